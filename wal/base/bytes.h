@@ -1,0 +1,94 @@
+/* Little-endian fields and variable-length integers, read and written byte by byte. */
+#ifndef TALLY_WAL_BASE_BYTES_H
+#define TALLY_WAL_BASE_BYTES_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+static inline void put_le16(void *to, uint16_t v)
+{
+    unsigned char *p = to;
+    p[0] = (unsigned char)v;
+    p[1] = (unsigned char)(v >> 8);
+}
+
+static inline void put_le32(void *to, uint32_t v)
+{
+    unsigned char *p = to;
+    for (int i = 0; i < 4; i++) {
+        p[i] = (unsigned char)(v >> (8 * i));
+    }
+}
+
+static inline void put_le64(void *to, uint64_t v)
+{
+    unsigned char *p = to;
+    for (int i = 0; i < 8; i++) {
+        p[i] = (unsigned char)(v >> (8 * i));
+    }
+}
+
+static inline uint16_t get_le16(const void *from)
+{
+    const unsigned char *p = from;
+    return (uint16_t)(p[0] | (unsigned)p[1] << 8);
+}
+
+static inline uint32_t get_le32(const void *from)
+{
+    const unsigned char *p = from;
+    uint32_t v = 0;
+    for (int i = 3; i >= 0; i--) {
+        v = v << 8 | p[i];
+    }
+    return v;
+}
+
+static inline uint64_t get_le64(const void *from)
+{
+    const unsigned char *p = from;
+    uint64_t v = 0;
+    for (int i = 7; i >= 0; i--) {
+        v = v << 8 | p[i];
+    }
+    return v;
+}
+
+#define VARINT_BYTES_MAX 10
+
+/* Writes v in 7-bit groups, low first, the top bit meaning "more follows". Returns the bytes
+ * written, 1 to 10. */
+static inline size_t put_varint(unsigned char *to, uint64_t v)
+{
+    size_t n = 0;
+    while (v >= 0x80) {
+        to[n++] = (unsigned char)(v | 0x80);
+        v >>= 7;
+    }
+    to[n++] = (unsigned char)v;
+    return n;
+}
+
+/*
+ * Reads one varint at *at, not beyond end, and moves *at behind it.
+ * Returns 0, or -1 when the bytes end inside it or it holds more than 64 bits.
+ */
+static inline int get_varint(const unsigned char **at, const unsigned char *end, uint64_t *v)
+{
+    uint64_t sum = 0;
+    for (unsigned shift = 0; shift < 64 && *at < end; shift += 7) {
+        unsigned char byte = *(*at)++;
+        if (shift == 63 && byte > 1) {
+            return -1;
+        }
+        sum |= (uint64_t)(byte & 0x7f) << shift;
+        if (byte < 0x80) {
+            *v = sum;
+            return 0;
+        }
+    }
+    return -1;
+}
+
+#endif

@@ -1,0 +1,127 @@
+/* The write-ahead log: blocks of records, durable when append returns, replayed in order when
+ * opened. */
+#ifndef TALLY_WAL_WAL_H
+#define TALLY_WAL_WAL_H
+
+#include "wal/io.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define WAL_SEGMENT_BYTES_DEFAULT (64U << 20)
+#define WAL_SEGMENT_BYTES_MIN     (64U << 10)
+#define WAL_RAW_BYTES_MAX         (24U << 20) /* the largest raw block */
+
+/* One block as a reader sees it. raw lives until the visitor returns. */
+struct wal_block {
+    uint64_t first_lsn;
+    uint32_t count; /* records; 0 in a block that only marks something */
+    uint32_t flags; /* WAL_BLOCK_* of wal/block.h */
+    const void *raw;
+    size_t raw_bytes;
+    size_t stored_bytes;  /* on disk, header and padding included */
+    uint64_t durable_lsn; /* what was durable when this block was written */
+    uint64_t segment;
+    uint64_t offset;
+    uint32_t epoch;
+};
+
+/* Called for each valid block in order. Returns 0, or a negative error that ends the open with that
+ * error. */
+typedef int (*wal_visit_fn)(void *arg, const struct wal_block *block);
+
+enum wal_end {
+    WAL_END_EMPTY,  /* no log was there */
+    WAL_END_CLEAN,  /* the last process closed the log, or zeros followed the last block */
+    WAL_END_TORN,   /* a torn tail was kept in torn-<lsn>.bin and cleared */
+    WAL_END_DAMAGE, /* refused: acknowledged records are damaged or missing */
+    WAL_END_FAILED, /* refused for another reason: read error, foreign or newer file, lock */
+};
+
+/* What open found, for people and for tests. */
+struct wal_report {
+    enum wal_end end;
+    int row; /* of the decision table, 1 to 8; 0 when no table was needed */
+    uint64_t records;
+    uint64_t blocks;
+    uint64_t stored_bytes;
+    uint64_t next_lsn;
+    uint64_t segment; /* where the log ended, or what is damaged */
+    uint64_t offset;
+    bool clean_shutdown;
+    char text[256]; /* one sentence, with file, offset and lsn range where they matter */
+};
+
+struct wal_options {
+    struct wal_io *io;      /* borrowed, outlives the wal */
+    uint64_t segment_bytes; /* 0: the default; a multiple of 4096 */
+};
+
+struct wal; /* the open log, for one writer */
+
+/*
+ * Locks the directory, recovers by the decision table, calls visit for every block, clears a torn
+ * tail, and begins a new segment with a new epoch. visit sees nothing that a crash could undo.
+ * Errors: TALLY_LOCKED; TALLY_IO; TALLY_DAMAGE; TALLY_VERSION; TALLY_NOSPC (no room for a first
+ * segment); TALLY_NOMEM; what visit returned. report is filled in every case. Threads: one; may
+ * block for long.
+ */
+int wal_open(struct wal **out, const struct wal_options *options, wal_visit_fn visit, void *arg,
+             struct wal_report *report);
+
+/*
+ * Writes one block of count records (lsns go on from the last) and waits until it is on disk. raw
+ * may be empty only with count 0. Errors: TALLY_IO, final: every later call fails too (a failed
+ * sync is never tried again); TALLY_NOSPC when the block does not fit the active segment and the
+ * next one could not be made yet: nothing was written, the same call may succeed later. Threads:
+ * the one writer; blocks for the disk.
+ */
+int wal_append(struct wal *wal, uint32_t count, const void *raw, size_t raw_bytes);
+
+/* Writes a block without records that says "durable up to here", if the last block is not confirmed
+ * yet. As wal_append. */
+int wal_confirm(struct wal *wal);
+
+/*
+ * Bytes that can be appended for sure: what is left of the active segment, and the next one if it
+ * is ready. A block of raw size n needs at most wal_stored_bytes_max(n).
+ */
+uint64_t wal_room_bytes(const struct wal *wal);
+
+/* True while the next segment cannot be made for lack of space. The helper thread tries again by
+ * itself, 4 times a second. */
+bool wal_disk_full(const struct wal *wal);
+
+static inline uint64_t wal_stored_bytes_max(uint64_t raw_bytes)
+{
+    return (raw_bytes + 64 + 4095) / 4096 * 4096;
+}
+
+uint64_t wal_next_lsn(const struct wal *wal);
+
+/* What went wrong, one sentence; empty while nothing did. Lives as long as the wal. */
+const char *wal_why(const struct wal *wal);
+
+/* Counters for INFO and the benchmark. Threads: the writer. */
+struct wal_stats {
+    uint64_t blocks;
+    uint64_t raw_bytes;
+    uint64_t stored_bytes;
+    uint64_t sync_ns; /* time spent in write and sync */
+    uint64_t segments;
+};
+void wal_stats(const struct wal *wal, struct wal_stats *stats);
+
+/* With clean: ends the log with a clean-shutdown block. Then frees everything but the io. Returns 0
+ * or TALLY_IO. */
+int wal_close(struct wal *wal, bool clean);
+
+/*
+ * The reader, the same that recovery uses; read-only, takes no lock, works on a live log. It visits
+ * the valid blocks in order and says in report how the log ends: it changes nothing, prints
+ * nothing, never exits. Errors: as wal_open; a torn tail is no error.
+ */
+int wal_read(struct wal_io *io, wal_visit_fn visit, void *arg, struct wal_report *report);
+
+#endif
