@@ -1,0 +1,21 @@
+# tally_tcp_test(NAME name SOURCES file... LABELS label... TIMEOUT seconds [ARGS arg...])
+#
+# A tally_test that starts tallyd: it gets the paths of tallyd and tally-wal in its environment, and
+# may skip itself by exit code 77 when the machine cannot do what it needs.
+function(tally_tcp_test)
+    cmake_parse_arguments(PARSE_ARGV 0 T "" "NAME" "")
+    set(servers)
+    set(environment)
+    if(TARGET tallyd)
+        list(APPEND servers tallyd)
+        list(APPEND environment "TALLYD=$<TARGET_FILE:tallyd>")
+    endif()
+    if(TARGET tally-wal)
+        list(APPEND servers tally-wal)
+        list(APPEND environment "TALLY_WAL=$<TARGET_FILE:tally-wal>")
+    endif()
+    tally_test(NAME ${T_NAME} ${T_UNPARSED_ARGUMENTS} LINK tally_testlib DEPENDS ${servers})
+    if(TEST ${T_NAME})
+        set_tests_properties(${T_NAME} PROPERTIES SKIP_RETURN_CODE 77 ENVIRONMENT "${environment}")
+    endif()
+endfunction()

@@ -1,0 +1,14 @@
+/* Everything a client can read, as one text: what an error must leave as it was. */
+#ifndef TALLY_TESTS_LIMITS_STATE_H
+#define TALLY_TESTS_LIMITS_STATE_H
+
+#include "tests/lib/client.h"
+
+/* Reads polls with their tallies, queues, builds and workers, without what changes by itself
+ * (times, lsn, rates). Owns: the caller frees it. */
+char *state_read(struct client *client);
+
+/* Expects that the state is still `before`; `after_what` names the request to blame. */
+void state_expect(struct client *client, const char *before, const char *after_what);
+
+#endif
