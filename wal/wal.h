@@ -63,7 +63,7 @@ struct wal; /* the open log, for one writer */
 /*
  * Locks the directory, recovers by the decision table, calls visit for every block, clears a torn
  * tail, and begins a new segment with a new epoch. visit sees nothing that a crash could undo.
- * Errors: TALLY_LOCKED; TALLY_IO; TALLY_DAMAGE; TALLY_VERSION; TALLY_NOSPC (no room for a first
+ * Errors: TALLY_LOCKED; TALLY_IO; TALLY_DAMAGE; TALLY_NEWER; TALLY_NOSPC (no room for a first
  * segment); TALLY_NOMEM; what visit returned. report is filled in every case. Threads: one; may
  * block for long.
  */

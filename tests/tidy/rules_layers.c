@@ -26,7 +26,7 @@ static const struct fence {
     const char *inside[FOLDERS_MAX];
     const char *words;
 } fences[] = {
-    {"urcu", {"engine/rcu.h"}, "include engine/rcu.h"},
+    {"urcu", {"engine/rcu.h", "engine/rcu.c"}, "include engine/rcu.h"},
     {"lz4", {"wal/codec.c"}, "call wal/codec.h"},
     {"xxhash.h",
      {"wal/codec.c", "wal/checksum.c"},

@@ -36,7 +36,7 @@
     X(IO, "input/output error")                                                                    \
     X(NOSPC, "no space left on the device")                                                        \
     X(DAMAGE, "the log is damaged")                                                                \
-    X(VERSION, "a newer version wrote this log")                                                   \
+    X(NEWER, "a newer version wrote this log")                                                     \
     X(LOCKED, "the directory is in use by another process")                                        \
     X(CORRUPT, "the bytes do not decode")
 

@@ -1,0 +1,244 @@
+/* apply for polls and votes, and the switch over all record types. */
+#include "engine/apply.h"
+
+#include "engine/apply_internal.h"
+#include "engine/label.h"
+#include "wal/base/err.h"
+
+#include <stdlib.h>
+
+static void poll_count_second(struct poll *poll, uint64_t time_ms, uint64_t n)
+{
+    uint64_t now = time_ms / 1000;
+    unsigned place = (unsigned)(now % POLL_SECONDS);
+    if (FIELD_OWN(poll->second[place]) != now) {
+        FIELD_PUT(poll->second_votes[place], 0);
+        FIELD_PUT(poll->second[place], now);
+    }
+    FIELD_ADD(poll->second_votes[place], n);
+}
+
+static int apply_vote(struct state *state, const struct record *record)
+{
+    struct option *option = state_option(state, record->num[VOTE_OPTION]);
+    uint64_t n = record->num[VOTE_N];
+    if (option == NULL || n == 0 || FIELD_OWN(option->votes) != record->num[VOTE_BEFORE]) {
+        return TALLY_CORRUPT;
+    }
+    FIELD_ADD(option->votes, n);
+    option->changes++;
+    FIELD_ADD(option->poll->total, n);
+    poll_count_second(option->poll, record->time_ms, n);
+    FIELD_ADD(state->votes, n);
+    return 0;
+}
+
+/* Says until when votes are taken, from what is committed. */
+static void poll_set_window(struct poll *poll, bool open)
+{
+    uint64_t close_ms = FIELD_OWN(poll->close_ms);
+    FIELD_PUT(poll->open, open);
+    bool shut = !open || FIELD_OWN(poll->gated);
+    FIELD_PUT(poll->vote_until, shut ? 0 : close_ms != 0 ? close_ms : UINT64_MAX);
+}
+
+static int poll_new(struct state *state, const struct record *record, struct poll **out)
+{
+    struct poll *poll = calloc(1, sizeof *poll);
+    if (poll == NULL) {
+        return TALLY_NOMEM;
+    }
+    poll->id = FIELD_OWN(state->poll_count) + 1;
+    poll->name = blob_new(record->text[POLL_NAME]);
+    if (poll->name == NULL || table_put(&state->poll_ids, poll->id, poll) != 0 ||
+        index_put(&state->polls, poll) != 0) {
+        return TALLY_NOMEM;
+    }
+    FIELD_PUT(state->poll_count, poll->id);
+    *out = poll;
+    return 0;
+}
+
+static int apply_poll(struct state *state, const struct record *record, struct verdict *v)
+{
+    struct poll *poll = state_poll(state, record->text[POLL_NAME]);
+    bool is_new = poll == NULL;
+    if (is_new) {
+        if (FIELD_OWN(state->poll_count) >= POLLS_MAX) {
+            v->err = TALLY_FULL;
+            return 0;
+        }
+        int err = poll_new(state, record, &poll);
+        if (err != 0) {
+            return err;
+        }
+    }
+    _Atomic uint64_t *fields[] = {
+        [POLL_OPEN_MS] = &poll->open_ms,
+        [POLL_CLOSE_MS] = &poll->close_ms,
+        [POLL_RATE_N] = &poll->rate_n,
+        [POLL_RATE_MS] = &poll->rate_ms,
+    };
+    for (unsigned i = POLL_OPEN_MS; i <= POLL_RATE_MS; i++) {
+        if ((record->num[POLL_KEEP_MASK] >> i & 1) == 0) {
+            FIELD_PUT(*fields[i], record->num[i]);
+        }
+    }
+    /* an open poll is closed, and a closed one opened, only by POLL_WINDOW: the gate stands before
+     * it */
+    bool open = is_new ? FIELD_OWN(poll->open_ms) <= record->time_ms : FIELD_OWN(poll->open);
+    poll_set_window(poll, open);
+    bool has_times = FIELD_OWN(poll->open_ms) != 0 || FIELD_OWN(poll->close_ms) != 0;
+    if ((has_times || !open) && state->hooks.windowed != NULL) {
+        state->hooks.windowed(state->hooks.arg, poll);
+    }
+    return 0;
+}
+
+static int apply_poll_window(struct state *state, const struct record *record)
+{
+    struct poll *poll = table_get(&state->poll_ids, record->num[POLL_WINDOW_POLL]);
+    if (poll == NULL) {
+        return TALLY_CORRUPT;
+    }
+    FIELD_PUT(poll->gated, false);
+    poll_set_window(poll, record->num[POLL_WINDOW_OPEN] != 0);
+    return 0;
+}
+
+/* Makes room for one more option in the poll's list. */
+static int poll_reserve(struct state *state, struct poll *poll)
+{
+    uint64_t count = FIELD_OWN(poll->option_count);
+    if (count < poll->option_room) {
+        return 0;
+    }
+    uint64_t room = count * 2 + 16;
+    struct option *_Atomic *grown = calloc(room, sizeof *grown);
+    if (grown == NULL) {
+        return TALLY_NOMEM;
+    }
+    struct option *_Atomic *old = FIELD_OWN(poll->options);
+    for (uint64_t i = 0; i < count; i++) {
+        FIELD_PUT(grown[i], FIELD_OWN(old[i]));
+    }
+    FIELD_PUT(poll->options, grown);
+    poll->option_room = room;
+    state_retire(state, (void *)old, free);
+    return 0;
+}
+
+static int option_new(struct state *state, struct poll *poll, const struct record *record)
+{
+    struct option *option = aligned_alloc(64, sizeof *option);
+    if (option == NULL) {
+        return TALLY_NOMEM;
+    }
+    *option = (struct option){
+        .id = FIELD_OWN(state->option_count) + 1,
+        .poll = poll,
+        .label = blob_new(record->text[OPTION_LABEL]),
+        .key = key_of_two(record->text[OPTION_POLL], record->text[OPTION_FOLD]),
+    };
+    if (option->label == NULL || option->key == NULL || poll_reserve(state, poll) != 0 ||
+        table_put(&state->options, option->id, option) != 0 ||
+        index_put(&state->labels, option) != 0) {
+        return TALLY_NOMEM;
+    }
+    uint64_t count = FIELD_OWN(poll->option_count);
+    FIELD_PUT(FIELD_OWN(poll->options)[count], option);
+    FIELD_PUT(poll->option_count, count + 1);
+    FIELD_PUT(state->option_count, option->id);
+    return 0;
+}
+
+static int apply_option(struct state *state, const struct record *record, struct verdict *v)
+{
+    struct poll *poll = state_poll(state, record->text[OPTION_POLL]);
+    if (poll == NULL) {
+        v->err = TALLY_NOTFOUND;
+        return 0;
+    }
+    struct blob *key = key_of_two(record->text[OPTION_POLL], record->text[OPTION_FOLD]);
+    if (key == NULL) {
+        return TALLY_NOMEM;
+    }
+    const struct option *same = index_get(&state->labels, blob_span(key));
+    free(key);
+    if (same != NULL) {
+        *v = (struct verdict){TALLY_EXISTS, same->id};
+        return 0;
+    }
+    if (FIELD_OWN(poll->option_count) >= POLL_OPTIONS_MAX ||
+        FIELD_OWN(state->option_count) + 1 >= TABLE_IDS_MAX) {
+        v->err = TALLY_FULL;
+        return 0;
+    }
+    int err = option_new(state, poll, record);
+    v->value = FIELD_OWN(state->option_count);
+    return err;
+}
+
+static int apply_by_type(struct state *state, const struct record *record, struct verdict *v)
+{
+    switch (record->type) {
+    case RECORD_VOTE:
+        return apply_vote(state, record);
+    case RECORD_POLL:
+        return apply_poll(state, record, v);
+    case RECORD_OPTION:
+        return apply_option(state, record, v);
+    case RECORD_POLL_WINDOW:
+        return apply_poll_window(state, record);
+    case RECORD_SUBMIT:
+        return apply_submit(state, record, v);
+    case RECORD_WORKER:
+        return apply_worker(state, record, v);
+    case RECORD_BYE:
+        return apply_bye(state, record, v);
+    case RECORD_OFFLINE:
+        return apply_offline(state, record);
+    case RECORD_CLAIM:
+    case RECORD_BEAT:
+    case RECORD_DONE:
+    case RECORD_FAIL:
+    case RECORD_RELEASE:
+    case RECORD_EXPIRE:
+    case RECORD_DUE:
+    case RECORD_UNHOLD:
+        return apply_build_step(state, record);
+    case RECORD_NONE:
+    case RECORD_TYPES:
+        break;
+    }
+    return TALLY_CORRUPT;
+}
+
+int apply(struct state *state, const struct record *record, struct verdict *verdict)
+{
+    *verdict = (struct verdict){0, 0};
+    if (record->lsn != FIELD_OWN(state->lsn) + 1 || record->time_ms < state->time_ms) {
+        return TALLY_CORRUPT;
+    }
+    int err = apply_by_type(state, record, verdict);
+    state->time_ms = record->time_ms;
+    FIELD_PUT(state->lsn, record->lsn);
+    return err;
+}
+
+void apply_replay_end(struct state *state)
+{
+    for (uint64_t id = 1; id <= FIELD_OWN(state->option_count); id++) {
+        struct option *option = state_option(state, id);
+        uint64_t changes = option->changes & (((uint64_t)1 << (64 - VOTES_BITS)) - 1);
+        option->accepted = changes << VOTES_BITS | FIELD_OWN(option->votes);
+        word_set(&option->word, option->accepted);
+    }
+    for (uint64_t id = 1; id < FIELD_OWN(state->build_next); id++) {
+        struct build *build = state_build(state, id);
+        if (build != NULL) {
+            build->accepted = FIELD_OWN(build->applied);
+            word_set(&build->word, build_word(build->accepted, 0));
+        }
+    }
+}

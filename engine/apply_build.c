@@ -1,0 +1,455 @@
+/* apply for builds and workers. */
+#include "engine/apply_internal.h"
+
+#include "engine/label.h"
+#include "wal/base/err.h"
+
+#include <stdlib.h>
+
+static void count_state(struct build *build, enum build_state from, enum build_state to)
+{
+    if (from != BUILD_NONE) {
+        FIELD_ADD(build->queue->by_state[from], (uint64_t)-1);
+    }
+    FIELD_ADD(build->queue->by_state[to], 1);
+    struct ticket_list *list = &FIELD_OWN(build->queue->sets[build->set])->lists[build->pri];
+    if (from == BUILD_PENDING) {
+        FIELD_ADD(list->pending, (uint64_t)-1);
+    }
+    if (to == BUILD_PENDING) {
+        FIELD_ADD(list->pending, 1);
+    }
+}
+
+static struct queue *queue_new(struct state *state, struct span name)
+{
+    struct queue *queue = calloc(1, sizeof *queue);
+    if (queue == NULL) {
+        return NULL;
+    }
+    queue->name = blob_new(name);
+    if (queue->name == NULL || index_put(&state->queues, queue) != 0) {
+        return NULL;
+    }
+    return queue;
+}
+
+/* The queue's set of these tags, made when it is new. Returns its index, or a negative error; FULL
+ * is a verdict. */
+static int set_of(struct queue *queue, struct span tags)
+{
+    uint32_t count = FIELD_OWN(queue->set_count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (span_equal(blob_span(FIELD_OWN(queue->sets[i])->tags), tags)) {
+            return (int)i;
+        }
+    }
+    if (count == NEED_SETS_MAX) {
+        return TALLY_FULL;
+    }
+    struct need_set *set = calloc(1, sizeof *set);
+    if (set == NULL) {
+        return TALLY_NOMEM;
+    }
+    set->tags = blob_new(tags);
+    for (int pri = 0; pri < PRIORITIES; pri++) {
+        if (set->tags == NULL || ticket_list_init(&set->lists[pri]) != 0) {
+            return TALLY_NOMEM;
+        }
+    }
+    FIELD_PUT(queue->sets[count], set);
+    FIELD_PUT(queue->set_count, count + 1);
+    return (int)count;
+}
+
+static uint64_t queue_open(const struct queue *queue)
+{
+    return FIELD_OWN(queue->by_state[BUILD_PENDING]) + FIELD_OWN(queue->by_state[BUILD_DELAYED]) +
+           FIELD_OWN(queue->by_state[BUILD_ASSIGNED]) + FIELD_OWN(queue->by_state[BUILD_BUILDING]);
+}
+
+/* What stands against a submit; 0 when nothing does. */
+static int judge_submit(struct state *state, const struct record *record, struct verdict *v)
+{
+    const struct queue *queue = state_queue(state, record->text[SUBMIT_QUEUE]);
+    bool no_room =
+        queue == NULL ? state->queues.count >= QUEUES_MAX : queue_open(queue) >= QUEUE_OPEN_MAX;
+    if (no_room || FIELD_OWN(state->build_next) >= TABLE_IDS_MAX ||
+        FIELD_OWN(state->payload_bytes) + record->text[SUBMIT_PAYLOAD].len > PAYLOADS_BYTES_MAX) {
+        v->err = TALLY_FULL;
+        return 0;
+    }
+    if (record->text[SUBMIT_UNIQ].len == 0) {
+        return 0;
+    }
+    struct blob *key = key_of_two(record->text[SUBMIT_QUEUE], record->text[SUBMIT_UNIQ]);
+    if (key == NULL) {
+        return TALLY_NOMEM;
+    }
+    const struct build *same = index_get(&state->uniqs, blob_span(key));
+    free(key);
+    if (same != NULL) {
+        *v = (struct verdict){TALLY_EXISTS, same->id};
+    }
+    return 0;
+}
+
+static int build_fill(struct state *state, struct build *build, const struct record *record)
+{
+    uint32_t lease_ms = (uint32_t)record->num[SUBMIT_LEASE_MS];
+    build->pri = (uint8_t)(record->num[SUBMIT_PRI] % PRIORITIES);
+    build->tries = (uint16_t)record->num[SUBMIT_TRIES];
+    build->submit_lease_ms = lease_ms;
+    FIELD_PUT(build->lease_ms, lease_ms);
+    build->id = FIELD_OWN(state->build_next);
+    build->submitted_ms = record->time_ms;
+    build->pending_lsn = record->lsn;
+    build->payload = blob_new(record->text[SUBMIT_PAYLOAD]);
+    if (build->payload == NULL || table_put(&state->builds, build->id, build) != 0) {
+        return TALLY_NOMEM;
+    }
+    if (record->text[SUBMIT_UNIQ].len > 0) {
+        build->uniq = key_of_two(record->text[SUBMIT_QUEUE], record->text[SUBMIT_UNIQ]);
+        if (build->uniq == NULL || index_put(&state->uniqs, build) != 0) {
+            return TALLY_NOMEM;
+        }
+    }
+    FIELD_PUT(state->build_next, build->id + 1);
+    FIELD_ADD(state->builds_in_memory, 1);
+    FIELD_ADD(state->payload_bytes, build->payload->len);
+    return 0;
+}
+
+static void hook_build(const struct state *state, struct build *build, enum build_state to)
+{
+    const struct state_hooks *hooks = &state->hooks;
+    if (to == BUILD_PENDING && hooks->offered != NULL) {
+        hooks->offered(hooks->arg, build);
+    } else if (to == BUILD_DELAYED && hooks->delayed != NULL) {
+        hooks->delayed(hooks->arg, build);
+    }
+}
+
+int apply_submit(struct state *state, const struct record *record, struct verdict *v)
+{
+    int err = judge_submit(state, record, v);
+    if (err != 0 || v->err != 0) {
+        return err;
+    }
+    struct queue *queue = state_queue(state, record->text[SUBMIT_QUEUE]);
+    if (queue == NULL) {
+        queue = queue_new(state, record->text[SUBMIT_QUEUE]);
+    }
+    if (queue == NULL) {
+        return TALLY_NOMEM;
+    }
+    int set = set_of(queue, record->text[SUBMIT_NEED]);
+    if (set == TALLY_FULL) {
+        v->err = TALLY_FULL;
+        return 0;
+    }
+    struct build *build = aligned_alloc(64, sizeof *build);
+    if (set < 0 || build == NULL) {
+        free(build);
+        return TALLY_NOMEM;
+    }
+    *build = (struct build){.queue = queue, .set = (uint8_t)set};
+    err = build_fill(state, build, record);
+    if (err != 0) {
+        return err;
+    }
+    uint64_t delay_ms = record->num[SUBMIT_DELAY_MS];
+    enum build_state to = delay_ms > 0 ? BUILD_DELAYED : BUILD_PENDING;
+    build->due_ms = record->time_ms + delay_ms;
+    build->accepted = build_half(to, 1);
+    FIELD_PUT(build->applied, build->accepted);
+    word_set(&build->word, build_word(build->accepted, 0));
+    count_state(build, BUILD_NONE, to);
+    hook_build(state, build, to);
+    v->value = build->id;
+    return 0;
+}
+
+/* ---- steps ---- */
+
+static int hold(struct build *build, struct worker *worker)
+{
+    struct worker_held *held = FIELD_OWN(worker->held);
+    for (uint32_t i = 0; i < held->room; i++) {
+        if (FIELD_OWN(held->slot[i]) == NULL) {
+            FIELD_PUT(held->slot[i], build);
+            FIELD_ADD(worker->held_count, 1);
+            build->held_at = i;
+            return 0;
+        }
+    }
+    return TALLY_CORRUPT; /* the edge gave out more than the worker's slots */
+}
+
+static void unhold(struct state *state, struct build *build, struct worker *worker)
+{
+    struct worker_held *held = FIELD_OWN(worker->held);
+    FIELD_PUT(held->slot[build->held_at], NULL);
+    FIELD_ADD(worker->held_count, (uint64_t)-1);
+    if (state->hooks.left != NULL) {
+        state->hooks.left(state->hooks.arg, build);
+    }
+}
+
+static int step_claim(struct state *state, struct build *build, const struct record *record)
+{
+    struct worker *worker = table_get(&state->worker_ids, record->num[STEP_WORKER]);
+    if (worker == NULL || hold(build, worker) != 0) {
+        return TALLY_CORRUPT;
+    }
+    FIELD_PUT(build->worker, worker);
+    FIELD_PUT(build->attempts, (uint16_t)(FIELD_OWN(build->attempts) + 1));
+    FIELD_PUT(build->lease_ms, (uint32_t)record->num[STEP_LEASE_MS]);
+    FIELD_PUT(build->started_ms, record->time_ms);
+    return 0;
+}
+
+/* The oldest finished build goes when the queue keeps too many. */
+static void trim_ended(struct state *state, struct queue *queue)
+{
+    if (queue->ended_count <= QUEUE_KEEP) {
+        return;
+    }
+    struct build *build = queue->ended_first;
+    queue->ended_first = build->next_ended;
+    queue->ended_count--;
+    enum build_state was = half_state(FIELD_OWN(build->applied));
+    FIELD_ADD(queue->by_state[was], (uint64_t)-1);
+    (void)table_put(&state->builds, build->id, NULL); /* its chunk is there: cannot fail */
+    FIELD_ADD(state->builds_in_memory, (uint64_t)-1);
+    FIELD_ADD(state->payload_bytes, (uint64_t)-build->payload->len);
+    state_retire(state, build, build_free);
+}
+
+static void step_end(struct state *state, struct build *build, const struct record *record)
+{
+    struct queue *queue = build->queue;
+    FIELD_PUT(build->ended_ms, record->time_ms);
+    if (build->uniq != NULL) {
+        index_remove(&state->uniqs, build);
+        state_retire(state, build->uniq, free);
+        build->uniq = NULL;
+    }
+    if (queue->ended_last == NULL || queue->ended_first == NULL) {
+        queue->ended_first = build;
+    } else {
+        queue->ended_last->next_ended = build;
+    }
+    queue->ended_last = build;
+    queue->ended_count++;
+    trim_ended(state, queue);
+}
+
+static int put_text(struct state *state, _Atomic(struct blob *) *place, struct span text)
+{
+    if (text.len == 0) {
+        return 0;
+    }
+    struct blob *blob = blob_new(text);
+    if (blob == NULL) {
+        return TALLY_NOMEM;
+    }
+    struct blob *old = FIELD_OWN(*place);
+    FIELD_PUT(*place, blob);
+    state_retire(state, old, free);
+    return 0;
+}
+
+static int step_texts(struct state *state, struct build *build, const struct record *record)
+{
+    static const struct span expired = {"lease expired", sizeof "lease expired" - 1};
+    switch (record->type) {
+    case RECORD_DONE:
+        return put_text(state, &build->result, record->text[STEP_TEXT]);
+    case RECORD_FAIL:
+        return put_text(state, &build->error, record->text[STEP_TEXT]);
+    case RECORD_EXPIRE:
+        return put_text(state, &build->error, expired);
+    default:
+        return 0;
+    }
+}
+
+static enum build_edge_how how_of(const struct record *record)
+{
+    switch (record->type) {
+    case RECORD_DONE:
+        return HOW_DONE;
+    case RECORD_FAIL:
+        return HOW_FAIL;
+    case RECORD_RELEASE:
+        return HOW_RELEASE;
+    default:
+        return HOW_OTHER;
+    }
+}
+
+/* A held build has left its worker: what its worker counts, and where the build goes. */
+static void step_left(struct state *state, struct build *build, const struct record *record)
+{
+    struct worker *worker = FIELD_OWN(build->worker);
+    unhold(state, build, worker);
+    if (record->type == RECORD_DONE) {
+        FIELD_ADD(worker->done, 1);
+    } else if (record->type == RECORD_FAIL || record->type == RECORD_EXPIRE) {
+        FIELD_ADD(worker->failed, 1);
+    }
+    if (record->type == RECORD_RELEASE || record->type == RECORD_UNHOLD) {
+        FIELD_PUT(build->attempts, (uint16_t)(FIELD_OWN(build->attempts) - 1));
+    }
+    FIELD_PUT(build->lease_ms, build->submit_lease_ms);
+    build->due_ms = record->time_ms + record->num[STEP_DELAY_MS];
+}
+
+int apply_build_step(struct state *state, const struct record *record)
+{
+    struct build *build = state_build(state, record->num[STEP_BUILD]);
+    uint32_t before = (uint32_t)record->num[STEP_BEFORE];
+    uint32_t after = (uint32_t)record->num[STEP_AFTER];
+    if (build == NULL || FIELD_OWN(build->applied) != before ||
+        !build_edge_legal(record->type, before, after)) {
+        return TALLY_CORRUPT;
+    }
+    int err = step_texts(state, build, record);
+    if (err == 0 && record->type == RECORD_CLAIM) {
+        err = step_claim(state, build, record);
+    }
+    if (err != 0) {
+        return err;
+    }
+    enum build_state to = half_state(after);
+    if (to == BUILD_PENDING || to == BUILD_DELAYED) {
+        build->pending_lsn = record->lsn;
+    }
+    if (record->type != RECORD_BEAT) {
+        FIELD_PUT(build->how, (uint8_t)how_of(record));
+    }
+    count_state(build, half_state(before), to);
+    FIELD_PUT(build->applied, after);
+    if (half_held(before) && !half_held(after)) {
+        step_left(state, build, record);
+    }
+    if (record->type == RECORD_CLAIM && state->hooks.claimed != NULL) {
+        state->hooks.claimed(state->hooks.arg, build);
+    }
+    hook_build(state, build, to);
+    if (half_ended(after)) {
+        step_end(state, build, record);
+    }
+    return 0;
+}
+
+/* ---- workers ---- */
+
+static int reserve_held(struct state *state, struct worker *worker, uint32_t slots)
+{
+    struct worker_held *old = FIELD_OWN(worker->held);
+    if (old != NULL && old->room >= slots) {
+        return 0;
+    }
+    struct worker_held *held = calloc(1, sizeof *held + slots * sizeof held->slot[0]);
+    if (held == NULL) {
+        return TALLY_NOMEM;
+    }
+    held->room = slots;
+    for (uint32_t i = 0; old != NULL && i < old->room; i++) {
+        FIELD_PUT(held->slot[i], FIELD_OWN(old->slot[i]));
+    }
+    FIELD_PUT(worker->held, held);
+    state_retire(state, old, free);
+    return 0;
+}
+
+static int worker_new(struct state *state, const struct record *record, struct worker **out)
+{
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (worker == NULL) {
+        return TALLY_NOMEM;
+    }
+    worker->id = FIELD_OWN(state->worker_count) + 1;
+    worker->name = blob_new(record->text[WORKER_ID]);
+    FIELD_PUT(worker->state, WORKER_GONE);
+    FIELD_PUT(worker->slots, 1);
+    if (worker->name == NULL || table_put(&state->worker_ids, worker->id, worker) != 0 ||
+        index_put(&state->workers, worker) != 0) {
+        return TALLY_NOMEM;
+    }
+    FIELD_PUT(state->worker_count, worker->id);
+    *out = worker;
+    return 0;
+}
+
+static int replace_text(struct state *state, _Atomic(struct blob *) *place, struct span text)
+{
+    struct blob *blob = blob_new(text);
+    if (blob == NULL) {
+        return TALLY_NOMEM;
+    }
+    struct blob *old = FIELD_OWN(*place);
+    FIELD_PUT(*place, blob);
+    state_retire(state, old, free);
+    return 0;
+}
+
+int apply_worker(struct state *state, const struct record *record, struct verdict *v)
+{
+    struct worker *worker = state_worker(state, record->text[WORKER_ID]);
+    int err = 0;
+    if (worker == NULL) {
+        if (FIELD_OWN(state->worker_count) >= WORKERS_MAX) {
+            v->err = TALLY_FULL;
+            return 0;
+        }
+        err = worker_new(state, record, &worker);
+    }
+    if (err != 0) {
+        return err;
+    }
+    bool is_new = FIELD_OWN(worker->state) == WORKER_GONE;
+    uint64_t keep = is_new ? 0 : record->num[WORKER_KEEP];
+    if (record->num[WORKER_SLOTS] != 0 || is_new) {
+        uint64_t slots = record->num[WORKER_SLOTS];
+        FIELD_PUT(worker->slots, (uint32_t)(slots == 0 ? 1 : slots % (WORKER_SLOTS_MAX + 1)));
+    }
+    err = reserve_held(state, worker, FIELD_OWN(worker->slots));
+    if (err == 0 && (keep & WORKER_KEEP_NAME) == 0) {
+        err = replace_text(state, &worker->title, record->text[WORKER_NAME]);
+    }
+    if (err == 0 && (keep & WORKER_KEEP_TAGS) == 0) {
+        err = replace_text(state, &worker->tags, record->text[WORKER_TAGS]);
+    }
+    FIELD_PUT(worker->state, WORKER_ONLINE);
+    v->value = is_new ? 0 : 1;
+    return err;
+}
+
+int apply_bye(struct state *state, const struct record *record, struct verdict *v)
+{
+    struct worker *worker = state_worker(state, record->text[WORKER_ID]);
+    if (worker == NULL || FIELD_OWN(worker->state) == WORKER_GONE) {
+        v->err = TALLY_NOTFOUND;
+        return 0;
+    }
+    FIELD_PUT(worker->state, WORKER_GONE);
+    if (state->hooks.gone != NULL) {
+        state->hooks.gone(state->hooks.arg, worker);
+    }
+    return 0;
+}
+
+int apply_offline(struct state *state, const struct record *record)
+{
+    struct worker *worker = table_get(&state->worker_ids, record->num[0]);
+    if (worker == NULL) {
+        return TALLY_CORRUPT;
+    }
+    if (FIELD_OWN(worker->state) == WORKER_ONLINE) {
+        FIELD_PUT(worker->state, WORKER_OFFLINE);
+    }
+    return 0;
+}

@@ -1,0 +1,258 @@
+/* Encoding and decoding of a block by columns. */
+#include "engine/columns.h"
+
+#include "wal/base/bytes.h"
+#include "wal/base/check.h"
+#include "wal/base/err.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+
+enum { KINDS, OPTIONS, BEFORES, NS, REST };
+enum { KIND_IN_REST = 0x40 };
+
+static int reserve(struct column *column, size_t more)
+{
+    if (column->room - column->len >= more) {
+        return 0;
+    }
+    size_t room = (column->len + more) * 2 + 4096;
+    unsigned char *at = realloc(column->at, room);
+    if (at == NULL) {
+        return TALLY_NOMEM;
+    }
+    column->at = at;
+    column->room = room;
+    return 0;
+}
+
+static void add_varint(struct column *column, uint64_t v)
+{
+    column->len += put_varint(column->at + column->len, v);
+}
+
+static void add_bytes(struct column *column, const void *bytes, size_t len)
+{
+    if (len > 0) {
+        memcpy(column->at + column->len, bytes, len);
+        column->len += len;
+    }
+}
+
+void columns_fini(struct columns *columns)
+{
+    for (int i = 0; i < COLUMNS; i++) {
+        free(columns->column[i].at);
+    }
+    free(columns->block);
+    *columns = (struct columns){0};
+}
+
+void columns_begin(struct columns *columns, uint64_t time_ms)
+{
+    for (int i = 0; i < COLUMNS; i++) {
+        columns->column[i].len = 0;
+    }
+    columns->count = 0;
+    columns->time_ms = time_ms;
+}
+
+size_t columns_bytes(const struct columns *columns)
+{
+    size_t sum = 0;
+    for (int i = 0; i < COLUMNS; i++) {
+        sum += columns->column[i].len;
+    }
+    return sum;
+}
+
+int columns_vote(struct columns *columns, uint64_t option, uint64_t before, uint32_t n)
+{
+    struct column *c = columns->column;
+    if (reserve(&c[KINDS], 1) != 0 || reserve(&c[OPTIONS], VARINT_BYTES_MAX) != 0 ||
+        reserve(&c[BEFORES], VARINT_BYTES_MAX) != 0 || reserve(&c[NS], VARINT_BYTES_MAX) != 0) {
+        return TALLY_NOMEM;
+    }
+    c[KINDS].at[c[KINDS].len++] = RECORD_VOTE;
+    add_varint(&c[OPTIONS], option);
+    add_varint(&c[BEFORES], before);
+    add_varint(&c[NS], n);
+    columns->count++;
+    return 0;
+}
+
+static unsigned nums_used(const struct record *record)
+{
+    unsigned used = record_num_count(record->type);
+    while (used > 0 && record->num[used - 1] == 0) {
+        used--;
+    }
+    return used;
+}
+
+static unsigned texts_used(const struct record *record)
+{
+    unsigned used = record_text_count(record->type);
+    while (used > 0 && record->text[used - 1].len == 0) {
+        used--;
+    }
+    return used;
+}
+
+int columns_add(struct columns *columns, const struct record *record)
+{
+    unsigned nums = nums_used(record);
+    unsigned texts = texts_used(record);
+    if (record->type == RECORD_VOTE && texts == 0) {
+        return columns_vote(columns, record->num[VOTE_OPTION], record->num[VOTE_BEFORE],
+                            (uint32_t)record->num[VOTE_N]);
+    }
+    struct column *kinds = &columns->column[KINDS];
+    struct column *rest = &columns->column[REST];
+    size_t need = 2 + (size_t)(nums + texts) * VARINT_BYTES_MAX;
+    for (unsigned i = 0; i < texts; i++) {
+        need += record->text[i].len;
+    }
+    if (reserve(kinds, 1) != 0 || reserve(rest, need) != 0) {
+        return TALLY_NOMEM;
+    }
+    unsigned flag = record->type == RECORD_VOTE ? KIND_IN_REST : 0;
+    kinds->at[kinds->len++] = (unsigned char)((unsigned)record->type | flag);
+    add_varint(rest, nums);
+    for (unsigned i = 0; i < nums; i++) {
+        add_varint(rest, record->num[i]);
+    }
+    add_varint(rest, texts);
+    for (unsigned i = 0; i < texts; i++) {
+        add_varint(rest, record->text[i].len);
+        add_bytes(rest, record->text[i].at, record->text[i].len);
+    }
+    columns->count++;
+    return 0;
+}
+
+int columns_end(struct columns *columns, const unsigned char **block, size_t *len)
+{
+    size_t need = columns_bytes(columns) + (COLUMNS + 1) * VARINT_BYTES_MAX;
+    if (need > columns->block_room) {
+        unsigned char *grown = realloc(columns->block, need * 2);
+        if (grown == NULL) {
+            return TALLY_NOMEM;
+        }
+        columns->block = grown;
+        columns->block_room = need * 2;
+    }
+    struct column out = {columns->block, 0, columns->block_room};
+    add_varint(&out, columns->time_ms);
+    for (int i = 0; i < COLUMNS; i++) {
+        add_varint(&out, columns->column[i].len);
+        add_bytes(&out, columns->column[i].at, columns->column[i].len);
+    }
+    *block = out.at;
+    *len = out.len;
+    return 0;
+}
+
+struct cut {
+    const unsigned char *at;
+    const unsigned char *end;
+};
+
+static int take(struct cut *cut, uint64_t *v)
+{
+    return get_varint(&cut->at, cut->end, v) == 0 ? 0 : TALLY_CORRUPT;
+}
+
+static int take_bytes(struct cut *cut, struct span *bytes)
+{
+    uint64_t len = 0;
+    if (take(cut, &len) != 0 || len > (uint64_t)(cut->end - cut->at)) {
+        return TALLY_CORRUPT;
+    }
+    *bytes = (struct span){(const char *)cut->at, (size_t)len};
+    cut->at += len;
+    return 0;
+}
+
+static int take_rest(struct cut *rest, struct record *record)
+{
+    uint64_t nums = 0;
+    uint64_t texts = 0;
+    if (take(rest, &nums) != 0 || nums > RECORD_NUMS) {
+        return TALLY_CORRUPT;
+    }
+    for (uint64_t i = 0; i < nums; i++) {
+        if (take(rest, &record->num[i]) != 0) {
+            return TALLY_CORRUPT;
+        }
+    }
+    if (take(rest, &texts) != 0 || texts > RECORD_TEXTS) {
+        return TALLY_CORRUPT;
+    }
+    for (uint64_t i = 0; i < texts; i++) {
+        if (take_bytes(rest, &record->text[i]) != 0) {
+            return TALLY_CORRUPT;
+        }
+    }
+    return 0;
+}
+
+static int take_record(struct cut *cuts, unsigned kind, struct record *record)
+{
+    memset(record->num, 0, sizeof record->num);
+    memset(record->text, 0, sizeof record->text);
+    if (kind == RECORD_VOTE) {
+        record->type = RECORD_VOTE;
+        bool ok = take(&cuts[OPTIONS], &record->num[VOTE_OPTION]) == 0 &&
+                  take(&cuts[BEFORES], &record->num[VOTE_BEFORE]) == 0 &&
+                  take(&cuts[NS], &record->num[VOTE_N]) == 0;
+        return ok ? 0 : TALLY_CORRUPT;
+    }
+    if (kind == (RECORD_VOTE | KIND_IN_REST)) {
+        kind = RECORD_VOTE;
+    }
+    bool known = record_type_name(kind) != NULL;
+    if (!known && (kind & RECORD_SKIPPABLE) == 0) {
+        return TALLY_NEWER;
+    }
+    record->type = known ? (enum record_type)kind : RECORD_NONE;
+    return take_rest(&cuts[REST], record);
+}
+
+int columns_decode(const void *block, size_t len, uint64_t first_lsn, uint32_t count,
+                   int (*fn)(void *arg, const struct record *record), void *arg)
+{
+    struct cut whole = {block, (const unsigned char *)block + len};
+    struct record record = {0};
+    struct cut cuts[COLUMNS];
+    if (take(&whole, &record.time_ms) != 0) {
+        return TALLY_CORRUPT;
+    }
+    for (int i = 0; i < COLUMNS; i++) {
+        struct span bytes;
+        if (take_bytes(&whole, &bytes) != 0) {
+            return TALLY_CORRUPT;
+        }
+        const unsigned char *at = (const unsigned char *)bytes.at;
+        cuts[i] = (struct cut){at, at + bytes.len};
+    }
+    if (whole.at != whole.end || cuts[KINDS].end - cuts[KINDS].at != (ptrdiff_t)count) {
+        return TALLY_CORRUPT;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        record.lsn = first_lsn + i;
+        int err = take_record(cuts, cuts[KINDS].at[i], &record);
+        if (err == 0 && record.type != RECORD_NONE) {
+            err = fn(arg, &record);
+        }
+        if (err != 0) {
+            return err;
+        }
+    }
+    for (int i = OPTIONS; i < COLUMNS; i++) {
+        if (cuts[i].at != cuts[i].end) {
+            return TALLY_CORRUPT;
+        }
+    }
+    return 0;
+}

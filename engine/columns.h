@@ -1,0 +1,57 @@
+/* Records to bytes and back: one block's records, stored by column so that they compress. */
+#ifndef TALLY_ENGINE_COLUMNS_H
+#define TALLY_ENGINE_COLUMNS_H
+
+#include "engine/record.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ *     block   = varint time_ms , column kinds , column option , column before , column n , column
+ * rest column  = varint bytes , bytes kinds   : one byte a record, its type option, before, n : one
+ * varint for each VOTE without texts rest    : for each other record: varint count of numbers, the
+ * numbers as varints, varint count of texts, each as varint length and bytes
+ *
+ * A VOTE with texts (a voter, a key) stands in `rest` under type VOTE | 0x40. Trailing zero numbers
+ * and empty texts are not stored. Numbers and lengths are varints of wal/base/bytes.h.
+ */
+enum { COLUMNS = 5 };
+
+struct column {
+    unsigned char *at;
+    size_t len;
+    size_t room;
+};
+
+/* The encoder keeps its memory from block to block. Zero is its empty state. */
+struct columns {
+    struct column column[COLUMNS];
+    uint64_t time_ms;
+    uint32_t count;
+    unsigned char *block;
+    size_t block_room;
+};
+
+void columns_fini(struct columns *columns);
+void columns_begin(struct columns *columns, uint64_t time_ms);
+
+/* Bytes the block would have now, give or take the heads. */
+size_t columns_bytes(const struct columns *columns);
+
+/* Appends a record (lsn and time are those of the block). Errors: NOMEM. */
+int columns_vote(struct columns *columns, uint64_t option, uint64_t before, uint32_t n);
+int columns_add(struct columns *columns, const struct record *record);
+
+/* The block's bytes, good until the next begin. Errors: NOMEM. */
+int columns_end(struct columns *columns, const unsigned char **block, size_t *len);
+
+/*
+ * Decodes a block of count records and hands each to fn; texts point into the block. Returns 0,
+ * CORRUPT when the bytes are not exactly such a block, NEWER for a type it must know and does
+ * not, or what fn returned.
+ */
+int columns_decode(const void *block, size_t len, uint64_t first_lsn, uint32_t count,
+                   int (*fn)(void *arg, const struct record *record), void *arg);
+
+#endif

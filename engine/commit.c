@@ -1,0 +1,252 @@
+/* The committer: one thread that merges, writes, applies and publishes, block by block. */
+#include "engine/engine.h"
+
+#include "wal/base/check.h"
+#include "wal/base/clock.h"
+#include "wal/base/err.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { CONFIRM_AFTER_NS = 20 * 1000 * 1000, FULL_RETRY_NS = 50 * 1000 * 1000 };
+
+_Noreturn void engine_fatal(struct tally *tally, int code, const char *why)
+{
+    if (tally->options.fatal != NULL) {
+        tally->options.fatal(tally->options.fatal_arg, code, why);
+    } else {
+        fprintf(stderr, "tally: %s\n", why);
+    }
+    _exit(code);
+}
+
+static void put_room(struct tally *tally, enum engine_room room)
+{
+    /* E5: release; pairs with E6 */
+    atomic_store_explicit(&tally->room, (uint32_t)room, memory_order_release);
+}
+
+/*
+ * What the log still takes. Between two looks one block is written, of at most what all lanes can
+ * hold, while the lanes fill up again; so with twice that left nothing that was let in can fail to
+ * be written. The reserve above it is for completions.
+ */
+static void judge_room(struct tally *tally)
+{
+    uint64_t left = wal_room_bytes(tally->wal);
+    uint64_t floor = 2 * tally->lane_bytes_all;
+    bool full = wal_disk_full(tally->wal);
+    enum engine_room room = ROOM_FULL;
+    if (full && left < floor) {
+        room = ROOM_NONE;
+    } else if (full && left < floor + tally->lane_bytes_all) {
+        room = ROOM_RESERVE;
+    }
+    put_room(tally, room);
+    /* C1: relaxed: a count publishes nothing */
+    atomic_store_explicit(&tally->log_room, left, memory_order_relaxed);
+}
+
+/* Writes the block; waits for room as long as the disk is full. Any other failure is the end. */
+static void write_block(struct tally *tally)
+{
+    const unsigned char *block = NULL;
+    size_t len = 0;
+    if (columns_end(&tally->columns, &block, &len) != 0) {
+        engine_fatal(tally, 71, "out of memory while a block is made");
+    }
+    int err = wal_append(tally->wal, tally->columns.count, block, len);
+    while (err == TALLY_NOSPC) {
+        put_room(tally, ROOM_NONE);
+        if (wake_may_sleep(&tally->wake)) {
+            wake_block(&tally->wake, FULL_RETRY_NS);
+            wake_awake(&tally->wake);
+        }
+        err = wal_append(tally->wal, tally->columns.count, block, len);
+    }
+    if (err != 0) {
+        engine_fatal(tally, 74, wal_why(tally->wal));
+    }
+}
+
+/* Applies what one slot stands for, leaves its verdict there, frees what came with it. Returns the
+ * bytes of its texts. */
+static uint64_t apply_slot(struct tally *tally, struct lane_slot *slot, struct record *record)
+{
+    struct verdict verdict;
+    slot_record(slot, record);
+    record->lsn = FIELD_OWN(tally->state.lsn) + 1;
+    record->time_ms = tally->columns.time_ms;
+    tally->bye_released = 0;
+    int err = apply(&tally->state, record, &verdict);
+    if (err != 0) {
+        engine_fatal(tally, err == TALLY_NOMEM ? 71 : 70,
+                     "a record that was accepted does not apply");
+    }
+    if (slot->type == RECORD_VOTE) {
+        return 0;
+    }
+    if (slot->type == RECORD_WORKER && verdict.err == 0) {
+        struct worker *worker = state_worker(&tally->state, record->text[WORKER_ID]);
+        FIELD_PUT(worker->seen_ms, clock_mono_ns() / 1000000);
+    }
+    uint64_t bytes = 0;
+    if (slot->type == RECORD_DONE || slot->type == RECORD_FAIL) {
+        bytes = blob_span(slot->arg).len;
+        free(slot->arg);
+    } else if (!slot_is_step(slot)) {
+        bytes = ((const struct request *)slot->arg)->bytes;
+        free(slot->arg);
+        slot->err = (int16_t)verdict.err;
+        slot->word = slot->type == RECORD_BYE ? tally->bye_released : verdict.value;
+        slot->entity = (void *)(uintptr_t)tally->own->next;
+    }
+    slot->arg = NULL;
+    return bytes;
+}
+
+static void apply_batch(struct tally *tally)
+{
+    struct record record = {0};
+    seq_write_begin(&tally->state.seq);
+    for (uint32_t i = 0; i < tally->batch_count; i++) {
+        struct lane_slot *slot = tally->batch[i];
+        if (slot->type != LANE_READ) {
+            slot->n = (uint32_t)apply_slot(tally, slot, &record);
+        }
+    }
+    seq_write_end(&tally->state.seq);
+    for (uint32_t i = 0; i < tally->batch_count; i++) {
+        struct lane_slot *slot = tally->batch[i];
+        if (slot->type == LANE_READ) {
+            struct read *read = slot->arg;
+            read->lsn = FIELD_OWN(tally->state.lsn);
+            read->err = read->run(read, &tally->state);
+            slot->n = 0;
+        }
+    }
+}
+
+/* Frees the room of the texts and publishes a lane's applied position. */
+static void publish_lane(struct lane *lane)
+{
+    uint64_t applied = lane_applied(lane);
+    uint64_t bytes = 0;
+    for (uint64_t p = applied; p != lane->taken; p++) {
+        bytes += lane_at(lane, p)->n;
+    }
+    if (bytes > 0) {
+        lane_bytes_applied(lane, bytes);
+    }
+    lane_apply(lane, lane->taken);
+}
+
+static void publish(struct tally *tally)
+{
+    /* E1: acquire; pairs with E2 */
+    uint32_t edges = atomic_load_explicit(&tally->edge_count, memory_order_acquire);
+    publish_lane(tally->own);
+    tally->own->freed = tally->own->taken;
+    for (uint32_t i = 0; i < edges; i++) {
+        /* E1: acquire; pairs with E2 */
+        publish_lane(atomic_load_explicit(&tally->edges[i], memory_order_acquire)->lane);
+    }
+    if (tally->offered) {
+        tally->offered = false;
+        /* E3: release; pairs with E4 */
+        atomic_fetch_add_explicit(&tally->offers, 1, memory_order_release);
+    }
+    /* E3: release; pairs with E4 */
+    atomic_fetch_add_explicit(&tally->commits, 1, memory_order_release);
+    for (uint32_t i = 0; i < edges; i++) {
+        /* E1: acquire; pairs with E2 */
+        struct edge *edge = atomic_load_explicit(&tally->edges[i], memory_order_acquire);
+        if (wake_signal(&edge->lane->wake)) {
+            edge->wake(edge->arg);
+        }
+    }
+}
+
+static void count_commit(struct tally *tally, uint64_t began_ns)
+{
+    struct wal_stats stats;
+    wal_stats(tally->wal, &stats);
+    tally->last_commit_ns = clock_mono_ns();
+    uint64_t us = (tally->last_commit_ns - began_ns) / 1000;
+    FIELD_PUT(tally->commit_us_last, us);
+    if (us > FIELD_OWN(tally->commit_us_max)) {
+        FIELD_PUT(tally->commit_us_max, us);
+    }
+    FIELD_PUT(tally->sync_ns, stats.sync_ns);
+    FIELD_PUT(tally->raw_bytes, stats.raw_bytes);
+    FIELD_PUT(tally->stored_bytes, stats.stored_bytes);
+}
+
+/* One commit. Returns false when there was nothing to do. */
+static bool commit(struct tally *tally)
+{
+    uint64_t began_ns = clock_mono_ns();
+    uint64_t wall_ms = clock_wall_ms();
+    uint64_t last_ms = tally->state.time_ms;
+    columns_begin(&tally->columns, wall_ms > last_ms ? wall_ms : last_ms);
+    if (merge(tally) == 0) {
+        return false;
+    }
+    if (tally->columns.count > 0) {
+        rcu_offline();
+        write_block(tally);
+        rcu_online();
+    }
+    apply_batch(tally);
+    judge_room(tally);
+    publish(tally);
+    count_commit(tally, began_ns);
+    rcu_quiescent();
+    return true;
+}
+
+/* Nothing to commit: confirm the last block when it has been quiet, then sleep until there is
+ * something. */
+static void idle(struct tally *tally)
+{
+    uint64_t ns = keeper_idle_ns(tally);
+    uint64_t quiet_ns = clock_mono_ns() - tally->last_commit_ns;
+    judge_room(tally);
+    rcu_retire_flush(tally->state.retirer);
+    rcu_offline();
+    if (quiet_ns < CONFIRM_AFTER_NS) {
+        ns = ns < CONFIRM_AFTER_NS ? ns : CONFIRM_AFTER_NS;
+    } else {
+        int err = wal_confirm(tally->wal);
+        if (err != 0 && err != TALLY_NOSPC) {
+            engine_fatal(tally, 74, wal_why(tally->wal));
+        }
+    }
+    if (wake_may_sleep(&tally->wake)) {
+        wake_block(&tally->wake, ns);
+        wake_awake(&tally->wake);
+    }
+    rcu_online();
+}
+
+void *commit_main(void *arg)
+{
+    struct tally *tally = arg;
+    rcu_thread_register();
+    tally->last_commit_ns = clock_mono_ns();
+    tally->tick_mono_ns = tally->last_commit_ns;
+    /* E7: acquire; pairs with E8 */
+    while (!atomic_load_explicit(&tally->stopping, memory_order_acquire)) {
+        keeper_run(tally);
+        if (!commit(tally)) {
+            idle(tally);
+        }
+    }
+    while (commit(tally)) {
+    }
+    rcu_retirer_destroy(tally->state.retirer);
+    tally->state.retirer = NULL;
+    rcu_thread_unregister();
+    return NULL;
+}

@@ -1,0 +1,393 @@
+/* Steps on builds: claim, heartbeat, done, fail, release. */
+#include "engine/edge.h"
+
+#include "engine/engine.h"
+#include "engine/label.h"
+#include "wal/base/check.h"
+
+#include <stdlib.h>
+
+/* ---- slots of a worker ---- */
+
+static bool slot_take(struct worker *worker)
+{
+    /* K3: relaxed: a count publishes nothing */
+    uint32_t used = atomic_load_explicit(&worker->used, memory_order_relaxed);
+    while (used < FIELD_GET(worker->slots)) {
+        /* K3: relaxed: a count publishes nothing */
+        if (atomic_compare_exchange_weak_explicit(&worker->used, &used, used + 1,
+                                                  memory_order_relaxed, memory_order_relaxed)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void slot_give(struct worker *worker)
+{
+    /* K3: relaxed: a count publishes nothing */
+    atomic_fetch_sub_explicit(&worker->used, 1, memory_order_relaxed);
+}
+
+static void worker_seen(const struct edge *edge, struct worker *worker)
+{
+    /* K2: relaxed: a time publishes nothing */
+    atomic_store_explicit(&worker->seen_ms, edge->mono_ms, memory_order_relaxed);
+}
+
+static uint64_t lease_left_ms(const struct edge *edge, uint64_t word)
+{
+    uint32_t tick = FIELD_GET(edge->tally->tick);
+    uint32_t due = word_deadline(word);
+    return due > tick ? (uint64_t)(due - tick) * WHEEL_TICK_MS : 0;
+}
+
+static uint32_t lease_deadline(const struct edge *edge, uint32_t lease_ms)
+{
+    return FIELD_GET(edge->tally->tick) + (lease_ms + WHEEL_TICK_MS - 1) / WHEEL_TICK_MS + 1;
+}
+
+/* ---- claim ---- */
+
+enum { LISTS_MAX = 256 };
+
+/* The need sets that a claim may take from. */
+struct choice {
+    struct need_set *sets[LISTS_MAX];
+    struct queue *queues[LISTS_MAX];
+    unsigned count;
+};
+
+static void choose_sets(const struct edge *edge, const struct edge_claim *ask,
+                        const struct worker *worker, struct choice *choice)
+{
+    struct span have = blob_span(FIELD_GET(worker->tags));
+    choice->count = 0;
+    for (unsigned q = 0; q < ask->queue_count; q++) {
+        struct queue *queue = state_queue(&edge->tally->state, ask->queues[q]);
+        uint32_t sets = queue != NULL ? FIELD_GET(queue->set_count) : 0;
+        for (uint32_t i = 0; i < sets && choice->count < LISTS_MAX; i++) {
+            struct need_set *set = FIELD_GET(queue->sets[i]);
+            if (tags_cover(have, blob_span(set->tags))) {
+                choice->queues[choice->count] = queue;
+                choice->sets[choice->count++] = set;
+            }
+        }
+    }
+}
+
+/* The oldest offer of one priority. */
+static struct ticket *oldest(const struct choice *choice, int pri)
+{
+    struct ticket *best = NULL;
+    for (unsigned i = 0; i < choice->count; i++) {
+        struct ticket *ticket = ticket_first(&choice->sets[i]->lists[pri]);
+        if (ticket != NULL && (best == NULL || ticket->lsn < best->lsn)) {
+            best = ticket;
+        }
+    }
+    return best;
+}
+
+/* Takes the next build's word. Returns it, or NULL when a walk over all lists met no living ticket.
+ */
+static struct build *walk(const struct choice *choice, uint32_t *before)
+{
+    for (int pri = 0; pri < PRIORITIES; pri++) {
+        struct ticket *ticket = oldest(choice, pri);
+        while (ticket != NULL) {
+            uint64_t seen = build_word(ticket->half, 0);
+            uint32_t after = half_next(ticket->half, BUILD_ASSIGNED);
+            if (word_step(&ticket->build->word, &seen, build_word(after, 0))) {
+                *before = ticket->half;
+                return ticket->build;
+            }
+            ticket = oldest(choice, pri);
+        }
+    }
+    return NULL;
+}
+
+/* "Nothing there" is certain only when nothing is pending as committed: what a claim in flight
+ * took, a crash gives back. */
+static bool nothing_pending(const struct edge *edge, const struct choice *choice)
+{
+    uint64_t mark = 0;
+    uint64_t pending = 0;
+    if (!seq_read_begin(&edge->tally->state.seq, &mark)) {
+        return false;
+    }
+    for (unsigned i = 0; i < choice->count; i++) {
+        for (int pri = 0; pri < PRIORITIES; pri++) {
+            pending += FIELD_GET(choice->sets[i]->lists[pri].pending);
+        }
+    }
+    return seq_read_whole(&edge->tally->state.seq, mark) && pending == 0;
+}
+
+static void claimed(struct build *build, struct edge_claimed *got)
+{
+    got->id = build->id;
+    got->queue = blob_span(build->queue->name);
+    got->payload = blob_span(build->payload);
+}
+
+/* All slots are taken: by a build that it holds for sure, or by one that is coming or going. */
+static int claim_again(struct edge *edge, const struct edge_claim *ask, struct worker *worker,
+                       struct edge_claimed *got)
+{
+    const struct worker_held *held = FIELD_GET(worker->held);
+    struct build *found = NULL;
+    uint64_t word = 0;
+    uint64_t count = 0;
+    for (uint32_t i = 0; i < held->room; i++) {
+        struct build *build = FIELD_GET(held->slot[i]);
+        uint64_t seen = build != NULL ? word_get(&build->word) : 0;
+        if (build == NULL) {
+            continue;
+        }
+        if (word_half(seen) != FIELD_GET(build->applied) || !half_held(word_half(seen))) {
+            return TALLY_PARK;
+        }
+        count++;
+        if (found == NULL || build->id < found->id) {
+            found = build;
+            word = seen;
+        }
+    }
+    /* K3: relaxed: a count publishes nothing */
+    if (found == NULL || count < atomic_load_explicit(&worker->used, memory_order_relaxed)) {
+        return TALLY_PARK;
+    }
+    if (ask->fresh_only) {
+        return EDGE_NIL;
+    }
+    claimed(found, got);
+    got->token = half_token(word_half(word));
+    got->attempt = FIELD_GET(found->attempts);
+    got->lease_ms = lease_left_ms(edge, word);
+    got->again = true;
+    return 0;
+}
+
+static int claim_fresh(struct edge *edge, const struct edge_claim *ask, struct worker *worker,
+                       struct edge_claimed *got)
+{
+    struct choice choice;
+    uint32_t before = 0;
+    choose_sets(edge, ask, worker, &choice);
+    struct build *build = walk(&choice, &before);
+    if (build == NULL) {
+        return nothing_pending(edge, &choice) ? EDGE_NIL : TALLY_PARK;
+    }
+    uint32_t after = half_next(before, BUILD_ASSIGNED);
+    uint32_t lease_ms = ask->lease_ms != 0 ? ask->lease_ms : build->submit_lease_ms;
+    *lane_append(edge->lane) = (struct lane_slot){.type = RECORD_CLAIM,
+                                                  .n = lease_ms,
+                                                  .word = (uint64_t)before << 32 | after,
+                                                  .entity = build,
+                                                  .arg = worker};
+    claimed(build, got);
+    got->token = half_token(after);
+    got->attempt = FIELD_GET(build->attempts) + 1U;
+    got->lease_ms = lease_ms;
+    got->again = false;
+    return 0;
+}
+
+int edge_claim(struct edge *edge, const struct edge_claim *ask, struct edge_claimed *got)
+{
+    struct worker *worker = state_worker(&edge->tally->state, ask->worker);
+    uint32_t state = worker != NULL ? FIELD_GET(worker->state) : WORKER_GONE;
+    if (state != WORKER_ONLINE) {
+        return state == WORKER_GONE ? TALLY_NOTFOUND : TALLY_OFFLINE;
+    }
+    worker_seen(edge, worker);
+    int err = edge_mode(edge);
+    if (err != 0) {
+        return err;
+    }
+    if (edge_room(edge) == 0) {
+        return TALLY_ROOM;
+    }
+    if (!slot_take(worker)) {
+        return claim_again(edge, ask, worker, got);
+    }
+    err = claim_fresh(edge, ask, worker, got);
+    if (err != 0) {
+        slot_give(worker);
+    }
+    return err;
+}
+
+/* ---- what a holder may do ---- */
+
+/*
+ * What a token is worth. Returns 0 when it holds the build (*seen is its word), 1 when the token's
+ * time is over and that is committed, NOTFOUND, PARK while something is in flight.
+ */
+static int look(const struct edge *edge, uint64_t id, uint32_t token, struct build **out,
+                uint64_t *seen)
+{
+    struct build *build = state_build(&edge->tally->state, id);
+    if (build == NULL) {
+        return TALLY_NOTFOUND;
+    }
+    *out = build;
+    *seen = word_get(&build->word);
+    uint32_t half = word_half(*seen);
+    uint32_t applied = FIELD_GET(build->applied);
+    if (half_token(half) == token && half_held(half)) {
+        return half_token(applied) == token ? 0 : TALLY_PARK;
+    }
+    return applied == half ? 1 : TALLY_PARK;
+}
+
+/* True when the token ended in that way, and nothing has happened to the build since. */
+static bool ended_by(const struct build *build, uint64_t seen, uint32_t token,
+                     enum build_edge_how how)
+{
+    return half_token(word_half(seen)) == token + 1 && FIELD_GET(build->how) == how;
+}
+
+static int may_append(const struct edge *edge, uint64_t bytes)
+{
+    int err = edge_mode_completion(edge);
+    if (err != 0) {
+        return err;
+    }
+    bool room = edge_room(edge) > 0 && lane_takes_bytes(edge->lane, bytes);
+    return room ? 0 : TALLY_ROOM;
+}
+
+static void append_step(struct edge *edge, struct lane_slot slot, uint64_t seen, uint32_t after)
+{
+    slot.word = (uint64_t)word_half(seen) << 32 | after;
+    *lane_append(edge->lane) = slot;
+}
+
+/* The first heartbeat of a claim: assigned becomes building. */
+static int beat_first(struct edge *edge, struct build *build, uint64_t seen, uint32_t due)
+{
+    int err = may_append(edge, 0);
+    if (err != 0) {
+        return err;
+    }
+    uint32_t after = build_half(BUILD_BUILDING, half_token(word_half(seen)));
+    if (!word_step_half(&build->word, seen, build_word(after, due))) {
+        return TALLY_PARK;
+    }
+    append_step(edge, (struct lane_slot){.type = RECORD_BEAT, .entity = build}, seen, after);
+    return 0;
+}
+
+int edge_beat(struct edge *edge, uint64_t id, uint32_t token, int prog, uint64_t *lease_ms)
+{
+    struct build *build = NULL;
+    uint64_t seen = 0;
+    int err = look(edge, id, token, &build, &seen);
+    if (err != 0) {
+        return err == 1 ? TALLY_STALE : err;
+    }
+    uint32_t lease = FIELD_GET(build->lease_ms);
+    uint32_t due = lease_deadline(edge, lease);
+    if (half_state(word_half(seen)) == BUILD_ASSIGNED) {
+        err = beat_first(edge, build, seen, due);
+        if (err != 0) {
+            return err;
+        }
+    } else if (!word_step_half(&build->word, seen, build_word(word_half(seen), due))) {
+        return TALLY_PARK; /* somebody stepped in between: what it is now is known after a commit */
+    }
+    worker_seen(edge, FIELD_GET(build->worker));
+    if (prog >= 0) {
+        FIELD_PUT(build->prog, (uint8_t)prog);
+    }
+    *lease_ms = lease;
+    return 0;
+}
+
+/* Ends a claim: one CAS and one record, with a text that is copied. */
+static int end_claim(struct edge *edge, struct build *build, uint64_t seen, enum build_state to,
+                     struct lane_slot slot, struct span text)
+{
+    int err = may_append(edge, text.len);
+    if (err != 0) {
+        return err;
+    }
+    struct blob *blob = text.len > 0 ? blob_new(text) : NULL;
+    if (text.len > 0 && blob == NULL) {
+        return TALLY_NOMEM;
+    }
+    uint32_t after = half_next(word_half(seen), to);
+    DCHECK(build_edge_legal(slot.type, word_half(seen), after));
+    if (!word_step_half(&build->word, seen, build_word(after, 0))) {
+        free(blob);
+        return TALLY_PARK;
+    }
+    slot.entity = build;
+    slot.arg = blob;
+    edge->lane->bytes_in += text.len;
+    append_step(edge, slot, seen, after);
+    worker_seen(edge, FIELD_GET(build->worker));
+    return 0;
+}
+
+int edge_done(struct edge *edge, uint64_t id, uint32_t token, struct span result)
+{
+    struct build *build = NULL;
+    uint64_t seen = 0;
+    int err = look(edge, id, token, &build, &seen);
+    if (err == 1) {
+        return ended_by(build, seen, token, HOW_DONE) ? 0 : TALLY_STALE;
+    }
+    if (err != 0) {
+        return err;
+    }
+    return end_claim(edge, build, seen, BUILD_COMPLETED, (struct lane_slot){.type = RECORD_DONE},
+                     result);
+}
+
+static void failed(const struct build *build, bool final, struct edge_failed *how)
+{
+    uint32_t attempts = FIELD_GET(build->attempts);
+    how->final = final;
+    how->attempts_left = attempts < build->tries ? build->tries - attempts : 0;
+}
+
+int edge_fail(struct edge *edge, const struct edge_fail *ask, struct edge_failed *how)
+{
+    struct build *build = NULL;
+    uint64_t seen = 0;
+    int err = look(edge, ask->id, ask->token, &build, &seen);
+    if (err == 1) {
+        failed(build, half_state(word_half(seen)) == BUILD_FAILED, how);
+        return ended_by(build, seen, ask->token, HOW_FAIL) ? 0 : TALLY_STALE;
+    }
+    if (err != 0) {
+        return err;
+    }
+    bool final = ask->dead || FIELD_GET(build->attempts) >= build->tries;
+    enum build_state to = final ? BUILD_FAILED : ask->delay_ms > 0 ? BUILD_DELAYED : BUILD_PENDING;
+    to = half_state(half_next(word_half(seen), to));
+    failed(build, to == BUILD_FAILED, how);
+    return end_claim(edge, build, seen, to,
+                     (struct lane_slot){.type = RECORD_FAIL, .n = ask->delay_ms}, ask->text);
+}
+
+int edge_release(struct edge *edge, uint64_t id, uint32_t token, uint32_t delay_ms)
+{
+    struct build *build = NULL;
+    uint64_t seen = 0;
+    int err = look(edge, id, token, &build, &seen);
+    if (err == 1) {
+        return ended_by(build, seen, token, HOW_RELEASE) ? 0 : TALLY_STALE;
+    }
+    if (err != 0) {
+        return err;
+    }
+    enum build_state to = delay_ms > 0 ? BUILD_DELAYED : BUILD_PENDING;
+    return end_claim(edge, build, seen, to,
+                     (struct lane_slot){.type = RECORD_RELEASE, .n = delay_ms},
+                     (struct span){NULL, 0});
+}

@@ -1,0 +1,167 @@
+/* Judged requests at the edge: checked as far as that is certain, copied, appended; and their
+ * verdicts. */
+#include "engine/edge.h"
+
+#include "engine/engine.h"
+#include "engine/label.h"
+#include "wal/base/check.h"
+
+#include <stdlib.h>
+
+static bool nothing_in_flight(const struct edge *edge)
+{
+    return edge->lane->next == edge_applied(edge);
+}
+
+static int may_append(const struct edge *edge, const struct span *texts, unsigned count)
+{
+    int err = edge_mode(edge);
+    if (err != 0) {
+        return err;
+    }
+    uint64_t bytes = 0;
+    for (unsigned i = 0; i < count; i++) {
+        bytes += texts[i].len;
+    }
+    bool room = edge_room(edge) > 0 && lane_takes_bytes(edge->lane, bytes);
+    return room ? 0 : TALLY_ROOM;
+}
+
+/* A request with room made sure of; to be filled and then appended. */
+static int begin(const struct edge *edge, enum record_type type, const struct span *texts,
+                 unsigned count, struct request **out)
+{
+    int err = may_append(edge, texts, count);
+    if (err != 0) {
+        return err;
+    }
+    *out = request_new(type, texts, count);
+    return *out != NULL ? 0 : TALLY_NOMEM;
+}
+
+static int append(struct edge *edge, struct request *request)
+{
+    edge->lane->bytes_in += request->bytes;
+    *lane_append(edge->lane) =
+        (struct lane_slot){.type = (uint8_t)request->record.type, .arg = request};
+    return 0;
+}
+
+int edge_submit(struct edge *edge, const struct edge_submit *ask)
+{
+    char need[TAGS_BYTES_MAX];
+    size_t need_len = 0;
+    int err = tags_sort(ask->need, need, &need_len);
+    if (err != 0 || !name_is_valid(ask->queue) || ask->uniq.len > NAME_LEN_MAX) {
+        return err != 0 ? err : TALLY_INVAL;
+    }
+    struct span texts[] = {[SUBMIT_QUEUE] = ask->queue,
+                           [SUBMIT_NEED] = {need, need_len},
+                           [SUBMIT_UNIQ] = ask->uniq,
+                           [SUBMIT_PAYLOAD] = ask->payload};
+    struct request *request = NULL;
+    err = begin(edge, RECORD_SUBMIT, texts, 4, &request);
+    if (err != 0) {
+        return err;
+    }
+    request->record.num[SUBMIT_PRI] = ask->pri;
+    request->record.num[SUBMIT_DELAY_MS] = ask->delay_ms;
+    request->record.num[SUBMIT_LEASE_MS] = ask->lease_ms;
+    request->record.num[SUBMIT_TRIES] = ask->tries;
+    return append(edge, request);
+}
+
+int edge_poll(struct edge *edge, const struct edge_poll *ask)
+{
+    if (!name_is_valid(ask->name)) {
+        return TALLY_INVAL;
+    }
+    const int64_t values[] = {[POLL_OPEN_MS] = ask->open_ms,
+                              [POLL_CLOSE_MS] = ask->close_ms,
+                              [POLL_RATE_N] = ask->rate_n,
+                              [POLL_RATE_MS] = ask->rate_ms};
+    struct request *request = NULL;
+    int err = begin(edge, RECORD_POLL, &ask->name, 1, &request);
+    if (err != 0) {
+        return err;
+    }
+    for (unsigned i = POLL_OPEN_MS; i <= POLL_RATE_MS; i++) {
+        if (values[i] == EDGE_KEEP) {
+            request->record.num[POLL_KEEP_MASK] |= (uint64_t)1 << i;
+        } else {
+            request->record.num[i] = (uint64_t)values[i];
+        }
+    }
+    return append(edge, request);
+}
+
+int edge_option(struct edge *edge, struct span poll, struct span label)
+{
+    char *fold = NULL;
+    size_t fold_len = 0;
+    int err = name_is_valid(poll) ? label_trim(&label) : TALLY_INVAL;
+    if (err == 0 && state_poll(&edge->tally->state, poll) == NULL && nothing_in_flight(edge)) {
+        return TALLY_NOTFOUND;
+    }
+    if (err == 0) {
+        err = label_fold(label, &fold, &fold_len);
+    }
+    if (err != 0) {
+        return err;
+    }
+    struct span texts[] = {
+        [OPTION_POLL] = poll, [OPTION_LABEL] = label, [OPTION_FOLD] = {fold, fold_len}};
+    struct request *request = NULL;
+    err = begin(edge, RECORD_OPTION, texts, 3, &request);
+    free(fold);
+    return err != 0 ? err : append(edge, request);
+}
+
+int edge_worker(struct edge *edge, const struct edge_worker *ask)
+{
+    char tags[TAGS_BYTES_MAX];
+    size_t tags_len = 0;
+    int err = tags_sort(ask->tags, tags, &tags_len);
+    if (err != 0 || !name_is_valid(ask->id) || ask->slots > WORKER_SLOTS_MAX) {
+        return err != 0 ? err : TALLY_INVAL;
+    }
+    struct worker *worker = state_worker(&edge->tally->state, ask->id);
+    if (worker != NULL) {
+        FIELD_PUT(worker->seen_ms, edge->mono_ms);
+    }
+    struct span texts[] = {
+        [WORKER_ID] = ask->id, [WORKER_NAME] = ask->name, [WORKER_TAGS] = {tags, tags_len}};
+    struct request *request = NULL;
+    err = begin(edge, RECORD_WORKER, texts, 3, &request);
+    if (err != 0) {
+        return err;
+    }
+    request->record.num[WORKER_SLOTS] = ask->slots;
+    request->record.num[WORKER_KEEP] = (ask->name.at == NULL ? WORKER_KEEP_NAME : 0U) |
+                                       (ask->tags.at == NULL ? WORKER_KEEP_TAGS : 0U);
+    return append(edge, request);
+}
+
+int edge_bye(struct edge *edge, struct span name)
+{
+    const struct worker *worker = state_worker(&edge->tally->state, name);
+    bool there = worker != NULL && FIELD_GET(worker->state) != WORKER_GONE;
+    if (!there && nothing_in_flight(edge)) {
+        return TALLY_NOTFOUND;
+    }
+    struct request *request = NULL;
+    int err = begin(edge, RECORD_BYE, &name, 1, &request);
+    return err != 0 ? err : append(edge, request);
+}
+
+int edge_verdict(struct edge *edge, uint64_t pos, uint64_t *value)
+{
+    CHECK(pos > edge->lane->freed && pos <= edge_applied(edge));
+    const struct lane_slot *slot = lane_at(edge->lane, pos - 1);
+    *value = slot->word;
+    if (slot->type == RECORD_BYE && slot->err == 0) {
+        uint64_t until = (uint64_t)(uintptr_t)slot->entity;
+        return lane_applied(edge->tally->own) >= until ? 0 : TALLY_PARK;
+    }
+    return slot->err;
+}

@@ -1,0 +1,179 @@
+/* Opening and closing the engine: lock, replay, committer. */
+#include "engine/engine.h"
+
+#include "wal/base/check.h"
+#include "wal/base/clock.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct replay {
+    struct state *state;
+    uint64_t lsn; /* of the record that did not fit */
+    const char *type;
+};
+
+static int replay_record(void *arg, const struct record *record)
+{
+    struct replay *replay = arg;
+    struct verdict verdict;
+    int err = apply(replay->state, record, &verdict);
+    if (err != 0) {
+        replay->lsn = record->lsn;
+        replay->type = record_type_name(record->type);
+    }
+    return err;
+}
+
+static int replay_block(void *arg, const struct wal_block *block)
+{
+    if (block->count == 0) {
+        return 0;
+    }
+    return columns_decode(block->raw, block->raw_bytes, block->first_lsn, block->count,
+                          replay_record, arg);
+}
+
+/* A record that contradicts the state is damage that no checksum saw. */
+static int say(int err, const struct replay *replay, const struct wal_report *found,
+               struct tally_report *report)
+{
+    report->records = found->records;
+    report->lsn = found->next_lsn > 0 ? found->next_lsn - 1 : 0;
+    report->clean = found->end == WAL_END_EMPTY || found->clean_shutdown;
+    report->torn = found->end == WAL_END_TORN;
+    if (err == TALLY_CORRUPT && replay->type != NULL) {
+        snprintf(report->text, sizeof report->text,
+                 "the log contradicts itself: record %llu (%s) does not fit what is before it",
+                 (unsigned long long)replay->lsn, replay->type);
+    } else {
+        snprintf(report->text, sizeof report->text, "%s",
+                 found->text[0] != '\0' || err == 0 ? found->text : tally_err_text(err));
+    }
+    return err == TALLY_CORRUPT ? TALLY_DAMAGE : err;
+}
+
+static int open_log(struct tally *tally, struct tally_report *report)
+{
+    struct replay replay = {.state = &tally->state};
+    struct wal_report found = {0};
+    uint64_t bytes = tally->options.segment_bytes;
+    /* a segment holds what judge_room wants, and something to work with */
+    while (bytes < 4 * tally->lane_bytes_all) {
+        bytes *= 2;
+    }
+    struct wal_options options = {.io = tally->io, .segment_bytes = bytes};
+    int err = wal_open(&tally->wal, &options, replay_block, &replay, &found);
+    return say(err, &replay, &found, report);
+}
+
+static int start(struct tally *tally)
+{
+    apply_replay_end(&tally->state);
+    tally->state.retirer = rcu_retirer_new();
+    if (tally->state.retirer == NULL) {
+        return TALLY_NOMEM;
+    }
+    struct index *indexes[] = {&tally->state.polls, &tally->state.labels, &tally->state.queues,
+                               &tally->state.workers, &tally->state.uniqs};
+    for (size_t i = 0; i < sizeof indexes / sizeof indexes[0]; i++) {
+        indexes[i]->retirer = tally->state.retirer;
+    }
+    keeper_init(tally);
+    return pthread_create(&tally->thread, NULL, commit_main, tally) == 0 ? 0 : TALLY_NOMEM;
+}
+
+static void tally_free(struct tally *tally)
+{
+    edges_free(tally);
+    state_fini(&tally->state);
+    columns_fini(&tally->columns);
+    lane_destroy(tally->own);
+    free(tally->batch);
+    free(tally->windowed);
+    if (tally->io_is_ours) {
+        tally->io->ops->destroy(tally->io);
+    }
+    pthread_mutex_destroy(&tally->doors);
+    free(tally);
+}
+
+static int open_io(struct tally *tally, struct tally_report *report)
+{
+    tally->io = tally->options.io;
+    if (tally->io != NULL) {
+        return 0;
+    }
+    int err = wal_file_io_new(&tally->io, tally->options.dir, tally->options.create);
+    if (err != 0) {
+        snprintf(report->text, sizeof report->text, "cannot open the directory %s: %s",
+                 tally->options.dir, strerror(-err));
+        tally->io = NULL;
+        return err == -ENOSPC ? TALLY_NOSPC : TALLY_IO;
+    }
+    tally->io_is_ours = true;
+    return 0;
+}
+
+static struct tally *tally_new(const struct tally_options *options)
+{
+    struct tally *tally = aligned_alloc(64, sizeof *tally);
+    if (tally == NULL) {
+        return NULL;
+    }
+    *tally = (struct tally){.options = *options};
+    struct tally_options *set = &tally->options;
+    set->edges = set->edges == 0 ? 4 : set->edges > EDGES_MAX ? EDGES_MAX : set->edges;
+    set->segment_bytes = set->segment_bytes == 0 ? WAL_SEGMENT_BYTES_DEFAULT : set->segment_bytes;
+    set->payload_bytes_max = set->payload_bytes_max == 0 ? 1U << 20 : set->payload_bytes_max;
+    /* a slot's record takes at most 64 bytes beside its texts; the committer's own lane has none */
+    uint64_t slots_bytes = (uint64_t)LANE_SLOTS * 64;
+    tally->lane_bytes_all = slots_bytes + set->edges * (slots_bytes + LANE_BYTES_MAX);
+    pthread_mutex_init(&tally->doors, NULL);
+    tally->own = lane_new();
+    tally->batch = malloc(BATCH_RECORDS_MAX * sizeof(struct lane_slot *));
+    return tally;
+}
+
+int tally_open(struct tally **out, const struct tally_options *options, struct tally_report *report)
+{
+    *report = (struct tally_report){0};
+    struct tally *tally = tally_new(options);
+    if (tally == NULL) {
+        return TALLY_NOMEM;
+    }
+    int err = tally->own != NULL && tally->batch != NULL ? state_init(&tally->state) : TALLY_NOMEM;
+    err = err != 0 ? err : open_io(tally, report);
+    err = err != 0 ? err : open_log(tally, report);
+    err = err != 0 ? err : start(tally);
+    if (err != 0) {
+        if (tally->wal != NULL) {
+            (void)wal_close(tally->wal, false);
+        }
+        tally_free(tally);
+        return err;
+    }
+    *out = tally;
+    return 0;
+}
+
+void tally_drain(struct tally *tally)
+{
+    /* E10: release; pairs with E9 */
+    atomic_store_explicit(&tally->draining, true, memory_order_release);
+}
+
+int tally_close(struct tally *tally)
+{
+    /* E8: release; pairs with E7 */
+    atomic_store_explicit(&tally->stopping, true, memory_order_release);
+    wake_up(&tally->wake);
+    pthread_join(tally->thread, NULL);
+    for (uint32_t i = 0; i < FIELD_OWN(tally->edge_count); i++) {
+        CHECK(!FIELD_OWN(tally->edges[i])->in_use);
+    }
+    int err = wal_close(tally->wal, true);
+    tally_free(tally);
+    return err;
+}

@@ -1,0 +1,142 @@
+/* The engine from inside: what the committer, the timekeeper and the edges share. */
+#ifndef TALLY_ENGINE_ENGINE_H
+#define TALLY_ENGINE_ENGINE_H
+
+#include "engine/apply.h"
+#include "engine/columns.h"
+#include "engine/lane.h"
+#include "engine/tally.h"
+#include "engine/wheel.h"
+#include "wal/wal.h"
+
+#include <pthread.h>
+
+enum {
+    EDGES_MAX = 64,
+    BATCH_RECORDS_MAX = 1 << 17,
+    BATCH_BYTES_MAX = 8 << 20,
+    KEEPER_ROOM = 4096,             /* slots of its own lane that the timekeeper leaves free */
+    WORKER_SILENCE_MS = 300 * 1000, /* then a worker is offline */
+};
+
+enum engine_room { ROOM_FULL, ROOM_RESERVE, ROOM_NONE }; /* what the log still takes */
+
+struct vote_slot {
+    struct option *option;
+    uint64_t base; /* votes before this pass's step; a guess until the flush */
+    uint32_t n;
+};
+
+enum { VOTE_SLOTS = 1 << 14, VOTE_INDEX = 1 << 15 };
+
+struct edge {
+    struct tally *tally;
+    struct lane *lane;
+    void (*wake)(void *arg);
+    void *arg;
+    bool in_use;     /* under tally.doors */
+    uint64_t now_ms; /* wall time, once a pass */
+    uint64_t mono_ms;
+    /* votes of this pass, by option */
+    uint32_t vote_count;
+    uint16_t vote_generation;
+    struct vote_slot *votes;
+    uint32_t *vote_index; /* generation and slot */
+};
+
+/* Slots that may be appended now; those of votes not flushed yet are spoken for. */
+static inline uint64_t edge_room(const struct edge *edge)
+{
+    return lane_room(edge->lane) - edge->vote_count;
+}
+
+/* A judged request on its way: the record and its texts in one allocation. */
+struct request {
+    struct record record;
+    size_t bytes;
+    char texts[];
+};
+
+/* The poll that is being closed: rule 10 of the design. */
+struct gate {
+    struct poll *poll;   /* NULL: none */
+    _Atomic bool passed; /* every edge has ended a pass since */
+    bool tails_known;
+    uint64_t tails[EDGES_MAX + 1];
+};
+
+struct tally {
+    /* written once */
+    struct tally_options options;
+    struct wal_io *io;
+    bool io_is_ours;
+    uint64_t lane_bytes_all; /* what all lanes can hold, encoded */
+    pthread_t thread;
+    /* doors: edges[0 .. edge_count) exist until the close */
+    pthread_mutex_t doors;
+    _Atomic(struct edge *) edges[EDGES_MAX];
+    _Atomic uint32_t edge_count;
+    /* written by the committer, read by the edges */
+    _Alignas(64) _Atomic uint64_t commits;
+    _Atomic uint64_t offers;
+    _Atomic uint32_t tick; /* of the lease clock */
+    _Atomic uint32_t room; /* enum engine_room */
+    _Atomic uint64_t commit_us_last, commit_us_max, sync_ns, raw_bytes, stored_bytes, log_room;
+    /* written by anybody, seldom */
+    _Alignas(64) _Atomic bool draining;
+    _Atomic bool stopping;
+    struct wake wake; /* the committer's */
+    /* the committer alone */
+    _Alignas(64) struct state state;
+    struct wal *wal;
+    struct lane *own; /* its own lane */
+    struct columns columns;
+    struct lane_slot **batch;
+    uint32_t batch_count;
+    struct wheel wheel;
+    uint64_t tick_mono_ns; /* when the lease clock was read last */
+    uint64_t tick_rest_ns;
+    uint64_t workers_seen_ns;
+    uint64_t windows_ns;
+    uint64_t last_commit_ns;
+    struct poll **windowed; /* polls with times */
+    size_t windowed_count, windowed_room;
+    struct gate gate;
+    uint64_t bye_released;
+    bool offered; /* since the last publication */
+};
+
+/* Ends the engine's work: calls options.fatal, which must not come back to work as usual. */
+_Noreturn void engine_fatal(struct tally *tally, int code, const char *why);
+
+/* ---- commit.c ---- */
+void *commit_main(void *tally);
+
+/* ---- merge.c ---- */
+/* Takes what is next from all lanes into the batch and the block; returns how many slots. */
+uint32_t merge(struct tally *tally);
+
+static inline bool slot_is_step(const struct lane_slot *slot)
+{
+    return slot->type >= RECORD_CLAIM && slot->type <= RECORD_UNHOLD;
+}
+
+/* The record that a slot stands for, but for its lsn and time. Not for LANE_READ. */
+void slot_record(const struct lane_slot *slot, struct record *record);
+
+/* ---- keeper.c: the timekeeper, in the committer ---- */
+void keeper_init(
+    struct tally *tally); /* after the replay: tickets, leases, delays; sets the hooks */
+void keeper_run(struct tally *tally);
+/* How long the committer may sleep, in ns. */
+uint64_t keeper_idle_ns(const struct tally *tally);
+
+/* ---- edge.c ---- */
+void edges_free(struct tally *tally);
+/* OK or READONLY: what the end of a running build would be told now. */
+int edge_mode_completion(const struct edge *edge);
+
+/* ---- request.c ---- */
+struct request *request_new(enum record_type type, const struct span *texts, unsigned count);
+
+#endif

@@ -1,0 +1,152 @@
+/* Open addressing with one writer: linear probing, tombs, growth by copy. */
+#include "engine/index.h"
+
+#include "wal/base/check.h"
+#include "wal/base/err.h"
+
+#include <stdlib.h>
+
+enum { INDEX_FIRST = 64 };
+
+struct index_array {
+    uint64_t mask;
+    _Atomic(void *) slot[];
+};
+
+static char tomb;
+
+static uint64_t hash_of(struct span key)
+{
+    uint64_t h = 0x9E3779B97F4A7C15U ^ key.len;
+    for (size_t i = 0; i < key.len; i++) {
+        h = (h ^ (unsigned char)key.at[i]) * 0x100000001B3U;
+    }
+    h ^= h >> 32;
+    h *= 0xD6E8FEB86659FD93U;
+    return h ^ h >> 32;
+}
+
+static struct index_array *array_new(uint64_t slots)
+{
+    struct index_array *array = calloc(1, sizeof *array + slots * sizeof array->slot[0]);
+    if (array != NULL) {
+        array->mask = slots - 1;
+    }
+    return array;
+}
+
+static void *slot_get(const struct index_array *array, uint64_t i)
+{
+    /* I1: acquire; pairs with I2 */
+    return atomic_load_explicit(&array->slot[i & array->mask], memory_order_acquire);
+}
+
+static void slot_put(struct index_array *array, uint64_t i, void *entity)
+{
+    /* I2: release; pairs with I1 */
+    atomic_store_explicit(&array->slot[i & array->mask], entity, memory_order_release);
+}
+
+static struct index_array *array_of(const struct index *index)
+{
+    /* I1: acquire; pairs with I2 */
+    return atomic_load_explicit(&index->array, memory_order_acquire);
+}
+
+int index_init(struct index *index, struct span (*key_of)(const void *entity))
+{
+    *index = (struct index){.key_of = key_of};
+    struct index_array *array = array_new(INDEX_FIRST);
+    atomic_init(&index->array, array);
+    return array != NULL ? 0 : TALLY_NOMEM;
+}
+
+void index_fini(struct index *index)
+{
+    free(array_of(index));
+    *index = (struct index){0};
+}
+
+/* Puts an entity into the first empty slot of its run. */
+static void array_put(const struct index *index, struct index_array *array, void *entity)
+{
+    uint64_t i = hash_of(index->key_of(entity));
+    while (slot_get(array, i) != NULL) {
+        i++;
+    }
+    slot_put(array, i, entity);
+}
+
+static int grow(struct index *index)
+{
+    struct index_array *old = array_of(index);
+    uint64_t slots = old->mask + 1;
+    struct index_array *array = array_new(index->count * 2 >= slots / 2 ? slots * 2 : slots);
+    if (array == NULL) {
+        return TALLY_NOMEM;
+    }
+    for (uint64_t i = 0; i < slots; i++) {
+        void *entity = slot_get(old, i);
+        if (entity != NULL && entity != &tomb) {
+            array_put(index, array, entity);
+        }
+    }
+    /* I2: release; pairs with I1 */
+    atomic_store_explicit(&index->array, array, memory_order_release);
+    index->used = index->count;
+    if (index->retirer != NULL) {
+        rcu_retire(index->retirer, old, free);
+    } else {
+        free(old);
+    }
+    return 0;
+}
+
+int index_put(struct index *index, void *entity)
+{
+    if ((index->used + 1) * 8 > (array_of(index)->mask + 1) * 5) {
+        int err = grow(index);
+        if (err != 0) {
+            return err;
+        }
+    }
+    array_put(index, array_of(index), entity);
+    index->used++;
+    index->count++;
+    return 0;
+}
+
+void index_remove(struct index *index, const void *entity)
+{
+    struct index_array *array = array_of(index);
+    uint64_t i = hash_of(index->key_of(entity));
+    for (void *at = slot_get(array, i); at != entity; at = slot_get(array, i)) {
+        CHECK(at != NULL);
+        i++;
+    }
+    slot_put(array, i, &tomb);
+    index->count--;
+}
+
+void *index_get(const struct index *index, struct span key)
+{
+    const struct index_array *array = array_of(index);
+    uint64_t i = hash_of(key);
+    for (void *at = slot_get(array, i); at != NULL; at = slot_get(array, ++i)) {
+        if (at != &tomb && span_equal(index->key_of(at), key)) {
+            return at;
+        }
+    }
+    return NULL;
+}
+
+void index_each(const struct index *index, void (*fn)(void *arg, void *entity), void *arg)
+{
+    const struct index_array *array = array_of(index);
+    for (uint64_t i = 0; i <= array->mask; i++) {
+        void *entity = slot_get(array, i);
+        if (entity != NULL && entity != &tomb) {
+            fn(arg, entity);
+        }
+    }
+}

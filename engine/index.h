@@ -1,0 +1,44 @@
+/* An index from names to entities: one writer, many readers, open addressing. */
+#ifndef TALLY_ENGINE_INDEX_H
+#define TALLY_ENGINE_INDEX_H
+
+#include "engine/rcu.h"
+#include "wal/base/span.h"
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+/*
+ *     index ── array { mask, slot[0] ... slot[mask] } ── entity       removed: TOMB
+ *
+ * Synchronization: put, remove, fini by the one writer; get by any thread inside a read section.
+ * The writer fills a slot with one release store (I2), and grows by filling a new array and
+ * publishing it with one (I2); a reader that still has the old array sees what was there when it
+ * began, which is an answer of that moment. Linearization: the load of the slot (I1). Progress:
+ * wait-free; the array is at most 5/8 full. Reclamation: an old array is retired (engine/rcu.h).
+ */
+struct index_array;
+
+struct index {
+    _Atomic(struct index_array *) array;
+    struct span (*key_of)(const void *entity);
+    struct rcu_retirer *retirer; /* borrowed; NULL: free at once (no readers yet) */
+    uint64_t used;               /* slots that are not empty, tombs included */
+    uint64_t count;
+};
+
+/* Errors: NOMEM. */
+int index_init(struct index *index, struct span (*key_of)(const void *entity));
+void index_fini(struct index *index);
+
+/* REQUIRES: the key is not there. Errors: NOMEM. */
+int index_put(struct index *index, void *entity);
+void index_remove(struct index *index, const void *entity);
+
+/* The entity, or NULL. */
+void *index_get(const struct index *index, struct span key);
+
+/* Calls fn for each entity, in no order. Threads: any, in a read section. */
+void index_each(const struct index *index, void (*fn)(void *arg, void *entity), void *arg);
+
+#endif

@@ -1,0 +1,173 @@
+/* Reads: consistent copies of the committed state, each stamped with its lsn. */
+#ifndef TALLY_ENGINE_READ_H
+#define TALLY_ENGINE_READ_H
+
+#include "engine/edge.h"
+
+#include <stddef.h>
+
+struct state;
+
+/*
+ * A read copies what it needs in `run`, which may be called several times: the copy counts only if
+ * no commit was applied meanwhile. After a few tries the committer runs it between two blocks.
+ * Embed it first in a typed read below; the init functions fill it.
+ */
+struct read {
+    int (*run)(struct read *read, const struct state *state); /* 0 or the error to answer */
+    int err;                                                  /* what the last run returned */
+    uint64_t lsn;                                             /* the state's, when it ran */
+};
+
+/*
+ * Returns 0 when read->err and the typed fields are filled now; EDGE_QUEUED when they will be once
+ * edge_applied() >= edge_tail() of this moment (keep the read alive until then); TALLY_ROOM.
+ * Names and labels in the rows live as long as the engine; other text is owned by the read.
+ */
+int edge_read(struct edge *edge, struct read *read);
+
+/* ---- TALLY ---- */
+struct tally_row {
+    uint64_t id;
+    uint64_t votes;
+    struct span label;
+};
+struct read_tally {
+    struct read read;
+    struct span poll;
+    size_t top; /* rows wanted; SIZE_MAX: all */
+    uint64_t total;
+    uint64_t rate_per_min;  /* votes of the last 60 s */
+    struct tally_row *rows; /* most votes first, then the lower id; owned */
+    size_t row_count;
+};
+void read_tally_init(struct read_tally *r, struct span poll, size_t top); /* NOTFOUND */
+void read_tally_fini(struct read_tally *r);
+
+/* ---- POLLS ---- */
+struct poll_row {
+    struct span name;
+    uint64_t options;
+    uint64_t votes;
+    bool open;
+};
+struct read_polls {
+    struct read read;
+    struct span after; /* by name; at NULL: from the first */
+    size_t count;
+    struct poll_row *rows; /* by name; owned */
+    size_t row_count;
+};
+void read_polls_init(struct read_polls *r, struct span after, size_t count);
+void read_polls_fini(struct read_polls *r);
+
+/* ---- BUILD, BUILDS ---- */
+enum build_state {
+    BUILD_NONE,
+    BUILD_PENDING,
+    BUILD_DELAYED,
+    BUILD_ASSIGNED,
+    BUILD_BUILDING,
+    BUILD_COMPLETED,
+    BUILD_FAILED,
+    BUILD_CANCELLED,
+    BUILD_STATES
+};
+const char *build_state_name(enum build_state state); /* "pending" ...; static storage */
+
+struct build_row {
+    uint64_t id;
+    struct span queue;
+    struct span worker; /* at NULL: none yet */
+    enum build_state state;
+    uint32_t pri;
+    uint32_t attempt;
+    uint32_t prog;
+    uint64_t submitted_ms; /* wall time; 0: not yet */
+    uint64_t started_ms;
+    uint64_t ended_ms;
+    char *error; /* owned; NULL: none */
+    size_t error_len;
+};
+struct read_builds {
+    struct read read;
+    uint64_t id;         /* one build (NOTFOUND when it is not there), or 0 */
+    struct span queue;   /* one queue (NOTFOUND), or at NULL for all */
+    struct span worker;  /* only what this worker has or had; at NULL: any */
+    uint32_t state_mask; /* 1 << enum build_state; 0: any */
+    uint64_t after;      /* ids above this; with reverse: below this, 0 for from the newest */
+    size_t count;
+    bool reverse;
+    struct build_row *rows; /* by id; owned */
+    size_t row_count;
+};
+/* Zero the rest, then set the fields wanted between init and edge_read. */
+void read_builds_init(struct read_builds *r);
+void read_builds_fini(struct read_builds *r);
+
+/* PAYLOAD, RESULT: the bytes, until edge_pass_end. Errors: NOTFOUND, STATE (no result yet). */
+int edge_payload(struct edge *edge, uint64_t id, struct span *bytes);
+int edge_result(struct edge *edge, uint64_t id, struct span *bytes);
+
+/* ---- QUEUES ---- */
+struct queue_row {
+    struct span name;
+    uint64_t by_state[BUILD_STATES];
+    uint64_t oldest_ms; /* age of the oldest pending build; 0: none */
+};
+struct read_queues {
+    struct read read;
+    struct span name;       /* one (NOTFOUND), or at NULL for all */
+    struct queue_row *rows; /* by name; owned */
+    size_t row_count;
+};
+void read_queues_init(struct read_queues *r, struct span name);
+void read_queues_fini(struct read_queues *r);
+
+/* ---- WORKERS ---- */
+struct worker_row {
+    struct span id;
+    char *name; /* owned, like tags */
+    char *tags;
+    bool online;
+    uint64_t done;
+    uint64_t failed;
+    uint64_t seen_ms; /* ms since it was heard of */
+    uint64_t builds;  /* held */
+    uint32_t slots;
+};
+struct read_workers {
+    struct read read;
+    struct span id;          /* one (NOTFOUND), or at NULL for all that have not left */
+    struct worker_row *rows; /* by id; owned */
+    size_t row_count;
+};
+void read_workers_init(struct read_workers *r, struct span id);
+void read_workers_fini(struct read_workers *r);
+
+/* ---- INFO ---- */
+struct engine_info {
+    uint64_t lsn;
+    uint64_t commits;
+    uint64_t records;
+    uint64_t log_raw_bytes;
+    uint64_t log_stored_bytes;
+    uint64_t log_room_bytes;
+    uint64_t sync_ns_sum;    /* over all commits */
+    uint64_t commit_us_last; /* write, sync and apply */
+    uint64_t commit_us_max;
+    uint64_t polls;
+    uint64_t options;
+    uint64_t votes;
+    uint64_t queues;
+    uint64_t workers;
+    uint64_t builds; /* in memory, finished ones too */
+    uint64_t builds_by_state[BUILD_STATES];
+    uint64_t payload_bytes;
+    uint64_t retired; /* waiting for a grace period */
+    bool readonly;
+    bool draining;
+};
+void edge_info(struct edge *edge, struct engine_info *info);
+
+#endif

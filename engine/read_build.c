@@ -1,0 +1,182 @@
+/* Reads of builds, their bytes, and the engine's counters. */
+#include "engine/read.h"
+
+#include "engine/engine.h"
+
+#include <stdlib.h>
+
+const char *build_state_name(enum build_state state)
+{
+    static const char *const names[BUILD_STATES] = {
+        [BUILD_NONE] = "none",         [BUILD_PENDING] = "pending",
+        [BUILD_DELAYED] = "delayed",   [BUILD_ASSIGNED] = "assigned",
+        [BUILD_BUILDING] = "building", [BUILD_COMPLETED] = "completed",
+        [BUILD_FAILED] = "failed",     [BUILD_CANCELLED] = "cancelled",
+    };
+    return state < BUILD_STATES ? names[state] : names[BUILD_NONE];
+}
+
+/* ---- BUILD, BUILDS ---- */
+
+static bool is_wanted(const struct read_builds *r, const struct build *build)
+{
+    enum build_state state = half_state(FIELD_GET(build->applied));
+    const struct worker *worker = FIELD_GET(build->worker);
+    if (r->state_mask != 0 && (r->state_mask >> state & 1) == 0) {
+        return false;
+    }
+    if (r->queue.at != NULL && !span_equal(r->queue, blob_span(build->queue->name))) {
+        return false;
+    }
+    return r->worker.at == NULL ||
+           (worker != NULL && span_equal(r->worker, blob_span(worker->name)));
+}
+
+static int fill_row(struct build_row *row, const struct build *build)
+{
+    const struct worker *worker = FIELD_GET(build->worker);
+    const struct blob *error = FIELD_GET(build->error);
+    *row = (struct build_row){
+        .id = build->id,
+        .queue = blob_span(build->queue->name),
+        .worker = worker != NULL ? blob_span(worker->name) : (struct span){NULL, 0},
+        .state = half_state(FIELD_GET(build->applied)),
+        .pri = build->pri,
+        .attempt = FIELD_GET(build->attempts),
+        .prog = FIELD_GET(build->prog),
+        .submitted_ms = build->submitted_ms,
+        .started_ms = FIELD_GET(build->started_ms),
+        .ended_ms = FIELD_GET(build->ended_ms),
+    };
+    if (error != NULL) {
+        row->error = strndup(error->at, error->len);
+        row->error_len = error->len;
+        return row->error != NULL ? 0 : TALLY_NOMEM;
+    }
+    return 0;
+}
+
+static int add_build(struct read_builds *r, size_t *room, const struct build *build)
+{
+    if (r->row_count == *room) {
+        size_t more = *room * 2 + 16;
+        struct build_row *grown = realloc(r->rows, more * sizeof *grown);
+        if (grown == NULL) {
+            return TALLY_NOMEM;
+        }
+        r->rows = grown;
+        *room = more;
+    }
+    return fill_row(&r->rows[r->row_count++], build);
+}
+
+static int list_builds(struct read_builds *r, const struct state *state)
+{
+    uint64_t next = FIELD_GET(state->build_next);
+    uint64_t id = r->after + 1;
+    size_t room = 0;
+    int err = 0;
+    if (r->reverse) {
+        id = r->after == 0 || r->after > next ? next - 1 : r->after - 1;
+    }
+    while (err == 0 && id > 0 && id < next && r->row_count < r->count) {
+        const struct build *build = state_build(state, id);
+        if (build != NULL && is_wanted(r, build)) {
+            err = add_build(r, &room, build);
+        }
+        id = r->reverse ? id - 1 : id + 1;
+    }
+    return err;
+}
+
+static int run_builds(struct read *read, const struct state *state)
+{
+    struct read_builds *r = (struct read_builds *)read;
+    size_t room = 0;
+    read_builds_fini(r);
+    if (r->id != 0) {
+        const struct build *build = state_build(state, r->id);
+        return build != NULL ? add_build(r, &room, build) : TALLY_NOTFOUND;
+    }
+    if (r->queue.at != NULL && state_queue(state, r->queue) == NULL) {
+        return TALLY_NOTFOUND;
+    }
+    return list_builds(r, state);
+}
+
+void read_builds_init(struct read_builds *r)
+{
+    *r = (struct read_builds){.read.run = run_builds};
+}
+
+void read_builds_fini(struct read_builds *r)
+{
+    for (size_t i = 0; i < r->row_count; i++) {
+        free(r->rows[i].error);
+    }
+    free(r->rows);
+    r->rows = NULL;
+    r->row_count = 0;
+}
+
+int edge_payload(struct edge *edge, uint64_t id, struct span *bytes)
+{
+    const struct build *build = state_build(&edge->tally->state, id);
+    if (build == NULL) {
+        return TALLY_NOTFOUND;
+    }
+    *bytes = blob_span(build->payload);
+    return 0;
+}
+
+int edge_result(struct edge *edge, uint64_t id, struct span *bytes)
+{
+    const struct build *build = state_build(&edge->tally->state, id);
+    if (build == NULL) {
+        return TALLY_NOTFOUND;
+    }
+    if (half_state(FIELD_GET(build->applied)) != BUILD_COMPLETED) {
+        return TALLY_STATE;
+    }
+    *bytes = blob_span(FIELD_GET(build->result));
+    return 0;
+}
+
+/* ---- INFO ---- */
+
+static void add_states(void *arg, void *entity)
+{
+    struct engine_info *info = arg;
+    const struct queue *queue = entity;
+    info->queues++;
+    for (int i = 0; i < BUILD_STATES; i++) {
+        info->builds_by_state[i] += FIELD_GET(queue->by_state[i]);
+    }
+}
+
+void edge_info(struct edge *edge, struct engine_info *info)
+{
+    struct tally *tally = edge->tally;
+    const struct state *state = &tally->state;
+    *info = (struct engine_info){
+        .lsn = FIELD_GET(state->lsn),
+        .commits = edge_commits(edge),
+        .records = FIELD_GET(state->lsn),
+        .log_raw_bytes = FIELD_GET(tally->raw_bytes),
+        .log_stored_bytes = FIELD_GET(tally->stored_bytes),
+        .log_room_bytes = FIELD_GET(tally->log_room),
+        .sync_ns_sum = FIELD_GET(tally->sync_ns),
+        .commit_us_last = FIELD_GET(tally->commit_us_last),
+        .commit_us_max = FIELD_GET(tally->commit_us_max),
+        .polls = FIELD_GET(state->poll_count),
+        .options = FIELD_GET(state->option_count),
+        .votes = FIELD_GET(state->votes),
+        .workers = FIELD_GET(state->worker_count),
+        .builds = FIELD_GET(state->builds_in_memory),
+        .payload_bytes = FIELD_GET(state->payload_bytes),
+        .retired = rcu_retired(state->retirer),
+        .readonly = FIELD_GET(tally->room) != ROOM_FULL,
+        .draining = FIELD_GET(tally->draining),
+    };
+    index_each(&state->queues, add_states, info);
+}

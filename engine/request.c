@@ -1,0 +1,27 @@
+/* Judged requests: a record with its own copy of the texts. */
+#include "engine/engine.h"
+
+#include <stdlib.h>
+
+struct request *request_new(enum record_type type, const struct span *texts, unsigned count)
+{
+    size_t bytes = 0;
+    for (unsigned i = 0; i < count; i++) {
+        bytes += texts[i].len;
+    }
+    struct request *request = malloc(sizeof *request + bytes);
+    if (request == NULL) {
+        return NULL;
+    }
+    request->record = (struct record){.type = type};
+    request->bytes = bytes;
+    char *at = request->texts;
+    for (unsigned i = 0; i < count; i++) {
+        if (texts[i].len > 0) {
+            memcpy(at, texts[i].at, texts[i].len);
+        }
+        request->record.text[i] = (struct span){at, texts[i].len};
+        at += texts[i].len;
+    }
+    return request;
+}

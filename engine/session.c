@@ -1,0 +1,226 @@
+/* Sessions: the blocking calls of the library, one edge each. */
+#include "engine/engine.h"
+#include "engine/read.h"
+
+#include <stdlib.h>
+
+struct session {
+    struct edge *edge;
+};
+
+enum { DEFAULT_PRI = 5, DEFAULT_LEASE_MS = 60000, DEFAULT_TRIES = 3 };
+static const uint64_t sleep_ns_max = 1000000000U;
+
+static void session_wake(void *arg)
+{
+    struct session *session = arg;
+    wake_unblock(&session->edge->lane->wake);
+}
+
+int tally_session_new(struct session **out, struct tally *tally)
+{
+    struct session *session = calloc(1, sizeof *session);
+    if (session == NULL) {
+        return TALLY_NOMEM;
+    }
+    int err = edge_new(&session->edge, tally, session_wake, session);
+    if (err != 0) {
+        free(session);
+        return err;
+    }
+    *out = session;
+    return 0;
+}
+
+void tally_session_destroy(struct session *session)
+{
+    edge_destroy(session->edge);
+    free(session);
+}
+
+/* Blocks until the next commit, or returns at once if one has come since the last look. */
+static void next_commit(struct edge *edge)
+{
+    edge_publish(edge);
+    edge_pass_end(edge);
+    if (edge_may_sleep(edge)) {
+        wake_block(&edge->lane->wake, sleep_ns_max);
+        edge_awake(edge);
+    }
+    edge_pass_begin(edge);
+}
+
+/* Blocks until all that was appended is applied. */
+static void settle(struct edge *edge)
+{
+    edge_publish(edge);
+    while (edge_applied(edge) < edge_tail(edge)) {
+        next_commit(edge);
+    }
+}
+
+static bool must_wait(int err)
+{
+    return err == TALLY_PARK || err == TALLY_ROOM;
+}
+
+/* The end of a call: everything is applied, the slots are free. */
+static int finish(struct edge *edge, int err)
+{
+    settle(edge);
+    edge_free(edge, edge_applied(edge));
+    edge_pass_end(edge);
+    return err;
+}
+
+/* The verdict of the judged request just appended. */
+static int judged(struct edge *edge, int err, uint64_t *value)
+{
+    if (err == 0) {
+        settle(edge);
+        err = edge_verdict(edge, edge_tail(edge), value);
+        while (err == TALLY_PARK) {
+            next_commit(edge);
+            err = edge_verdict(edge, edge_tail(edge), value);
+        }
+    }
+    return finish(edge, err);
+}
+
+int tally_poll(struct session *s, const char *name)
+{
+    struct edge_poll ask = {span_of(name), EDGE_KEEP, EDGE_KEEP, EDGE_KEEP, EDGE_KEEP};
+    uint64_t value = 0;
+    edge_pass_begin(s->edge);
+    return judged(s->edge, edge_poll(s->edge, &ask), &value);
+}
+
+int tally_option(struct session *s, const char *poll, const char *label, uint64_t *option)
+{
+    edge_pass_begin(s->edge);
+    return judged(s->edge, edge_option(s->edge, span_of(poll), span_of(label)), option);
+}
+
+int tally_vote(struct session *s, uint64_t option, uint64_t n, uint64_t *votes_after)
+{
+    struct edge_vote vote;
+    edge_pass_begin(s->edge);
+    int err = edge_vote(s->edge, option, n, &vote);
+    while (must_wait(err)) {
+        next_commit(s->edge);
+        err = edge_vote(s->edge, option, n, &vote);
+    }
+    edge_flush(s->edge);
+    if (err == 0) {
+        *votes_after = edge_votes_after(s->edge, vote);
+    }
+    return finish(s->edge, err);
+}
+
+int tally_tally(struct session *s, const char *poll, struct tally_count *rows, size_t *count)
+{
+    struct read_tally r;
+    read_tally_init(&r, span_of(poll), *count);
+    edge_pass_begin(s->edge);
+    int err = edge_read(s->edge, &r.read);
+    settle(s->edge);
+    err = err < 0 ? err : r.read.err;
+    for (size_t i = 0; err == 0 && i < r.row_count; i++) {
+        rows[i] = (struct tally_count){r.rows[i].id, r.rows[i].votes};
+    }
+    *count = err == 0 ? r.row_count : 0;
+    read_tally_fini(&r);
+    return finish(s->edge, err);
+}
+
+int tally_worker(struct session *s, const char *worker, uint32_t slots)
+{
+    struct edge_worker ask = {.id = span_of(worker), .slots = slots};
+    uint64_t value = 0;
+    edge_pass_begin(s->edge);
+    return judged(s->edge, edge_worker(s->edge, &ask), &value);
+}
+
+int tally_submit(struct session *s, const char *queue, struct span payload, uint64_t *id)
+{
+    struct edge_submit ask = {.queue = span_of(queue),
+                              .payload = payload,
+                              .pri = DEFAULT_PRI,
+                              .lease_ms = DEFAULT_LEASE_MS,
+                              .tries = DEFAULT_TRIES};
+    edge_pass_begin(s->edge);
+    if (payload.len > s->edge->tally->options.payload_bytes_max) {
+        return finish(s->edge, TALLY_TOOBIG);
+    }
+    return judged(s->edge, edge_submit(s->edge, &ask), id);
+}
+
+static int copy_claim(const struct edge_claimed *got, struct tally_claim *claim)
+{
+    *claim = (struct tally_claim){.id = got->id,
+                                  .token = got->token,
+                                  .attempt = got->attempt,
+                                  .lease_ms = got->lease_ms,
+                                  .payload = malloc(got->payload.len + 1),
+                                  .payload_bytes = got->payload.len,
+                                  .again = got->again};
+    if (claim->payload == NULL) {
+        return TALLY_NOMEM; /* the build stays held; a later claim gives it again */
+    }
+    if (got->payload.len > 0) {
+        memcpy(claim->payload, got->payload.at, got->payload.len);
+    }
+    return 0;
+}
+
+int tally_claim(struct session *s, const char *worker, const char *queue, struct tally_claim *claim)
+{
+    struct edge_claim ask = {
+        .worker = span_of(worker), .queues = {span_of(queue)}, .queue_count = 1};
+    struct edge_claimed got;
+    edge_pass_begin(s->edge);
+    int err = edge_claim(s->edge, &ask, &got);
+    while (must_wait(err)) {
+        next_commit(s->edge);
+        err = edge_claim(s->edge, &ask, &got);
+    }
+    if (err == 0) {
+        err = copy_claim(&got, claim);
+    }
+    return finish(s->edge, err);
+}
+
+int tally_done(struct session *s, uint64_t id, uint32_t token, struct span result)
+{
+    edge_pass_begin(s->edge);
+    int err = edge_done(s->edge, id, token, result);
+    while (must_wait(err)) {
+        next_commit(s->edge);
+        err = edge_done(s->edge, id, token, result);
+    }
+    return finish(s->edge, err);
+}
+
+int tally_fail(struct session *s, uint64_t id, uint32_t token, struct span text)
+{
+    struct edge_fail ask = {.id = id, .token = token, .text = text};
+    struct edge_failed how;
+    edge_pass_begin(s->edge);
+    int err = edge_fail(s->edge, &ask, &how);
+    while (must_wait(err)) {
+        next_commit(s->edge);
+        err = edge_fail(s->edge, &ask, &how);
+    }
+    return finish(s->edge, err);
+}
+
+int tally_release(struct session *s, uint64_t id, uint32_t token)
+{
+    edge_pass_begin(s->edge);
+    int err = edge_release(s->edge, id, token, 0);
+    while (must_wait(err)) {
+        next_commit(s->edge);
+        err = edge_release(s->edge, id, token, 0);
+    }
+    return finish(s->edge, err);
+}

@@ -1,0 +1,184 @@
+/* Making, finding and freeing what the state is made of. */
+#include "engine/state.h"
+
+#include "engine/label.h"
+#include "wal/base/err.h"
+
+#include <stdlib.h>
+
+struct blob *blob_new(struct span bytes)
+{
+    struct blob *blob = malloc(sizeof *blob + bytes.len + 1);
+    if (blob == NULL) {
+        return NULL;
+    }
+    blob->len = bytes.len;
+    if (bytes.len > 0) {
+        memcpy(blob->at, bytes.at, bytes.len);
+    }
+    blob->at[bytes.len] = '\0';
+    return blob;
+}
+
+static struct span poll_key(const void *entity)
+{
+    return blob_span(((const struct poll *)entity)->name);
+}
+
+static struct span option_key(const void *entity)
+{
+    return blob_span(((const struct option *)entity)->key);
+}
+
+static struct span queue_key(const void *entity)
+{
+    return blob_span(((const struct queue *)entity)->name);
+}
+
+static struct span worker_key(const void *entity)
+{
+    return blob_span(((const struct worker *)entity)->name);
+}
+
+static struct span uniq_key(const void *entity)
+{
+    return blob_span(((const struct build *)entity)->uniq);
+}
+
+int state_init(struct state *state)
+{
+    *state = (struct state){0};
+    int err = 0;
+    err = err != 0 ? err : index_init(&state->polls, poll_key);
+    err = err != 0 ? err : index_init(&state->labels, option_key);
+    err = err != 0 ? err : index_init(&state->queues, queue_key);
+    err = err != 0 ? err : index_init(&state->workers, worker_key);
+    err = err != 0 ? err : index_init(&state->uniqs, uniq_key);
+    err = err != 0 ? err : table_init(&state->options);
+    err = err != 0 ? err : table_init(&state->builds);
+    err = err != 0 ? err : table_init(&state->poll_ids);
+    err = err != 0 ? err : table_init(&state->worker_ids);
+    atomic_init(&state->build_next, 1);
+    return err;
+}
+
+static void free_option(struct option *option)
+{
+    if (option != NULL) {
+        free(option->label);
+        free(option->key);
+        free(option);
+    }
+}
+
+static void free_poll(void *arg, void *entity)
+{
+    (void)arg;
+    struct poll *poll = entity;
+    free(poll->name);
+    free(FIELD_OWN(poll->options));
+    free(poll);
+}
+
+static void free_queue(void *arg, void *entity)
+{
+    (void)arg;
+    struct queue *queue = entity;
+    for (uint32_t i = 0; i < FIELD_OWN(queue->set_count); i++) {
+        struct need_set *set = FIELD_OWN(queue->sets[i]);
+        for (int pri = 0; pri < PRIORITIES; pri++) {
+            ticket_list_fini(&set->lists[pri]);
+        }
+        free(set->tags);
+        free(set);
+    }
+    free(queue->name);
+    free(queue);
+}
+
+static void free_worker(void *arg, void *entity)
+{
+    (void)arg;
+    struct worker *worker = entity;
+    free(worker->name);
+    free(FIELD_OWN(worker->title));
+    free(FIELD_OWN(worker->tags));
+    free(FIELD_OWN(worker->held));
+    free(worker);
+}
+
+void build_free(void *entity)
+{
+    struct build *build = entity;
+    if (build != NULL) {
+        free(build->payload);
+        free(FIELD_OWN(build->result));
+        free(FIELD_OWN(build->error));
+        free(build->uniq);
+        free(build);
+    }
+}
+
+void state_fini(struct state *state)
+{
+    uint64_t builds = FIELD_OWN(state->build_next);
+    for (uint64_t id = 1; state->builds.chunks != NULL && id < builds; id++) {
+        build_free(state_build(state, id));
+    }
+    uint64_t options = FIELD_OWN(state->option_count);
+    for (uint64_t id = 1; state->options.chunks != NULL && id <= options; id++) {
+        free_option(state_option(state, id));
+    }
+    index_each(&state->polls, free_poll, NULL);
+    index_each(&state->queues, free_queue, NULL);
+    index_each(&state->workers, free_worker, NULL);
+    index_fini(&state->polls);
+    index_fini(&state->labels);
+    index_fini(&state->queues);
+    index_fini(&state->workers);
+    index_fini(&state->uniqs);
+    table_fini(&state->options);
+    table_fini(&state->builds);
+    table_fini(&state->poll_ids);
+    table_fini(&state->worker_ids);
+}
+
+void state_retire(struct state *state, void *p, void (*free_fn)(void *p))
+{
+    if (p == NULL) {
+        return;
+    }
+    if (state->retirer != NULL) {
+        rcu_retire(state->retirer, p, free_fn);
+    } else {
+        free_fn(p);
+    }
+}
+
+struct poll *state_poll(const struct state *state, struct span name)
+{
+    return index_get(&state->polls, name);
+}
+
+struct queue *state_queue(const struct state *state, struct span name)
+{
+    return index_get(&state->queues, name);
+}
+
+struct worker *state_worker(const struct state *state, struct span name)
+{
+    return index_get(&state->workers, name);
+}
+
+struct blob *key_of_two(struct span first, struct span second)
+{
+    struct blob *key = malloc(sizeof *key + first.len + second.len + 2);
+    if (key != NULL) {
+        key->len = first.len + second.len + 1;
+        memcpy(key->at, first.at, first.len);
+        key->at[first.len] = '/';
+        memcpy(key->at + first.len + 1, second.at, second.len);
+        key->at[key->len] = '\0';
+    }
+    return key;
+}

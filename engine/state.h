@@ -1,0 +1,225 @@
+/* The committed state: polls, options, queues, builds, workers. Only apply changes it. */
+#ifndef TALLY_ENGINE_STATE_H
+#define TALLY_ENGINE_STATE_H
+
+#include "engine/index.h"
+#include "engine/read.h"
+#include "engine/seq.h"
+#include "engine/table.h"
+#include "engine/ticket.h"
+#include "engine/word.h"
+
+/*
+ *     polls (by name) ── poll ── options by place ──┐
+ *     labels (by poll and folded label) ────────────┤
+ *     options (by id) ──────────────────────────────┴─ option { word | accepted, votes }
+ *
+ *     queues (by name) ── queue ── need sets ── ticket lists (engine/ticket.h)
+ *     builds (by id) ── build { word, lease | accepted, applied, ... }
+ *     workers (by name) ── worker ── held builds by slot
+ *
+ * Synchronization table
+ *   word of an option or build   stepped by any edge and the committer, engine/word.h
+ *   accepted                     the committer alone
+ *   fields with _Atomic          written by apply alone (FIELD_PUT), read by any thread
+ * (FIELD_GET); several of them together are a whole only inside seq_read_begin / seq_read_whole on
+ * state.seq other fields                 set before the entity is published, or the committer's
+ * alone (said so there) Reclamation: polls, options, queues and workers live as long as the state.
+ * A finished build beyond QUEUE_KEEP of its queue is taken out of the table and retired; arrays
+ * that grow are retired.
+ */
+
+struct blob { /* bytes with their length, one allocation */
+    size_t len;
+    char at[];
+};
+
+/* Copies; an empty span gives a blob of length 0. Returns NULL without memory. Ended by free(). */
+struct blob *blob_new(struct span bytes);
+static inline struct span blob_span(const struct blob *blob)
+{
+    return blob != NULL ? (struct span){blob->at, blob->len} : (struct span){NULL, 0};
+}
+
+enum {
+    POLLS_MAX = 1 << 20,
+    POLL_OPTIONS_MAX = 1 << 24,
+    QUEUES_MAX = 1 << 16,
+    WORKERS_MAX = 1 << 17,
+    WORKER_SLOTS_MAX = 256,
+    QUEUE_OPEN_MAX = 1 << 24, /* unfinished builds of a queue */
+    QUEUE_KEEP = 100000,      /* finished builds a queue keeps */
+};
+#define PAYLOADS_BYTES_MAX ((uint64_t)8 << 30)
+
+struct option {
+    /* hit by the edges */
+    _Alignas(64) _Atomic uint64_t word;
+    /* written by the committer */
+    _Alignas(64) uint64_t accepted;
+    _Atomic uint64_t votes;
+    uint64_t changes;
+    uint64_t id;
+    struct poll *poll;
+    struct blob *label;
+    struct blob *key; /* poll id and folded label: the key of state.labels */
+};
+
+enum { POLL_SECONDS = 64 };
+
+struct poll {
+    uint64_t id;
+    struct blob *name;
+    _Atomic(struct option *_Atomic *) options; /* by place */
+    _Atomic uint64_t option_count;
+    uint64_t option_room;
+    _Atomic uint64_t total;
+    _Atomic uint64_t open_ms;
+    _Atomic uint64_t close_ms;
+    _Atomic uint64_t rate_n;
+    _Atomic uint64_t rate_ms;
+    _Atomic bool open;           /* as the log last said */
+    _Atomic bool gated;          /* the committer is closing the poll: votes wait */
+    _Atomic uint64_t vote_until; /* wall ms; 0 while closed, UINT64_MAX while no end is set */
+    bool windowed;               /* the committer's list has it */
+    /* votes by second: place is second mod POLL_SECONDS */
+    _Atomic uint64_t second[POLL_SECONDS];
+    _Atomic uint64_t second_votes[POLL_SECONDS];
+};
+
+struct timer {
+    struct timer *prev; /* NULL: not in the wheel */
+    struct timer *next;
+};
+
+/* How a build's current token came to be: for the reply to a repeated request. */
+enum build_edge_how { HOW_NONE, HOW_DONE, HOW_FAIL, HOW_RELEASE, HOW_OTHER };
+
+struct build {
+    /* hit by the edges; and the committer when it arms and disarms */
+    _Alignas(64) _Atomic uint64_t word;
+    struct timer timer;        /* the committer alone */
+    _Atomic uint32_t lease_ms; /* of the claim that holds it; else what SUBMIT said */
+    _Atomic uint8_t prog;      /* from BEAT: volatile, not state */
+    uint8_t pri;
+    uint8_t set; /* index of the need set in the queue */
+    _Atomic uint8_t how;
+    uint32_t submit_lease_ms;
+    uint16_t tries;
+    _Atomic uint16_t attempts; /* claims that counted */
+    /* written by the committer */
+    _Alignas(64) uint32_t accepted;
+    _Atomic uint32_t applied; /* state and token, as committed */
+    uint64_t id;
+    struct queue *queue;
+    _Atomic(struct worker *) worker;
+    uint32_t held_at; /* slot in worker->held */
+    uint32_t spare;
+    uint64_t submitted_ms;
+    _Atomic uint64_t started_ms;
+    _Atomic uint64_t ended_ms;
+    uint64_t pending_lsn; /* what made it pending or delayed last */
+    uint64_t due_ms;
+    struct blob *payload;
+    _Atomic(struct blob *) result;
+    _Atomic(struct blob *) error;
+    struct blob *uniq;        /* queue and uniq: the key of state.uniqs, while unfinished */
+    struct build *next_ended; /* the committer alone: the queue's finished builds, oldest first */
+};
+
+enum { NEED_SETS_MAX = 64, PRIORITIES = 10 };
+
+struct need_set {
+    struct blob *tags; /* sorted, with commas between; empty for none */
+    struct ticket_list lists[PRIORITIES];
+};
+
+struct queue {
+    struct blob *name;
+    _Atomic(struct need_set *) sets[NEED_SETS_MAX];
+    _Atomic uint32_t set_count;
+    _Atomic uint64_t by_state[BUILD_STATES];
+    struct build *ended_first; /* the committer alone */
+    struct build *ended_last;
+    uint64_t ended_count;
+};
+
+enum worker_state { WORKER_ONLINE, WORKER_OFFLINE, WORKER_GONE };
+
+struct worker_held {
+    uint32_t room;
+    _Atomic(struct build *) slot[];
+};
+
+struct worker {
+    uint64_t id;
+    struct blob *name; /* its id in the protocol */
+    _Atomic(struct blob *) title;
+    _Atomic(struct blob *) tags; /* sorted, with commas between */
+    _Atomic uint32_t state;
+    _Atomic uint32_t slots;
+    _Atomic uint32_t used;    /* volatile: slots taken, claims in flight included; any thread */
+    _Atomic uint64_t seen_ms; /* volatile: monotonic; any thread */
+    _Atomic uint64_t done;
+    _Atomic uint64_t failed;
+    _Atomic uint64_t held_count;
+    _Atomic(struct worker_held *) held;
+};
+
+/* What apply decided about a judged record: an error of the protocol, or a number for the reply. */
+struct verdict {
+    int err;
+    uint64_t value;
+};
+
+/* What apply sets going in a live engine; all NULL while the log is replayed. */
+struct state_hooks {
+    void *arg;
+    void (*offered)(void *arg, struct build *build); /* became pending */
+    void (*delayed)(void *arg, struct build *build); /* became delayed */
+    void (*claimed)(void *arg, struct build *build); /* became held: arm the lease */
+    void (*left)(void *arg, struct build *build);    /* ended or left its holder */
+    void (*gone)(void *arg, struct worker *worker);  /* said BYE: its builds go back */
+    void (*windowed)(void *arg, struct poll *poll);  /* has times to open or close */
+};
+
+struct state {
+    struct seq seq;
+    _Atomic uint64_t lsn;
+    uint64_t time_ms;
+    struct index polls, labels, queues, workers, uniqs;
+    struct table options, builds, poll_ids, worker_ids;
+    _Atomic uint64_t option_count, build_next, poll_count, worker_count;
+    _Atomic uint64_t builds_in_memory, payload_bytes;
+    _Atomic uint64_t votes;
+    struct state_hooks hooks;
+    struct rcu_retirer *retirer; /* NULL while there are no readers */
+};
+
+/* Errors: NOMEM. */
+int state_init(struct state *state);
+void state_fini(struct state *state);
+
+/* Frees p once no reader can have it. */
+void state_retire(struct state *state, void *p, void (*free_fn)(void *p));
+
+/* The poll, queue, worker of a name; the build or option of an id; or NULL. */
+struct poll *state_poll(const struct state *state, struct span name);
+struct queue *state_queue(const struct state *state, struct span name);
+struct worker *state_worker(const struct state *state, struct span name);
+static inline struct option *state_option(const struct state *state, uint64_t id)
+{
+    return table_get(&state->options, id);
+}
+static inline struct build *state_build(const struct state *state, uint64_t id)
+{
+    return table_get(&state->builds, id);
+}
+
+/* "first/second": the key of an option (poll, folded label) or of a UNIQ (queue, uniq). By free().
+ */
+struct blob *key_of_two(struct span first, struct span second);
+
+void build_free(void *build);
+
+#endif

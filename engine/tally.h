@@ -1,0 +1,90 @@
+/* tally as a C library: open a directory, count votes, hand out builds, close; no network needed.
+ */
+#ifndef TALLY_ENGINE_TALLY_H
+#define TALLY_ENGINE_TALLY_H
+
+#include "wal/base/err.h"
+#include "wal/base/span.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct tally;   /* the engine: one data directory, one committer thread */
+struct session; /* one thread's blocking door to it */
+
+struct tally_options {
+    const char *dir;
+    bool create;                /* make the directory when it is missing */
+    unsigned edges;             /* how many threads will open an edge or a session; 0: 4 */
+    uint32_t payload_bytes_max; /* 0: 1 MiB */
+    uint64_t segment_bytes;     /* 0: 64 MiB */
+    /*
+     * Called when the log cannot be written any more (or was found to contradict itself): code is
+     * the exit code that says so. It must not return to work as usual. NULL: print why and
+     * _exit(code).
+     */
+    void (*fatal)(void *arg, int code, const char *why);
+    void *fatal_arg;
+    struct wal_io *io; /* NULL: the real file system at dir; else borrowed, and dir is unused */
+};
+
+/* What open found; text is for people. */
+struct tally_report {
+    uint64_t records;
+    uint64_t lsn; /* of the last record */
+    bool clean;   /* the log ended with a clean shutdown, or was new */
+    bool torn;    /* a torn tail was kept aside and cut */
+    char text[256];
+};
+
+/*
+ * Opens or creates the data in a directory and replays its log.
+ * Errors: TALLY_LOCKED, TALLY_DAMAGE, TALLY_NEWER, TALLY_IO, TALLY_NOSPC, TALLY_NOMEM; the report
+ * says why. Threads: one; blocks for the replay.
+ */
+int tally_open(struct tally **out, const struct tally_options *options,
+               struct tally_report *report);
+
+/* From now on every new mutation is refused with TALLY_DRAINING; completions go on. Any thread. */
+void tally_drain(struct tally *tally);
+
+/* All sessions and edges must be gone. Ends the log cleanly. Errors: TALLY_IO. */
+int tally_close(struct tally *tally);
+
+/* Threads: a session belongs to the thread that made it; each call blocks until its answer is
+ * durable. */
+int tally_session_new(struct session **out, struct tally *tally);
+void tally_session_destroy(struct session *session);
+
+int tally_poll(struct session *s, const char *name);
+int tally_option(struct session *s, const char *poll, const char *label, uint64_t *option);
+int tally_vote(struct session *s, uint64_t option, uint64_t n, uint64_t *votes_after);
+
+struct tally_count {
+    uint64_t option;
+    uint64_t votes;
+};
+/* Most votes first. *count: room in, rows out. Returns 0 or NOTFOUND. */
+int tally_tally(struct session *s, const char *poll, struct tally_count *rows, size_t *count);
+
+int tally_worker(struct session *s, const char *worker, uint32_t slots);
+int tally_submit(struct session *s, const char *queue, struct span payload, uint64_t *id);
+
+struct tally_claim {
+    uint64_t id;
+    uint32_t token;
+    uint32_t attempt;
+    uint64_t lease_ms;
+    void *payload; /* owned by the caller: free() */
+    size_t payload_bytes;
+    bool again;
+};
+/* Returns 0, 1 when there is nothing to claim, or NOTFOUND, OFFLINE, ... */
+int tally_claim(struct session *s, const char *worker, const char *queue,
+                struct tally_claim *claim);
+int tally_done(struct session *s, uint64_t id, uint32_t token, struct span result);
+int tally_fail(struct session *s, uint64_t id, uint32_t token, struct span text);
+int tally_release(struct session *s, uint64_t id, uint32_t token);
+
+#endif

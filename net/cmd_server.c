@@ -1,0 +1,62 @@
+/* Commands about the connection: PING QUIT HELP AUTH. */
+#include "net/command.h"
+
+#include "net/server_state.h"
+
+enum outcome cmd_ping(struct ask *ask)
+{
+    reply_begin(&ask->reply);
+    reply_name(&ask->reply, NULL, SPAN("PONG"));
+    if (ask->request->count > 0) {
+        reply_text(&ask->reply, NULL, ask->request->words[0]);
+    }
+    reply_end(&ask->reply);
+    return ASK_ANSWERED;
+}
+
+enum outcome cmd_quit(struct ask *ask)
+{
+    reply_ok(&ask->reply);
+    return ASK_LAST;
+}
+
+static void put_help(struct reply *reply, const struct command *command)
+{
+    reply_row(reply);
+    reply_name(reply, NULL, span_of(command->syntax));
+    reply_name(reply, NULL, SPAN("-"));
+    reply_name(reply, NULL, span_of(command->help));
+    reply_end(reply);
+}
+
+enum outcome cmd_help(struct ask *ask)
+{
+    if (ask->request->count == 0) {
+        reply_rows(&ask->reply, command_count);
+        for (size_t i = 0; i < command_count; i++) {
+            put_help(&ask->reply, &commands[i]);
+        }
+        return ASK_ANSWERED;
+    }
+    const struct command *command = command_find(ask->request->words[0]);
+    if (command == NULL) {
+        return ask_error(ask, TALLY_NOTFOUND, "no such verb: HELP alone lists them");
+    }
+    reply_rows(&ask->reply, 1);
+    put_help(&ask->reply, command);
+    return ASK_ANSWERED;
+}
+
+enum outcome cmd_auth(struct ask *ask)
+{
+    struct conn *conn = ask->conn;
+    const struct auth *auth = &ask->loop->server->auth;
+    if (!auth->is_needed || auth_accepts(auth, ask->request->words[0])) {
+        conn->is_authed = true;
+        conn->auth_until_ns = 0;
+        reply_ok(&ask->reply);
+        return ASK_ANSWERED;
+    }
+    ask_error(ask, TALLY_DENIED, "this is not the key");
+    return ++conn->auth_failures < AUTH_FAILURES_MAX ? ASK_ANSWERED : ASK_LAST;
+}

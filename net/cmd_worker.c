@@ -1,0 +1,146 @@
+/* Commands about workers: WORKER WORKERS BYE. */
+#include "net/command.h"
+
+#include "engine/read.h"
+
+#include <stdlib.h>
+
+enum { SLOTS_MAX = 256 };
+
+/* ---- WORKER ---- */
+
+static void answer_worker(struct reply *reply, int err, uint64_t value)
+{
+    if (err != 0) {
+        reply_refused(reply, err, "worker");
+        return;
+    }
+    reply_begin(reply);
+    reply_name(reply, NULL, value == 0 ? SPAN("new") : SPAN("again"));
+    reply_end(reply);
+}
+
+static bool is_text(struct span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if ((unsigned char)text.at[i] < 0x20 || text.at[i] == 0x7f) {
+            return false;
+        }
+    }
+    return text.len > 0 && text.len <= NAME_BYTES_MAX;
+}
+
+enum outcome cmd_worker(struct ask *ask)
+{
+    struct edge_worker worker = {.id = ask->request->words[0]};
+    uint64_t slots = 0;
+    const struct option options[] = {
+        {"NAME", OPTION_TEXT, 0, 0, &worker.name},
+        {"TAGS", OPTION_TEXT, 0, 0, &worker.tags},
+        {"SLOTS", OPTION_NUMBER, 1, SLOTS_MAX, &slots},
+    };
+    if (!ask_name(ask, worker.id, "worker's id") || !ask_options(ask, 1, options, 3) ||
+        !ask_tags(ask, worker.tags)) {
+        return ASK_ANSWERED;
+    }
+    if (worker.name.at != NULL && !is_text(worker.name)) {
+        return ask_error(ask, TALLY_INVAL, "NAME is 1 to 64 bytes, no control characters");
+    }
+    worker.slots = (uint32_t)slots;
+    int err = edge_worker(ask->edge, &worker);
+    ask->verdict = answer_worker;
+    return err == 0 ? ASK_JUDGED : ask_refused(ask, err, "worker");
+}
+
+/* ---- BYE ---- */
+
+static void answer_bye(struct reply *reply, int err, uint64_t value)
+{
+    if (err != 0) {
+        reply_refused(reply, err, "worker");
+        return;
+    }
+    reply_begin(reply);
+    reply_number(reply, "released", value);
+    reply_end(reply);
+}
+
+enum outcome cmd_bye(struct ask *ask)
+{
+    struct span id = ask->request->words[0];
+    if (!ask_name(ask, id, "worker's id")) {
+        return ASK_ANSWERED;
+    }
+    int err = edge_bye(ask->edge, id);
+    ask->verdict = answer_bye;
+    return err == 0 ? ASK_JUDGED : ask_refused(ask, err, "worker");
+}
+
+/* ---- WORKERS ---- */
+
+struct workers_reading {
+    struct reading reading;
+    struct read_workers workers;
+    char id[NAME_BYTES_MAX];
+};
+
+static void put_text(struct reply *reply, const char *key, const char *text)
+{
+    if (text != NULL && text[0] != '\0') {
+        reply_text(reply, key, span_of(text));
+    } else {
+        reply_name(reply, key, SPAN("-"));
+    }
+}
+
+static void format_workers(struct reading *reading, struct reply *reply)
+{
+    const struct read_workers *workers = &((struct workers_reading *)reading)->workers;
+    if (workers->read.err != 0) {
+        reply_refused(reply, workers->read.err, "worker");
+        return;
+    }
+    reply_rows(reply, workers->row_count);
+    for (size_t i = 0; i < workers->row_count; i++) {
+        const struct worker_row *row = &workers->rows[i];
+        reply_row(reply);
+        reply_name(reply, NULL, row->id);
+        reply_name(reply, NULL, row->online ? SPAN("online") : SPAN("offline"));
+        put_text(reply, "name", row->name);
+        reply_number(reply, "done", row->done);
+        reply_number(reply, "failed", row->failed);
+        reply_number(reply, "seen_ms", row->seen_ms);
+        put_text(reply, "tags", row->tags);
+        reply_number(reply, "builds", row->builds);
+        reply_number(reply, "slots", row->slots);
+        reply_end(reply);
+    }
+}
+
+static void destroy_workers(struct reading *reading)
+{
+    read_workers_fini(&((struct workers_reading *)reading)->workers);
+    free(reading);
+}
+
+enum outcome cmd_workers(struct ask *ask)
+{
+    struct span id = {0};
+    if (ask->request->count > 0) {
+        id = ask->request->words[0];
+        if (!ask_name(ask, id, "worker's id")) {
+            return ASK_ANSWERED;
+        }
+    }
+    struct workers_reading *mine = calloc(1, sizeof(*mine));
+    if (mine == NULL) {
+        return ask_read(ask, NULL);
+    }
+    if (id.at != NULL) {
+        memcpy(mine->id, id.at, id.len);
+        id.at = mine->id;
+    }
+    read_workers_init(&mine->workers, id);
+    mine->reading = (struct reading){&mine->workers.read, format_workers, destroy_workers};
+    return ask_read(ask, &mine->reading);
+}

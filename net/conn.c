@@ -1,0 +1,374 @@
+/* A connection: receiving, stopping and going on, sending, closing. */
+#include "net/conn.h"
+
+#include "net/auth.h"
+#include "net/command.h"
+#include "net/loop.h"
+#include "net/run.h"
+#include "net/server_state.h"
+#include "wal/base/check.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { NS_PER_MS = 1000000 };
+
+void conn_open(struct loop *loop, int fd, struct rate_address address)
+{
+    struct server *server = loop->server;
+    struct conn *conn = calloc(1, sizeof(*conn));
+    if (conn == NULL) {
+        close(fd);
+        /* C4: relaxed: as C1; a count of connections, and nothing else */
+        atomic_fetch_sub_explicit(&server->connections, 1, memory_order_relaxed);
+        return;
+    }
+    conn->loop = loop;
+    conn->fd = fd;
+    conn->address = address;
+    conn->is_authed = !server->auth.is_needed;
+    conn->wants_in = true;
+    conn->wants_end = true;
+    TAILQ_INSERT_TAIL(&loop->all, conn, all);
+    if (!conn->is_authed) {
+        conn->auth_until_ns = loop->now_ns + (uint64_t)AUTH_WITHIN_MS * NS_PER_MS;
+        loop_due(loop, conn->auth_until_ns);
+    }
+    if (loop_watch_new(loop, conn) != 0) {
+        conn_close(conn);
+    }
+}
+
+void conn_close(struct conn *conn)
+{
+    struct loop *loop = conn->loop;
+    if (conn->fd < 0) {
+        return;
+    }
+    close(conn->fd);
+    conn->fd = -1;
+    if (conn->is_stopped) {
+        TAILQ_REMOVE(&loop->stopped, conn, stopped);
+    }
+    conn->is_stopped = false;
+    if (conn->is_touched) {
+        TAILQ_REMOVE(&loop->touched, conn, touched);
+    }
+    conn->is_touched = false;
+    TAILQ_REMOVE(&loop->all, conn, all);
+    TAILQ_INSERT_TAIL(&loop->closed, conn, all);
+    /* C5: relaxed: as C4 */
+    atomic_fetch_sub_explicit(&loop->server->connections, 1, memory_order_relaxed);
+}
+
+void conn_end(struct conn *conn)
+{
+    conn->is_closing = true;
+    conn->drop_err = 0;
+    conn->auth_until_ns = 0;
+    conn_touch(conn);
+}
+
+void conn_touch(struct conn *conn)
+{
+    if (!conn->is_touched && conn->fd >= 0) {
+        conn->is_touched = true;
+        TAILQ_INSERT_TAIL(&conn->loop->touched, conn, touched);
+    }
+}
+
+bool conn_is_idle(const struct conn *conn)
+{
+    return conn->stop == STOP_NONE && conn->in_flight == 0 && conn->votes == 0 &&
+           buf_len(&conn->out) == 0;
+}
+
+/* ---- receiving ---- */
+
+static bool may_read(const struct conn *conn)
+{
+    return conn->is_lingering ||
+           (conn->stop == STOP_NONE && !conn->is_closing && !conn->is_ended);
+}
+
+/* Returns the bytes received, 0 for none now: the end and errors are dealt with. */
+static size_t receive(struct conn *conn, char *to, size_t room)
+{
+    ssize_t got = recv(conn->fd, to, room, MSG_DONTWAIT);
+    if (got > 0) {
+        counter_add(&conn->loop->counters.bytes_in, (uint64_t)got);
+        return (size_t)got;
+    }
+    if (got == 0) {
+        conn->is_ended = true;
+        conn_touch(conn);
+    } else if (errno != EAGAIN && errno != EINTR) {
+        conn_close(conn);
+    }
+    return 0;
+}
+
+static void run_kept(struct conn *conn)
+{
+    size_t done = run_input(conn, conn->in.at + conn->in.start, buf_len(&conn->in));
+    buf_take(&conn->in, done);
+    buf_shrink(&conn->in);
+}
+
+/* A request too big for the thread's buffer is received where it will be run. */
+static void receive_big(struct conn *conn)
+{
+    size_t room = conn->need - buf_len(&conn->in);
+    char *to = buf_room(&conn->in, room);
+    if (to == NULL) {
+        conn_close(conn);
+        return;
+    }
+    buf_wrote(&conn->in, receive(conn, to, room));
+    if (conn->fd >= 0 && buf_len(&conn->in) >= conn->need) {
+        run_kept(conn);
+    }
+}
+
+/* Everything else goes through the one buffer of the thread, which is warm. */
+static void receive_small(struct conn *conn)
+{
+    struct loop *loop = conn->loop;
+    size_t kept = buf_len(&conn->in);
+    size_t room = conn->is_authed ? CONN_RECEIVE_BYTES : CONN_LOCKED_RECEIVE_BYTES;
+    room = room < LOOP_INPUT_BYTES - kept ? room : LOOP_INPUT_BYTES - kept;
+    size_t got = receive(conn, loop->input + kept, room);
+    if (got == 0) {
+        return;
+    }
+    if (kept + got < conn->need) {
+        buf_put(&conn->in, loop->input + kept, got);
+        return;
+    }
+    if (kept > 0) {
+        memcpy(loop->input, conn->in.at + conn->in.start, kept);
+        buf_take(&conn->in, kept);
+    }
+    size_t done = run_input(conn, loop->input, kept + got);
+    buf_put(&conn->in, loop->input + done, kept + got - done);
+}
+
+static void linger(struct conn *conn)
+{
+    size_t got = receive(conn, conn->loop->input, LOOP_INPUT_BYTES);
+    conn->lingered_bytes += got;
+    if (conn->is_ended || conn->lingered_bytes > CONN_LINGER_BYTES_MAX) {
+        conn_close(conn);
+    }
+}
+
+void conn_readable(struct conn *conn)
+{
+    conn_touch(conn);
+    if (!may_read(conn)) {
+        conn->wants_in = false;
+        loop_watch(conn->loop, conn);
+    } else if (conn->is_lingering) {
+        linger(conn);
+    } else if (conn->need > LOOP_INPUT_BYTES / 2) {
+        receive_big(conn);
+    } else {
+        receive_small(conn);
+    }
+}
+
+void conn_leaves(struct conn *conn)
+{
+    conn->is_leaving = true;
+    conn->wants_end = false;
+    loop_watch(conn->loop, conn);
+}
+
+/* ---- stopping and going on ---- */
+
+void conn_stop(struct conn *conn, enum stop stop)
+{
+    struct loop *loop = conn->loop;
+    DCHECK(conn->stop == STOP_NONE && stop != STOP_NONE);
+    conn->stop = stop;
+    conn->stop_seen = stop == STOP_COMMIT  ? loop->commits
+                      : stop == STOP_ROOM  ? loop->freed
+                      : stop == STOP_OFFERS ? loop->offers
+                                            : 0;
+    conn->is_stopped = true;
+    TAILQ_INSERT_TAIL(&loop->stopped, conn, stopped);
+}
+
+static bool has_output_room(const struct conn *conn)
+{
+    return buf_len(&conn->out) + buf_len(&conn->held) <= CONN_OUTPUT_BYTES_MAX;
+}
+
+bool conn_may_resume(const struct conn *conn)
+{
+    const struct loop *loop = conn->loop;
+    switch (conn->stop) {
+    case STOP_NONE:
+        break;
+    case STOP_FLUSH:
+        return conn->votes == 0;
+    case STOP_ALL:
+        return conn->in_flight == 0;
+    case STOP_CHANGES:
+        return conn->changes == 0;
+    case STOP_JUDGED:
+        return conn->judged == 0;
+    case STOP_COMMIT:
+        return loop->commits != conn->stop_seen;
+    case STOP_ROOM:
+        return loop->freed != conn->stop_seen;
+    case STOP_QUEUE:
+        return pending_room(&loop->pending) > PENDING_MAX / 4;
+    case STOP_OFFERS:
+        return loop->offers != conn->stop_seen || loop->now_ns >= conn->wait_until_ns ||
+               conn->is_leaving || loop->stop_at_ns != 0;
+    case STOP_OUTPUT:
+        return has_output_room(conn);
+    }
+    return false;
+}
+
+void conn_resume(struct conn *conn)
+{
+    TAILQ_REMOVE(&conn->loop->stopped, conn, stopped);
+    conn->is_stopped = false;
+    conn->stop = STOP_NONE;
+    conn_touch(conn);
+    run_kept(conn);
+}
+
+/* ---- replies ---- */
+
+void conn_await(struct conn *conn, const struct pending_entry *entry)
+{
+    struct pending_entry mine = *entry;
+    mine.conn = conn;
+    mine.at = mine.pos;
+    if (pending_push(&conn->loop->pending, &mine)) {
+        conn->in_flight++;
+        conn->changes += (mine.flags & PENDING_CHANGE) != 0;
+        conn->judged += (mine.flags & PENDING_JUDGED) != 0;
+    }
+}
+
+void conn_answered(struct conn *conn, const struct pending_entry *entry)
+{
+    conn->in_flight--;
+    conn->changes -= (entry->flags & PENDING_CHANGE) != 0;
+    conn->judged -= (entry->flags & PENDING_JUDGED) != 0;
+    if (entry->reading != NULL) {
+        entry->reading->destroy(entry->reading);
+    }
+    conn_touch(conn);
+}
+
+/* ---- the end of a pass ---- */
+
+static void send_out(struct conn *conn)
+{
+    struct buf *out = &conn->out;
+    ssize_t sent = send(conn->fd, out->at + out->start, buf_len(out), MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
+        conn_close(conn);
+        return;
+    }
+    if (sent > 0) {
+        counter_add(&conn->loop->counters.bytes_out, (uint64_t)sent);
+        buf_take(out, (size_t)sent);
+        buf_shrink(out);
+        conn->stall_until_ns = 0;
+    }
+    if (buf_len(out) > 0 && conn->stall_until_ns == 0) {
+        conn->stall_until_ns = conn->loop->now_ns + (uint64_t)CONN_STALL_MS * NS_PER_MS;
+        loop_due(conn->loop, conn->stall_until_ns);
+    }
+}
+
+/*
+ * A socket closed with unread input is reset by the kernel, and the client may lose the reply it
+ * has not read yet. So first our side is closed, and what still comes is thrown away for a while.
+ */
+static void say_goodbye(struct conn *conn)
+{
+    if (conn->is_ended || shutdown(conn->fd, SHUT_WR) != 0) {
+        conn_close(conn);
+        return;
+    }
+    buf_fini(&conn->in);
+    conn->is_lingering = true;
+    conn->linger_until_ns = conn->loop->now_ns + (uint64_t)CONN_LINGER_MS * NS_PER_MS;
+    loop_due(conn->loop, conn->linger_until_ns);
+}
+
+void conn_finish(struct conn *conn)
+{
+    if (conn->in.failed || conn->held.failed || conn->out.failed) {
+        conn_close(conn);
+        return;
+    }
+    if (buf_len(&conn->out) > 0) {
+        send_out(conn);
+    }
+    if (conn->fd >= 0 && !conn->is_lingering && conn_is_idle(conn)) {
+        if (conn->is_closing) {
+            say_goodbye(conn);
+        } else if (conn->is_ended) {
+            conn_close(conn);
+        }
+    }
+    if (conn->fd < 0) {
+        return;
+    }
+    conn->loop->again = conn->loop->again || (conn->stop == STOP_OUTPUT && has_output_room(conn));
+    /* a stopped connection is only taken off epoll when input comes: mostly it goes on before */
+    bool wants_in = conn->wants_in || may_read(conn);
+    bool wants_out = buf_len(&conn->out) > 0;
+    if (wants_in != conn->wants_in || wants_out != conn->wants_out) {
+        conn->wants_in = wants_in;
+        conn->wants_out = wants_out;
+        loop_watch(conn->loop, conn);
+    }
+}
+
+/* ---- the clock ---- */
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return b != 0 && b < a ? b : a;
+}
+
+uint64_t conn_deadline_ns(const struct conn *conn)
+{
+    uint64_t at = UINT64_MAX;
+    at = conn->stop == STOP_OFFERS ? earlier(at, conn->wait_until_ns) : at;
+    at = earlier(at, conn->auth_until_ns);
+    at = earlier(at, conn->stall_until_ns);
+    return earlier(at, conn->linger_until_ns);
+}
+
+static bool is_past(uint64_t until_ns, uint64_t now_ns)
+{
+    return until_ns != 0 && now_ns >= until_ns;
+}
+
+void conn_due(struct conn *conn)
+{
+    uint64_t now_ns = conn->loop->now_ns;
+    if (is_past(conn->stall_until_ns, now_ns) || is_past(conn->linger_until_ns, now_ns)) {
+        conn_close(conn);
+    } else if (is_past(conn->auth_until_ns, now_ns)) {
+        struct reply reply = {.to = &conn->out};
+        conn->auth_until_ns = 0;
+        reply_err(&reply, TALLY_TIMEOUT, "AUTH has to come within %d s", AUTH_WITHIN_MS / 1000);
+        conn_end(conn);
+    } else if (conn->stop == STOP_OFFERS && now_ns >= conn->wait_until_ns) {
+        conn_resume(conn);
+    }
+}

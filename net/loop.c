@@ -1,0 +1,469 @@
+/* One I/O thread: waits, and makes passes over what is ready. */
+#include "net/loop.h"
+
+#include "engine/tally.h"
+#include "net/command.h"
+#include "net/run.h"
+#include "net/server_state.h"
+#include "wal/base/check.h"
+#include "wal/base/clock.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <semaphore.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+/*
+ * One pass:
+ *
+ *     wait ── begin ── sample ── read and run what is ready ─┬─ flush votes ── publish ──
+ *                                                            |      answer what is applied
+ *                                                            `─ go on with what has stopped <-'
+ *     ── one send a connection ── end
+ *
+ * What was appended is published before anything can block, so nobody waits for a record that
+ * only this thread knows.
+ */
+enum {
+    EVENTS_MAX = 256,
+    ACCEPTS_MAX = 64, /* in one pass */
+    ROUNDS_MAX = 16,  /* of going on, before what can be sent is sent */
+    ACCEPT_PAUSE_MS = 100,
+    DRAIN_MS = 10 * 1000,
+    BUSY_RETRY_MS = 1000,
+    NS_PER_MS = 1000000,
+};
+
+/* ---- epoll ---- */
+
+static uint32_t events_of(const struct conn *conn)
+{
+    return (conn->wants_in ? (uint32_t)EPOLLIN : 0) | (conn->wants_out ? (uint32_t)EPOLLOUT : 0) |
+           (conn->wants_end ? (uint32_t)EPOLLRDHUP : 0);
+}
+
+int loop_watch_new(struct loop *loop, struct conn *conn)
+{
+    struct epoll_event event = {.events = events_of(conn), .data.ptr = conn};
+    return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, conn->fd, &event);
+}
+
+void loop_watch(struct loop *loop, struct conn *conn)
+{
+    struct epoll_event event = {.events = events_of(conn), .data.ptr = conn};
+    if (conn->fd >= 0 && epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, conn->fd, &event) != 0) {
+        conn_close(conn);
+    }
+}
+
+void loop_wake(struct loop *loop)
+{
+    uint64_t one = 1;
+    /* it can only fail when the counter is full, and then the thread is awake */
+    ssize_t written = write(loop->wake_fd, &one, sizeof(one));
+    (void)written;
+}
+
+static void wake_from_engine(void *arg)
+{
+    loop_wake(arg);
+}
+
+static void accept_start(struct loop *loop)
+{
+    struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.ptr = loop->server};
+    loop->is_accepting = epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->server->listen_fd,
+                                   &event) == 0;
+}
+
+static void accept_stop(struct loop *loop)
+{
+    if (loop->is_accepting) {
+        epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, loop->server->listen_fd, NULL);
+        loop->is_accepting = false;
+    }
+}
+
+/* ---- new connections ---- */
+
+static struct rate_address address_of(const struct sockaddr_storage *from)
+{
+    struct rate_address address = {0};
+    if (from->ss_family == AF_INET) {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)from;
+        address.low = 0xffff00000000u | ntohl(in->sin_addr.s_addr);
+    } else if (from->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)from;
+        memcpy(&address.high, in6->sin6_addr.s6_addr, sizeof(address.high));
+        if (IN6_IS_ADDR_V4MAPPED(&in6->sin6_addr)) {
+            memcpy(&address.low, in6->sin6_addr.s6_addr + 8, sizeof(address.low));
+        }
+    }
+    return address;
+}
+
+static bool take_place(struct loop *loop)
+{
+    struct server *server = loop->server;
+    /* C6: relaxed: as C4; the sum of all threads is exact, whichever comes first */
+    uint32_t before = atomic_fetch_add_explicit(&server->connections, 1, memory_order_relaxed);
+    if (before < server->options.connections_max) {
+        return true;
+    }
+    /* C7: relaxed: as C4 */
+    atomic_fetch_sub_explicit(&server->connections, 1, memory_order_relaxed);
+    return false;
+}
+
+static void refuse(struct loop *loop, int fd)
+{
+    struct buf text = {0};
+    struct reply reply = {.to = &text};
+    counter_add(&loop->counters.refused, 1);
+    reply_err(&reply, TALLY_BUSY, "retry_ms=%d too many connections", BUSY_RETRY_MS);
+    /* a fresh socket has room for a line, or nobody is there to read it */
+    ssize_t sent = send(fd, text.at, buf_len(&text), MSG_NOSIGNAL | MSG_DONTWAIT);
+    (void)sent;
+    buf_fini(&text);
+    shutdown(fd, SHUT_WR);
+    close(fd);
+}
+
+static void accept_ready(struct loop *loop)
+{
+    for (int i = 0; i < ACCEPTS_MAX; i++) {
+        struct sockaddr_storage from;
+        socklen_t from_len = sizeof(from);
+        int one = 1;
+        int fd = accept4(loop->server->listen_fd, (struct sockaddr *)&from, &from_len,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+        if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
+            accept_stop(loop);
+            loop->accept_at_ns = loop->now_ns + (uint64_t)ACCEPT_PAUSE_MS * NS_PER_MS;
+            loop_due(loop, loop->accept_at_ns);
+        }
+        if (fd < 0) {
+            return;
+        }
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+        if (take_place(loop)) {
+            counter_add(&loop->counters.accepted, 1);
+            conn_open(loop, fd, address_of(&from));
+        } else {
+            refuse(loop, fd);
+        }
+    }
+}
+
+/* ---- the parts of a pass ---- */
+
+static void sample(struct loop *loop)
+{
+    loop->commits = edge_commits(loop->edge);
+    loop->offers = edge_offers(loop->edge);
+}
+
+static void handle(struct loop *loop, const struct epoll_event *event)
+{
+    uint64_t count;
+    if (event->data.ptr == loop) {
+        ssize_t got = read(loop->wake_fd, &count, sizeof(count));
+        (void)got; /* it says nothing but that we are awake */
+        return;
+    }
+    if (event->data.ptr == loop->server) {
+        accept_ready(loop);
+        return;
+    }
+    struct conn *conn = event->data.ptr;
+    if ((event->events & (EPOLLERR | EPOLLHUP)) != 0) {
+        conn_close(conn);
+        return;
+    }
+    if ((event->events & EPOLLRDHUP) != 0) {
+        conn_leaves(conn);
+    }
+    if ((event->events & EPOLLIN) != 0 && conn->fd >= 0) {
+        conn_readable(conn);
+    }
+    conn_touch(conn);
+}
+
+static void do_due(struct loop *loop)
+{
+    if (loop->now_ns < loop->next_ns) {
+        return;
+    }
+    loop->next_ns = UINT64_MAX;
+    if (loop->accept_at_ns != 0 && loop->now_ns >= loop->accept_at_ns) {
+        loop->accept_at_ns = 0;
+        accept_start(loop);
+    }
+    loop_due(loop, loop->accept_at_ns != 0 ? loop->accept_at_ns : UINT64_MAX);
+    struct conn *next;
+    for (struct conn *conn = TAILQ_FIRST(&loop->all); conn != NULL; conn = next) {
+        next = TAILQ_NEXT(conn, all);
+        if (conn_deadline_ns(conn) <= loop->now_ns) {
+            conn_due(conn);
+        }
+        if (conn->fd >= 0) {
+            loop_due(loop, conn_deadline_ns(conn));
+        }
+    }
+}
+
+/* One round over those that are stopped now; who stops again is asked in the next round. */
+static bool go_on(struct loop *loop)
+{
+    struct conn *last = TAILQ_LAST(&loop->stopped, conn_list);
+    struct conn *next;
+    bool moved = false;
+    for (struct conn *conn = TAILQ_FIRST(&loop->stopped); conn != NULL; conn = next) {
+        next = conn == last ? NULL : TAILQ_NEXT(conn, stopped);
+        if (conn_may_resume(conn)) {
+            moved = true;
+            conn_resume(conn);
+        }
+    }
+    return moved;
+}
+
+static void run_rounds(struct loop *loop)
+{
+    int rounds = 0;
+    do {
+        votes_flush(loop);
+        edge_publish(loop->edge);
+        run_release(loop);
+        sample(loop);
+    } while (rounds++ < ROUNDS_MAX && go_on(loop));
+    loop->again = loop->again || rounds > ROUNDS_MAX;
+    votes_flush(loop);
+    edge_publish(loop->edge);
+}
+
+static void finish_touched(struct loop *loop)
+{
+    struct conn *conn;
+    while ((conn = TAILQ_FIRST(&loop->touched)) != NULL) {
+        TAILQ_REMOVE(&loop->touched, conn, touched);
+        conn->is_touched = false;
+        conn_finish(conn);
+    }
+}
+
+static void conn_destroy(struct conn *conn)
+{
+    TAILQ_REMOVE(&conn->loop->closed, conn, all);
+    buf_fini(&conn->in);
+    buf_fini(&conn->held);
+    buf_fini(&conn->out);
+    free(conn);
+}
+
+static void free_closed(struct loop *loop)
+{
+    struct conn *next;
+    for (struct conn *conn = TAILQ_FIRST(&loop->closed); conn != NULL; conn = next) {
+        next = TAILQ_NEXT(conn, all);
+        if (conn->in_flight == 0 && conn->votes == 0) {
+            conn_destroy(conn);
+        }
+    }
+}
+
+static bool has_unread(const struct conn *conn)
+{
+    char byte;
+    return recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/* Who has nothing in flight and nothing to say is closed; who is late is closed all the same. */
+static void drain(struct loop *loop)
+{
+    if (loop->stop_at_ns == 0) {
+        loop->stop_at_ns = loop->now_ns + (uint64_t)DRAIN_MS * NS_PER_MS;
+        loop->again = true; /* claims that wait are told */
+        accept_stop(loop);
+        loop->accept_at_ns = 0;
+        return;
+    }
+    loop_due(loop, loop->stop_at_ns);
+    struct conn *next;
+    for (struct conn *conn = TAILQ_FIRST(&loop->all); conn != NULL; conn = next) {
+        next = TAILQ_NEXT(conn, all);
+        bool quiet = conn_is_idle(conn) && (conn->is_closing || !has_unread(conn));
+        if (quiet || loop->now_ns >= loop->stop_at_ns) {
+            conn_close(conn);
+        }
+    }
+}
+
+static bool is_stopping(const struct loop *loop)
+{
+    /* S1: acquire: pairs with S2; what the stopping thread did before is done */
+    return atomic_load_explicit(&loop->server->stopping, memory_order_acquire);
+}
+
+static void pass(struct loop *loop, const struct epoll_event *events, int count)
+{
+    loop->now_ns = clock_mono_ns();
+    loop->again = false;
+    counter_add(&loop->counters.passes, 1);
+    edge_pass_begin(loop->edge);
+    sample(loop);
+    for (int i = 0; i < count; i++) {
+        handle(loop, &events[i]);
+    }
+    do_due(loop);
+    run_rounds(loop);
+    finish_touched(loop);
+    if (is_stopping(loop)) {
+        drain(loop);
+    }
+    free_closed(loop);
+    edge_pass_end(loop->edge);
+}
+
+static int wait_ms(const struct loop *loop)
+{
+    uint64_t now_ns = clock_mono_ns();
+    if (loop->next_ns == UINT64_MAX) {
+        return -1;
+    }
+    if (loop->next_ns <= now_ns) {
+        return 0;
+    }
+    uint64_t ms = (loop->next_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS;
+    return ms < 3600 * 1000 ? (int)ms : 3600 * 1000;
+}
+
+static int wait_events(struct loop *loop, struct epoll_event *events)
+{
+    int timeout_ms = loop->again ? 0 : wait_ms(loop);
+    if (timeout_ms == 0 || !edge_may_sleep(loop->edge)) {
+        return epoll_wait(loop->epoll_fd, events, EVENTS_MAX, 0);
+    }
+    int count = epoll_wait(loop->epoll_fd, events, EVENTS_MAX, timeout_ms);
+    edge_awake(loop->edge);
+    return count;
+}
+
+static bool is_done(const struct loop *loop)
+{
+    return loop->stop_at_ns != 0 && TAILQ_EMPTY(&loop->all) && TAILQ_EMPTY(&loop->closed) &&
+           edge_applied(loop->edge) >= edge_tail(loop->edge);
+}
+
+/* ---- the thread ---- */
+
+struct start {
+    struct loop *loop;
+    sem_t ready;
+};
+
+static void *run(void *arg)
+{
+    struct start *start = arg;
+    struct loop *loop = start->loop;
+    struct epoll_event events[EVENTS_MAX];
+    loop->start_err = edge_new(&loop->edge, loop->server->tally, wake_from_engine, loop);
+    sem_post(&start->ready);
+    if (loop->start_err != 0) {
+        return NULL;
+    }
+    while (!is_done(loop)) {
+        pass(loop, events, wait_events(loop, events));
+    }
+    edge_destroy(loop->edge);
+    return NULL;
+}
+
+static int open_fds(struct loop *loop)
+{
+    struct epoll_event event = {.events = EPOLLIN, .data.ptr = loop};
+    loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+    loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (loop->epoll_fd < 0 || loop->wake_fd < 0 ||
+        epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->wake_fd, &event) != 0) {
+        return -errno;
+    }
+    accept_start(loop);
+    return loop->is_accepting ? 0 : -errno;
+}
+
+static int make_buffers(struct loop *loop)
+{
+    loop->input = malloc(LOOP_INPUT_BYTES);
+    bool good = parser_init(&loop->parser) == 0;
+    good = pending_init(&loop->pending) == 0 && good;
+    return good && loop->input != NULL ? 0 : -ENOMEM;
+}
+
+int loop_new(struct loop **out, struct server *server)
+{
+    struct loop *loop = aligned_alloc(64, sizeof(*loop));
+    if (loop == NULL) {
+        return -ENOMEM;
+    }
+    memset(loop, 0, sizeof(*loop));
+    loop->server = server;
+    loop->epoll_fd = -1;
+    loop->wake_fd = -1;
+    loop->next_ns = UINT64_MAX;
+    loop->limits = (struct parse_limits){.payload_bytes_max = server->options.payload_bytes_max,
+                                         .rule = command_payload};
+    TAILQ_INIT(&loop->all);
+    TAILQ_INIT(&loop->stopped);
+    TAILQ_INIT(&loop->touched);
+    TAILQ_INIT(&loop->closed);
+    int err = make_buffers(loop);
+    err = err == 0 ? open_fds(loop) : err;
+    if (err != 0) {
+        loop_destroy(loop);
+        return err;
+    }
+    *out = loop;
+    return 0;
+}
+
+int loop_start(struct loop *loop)
+{
+    struct start start = {.loop = loop};
+    sem_init(&start.ready, 0, 0);
+    int err = -pthread_create(&loop->thread, NULL, run, &start);
+    if (err == 0) {
+        while (sem_wait(&start.ready) != 0) {
+        }
+        err = loop->start_err == 0 ? 0 : -ENOMEM;
+        if (err != 0) {
+            pthread_join(loop->thread, NULL);
+        }
+    }
+    sem_destroy(&start.ready);
+    return err;
+}
+
+void loop_join(struct loop *loop)
+{
+    pthread_join(loop->thread, NULL);
+}
+
+void loop_destroy(struct loop *loop)
+{
+    if (loop->epoll_fd >= 0) {
+        close(loop->epoll_fd);
+    }
+    if (loop->wake_fd >= 0) {
+        close(loop->wake_fd);
+    }
+    pending_fini(&loop->pending);
+    parser_fini(&loop->parser);
+    free(loop->input);
+    free(loop);
+}

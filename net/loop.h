@@ -1,0 +1,100 @@
+/* One I/O thread: epoll, its edge into the engine, and its connections. */
+#ifndef TALLY_NET_LOOP_H
+#define TALLY_NET_LOOP_H
+
+#include "engine/edge.h"
+#include "net/conn.h"
+#include "net/parse.h"
+#include "net/pending.h"
+#include "net/vote.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+struct server;
+
+/* Written by the loop alone, read by whoever answers INFO. */
+struct loop_counters {
+    _Atomic uint64_t accepted;
+    _Atomic uint64_t refused; /* over the limit of connections */
+    _Atomic uint64_t requests;
+    _Atomic uint64_t votes;
+    _Atomic uint64_t errors;
+    _Atomic uint64_t bytes_in;
+    _Atomic uint64_t bytes_out;
+    _Atomic uint64_t passes;
+};
+
+struct loop {
+    struct server *server;
+    struct edge *edge; /* owned; made and used by the thread itself */
+    pthread_t thread;
+    int epoll_fd;
+    int wake_fd;
+    int start_err; /* of the thread's start; valid once is_ready is posted */
+
+    char *input; /* owned; LOOP_INPUT_BYTES, one for all connections */
+    struct parser parser;
+    struct parse_limits limits;
+    struct pending pending;
+    struct votes votes;
+
+    /* Sampled before anything is asked, so that what moves meanwhile is seen to have moved. */
+    uint64_t now_ns;
+    uint64_t commits;
+    uint64_t freed;
+    uint64_t offers;
+
+    struct conn_list all;
+    struct conn_list stopped;
+    struct conn_list touched;
+    struct conn_list closed; /* by `all` too: freed when nothing is in flight */
+    uint64_t next_ns;        /* no deadline of a connection is earlier */
+    uint64_t accept_at_ns;   /* 0, or accepting pauses until then: no file descriptors */
+    uint64_t stop_at_ns;     /* 0, or it drains, at most until then */
+    bool is_accepting;
+    bool again;              /* the next pass must not block */
+
+    _Alignas(64) struct loop_counters counters;
+};
+
+enum { LOOP_INPUT_BYTES = 256 * 1024 };
+
+/* Errors: negative errno. Owns: *out is the caller's until loop_destroy. */
+int loop_new(struct loop **out, struct server *server);
+void loop_destroy(struct loop *loop);
+
+/* Starts the thread and waits until its edge is open. Errors: negative errno. */
+int loop_start(struct loop *loop);
+
+/* Waits for the end of the thread, which comes when the server is stopping. */
+void loop_join(struct loop *loop);
+
+/* Wakes the thread from any other. */
+void loop_wake(struct loop *loop);
+
+/* Tells epoll about a new connection, or what it wants to hear of. */
+int loop_watch_new(struct loop *loop, struct conn *conn);
+void loop_watch(struct loop *loop, struct conn *conn);
+
+/* A deadline was set: the loop may not sleep past it. */
+static inline void loop_due(struct loop *loop, uint64_t at_ns)
+{
+    loop->next_ns = at_ns < loop->next_ns ? at_ns : loop->next_ns;
+}
+
+static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
+{
+    /* C1: relaxed: a count publishes nothing, and its thread alone writes it */
+    uint64_t sum = atomic_load_explicit(counter, memory_order_relaxed) + n;
+    /* C2: relaxed: as C1 */
+    atomic_store_explicit(counter, sum, memory_order_relaxed);
+}
+
+static inline uint64_t counter_get(const _Atomic uint64_t *counter)
+{
+    /* C3: relaxed: as C1; a reader may be a moment behind */
+    return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+#endif

@@ -1,0 +1,199 @@
+/* Replies of the line dialect. */
+#include "net/reply.h"
+
+#include "net/number.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { ERR_TEXT_BYTES_MAX = 400, ESCAPED_BYTES_MAX = 4 };
+
+static void put(struct reply *reply, const char *text)
+{
+    buf_put(reply->to, text, strlen(text));
+}
+
+static void put_number(struct reply *reply, uint64_t number)
+{
+    char digits[NUMBER_DIGITS_MAX];
+    buf_put(reply->to, digits, number_write(digits, number));
+}
+
+void reply_ok(struct reply *reply)
+{
+    put(reply, "OK\r\n");
+}
+
+void reply_nil(struct reply *reply)
+{
+    put(reply, "NIL\r\n");
+}
+
+void reply_ok_number(struct reply *reply, uint64_t number)
+{
+    char line[NUMBER_DIGITS_MAX + 5] = "OK ";
+    size_t len = 3 + number_write(line + 3, number);
+    memcpy(line + len, "\r\n", 2);
+    buf_put(reply->to, line, len + 2);
+}
+
+void reply_begin(struct reply *reply)
+{
+    reply->is_first = false;
+    put(reply, "OK");
+}
+
+void reply_rows(struct reply *reply, size_t count)
+{
+    put(reply, "OK *");
+    put_number(reply, count);
+    put(reply, "\r\n");
+}
+
+void reply_row(struct reply *reply)
+{
+    reply->is_first = true;
+}
+
+void reply_end(struct reply *reply)
+{
+    put(reply, "\r\n");
+}
+
+static void put_key(struct reply *reply, const char *key)
+{
+    if (!reply->is_first) {
+        put(reply, " ");
+    }
+    reply->is_first = false;
+    if (key != NULL) {
+        put(reply, key);
+        put(reply, "=");
+    }
+}
+
+void reply_blob(struct reply *reply, struct span bytes)
+{
+    put_key(reply, NULL);
+    put(reply, "$");
+    put_number(reply, bytes.len);
+    put(reply, "\r\n");
+    buf_put(reply->to, bytes.at, bytes.len);
+    put(reply, "\r\n");
+}
+
+void reply_number(struct reply *reply, const char *key, uint64_t number)
+{
+    put_key(reply, key);
+    put_number(reply, number);
+}
+
+void reply_name(struct reply *reply, const char *key, struct span name)
+{
+    put_key(reply, key);
+    buf_put(reply->to, name.at, name.len);
+}
+
+static bool is_plain(struct span text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        char c = text.at[i];
+        bool plain = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+                     c == '_' || c == '.' || c == '-';
+        if (!plain) {
+            return false;
+        }
+    }
+    return text.len > 0;
+}
+
+/* Writes one byte of a quoted text, at most ESCAPED_BYTES_MAX bytes; returns how many. */
+static size_t escape(char *to, char c)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    unsigned char byte = (unsigned char)c;
+    to[0] = '\\';
+    switch (c) {
+    case '"':
+    case '\\':
+        to[1] = c;
+        return 2;
+    case '\n':
+        to[1] = 'n';
+        return 2;
+    case '\r':
+        to[1] = 'r';
+        return 2;
+    case '\t':
+        to[1] = 't';
+        return 2;
+    default:
+        break;
+    }
+    if (byte >= 0x20 && byte != 0x7f) {
+        to[0] = c;
+        return 1;
+    }
+    to[1] = 'x';
+    to[2] = hex[byte >> 4];
+    to[3] = hex[byte & 15];
+    return 4;
+}
+
+size_t reply_quote(char *to, size_t room, struct span text)
+{
+    size_t len = 0;
+    if (is_plain(text) && text.len <= room) {
+        memcpy(to, text.at, text.len);
+        return text.len;
+    }
+    if (room < 2) {
+        return 0;
+    }
+    to[len++] = '"';
+    for (size_t i = 0; i < text.len && len + ESCAPED_BYTES_MAX + 1 <= room; i++) {
+        len += escape(to + len, text.at[i]);
+    }
+    to[len++] = '"';
+    return len;
+}
+
+void reply_text(struct reply *reply, const char *key, struct span text)
+{
+    size_t room = text.len * ESCAPED_BYTES_MAX + 2;
+    put_key(reply, key);
+    char *to = buf_room(reply->to, room);
+    if (to != NULL) {
+        buf_wrote(reply->to, reply_quote(to, room, text));
+    }
+}
+
+void reply_percent(struct reply *reply, uint64_t part, uint64_t whole)
+{
+    uint64_t tenths = whole == 0 ? 0 : (part * 1000 + whole / 2) / whole;
+    put_key(reply, NULL);
+    put_number(reply, tenths / 10);
+    put(reply, ".");
+    put_number(reply, tenths % 10);
+}
+
+void reply_err(struct reply *reply, int err, const char *format, ...)
+{
+    char text[ERR_TEXT_BYTES_MAX];
+    va_list args;
+    va_start(args, format);
+    int wanted = vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    size_t len = wanted < 0 ? 0 : (size_t)wanted;
+    len = len < sizeof(text) ? len : sizeof(text) - 1;
+    for (size_t i = 0; i < len; i++) {
+        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f) {
+            text[i] = '?';
+        }
+    }
+    put(reply, "ERR ");
+    put(reply, tally_err_name(err));
+    put(reply, " ");
+    buf_put(reply->to, text, len);
+    put(reply, "\r\n");
+}

@@ -1,0 +1,54 @@
+/* Replies, written piece by piece in the dialect of their connection. */
+#ifndef TALLY_NET_REPLY_H
+#define TALLY_NET_REPLY_H
+
+#include "net/buf.h"
+#include "wal/base/err.h"
+#include "wal/base/span.h"
+
+#include <stdint.h>
+
+/*
+ * A reply is one of
+ *     reply_ok                                      OK
+ *     reply_begin, fields, reply_end                OK field key=value ...
+ *     reply_begin, fields, reply_blob               OK field ... $N, and N bytes
+ *     reply_rows, then for each row reply_row, fields, reply_end or reply_blob
+ *     reply_nil                                     NIL
+ *     reply_err                                     ERR CODE text
+ * Commands write replies only through these, so that they need not know the dialect.
+ */
+struct reply {
+    struct buf *to;
+    bool is_first; /* of the fields of a row: no blank before it */
+};
+
+void reply_ok(struct reply *reply);
+void reply_nil(struct reply *reply);
+
+/* `OK n` */
+void reply_ok_number(struct reply *reply, uint64_t number);
+
+void reply_begin(struct reply *reply);
+void reply_rows(struct reply *reply, size_t count);
+void reply_row(struct reply *reply);
+void reply_end(struct reply *reply);
+void reply_blob(struct reply *reply, struct span bytes);
+
+/* One field. key NULL: by position. A name is written as it is; a text is quoted when it holds
+ * anything but the characters of names. */
+void reply_number(struct reply *reply, const char *key, uint64_t number);
+void reply_name(struct reply *reply, const char *key, struct span name);
+void reply_text(struct reply *reply, const char *key, struct span text);
+
+/* A share of a hundred with one decimal, rounded: `33.3`. */
+void reply_percent(struct reply *reply, uint64_t part, uint64_t whole);
+
+/* The text is one line, cut at 400 bytes; control characters become '?'. */
+void reply_err(struct reply *reply, int err, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Writes a text as reply_text does. For parts of an error's text. */
+size_t reply_quote(char *to, size_t room, struct span text);
+
+#endif

@@ -1,0 +1,296 @@
+/* Running what was read: the way of a request from its bytes to its place in the order of replies.
+ */
+#include "net/run.h"
+
+#include "engine/read.h"
+#include "net/command.h"
+#include "net/server_state.h"
+#include "wal/base/check.h"
+
+/* Answers at once, or behind what is in flight: replies leave in the order of the requests. */
+static void answer_now(struct conn *conn, size_t bytes)
+{
+    if (conn->in_flight == 0 && conn->votes == 0) {
+        buf_move(&conn->out, &conn->held, bytes);
+        conn_touch(conn);
+        return;
+    }
+    conn_await(conn, &(struct pending_entry){.pos = edge_tail(conn->loop->edge),
+                                             .held_bytes = bytes});
+}
+
+static void answer_error(struct conn *conn, int err, const char *text)
+{
+    size_t before = buf_len(&conn->held);
+    struct reply reply = {.to = &conn->held};
+    reply_err(&reply, err, "%s", text);
+    counter_add(&conn->loop->counters.errors, 1);
+    answer_now(conn, buf_len(&conn->held) - before);
+}
+
+/* Puts the reply, or the promise of one, in its place. */
+static void place(struct ask *ask, enum outcome outcome, size_t bytes)
+{
+    struct conn *conn = ask->conn;
+    struct pending_entry entry = {.pos = edge_tail(ask->edge), .reading = ask->reading};
+    switch (outcome) {
+    case ASK_VOTED:
+    case ASK_STOPPED:
+        return;
+    case ASK_ANSWERED:
+        answer_now(conn, bytes);
+        return;
+    case ASK_LAST:
+        answer_now(conn, bytes);
+        conn_end(conn);
+        return;
+    case ASK_STEPPED:
+        entry.flags = PENDING_CHANGE;
+        entry.held_bytes = bytes;
+        break;
+    case ASK_CLAIMED:
+        entry.held_bytes = bytes;
+        break;
+    case ASK_JUDGED:
+        entry.kind = PENDING_VERDICT;
+        entry.flags = PENDING_CHANGE | PENDING_JUDGED;
+        entry.verdict = ask->verdict;
+        break;
+    case ASK_READING:
+        entry.kind = PENDING_READING;
+        break;
+    }
+    conn_await(conn, &entry);
+}
+
+/* Rule 8: what could see an earlier change of its own connection stops before it is run. */
+static enum stop must_stop(const struct conn *conn, unsigned flags)
+{
+    if (conn->votes > 0 && (flags & COMMAND_VOTE) == 0) {
+        return STOP_FLUSH;
+    }
+    if ((flags & COMMAND_READ) != 0 && conn->in_flight > 0) {
+        return STOP_ALL;
+    }
+    if ((flags & COMMAND_CLAIM) != 0 && conn->changes > 0) {
+        return STOP_CHANGES;
+    }
+    return STOP_NONE;
+}
+
+static bool has_args(const struct command *command, const struct request *request)
+{
+    return request->count >= command->args_min && request->count <= command->args_max &&
+           (command->payload != PAYLOAD_LAST || request->has_payload);
+}
+
+static enum outcome run_command(struct ask *ask, const struct command *command)
+{
+    if (!ask->conn->is_authed && (command->flags & COMMAND_OPEN) == 0) {
+        return ask_error(ask, TALLY_NOAUTH, "send AUTH first");
+    }
+    if (!has_args(command, ask->request)) {
+        counter_add(&ask->loop->counters.errors, 1);
+        reply_err(&ask->reply, TALLY_ARGS, "usage: %s", command->syntax);
+        return ASK_ANSWERED;
+    }
+    if (ask->request->has_payload &&
+        ask->request->payload.len > ask->loop->limits.payload_bytes_max) {
+        return ask_error(ask, TALLY_TOOBIG, "the payload is larger than allowed");
+    }
+    return command->run(ask);
+}
+
+/* Returns false when the request was not run: the connection has stopped in front of it. */
+static bool run_request(struct conn *conn, const struct request *request)
+{
+    const struct command *command = command_find(request->verb);
+    struct ask ask = {.conn = conn,
+                      .loop = conn->loop,
+                      .edge = conn->loop->edge,
+                      .request = request,
+                      .reply = {.to = &conn->held}};
+    CHECK(command != NULL);
+    enum stop stop = must_stop(conn, command->flags);
+    if (stop != STOP_NONE) {
+        conn_stop(conn, stop);
+        return false;
+    }
+    size_t before = buf_len(&conn->held);
+    enum outcome outcome = run_command(&ask, command);
+    if (conn->votes > 0 && outcome != ASK_VOTED && outcome != ASK_STOPPED) {
+        /* a refused vote behind others: its reply comes after theirs, so it is asked again then */
+        conn->held.end = conn->held.start + before;
+        ask.stop = STOP_FLUSH;
+        outcome = ASK_STOPPED;
+    }
+    if (outcome == ASK_STOPPED) {
+        conn_stop(conn, ask.stop);
+        return false;
+    }
+    conn->wait_until_ns = 0;
+    if (outcome != ASK_VOTED) {
+        counter_add(&conn->loop->counters.requests, 1);
+    }
+    place(&ask, outcome, buf_len(&conn->held) - before);
+    return true;
+}
+
+/* Runs the first request; returns the bytes done with, 0 when it is not whole or has to wait. */
+static size_t run_one(struct conn *conn, const char *at, size_t len)
+{
+    struct loop *loop = conn->loop;
+    struct request request;
+    loop->limits.locked = !conn->is_authed;
+    loop->limits.line_bytes_max =
+        conn->is_authed ? PARSE_LINE_BYTES_MAX : PARSE_LOCKED_LINE_BYTES_MAX;
+    struct parsed how = parse(&loop->parser, (struct span){at, len}, &loop->limits, &request);
+    conn->need = how.need;
+    if (how.kind == PARSE_MORE) {
+        return 0;
+    }
+    if (pending_room(&loop->pending) <= loop->votes.run_count + 1) {
+        conn_stop(conn, STOP_QUEUE);
+        return 0;
+    }
+    if (how.kind == PARSE_REQUEST) {
+        return run_request(conn, &request) ? how.consumed : 0;
+    }
+    if (conn->votes > 0) {
+        conn_stop(conn, STOP_FLUSH);
+        return 0;
+    }
+    if (how.kind == PARSE_DROP) {
+        conn->drop_left = how.drop;
+        conn->drop_err = how.err;
+        conn->drop_text = how.text;
+        return how.consumed;
+    }
+    if (how.kind == PARSE_ERROR) {
+        answer_error(conn, how.err, how.text);
+    }
+    if (how.kind == PARSE_HTTP || how.then_close) {
+        conn_end(conn);
+    }
+    return how.consumed;
+}
+
+/* Drops the rest of a payload and the line end behind it, then says why. */
+static size_t run_drop(struct conn *conn, const char *at, size_t len)
+{
+    size_t part = len < conn->drop_left ? len : conn->drop_left;
+    conn->drop_left -= part;
+    if (part == len) {
+        return part;
+    }
+    size_t end = part + (at[part] == '\r');
+    if (end == len) {
+        return part;
+    }
+    answer_error(conn, conn->drop_err, conn->drop_text);
+    conn->drop_err = 0;
+    if (at[end] != '\n') {
+        conn_end(conn);
+    }
+    return end + 1;
+}
+
+static bool may_run(const struct conn *conn)
+{
+    return conn->stop == STOP_NONE && !conn->is_closing && conn->fd >= 0;
+}
+
+size_t run_input(struct conn *conn, const char *at, size_t len)
+{
+    size_t done = 0;
+    while (done < len && may_run(conn)) {
+        if (buf_len(&conn->out) + buf_len(&conn->held) > CONN_OUTPUT_BYTES_MAX) {
+            conn_stop(conn, STOP_OUTPUT);
+            break;
+        }
+        if (conn->drop_err == 0 && conn->is_authed) {
+            done += votes_read(conn, at + done, len - done);
+        }
+        if (done == len) {
+            break;
+        }
+        size_t part = conn->drop_err != 0 ? run_drop(conn, at + done, len - done)
+                                          : run_one(conn, at + done, len - done);
+        if (part == 0) {
+            break;
+        }
+        done += part;
+    }
+    return conn->is_closing ? len : done;
+}
+
+/* ---- the way back ---- */
+
+/* An option that EXISTS is answered with its likes, which takes a read. */
+static bool read_more(struct loop *loop, struct pending_entry *entry, struct reply *reply)
+{
+    int err = edge_read(loop->edge, entry->reading->read);
+    if (err == EDGE_QUEUED) {
+        entry->kind = PENDING_READING;
+        entry->pos = edge_tail(loop->edge);
+        return false;
+    }
+    if (err == TALLY_ROOM || err == TALLY_PARK) {
+        return false;
+    }
+    entry->reading->format(entry->reading, reply);
+    return true;
+}
+
+static bool answer_verdict(struct loop *loop, struct pending_entry *entry, struct reply *reply)
+{
+    uint64_t value = 0;
+    int err = edge_verdict(loop->edge, entry->pos, &value);
+    if (err == TALLY_PARK) {
+        return false;
+    }
+    if (err < 0) {
+        counter_add(&loop->counters.errors, 1);
+    }
+    if (err == TALLY_EXISTS && entry->reading != NULL) {
+        return read_more(loop, entry, reply);
+    }
+    entry->verdict(reply, err, value);
+    return true;
+}
+
+/* Returns false when the head has to wait after all. */
+static bool answer(struct loop *loop, struct pending_entry *entry)
+{
+    struct conn *conn = entry->conn;
+    struct reply reply = {.to = &conn->out};
+    if (entry->kind == PENDING_HELD) {
+        buf_move(&conn->out, &conn->held, entry->held_bytes);
+    } else if (entry->kind == PENDING_READING) {
+        entry->reading->format(entry->reading, &reply);
+    } else if (conn->fd >= 0 && !answer_verdict(loop, entry, &reply)) {
+        return false;
+    }
+    conn_answered(conn, entry);
+    pending_pop(&loop->pending);
+    return true;
+}
+
+void run_release(struct loop *loop)
+{
+    uint64_t applied = edge_applied(loop->edge);
+    uint64_t free_to = applied;
+    struct pending_entry *head;
+    while ((head = pending_head(&loop->pending)) != NULL && head->pos <= applied) {
+        if (!answer(loop, head)) {
+            break;
+        }
+    }
+    if (head != NULL && head->at <= applied && head->at > 0) {
+        free_to = head->at - 1;
+    }
+    if (free_to > loop->freed) {
+        edge_free(loop->edge, free_to);
+        loop->freed = free_to;
+    }
+}

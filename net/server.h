@@ -1,0 +1,35 @@
+/* The server: listens, runs the I/O threads, drains. */
+#ifndef TALLY_NET_SERVER_H
+#define TALLY_NET_SERVER_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct tally;
+struct server;
+
+struct server_options {
+    const char *bind;           /* an address, IPv4 or IPv6 */
+    uint16_t port;              /* 0: any free one */
+    unsigned threads;           /* I/O threads, at least 1 */
+    const char *key;            /* the API key; NULL: none is asked for */
+    uint32_t payload_bytes_max; /* of one payload */
+    uint32_t connections_max;
+};
+
+/*
+ * Binds and starts the I/O threads. *address is filled with "ADDRESS:PORT" as bound ([..]:PORT for
+ * IPv6). Returns 0 or a negative errno value of the socket calls, or TALLY-free -ENOMEM. Owns: *out
+ * is the caller's until server_stop. The tally outlives it.
+ */
+int server_start(struct server **out, struct tally *tally, const struct server_options *options,
+                 char *address, size_t address_bytes);
+
+/*
+ * Drains: no new connection, new mutations get ERR DRAINING, what is in flight is finished and
+ * answered (bounded in time: 10 s), then connections are closed and the threads joined. Frees the
+ * server. Call tally_drain first. Threads: the one that started it.
+ */
+void server_stop(struct server *server);
+
+#endif

@@ -1,0 +1,127 @@
+/* The hot path: reads, casts and answers votes without a branch more than it takes. */
+#include "net/vote.h"
+
+#include "net/conn.h"
+#include "net/loop.h"
+#include "net/number.h"
+#include "net/rate.h"
+#include "net/server_state.h"
+
+/* Nineteen digits always fit 64 bits; whatever is longer is read by the strict reader. */
+enum { FAST_DIGITS_MAX = 19, REPLY_BYTES_MAX = NUMBER_DIGITS_MAX + 5 };
+
+static int check_rate(struct conn *conn, uint64_t option, uint64_t votes, struct rate_ask *ask,
+                      uint64_t *retry_ms)
+{
+    struct loop *loop = conn->loop;
+    *ask = (struct rate_ask){.from = conn->address, .votes = votes};
+    if (!edge_vote_rate(loop->edge, option, &ask->n, &ask->per_ms, &ask->poll)) {
+        ask->votes = 0;
+        return 0;
+    }
+    ask->now_ms = loop->now_ns / 1000000;
+    return rate_take(loop->server->rate, ask, retry_ms);
+}
+
+/* Room for the reply is made sure of before the step: after it there is only OK. */
+static bool has_room(struct loop *loop, const struct conn *conn)
+{
+    struct votes *votes = &loop->votes;
+    if (votes->cast_count == VOTES_MAX) {
+        votes_flush(loop);
+    }
+    if (votes->run_count > 0 && votes->runs[votes->run_count - 1].conn == conn) {
+        return true;
+    }
+    return pending_room(&loop->pending) > votes->run_count + 1;
+}
+
+int votes_cast(struct conn *conn, uint64_t option, uint64_t n, uint64_t *retry_ms)
+{
+    struct loop *loop = conn->loop;
+    struct votes *votes = &loop->votes;
+    struct rate_ask rate;
+    if (!has_room(loop, conn)) {
+        return TALLY_ROOM;
+    }
+    int err = check_rate(conn, option, n, &rate, retry_ms);
+    if (err != 0) {
+        return err;
+    }
+    err = edge_vote(loop->edge, option, n, &votes->cast[votes->cast_count]);
+    if (err != 0) {
+        if (rate.votes > 0) {
+            rate_give_back(loop->server->rate, &rate);
+        }
+        return err;
+    }
+    votes->cast_count++;
+    if (votes->run_count == 0 || votes->runs[votes->run_count - 1].conn != conn) {
+        votes->runs[votes->run_count++] = (struct vote_run){.conn = conn};
+    }
+    votes->runs[votes->run_count - 1].count++;
+    conn->votes++;
+    return 0;
+}
+
+size_t votes_read(struct conn *conn, const char *at, size_t len)
+{
+    const char *const start = at;
+    const char *const end = at + len;
+    uint64_t retry_ms;
+    while (end - at >= 7 && memcmp(at, "VOTE ", 5) == 0) {
+        const char *next = at + 5;
+        uint64_t option = 0;
+        while (next < end && (unsigned char)(*next - '0') <= 9) {
+            option = option * 10 + (unsigned char)(*next++ - '0');
+        }
+        size_t digits = (size_t)(next - at) - 5;
+        if (next < end && *next == '\r') {
+            next++;
+        }
+        if (next == end || *next != '\n' || digits == 0 || digits > FAST_DIGITS_MAX ||
+            votes_cast(conn, option, 1, &retry_ms) != 0) {
+            break;
+        }
+        at = next + 1;
+    }
+    return (size_t)(at - start);
+}
+
+static size_t answer(struct edge *edge, const struct edge_vote *cast, uint32_t count, char *to)
+{
+    char *const start = to;
+    for (uint32_t i = 0; i < count; i++) {
+        memcpy(to, "OK ", 3);
+        to += 3 + number_write(to + 3, edge_votes_after(edge, cast[i]));
+        memcpy(to, "\r\n", 2);
+        to += 2;
+    }
+    return (size_t)(to - start);
+}
+
+void votes_flush(struct loop *loop)
+{
+    struct votes *votes = &loop->votes;
+    const struct edge_vote *cast = votes->cast;
+    if (votes->cast_count == 0) {
+        return;
+    }
+    edge_flush(loop->edge);
+    uint64_t pos = edge_tail(loop->edge);
+    for (uint32_t i = 0; i < votes->run_count; i++) {
+        struct vote_run *run = &votes->runs[i];
+        struct conn *conn = run->conn;
+        char *to = buf_room(&conn->held, run->count * (size_t)REPLY_BYTES_MAX);
+        size_t len = to == NULL ? 0 : answer(loop->edge, cast, run->count, to);
+        buf_wrote(&conn->held, len);
+        conn_await(conn, &(struct pending_entry){
+                             .pos = pos, .held_bytes = len, .flags = PENDING_CHANGE});
+        conn->votes -= run->count;
+        cast += run->count;
+    }
+    counter_add(&loop->counters.votes, votes->cast_count);
+    counter_add(&loop->counters.requests, votes->cast_count);
+    votes->cast_count = 0;
+    votes->run_count = 0;
+}

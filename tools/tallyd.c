@@ -1,0 +1,230 @@
+/* tallyd: the server. The order in main is the order of its life. */
+#include "engine/tally.h"
+#include "net/server.h"
+
+#include <argp.h>
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { EXIT_USAGE = 64, EXIT_DAMAGED = 65, EXIT_MEMORY = 71, EXIT_DIRECTORY = 73, EXIT_IO = 74 };
+enum { EXIT_KEY = 78, KEY_LEN_MIN = 32, KEY_LEN_MAX = 1024, PORT_DEFAULT = 8259 };
+enum { THREADS_MAX = 16, CONNECTIONS_MAX = 10000, PAYLOAD_BYTES_MAX = 1 << 20 };
+
+const char *argp_program_version = "tallyd " TALLY_VERSION;
+
+struct settings {
+    const char *bind;
+    const char *data;
+    const char *key_file;
+    uint16_t port;
+    unsigned threads;
+    char key[KEY_LEN_MAX + 1];
+};
+
+static const struct argp_option options[] = {
+    {"bind", 'b', "ADDRESS", 0,
+     "Address to listen on (127.0.0.1); another than loopback needs a key", 0},
+    {"port", 'p', "PORT", 0, "Port to listen on (8259); 0: any free one", 0},
+    {"data", 'd', "DIRECTORY", 0, "Where the log is (./data); made when missing", 0},
+    {"threads", 't', "N", 0, "I/O threads (1 to 16; the cores less one)", 0},
+    {"api-key-file", 'k', "FILE", 0, "A key of at least 32 characters, which clients say with AUTH",
+     0},
+    {0},
+};
+
+static uint64_t number(const char *text, uint64_t max, struct argp_state *state, const char *what)
+{
+    char *end = NULL;
+    errno = 0;
+    unsigned long long v = strtoull(text, &end, 10);
+    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || v > max) {
+        argp_error(state, "%s must be a number up to %llu, not '%s'", what, (unsigned long long)max,
+                   text);
+    }
+    return v;
+}
+
+static error_t parse_option(int key, char *arg, struct argp_state *state)
+{
+    struct settings *settings = state->input;
+    switch (key) {
+    case 'b':
+        settings->bind = arg;
+        return 0;
+    case 'p':
+        settings->port = (uint16_t)number(arg, 65535, state, "--port");
+        return 0;
+    case 'd':
+        settings->data = arg;
+        return 0;
+    case 't':
+        settings->threads = (unsigned)number(arg, THREADS_MAX, state, "--threads");
+        if (settings->threads == 0) {
+            argp_error(state, "--threads must be at least 1");
+        }
+        return 0;
+    case 'k':
+        settings->key_file = arg;
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static unsigned threads_default(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores < 2 ? 1 : cores > THREADS_MAX ? THREADS_MAX : (unsigned)cores - 1;
+}
+
+/* ---- the key ---- */
+
+/* Reads the key from the file, else from TALLY_API_KEY; empty when there is none. */
+static void read_key(struct settings *settings)
+{
+    const char *from = getenv("TALLY_API_KEY");
+    if (settings->key_file == NULL) {
+        snprintf(settings->key, sizeof settings->key, "%s", from != NULL ? from : "");
+        return;
+    }
+    FILE *file = fopen(settings->key_file, "re");
+    if (file == NULL || fgets(settings->key, (int)sizeof settings->key, file) == NULL) {
+        fprintf(stderr, "tallyd: cannot read a key from %s: %s\n", settings->key_file,
+                file == NULL ? strerror(errno) : "it is empty");
+        exit(EXIT_KEY);
+    }
+    fclose(file);
+    settings->key[strcspn(settings->key, "\r\n")] = '\0';
+}
+
+static int is_loopback(const char *address)
+{
+    struct in_addr v4;
+    struct in6_addr v6;
+    if (inet_pton(AF_INET, address, &v4) == 1) {
+        return ntohl(v4.s_addr) >> 24 == 127;
+    }
+    return inet_pton(AF_INET6, address, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
+}
+
+/* A server that others can reach asks for a key; a short key is none. */
+static void check_key(struct settings *settings)
+{
+    read_key(settings);
+    size_t len = strlen(settings->key);
+    if (len > 0 || settings->key_file != NULL) {
+        if (len < KEY_LEN_MIN) {
+            fprintf(stderr, "tallyd: the API key has %zu characters; it needs at least %d\n", len,
+                    KEY_LEN_MIN);
+            exit(EXIT_KEY);
+        }
+    } else if (!is_loopback(settings->bind)) {
+        fprintf(stderr,
+                "tallyd: %s is not a loopback address, so an API key of at least %d characters is "
+                "needed: --api-key-file FILE or TALLY_API_KEY\n",
+                settings->bind, KEY_LEN_MIN);
+        exit(EXIT_KEY);
+    }
+}
+
+/* ---- the data ---- */
+
+static void fatal(void *arg, int code, const char *why)
+{
+    (void)arg;
+    fprintf(stderr, "tallyd: stopping at once: %s\n", why);
+    _exit(code);
+}
+
+static int exit_code_of(int err)
+{
+    switch (err) {
+    case TALLY_DAMAGE:
+    case TALLY_NEWER:
+        return EXIT_DAMAGED;
+    case TALLY_LOCKED:
+        return EXIT_DIRECTORY;
+    case TALLY_NOMEM:
+        return EXIT_MEMORY;
+    default:
+        return EXIT_IO;
+    }
+}
+
+static struct tally *open_data(const struct settings *settings)
+{
+    struct tally_options opts = {.dir = settings->data,
+                                 .create = true,
+                                 .edges = settings->threads,
+                                 .payload_bytes_max = PAYLOAD_BYTES_MAX,
+                                 .fatal = fatal};
+    struct tally_report report;
+    struct tally *tally = NULL;
+    int err = tally_open(&tally, &opts, &report);
+    if (err != 0) {
+        fprintf(stderr, "tallyd: cannot open the data in %s: %s (%s)\n", settings->data,
+                report.text, tally_err_text(err));
+        exit(exit_code_of(err));
+    }
+    fprintf(stderr, "tallyd: %llu records read from %s%s%s\n", (unsigned long long)report.records,
+            settings->data, report.torn ? "; " : "", report.torn ? report.text : "");
+    return tally;
+}
+
+/* ---- the life ---- */
+
+static sigset_t stop_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    return set;
+}
+
+int main(int argc, char **argv)
+{
+    struct settings settings = {
+        .bind = "127.0.0.1", .data = "./data", .port = PORT_DEFAULT, .threads = threads_default()};
+    const struct argp argp = {
+        options, parse_option, NULL, "Counts votes and hands out builds; every OK is on disk.",
+        NULL,    NULL,         NULL};
+    argp_err_exit_status = EXIT_USAGE;
+    argp_parse(&argp, argc, argv, 0, NULL, &settings);
+    check_key(&settings);
+    signal(SIGPIPE, SIG_IGN);
+    sigset_t signals = stop_signals();
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    struct tally *tally = open_data(&settings);
+
+    struct server_options serve = {.bind = settings.bind,
+                                   .port = settings.port,
+                                   .threads = settings.threads,
+                                   .key = settings.key[0] != '\0' ? settings.key : NULL,
+                                   .payload_bytes_max = PAYLOAD_BYTES_MAX,
+                                   .connections_max = CONNECTIONS_MAX};
+    struct server *server = NULL;
+    char address[80];
+    int err = server_start(&server, tally, &serve, address, sizeof address);
+    if (err != 0) {
+        fprintf(stderr, "tallyd: cannot listen on %s:%u: %s\n", settings.bind, settings.port,
+                strerror(-err));
+        tally_close(tally);
+        return EXIT_IO;
+    }
+    printf("tallyd ready on %s\n", address);
+    fflush(stdout);
+
+    int signal_number = 0;
+    sigwait(&signals, &signal_number);
+    fprintf(stderr, "tallyd: %s: draining\n", strsignal(signal_number));
+    tally_drain(tally);
+    server_stop(server);
+    return tally_close(tally) == 0 ? 0 : EXIT_IO;
+}

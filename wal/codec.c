@@ -1,0 +1,27 @@
+/* Compression and checksums: the only door to lz4 and xxhash. */
+#include "wal/codec.h"
+
+#include "wal/base/check.h"
+
+#include <limits.h>
+#include <lz4.h>
+#include <xxhash.h>
+
+uint64_t wal_codec_checksum(const void *bytes, size_t len, uint64_t seed)
+{
+    return XXH3_64bits_withSeed(bytes, len, seed);
+}
+
+size_t wal_codec_pack(const void *raw, size_t raw_bytes, void *into, size_t room)
+{
+    CHECK(raw_bytes <= LZ4_MAX_INPUT_SIZE && room <= INT_MAX);
+    int n = LZ4_compress_default(raw, into, (int)raw_bytes, (int)room);
+    return n > 0 ? (size_t)n : 0;
+}
+
+int wal_codec_unpack(const void *packed, size_t packed_bytes, void *raw, size_t raw_bytes)
+{
+    CHECK(packed_bytes <= INT_MAX && raw_bytes <= INT_MAX);
+    int n = LZ4_decompress_safe(packed, raw, (int)packed_bytes, (int)raw_bytes);
+    return n >= 0 && (size_t)n == raw_bytes ? 0 : -1;
+}

@@ -1,0 +1,259 @@
+/* The real file system behind struct wal_io: every system call on files is in this file. */
+#include "wal/io.h"
+
+#include "wal/base/check.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct file_io {
+    struct wal_io io; /* first: a struct wal_io * is cast to this */
+    int dir_fd;
+    int lock_fd; /* -1: not locked */
+};
+
+static struct file_io *file_io_of(struct wal_io *io)
+{
+    return (struct file_io *)io;
+}
+
+static int result_of(int returned)
+{
+    return returned < 0 ? -errno : returned;
+}
+
+static int file_open(struct wal_io *io, const char *name, enum wal_open_mode mode)
+{
+    static const int flags[] = {
+        [WAL_OPEN_READ] = O_RDONLY,
+        [WAL_OPEN_WRITE] = O_RDWR,
+        [WAL_OPEN_CREATE] = O_RDWR | O_CREAT | O_EXCL,
+    };
+    CHECK(strchr(name, '/') == NULL);
+    return result_of(openat(file_io_of(io)->dir_fd, name, flags[mode] | O_CLOEXEC, 0600));
+}
+
+static int file_close(struct wal_io *io, int fd)
+{
+    (void)io;
+    return result_of(close(fd));
+}
+
+static int64_t file_pwrite(struct wal_io *io, int fd, const void *from, size_t len, uint64_t offset)
+{
+    (void)io;
+    ssize_t n = pwrite(fd, from, len, (off_t)offset);
+    return n < 0 ? -errno : n;
+}
+
+static int64_t file_pread(struct wal_io *io, int fd, void *into, size_t len, uint64_t offset)
+{
+    (void)io;
+    ssize_t n = pread(fd, into, len, (off_t)offset);
+    return n < 0 ? -errno : n;
+}
+
+static int64_t file_size(struct wal_io *io, int fd)
+{
+    (void)io;
+    struct stat stat;
+    return fstat(fd, &stat) < 0 ? -errno : stat.st_size;
+}
+
+static int file_datasync(struct wal_io *io, int fd)
+{
+    (void)io;
+    return result_of(fdatasync(fd));
+}
+
+static int file_sync(struct wal_io *io, int fd)
+{
+    (void)io;
+    return result_of(fsync(fd));
+}
+
+/* Drops clean pages only, so the caller syncs first. */
+static int file_drop_cache(struct wal_io *io, int fd)
+{
+    (void)io;
+    return -posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+}
+
+static int file_truncate(struct wal_io *io, int fd, uint64_t len)
+{
+    (void)io;
+    return result_of(ftruncate(fd, (off_t)len));
+}
+
+static int file_rename(struct wal_io *io, const char *from, const char *to)
+{
+    int dir_fd = file_io_of(io)->dir_fd;
+    CHECK(strchr(from, '/') == NULL && strchr(to, '/') == NULL);
+    return result_of(renameat(dir_fd, from, dir_fd, to));
+}
+
+static int file_unlink(struct wal_io *io, const char *name)
+{
+    CHECK(strchr(name, '/') == NULL);
+    return result_of(unlinkat(file_io_of(io)->dir_fd, name, 0));
+}
+
+static int file_syncdir(struct wal_io *io)
+{
+    return result_of(fsync(file_io_of(io)->dir_fd));
+}
+
+/* Ends at the first nonzero answer of each, and returns it. */
+static int list_entries(DIR *dir, int (*each)(void *arg, const char *name), void *arg)
+{
+    for (;;) {
+        errno = 0;
+        const struct dirent *entry = readdir(dir);
+        if (entry == NULL) {
+            return -errno;
+        }
+        int err = each(arg, entry->d_name);
+        if (err != 0) {
+            return err;
+        }
+    }
+}
+
+static int file_list(struct wal_io *io, int (*each)(void *arg, const char *name), void *arg)
+{
+    int fd = openat(file_io_of(io)->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return -errno;
+    }
+    DIR *dir = fdopendir(fd);
+    if (dir == NULL) {
+        int err = -errno;
+        close(fd);
+        return err;
+    }
+    int err = list_entries(dir, each, arg);
+    closedir(dir);
+    return err;
+}
+
+static int file_lock(struct wal_io *io, const char *name)
+{
+    struct file_io *file = file_io_of(io);
+    if (file->lock_fd >= 0) {
+        return 0;
+    }
+    int fd = openat(file->dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return -errno;
+    }
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        int err = -errno;
+        close(fd);
+        return err;
+    }
+    file->lock_fd = fd;
+    return 0;
+}
+
+static void file_random(struct wal_io *io, void *into, size_t len)
+{
+    (void)io;
+    unsigned char *at = into;
+    while (len > 0) {
+        ssize_t n = getrandom(at, len, 0);
+        CHECK(n >= 0 || errno == EINTR);
+        if (n > 0) {
+            at += n;
+            len -= (size_t)n;
+        }
+    }
+}
+
+static void file_destroy(struct wal_io *io)
+{
+    struct file_io *file = file_io_of(io);
+    if (file->lock_fd >= 0) {
+        close(file->lock_fd); /* gives up the lock */
+    }
+    if (file->dir_fd >= 0) {
+        close(file->dir_fd);
+    }
+    free(file);
+}
+
+static const struct wal_io_ops file_ops = {
+    .open = file_open,
+    .close = file_close,
+    .pwrite = file_pwrite,
+    .pread = file_pread,
+    .size = file_size,
+    .datasync = file_datasync,
+    .sync = file_sync,
+    .drop_cache = file_drop_cache,
+    .truncate = file_truncate,
+    .rename = file_rename,
+    .unlink = file_unlink,
+    .syncdir = file_syncdir,
+    .list = file_list,
+    .lock = file_lock,
+    .random = file_random,
+    .destroy = file_destroy,
+};
+
+/*
+ * The directory's own entry must survive a crash, else everything in it is lost with it. A run
+ * before us may have been killed between mkdir and this sync, so it is done at every start; only a
+ * parent that we may not read, and did not just write to, is passed over.
+ */
+static int sync_parent(int dir_fd, int made)
+{
+    int fd = openat(dir_fd, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return made ? -errno : 0;
+    }
+    int err = fsync(fd) < 0 && made ? -errno : 0;
+    close(fd);
+    return err;
+}
+
+static int open_dir(const char *dir, int create)
+{
+    int made = create && mkdir(dir, 0700) == 0;
+    if (create && !made && errno != EEXIST) {
+        return -errno;
+    }
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0) {
+        return -errno;
+    }
+    int err = create ? sync_parent(fd, made) : 0;
+    if (err != 0) {
+        close(fd);
+        return err;
+    }
+    return fd;
+}
+
+int wal_file_io_new(struct wal_io **out, const char *dir, int create)
+{
+    int dir_fd = open_dir(dir, create);
+    if (dir_fd < 0) {
+        return dir_fd;
+    }
+    struct file_io *file = malloc(sizeof(*file));
+    if (file == NULL) {
+        close(dir_fd);
+        return -ENOMEM;
+    }
+    *file = (struct file_io){.io = {.ops = &file_ops}, .dir_fd = dir_fd, .lock_fd = -1};
+    *out = &file->io;
+    return 0;
+}

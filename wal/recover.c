@@ -1,0 +1,235 @@
+/* The repair of a log after a scan, and the segment with which it goes on. */
+#include "wal/recover.h"
+
+#include "wal/base/check.h"
+#include "wal/base/err.h"
+#include "wal/whole.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#define COPY_BYTES (1U << 20)
+
+/* Several tails can be torn at the same lsn, one after the other. So many copies are kept. */
+#define COPIES_MAX 9
+
+/*
+ * The segment of a start is made while somebody waits, so it is short; the helper makes full ones
+ * from then on. It must do for a moment of load.
+ */
+#define START_BYTES_MAX (8U << 20)
+
+static int translate(struct wal_report *report, const char *doing, int err)
+{
+    report->end = WAL_END_FAILED;
+    snprintf(report->text, sizeof(report->text), "%s: %s", doing, strerrordesc_np(-err));
+    if (err == -ENOMEM) {
+        return TALLY_NOMEM;
+    }
+    return err == -ENOSPC || err == -EDQUOT ? TALLY_NOSPC : TALLY_IO;
+}
+
+static int remove_temp(void *arg, const char *name)
+{
+    struct wal_io *io = arg;
+    if (!wal_segment_is_temp(name)) {
+        return 0;
+    }
+    int err = io->ops->unlink(io, name);
+    return err == -ENOENT ? 0 : err;
+}
+
+/* Finds a name that is not taken; the last one is taken again when all are. */
+static int copy_name(struct wal_io *io, uint64_t lsn, char name[WAL_NAME_BYTES])
+{
+    snprintf(name, WAL_NAME_BYTES, "torn-%" PRIu64 ".bin", lsn);
+    for (int i = 2; i <= COPIES_MAX; i++) {
+        int fd = io->ops->open(io, name, WAL_OPEN_READ);
+        if (fd < 0) {
+            return fd == -ENOENT ? 0 : fd;
+        }
+        io->ops->close(io, fd);
+        snprintf(name, WAL_NAME_BYTES, "torn-%" PRIu64 ".%d.bin", lsn, i);
+    }
+    return 0;
+}
+
+static int copy_bytes(struct wal_scan *scan, int from, int to)
+{
+    uint64_t at = scan->offset;
+    wal_window_turn(&scan->window, from);
+    while (at < scan->behind.filled_end) {
+        uint64_t left = scan->behind.filled_end - at;
+        size_t step = left < COPY_BYTES ? (size_t)left : COPY_BYTES;
+        const unsigned char *bytes;
+        int err = wal_window_get(&scan->window, at, step, &bytes);
+        if (err == 0) {
+            err = wal_whole_write(scan->io, to, bytes, step, at - scan->offset);
+        }
+        if (err != 0) {
+            return err;
+        }
+        at += step;
+    }
+    return 0;
+}
+
+/* Keeps what a torn tail held, whole and durable under its name before anything is cleared. */
+static int copy_keep(struct wal_scan *scan, int from, char name[WAL_NAME_BYTES])
+{
+    struct wal_io *io = scan->io;
+    char temp[WAL_NAME_BYTES];
+    snprintf(temp, sizeof(temp), "torn-%" PRIu64 ".tmp", scan->next_lsn);
+    int err = copy_name(io, scan->next_lsn, name);
+    if (err != 0) {
+        return err;
+    }
+    int to = io->ops->open(io, temp, WAL_OPEN_CREATE);
+    if (to < 0) {
+        return to;
+    }
+    err = copy_bytes(scan, from, to);
+    if (err == 0) {
+        err = io->ops->sync(io, to);
+    }
+    io->ops->close(io, to);
+    if (err == 0) {
+        err = io->ops->rename(io, temp, name);
+    }
+    return err != 0 ? err : io->ops->syncdir(io);
+}
+
+static int clear_tail(struct wal_scan *scan, int fd, struct wal_report *report)
+{
+    char name[WAL_NAME_BYTES];
+    size_t len = strlen(report->text);
+    int err = copy_keep(scan, fd, name);
+    if (err == 0) {
+        err = wal_whole_clear(scan->io, fd, scan->offset, scan->behind.filled_end);
+    }
+    if (err == 0) {
+        err = scan->io->ops->datasync(scan->io, fd);
+    }
+    if (err == 0) {
+        snprintf(report->text + len, sizeof(report->text) - len, "; cut off and kept in %s", name);
+    }
+    return err;
+}
+
+int wal_recover_seal(struct wal_io *io, const struct wal_segment *segment, uint64_t offset,
+                     uint64_t next_lsn, uint16_t flags)
+{
+    unsigned char page[WAL_PAGE_BYTES];
+    struct wal_block_header header = {
+        .first_lsn = next_lsn,
+        .durable_lsn = next_lsn - 1,
+        .durable_pages = (uint32_t)(offset / WAL_PAGE_BYTES),
+        .flags = (uint16_t)(WAL_BLOCK_SEAL | flags),
+    };
+    CHECK(offset + sizeof(page) <= segment->head.bytes);
+    wal_block_pack(page, &header, NULL, 0);
+    wal_block_sign(page, &header, wal_block_seed(&segment->head, offset));
+    int err = wal_whole_write(io, segment->fd, page, sizeof(page), offset);
+    return err != 0 ? err : io->ops->datasync(io, segment->fd);
+}
+
+/*
+ * Brings the segment of the place in order. Everything before the place was synced when the scan
+ * opened it, so the seal may say so. The unused end is cut off only behind a durable seal: that is
+ * the one shape in which a reader accepts a short file.
+ */
+static int settle_segment(struct wal_scan *scan, int fd, struct wal_report *report)
+{
+    struct wal_io *io = scan->io;
+    const struct wal_segment segment = {.head = scan->head, .fd = fd};
+    uint64_t end = scan->offset;
+    int err = scan->behind.filled_end > 0 ? clear_tail(scan, fd, report) : 0;
+    if (err != 0 || scan->offset == WAL_SEGMENT_FIRST_BLOCK) {
+        return err;
+    }
+    if (!scan->ended) {
+        err = wal_recover_seal(io, &segment, end, scan->next_lsn, 0);
+        end += WAL_PAGE_BYTES;
+    }
+    if (err == 0 && scan->size_bytes > end) {
+        err = io->ops->truncate(io, fd, end);
+        if (err == 0) {
+            err = io->ops->sync(io, fd);
+        }
+    }
+    return err;
+}
+
+static int settle(struct wal_scan *scan, struct wal_report *report)
+{
+    char name[WAL_NAME_BYTES];
+    wal_segment_name(name, scan->numbers[scan->index]);
+    int fd = scan->io->ops->open(scan->io, name, WAL_OPEN_WRITE);
+    if (fd < 0) {
+        return fd;
+    }
+    int err = settle_segment(scan, fd, report);
+    wal_window_turn(&scan->window, -1);
+    scan->io->ops->close(scan->io, fd);
+    return err;
+}
+
+/* The length of a segment that is there already; 0: there is none of that number. The scan has
+ * found nothing but zeros in it. */
+static int64_t left_bytes(struct wal_scan *scan, uint64_t number)
+{
+    char name[WAL_NAME_BYTES];
+    wal_segment_name(name, number);
+    int fd = scan->io->ops->open(scan->io, name, WAL_OPEN_READ);
+    if (fd < 0) {
+        return fd == -ENOENT ? 0 : fd;
+    }
+    int64_t size = scan->io->ops->size(scan->io, fd);
+    scan->io->ops->close(scan->io, fd);
+    return size;
+}
+
+static int begin_segment(struct wal_scan *scan, uint64_t segment_bytes, struct wal_segment *active)
+{
+    struct wal_segment_head head = {
+        .number = 1,
+        .bytes = segment_bytes < START_BYTES_MAX ? segment_bytes : START_BYTES_MAX,
+        .epoch = scan->epoch_max + 1,
+    };
+    memcpy(head.uuid, scan->uuid, WAL_UUID_BYTES);
+    if (!scan->has_uuid) {
+        scan->io->ops->random(scan->io, head.uuid, WAL_UUID_BYTES);
+    }
+    if (scan->count > 0) {
+        bool is_used = scan->offset > WAL_SEGMENT_FIRST_BLOCK;
+        head.number = scan->numbers[scan->index] + is_used;
+    }
+    int64_t left = left_bytes(scan, head.number);
+    if (left < 0) {
+        return (int)left;
+    }
+    if (left > 0) {
+        head.bytes = (uint64_t)left;
+        return wal_making_reuse(scan->io, &head, active);
+    }
+    return wal_making_run(scan->io, &head, active);
+}
+
+int wal_recover(struct wal_scan *scan, uint64_t segment_bytes, struct wal_segment *active,
+                struct wal_report *report)
+{
+    int err = scan->io->ops->list(scan->io, remove_temp, scan->io);
+    if (err != 0) {
+        return translate(report, "cannot remove what was left half made", err);
+    }
+    if (scan->count > 0) {
+        err = settle(scan, report);
+    }
+    if (err != 0) {
+        return translate(report, "cannot bring the end of the log in order", err);
+    }
+    err = begin_segment(scan, segment_bytes, active);
+    return err == 0 ? 0 : translate(report, "cannot begin a segment", err);
+}

@@ -1,0 +1,25 @@
+/* The repair of a log after a scan, and the segment with which it goes on. */
+#ifndef TALLY_WAL_RECOVER_H
+#define TALLY_WAL_RECOVER_H
+
+#include "wal/making.h"
+#include "wal/scan.h"
+#include "wal/wal.h"
+
+/*
+ * Keeps a copy of a torn tail and clears it, seals the segment, cuts off its unused end, and opens
+ * the first segment of the new epoch. Each step is on disk before the next one begins, and a crash
+ * between any two leaves a log that recovers to the same records.
+ * REQUIRES: the lock is held; the scan was a recovery, and its verdict is to go on.
+ * Errors: TALLY_IO, TALLY_NOSPC, TALLY_NOMEM; report->text then says why. Owns: active->fd is the
+ * caller's.
+ */
+int wal_recover(struct wal_scan *scan, uint64_t segment_bytes, struct wal_segment *active,
+                struct wal_report *report);
+
+/* Writes the block that seals a segment at offset, with further flags, and waits for the disk.
+ * Returns 0 or a negative errno value. */
+int wal_recover_seal(struct wal_io *io, const struct wal_segment *segment, uint64_t offset,
+                     uint64_t next_lsn, uint16_t flags);
+
+#endif

@@ -1,0 +1,92 @@
+/* The reader of a log: walks its blocks in order, and where it must stop, finds out why. */
+#ifndef TALLY_WAL_SCAN_H
+#define TALLY_WAL_SCAN_H
+
+#include "wal/block.h"
+#include "wal/decide.h"
+#include "wal/wal.h"
+#include "wal/window.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* What stands behind the stop, beyond the yes and no of the signs. */
+struct wal_behind {
+    uint64_t filled_end;     /* of the last page that is not zero; 0: all are */
+    uint64_t witness_offset; /* of the block that says that the stop was durable */
+    uint64_t witness_lsn;    /* the highest lsn such a block calls durable */
+    uint64_t later_number;   /* of the first later segment that holds a valid block */
+    uint64_t later_lsn;      /* where that block begins */
+};
+
+/* One scan, its place, and at the end its findings. Everything is written by scan.c and look.c. */
+struct wal_scan {
+    struct wal_io *io;
+    wal_visit_fn visit; /* may be NULL */
+    void *arg;
+    bool is_recovery; /* we hold the lock; the active segment is read past the page cache */
+
+    uint64_t *numbers; /* of the segments, ascending */
+    size_t count;
+    size_t room;
+    uint64_t active_number; /* recovery: the last segment that shows a block */
+
+    /* the segment that is being read */
+    size_t index;
+    int fd;
+    uint64_t size_bytes;
+    enum wal_head_state head_state;
+    struct wal_segment_head head;
+    struct wal_window window;
+    unsigned char *raw;
+    size_t raw_room;
+
+    /* the place: where the next block is expected */
+    uint64_t offset;
+    uint64_t next_lsn;
+    uint64_t durable_lsn; /* what the last block said */
+    uint32_t epoch;       /* of the last block */
+    bool ended;           /* the last block seals this segment */
+    bool clean;           /* and says that the log was closed in order */
+
+    /* of the whole log */
+    bool has_uuid;
+    unsigned char uuid[WAL_UUID_BYTES];
+    uint32_t epoch_max;
+    uint64_t records;
+    uint64_t blocks;
+    uint64_t stored_bytes;
+
+    struct wal_signs signs;
+    struct wal_behind behind;
+    struct wal_verdict verdict; /* row 0: there is no segment */
+    int note_row;               /* the row that note speaks of; 0: none yet */
+    char note[256];
+};
+
+void wal_scan_init(struct wal_scan *scan, struct wal_io *io, wal_visit_fn visit, void *arg);
+void wal_scan_fini(struct wal_scan *scan);
+
+/*
+ * Reads the whole log and leaves verdict, place and findings in the scan. Changes nothing on disk
+ * but, in a recovery, syncs what a killed process has written to the active segment.
+ * Returns 0 (also when the verdict is to refuse), TALLY_NOMEM, or what visit returned.
+ */
+int wal_scan_run(struct wal_scan *scan);
+
+/*
+ * For look.c: opens segment `index` in place of the one that is open, and reads its header. A
+ * failure is left in the signs. Returns whether it succeeded.
+ */
+bool wal_scan_open(struct wal_scan *scan, size_t index);
+
+/* Whether there is nothing but zeros behind the seal at which the scan stands. Returns 0 or
+ * TALLY_NOMEM. */
+int wal_look_behind_seal(struct wal_scan *scan, bool *is_clear);
+
+/* What stands behind the place; fills the signs and scan->behind. Returns 0 or
+ * TALLY_NOMEM. */
+int wal_look(struct wal_scan *scan);
+
+#endif

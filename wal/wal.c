@@ -1,0 +1,355 @@
+/* The open log: the one writer's blocks, segments, and what happens when the disk fails. */
+#include "wal/wal.h"
+
+#include "wal/ahead.h"
+#include "wal/base/check.h"
+#include "wal/base/clock.h"
+#include "wal/base/err.h"
+#include "wal/block.h"
+#include "wal/recover.h"
+#include "wal/scan.h"
+#include "wal/tell.h"
+#include "wal/whole.h"
+
+#include <errno.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct wal {
+    /* the writer's */
+    struct wal_io *io;
+    struct wal_segment active;
+    uint64_t offset; /* where the next block goes */
+    uint64_t next_lsn;
+    bool is_confirmed;      /* nothing but what a later block calls durable is in the log */
+    uint64_t segment_bytes; /* of the segments that the helper makes */
+    unsigned char *buffer;  /* one block of any size that a segment can hold */
+    struct wal_stats stats;
+    int err; /* TALLY_IO once a write or sync has failed; then it stays */
+    char why[256];
+    struct wal_ahead *ahead;
+
+    /* written by the writer, read by anybody */
+    _Atomic uint64_t left_bytes; /* in the active segment, the seal's room not counted */
+};
+
+/* The largest block that fits a segment beside its header and its seal. */
+static uint64_t block_bytes_max(const struct wal *wal)
+{
+    uint64_t fits = wal->segment_bytes - WAL_SEGMENT_FIRST_BLOCK - WAL_PAGE_BYTES;
+    uint64_t largest = wal_block_bytes(WAL_RAW_BYTES_MAX);
+    return fits < largest ? fits : largest;
+}
+
+static uint64_t left_bytes(const struct wal *wal)
+{
+    uint64_t end = wal->active.head.bytes - WAL_PAGE_BYTES;
+    return end > wal->offset ? end - wal->offset : 0;
+}
+
+static void left_publish(struct wal *wal)
+{
+    /* W1: relaxed: a count publishes nothing */
+    atomic_store_explicit(&wal->left_bytes, left_bytes(wal), memory_order_relaxed);
+}
+
+/* A failed write or sync is final: what is on the disk is not known any more, and a second sync
+ * would succeed without having written what the first one lost. */
+static int fail(struct wal *wal, const char *doing, int err)
+{
+    char name[WAL_NAME_BYTES];
+    wal_segment_name(name, wal->active.head.number);
+    snprintf(wal->why, sizeof(wal->why), "%s: %s: %s", name, doing, strerrordesc_np(-err));
+    wal->err = TALLY_IO;
+    return TALLY_IO;
+}
+
+static int seal(struct wal *wal, uint16_t flags)
+{
+    uint64_t begin_ns = clock_mono_ns();
+    int err = wal_recover_seal(wal->io, &wal->active, wal->offset, wal->next_lsn, flags);
+    if (err != 0) {
+        return fail(wal, "cannot seal the segment", err);
+    }
+    wal->offset += WAL_PAGE_BYTES;
+    wal->is_confirmed = true;
+    wal->stats.blocks++;
+    wal->stats.stored_bytes += WAL_PAGE_BYTES;
+    wal->stats.sync_ns += clock_mono_ns() - begin_ns;
+    return 0;
+}
+
+/* Goes over to the next segment. It is had before the old one is sealed, so that a full disk
+ * changes nothing. */
+static int rotate(struct wal *wal)
+{
+    struct wal_segment next;
+    int errnum = 0;
+    int err = wal_ahead_take(wal->ahead, &next, &errnum);
+    if (err == TALLY_IO) {
+        return fail(wal, "cannot make the next segment", -errnum);
+    }
+    if (err != 0) {
+        return err;
+    }
+    err = seal(wal, 0);
+    if (err != 0) {
+        wal->io->ops->close(wal->io, next.fd);
+        return err;
+    }
+    wal->io->ops->close(wal->io, wal->active.fd);
+    wal->active = next;
+    wal->offset = WAL_SEGMENT_FIRST_BLOCK;
+    wal->stats.segments++;
+    left_publish(wal);
+    return 0;
+}
+
+/* Gives the packed block its place, and waits until it is there. */
+static int commit(struct wal *wal, struct wal_block_header *header, size_t bytes)
+{
+    while (bytes > left_bytes(wal)) {
+        int err = rotate(wal);
+        if (err != 0) {
+            return err;
+        }
+    }
+    uint64_t begin_ns = clock_mono_ns();
+    header->first_lsn = wal->next_lsn;
+    header->durable_lsn = wal->next_lsn - 1;
+    header->durable_pages = (uint32_t)(wal->offset / WAL_PAGE_BYTES);
+    wal_block_sign(wal->buffer, header, wal_block_seed(&wal->active.head, wal->offset));
+    int err = wal_whole_write(wal->io, wal->active.fd, wal->buffer, bytes, wal->offset);
+    if (err != 0) {
+        return fail(wal, "cannot write", err);
+    }
+    err = wal->io->ops->datasync(wal->io, wal->active.fd);
+    if (err != 0) {
+        return fail(wal, "cannot sync", err);
+    }
+    wal->offset += bytes;
+    wal->next_lsn += header->count;
+    wal->stats.blocks++;
+    wal->stats.raw_bytes += header->raw_bytes;
+    wal->stats.stored_bytes += bytes;
+    wal->stats.sync_ns += clock_mono_ns() - begin_ns;
+    left_publish(wal);
+    return 0;
+}
+
+int wal_append(struct wal *wal, uint32_t count, const void *raw, size_t raw_bytes)
+{
+    struct wal_block_header header = {.count = count};
+    CHECK((count == 0) == (raw_bytes == 0));
+    if (wal->err != 0) {
+        return wal->err;
+    }
+    if (raw_bytes > WAL_RAW_BYTES_MAX || wal_block_bytes(raw_bytes) > block_bytes_max(wal)) {
+        return TALLY_TOOBIG;
+    }
+    size_t bytes = wal_block_pack(wal->buffer, &header, raw, raw_bytes);
+    int err = commit(wal, &header, bytes);
+    if (err == 0) {
+        wal->is_confirmed = false;
+    }
+    return err;
+}
+
+int wal_confirm(struct wal *wal)
+{
+    struct wal_block_header header = {.flags = WAL_BLOCK_CONFIRM};
+    if (wal->err != 0 || wal->is_confirmed) {
+        return wal->err;
+    }
+    if (left_bytes(wal) < WAL_PAGE_BYTES) {
+        return rotate(wal); /* the seal confirms as well */
+    }
+    int err = commit(wal, &header, wal_block_pack(wal->buffer, &header, NULL, 0));
+    if (err == 0) {
+        wal->is_confirmed = true;
+    }
+    return err;
+}
+
+uint64_t wal_room_bytes(const struct wal *wal)
+{
+    uint64_t ready = wal_ahead_ready_bytes(wal->ahead);
+    uint64_t next = ready > 0 ? ready - WAL_SEGMENT_FIRST_BLOCK - WAL_PAGE_BYTES : 0;
+    /* W2: relaxed: a count, as W1 */
+    return atomic_load_explicit(&wal->left_bytes, memory_order_relaxed) + next;
+}
+
+bool wal_disk_full(const struct wal *wal)
+{
+    return wal_ahead_is_full(wal->ahead);
+}
+
+uint64_t wal_next_lsn(const struct wal *wal)
+{
+    return wal->next_lsn;
+}
+
+const char *wal_why(const struct wal *wal)
+{
+    return wal->why;
+}
+
+void wal_stats(const struct wal *wal, struct wal_stats *stats)
+{
+    *stats = wal->stats;
+}
+
+/* Ends the log in order, and gives the unused end of the segment back to the file system. */
+static int end_clean(struct wal *wal)
+{
+    int err = seal(wal, WAL_BLOCK_CLEAN);
+    if (err != 0) {
+        return err;
+    }
+    err = wal->io->ops->truncate(wal->io, wal->active.fd, wal->offset);
+    if (err == 0) {
+        err = wal->io->ops->sync(wal->io, wal->active.fd);
+    }
+    return err == 0 ? 0 : fail(wal, "cannot cut off the unused end", err);
+}
+
+int wal_close(struct wal *wal, bool clean)
+{
+    int err = wal->err;
+    if (clean && err == 0) {
+        err = end_clean(wal);
+    }
+    wal_ahead_destroy(wal->ahead);
+    wal->io->ops->close(wal->io, wal->active.fd);
+    free(wal->buffer);
+    free(wal);
+    return err;
+}
+
+static int refuse(struct wal_report *report, int err, const char *text)
+{
+    report->end = WAL_END_FAILED;
+    snprintf(report->text, sizeof(report->text), "%s", text);
+    return err;
+}
+
+static int lock(struct wal_io *io, struct wal_report *report)
+{
+    int err = io->ops->lock(io, "LOCK");
+    if (err == -EWOULDBLOCK) {
+        return refuse(report, TALLY_LOCKED, tally_err_text(TALLY_LOCKED));
+    }
+    if (err != 0) {
+        snprintf(report->text, sizeof(report->text), "LOCK: %s", strerrordesc_np(-err));
+        return TALLY_IO;
+    }
+    return 0;
+}
+
+/* Reads the log and brings its end in order. */
+static int recover(const struct wal_options *options, struct wal *wal, struct wal_scan *scan,
+                   struct wal_report *report)
+{
+    int err = wal_scan_run(scan);
+    wal_tell_report(scan, report);
+    if (err != 0) {
+        return refuse(report, err, tally_err_text(err));
+    }
+    err = wal_tell_error(scan);
+    if (err != 0) {
+        return err;
+    }
+    err = wal_recover(scan, wal->segment_bytes, &wal->active, report);
+    if (err != 0) {
+        return err;
+    }
+    wal->io = options->io;
+    wal->offset = WAL_SEGMENT_FIRST_BLOCK;
+    wal->next_lsn = scan->next_lsn;
+    wal->is_confirmed = true; /* by the seal before it */
+    wal->stats.segments = 1;
+    left_publish(wal);
+    return 0;
+}
+
+static int start_helper(struct wal *wal, struct wal_report *report)
+{
+    struct wal_segment_head head = wal->active.head;
+    head.number++;
+    head.bytes = wal->segment_bytes;
+    int err = wal_ahead_new(&wal->ahead, wal->io, &head);
+    return err == 0 ? 0 : refuse(report, err, "cannot start the helper thread");
+}
+
+static struct wal *wal_alloc(const struct wal_options *options)
+{
+    struct wal *wal = calloc(1, sizeof(*wal));
+    if (wal == NULL) {
+        return NULL;
+    }
+    wal->segment_bytes =
+        options->segment_bytes != 0 ? options->segment_bytes : WAL_SEGMENT_BYTES_DEFAULT;
+    atomic_init(&wal->left_bytes, 0);
+    /* Pages that no block has needed yet take no memory. */
+    wal->buffer = malloc((size_t)block_bytes_max(wal));
+    if (wal->buffer == NULL) {
+        free(wal);
+        return NULL;
+    }
+    return wal;
+}
+
+int wal_open(struct wal **out, const struct wal_options *options, wal_visit_fn visit, void *arg,
+             struct wal_report *report)
+{
+    *report = (struct wal_report){.end = WAL_END_FAILED};
+    if (options->segment_bytes != 0 && !wal_segment_is_size(options->segment_bytes)) {
+        return refuse(report, TALLY_INVAL, "the segment size is not valid");
+    }
+    int err = lock(options->io, report);
+    if (err != 0) {
+        return err;
+    }
+    struct wal *wal = wal_alloc(options);
+    if (wal == NULL) {
+        return refuse(report, TALLY_NOMEM, tally_err_text(TALLY_NOMEM));
+    }
+    struct wal_scan scan;
+    wal_scan_init(&scan, options->io, visit, arg);
+    scan.is_recovery = true;
+    err = recover(options, wal, &scan, report);
+    wal_scan_fini(&scan);
+    if (err != 0) {
+        goto free_wal;
+    }
+    err = start_helper(wal, report);
+    if (err != 0) {
+        goto close_active;
+    }
+    *out = wal;
+    return 0;
+
+close_active:
+    wal->io->ops->close(wal->io, wal->active.fd);
+free_wal:
+    free(wal->buffer);
+    free(wal);
+    return err;
+}
+
+int wal_read(struct wal_io *io, wal_visit_fn visit, void *arg, struct wal_report *report)
+{
+    struct wal_scan scan;
+    wal_scan_init(&scan, io, visit, arg);
+    int err = wal_scan_run(&scan);
+    wal_tell_report(&scan, report);
+    if (err != 0) {
+        refuse(report, err, tally_err_text(err));
+    } else {
+        err = wal_tell_error(&scan);
+    }
+    wal_scan_fini(&scan);
+    return err;
+}
