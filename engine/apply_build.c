@@ -282,8 +282,6 @@ static enum build_edge_how how_of(const struct record *record)
         return HOW_DONE;
     case RECORD_FAIL:
         return HOW_FAIL;
-    case RECORD_RELEASE:
-        return HOW_RELEASE;
     default:
         return HOW_OTHER;
     }

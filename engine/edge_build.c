@@ -380,11 +380,8 @@ int edge_release(struct edge *edge, uint64_t id, uint32_t token, uint32_t delay_
     struct build *build = NULL;
     uint64_t seen = 0;
     int err = look(edge, id, token, &build, &seen);
-    if (err == 1) {
-        return ended_by(build, seen, token, HOW_RELEASE) ? 0 : TALLY_STALE;
-    }
     if (err != 0) {
-        return err;
+        return err == 1 ? TALLY_STALE : err;
     }
     enum build_state to = delay_ms > 0 ? BUILD_DELAYED : BUILD_PENDING;
     return end_claim(edge, build, seen, to,

@@ -93,7 +93,7 @@ struct timer {
 };
 
 /* How a build's current token came to be: for the reply to a repeated request. */
-enum build_edge_how { HOW_NONE, HOW_DONE, HOW_FAIL, HOW_RELEASE, HOW_OTHER };
+enum build_edge_how { HOW_NONE, HOW_DONE, HOW_FAIL, HOW_OTHER };
 
 struct build {
     /* hit by the edges; and the committer when it arms and disarms */

@@ -172,7 +172,7 @@ static void line_ends_and_case(void)
     start();
     client_write(&client, "VOTE lang/Elixir\r\n", 18);
     EXPECT(reply_is(client_next(&client), "OK 3"), "CR LF");
-    client_expect(&client, "OK 4", "vote LANG/elixir n 1");
+    client_expect(&client, "OK 4", "vote lang/ELIXIR n 1");
     client_expect(&client, "OK 5", "VoTe \"lang/Eli\\x78ir\"");
     client_expect(&client, "OK", "QUIT");
     client_expect_close(&client);
