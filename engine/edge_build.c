@@ -35,11 +35,14 @@ static void worker_seen(const struct edge *edge, struct worker *worker)
     atomic_store_explicit(&worker->seen_ms, edge->mono_ms, memory_order_relaxed);
 }
 
-static uint64_t lease_left_ms(const struct edge *edge, uint64_t word)
+/* What is left of a lease; the ticks round it up, so it is never said to be more than it was. */
+static uint64_t lease_left_ms(const struct edge *edge, const struct build *build, uint64_t word)
 {
     uint32_t tick = FIELD_GET(edge->tally->tick);
     uint32_t due = word_deadline(word);
-    return due > tick ? (uint64_t)(due - tick) * WHEEL_TICK_MS : 0;
+    uint64_t left_ms = due > tick ? (uint64_t)(due - tick) * WHEEL_TICK_MS : 0;
+    uint64_t lease_ms = FIELD_GET(build->lease_ms);
+    return left_ms < lease_ms ? left_ms : lease_ms;
 }
 
 static uint32_t lease_deadline(const struct edge *edge, uint32_t lease_ms)
@@ -165,7 +168,7 @@ static int claim_again(struct edge *edge, const struct edge_claim *ask, struct w
     claimed(found, got);
     got->token = half_token(word_half(word));
     got->attempt = FIELD_GET(found->attempts);
-    got->lease_ms = lease_left_ms(edge, word);
+    got->lease_ms = lease_left_ms(edge, found, word);
     got->again = true;
     return 0;
 }

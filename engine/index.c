@@ -64,7 +64,7 @@ int index_init(struct index *index, struct span (*key_of)(const void *entity))
 void index_fini(struct index *index)
 {
     free(array_of(index));
-    *index = (struct index){0};
+    *index = (struct index){.retirer = NULL};
 }
 
 /* Puts an entity into the first empty slot of its run. */
