@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { RUNS = 100, CRASH_EVERY = 10, LINE_BUILDS = 12 };
+enum { RUNS = 100, LINE_BUILDS = 12 };
 
 static struct server server;
 static struct client client;
@@ -45,11 +45,9 @@ static void b3_refused_claim(void)
         scene_worker(&client, "gone");
         client_expect(&client, "OK released=0", "BYE gone");
         client_expect_err(&client, "NOTFOUND", "CLAIM gone %s", queue);
-        if (run % CRASH_EVERY == 0) {
-            crash_and_reconnect();
-            client_expect_err(&client, "NOTFOUND", "CLAIM ghost %s", queue);
-            client_expect_err(&client, "NOTFOUND", "CLAIM gone %s", queue);
-        }
+        crash_and_reconnect();
+        client_expect_err(&client, "NOTFOUND", "CLAIM ghost %s", queue);
+        client_expect_err(&client, "NOTFOUND", "CLAIM gone %s", queue);
         work_next("good", queue, "first", 1);
         work_next("good", queue, "second", 1);
     }
@@ -82,10 +80,8 @@ static void b4_stale_token(void)
         EXPECT(new.id == old.id &&new.token > old.token, "token %" PRIu64 " after %" PRIu64,
                new.token, old.token);
         expect_stale(old.id, old.token);
-        if (run % CRASH_EVERY == 0) {
-            crash_and_reconnect();
-            expect_stale(old.id, old.token);
-        }
+        crash_and_reconnect();
+        expect_stale(old.id, old.token);
         EXPECT(scene_build_has(&client, old.id, "worker", "w2"),
                "a stale token changed the holder");
         EXPECT(scene_build_has(&client, old.id, "state", "assigned"), "a stale token moved it");
@@ -196,9 +192,7 @@ static void b5_priority_then_submission(void)
         scene_submit(&client, queue, "PRI 5", "5b");
         scene_submit(&client, queue, "PRI 0", "0b");
         work_next("w1", queue, "0a", 1);
-        if (run % CRASH_EVERY == 0) {
-            crash_and_reconnect();
-        }
+        crash_and_reconnect();
         work_next("w1", queue, "0b", 1);
         work_next("w1", queue, "5a", 1);
         work_next("w1", queue, "5b", 1);

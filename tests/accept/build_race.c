@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { RUNS = 100, CRASH_EVERY = 10, WORKERS_MAX = 20, BUILDS_MAX = 10 };
+enum { RUNS = 100, CRASH_EVERY = 2, WORKERS_MAX = 20, BUILDS_MAX = 10 };
 
 struct race {
     size_t workers;
