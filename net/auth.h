@@ -9,7 +9,7 @@
 
 enum {
     AUTH_KEY_BYTES_MAX = 1000, /* it fits the line before AUTH */
-    AUTH_FAILURES_MAX = 3, /* then the connection is closed */
+    AUTH_FAILURES_MAX = 3,     /* then the connection is closed */
     AUTH_WITHIN_MS = 5000,
 };
 

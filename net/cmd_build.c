@@ -214,8 +214,8 @@ enum outcome cmd_beat(struct ask *ask)
     if (ask->request->has_payload) {
         return ask_error(ask, TALLY_INVAL, "BEAT ... TEXT is not available yet");
     }
-    int err = edge_beat(ask->edge, hold.id, hold.token, prog == UINT64_MAX ? -1 : (int)prog,
-                        &lease_ms);
+    int err =
+        edge_beat(ask->edge, hold.id, hold.token, prog == UINT64_MAX ? -1 : (int)prog, &lease_ms);
     if (err != 0) {
         return ask_refused(ask, err, "build");
     }

@@ -121,9 +121,8 @@ static const struct section {
     const char *name;
     void (*add)(const struct facts *facts, struct lines *lines);
 } sections[] = {
-    {"SERVER", add_server}, {"CLIENTS", add_clients}, {"MEMORY", add_memory},
-    {"LOG", add_log},       {"POLLS", add_polls},     {"QUEUES", add_queues},
-    {"LATENCY", add_latency},
+    {"SERVER", add_server}, {"CLIENTS", add_clients}, {"MEMORY", add_memory},   {"LOG", add_log},
+    {"POLLS", add_polls},   {"QUEUES", add_queues},   {"LATENCY", add_latency},
 };
 
 enum outcome cmd_info(struct ask *ask)

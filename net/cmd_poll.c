@@ -60,7 +60,8 @@ static bool read_mode(struct ask *ask, struct span mode)
     }
     bool known = word_equal(mode, "ONCE") || word_equal(mode, "CHANGE");
     ask_error(ask, TALLY_INVAL,
-              known ? "MODE once and change are not available yet" : "MODE is free, once or change");
+              known ? "MODE once and change are not available yet"
+                    : "MODE is free, once or change");
     return false;
 }
 
@@ -76,9 +77,8 @@ enum outcome cmd_poll(struct ask *ask)
         {"CLOSE", OPTION_NUMBER, 0, WALL_MS_MAX, &close_ms},
         {"RATE", OPTION_TEXT, 0, 0, &rate},
     };
-    struct edge_poll poll = {.name = ask->request->words[0],
-                             .rate_n = EDGE_KEEP,
-                             .rate_ms = EDGE_KEEP};
+    struct edge_poll poll = {
+        .name = ask->request->words[0], .rate_n = EDGE_KEEP, .rate_ms = EDGE_KEEP};
     if (!ask_name(ask, poll.name, "poll's name") || !ask_options(ask, 1, options, 4) ||
         !read_mode(ask, mode) || (rate.at != NULL && !read_rate(ask, rate, &poll))) {
         return ASK_ANSWERED;
@@ -174,7 +174,8 @@ enum outcome cmd_option(struct ask *ask)
     int err = edge_option(ask->edge, poll, label);
     if (err == 0) {
         ask->verdict = answer_option;
-        ask->reading = similar_new(poll, label); /* without it the clash is told without its likes */
+        ask->reading =
+            similar_new(poll, label); /* without it the clash is told without its likes */
         return ASK_JUDGED;
     }
     if (err == TALLY_EXISTS && ask->conn->judged == 0) {

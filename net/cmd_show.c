@@ -117,8 +117,9 @@ static bool read_states(struct ask *ask, struct span list, uint32_t *mask)
         size_t len = comma == NULL ? list.len : (size_t)(comma - list.at);
         uint32_t bit = state_bit((struct span){list.at, len});
         if (bit == 0) {
-            ask_error(ask, TALLY_INVAL, "STATE is of pending delayed assigned building completed "
-                                        "failed cancelled, with commas between");
+            ask_error(ask, TALLY_INVAL,
+                      "STATE is of pending delayed assigned building completed "
+                      "failed cancelled, with commas between");
             return false;
         }
         *mask |= bit;

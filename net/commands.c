@@ -46,8 +46,8 @@ const struct command commands[] = {
     {"RESULT", 1, 1, PAYLOAD_NEVER, COMMAND_READ, cmd_result, "RESULT id", "the result of a build"},
     {"QUEUES", 0, 1, PAYLOAD_NEVER, COMMAND_READ, cmd_queues, "QUEUES [name]",
      "lists queues and how many builds they hold in each state"},
-    {"WORKER", 1, ANY, PAYLOAD_NEVER, 0, cmd_worker,
-     "WORKER id [NAME n] [TAGS t,...] [SLOTS n]", "registers a worker, or brings it back"},
+    {"WORKER", 1, ANY, PAYLOAD_NEVER, 0, cmd_worker, "WORKER id [NAME n] [TAGS t,...] [SLOTS n]",
+     "registers a worker, or brings it back"},
     {"WORKERS", 0, 1, PAYLOAD_NEVER, COMMAND_READ, cmd_workers, "WORKERS [id]", "lists workers"},
     {"BYE", 1, 1, PAYLOAD_NEVER, 0, cmd_bye, "BYE worker",
      "a worker leaves; its builds go back at once"},
@@ -57,8 +57,9 @@ const size_t command_count = sizeof(commands) / sizeof(commands[0]);
 
 const struct command *command_find(struct span verb)
 {
+    char first = verb.len > 0 ? (char)(verb.at[0] & ~0x20) : '\0';
     for (size_t i = 0; i < command_count; i++) {
-        if (word_equal(verb, commands[i].verb)) {
+        if (commands[i].verb[0] == first && word_equal(verb, commands[i].verb)) {
             return &commands[i];
         }
     }

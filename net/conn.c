@@ -89,8 +89,7 @@ bool conn_is_idle(const struct conn *conn)
 
 static bool may_read(const struct conn *conn)
 {
-    return conn->is_lingering ||
-           (conn->stop == STOP_NONE && !conn->is_closing && !conn->is_ended);
+    return conn->is_lingering || (conn->stop == STOP_NONE && !conn->is_closing && !conn->is_ended);
 }
 
 /* Returns the bytes received, 0 for none now: the end and errors are dealt with. */
@@ -193,8 +192,8 @@ void conn_stop(struct conn *conn, enum stop stop)
     struct loop *loop = conn->loop;
     DCHECK(conn->stop == STOP_NONE && stop != STOP_NONE);
     conn->stop = stop;
-    conn->stop_seen = stop == STOP_COMMIT  ? loop->commits
-                      : stop == STOP_ROOM  ? loop->freed
+    conn->stop_seen = stop == STOP_COMMIT   ? loop->commits
+                      : stop == STOP_ROOM   ? loop->freed
                       : stop == STOP_OFFERS ? loop->offers
                                             : 0;
     conn->is_stopped = true;

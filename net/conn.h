@@ -56,12 +56,12 @@ struct conn {
     struct buf held; /* replies that wait for the lane, in order */
     struct buf out;  /* replies that may leave */
 
-    uint32_t in_flight;       /* entries of the loop's pending queue */
-    uint32_t changes;         /* those with PENDING_CHANGE */
-    uint32_t judged;          /* those with PENDING_JUDGED */
-    uint32_t votes;           /* cast, and not yet flushed */
+    uint32_t in_flight; /* entries of the loop's pending queue */
+    uint32_t changes;   /* those with PENDING_CHANGE */
+    uint32_t judged;    /* those with PENDING_JUDGED */
+    uint32_t votes;     /* cast, and not yet flushed */
     enum stop stop;
-    uint64_t stop_seen;       /* what had not moved when it stopped */
+    uint64_t stop_seen; /* what had not moved when it stopped */
 
     size_t need;      /* bytes of input without which there is no use in parsing */
     size_t drop_left; /* bytes of a payload still to be dropped */
@@ -69,13 +69,13 @@ struct conn {
     const char *drop_text;
 
     bool is_authed;
-    bool is_leaving;  /* the client will send no more, but not all is read */
-    bool is_ended;    /* all it sent is read */
-    bool is_closing;  /* runs no more requests; closes when its replies are sent */
+    bool is_leaving;   /* the client will send no more, but not all is read */
+    bool is_ended;     /* all it sent is read */
+    bool is_closing;   /* runs no more requests; closes when its replies are sent */
     bool is_lingering; /* has said everything, waits for the client's end */
-    bool is_touched;  /* stands in the loop's list of those to finish in this pass */
-    bool is_stopped;  /* stands in the loop's list of stopped ones */
-    bool wants_in;    /* as epoll was told */
+    bool is_touched;   /* stands in the loop's list of those to finish in this pass */
+    bool is_stopped;   /* stands in the loop's list of stopped ones */
+    bool wants_in;     /* as epoll was told */
     bool wants_out;
     bool wants_end;
     unsigned auth_failures;

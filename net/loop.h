@@ -53,7 +53,7 @@ struct loop {
     uint64_t accept_at_ns;   /* 0, or accepting pauses until then: no file descriptors */
     uint64_t stop_at_ns;     /* 0, or it drains, at most until then */
     bool is_accepting;
-    bool again;              /* the next pass must not block */
+    bool again; /* the next pass must not block */
 
     _Alignas(64) struct loop_counters counters;
 };

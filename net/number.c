@@ -28,21 +28,29 @@ static const char pairs[] = "00010203040506070809101112131415161718192021222324"
                             "50515253545556575859606162636465666768697071727374"
                             "75767778798081828384858687888990919293949596979899";
 
+static size_t digits_of(uint64_t number)
+{
+    size_t digits = 1;
+    for (; number >= 10000; number /= 10000) {
+        digits += 4;
+    }
+    return digits + (number >= 10) + (number >= 100) + (number >= 1000);
+}
+
+/* Straight to its place: a copy of so few bytes of unknown number costs more than the digits. */
 size_t number_write(char *to, uint64_t number)
 {
-    char digits[NUMBER_DIGITS_MAX];
-    size_t at = NUMBER_DIGITS_MAX;
+    size_t len = digits_of(number);
+    size_t at = len;
     while (number >= 100) {
         at -= 2;
-        memcpy(digits + at, pairs + number % 100 * 2, 2);
+        memcpy(to + at, pairs + number % 100 * 2, 2);
         number /= 100;
     }
     if (number >= 10) {
-        at -= 2;
-        memcpy(digits + at, pairs + number * 2, 2);
+        memcpy(to, pairs + number * 2, 2);
     } else {
-        digits[--at] = (char)('0' + number);
+        to[0] = (char)('0' + number);
     }
-    memcpy(to, digits + at, NUMBER_DIGITS_MAX - at);
-    return NUMBER_DIGITS_MAX - at;
+    return len;
 }

@@ -10,8 +10,8 @@
 struct cut {
     struct span line; /* without its line end */
     size_t at;
-    bool is_bare;    /* the last word was written without quotes or colon */
-    bool has_dollar; /* ... and is `$...`, and ends the line */
+    bool is_bare;     /* the last word was written without quotes or colon */
+    bool has_dollar;  /* ... and is `$...`, and ends the line */
     const char *text; /* why it failed */
 };
 
@@ -205,8 +205,7 @@ static void take_payload(struct request *request, enum payload_rule rule, struct
     }
     if (rule == PAYLOAD_LAST) {
         request->count -= 1;
-    } else if (request->count >= 2 &&
-               word_equal(request->words[request->count - 2], before)) {
+    } else if (request->count >= 2 && word_equal(request->words[request->count - 2], before)) {
         request->count -= 2;
     } else {
         return;

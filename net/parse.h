@@ -11,8 +11,8 @@
 
 enum {
     PARSE_WORDS_MAX = 64,
-    PARSE_LINE_BYTES_MAX = 64 * 1024,     /* without its line end */
-    PARSE_LOCKED_LINE_BYTES_MAX = 1024,   /* the same before AUTH */
+    PARSE_LINE_BYTES_MAX = 64 * 1024,        /* without its line end */
+    PARSE_LOCKED_LINE_BYTES_MAX = 1024,      /* the same before AUTH */
     PARSE_DROP_BYTES_MAX = 64 * 1024 * 1024, /* a payload longer than this ends the connection */
 };
 
@@ -69,7 +69,8 @@ struct parser {
 int parser_init(struct parser *parser); /* Errors: NOMEM */
 void parser_fini(struct parser *parser);
 
-/* Reads the request at the front of `bytes`. The input is not changed: the same may be read again.*/
+/* Reads the request at the front of `bytes`. The input is not changed: the same may be read
+ * again.*/
 struct parsed parse(struct parser *parser, struct span bytes, const struct parse_limits *limits,
                     struct request *request);
 

@@ -67,8 +67,7 @@ static inline uint32_t pending_room(const struct pending *pending)
 
 static inline struct pending_entry *pending_head(const struct pending *pending)
 {
-    return pending->head == pending->tail ? NULL
-                                          : &pending->entries[pending->head % PENDING_MAX];
+    return pending->head == pending->tail ? NULL : &pending->entries[pending->head % PENDING_MAX];
 }
 
 static inline void pending_pop(struct pending *pending)

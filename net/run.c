@@ -15,8 +15,8 @@ static void answer_now(struct conn *conn, size_t bytes)
         conn_touch(conn);
         return;
     }
-    conn_await(conn, &(struct pending_entry){.pos = edge_tail(conn->loop->edge),
-                                             .held_bytes = bytes});
+    conn_await(conn,
+               &(struct pending_entry){.pos = edge_tail(conn->loop->edge), .held_bytes = bytes});
 }
 
 static void answer_error(struct conn *conn, int err, const char *text)

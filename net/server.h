@@ -19,8 +19,9 @@ struct server_options {
 
 /*
  * Binds and starts the I/O threads. *address is filled with "ADDRESS:PORT" as bound ([..]:PORT for
- * IPv6). Returns 0 or a negative errno value of the socket calls, or TALLY-free -ENOMEM. Owns: *out
- * is the caller's until server_stop. The tally outlives it.
+ * IPv6). Returns 0 or a negative errno: of the socket calls; -ENOMEM, also when the engine has no
+ * edge left for a thread; -EINVAL for a key longer than 1000 bytes. Owns: *out is the caller's
+ * until server_stop; the key is copied. The tally outlives it.
  */
 int server_start(struct server **out, struct tally *tally, const struct server_options *options,
                  char *address, size_t address_bytes);

@@ -23,9 +23,9 @@ struct server {
     struct tally *tally; /* borrowed */
     struct server_options options;
     struct auth auth;
-    struct rate *rate; /* owned */
+    struct rate *rate;   /* owned */
     struct loop **loops; /* owned, options.threads of them */
-    unsigned running; /* of them; the starting and stopping thread's */
+    unsigned running;    /* of them; the starting and stopping thread's */
     int listen_fd;
     uint64_t started_ns;
 

@@ -14,11 +14,17 @@ static int check_rate(struct conn *conn, uint64_t option, uint64_t votes, struct
                       uint64_t *retry_ms)
 {
     struct loop *loop = conn->loop;
-    *ask = (struct rate_ask){.from = conn->address, .votes = votes};
-    if (!edge_vote_rate(loop->edge, option, &ask->n, &ask->per_ms, &ask->poll)) {
-        ask->votes = 0;
+    struct vote_unrated *unrated = &loop->votes.unrated[option % VOTES_UNRATED];
+    ask->votes = 0;
+    if (unrated->option == option && unrated->commits == loop->commits) {
         return 0;
     }
+    if (!edge_vote_rate(loop->edge, option, &ask->n, &ask->per_ms, &ask->poll)) {
+        *unrated = (struct vote_unrated){option, loop->commits};
+        return 0;
+    }
+    ask->from = conn->address;
+    ask->votes = votes;
     ask->now_ms = loop->now_ns / 1000000;
     return rate_take(loop->server->rate, ask, retry_ms);
 }
@@ -115,8 +121,8 @@ void votes_flush(struct loop *loop)
         char *to = buf_room(&conn->held, run->count * (size_t)REPLY_BYTES_MAX);
         size_t len = to == NULL ? 0 : answer(loop->edge, cast, run->count, to);
         buf_wrote(&conn->held, len);
-        conn_await(conn, &(struct pending_entry){
-                             .pos = pos, .held_bytes = len, .flags = PENDING_CHANGE});
+        conn_await(conn,
+                   &(struct pending_entry){.pos = pos, .held_bytes = len, .flags = PENDING_CHANGE});
         conn->votes -= run->count;
         cast += run->count;
     }

@@ -10,7 +10,7 @@
 struct conn;
 struct loop;
 
-enum { VOTES_MAX = 8192 };
+enum { VOTES_MAX = 8192, VOTES_UNRATED = 256 };
 
 /* The votes since the last flush, in the order they were cast, in runs of one connection each. */
 struct votes {
@@ -21,6 +21,12 @@ struct votes {
     } runs[VOTES_MAX];
     uint32_t cast_count;
     uint32_t run_count;
+    /* Options seen without a limit; true as long as no commit has come, for only that can give one.
+     */
+    struct vote_unrated {
+        uint64_t option;
+        uint64_t commits;
+    } unrated[VOTES_UNRATED];
 };
 
 /*

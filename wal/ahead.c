@@ -20,8 +20,8 @@ struct wal_ahead {
     struct wal_io *io;
     pthread_t thread;
 
-    pthread_mutex_t lock; /* what follows, up to the atomics */
-    pthread_cond_t wanted; /* to the helper: taken, or stop */
+    pthread_mutex_t lock;   /* what follows, up to the atomics */
+    pthread_cond_t wanted;  /* to the helper: taken, or stop */
     pthread_cond_t changed; /* to the writer: the state */
     enum ahead_state state;
     struct wal_segment segment; /* READY: to be taken; else head says what is being made */

@@ -128,8 +128,7 @@ enum wal_block_state wal_block_header_get(const unsigned char from[WAL_BLOCK_HEA
         return WAL_BLOCK_BAD; /* spares the checksum where nothing stands */
     }
     uint64_t seed = wal_block_seed(head, offset);
-    if (get_le64(from + AT_HEADER_CHECKSUM) !=
-        wal_codec_checksum(from, AT_HEADER_CHECKSUM, seed)) {
+    if (get_le64(from + AT_HEADER_CHECKSUM) != wal_codec_checksum(from, AT_HEADER_CHECKSUM, seed)) {
         return WAL_BLOCK_BAD;
     }
     *header = (struct wal_block_header){
@@ -157,8 +156,7 @@ enum wal_block_state wal_block_payload_check(const struct wal_block_header *head
     return checksum == header->payload_checksum ? WAL_BLOCK_VALID : WAL_BLOCK_BAD;
 }
 
-int wal_block_unpack(const struct wal_block_header *header, const unsigned char *payload,
-                     void *raw)
+int wal_block_unpack(const struct wal_block_header *header, const unsigned char *payload, void *raw)
 {
     CHECK(header->codec == WAL_CODEC_LZ4);
     return wal_codec_unpack(payload, header->stored_bytes, raw, header->raw_bytes);

@@ -2,9 +2,9 @@
 #include "wal/decide.h"
 
 /*
- * The order carries the meaning. First what makes all other signs untrustworthy (1, 2), then what no
- * crash can leave (3 to 6), and only then the shapes that a crash does leave (7, 8). So a shape that
- * nobody has thought of must pass five doors before anything is cut off.
+ * The order carries the meaning. First what makes all other signs untrustworthy (1, 2), then what
+ * no crash can leave (3 to 6), and only then the shapes that a crash does leave (7, 8). So a shape
+ * that nobody has thought of must pass five doors before anything is cut off.
  */
 struct wal_verdict wal_decide(const struct wal_signs *signs)
 {

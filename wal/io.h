@@ -16,9 +16,10 @@ enum wal_open_mode {
 
 /*
  * All return 0 (or a count of bytes, or a descriptor) or a negative errno value. A descriptor is a
- * small number that only this table understands. pread and pwrite may be short; the caller goes on.
- * Names are relative to the directory. Threads: any, on different descriptors; the caller keeps two
- * calls on one descriptor apart, except pread.
+ * small number that only this table understands. pread and pwrite may be short or -EINTR; the
+ * caller goes on. A failed datasync or sync is never called again on the same data. Names are
+ * relative to the directory. Threads: any, on different descriptors; the caller keeps two calls on
+ * one descriptor apart, except pread.
  */
 struct wal_io_ops {
     int (*open)(struct wal_io *io, const char *name, enum wal_open_mode mode);
@@ -28,13 +29,13 @@ struct wal_io_ops {
     int64_t (*size)(struct wal_io *io, int fd);
     int (*datasync)(struct wal_io *io, int fd);
     int (*sync)(struct wal_io *io, int fd);
-    int (*drop_cache)(struct wal_io *io, int fd); /* the next pread comes from the disk */
+    int (*drop_cache)(struct wal_io *io, int fd); /* synced bytes are next read from the disk */
     int (*truncate)(struct wal_io *io, int fd, uint64_t len);
     int (*rename)(struct wal_io *io, const char *from, const char *to);
     int (*unlink)(struct wal_io *io, const char *name);
     int (*syncdir)(struct wal_io *io);
     int (*list)(struct wal_io *io, int (*each)(void *arg, const char *name), void *arg);
-    int (*lock)(struct wal_io *io, const char *name); /* -EWOULDBLOCK: another process has it */
+    int (*lock)(struct wal_io *io, const char *name);          /* -EWOULDBLOCK: another io has it */
     void (*random)(struct wal_io *io, void *into, size_t len); /* the log's uuid, the epochs */
     void (*destroy)(struct wal_io *io);
 };

@@ -1,4 +1,5 @@
-/* The look behind the place where a scan had to stop: what stands there tells a crash from damage. */
+/* The look behind the place where a scan had to stop: what stands there tells a crash from damage.
+ */
 #include "wal/base/err.h"
 #include "wal/scan.h"
 #include "wal/tell.h"

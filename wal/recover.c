@@ -10,10 +10,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COPY_BYTES (1U << 20)
+#define COPY_BYTES      (1U << 20)
 
 /* Several tails can be torn at the same lsn, one after the other. So many copies are kept. */
-#define COPIES_MAX 9
+#define COPIES_MAX      9
 
 /*
  * The segment of a start is made while somebody waits, so it is short; the helper makes full ones

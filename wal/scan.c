@@ -263,8 +263,8 @@ static bool read_header(struct wal_scan *scan, struct wal_block_header *header)
     } else if (state == WAL_BLOCK_VALID && header->first_lsn != scan->next_lsn) {
         note_unchained(scan, "has records that are not next");
         state = WAL_BLOCK_WRONG;
-    } else if (state == WAL_BLOCK_VALID && (header->durable_lsn < scan->durable_lsn ||
-                                            scan->head.epoch < scan->epoch)) {
+    } else if (state == WAL_BLOCK_VALID &&
+               (header->durable_lsn < scan->durable_lsn || scan->head.epoch < scan->epoch)) {
         note_unchained(scan, "is older than the one before");
         state = WAL_BLOCK_WRONG;
     }
@@ -410,8 +410,7 @@ static bool is_final(struct wal_scan *scan, const struct wal_verdict *before, bo
         size_t count = scan->count;
         return !scan->ended || list_segments(scan) != 0 || scan->count <= count;
     }
-    return !moved && before->row != 0 &&
-           (is_refusal(before) || !is_refusal(&scan->verdict));
+    return !moved && before->row != 0 && (is_refusal(before) || !is_refusal(&scan->verdict));
 }
 
 static int follow(struct wal_scan *scan)

@@ -87,10 +87,8 @@ static enum wal_end end_of(const struct wal_scan *scan)
         return WAL_END_EMPTY;
     }
     static const enum wal_end ends[] = {
-        [WAL_DECIDE_CLEAN] = WAL_END_CLEAN,
-        [WAL_DECIDE_TORN] = WAL_END_TORN,
-        [WAL_DECIDE_REFUSE_IO] = WAL_END_FAILED,
-        [WAL_DECIDE_REFUSE_VERSION] = WAL_END_FAILED,
+        [WAL_DECIDE_CLEAN] = WAL_END_CLEAN,          [WAL_DECIDE_TORN] = WAL_END_TORN,
+        [WAL_DECIDE_REFUSE_IO] = WAL_END_FAILED,     [WAL_DECIDE_REFUSE_VERSION] = WAL_END_FAILED,
         [WAL_DECIDE_REFUSE_DAMAGE] = WAL_END_DAMAGE,
     };
     return ends[scan->verdict.decision];

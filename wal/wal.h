@@ -34,9 +34,10 @@ typedef int (*wal_visit_fn)(void *arg, const struct wal_block *block);
 enum wal_end {
     WAL_END_EMPTY,  /* no log was there */
     WAL_END_CLEAN,  /* the last process closed the log, or zeros followed the last block */
-    WAL_END_TORN,   /* a torn tail was kept in torn-<lsn>.bin and cleared */
+    WAL_END_TORN,   /* a torn tail; open has kept it in torn-<lsn>.bin and cleared it */
     WAL_END_DAMAGE, /* refused: acknowledged records are damaged or missing */
-    WAL_END_FAILED, /* refused for another reason: read error, foreign or newer file, lock */
+    WAL_END_FAILED, /* refused for another reason: a failed call, a newer version, the lock, visit
+                     */
 };
 
 /* What open found, for people and for tests. */
@@ -61,10 +62,12 @@ struct wal_options {
 struct wal; /* the open log, for one writer */
 
 /*
- * Locks the directory, recovers by the decision table, calls visit for every block, clears a torn
- * tail, and begins a new segment with a new epoch. visit sees nothing that a crash could undo.
+ * Locks the directory, recovers by the decision table, calls visit (NULL: nobody) for every block,
+ * clears a torn tail, and begins a new segment with a new epoch. visit sees nothing that a crash
+ * could undo; the disk is changed only after it has accepted every block.
  * Errors: TALLY_LOCKED; TALLY_IO; TALLY_DAMAGE; TALLY_NEWER; TALLY_NOSPC (no room for a first
- * segment); TALLY_NOMEM; what visit returned. report is filled in every case. Threads: one; may
+ * segment, or for the copy of a torn tail); TALLY_NOMEM; TALLY_INVAL: segment_bytes; what visit
+ * returned. report is filled in every case. Threads: one; may
  * block for long.
  */
 int wal_open(struct wal **out, const struct wal_options *options, wal_visit_fn visit, void *arg,
@@ -72,10 +75,12 @@ int wal_open(struct wal **out, const struct wal_options *options, wal_visit_fn v
 
 /*
  * Writes one block of count records (lsns go on from the last) and waits until it is on disk. raw
- * may be empty only with count 0. Errors: TALLY_IO, final: every later call fails too (a failed
- * sync is never tried again); TALLY_NOSPC when the block does not fit the active segment and the
- * next one could not be made yet: nothing was written, the same call may succeed later. Threads:
- * the one writer; blocks for the disk.
+ * is empty just when count is 0. Errors: TALLY_IO, final: every later call fails too (a failed
+ * sync is never tried again), and wal_why says why; TALLY_NOSPC when the block does not fit the
+ * active segment and the disk has no room for the next one: nothing was written, the same call may
+ * succeed later; TALLY_TOOBIG when raw_bytes is above WAL_RAW_BYTES_MAX, or wal_stored_bytes_max of
+ * it above segment_bytes - 8192. Threads: the one writer; blocks for the disk, and for the helper
+ * thread when it is not done with the next segment.
  */
 int wal_append(struct wal *wal, uint32_t count, const void *raw, size_t raw_bytes);
 
@@ -85,12 +90,15 @@ int wal_confirm(struct wal *wal);
 
 /*
  * Bytes that can be appended for sure: what is left of the active segment, and the next one if it
- * is ready. A block of raw size n needs at most wal_stored_bytes_max(n).
+ * is ready. A block of raw size n needs at most wal_stored_bytes_max(n). What is left at the end of
+ * the active segment is of no use to a block that does not fit it, so whoever plans for several
+ * blocks counts the largest of them twice. It says nothing of a full disk: shortly after a start,
+ * or after a segment was taken, the next one is only not ready yet. Any thread, as a hint.
  */
 uint64_t wal_room_bytes(const struct wal *wal);
 
 /* True while the next segment cannot be made for lack of space. The helper thread tries again by
- * itself, 4 times a second. */
+ * itself, 4 times a second. Any thread, as a hint. */
 bool wal_disk_full(const struct wal *wal);
 
 static inline uint64_t wal_stored_bytes_max(uint64_t raw_bytes)
@@ -100,7 +108,7 @@ static inline uint64_t wal_stored_bytes_max(uint64_t raw_bytes)
 
 uint64_t wal_next_lsn(const struct wal *wal);
 
-/* What went wrong, one sentence; empty while nothing did. Lives as long as the wal. */
+/* What failed for good, one sentence; empty while nothing did. Lives as long as the wal. */
 const char *wal_why(const struct wal *wal);
 
 /* Counters for INFO and the benchmark. Threads: the writer. */
@@ -113,14 +121,16 @@ struct wal_stats {
 };
 void wal_stats(const struct wal *wal, struct wal_stats *stats);
 
-/* With clean: ends the log with a clean-shutdown block. Then frees everything but the io. Returns 0
- * or TALLY_IO. */
+/* With clean: ends the log with a clean-shutdown block. Then frees everything but the io, which
+ * keeps the lock until it is destroyed. Returns 0, or TALLY_IO when this or an earlier call failed.
+ */
 int wal_close(struct wal *wal, bool clean);
 
 /*
  * The reader, the same that recovery uses; read-only, takes no lock, works on a live log. It visits
  * the valid blocks in order and says in report how the log ends: it changes nothing, prints
- * nothing, never exits. Errors: as wal_open; a torn tail is no error.
+ * nothing, never exits. On a live log the end may be a torn tail: the block that is being written.
+ * Blocks at the end may not be synced yet. Errors: as wal_open; a torn tail is no error.
  */
 int wal_read(struct wal_io *io, wal_visit_fn visit, void *arg, struct wal_report *report);
 

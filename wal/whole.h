@@ -11,7 +11,8 @@
 /* Writes all of it. Returns 0 or a negative errno value; then any part may be written. */
 int wal_whole_write(struct wal_io *io, int fd, const void *from, size_t len, uint64_t offset);
 
-/* Reads until len bytes or the end of the file. Returns the bytes read or a negative errno value. */
+/* Reads until len bytes or the end of the file. Returns the bytes read or a negative errno value.
+ */
 int64_t wal_whole_read(struct wal_io *io, int fd, void *into, size_t len, uint64_t offset);
 
 /* Overwrites [from, to) with zeros. Returns 0 or a negative errno value. */

@@ -44,11 +44,10 @@ static int grow(struct wal_window *window, size_t len)
     return 0;
 }
 
-int wal_window_get(struct wal_window *window, uint64_t offset, size_t len,
-                   const unsigned char **at)
+int wal_window_get(struct wal_window *window, uint64_t offset, size_t len, const unsigned char **at)
 {
-    bool inside = window->len > 0 && offset >= window->offset &&
-                  offset + len <= window->offset + window->len;
+    bool inside =
+        window->len > 0 && offset >= window->offset && offset + len <= window->offset + window->len;
     if (!inside) {
         int err = grow(window, len);
         if (err != 0) {

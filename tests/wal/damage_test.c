@@ -471,7 +471,7 @@ Test(wal_damage, one_flipped_bit_is_never_believed)
     cr_assert_eq(wal_confirm(disk.wal), 0);
     disk_kill(&disk);
     uint64_t opened = 0;
-    for (uint64_t bit = 0; bit < page(5) * 8; bit += bit % 4096 < 640 ? 1 : 61) {
+    for (uint64_t bit = 0; bit < page(5) * 8; bit += bit % (4096 * 8) < 640 ? 1 : 131) {
         disk_flip(&disk, disk_segment(1), bit);
         int err = disk_read(&disk);
         cr_assert(err == TALLY_DAMAGE || err == TALLY_NEWER || disk.report.records == 7,

@@ -1,0 +1,314 @@
+/* Disks that fail: what was acknowledged stays, a failure is final, a full disk heals. */
+#include "tests/wal/disk.h"
+#include "tests/wal/fault.h"
+
+#include "wal/base/err.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static struct disk disk;
+static struct wal_io *real;
+static struct fault_io fault;
+
+/* The disk's io is the faulty one; the real one below it belongs to the test. */
+static void setup(void)
+{
+    disk_init(&disk);
+    cr_assert_eq(wal_file_io_new(&real, disk.path, 1), 0);
+    fault_io_init(&fault, real);
+    disk.io = &fault.io;
+}
+
+/* What disk_kill does, without giving up the faulty io. */
+static void stop(void)
+{
+    if (disk.wal != NULL) {
+        wal_close(disk.wal, false);
+        disk.wal = NULL;
+    }
+}
+
+static void teardown(void)
+{
+    stop();
+    disk.io = NULL;
+    real->ops->destroy(real);
+    fault_io_fini(&fault);
+    disk_fini(&disk);
+}
+
+TestSuite(wal_fault, .init = setup, .fini = teardown);
+
+static void expect_reopens(uint64_t records_min, uint64_t records_max)
+{
+    fault_io_heal(&fault);
+    stop();
+    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    cr_expect(disk.report.records >= records_min && disk.report.records <= records_max,
+              "%llu records: %s", (unsigned long long)disk.report.records, disk.report.text);
+}
+
+Test(wal_fault, one_failed_sync_is_final)
+{
+    cr_assert_eq(disk_open(&disk), 0);
+    disk_must_append(&disk, 10);
+    fault_io_set(&fault, FAULT_DATASYNC, -EIO, 0, 1);
+    cr_expect_eq(disk_append(&disk, 1, 20, false), TALLY_IO);
+    long syncs = fault.calls[FAULT_DATASYNC];
+    for (int i = 0; i < 3; i++) {
+        cr_expect_eq(disk_append(&disk, 1, 20, false), TALLY_IO);
+        cr_expect_eq(wal_confirm(disk.wal), TALLY_IO);
+    }
+    cr_expect_eq(fault.calls[FAULT_DATASYNC], syncs, "a failed sync is never tried again");
+    cr_expect_eq(wal_next_lsn(disk.wal), 11);
+    cr_expect(strstr(wal_why(disk.wal), "cannot sync") != NULL, "%s", wal_why(disk.wal));
+    cr_expect(strstr(wal_why(disk.wal), "wal-0000000000000001.seg") != NULL);
+    cr_expect_eq(wal_close(disk.wal, true), TALLY_IO);
+    disk.wal = NULL;
+    expect_reopens(10, 11);
+    cr_expect_not(disk.report.clean_shutdown);
+}
+
+Test(wal_fault, one_failed_write_is_final)
+{
+    cr_assert_eq(disk_open(&disk), 0);
+    disk_must_append(&disk, 10);
+    fault.temp_only = false;
+    while (wal_room_bytes(disk.wal) < 14 * 4096 + 4096) {
+        sched_yield(); /* the helper's own writes are not what is meant to fail */
+    }
+    fault_io_set(&fault, FAULT_PWRITE, -EIO, 0, 1);
+    cr_expect_eq(disk_append(&disk, 1, 20, false), TALLY_IO);
+    cr_expect_eq(disk_append(&disk, 1, 20, false), TALLY_IO);
+    cr_expect(strstr(wal_why(disk.wal), "cannot write") != NULL, "%s", wal_why(disk.wal));
+    expect_reopens(10, 10);
+}
+
+Test(wal_fault, no_space_in_the_active_segment_is_a_failed_write)
+{
+    cr_assert_eq(disk_open(&disk), 0);
+    while (wal_room_bytes(disk.wal) < 15 * 4096) {
+        sched_yield();
+    }
+    fault_io_set(&fault, FAULT_PWRITE, -ENOSPC, 0, 1);
+    cr_expect_eq(disk_append(&disk, 1, 20, false), TALLY_IO);
+    cr_expect_eq(disk_append(&disk, 1, 20, false), TALLY_IO);
+}
+
+Test(wal_fault, a_full_disk_is_told_and_heals)
+{
+    fault.temp_only = true;
+    cr_assert_eq(disk_open(&disk), 0);
+    disk_must_append(&disk, 1);
+    fault_io_set(&fault, FAULT_PWRITE, -ENOSPC, 0, -1);
+    int err = 0;
+    uint64_t records = 1;
+    /* one segment may be ready already; the one behind it can not be made */
+    while ((err = disk_append(&disk, 1, 20, false)) == 0) {
+        records++;
+        cr_assert(records < 100);
+    }
+    cr_expect_eq(err, TALLY_NOSPC);
+    cr_expect(wal_disk_full(disk.wal));
+    cr_expect_eq(wal_room_bytes(disk.wal), 0);
+    cr_expect_str_empty(wal_why(disk.wal));
+    for (int i = 0; i < 3; i++) {
+        cr_expect_eq(disk_append(&disk, 1, 20, false), TALLY_NOSPC);
+        cr_expect_eq(wal_next_lsn(disk.wal), records + 1);
+    }
+    cr_expect_eq(disk_read(&disk), 0, "it can be read: %s", disk.report.text);
+    cr_expect_eq(disk.report.records, records);
+
+    fault_io_await(&fault, 3); /* it goes on trying by itself */
+    fault_io_heal(&fault);
+    while (wal_room_bytes(disk.wal) == 0) {
+        sched_yield();
+    }
+    cr_expect_not(wal_disk_full(disk.wal));
+    disk_must_append(&disk, 5);
+    expect_reopens(records + 5, records + 5);
+}
+
+Test(wal_fault, a_full_disk_in_the_middle_of_a_segment_goes_on_where_it_was)
+{
+    fault.temp_only = true;
+    disk.segment_bytes = 4U << 20;
+    fault_io_set(&fault, FAULT_PWRITE, -ENOSPC, 4 + 1 + 2, 2);
+    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    fault_io_await(&fault, 2);
+    cr_assert_eq(disk_append(&disk, 1, 3U << 20, true), 0);
+    while (wal_room_bytes(disk.wal) < 4U << 20) {
+        sched_yield();
+    }
+    cr_assert_eq(disk_append(&disk, 1, 3U << 20, true), 0);
+    expect_reopens(2, 2);
+}
+
+Test(wal_fault, a_full_disk_at_the_start_is_told)
+{
+    fault.temp_only = true;
+    fault_io_set(&fault, FAULT_PWRITE, -ENOSPC, 0, -1);
+    cr_expect_eq(disk_open(&disk), TALLY_NOSPC);
+    cr_expect_eq(disk.report.end, WAL_END_FAILED);
+    cr_expect_str_not_empty(disk.report.text);
+    expect_reopens(0, 0);
+}
+
+Test(wal_fault, a_next_segment_that_cannot_be_made_is_final_when_it_is_needed)
+{
+    fault.temp_only = true;
+    fault_io_set(&fault, FAULT_PWRITE, -EIO, 1 + 1, -1); /* the first segment: one step, header */
+    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    uint64_t records = 0;
+    while (disk_append(&disk, 1, 20, false) == 0) {
+        records++;
+        cr_assert(records < 100);
+    }
+    cr_expect_eq(records, 14);
+    cr_expect_eq(disk_append(&disk, 1, 20, false), TALLY_IO);
+    cr_expect(strstr(wal_why(disk.wal), "next segment") != NULL, "%s", wal_why(disk.wal));
+    expect_reopens(14, 14);
+}
+
+Test(wal_fault, short_and_interrupted_calls_are_continued)
+{
+    fault.stutter = true;
+    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    for (int i = 0; i < 30; i++) {
+        cr_assert_eq(disk_append(&disk, 3, 700, i % 2), 0, "%s", wal_why(disk.wal));
+    }
+    expect_reopens(90, 90);
+}
+
+Test(wal_fault, a_read_error_is_not_an_end)
+{
+    cr_assert_eq(disk_open(&disk), 0);
+    disk_must_append(&disk, 10);
+    stop();
+    for (int after = 0; after < 100; after++) {
+        fault_io_set(&fault, FAULT_PREAD, -EIO, after, 1);
+        int err = disk_open(&disk);
+        if (fault.faults == 0) {
+            cr_expect_eq(err, 0);
+            cr_expect(after > 3);
+            return;
+        }
+        cr_assert(err == TALLY_IO || disk.report.records == 10, "read %d: %s", after,
+                  disk.report.text);
+        cr_assert(err == 0 || disk.report.end == WAL_END_FAILED);
+        fault_io_heal(&fault);
+        stop();
+    }
+    cr_assert_fail("the reads do not end");
+}
+
+/* Starts a copy of the disk, whose k-th call fails. Returns how many calls have failed: 0 when
+ * there are not so many. */
+static long start_with_fault(enum fault_call call, int error, int after, uint64_t records)
+{
+    struct disk copy;
+    struct wal_io *copy_real;
+    static struct fault_io copy_fault;
+    disk_copy(&disk, &copy);
+    cr_assert_eq(wal_file_io_new(&copy_real, copy.path, 1), 0);
+    fault_io_init(&copy_fault, copy_real);
+    copy.io = &copy_fault.io;
+    fault_io_set(&copy_fault, call, error, after, 1);
+    int err = disk_open(&copy);
+    if (err == 0) {
+        cr_assert_eq(copy.report.records, records, "%s", copy.report.text);
+        wal_close(copy.wal, false);
+        copy.wal = NULL;
+    } else {
+        cr_assert(err == TALLY_IO || err == TALLY_NOSPC, "call %d: %d", after, err);
+        cr_assert_eq(copy.report.end, WAL_END_FAILED);
+        cr_assert_str_not_empty(copy.report.text);
+    }
+    copy.io = NULL;
+    copy_real->ops->destroy(copy_real);
+    fault_io_fini(&copy_fault);
+
+    cr_assert_eq(disk_open(&copy), 0, "%s", copy.report.text);
+    cr_assert_eq(copy.report.records, records, "%s", copy.report.text);
+    disk_must_append(&copy, 1);
+    cr_assert(disk_has(&copy, "torn-41.bin") == disk_has(&disk, "expect-torn"));
+    disk_fini(&copy);
+    return copy_fault.faults;
+}
+
+static void start_with_each_fault(uint64_t records)
+{
+    static const enum fault_call calls[] = {
+        FAULT_OPEN,     FAULT_PWRITE, FAULT_PREAD,   FAULT_DATASYNC, FAULT_SYNC, FAULT_DROP_CACHE,
+        FAULT_TRUNCATE, FAULT_UNLINK, FAULT_SYNCDIR, FAULT_LIST,     FAULT_LOCK, FAULT_RENAME,
+    };
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+        int after = 0;
+        while (start_with_fault(calls[i], -EIO, after, records) > 0) {
+            after++;
+        }
+        /* a segment that was left ahead spares a start the rename */
+        cr_expect(after > 0 || calls[i] == FAULT_RENAME, "call %zu is never made", i);
+    }
+    for (int after = 0; start_with_fault(FAULT_PWRITE, -ENOSPC, after, records) > 0;) {
+        after++;
+    }
+    for (int after = 0; start_with_fault(FAULT_SYNC, -ENOSPC, after, records) > 0;) {
+        after++;
+    }
+}
+
+/* 40 records in three segments, the last one not sealed; something half made beside them. */
+static void make_log(void)
+{
+    cr_assert_eq(disk_open(&disk), 0);
+    for (int i = 0; i < 40; i++) {
+        disk_must_append(&disk, 1);
+    }
+    stop();
+    disk_store(&disk, "wal-0000000000000077.tmp", "half", 4);
+}
+
+Test(wal_fault, any_call_of_a_start_may_fail)
+{
+    make_log();
+    start_with_each_fault(40);
+}
+
+Test(wal_fault, any_call_of_a_repair_may_fail)
+{
+    make_log();
+    disk_poke(&disk, disk_segment(3), (1 + 40 - 28) * 4096, "half a block", 12);
+    disk_store(&disk, "expect-torn", "", 0);
+    start_with_each_fault(40);
+}
+
+Test(wal_fault, any_failed_call_of_a_running_log_is_final_and_loses_nothing)
+{
+    static const enum fault_call calls[] = {FAULT_PWRITE, FAULT_DATASYNC, FAULT_SYNC,
+                                            FAULT_RENAME, FAULT_SYNCDIR,  FAULT_OPEN};
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+        for (int after = 0; after < 60; after += 7) {
+            cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+            uint64_t records = wal_next_lsn(disk.wal) - 1;
+            fault_io_set(&fault, calls[i], -EIO, after, 1);
+            for (int k = 0; k < 40; k++) {
+                int err = disk_append(&disk, 1, 20, false);
+                if (err != 0) {
+                    cr_assert_eq(err, TALLY_IO);
+                    cr_assert_eq(disk_append(&disk, 1, 20, false), TALLY_IO);
+                    cr_assert_str_not_empty(wal_why(disk.wal));
+                    break;
+                }
+                records++;
+            }
+            expect_reopens(records, records + 1);
+            stop();
+        }
+    }
+}

@@ -1,0 +1,121 @@
+/* A reader beside a writer: it sees every record that was acknowledged before it began, and never
+ * takes what is being written for damage. */
+#include "tests/wal/disk.h"
+
+#include "wal/base/err.h"
+
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+
+#define BLOCKS 4000U
+
+static struct disk disk;
+static _Atomic uint64_t acknowledged;
+static atomic_bool done;
+
+static void setup(void)
+{
+    disk_init(&disk);
+}
+
+static void teardown(void)
+{
+    disk_fini(&disk);
+}
+
+TestSuite(wal_live, .init = setup, .fini = teardown);
+
+static void *write_log(void *arg)
+{
+    (void)arg;
+    for (uint32_t i = 0; i < BLOCKS; i++) {
+        int err = disk_append(&disk, 1 + i % 3, 20 + i % 5000, i % 2);
+        if (err == 0 && i % 7 == 0) {
+            err = wal_confirm(disk.wal);
+        }
+        if (err != 0) {
+            break;
+        }
+        atomic_store_explicit(&acknowledged, wal_next_lsn(disk.wal) - 1, memory_order_release);
+    }
+    atomic_store_explicit(&done, true, memory_order_release);
+    return NULL;
+}
+
+static int count_records(void *arg, const struct wal_block *block)
+{
+    uint64_t *next_lsn = arg;
+    cr_assert_eq(block->first_lsn, *next_lsn);
+    *next_lsn += block->count;
+    return 0;
+}
+
+Test(wal_live, a_log_can_be_read_while_it_is_written)
+{
+    pthread_t writer;
+    struct wal_io *io;
+    uint64_t reads = 0;
+    uint64_t last = 0;
+    cr_assert_eq(disk_open(&disk), 0);
+    cr_assert_eq(wal_file_io_new(&io, disk.path, 0), 0);
+    cr_assert_eq(pthread_create(&writer, NULL, write_log, NULL), 0);
+    for (bool is_last = false; !is_last; reads++) {
+        uint64_t next_lsn = 1;
+        struct wal_report report;
+        is_last = atomic_load_explicit(&done, memory_order_acquire);
+        uint64_t before = atomic_load_explicit(&acknowledged, memory_order_acquire);
+        int err = wal_read(io, count_records, &next_lsn, &report);
+        cr_assert_eq(err, 0, "read %llu: row %d: %s", (unsigned long long)reads, report.row,
+                     report.text);
+        cr_assert(report.records >= before && report.records >= last, "%llu of %llu",
+                  (unsigned long long)report.records, (unsigned long long)before);
+        last = report.records;
+    }
+    pthread_join(writer, NULL);
+    cr_expect(reads > 3);
+    cr_expect_eq(last, wal_next_lsn(disk.wal) - 1);
+    io->ops->destroy(io);
+}
+
+static void *restart_log(void *arg)
+{
+    (void)arg;
+    for (int i = 0; i < 60; i++) {
+        if (disk_open(&disk) != 0) {
+            break;
+        }
+        for (int k = 0; k < i % 20; k++) {
+            if (disk_append(&disk, 1, 20, false) != 0) {
+                break;
+            }
+        }
+        if (i % 5 == 0) {
+            disk_close_clean(&disk);
+        } else {
+            disk_kill(&disk);
+        }
+    }
+    atomic_store_explicit(&done, true, memory_order_release);
+    return NULL;
+}
+
+Test(wal_live, a_log_can_be_read_while_it_is_started_again)
+{
+    pthread_t writer;
+    struct wal_io *io;
+    cr_assert_eq(disk_open(&disk), 0);
+    disk_must_append(&disk, 1);
+    disk_kill(&disk);
+    cr_assert_eq(wal_file_io_new(&io, disk.path, 0), 0);
+    cr_assert_eq(pthread_create(&writer, NULL, restart_log, NULL), 0);
+    while (!atomic_load_explicit(&done, memory_order_acquire)) {
+        uint64_t next_lsn = 1;
+        struct wal_report report;
+        int err = wal_read(io, count_records, &next_lsn, &report);
+        cr_assert_eq(err, 0, "row %d: %s", report.row, report.text);
+    }
+    pthread_join(writer, NULL);
+    io->ops->destroy(io);
+}
