@@ -159,6 +159,8 @@ static void publish(struct tally *tally)
     }
     /* E3: release; pairs with E4 */
     atomic_fetch_add_explicit(&tally->commits, 1, memory_order_release);
+    /* an owner that leaves waits for this, so no wake comes to who is gone */
+    pthread_mutex_lock(&tally->doors);
     for (uint32_t i = 0; i < edges; i++) {
         /* E1: acquire; pairs with E2 */
         struct edge *edge = atomic_load_explicit(&tally->edges[i], memory_order_acquire);
@@ -166,6 +168,7 @@ static void publish(struct tally *tally)
             edge->wake(edge->arg);
         }
     }
+    pthread_mutex_unlock(&tally->doors);
 }
 
 static void count_commit(struct tally *tally, uint64_t began_ns)
@@ -183,6 +186,21 @@ static void count_commit(struct tally *tally, uint64_t began_ns)
     FIELD_PUT(tally->stored_bytes, stats.stored_bytes);
 }
 
+/* Lets those who are parked ask again although there was nothing to commit. */
+static bool answer_nudge(struct tally *tally)
+{
+    /* E11: acquire; pairs with E12 */
+    if (!atomic_load_explicit(&tally->nudged, memory_order_acquire)) {
+        return false;
+    }
+    /* E13: relaxed: who set it before the publication is answered by it, who sets it later wakes us
+     */
+    atomic_store_explicit(&tally->nudged, false, memory_order_relaxed);
+    publish(tally);
+    rcu_quiescent();
+    return true;
+}
+
 /* One commit. Returns false when there was nothing to do. */
 static bool commit(struct tally *tally)
 {
@@ -191,7 +209,7 @@ static bool commit(struct tally *tally)
     uint64_t last_ms = tally->state.time_ms;
     columns_begin(&tally->columns, wall_ms > last_ms ? wall_ms : last_ms);
     if (merge(tally) == 0) {
-        return false;
+        return answer_nudge(tally);
     }
     if (tally->columns.count > 0) {
         rcu_offline();

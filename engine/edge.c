@@ -86,6 +86,7 @@ void edge_destroy(struct edge *edge)
     edge->lane->freed = edge->lane->next;
     wake_awake(&edge->lane->wake);
     rcu_thread_unregister();
+    /* the committer wakes under this lock: whom it has just seen asleep, it has woken by now */
     pthread_mutex_lock(&edge->tally->doors);
     edge->in_use = false;
     pthread_mutex_unlock(&edge->tally->doors);
@@ -160,6 +161,13 @@ void edge_publish(struct edge *edge)
     if (lane_publish(edge->lane)) {
         wake_up(&edge->tally->wake);
     }
+}
+
+void edge_nudge(struct edge *edge)
+{
+    /* E12: release; pairs with E11 */
+    atomic_store_explicit(&edge->tally->nudged, true, memory_order_release);
+    wake_up(&edge->tally->wake);
 }
 
 static enum engine_room room_of(const struct edge *edge)

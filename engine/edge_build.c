@@ -160,6 +160,8 @@ static int claim_again(struct edge *edge, const struct edge_claim *ask, struct w
     }
     /* K3: relaxed: a count publishes nothing */
     if (found == NULL || count < atomic_load_explicit(&worker->used, memory_order_relaxed)) {
+        /* the missing one may be a claim that finds nothing and gives its slot back: no commit */
+        edge_nudge(edge);
         return TALLY_PARK;
     }
     if (ask->fresh_only) {

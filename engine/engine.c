@@ -63,7 +63,8 @@ static int open_log(struct tally *tally, struct tally_report *report)
     while (bytes < 4 * tally->lane_bytes_all) {
         bytes *= 2;
     }
-    struct wal_options options = {.io = tally->io, .segment_bytes = bytes};
+    struct wal_options options = {
+        .io = tally->io, .segment_bytes = bytes, .start_bytes = 4 * tally->lane_bytes_all};
     int err = wal_open(&tally->wal, &options, replay_block, &replay, &found);
     return say(err, &replay, &found, report);
 }
@@ -127,8 +128,8 @@ static struct tally *tally_new(const struct tally_options *options)
     set->edges = set->edges == 0 ? 4 : set->edges > EDGES_MAX ? EDGES_MAX : set->edges;
     set->segment_bytes = set->segment_bytes == 0 ? WAL_SEGMENT_BYTES_DEFAULT : set->segment_bytes;
     set->payload_bytes_max = set->payload_bytes_max == 0 ? 1U << 20 : set->payload_bytes_max;
-    /* a slot's record takes at most 64 bytes beside its texts; the committer's own lane has none */
-    uint64_t slots_bytes = (uint64_t)LANE_SLOTS * 64;
+    /* the committer's own lane has no texts */
+    uint64_t slots_bytes = (uint64_t)LANE_SLOTS * LANE_SLOT_BYTES;
     tally->lane_bytes_all = slots_bytes + set->edges * (slots_bytes + LANE_BYTES_MAX);
     pthread_mutex_init(&tally->doors, NULL);
     tally->own = lane_new();

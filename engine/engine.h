@@ -65,6 +65,13 @@ struct gate {
     uint64_t tails[EDGES_MAX + 1];
 };
 
+/* Heads of lanes that are not next: usual for some instructions, a bug after a grace period. */
+struct stuck {
+    bool asked;
+    _Atomic bool passed; /* every edge has ended a pass, so published, since it was asked */
+    uint64_t commits;
+};
+
 struct tally {
     /* written once */
     struct tally_options options;
@@ -85,7 +92,8 @@ struct tally {
     /* written by anybody, seldom */
     _Alignas(64) _Atomic bool draining;
     _Atomic bool stopping;
-    struct wake wake; /* the committer's */
+    _Atomic bool nudged; /* somebody parked on what may never be committed */
+    struct wake wake;    /* the committer's */
     /* the committer alone */
     _Alignas(64) struct state state;
     struct wal *wal;
@@ -102,6 +110,7 @@ struct tally {
     struct poll **windowed; /* polls with times */
     size_t windowed_count, windowed_room;
     struct gate gate;
+    struct stuck stuck;
     uint64_t bye_released;
     bool offered; /* since the last publication */
 };
@@ -115,6 +124,8 @@ void *commit_main(void *tally);
 /* ---- merge.c ---- */
 /* Takes what is next from all lanes into the batch and the block; returns how many slots. */
 uint32_t merge(struct tally *tally);
+/* To be called when merge took nothing: ends the process (70) if that can never change. */
+void merge_look_if_stuck(struct tally *tally);
 
 static inline bool slot_is_step(const struct lane_slot *slot)
 {
@@ -133,6 +144,8 @@ uint64_t keeper_idle_ns(const struct tally *tally);
 
 /* ---- edge.c ---- */
 void edges_free(struct tally *tally);
+/* Makes edge_commits() move, so that what the edge parks is asked again. */
+void edge_nudge(struct edge *edge);
 /* OK or READONLY: what the end of a running build would be told now. */
 int edge_mode_completion(const struct edge *edge);
 

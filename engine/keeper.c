@@ -285,7 +285,8 @@ static void gate_note_tails(struct tally *tally)
 
 static bool gate_tails_applied(const struct tally *tally)
 {
-    for (uint32_t i = 0; i < EDGES_MAX && tally->gate.tails[i] != 0; i++) {
+    uint32_t edges = FIELD_OWN(tally->edge_count);
+    for (uint32_t i = 0; i < edges; i++) {
         if (lane_applied(FIELD_GET(tally->edges[i])->lane) < tally->gate.tails[i]) {
             return false;
         }
@@ -343,8 +344,8 @@ void keeper_run(struct tally *tally)
 
 uint64_t keeper_idle_ns(const struct tally *tally)
 {
-    bool near = tally->wheel.count > 0 || tally->windowed_count > 0 || tally->gate.poll != NULL;
-    if (tally->gate.poll != NULL) {
+    bool near = tally->wheel.count > 0 || tally->windowed_count > 0;
+    if (tally->gate.poll != NULL || tally->stuck.asked) {
         return TICK_NS / 10;
     }
     return near || FIELD_OWN(tally->room) != ROOM_FULL ? (uint64_t)TICK_NS : (uint64_t)IDLE_NS_MAX;

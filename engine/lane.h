@@ -27,7 +27,10 @@
  * Progress: wait-free on both sides. A full lane (next - freed = LANE_SLOTS) is met before a step,
  * never after it.
  */
-enum { LANE_SLOTS = 1 << 15, LANE_BYTES_MAX = 4 << 20 };
+enum { LANE_SLOTS = 1 << 15, LANE_BYTES_MAX = 2 << 20, LANE_SLOT_BYTES = 32 };
+
+/* LANE_SLOT_BYTES is what the record of a slot takes in the log, at most, beside what is counted as
+ * its texts. */
 
 struct lane_slot {
     uint8_t type; /* enum record_type, or LANE_READ */

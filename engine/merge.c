@@ -2,8 +2,10 @@
  * its `before`. */
 #include "engine/engine.h"
 
-#include "wal/base/check.h"
 #include "wal/base/err.h"
+
+#include <inttypes.h>
+#include <stdio.h>
 
 static void must(struct tally *tally, int err)
 {
@@ -116,4 +118,66 @@ uint32_t merge(struct tally *tally)
         }
     }
     return tally->batch_count;
+}
+
+/* ---- a merge that stands still ---- */
+
+static void stuck_passed(void *arg)
+{
+    struct stuck *stuck = arg;
+    /* G4: release; pairs with G5 */
+    atomic_store_explicit(&stuck->passed, true, memory_order_release);
+}
+
+/* The first lane with something that was not taken; NULL when all are empty. */
+static struct lane *waiting_lane(const struct tally *tally)
+{
+    if (tally->own->taken != lane_tail(tally->own)) {
+        return tally->own;
+    }
+    for (uint32_t i = 0; i < FIELD_GET(tally->edge_count); i++) {
+        struct lane *lane = FIELD_GET(tally->edges[i])->lane;
+        if (lane->taken != lane_tail(lane)) {
+            return lane;
+        }
+    }
+    return NULL;
+}
+
+static _Noreturn void stuck_for_good(struct tally *tally, const struct lane *lane)
+{
+    const struct lane_slot *slot = lane_at(lane, lane->taken);
+    char why[160];
+    snprintf(why, sizeof why,
+             "bug: no lane's head is next: %s at position %" PRIu64 " of a lane, word %" PRIx64,
+             record_type_name(slot->type), lane->taken, slot->word);
+    engine_fatal(tally, 70, why);
+}
+
+void merge_look_if_stuck(struct tally *tally)
+{
+    struct stuck *stuck = &tally->stuck;
+    struct lane *lane = waiting_lane(tally);
+    uint64_t commits = FIELD_OWN(tally->commits);
+    if (!stuck->asked) {
+        if (lane != NULL) {
+            stuck->asked = true;
+            stuck->commits = commits;
+            /* G6: relaxed: the callback that sets it is not registered yet */
+            atomic_store_explicit(&stuck->passed, false, memory_order_relaxed);
+            rcu_retire(tally->state.retirer, stuck, stuck_passed);
+            rcu_retire_flush(tally->state.retirer);
+        }
+        return;
+    }
+    /* G5: acquire; pairs with G4 */
+    if (!atomic_load_explicit(&stuck->passed, memory_order_acquire)) {
+        return;
+    }
+    /* by now the record before that head is published; if a merge still takes nothing, there is
+     * none */
+    if (lane != NULL && stuck->commits == commits && merge(tally) == 0) {
+        stuck_for_good(tally, lane);
+    }
+    stuck->asked = false;
 }

@@ -102,6 +102,7 @@ static void free_items(struct batch *batch)
     /* R1: relaxed: a count publishes nothing */
     atomic_fetch_sub_explicit(&batch->retirer->pending, batch->count, memory_order_relaxed);
     free(batch);
+    section_ends(); /* for who waits for it with a barrier */
 }
 
 static void batch_is_due(struct rcu_head *head)
@@ -155,6 +156,7 @@ void rcu_retirer_destroy(struct rcu_retirer *retirer)
     rcu_retire_flush(retirer);
     rcu_offline();
     urcu_qsbr_barrier();
+    grace_period_over();
     rcu_online();
     free(retirer);
 }

@@ -5,7 +5,8 @@
 
 struct request *request_new(enum record_type type, const struct span *texts, unsigned count)
 {
-    size_t bytes = 0;
+    size_t bytes =
+        sizeof((struct record *)NULL)->num; /* what its numbers may take as varints, about */
     for (unsigned i = 0; i < count; i++) {
         bytes += texts[i].len;
     }

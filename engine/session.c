@@ -28,6 +28,7 @@ int tally_session_new(struct session **out, struct tally *tally)
         free(session);
         return err;
     }
+    rcu_offline();
     *out = session;
     return 0;
 }
@@ -64,12 +65,21 @@ static bool must_wait(int err)
     return err == TALLY_PARK || err == TALLY_ROOM;
 }
 
+/* Between two calls the thread is no reader: it may stay away for as long as it likes, and no grace
+ * period waits for it. */
+static void begin(struct session *s)
+{
+    rcu_online();
+    edge_pass_begin(s->edge);
+}
+
 /* The end of a call: everything is applied, the slots are free. */
 static int finish(struct edge *edge, int err)
 {
     settle(edge);
     edge_free(edge, edge_applied(edge));
     edge_pass_end(edge);
+    rcu_offline();
     return err;
 }
 
@@ -91,20 +101,20 @@ int tally_poll(struct session *s, const char *name)
 {
     struct edge_poll ask = {span_of(name), EDGE_KEEP, EDGE_KEEP, EDGE_KEEP, EDGE_KEEP};
     uint64_t value = 0;
-    edge_pass_begin(s->edge);
+    begin(s);
     return judged(s->edge, edge_poll(s->edge, &ask), &value);
 }
 
 int tally_option(struct session *s, const char *poll, const char *label, uint64_t *option)
 {
-    edge_pass_begin(s->edge);
+    begin(s);
     return judged(s->edge, edge_option(s->edge, span_of(poll), span_of(label)), option);
 }
 
 int tally_vote(struct session *s, uint64_t option, uint64_t n, uint64_t *votes_after)
 {
     struct edge_vote vote;
-    edge_pass_begin(s->edge);
+    begin(s);
     int err = edge_vote(s->edge, option, n, &vote);
     while (must_wait(err)) {
         next_commit(s->edge);
@@ -121,7 +131,7 @@ int tally_tally(struct session *s, const char *poll, struct tally_count *rows, s
 {
     struct read_tally r;
     read_tally_init(&r, span_of(poll), *count);
-    edge_pass_begin(s->edge);
+    begin(s);
     int err = edge_read(s->edge, &r.read);
     settle(s->edge);
     err = err < 0 ? err : r.read.err;
@@ -137,7 +147,7 @@ int tally_worker(struct session *s, const char *worker, uint32_t slots)
 {
     struct edge_worker ask = {.id = span_of(worker), .slots = slots};
     uint64_t value = 0;
-    edge_pass_begin(s->edge);
+    begin(s);
     return judged(s->edge, edge_worker(s->edge, &ask), &value);
 }
 
@@ -148,7 +158,7 @@ int tally_submit(struct session *s, const char *queue, struct span payload, uint
                               .pri = DEFAULT_PRI,
                               .lease_ms = DEFAULT_LEASE_MS,
                               .tries = DEFAULT_TRIES};
-    edge_pass_begin(s->edge);
+    begin(s);
     if (payload.len > s->edge->tally->options.payload_bytes_max) {
         return finish(s->edge, TALLY_TOOBIG);
     }
@@ -178,7 +188,7 @@ int tally_claim(struct session *s, const char *worker, const char *queue, struct
     struct edge_claim ask = {
         .worker = span_of(worker), .queues = {span_of(queue)}, .queue_count = 1};
     struct edge_claimed got;
-    edge_pass_begin(s->edge);
+    begin(s);
     int err = edge_claim(s->edge, &ask, &got);
     while (must_wait(err)) {
         next_commit(s->edge);
@@ -192,7 +202,7 @@ int tally_claim(struct session *s, const char *worker, const char *queue, struct
 
 int tally_done(struct session *s, uint64_t id, uint32_t token, struct span result)
 {
-    edge_pass_begin(s->edge);
+    begin(s);
     int err = edge_done(s->edge, id, token, result);
     while (must_wait(err)) {
         next_commit(s->edge);
@@ -205,7 +215,7 @@ int tally_fail(struct session *s, uint64_t id, uint32_t token, struct span text)
 {
     struct edge_fail ask = {.id = id, .token = token, .text = text};
     struct edge_failed how;
-    edge_pass_begin(s->edge);
+    begin(s);
     int err = edge_fail(s->edge, &ask, &how);
     while (must_wait(err)) {
         next_commit(s->edge);
@@ -216,7 +226,7 @@ int tally_fail(struct session *s, uint64_t id, uint32_t token, struct span text)
 
 int tally_release(struct session *s, uint64_t id, uint32_t token)
 {
-    edge_pass_begin(s->edge);
+    begin(s);
     int err = edge_release(s->edge, id, token, 0);
     while (must_wait(err)) {
         next_commit(s->edge);

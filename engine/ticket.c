@@ -65,17 +65,23 @@ struct ticket *ticket_first(struct ticket_list *list)
 {
     /* Q3: acquire; pairs with Q4: what the hint's mover saw linked is linked for us */
     struct ticket *hint = atomic_load_explicit(&list->hint, memory_order_acquire);
-    struct ticket *dead = hint;
-    struct ticket *ticket = next_of(dead);
-    while (ticket != NULL && !is_alive(ticket)) {
-        dead = ticket;
-        ticket = next_of(ticket);
-    }
-    if (dead != hint) {
-        /* Q4: acq_rel; pairs with Q3; relaxed on failure: somebody else moved it, that will do */
-        atomic_compare_exchange_strong_explicit(&list->hint, &hint, dead, memory_order_acq_rel,
-                                                memory_order_relaxed);
-    }
+    struct ticket *dead = NULL;
+    struct ticket *ticket = NULL;
+    do {
+        dead = hint;
+        ticket = next_of(dead);
+        while (ticket != NULL && !is_alive(ticket)) {
+            dead = ticket;
+            ticket = next_of(ticket);
+        }
+        /*
+         * Somebody else may have moved it less far: then once more. The committer relies on it: a
+         * build whose claim is applied has no ticket behind the hint, so the build may be freed.
+         */
+        /* Q4: acq_rel; acquire on failure; pairs with Q3 */
+    } while (dead != hint &&
+             !atomic_compare_exchange_strong_explicit(&list->hint, &hint, dead,
+                                                      memory_order_acq_rel, memory_order_acquire));
     return ticket;
 }
 

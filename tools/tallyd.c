@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 enum { EXIT_USAGE = 64, EXIT_DAMAGED = 65, EXIT_MEMORY = 71, EXIT_DIRECTORY = 73, EXIT_IO = 74 };
-enum { EXIT_KEY = 78, KEY_LEN_MIN = 32, KEY_LEN_MAX = 1024, PORT_DEFAULT = 8259 };
+enum { EXIT_KEY = 78, KEY_LEN_MIN = 32, KEY_LEN_MAX = 1000, PORT_DEFAULT = 8259 };
 enum { THREADS_MAX = 16, CONNECTIONS_MAX = 10000, PAYLOAD_BYTES_MAX = 1 << 20 };
 
 const char *argp_program_version = "tallyd " TALLY_VERSION;

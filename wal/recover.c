@@ -10,16 +10,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COPY_BYTES      (1U << 20)
+#define COPY_BYTES (1U << 20)
 
 /* Several tails can be torn at the same lsn, one after the other. So many copies are kept. */
-#define COPIES_MAX      9
+#define COPIES_MAX 9
 
 /*
  * The segment of a start is made while somebody waits, so it is short; the helper makes full ones
  * from then on. It must do for a moment of load.
  */
-#define START_BYTES_MAX (8U << 20)
 
 static int translate(struct wal_report *report, const char *doing, int err)
 {
@@ -191,11 +190,11 @@ static int64_t left_bytes(struct wal_scan *scan, uint64_t number)
     return size;
 }
 
-static int begin_segment(struct wal_scan *scan, uint64_t segment_bytes, struct wal_segment *active)
+static int begin_segment(struct wal_scan *scan, uint64_t start_bytes, struct wal_segment *active)
 {
     struct wal_segment_head head = {
         .number = 1,
-        .bytes = segment_bytes < START_BYTES_MAX ? segment_bytes : START_BYTES_MAX,
+        .bytes = start_bytes,
         .epoch = scan->epoch_max + 1,
     };
     memcpy(head.uuid, scan->uuid, WAL_UUID_BYTES);
@@ -217,7 +216,7 @@ static int begin_segment(struct wal_scan *scan, uint64_t segment_bytes, struct w
     return wal_making_run(scan->io, &head, active);
 }
 
-int wal_recover(struct wal_scan *scan, uint64_t segment_bytes, struct wal_segment *active,
+int wal_recover(struct wal_scan *scan, uint64_t start_bytes, struct wal_segment *active,
                 struct wal_report *report)
 {
     int err = scan->io->ops->list(scan->io, remove_temp, scan->io);
@@ -230,6 +229,6 @@ int wal_recover(struct wal_scan *scan, uint64_t segment_bytes, struct wal_segmen
     if (err != 0) {
         return translate(report, "cannot bring the end of the log in order", err);
     }
-    err = begin_segment(scan, segment_bytes, active);
+    err = begin_segment(scan, start_bytes, active);
     return err == 0 ? 0 : translate(report, "cannot begin a segment", err);
 }

@@ -14,7 +14,7 @@
  * Errors: TALLY_IO, TALLY_NOSPC, TALLY_NOMEM; report->text then says why. Owns: active->fd is the
  * caller's.
  */
-int wal_recover(struct wal_scan *scan, uint64_t segment_bytes, struct wal_segment *active,
+int wal_recover(struct wal_scan *scan, uint64_t start_bytes, struct wal_segment *active,
                 struct wal_report *report);
 
 /* Writes the block that seals a segment at offset, with further flags, and waits for the disk.

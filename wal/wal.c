@@ -17,6 +17,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A start that finds no segment made ahead waits for a short one, and the helper makes a full one.
+ */
+#define START_BYTES ((uint64_t)8 << 20)
+
 struct wal {
     /* the writer's */
     struct wal_io *io;
@@ -261,7 +265,9 @@ static int recover(const struct wal_options *options, struct wal *wal, struct wa
     if (err != 0) {
         return err;
     }
-    err = wal_recover(scan, wal->segment_bytes, &wal->active, report);
+    uint64_t start_bytes = options->start_bytes != 0 ? options->start_bytes : START_BYTES;
+    start_bytes = start_bytes < wal->segment_bytes ? start_bytes : wal->segment_bytes;
+    err = wal_recover(scan, start_bytes, &wal->active, report);
     if (err != 0) {
         return err;
     }

@@ -57,6 +57,7 @@ struct wal_report {
 struct wal_options {
     struct wal_io *io;      /* borrowed, outlives the wal */
     uint64_t segment_bytes; /* 0: the default; a multiple of 4096 */
+    uint64_t start_bytes; /* of a segment that a start has to wait for; 0: 8 MiB; a multiple, too */
 };
 
 struct wal; /* the open log, for one writer */
