@@ -36,9 +36,15 @@ static int file_open(struct wal_io *io, const char *name, enum wal_open_mode mod
         [WAL_OPEN_READ] = O_RDONLY,
         [WAL_OPEN_WRITE] = O_RDWR,
         [WAL_OPEN_CREATE] = O_RDWR | O_CREAT | O_EXCL,
+        [WAL_OPEN_PAGES] = O_RDWR | O_DIRECT,
     };
     CHECK(strchr(name, '/') == NULL);
-    return result_of(openat(file_io_of(io)->dir_fd, name, flags[mode] | O_CLOEXEC, 0600));
+    int dir_fd = file_io_of(io)->dir_fd;
+    int fd = openat(dir_fd, name, flags[mode] | O_CLOEXEC, 0600);
+    if (fd < 0 && errno == EINVAL && mode == WAL_OPEN_PAGES) {
+        fd = openat(dir_fd, name, O_RDWR | O_CLOEXEC); /* the file system has no O_DIRECT */
+    }
+    return result_of(fd);
 }
 
 static int file_close(struct wal_io *io, int fd)
@@ -51,6 +57,11 @@ static int64_t file_pwrite(struct wal_io *io, int fd, const void *from, size_t l
 {
     (void)io;
     ssize_t n = pwrite(fd, from, len, (off_t)offset);
+    if (n < 0 && errno == EINVAL && (fcntl(fd, F_GETFL) & O_DIRECT) != 0) {
+        /* the rest behind a short write, or a disk with larger sectors: by the page cache from now
+         * on */
+        n = fcntl(fd, F_SETFL, O_RDWR) < 0 ? -1 : pwrite(fd, from, len, (off_t)offset);
+    }
     return n < 0 ? -errno : n;
 }
 

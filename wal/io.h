@@ -12,6 +12,8 @@ enum wal_open_mode {
     WAL_OPEN_READ,   /* must exist */
     WAL_OPEN_WRITE,  /* must exist; read and write */
     WAL_OPEN_CREATE, /* must not exist; read and write */
+    WAL_OPEN_PAGES,  /* must exist; whole pages are written from page-aligned memory: past the page
+                      * cache where the file system can, which saves a third of a commit's CPU */
 };
 
 /*

@@ -72,6 +72,13 @@ static int head_write(struct wal_io *io, int fd, const struct wal_segment_head *
     return err != 0 ? err : io->ops->sync(io, fd);
 }
 
+/* Opens a finished segment for its blocks, in the place of the descriptor that made it. */
+static int open_pages(struct wal_io *io, int fd, const char *name)
+{
+    int err = io->ops->close(io, fd);
+    return err < 0 ? err : io->ops->open(io, name, WAL_OPEN_PAGES);
+}
+
 int wal_making_finish(struct wal_making *making, struct wal_segment *segment)
 {
     struct wal_io *io = making->io;
@@ -91,9 +98,10 @@ int wal_making_finish(struct wal_making *making, struct wal_segment *segment)
         wal_making_fini(making);
         return err;
     }
-    *segment = (struct wal_segment){.head = making->head, .fd = making->fd};
+    int fd = open_pages(io, making->fd, name);
     making->fd = -1;
-    return 0;
+    *segment = (struct wal_segment){.head = making->head, .fd = fd};
+    return fd < 0 ? fd : 0;
 }
 
 void wal_making_fini(struct wal_making *making)
@@ -141,8 +149,9 @@ int wal_making_reuse(struct wal_io *io, const struct wal_segment_head *head,
         io->ops->close(io, fd);
         return err;
     }
+    fd = open_pages(io, fd, name);
     *segment = (struct wal_segment){.head = *head, .fd = fd};
-    return 0;
+    return fd < 0 ? fd : 0;
 }
 
 static int is_blank(struct wal_io *io, int fd, unsigned char *buffer, uint64_t bytes)

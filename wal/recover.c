@@ -120,7 +120,7 @@ static int clear_tail(struct wal_scan *scan, int fd, struct wal_report *report)
 int wal_recover_seal(struct wal_io *io, const struct wal_segment *segment, uint64_t offset,
                      uint64_t next_lsn, uint16_t flags)
 {
-    unsigned char page[WAL_PAGE_BYTES];
+    _Alignas(WAL_PAGE_BYTES) unsigned char page[WAL_PAGE_BYTES];
     struct wal_block_header header = {
         .first_lsn = next_lsn,
         .durable_lsn = next_lsn - 1,

@@ -299,7 +299,7 @@ static struct wal *wal_alloc(const struct wal_options *options)
         options->segment_bytes != 0 ? options->segment_bytes : WAL_SEGMENT_BYTES_DEFAULT;
     atomic_init(&wal->left_bytes, 0);
     /* Pages that no block has needed yet take no memory. */
-    wal->buffer = malloc((size_t)block_bytes_max(wal));
+    wal->buffer = aligned_alloc(WAL_PAGE_BYTES, (size_t)block_bytes_max(wal));
     if (wal->buffer == NULL) {
         free(wal);
         return NULL;
