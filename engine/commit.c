@@ -209,6 +209,9 @@ static bool commit(struct tally *tally)
     uint64_t last_ms = tally->state.time_ms;
     columns_begin(&tally->columns, wall_ms > last_ms ? wall_ms : last_ms);
     if (merge(tally) == 0) {
+        merge_look_if_stuck(tally);
+    }
+    if (tally->batch_count == 0) {
         return answer_nudge(tally);
     }
     if (tally->columns.count > 0) {

@@ -143,7 +143,7 @@ void *index_get(const struct index *index, struct span key)
 void index_each(const struct index *index, void (*fn)(void *arg, void *entity), void *arg)
 {
     const struct index_array *array = array_of(index);
-    for (uint64_t i = 0; i <= array->mask; i++) {
+    for (uint64_t i = 0; array != NULL && i <= array->mask; i++) {
         void *entity = slot_get(array, i);
         if (entity != NULL && entity != &tomb) {
             fn(arg, entity);

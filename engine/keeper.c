@@ -85,7 +85,8 @@ static void hook_claimed(void *arg, struct build *build)
     ticket_trim(list, &tally->state);
     bool gone = FIELD_OWN(worker->state) == WORKER_GONE;
     uint32_t ticks = gone ? 0 : ticks_of_ms(FIELD_OWN(build->lease_ms));
-    arm(tally, build, half_token(FIELD_OWN(build->applied)), tally->wheel.now + ticks);
+    /* from the clock, not from the hand of the wheel: that may lag behind many that are due */
+    arm(tally, build, half_token(FIELD_OWN(build->applied)), FIELD_OWN(tally->tick) + ticks);
 }
 
 static void hook_left(void *arg, struct build *build)
@@ -114,7 +115,7 @@ static void hook_delayed(void *arg, struct build *build)
     uint64_t now_ms = tally->columns.time_ms;
     uint64_t left_ms = build->due_ms > now_ms ? build->due_ms - now_ms : 0;
     arm(tally, build, half_token(FIELD_OWN(build->applied)),
-        tally->wheel.now + ticks_of_ms(left_ms));
+        FIELD_OWN(tally->tick) + ticks_of_ms(left_ms));
 }
 
 /* Takes back what the worker holds; what is on its way already is taken back when it is applied. */

@@ -1,0 +1,178 @@
+/* The index, the table and the wheel, against plain arrays. */
+#include "engine/index.h"
+#include "engine/table.h"
+#include "engine/wheel.h"
+#include "tests/lib/seed.h"
+#include "wal/base/err.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct thing {
+    char name[16];
+    bool in;
+    bool met;
+};
+
+enum { THINGS = 3000 };
+
+static struct span thing_key(const void *entity)
+{
+    return span_of(((const struct thing *)entity)->name);
+}
+
+static void meet(void *arg, void *entity)
+{
+    struct thing *thing = entity;
+    cr_assert(thing->in && !thing->met);
+    thing->met = true;
+    ++*(uint64_t *)arg;
+}
+
+static void check_index(const struct index *index, struct thing *things)
+{
+    uint64_t met = 0;
+    uint64_t in = 0;
+    for (int i = 0; i < THINGS; i++) {
+        cr_assert_eq(index_get(index, thing_key(&things[i])), things[i].in ? &things[i] : NULL);
+        in += things[i].in;
+        things[i].met = false;
+    }
+    index_each(index, meet, &met);
+    cr_assert_eq(met, in);
+    cr_assert_eq(index->count, in);
+}
+
+Test(index, it_holds_what_was_put_and_not_removed)
+{
+    struct thing *things = calloc(THINGS, sizeof(struct thing));
+    struct index index;
+    struct seed seed = {5};
+    cr_assert(things != NULL && index_init(&index, thing_key) == 0);
+    for (int i = 0; i < THINGS; i++) {
+        snprintf(things[i].name, sizeof(things[i].name), "thing-%d", i);
+    }
+    for (int round = 0; round < 40000; round++) {
+        struct thing *thing = &things[seed_below(&seed, THINGS)];
+        if (thing->in) {
+            index_remove(&index, thing);
+        } else {
+            cr_assert_eq(index_put(&index, thing), 0);
+        }
+        thing->in = !thing->in;
+        if (round % 4000 == 0) {
+            check_index(&index, things);
+        }
+    }
+    check_index(&index, things);
+    index_fini(&index);
+    free(things);
+}
+
+/* The same few come and go: the tombs must not make the array grow for ever. */
+Test(index, it_does_not_drown_in_tombs)
+{
+    struct thing things[8];
+    struct index index;
+    cr_assert_eq(index_init(&index, thing_key), 0);
+    for (int i = 0; i < 100000; i++) {
+        struct thing *thing = &things[i % 8];
+        snprintf(thing->name, sizeof(thing->name), "n%d", i);
+        cr_assert_eq(index_put(&index, thing), 0);
+        cr_assert_eq(index_get(&index, thing_key(thing)), thing);
+        index_remove(&index, thing);
+        cr_assert(index.used <= 64);
+    }
+    cr_assert_eq(index_get(&index, SPAN("n1")), NULL);
+    index_fini(&index);
+}
+
+Test(table, ids_have_their_place)
+{
+    struct table table;
+    static char things[4];
+    uint64_t ids[] = {0, 1, TABLE_CHUNK - 1, TABLE_CHUNK};
+    cr_assert_eq(table_init(&table), 0);
+    for (int i = 0; i < 4; i++) {
+        cr_assert_eq(table_get(&table, ids[i]), NULL);
+        cr_assert_eq(table_put(&table, ids[i], &things[i]), 0);
+    }
+    for (int i = 0; i < 4; i++) {
+        cr_assert_eq(table_get(&table, ids[i]), &things[i]);
+    }
+    cr_assert_eq(table_get(&table, 2), NULL);
+    cr_assert_eq(table_get(&table, 100 * TABLE_CHUNK), NULL);
+    cr_assert_eq(table_put(&table, TABLE_IDS_MAX - 1, things), 0);
+    cr_assert_eq(table_get(&table, TABLE_IDS_MAX - 1), things);
+    cr_assert_eq(table_put(&table, TABLE_IDS_MAX, things), TALLY_FULL);
+    cr_assert_eq(table_get(&table, TABLE_IDS_MAX), NULL);
+    cr_assert_eq(table_get(&table, UINT64_MAX), NULL);
+    cr_assert_eq(table_put(&table, 1, NULL), 0);
+    cr_assert_eq(table_get(&table, 1), NULL);
+    table_fini(&table);
+}
+
+enum { TIMED = 500 };
+
+/* Takes what is due as the timekeeper does: what is not due yet goes back. */
+static struct build *next_due(struct wheel *wheel, uint32_t to, const uint32_t *due)
+{
+    struct build *build = wheel_next(wheel, to);
+    while (build != NULL && due[build->id] > wheel->now) {
+        wheel_put(wheel, build, due[build->id]);
+        build = wheel_next(wheel, to);
+    }
+    return build;
+}
+
+Test(wheel, everything_comes_at_its_time)
+{
+    static struct wheel wheel;
+    static struct build builds[TIMED];
+    static uint32_t due[TIMED];
+    struct seed seed = {11};
+    wheel_init(&wheel);
+    for (uint32_t i = 0; i < TIMED; i++) {
+        builds[i].id = i;
+        due[i] = 2 + (uint32_t)seed_below(&seed, 3 * WHEEL_BUCKETS);
+        wheel_put(&wheel, &builds[i], due[i]);
+    }
+    for (uint32_t i = 0; i < TIMED; i += 7) {
+        due[i] += 1000; /* a heartbeat: the wheel is not told */
+    }
+    for (uint32_t i = 3; i < TIMED; i += 7) {
+        wheel_remove(&wheel, &builds[i]);
+        due[i] = 0;
+    }
+    uint64_t came = 0;
+    for (uint32_t tick = 2; tick < 4 * WHEEL_BUCKETS; tick += 3) {
+        struct build *build = next_due(&wheel, tick, due);
+        for (; build != NULL; build = next_due(&wheel, tick, due)) {
+            uint32_t at = due[build->id];
+            cr_assert(at != 0, "it was removed or came before");
+            cr_assert(at <= wheel.now && at + 3 > tick, "due at %u, came at %u", at, tick);
+            due[build->id] = 0;
+            came++;
+        }
+        cr_assert_eq(wheel.now, tick);
+    }
+    cr_assert_eq(came, TIMED - (TIMED + 3) / 7);
+    cr_assert_eq(wheel.count, 0);
+}
+
+Test(wheel, what_is_due_already_comes_with_the_next_tick)
+{
+    static struct wheel wheel;
+    static struct build build;
+    wheel_init(&wheel);
+    cr_assert_eq(wheel_next(&wheel, 100), NULL);
+    wheel_put(&wheel, &build, 5);
+    wheel_put(&wheel, &build, 0);
+    cr_assert_eq(wheel.count, 1, "put twice is there once");
+    cr_assert_eq(wheel_next(&wheel, 100), NULL, "the hand is there");
+    cr_assert_eq(wheel_next(&wheel, 101), &build);
+    cr_assert_eq(wheel.count, 0);
+    wheel_remove(&wheel, &build);
+    cr_assert_eq(wheel.count, 0, "what is not there can be removed");
+}

@@ -1,0 +1,312 @@
+/* The engine through one edge: leases, delays, goodbyes, order, and all of it over a restart. */
+#include "tests/engine/door.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+static char dir[256];
+static struct tally *tally;
+static struct door door;
+
+static void begin(void)
+{
+    torture_dir(dir, sizeof(dir));
+    tally = door_engine(dir, 1);
+    door_open(&door, tally);
+}
+
+static void close_all(void)
+{
+    door_close(&door);
+    cr_assert_eq(tally_close(tally), 0);
+}
+
+static void end(void)
+{
+    close_all();
+    torture_dir_remove(dir);
+}
+
+static void restart(void)
+{
+    close_all();
+    tally = door_engine(dir, 1);
+    door_open(&door, tally);
+}
+
+TestSuite(keeper, .init = begin, .fini = end);
+
+static uint64_t submit(struct edge_submit ask)
+{
+    uint64_t id = 0;
+    ask.queue = ask.queue.at != NULL ? ask.queue : SPAN("q");
+    ask.payload = SPAN("make");
+    ask.lease_ms = ask.lease_ms != 0 ? ask.lease_ms : 60000;
+    ask.tries = ask.tries != 0 ? ask.tries : 3;
+    cr_assert_eq(door_judged(&door, edge_submit(door.edge, &ask), &id), 0);
+    return id;
+}
+
+static int try_claim(struct edge_claimed *got)
+{
+    struct edge_claim ask = {.worker = SPAN("w"), .queues = {SPAN("q")}, .queue_count = 1};
+    int err = edge_claim(door.edge, &ask, got);
+    while (door_again(&door, err)) {
+        err = edge_claim(door.edge, &ask, got);
+    }
+    door_settle(&door);
+    return err;
+}
+
+/* Claims what is next, which must be build id. Returns its token. */
+static uint32_t claim(uint64_t id)
+{
+    struct edge_claimed got;
+    int err = try_claim(&got);
+    cr_assert_eq(err, 0, "claim: %s", tally_err_name(err));
+    cr_assert_eq(got.id, id, "build %lu came instead of %lu", (unsigned long)got.id,
+                 (unsigned long)id);
+    cr_assert(!got.again);
+    return got.token;
+}
+
+static int done(uint64_t id, uint32_t token)
+{
+    int err = edge_done(door.edge, id, token, SPAN("fine"));
+    while (door_again(&door, err)) {
+        err = edge_done(door.edge, id, token, SPAN("fine"));
+    }
+    door_settle(&door);
+    return err;
+}
+
+static int release(uint64_t id, uint32_t token, uint32_t delay_ms)
+{
+    int err = edge_release(door.edge, id, token, delay_ms);
+    while (door_again(&door, err)) {
+        err = edge_release(door.edge, id, token, delay_ms);
+    }
+    door_settle(&door);
+    return err;
+}
+
+static int fail(uint64_t id, uint32_t token, struct edge_failed *how)
+{
+    struct edge_fail ask = {.id = id, .token = token, .text = SPAN("broken")};
+    int err = edge_fail(door.edge, &ask, how);
+    while (door_again(&door, err)) {
+        err = edge_fail(door.edge, &ask, how);
+    }
+    door_settle(&door);
+    return err;
+}
+
+static struct build_row build_of(uint64_t id)
+{
+    struct read_builds r;
+    read_builds_init(&r);
+    r.id = id;
+    cr_assert_eq(door_read(&door, &r.read), 0);
+    struct build_row row = r.rows[0];
+    read_builds_fini(&r);
+    row.error = NULL;
+    return row;
+}
+
+static void wait_for(uint64_t id, enum build_state state)
+{
+    while (build_of(id).state != state) {
+        door_wait(&door);
+    }
+}
+
+Test(keeper, a_lease_that_runs_out_costs_an_attempt)
+{
+    door_worker(&door, "w", 1);
+    uint64_t id = submit((struct edge_submit){.lease_ms = 100, .tries = 2});
+    uint32_t first = claim(id);
+    wait_for(id, BUILD_PENDING);
+    cr_assert_eq(done(id, first), TALLY_STALE);
+    uint32_t second = claim(id);
+    cr_assert_gt(second, first);
+    cr_assert_eq(build_of(id).attempt, 2);
+    wait_for(id, BUILD_FAILED);
+    cr_assert_eq(build_of(id).error_len, sizeof("lease expired") - 1);
+    cr_assert_eq(done(id, second), TALLY_STALE);
+    struct edge_claimed got;
+    cr_assert_eq(try_claim(&got), EDGE_NIL);
+}
+
+Test(keeper, a_heartbeat_keeps_the_lease)
+{
+    uint64_t lease_ms = 0;
+    door_worker(&door, "w", 2);
+    uint64_t id = submit((struct edge_submit){.lease_ms = 300});
+    uint32_t token = claim(id);
+    /* another build, delayed for longer than the lease, is the clock */
+    uint64_t clock = submit((struct edge_submit){.delay_ms = 900});
+    while (build_of(clock).state == BUILD_DELAYED) {
+        cr_assert_eq(edge_beat(door.edge, id, token, 10, &lease_ms), 0);
+        cr_assert_eq(lease_ms, 300);
+        edge_pass_end(door.edge);
+        edge_pass_begin(door.edge);
+        door_settle(&door);
+    }
+    cr_assert_eq(build_of(id).state, BUILD_BUILDING);
+    cr_assert_eq(build_of(id).prog, 10);
+    cr_assert_eq(done(id, token), 0);
+}
+
+Test(keeper, a_delayed_build_comes_later)
+{
+    struct edge_claimed got;
+    door_worker(&door, "w", 1);
+    uint64_t late = submit((struct edge_submit){.delay_ms = 200});
+    cr_assert_eq(try_claim(&got), EDGE_NIL);
+    uint64_t soon = submit((struct edge_submit){.delay_ms = 0});
+    uint32_t token = claim(soon);
+    cr_assert_eq(release(soon, token, 300), 0);
+    cr_assert_eq(build_of(soon).state, BUILD_DELAYED);
+    cr_assert_eq(release(soon, token, 300), TALLY_STALE, "said once more");
+    wait_for(late, BUILD_PENDING);
+    token = claim(late);
+    cr_assert_eq(done(late, token), 0);
+    restart();
+    wait_for(soon, BUILD_PENDING);
+    cr_assert_eq(claim(soon) > 0, true);
+    cr_assert_eq(build_of(soon).attempt, 1, "a release counts no attempt");
+}
+
+Test(keeper, a_goodbye_gives_everything_back)
+{
+    uint64_t count = 0;
+    door_worker(&door, "w", 3);
+    uint64_t a = submit((struct edge_submit){.pri = 1});
+    uint64_t b = submit((struct edge_submit){.pri = 1});
+    uint32_t token = claim(a);
+    claim(b);
+    cr_assert_eq(door_judged(&door, edge_bye(door.edge, SPAN("w")), &count), 0);
+    cr_assert_eq(count, 2);
+    cr_assert_eq(done(a, token), TALLY_STALE);
+    struct edge_claimed got;
+    cr_assert_eq(try_claim(&got), TALLY_NOTFOUND);
+    cr_assert_eq(door_judged(&door, edge_bye(door.edge, SPAN("w")), NULL), TALLY_NOTFOUND);
+    door_worker(&door, "w", 3);
+    claim(a);
+    claim(b);
+    cr_assert_eq(build_of(a).attempt, 1, "the attempt was not counted");
+}
+
+Test(keeper, slots_are_neither_lost_nor_won_over_goodbyes)
+{
+    struct edge_claimed got;
+    for (int round = 0; round < 5; round++) {
+        door_worker(&door, "w", 2);
+        uint64_t a = submit((struct edge_submit){.pri = 1});
+        uint64_t b = submit((struct edge_submit){.pri = 1});
+        uint64_t c = submit((struct edge_submit){.pri = 1});
+        uint32_t token = claim(a);
+        claim(b);
+        cr_assert_eq(try_claim(&got), 0);
+        cr_assert(got.again && got.id == a && got.token == token, "the limit: the oldest again");
+        cr_assert_eq(door_judged(&door, edge_bye(door.edge, SPAN("w")), NULL), 0);
+        door_worker(&door, "w", 3);
+        for (uint64_t id = 0; try_claim(&got) == 0 && !got.again;) {
+            id = got.id;
+            cr_assert(id == a || id == b || id == c);
+            cr_assert_eq(done(id, got.token), 0);
+        }
+    }
+}
+
+Test(keeper, the_order_of_offers_outlives_a_restart)
+{
+    uint64_t id[4];
+    door_worker(&door, "w", 1);
+    for (int i = 0; i < 4; i++) {
+        id[i] = submit((struct edge_submit){.pri = 5});
+    }
+    uint32_t token = claim(id[0]);
+    cr_assert_eq(release(id[0], token, 0), 0);
+    uint64_t urgent = submit((struct edge_submit){.pri = 0});
+    restart();
+    const uint64_t wanted[] = {urgent, id[1], id[2], id[3], id[0]};
+    for (int i = 0; i < 5; i++) {
+        token = claim(wanted[i]);
+        cr_assert_eq(done(wanted[i], token), 0);
+    }
+}
+
+Test(keeper, who_holds_still_holds_after_a_restart)
+{
+    struct edge_claimed got;
+    door_worker(&door, "w", 1);
+    uint64_t id = submit((struct edge_submit){.pri = 5});
+    uint32_t token = claim(id);
+    restart();
+    cr_assert_eq(try_claim(&got), 0);
+    cr_assert(got.again && got.id == id && got.token == token);
+    cr_assert_eq(done(id, token - 1), TALLY_STALE);
+    cr_assert_eq(done(id, token + 1), TALLY_STALE);
+    cr_assert_eq(done(id, token), 0);
+    restart();
+    cr_assert_eq(done(id, token), 0, "said once more, after a restart");
+    cr_assert_eq(done(id, token + 1), TALLY_STALE);
+    cr_assert_eq(done(id + 1, token), TALLY_NOTFOUND);
+    cr_assert_eq(try_claim(&got), EDGE_NIL);
+}
+
+Test(keeper, failing_uses_up_the_attempts)
+{
+    struct edge_failed how;
+    door_worker(&door, "w", 1);
+    uint64_t id = submit((struct edge_submit){.tries = 2});
+    uint32_t token = claim(id);
+    cr_assert_eq(fail(id, token, &how), 0);
+    cr_assert(!how.final && how.attempts_left == 1);
+    cr_assert_eq(fail(id, token, &how), 0, "said once more");
+    token = claim(id);
+    cr_assert_eq(fail(id, token, &how), 0);
+    cr_assert(how.final);
+    cr_assert_eq(build_of(id).state, BUILD_FAILED);
+}
+
+Test(keeper, one_unfinished_build_of_a_name)
+{
+    uint64_t same = 0;
+    door_worker(&door, "w", 1);
+    uint64_t id = submit((struct edge_submit){.uniq = SPAN("nightly")});
+    struct edge_submit ask = {
+        .queue = SPAN("q"), .uniq = SPAN("nightly"), .lease_ms = 1000, .tries = 1};
+    cr_assert_eq(door_judged(&door, edge_submit(door.edge, &ask), &same), TALLY_EXISTS);
+    cr_assert_eq(same, id);
+    restart();
+    cr_assert_eq(door_judged(&door, edge_submit(door.edge, &ask), &same), TALLY_EXISTS);
+    cr_assert_eq(done(id, claim(id)), 0);
+    cr_assert_eq(door_judged(&door, edge_submit(door.edge, &ask), &same), 0);
+}
+
+Test(keeper, votes_are_counted_and_limited)
+{
+    struct edge_vote vote;
+    uint64_t total = 0;
+    door_poll(&door, "p");
+    uint64_t option = door_option(&door, "p", " Straße ");
+    cr_assert_eq(edge_vote(door.edge, option, 0, &vote), TALLY_RANGE);
+    cr_assert_eq(edge_vote(door.edge, option, VOTE_N_MAX + 1, &vote), TALLY_RANGE);
+    cr_assert_eq(edge_vote(door.edge, option + 1, 1, &vote), TALLY_NOTFOUND);
+    for (int i = 0; i < 100; i++) {
+        cr_assert_eq(edge_vote(door.edge, option, VOTE_N_MAX, &vote), 0);
+        total += VOTE_N_MAX;
+        edge_flush(door.edge);
+        cr_assert_eq(edge_votes_after(door.edge, vote), total);
+    }
+    door_settle(&door);
+    restart();
+    uint64_t found = 0;
+    cr_assert_eq(edge_option_find(door.edge, SPAN("p"), SPAN("STRASSE"), &found), 0);
+    cr_assert_eq(found, option);
+    cr_assert_eq(edge_vote(door.edge, option, 1, &vote), 0);
+    edge_flush(door.edge);
+    cr_assert_eq(edge_votes_after(door.edge, vote), total + 1);
+}

@@ -1,0 +1,112 @@
+/* A quiet engine: what is parked is asked again although nobody else makes the committer commit. */
+#include "tests/engine/door.h"
+
+#include <stdio.h>
+
+enum { THREADS = 3, ROUNDS = 200000 };
+
+struct asker {
+    struct tally *tally;
+    pthread_barrier_t *start;
+    pthread_t thread;
+    uint64_t parked;
+};
+
+/*
+ * All share a worker of one slot, and the queue is empty. Each takes the slot for the moment of its
+ * look; who comes in that moment finds it taken, by no build that it could be given.
+ */
+static void *ask_main(void *arg)
+{
+    struct asker *asker = arg;
+    struct door door;
+    struct edge_claimed got;
+    struct edge_claim ask = {.worker = SPAN("shared"), .queues = {SPAN("empty")}, .queue_count = 1};
+    door_open(&door, asker->tally);
+    pthread_barrier_wait(asker->start);
+    for (int i = 0; i < ROUNDS; i++) {
+        int err = edge_claim(door.edge, &ask, &got);
+        while (door_again(&door, err)) {
+            asker->parked++;
+            err = edge_claim(door.edge, &ask, &got);
+        }
+        MUST(err == EDGE_NIL, "a claim from an empty queue: %s", tally_err_name(err));
+    }
+    door_close(&door);
+    return NULL;
+}
+
+static void two_claims_for_one_slot(struct tally *tally)
+{
+    struct asker askers[THREADS];
+    pthread_barrier_t start;
+    uint64_t parked = 0;
+    pthread_barrier_init(&start, NULL, THREADS);
+    for (int i = 0; i < THREADS; i++) {
+        askers[i] = (struct asker){.tally = tally, .start = &start};
+        MUST(pthread_create(&askers[i].thread, NULL, ask_main, &askers[i]) == 0, "thread");
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(askers[i].thread, NULL);
+        parked += askers[i].parked;
+    }
+    pthread_barrier_destroy(&start);
+    printf("%d claims for one slot, %lu times parked\n", THREADS * ROUNDS, (unsigned long)parked);
+}
+
+/* Sets an end that is over, and waits until the log says that the poll is closed. */
+static void *close_main(void *arg)
+{
+    struct asker *asker = arg;
+    struct door door;
+    door_open(&door, asker->tally);
+    struct edge_poll ask = {SPAN("ends"), EDGE_KEEP, 1, EDGE_KEEP, EDGE_KEEP};
+    int err = door_judged(&door, edge_poll(door.edge, &ask), NULL);
+    MUST(err == 0, "poll: %s", tally_err_name(err));
+    for (bool open = true; open;) {
+        struct read_polls r;
+        read_polls_init(&r, (struct span){NULL, 0}, 1);
+        err = door_read(&door, &r.read);
+        MUST(err == 0 && r.row_count == 1, "POLLS: %s", tally_err_name(err));
+        open = r.rows[0].open;
+        read_polls_fini(&r);
+        if (open) {
+            door_wait(&door);
+        }
+    }
+    door_close(&door);
+    return NULL;
+}
+
+/* A poll closes although a thread with a session does nothing at all: it is no reader meanwhile. */
+static void a_poll_closes_beside_an_idle_session(struct tally *tally)
+{
+    struct session *idle = NULL;
+    uint64_t votes = 0;
+    MUST(tally_session_new(&idle, tally) == 0, "session");
+    MUST(tally_poll(idle, "ends") == 0, "poll");
+    uint64_t option = 0;
+    MUST(tally_option(idle, "ends", "yes", &option) == 0, "option");
+    MUST(tally_vote(idle, option, 1, &votes) == 0, "vote");
+    struct asker asker = {.tally = tally};
+    MUST(pthread_create(&asker.thread, NULL, close_main, &asker) == 0, "thread");
+    pthread_join(asker.thread, NULL);
+    MUST(tally_vote(idle, option, 1, &votes) == TALLY_CLOSED, "a vote in a closed poll");
+    tally_session_destroy(idle);
+}
+
+int main(void)
+{
+    char dir[256];
+    torture_dir(dir, sizeof(dir));
+    struct tally *tally = door_engine(dir, THREADS + 1);
+    struct door door;
+    door_open(&door, tally);
+    door_worker(&door, "shared", 1);
+    door_close(&door);
+    two_claims_for_one_slot(tally);
+    a_poll_closes_beside_an_idle_session(tally);
+    MUST(tally_close(tally) == 0, "close");
+    torture_dir_remove(dir);
+    return 0;
+}

@@ -1,0 +1,253 @@
+/* A full disk: new things are refused, reads and completions go on, and space heals it. */
+#include "tests/engine/door.h"
+#include "tests/lib/seed.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdlib.h>
+
+enum { PAYLOAD_BYTES = 512 << 10, SUBMITS_MAX = 1000 };
+
+/* The real files, but that none can be created while the disk is full. */
+struct full_io {
+    struct wal_io io;
+    struct wal_io_ops ops;
+    struct wal_io *real;
+    _Atomic bool is_full;
+    _Atomic unsigned refused;
+};
+
+static struct full_io *full_of(struct wal_io *io)
+{
+    return (struct full_io *)io;
+}
+
+static int full_open(struct wal_io *io, const char *name, enum wal_open_mode mode)
+{
+    struct full_io *full = full_of(io);
+    /* T1: acquire; pairs with T2 */
+    if (mode == WAL_OPEN_CREATE && atomic_load_explicit(&full->is_full, memory_order_acquire)) {
+        /* T3: relaxed: a count publishes nothing */
+        atomic_fetch_add_explicit(&full->refused, 1, memory_order_relaxed);
+        return -ENOSPC;
+    }
+    return full->real->ops->open(full->real, name, mode);
+}
+
+static void set_full(struct full_io *full, bool is_full)
+{
+    /* T2: release; pairs with T1 */
+    atomic_store_explicit(&full->is_full, is_full, memory_order_release);
+}
+
+#define REAL(io) (full_of(io)->real)
+
+static int real_close(struct wal_io *io, int fd)
+{
+    return REAL(io)->ops->close(REAL(io), fd);
+}
+
+static int64_t real_pwrite(struct wal_io *io, int fd, const void *from, size_t len, uint64_t offset)
+{
+    return REAL(io)->ops->pwrite(REAL(io), fd, from, len, offset);
+}
+
+static int64_t real_pread(struct wal_io *io, int fd, void *into, size_t len, uint64_t offset)
+{
+    return REAL(io)->ops->pread(REAL(io), fd, into, len, offset);
+}
+
+static int64_t real_size(struct wal_io *io, int fd)
+{
+    return REAL(io)->ops->size(REAL(io), fd);
+}
+
+static int real_datasync(struct wal_io *io, int fd)
+{
+    return REAL(io)->ops->datasync(REAL(io), fd);
+}
+
+static int real_sync(struct wal_io *io, int fd)
+{
+    return REAL(io)->ops->sync(REAL(io), fd);
+}
+
+static int real_drop_cache(struct wal_io *io, int fd)
+{
+    return REAL(io)->ops->drop_cache(REAL(io), fd);
+}
+
+static int real_truncate(struct wal_io *io, int fd, uint64_t len)
+{
+    return REAL(io)->ops->truncate(REAL(io), fd, len);
+}
+
+static int real_rename(struct wal_io *io, const char *from, const char *to)
+{
+    return REAL(io)->ops->rename(REAL(io), from, to);
+}
+
+static int real_unlink(struct wal_io *io, const char *name)
+{
+    return REAL(io)->ops->unlink(REAL(io), name);
+}
+
+static int real_syncdir(struct wal_io *io)
+{
+    return REAL(io)->ops->syncdir(REAL(io));
+}
+
+static int real_list(struct wal_io *io, int (*each)(void *arg, const char *name), void *arg)
+{
+    return REAL(io)->ops->list(REAL(io), each, arg);
+}
+
+static int real_lock(struct wal_io *io, const char *name)
+{
+    return REAL(io)->ops->lock(REAL(io), name);
+}
+
+static void real_random(struct wal_io *io, void *into, size_t len)
+{
+    REAL(io)->ops->random(REAL(io), into, len);
+}
+
+static const struct wal_io_ops full_ops = {
+    .open = full_open,
+    .close = real_close,
+    .pwrite = real_pwrite,
+    .pread = real_pread,
+    .size = real_size,
+    .datasync = real_datasync,
+    .sync = real_sync,
+    .drop_cache = real_drop_cache,
+    .truncate = real_truncate,
+    .rename = real_rename,
+    .unlink = real_unlink,
+    .syncdir = real_syncdir,
+    .list = real_list,
+    .lock = real_lock,
+    .random = real_random,
+};
+
+static struct tally *open_on(struct full_io *full, const char *dir)
+{
+    struct tally_report report;
+    struct tally *tally = NULL;
+    *full = (struct full_io){.io.ops = &full_ops};
+    cr_assert_eq(wal_file_io_new(&full->real, dir, 0), 0);
+    struct tally_options options = {.io = &full->io, .edges = 1, .segment_bytes = 1 << 20};
+    int err = tally_open(&tally, &options, &report);
+    cr_assert_eq(err, 0, "%s", report.text);
+    return tally;
+}
+
+static int submit(struct door *door, const char *payload, uint64_t *id)
+{
+    struct edge_submit ask = {
+        .queue = SPAN("q"), .payload = {payload, PAYLOAD_BYTES}, .lease_ms = 60000, .tries = 1};
+    return door_judged(door, edge_submit(door->edge, &ask), id);
+}
+
+/* Submits until it is told that the disk is full. Returns how many were taken. */
+static uint64_t fill(struct door *door, const char *payload)
+{
+    uint64_t count = 0;
+    uint64_t id = 0;
+    int err = submit(door, payload, &id);
+    for (; err == 0 && count < SUBMITS_MAX; err = submit(door, payload, &id)) {
+        count++;
+    }
+    cr_assert_eq(err, TALLY_READONLY, "after %lu builds: %s", (unsigned long)count,
+                 tally_err_name(err));
+    return count;
+}
+
+static uint64_t votes_of(struct door *door)
+{
+    struct read_tally r;
+    read_tally_init(&r, SPAN("p"), SIZE_MAX);
+    cr_assert_eq(door_read(door, &r.read), 0);
+    uint64_t votes = r.total;
+    read_tally_fini(&r);
+    return votes;
+}
+
+static uint64_t builds_of(struct door *door)
+{
+    struct engine_info info;
+    edge_info(door->edge, &info);
+    return info.builds;
+}
+
+static void vote(struct door *door, uint64_t option, int wanted)
+{
+    struct edge_vote told;
+    int err = edge_vote(door->edge, option, 1, &told);
+    edge_flush(door->edge);
+    door_settle(door);
+    cr_assert_eq(err, wanted, "vote: %s", tally_err_name(err));
+}
+
+/* What a full disk still allows: reads, and the end of what runs. */
+static void check_full(struct door *door, uint64_t option, const struct edge_claimed *held)
+{
+    struct edge_claimed got;
+    struct edge_claim ask = {.worker = SPAN("w"), .queues = {SPAN("q")}, .queue_count = 1};
+    vote(door, option, TALLY_READONLY);
+    cr_assert_eq(votes_of(door), 1);
+    cr_assert_eq(edge_claim(door->edge, &ask, &got), TALLY_READONLY);
+    cr_assert_eq(edge_done(door->edge, held->id, held->token, SPAN("ok")), 0);
+    door_settle(door);
+}
+
+Test(readonly, a_full_disk_refuses_and_space_heals)
+{
+    struct full_io full;
+    struct door door;
+    char dir[256];
+    char *payload = malloc(PAYLOAD_BYTES);
+    cr_assert(payload != NULL);
+    seed_fill(3, (unsigned char *)payload, PAYLOAD_BYTES);
+    torture_dir(dir, sizeof(dir));
+    struct tally *tally = open_on(&full, dir);
+    door_open(&door, tally);
+    door_poll(&door, "p");
+    uint64_t option = door_option(&door, "p", "A");
+    uint64_t first = 0;
+    struct edge_claimed held;
+    struct edge_claim ask = {.worker = SPAN("w"), .queues = {SPAN("q")}, .queue_count = 1};
+    door_worker(&door, "w", 2);
+    vote(&door, option, 0);
+    cr_assert_eq(submit(&door, payload, &first), 0);
+    cr_assert_eq(edge_claim(door.edge, &ask, &held), 0);
+    door_settle(&door);
+
+    set_full(&full, true);
+    uint64_t taken = 1 + fill(&door, payload);
+    check_full(&door, option, &held);
+    cr_assert_eq(builds_of(&door), taken);
+
+    set_full(&full, false);
+    while (edge_mode(door.edge) != 0) {
+        edge_pass_end(door.edge);
+        sched_yield();
+        edge_pass_begin(door.edge);
+    }
+    vote(&door, option, 0);
+    taken += submit(&door, payload, &first) == 0;
+
+    door_close(&door);
+    cr_assert_eq(tally_close(tally), 0);
+    full.real->ops->destroy(full.real);
+    tally = open_on(&full, dir);
+    door_open(&door, tally);
+    cr_assert_eq(builds_of(&door), taken);
+    cr_assert_eq(votes_of(&door), 2);
+    door_close(&door);
+    cr_assert_eq(tally_close(tally), 0);
+    full.real->ops->destroy(full.real);
+    torture_dir_remove(dir);
+    free(payload);
+}

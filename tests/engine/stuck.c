@@ -1,0 +1,37 @@
+/* A step that fits nothing stops the engine with exit code 70 instead of letting everybody wait. */
+#include "tests/engine/door.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static char dir[256];
+
+static void on_fatal(void *arg, int code, const char *why)
+{
+    (void)arg;
+    printf("%d: %s\n", code, why);
+    fflush(stdout);
+    torture_dir_remove(dir);
+    _exit(code == 70 && strstr(why, "no lane's head is next") != NULL ? 0 : 1);
+}
+
+int main(void)
+{
+    torture_dir(dir, sizeof(dir));
+    struct tally_options options = {.dir = dir, .edges = 1, .fatal = on_fatal};
+    struct tally_report report;
+    struct tally *tally = NULL;
+    struct door door;
+    struct edge_vote vote;
+    MUST(tally_open(&tally, &options, &report) == 0, "open: %s", report.text);
+    door_open(&door, tally);
+    door_poll(&door, "p");
+    uint64_t id = door_option(&door, "p", "A");
+    /* a vote that is counted by the word, but whose record never comes */
+    (void)word_add(&state_option(&tally->state, id)->word, option_step(1));
+    MUST(edge_vote(door.edge, id, 1, &vote) == 0, "vote");
+    edge_flush(door.edge);
+    door_settle(&door);
+    torture_fail("a vote was committed whose predecessor is missing");
+}

@@ -1,0 +1,250 @@
+/* The engine under many threads, without a network: who is told what, and whether it is so after a
+ * restart. */
+#include "tests/engine/torture.h"
+
+#include "wal/base/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { ACTORS = 8 + CLAIMERS + SHARERS };
+
+static void *actor_main(void *arg)
+{
+    struct actor *actor = arg;
+    struct door door = {NULL, NULL};
+    if (!actor->no_door) {
+        door_open(&door, actor->t->tally);
+    }
+    pthread_barrier_wait(&actor->t->start);
+    actor->run(actor, &door);
+    if (!actor->no_door) {
+        door_close(&door);
+    }
+    return NULL;
+}
+
+static void cast(struct torture *t, struct actor *actors)
+{
+    static void (*const roles[])(struct actor *, struct door *) = {
+        actor_vote,   actor_vote, actor_visit,  actor_visit,
+        actor_create, actor_read, actor_submit, actor_fifo};
+    for (unsigned i = 0; i < ACTORS; i++) {
+        actors[i] = (struct actor){.t = t, .number = i, .seed = {t->seed * 1000 + i}};
+        actors[i].run = i < 8 ? roles[i] : i < 8 + CLAIMERS ? actor_claim : actor_share;
+        actors[i].no_door = actors[i].run == actor_visit;
+    }
+}
+
+/* ---- what must hold afterwards ---- */
+
+static void check_votes(const struct actor *actors, unsigned option, uint64_t total)
+{
+    unsigned char *seen = calloc(total + 1, 1);
+    uint64_t count = 0;
+    MUST(seen != NULL, "out of memory");
+    for (unsigned a = 0; a < ACTORS; a++) {
+        for (size_t i = 0; i < actors[a].told.count; i++) {
+            const struct told *told = &actors[a].told.at[i];
+            if (told->option != option) {
+                continue;
+            }
+            MUST(told->after <= total && told->after >= told->n, "votes_after %lu of %lu",
+                 (unsigned long)told->after, (unsigned long)total);
+            for (uint32_t k = 0; k < told->n; k++) {
+                MUST(seen[told->after - k]++ == 0, "votes_after %lu was told twice",
+                     (unsigned long)(told->after - k));
+                count++;
+            }
+        }
+    }
+    MUST(count == total, "option %u has %lu votes, %lu were told", option, (unsigned long)total,
+         (unsigned long)count);
+    free(seen);
+}
+
+/* What is compared over a restart. */
+struct picture {
+    struct read_tally votes;
+    struct read_builds builds;
+};
+
+static void take_picture(struct door *door, struct picture *picture)
+{
+    read_tally_init(&picture->votes, SPAN("hot"), SIZE_MAX);
+    read_builds_init(&picture->builds);
+    picture->builds.count = SIZE_MAX;
+    int err = door_read(door, &picture->votes.read);
+    MUST(err == 0, "TALLY: %s", tally_err_name(err));
+    err = door_read(door, &picture->builds.read);
+    MUST(err == 0, "BUILDS: %s", tally_err_name(err));
+}
+
+static void compare_pictures(const struct picture *a, const struct picture *b)
+{
+    MUST(a->builds.read.lsn == b->builds.read.lsn, "lsn %lu became %lu",
+         (unsigned long)a->builds.read.lsn, (unsigned long)b->builds.read.lsn);
+    MUST(a->votes.total == b->votes.total, "the total changed");
+    for (size_t i = 0; i < a->votes.row_count; i++) {
+        MUST(a->votes.rows[i].votes == b->votes.rows[i].votes, "the votes changed");
+    }
+    MUST(a->builds.row_count == b->builds.row_count, "%zu builds became %zu", a->builds.row_count,
+         b->builds.row_count);
+    for (size_t i = 0; i < a->builds.row_count; i++) {
+        const struct build_row *x = &a->builds.rows[i];
+        const struct build_row *y = &b->builds.rows[i];
+        MUST(x->id == y->id && x->state == y->state && x->attempt == y->attempt &&
+                 x->error_len == y->error_len && x->ended_ms == y->ended_ms,
+             "build %lu changed", (unsigned long)x->id);
+    }
+}
+
+static void picture_fini(struct picture *picture)
+{
+    read_tally_fini(&picture->votes);
+    read_builds_fini(&picture->builds);
+}
+
+/* Until every lease has run out and every delay is over, so that nothing changes by itself. */
+static void wait_for_quiet(struct door *door)
+{
+    for (uint64_t moving = 1; moving > 0;) {
+        struct read_queues r;
+        read_queues_init(&r, (struct span){NULL, 0});
+        int err = door_read(door, &r.read);
+        MUST(err == 0, "QUEUES: %s", tally_err_name(err));
+        moving = 0;
+        for (size_t i = 0; i < r.row_count; i++) {
+            moving += r.rows[i].by_state[BUILD_ASSIGNED] + r.rows[i].by_state[BUILD_BUILDING] +
+                      r.rows[i].by_state[BUILD_DELAYED];
+        }
+        read_queues_fini(&r);
+        if (moving > 0) {
+            door_wait(door);
+        }
+    }
+}
+
+static void check_builds(struct torture *t, const struct picture *picture)
+{
+    for (size_t i = 0; i < picture->builds.row_count; i++) {
+        const struct build_row *row = &picture->builds.rows[i];
+        const struct trace *trace = &t->builds[row->id];
+        /* T7: relaxed: the threads have been joined */
+        uint32_t done = atomic_load_explicit(&trace->done, memory_order_relaxed);
+        /* T7: relaxed: the threads have been joined */
+        uint32_t token = atomic_load_explicit(&trace->token, memory_order_relaxed);
+        MUST((row->state == BUILD_COMPLETED) == (done != 0), "build %lu is %s, done token %u",
+             (unsigned long)row->id, build_state_name(row->state), done);
+        MUST(done == 0 || done == token, "build %lu was claimed after it was done",
+             (unsigned long)row->id);
+    }
+}
+
+static void check_all(struct torture *t, struct actor *actors, const char *dir)
+{
+    struct door door;
+    struct picture before;
+    struct picture after;
+    door_open(&door, t->tally);
+    wait_for_quiet(&door);
+    take_picture(&door, &before);
+    for (size_t i = 0; i < before.votes.row_count; i++) {
+        unsigned option = 0;
+        while (t->option[option] != before.votes.rows[i].id) {
+            option++;
+        }
+        check_votes(actors, option, before.votes.rows[i].votes);
+    }
+    check_builds(t, &before);
+    /* the spans of the rows end with the engine, the numbers stay */
+    door_close(&door);
+    MUST(tally_close(t->tally) == 0, "close");
+    t->tally = door_engine(dir, 1);
+    door_open(&door, t->tally);
+    take_picture(&door, &after);
+    compare_pictures(&before, &after);
+    door_close(&door);
+    picture_fini(&before);
+    picture_fini(&after);
+    MUST(tally_close(t->tally) == 0, "close");
+}
+
+/* ---- the whole ---- */
+
+static void prepare(struct torture *t, const char *dir)
+{
+    struct door door;
+    static const char *const labels[HOT_OPTIONS] = {"red", "green", "blue"};
+    t->tally = door_engine(dir, ACTORS + 1);
+    t->builds = calloc(BUILDS_MAX, sizeof(struct trace));
+    MUST(t->builds != NULL, "out of memory");
+    door_open(&door, t->tally);
+    door_poll(&door, "hot");
+    for (unsigned i = 0; i < HOT_OPTIONS; i++) {
+        t->option[i] = door_option(&door, "hot", labels[i]);
+    }
+    door_close(&door);
+}
+
+static void run(struct torture *t, struct actor *actors, uint64_t seconds)
+{
+    cast(t, actors);
+    pthread_barrier_init(&t->start, NULL, ACTORS + 1);
+    for (unsigned i = 0; i < ACTORS; i++) {
+        MUST(pthread_create(&actors[i].thread, NULL, actor_main, &actors[i]) == 0, "thread");
+    }
+    pthread_barrier_wait(&t->start);
+    /* the visitors' votes wake everybody, so this sees the end in time */
+    struct door door;
+    uint64_t end_ns = clock_mono_ns() + seconds * 1000000000;
+    door_open(&door, t->tally);
+    while (clock_mono_ns() < end_ns) {
+        door_wait(&door);
+    }
+    /* T1: relaxed: the end may be seen late */
+    atomic_store_explicit(&t->stop, true, memory_order_relaxed);
+    bool open = true;
+    for (unsigned i = 0; i < ACTORS; i++) {
+        /* commits go on until all have seen it: who waits for one sees it, too */
+        while (open && pthread_tryjoin_np(actors[i].thread, NULL) != 0) {
+            door_poll(&door, "end");
+        }
+    }
+    door_close(&door);
+}
+
+int main(int argc, char **argv)
+{
+    struct torture t = {.seed = 1};
+    uint64_t seconds = 5;
+    char dir[256];
+    for (int i = 1; i + 1 < argc; i += 2) {
+        bool is_seed = strcmp(argv[i], "--seed") == 0;
+        MUST(is_seed || strcmp(argv[i], "--seconds") == 0, "usage: [--seconds N] [--seed S]");
+        *(is_seed ? &t.seed : &seconds) = strtoull(argv[i + 1], NULL, 10);
+    }
+    printf("torture --seconds %lu --seed %lu\n", (unsigned long)seconds, (unsigned long)t.seed);
+    fflush(stdout);
+    static struct actor actors[ACTORS];
+    torture_dir(dir, sizeof(dir));
+    prepare(&t, dir);
+    run(&t, actors, seconds);
+    size_t told = 0;
+    for (unsigned i = 0; i < ACTORS; i++) {
+        told += actors[i].told.count;
+    }
+    check_all(&t, actors, dir);
+    for (unsigned i = 0; i < ACTORS; i++) {
+        free(actors[i].told.at);
+    }
+    printf("votes %zu, builds %lu, claims %lu, done %lu (in order %lu), refused as stale %lu, "
+           "goodbyes %lu, reads %lu\n",
+           told, (unsigned long)torture_get(&t.submitted), (unsigned long)torture_get(&t.claims),
+           (unsigned long)torture_get(&t.done), (unsigned long)torture_get(&t.fifo),
+           (unsigned long)torture_get(&t.stale), (unsigned long)torture_get(&t.byes),
+           (unsigned long)torture_get(&t.reads));
+    free(t.builds);
+    torture_dir_remove(dir);
+    return 0;
+}

@@ -1,0 +1,324 @@
+/* The torture's submitter and workers. */
+#include "tests/engine/torture.h"
+
+#include "wal/base/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* ---- what is known of builds ---- */
+
+static struct trace *trace_of(struct torture *t, uint64_t id)
+{
+    MUST(id > 0 && id < BUILDS_MAX, "build %lu", (unsigned long)id);
+    return &t->builds[id];
+}
+
+/* A fresh claim that is durable now; asked_ns is from before it was asked for. */
+static void trace_claim(struct torture *t, const struct edge_claimed *got, uint64_t asked_ns)
+{
+    struct trace *trace = trace_of(t, got->id);
+    /* T3: acq_rel; pairs with T3 and T4 */
+    uint64_t till_ns = atomic_exchange_explicit(
+        &trace->held_till, asked_ns + got->lease_ms * 1000000, memory_order_acq_rel);
+    MUST(till_ns <= clock_mono_ns(), "build %lu was claimed while its lease runs",
+         (unsigned long)got->id);
+    /* T5: acq_rel; pairs with T5 */
+    uint32_t before = atomic_exchange_explicit(&trace->token, got->token, memory_order_acq_rel);
+    MUST(before < got->token, "build %lu: token %u after token %u", (unsigned long)got->id,
+         got->token, before);
+    torture_count(&t->claims);
+}
+
+/* The holder is about to give the build up, so from now on anybody may have it. */
+static void trace_give_up(struct torture *t, uint64_t id)
+{
+    /* T4: release; pairs with T3 */
+    atomic_store_explicit(&trace_of(t, id)->held_till, 0, memory_order_release);
+}
+
+static void trace_done(struct torture *t, uint64_t id, uint32_t token)
+{
+    uint32_t none = 0;
+    /* T6: acq_rel; acquire on failure; pairs with T6 */
+    if (atomic_compare_exchange_strong_explicit(&trace_of(t, id)->done, &none, token,
+                                                memory_order_acq_rel, memory_order_acquire)) {
+        torture_count(&t->done);
+    } else {
+        MUST(none == token, "build %lu was done with token %u and with %u", (unsigned long)id, none,
+             token);
+    }
+}
+
+/* ---- the submitter ---- */
+
+static int submit_one(struct actor *actor, struct door *door, uint64_t number)
+{
+    char payload[64];
+    bool fifo = number % 4 == 0;
+    snprintf(payload, sizeof(payload), "%lu", (unsigned long)number);
+    struct edge_submit ask = {.queue = fifo ? SPAN("fifo") : SPAN("work"),
+                              .payload = span_of(payload),
+                              .pri = 5,
+                              .lease_ms = fifo ? 600000 : 100,
+                              .tries = 3};
+    if (!fifo) {
+        ask.pri = (uint32_t)seed_below(&actor->seed, PRIORITIES);
+        ask.need = seed_below(&actor->seed, 4) == 0 ? SPAN("gpu") : (struct span){NULL, 0};
+        ask.delay_ms = seed_below(&actor->seed, 30) == 0 ? 150 : 0;
+        ask.tries = 20;
+    }
+    return edge_submit(door->edge, &ask);
+}
+
+void actor_submit(struct actor *actor, struct door *door)
+{
+    struct torture *t = actor->t;
+    uint64_t number = 0;
+    while (torture_goes_on(t) && number + 16 < BUILDS_MAX) {
+        uint64_t ended = torture_get(&t->done) + torture_get(&t->failed);
+        if (torture_get(&t->submitted) > ended + OPEN_MAX) {
+            door_wait(door);
+            continue;
+        }
+        for (uint64_t some = seed_below(&actor->seed, 16); some > 0; some--) {
+            int err = submit_one(actor, door, ++number);
+            MUST(err == 0, "submit: %s", tally_err_name(err));
+        }
+        door_settle(door);
+        /* T2: relaxed: a count publishes nothing */
+        atomic_store_explicit(&t->submitted, number, memory_order_relaxed);
+    }
+}
+
+/* ---- one worker, one queue: strictly in order ---- */
+
+static int claim(struct door *door, const struct edge_claim *ask, struct edge_claimed *got)
+{
+    int err = edge_claim(door->edge, ask, got);
+    while (door_again(door, err)) {
+        err = edge_claim(door->edge, ask, got);
+    }
+    return err;
+}
+
+static uint64_t number_of(struct span payload)
+{
+    char text[64];
+    MUST(payload.len > 0 && payload.len < sizeof(text), "a payload of %zu bytes", payload.len);
+    memcpy(text, payload.at, payload.len);
+    text[payload.len] = '\0';
+    return strtoull(text, NULL, 10);
+}
+
+static int done(struct door *door, uint64_t id, uint32_t token)
+{
+    int err = edge_done(door->edge, id, token, SPAN("done"));
+    while (door_again(door, err)) {
+        err = edge_done(door->edge, id, token, SPAN("done"));
+    }
+    return err;
+}
+
+void actor_fifo(struct actor *actor, struct door *door)
+{
+    struct torture *t = actor->t;
+    struct edge_claim ask = {.worker = SPAN("fifo"), .queues = {SPAN("fifo")}, .queue_count = 1};
+    uint64_t last = 0;
+    door_worker(door, "fifo", 1);
+    while (torture_goes_on(t)) {
+        struct edge_claimed got;
+        uint64_t asked_ns = clock_mono_ns();
+        int err = claim(door, &ask, &got);
+        if (err == EDGE_NIL) {
+            door_wait(door);
+            continue;
+        }
+        MUST(err == 0 && !got.again, "claim: %s, again %d", tally_err_name(err), got.again);
+        uint64_t number = number_of(got.payload);
+        MUST(number == last + 4, "fifo: build %lu comes after build %lu", (unsigned long)number,
+             (unsigned long)last);
+        last = number;
+        door_settle(door);
+        trace_claim(t, &got, asked_ns);
+        err = done(door, got.id, got.token);
+        MUST(err == 0, "done by the only worker: %s", tally_err_name(err));
+        door_settle(door);
+        trace_done(t, got.id, got.token);
+        torture_count(&t->fifo);
+    }
+}
+
+/* ---- workers that do everything a worker can do ---- */
+
+static void heartbeat(struct door *door, const struct edge_claimed *got)
+{
+    uint64_t lease_ms = 0;
+    int err = edge_beat(door->edge, got->id, got->token, 50, &lease_ms);
+    while (door_again(door, err)) {
+        err = edge_beat(door->edge, got->id, got->token, 50, &lease_ms);
+    }
+    MUST(err == 0 || err == TALLY_STALE, "beat: %s", tally_err_name(err));
+}
+
+static void give_back(struct actor *actor, struct door *door, const struct edge_claimed *got)
+{
+    uint32_t delay_ms = seed_below(&actor->seed, 8) == 0 ? 150 : 0;
+    trace_give_up(actor->t, got->id);
+    int err = edge_release(door->edge, got->id, got->token, delay_ms);
+    while (door_again(door, err)) {
+        err = edge_release(door->edge, got->id, got->token, delay_ms);
+    }
+    MUST(err == 0 || err == TALLY_STALE, "release: %s", tally_err_name(err));
+    door_settle(door);
+}
+
+static void fail_build(struct actor *actor, struct door *door, const struct edge_claimed *got)
+{
+    struct edge_fail ask = {.id = got->id, .token = got->token, .text = SPAN("broken")};
+    struct edge_failed how = {.final = false};
+    ask.dead = seed_below(&actor->seed, 3) == 0;
+    trace_give_up(actor->t, got->id);
+    int err = edge_fail(door->edge, &ask, &how);
+    while (door_again(door, err)) {
+        err = edge_fail(door->edge, &ask, &how);
+    }
+    MUST(err == 0 || err == TALLY_STALE, "fail: %s", tally_err_name(err));
+    door_settle(door);
+    if (err == 0 && how.final) {
+        torture_count(&actor->t->failed);
+    }
+}
+
+/* Sleeps over the lease: then the build is somebody else's, and the late answer is refused. */
+static void expire(struct actor *actor, struct door *door, const struct edge_claimed *got)
+{
+    struct read_builds r;
+    enum build_state state = BUILD_ASSIGNED;
+    uint32_t attempt = got->attempt;
+    while ((state == BUILD_ASSIGNED || state == BUILD_BUILDING) && attempt == got->attempt) {
+        door_wait(door);
+        read_builds_init(&r);
+        r.id = got->id;
+        int err = door_read(door, &r.read);
+        MUST(err == 0 && r.row_count == 1, "BUILD: %s", tally_err_name(err));
+        state = r.rows[0].state;
+        attempt = r.rows[0].attempt;
+        read_builds_fini(&r);
+    }
+    int err = done(door, got->id, got->token);
+    MUST(err == TALLY_STALE, "done after the lease: %s", tally_err_name(err));
+    torture_count(&actor->t->stale);
+}
+
+static void finish(struct actor *actor, struct door *door, const struct edge_claimed *got)
+{
+    trace_give_up(actor->t, got->id);
+    int err = done(door, got->id, got->token);
+    MUST(err == 0 || err == TALLY_STALE, "done: %s", tally_err_name(err));
+    if (err == 0 && seed_below(&actor->seed, 4) == 0) {
+        err = done(door, got->id, got->token);
+        MUST(err == 0, "done once more: %s", tally_err_name(err));
+    }
+    door_settle(door);
+    if (err == 0) {
+        trace_done(actor->t, got->id, got->token);
+    }
+}
+
+static void work(struct actor *actor, struct door *door, const struct edge_claimed *got)
+{
+    switch (seed_below(&actor->seed, 24)) {
+    case 0:
+        expire(actor, door, got);
+        break;
+    case 1:
+        give_back(actor, door, got);
+        break;
+    case 2:
+        fail_build(actor, door, got);
+        break;
+    case 3:
+    case 4:
+        heartbeat(door, got);
+        finish(actor, door, got);
+        break;
+    default:
+        finish(actor, door, got);
+        break;
+    }
+}
+
+/* A worker leaves and comes back; what it held is somebody else's at once. */
+static void leave(struct actor *actor, struct door *door, const char *name, uint64_t held)
+{
+    if (held != 0) {
+        trace_give_up(actor->t, held);
+    }
+    uint64_t value = 0;
+    int err = door_judged(door, edge_bye(door->edge, span_of(name)), &value);
+    MUST(err == 0, "bye: %s", tally_err_name(err));
+    door_worker(door, name, 3);
+    torture_count(&actor->t->byes);
+}
+
+void actor_claim(struct actor *actor, struct door *door)
+{
+    char name[32];
+    snprintf(name, sizeof(name), "worker-%u", actor->number);
+    struct edge_worker me = {.id = span_of(name), .slots = 3, .tags = SPAN("gpu,linux")};
+    int err = door_judged(door, edge_worker(door->edge, &me), NULL);
+    MUST(err == 0, "worker: %s", tally_err_name(err));
+    struct edge_claim ask = {
+        .worker = span_of(name), .queues = {SPAN("none"), SPAN("work")}, .queue_count = 2};
+    while (torture_goes_on(actor->t)) {
+        struct edge_claimed got;
+        uint64_t asked_ns = clock_mono_ns();
+        ask.lease_ms = 100 + (uint32_t)seed_below(&actor->seed, 3) * 100;
+        err = claim(door, &ask, &got);
+        if (err == EDGE_NIL) {
+            door_wait(door);
+            continue;
+        }
+        MUST(err == 0, "claim: %s", tally_err_name(err));
+        door_settle(door);
+        if (!got.again) {
+            trace_claim(actor->t, &got, asked_ns);
+        }
+        if (seed_below(&actor->seed, 40) == 0) {
+            leave(actor, door, name, got.id);
+            me.slots = 0;
+            err = door_judged(door, edge_worker(door->edge, &me), NULL);
+            MUST(err == 0, "worker: %s", tally_err_name(err));
+        } else {
+            work(actor, door, &got);
+        }
+    }
+}
+
+/* Threads with one worker of one slot: who comes second is given the same build. */
+void actor_share(struct actor *actor, struct door *door)
+{
+    struct edge_claim ask = {
+        .worker = SPAN("shared"), .queues = {SPAN("work")}, .queue_count = 1, .lease_ms = 60000};
+    door_worker(door, "shared", 1);
+    while (torture_goes_on(actor->t)) {
+        struct edge_claimed got;
+        uint64_t asked_ns = clock_mono_ns();
+        int err = claim(door, &ask, &got);
+        MUST(err == 0 || err == EDGE_NIL, "claim: %s", tally_err_name(err));
+        if (err == EDGE_NIL) {
+            continue;
+        }
+        uint64_t id = got.id;
+        door_settle(door);
+        if (!got.again) {
+            trace_claim(actor->t, &got, asked_ns);
+        }
+        trace_give_up(actor->t, id);
+        err = done(door, id, got.token);
+        MUST(err == 0, "done with a long lease: %s", tally_err_name(err));
+        door_settle(door);
+        trace_done(actor->t, id, got.token);
+    }
+}

@@ -1,0 +1,133 @@
+/* The words: every step between any two halves is legal exactly where the picture says so. */
+#include "engine/record.h"
+#include "engine/word.h"
+
+#include <criterion/criterion.h>
+
+/* The picture of word.h once more, as a list: what may lead from where to where. */
+struct arrow {
+    unsigned type;
+    enum build_state from;
+    enum build_state to;
+};
+
+static const struct arrow arrows[] = {
+    {RECORD_CLAIM, BUILD_PENDING, BUILD_ASSIGNED},
+    {RECORD_BEAT, BUILD_ASSIGNED, BUILD_BUILDING},
+    {RECORD_DONE, BUILD_ASSIGNED, BUILD_COMPLETED},
+    {RECORD_DONE, BUILD_BUILDING, BUILD_COMPLETED},
+    {RECORD_FAIL, BUILD_ASSIGNED, BUILD_PENDING},
+    {RECORD_FAIL, BUILD_BUILDING, BUILD_PENDING},
+    {RECORD_FAIL, BUILD_ASSIGNED, BUILD_DELAYED},
+    {RECORD_FAIL, BUILD_BUILDING, BUILD_DELAYED},
+    {RECORD_FAIL, BUILD_ASSIGNED, BUILD_FAILED},
+    {RECORD_FAIL, BUILD_BUILDING, BUILD_FAILED},
+    {RECORD_RELEASE, BUILD_ASSIGNED, BUILD_PENDING},
+    {RECORD_RELEASE, BUILD_BUILDING, BUILD_PENDING},
+    {RECORD_RELEASE, BUILD_ASSIGNED, BUILD_DELAYED},
+    {RECORD_RELEASE, BUILD_BUILDING, BUILD_DELAYED},
+    {RECORD_RELEASE, BUILD_ASSIGNED, BUILD_FAILED},
+    {RECORD_RELEASE, BUILD_BUILDING, BUILD_FAILED},
+    {RECORD_EXPIRE, BUILD_ASSIGNED, BUILD_PENDING},
+    {RECORD_EXPIRE, BUILD_BUILDING, BUILD_PENDING},
+    {RECORD_EXPIRE, BUILD_ASSIGNED, BUILD_FAILED},
+    {RECORD_EXPIRE, BUILD_BUILDING, BUILD_FAILED},
+    {RECORD_UNHOLD, BUILD_ASSIGNED, BUILD_PENDING},
+    {RECORD_UNHOLD, BUILD_BUILDING, BUILD_PENDING},
+    {RECORD_UNHOLD, BUILD_ASSIGNED, BUILD_FAILED},
+    {RECORD_UNHOLD, BUILD_BUILDING, BUILD_FAILED},
+    {RECORD_DUE, BUILD_DELAYED, BUILD_PENDING},
+    {RECORD_DUE, BUILD_DELAYED, BUILD_FAILED},
+};
+
+static bool in_the_picture(unsigned type, enum build_state from, enum build_state to)
+{
+    for (size_t i = 0; i < sizeof(arrows) / sizeof(arrows[0]); i++) {
+        if (arrows[i].type == type && arrows[i].from == from && arrows[i].to == to) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void check_step(unsigned type, enum build_state from, enum build_state to, uint32_t token)
+{
+    static const uint32_t more[] = {0, 1, 2, (uint32_t)-1};
+    for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
+        uint32_t after = (token + more[i]) & TOKEN_MAX;
+        uint32_t wanted = type == RECORD_BEAT ? 0 : 1;
+        bool legal = in_the_picture(type, from, to) && more[i] == wanted;
+        /* no step leads over the end of the tokens */
+        legal = legal && (wanted == 0 || token < TOKEN_MAX);
+        cr_assert_eq(build_edge_legal(type, build_half(from, token), build_half(to, after)), legal,
+                     "type %u, state %d to %d, token %u to %u", type, from, to, token, after);
+    }
+}
+
+Test(word, steps_are_legal_where_the_picture_says_so)
+{
+    static const uint32_t tokens[] = {0, 1, 12345, TOKEN_MAX - 1, TOKEN_MAX};
+    for (unsigned type = 0; type < RECORD_TYPES + 4; type++) {
+        for (int from = 0; from < 16; from++) {
+            for (int to = 0; to < 16; to++) {
+                for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
+                    check_step(type, (enum build_state)from, (enum build_state)to, tokens[i]);
+                }
+            }
+        }
+    }
+}
+
+Test(word, halves_and_words_come_apart_as_they_were_put_together)
+{
+    uint64_t word = build_word(build_half(BUILD_BUILDING, TOKEN_MAX), 0xfffffffe);
+    cr_assert_eq(half_state(word_half(word)), BUILD_BUILDING);
+    cr_assert_eq(half_token(word_half(word)), TOKEN_MAX);
+    cr_assert_eq(word_deadline(word), 0xfffffffe);
+    cr_assert(half_held(word_half(word)) && !half_ended(word_half(word)));
+    cr_assert(!half_held(build_half(BUILD_DELAYED, 1)));
+    cr_assert(half_ended(build_half(BUILD_CANCELLED, 1)));
+}
+
+/* Where the tokens run out, nothing is offered any more; who holds can still end it. */
+Test(word, a_build_without_tokens_fails_instead_of_being_offered)
+{
+    uint32_t before = build_half(BUILD_ASSIGNED, TOKEN_MAX - 4);
+    cr_assert_eq(half_state(half_next(before, BUILD_PENDING)), BUILD_FAILED);
+    cr_assert_eq(half_state(half_next(before, BUILD_DELAYED)), BUILD_FAILED);
+    cr_assert_eq(half_state(half_next(before, BUILD_COMPLETED)), BUILD_COMPLETED);
+    before = build_half(BUILD_ASSIGNED, TOKEN_MAX - 5);
+    cr_assert_eq(half_next(before, BUILD_PENDING), build_half(BUILD_PENDING, TOKEN_MAX - 4));
+    /* a last offer, a last claim, a last end: each has its token */
+    uint32_t offer = half_next(before, BUILD_PENDING);
+    uint32_t held = half_next(offer, BUILD_ASSIGNED);
+    uint32_t end = half_next(held, BUILD_PENDING);
+    cr_assert_eq(half_state(end), BUILD_FAILED);
+    cr_assert(half_token(end) <= TOKEN_MAX);
+    cr_assert(build_edge_legal(RECORD_FAIL, held, end));
+}
+
+Test(word, an_option_counts_votes_and_changes_apart)
+{
+    uint64_t word = 0;
+    for (uint64_t i = 1; i <= 1000; i++) {
+        word += option_step(i);
+    }
+    cr_assert_eq(option_votes(word), 500500);
+    cr_assert_eq(word >> VOTES_BITS, 1000);
+    /* changes wrap around and leave the votes alone */
+    word = ((uint64_t)0xffffff << VOTES_BITS) + VOTES_RANGE;
+    cr_assert_eq(word + option_step(1), VOTES_RANGE + 1);
+}
+
+Test(word, a_step_on_the_half_lets_the_deadline_move)
+{
+    _Atomic uint64_t word;
+    uint32_t half = build_half(BUILD_BUILDING, 7);
+    word_set(&word, build_word(half, 100));
+    uint64_t seen = build_word(half, 50);
+    uint64_t to = build_word(half_next(half, BUILD_COMPLETED), 0);
+    cr_assert(!word_step(&word, &(uint64_t){seen}, to), "an expiry must not overtake a heartbeat");
+    cr_assert(word_step_half(&word, seen, to));
+    cr_assert(!word_step_half(&word, seen, to), "the half is another");
+}
