@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 enum { CONFIRM_AFTER_NS = 20 * 1000 * 1000, FULL_RETRY_NS = 50 * 1000 * 1000 };
+enum { FULL_DRAIN_TRIES = 200 }; /* 10 s */
 
 _Noreturn void engine_fatal(struct tally *tally, int code, const char *why)
 {
@@ -48,7 +49,11 @@ static void judge_room(struct tally *tally)
     atomic_store_explicit(&tally->log_room, left, memory_order_relaxed);
 }
 
-/* Writes the block; waits for room as long as the disk is full. Any other failure is the end. */
+/*
+ * Writes the block; waits for room as long as the disk is full, but not for ever once the server is
+ * to end: then what is in flight was never answered, and is lost like in a crash. Any other failure
+ * is the end.
+ */
 static void write_block(struct tally *tally)
 {
     const unsigned char *block = NULL;
@@ -57,7 +62,10 @@ static void write_block(struct tally *tally)
         engine_fatal(tally, 71, "out of memory while a block is made");
     }
     int err = wal_append(tally->wal, tally->columns.count, block, len);
-    while (err == TALLY_NOSPC) {
+    for (int tries = 0; err == TALLY_NOSPC; tries += FIELD_GET(tally->draining) ? 1 : 0) {
+        if (tries > FULL_DRAIN_TRIES) {
+            engine_fatal(tally, 74, "the disk is full and the server is to end");
+        }
         put_room(tally, ROOM_NONE);
         if (wake_may_sleep(&tally->wake)) {
             wake_block(&tally->wake, FULL_RETRY_NS);

@@ -36,8 +36,8 @@ struct edge;
 
 /*
  * Opens a door for the calling thread, which becomes the only one that may use it. wake(arg) is
- * called from the committer, at most once a commit, only while the edge sleeps.
- * Errors: TALLY_NOMEM; TALLY_FULL when all lanes are taken.
+ * called from the committer, at most once a commit, only while the edge sleeps. A thread has one
+ * door. Errors: TALLY_NOMEM; TALLY_FULL when all lanes are taken.
  */
 int edge_new(struct edge **out, struct tally *tally, void (*wake)(void *arg), void *arg);
 
@@ -62,7 +62,8 @@ uint64_t edge_tail(const struct edge *edge);
 /* Everything below this position is durable and applied. Order: acquire. */
 uint64_t edge_applied(const struct edge *edge);
 
-/* Counts commits of the engine; what was parked may be asked again when it has moved. */
+/* Counts commits of the engine; what was parked may be asked again when it has moved. Sample it,
+ * like edge_offers, before a request is asked: what came in between must count as moved. */
 uint64_t edge_commits(const struct edge *edge);
 
 /* Verdicts below pos have been read; their slots may be used again. pos <= edge_applied. */

@@ -52,7 +52,7 @@ static uint32_t lease_deadline(const struct edge *edge, uint32_t lease_ms)
 
 /* ---- claim ---- */
 
-enum { LISTS_MAX = 256 };
+enum { LISTS_MAX = EDGE_CLAIM_QUEUES_MAX * NEED_SETS_MAX };
 
 /* The need sets that a claim may take from. */
 struct choice {

@@ -19,7 +19,7 @@ static int may_append(const struct edge *edge, const struct span *texts, unsigne
     if (err != 0) {
         return err;
     }
-    uint64_t bytes = 0;
+    uint64_t bytes = REQUEST_NUMS_BYTES;
     for (unsigned i = 0; i < count; i++) {
         bytes += texts[i].len;
     }

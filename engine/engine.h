@@ -50,6 +50,9 @@ static inline uint64_t edge_room(const struct edge *edge)
     return lane_room(edge->lane) - edge->vote_count;
 }
 
+/* What a judged request counts beside its texts: about what its numbers take in the log. */
+enum { REQUEST_NUMS_BYTES = 64 };
+
 /* A judged request on its way: the record and its texts in one allocation. */
 struct request {
     struct record record;

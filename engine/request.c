@@ -5,8 +5,7 @@
 
 struct request *request_new(enum record_type type, const struct span *texts, unsigned count)
 {
-    size_t bytes =
-        sizeof((struct record *)NULL)->num; /* what its numbers may take as varints, about */
+    size_t bytes = REQUEST_NUMS_BYTES;
     for (unsigned i = 0; i < count; i++) {
         bytes += texts[i].len;
     }

@@ -52,8 +52,8 @@ void tally_drain(struct tally *tally);
 /* All sessions and edges must be gone. Ends the log cleanly. Errors: TALLY_IO. */
 int tally_close(struct tally *tally);
 
-/* Threads: a session belongs to the thread that made it; each call blocks until its answer is
- * durable. */
+/* Threads: a session belongs to the thread that made it, one to a thread; each call blocks until
+ * its answer is durable. */
 int tally_session_new(struct session **out, struct tally *tally);
 void tally_session_destroy(struct session *session);
 
