@@ -8,14 +8,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define STEP_BYTES (1U << 18)
+#define STEP_BYTES (1U << 20)
 
 /*
  * So much is written between two syncs. One sync at the end would hand the disk the whole segment
- * at once, and the commits of that moment would queue behind it: with 8 MiB a vote waited up to
- * 80 ms in the first second of a server, with 256 KiB up to 30 ms.
+ * at once, and the commits of that moment would queue behind it.
  */
-#define SYNC_BYTES (1U << 18)
+#define SYNC_BYTES (8U << 20)
 
 void wal_making_init(struct wal_making *making, struct wal_io *io,
                      const struct wal_segment_head *head)
