@@ -245,11 +245,8 @@ static void step_end(struct state *state, struct build *build, const struct reco
     trim_ended(state, queue);
 }
 
-static int put_text(struct state *state, _Atomic(struct blob *) *place, struct span text)
+static int replace_text(struct state *state, _Atomic(struct blob *) *place, struct span text)
 {
-    if (text.len == 0) {
-        return 0;
-    }
     struct blob *blob = blob_new(text);
     if (blob == NULL) {
         return TALLY_NOMEM;
@@ -258,6 +255,12 @@ static int put_text(struct state *state, _Atomic(struct blob *) *place, struct s
     FIELD_PUT(*place, blob);
     state_retire(state, old, free);
     return 0;
+}
+
+/* A text that says nothing leaves what was there. */
+static int put_text(struct state *state, _Atomic(struct blob *) *place, struct span text)
+{
+    return text.len > 0 ? replace_text(state, place, text) : 0;
 }
 
 static int step_texts(struct state *state, struct build *build, const struct record *record)
@@ -379,18 +382,6 @@ static int worker_new(struct state *state, const struct record *record, struct w
     }
     FIELD_PUT(state->worker_count, worker->id);
     *out = worker;
-    return 0;
-}
-
-static int replace_text(struct state *state, _Atomic(struct blob *) *place, struct span text)
-{
-    struct blob *blob = blob_new(text);
-    if (blob == NULL) {
-        return TALLY_NOMEM;
-    }
-    struct blob *old = FIELD_OWN(*place);
-    FIELD_PUT(*place, blob);
-    state_retire(state, old, free);
     return 0;
 }
 

@@ -201,8 +201,7 @@ static bool answer_nudge(struct tally *tally)
     if (!atomic_load_explicit(&tally->nudged, memory_order_acquire)) {
         return false;
     }
-    /* E13: relaxed: who set it before the publication is answered by it, who sets it later wakes us
-     */
+    /* E13: relaxed: who set it before is answered by the publication, who sets it later wakes us */
     atomic_store_explicit(&tally->nudged, false, memory_order_relaxed);
     publish(tally);
     rcu_quiescent();

@@ -80,8 +80,9 @@ static void hook_claimed(void *arg, struct build *build)
     const struct worker *worker = FIELD_OWN(build->worker);
     struct need_set *set = FIELD_OWN(build->queue->sets[build->set]);
     struct ticket_list *list = &set->lists[build->pri];
-    (void)ticket_first(
-        list); /* moves the hint over this build's ticket, so that nothing of it stays */
+    /* the hint goes over this build's ticket, so that nothing of it stays when the build is freed
+     */
+    (void)ticket_first(list);
     ticket_trim(list, &tally->state);
     bool gone = FIELD_OWN(worker->state) == WORKER_GONE;
     uint32_t ticks = gone ? 0 : ticks_of_ms(FIELD_OWN(build->lease_ms));
