@@ -1,0 +1,126 @@
+/* When a poll takes votes, how many, and how many need sets a queue has. */
+#include "tests/lib/check.h"
+#include "tests/lib/client.h"
+#include "tests/lib/scene.h"
+#include "tests/lib/server.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+static struct server server;
+static struct client client;
+
+static uint64_t wall_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (uint64_t)t.tv_sec * 1000U + (uint64_t)t.tv_nsec / 1000000U;
+}
+
+static void begin(void)
+{
+    server_start(&server, NULL);
+    client_open(&client, &server);
+}
+
+static void crash(void)
+{
+    client_close(&client);
+    server_crash(&server);
+    client_open(&client, &server);
+}
+
+static void end(void)
+{
+    client_close(&client);
+    server_stop(&server);
+}
+
+static void closed_and_not_open_yet(void)
+{
+    begin();
+    client_expect(&client, "OK", "POLL past CLOSE 1");
+    client_expect(&client, "OK", "POLL future OPEN 99999999999999");
+    uint64_t past = scene_option(&client, "past", "a");
+    uint64_t future = scene_option(&client, "future", "a");
+    for (int run = 0; run < 2; run++) {
+        client_expect_err(&client, "CLOSED", "VOTE %" PRIu64, past);
+        client_expect_err(&client, "CLOSED", "VOTE %" PRIu64, future);
+        EXPECT(scene_total(&client, "past") == 0, "a closed poll was changed");
+        EXPECT(scene_total(&client, "future") == 0, "a poll that is not open was changed");
+        crash();
+    }
+    client_expect(&client, "OK", "POLL past CLOSE 0");
+    end();
+}
+
+/* Votes until the poll closes under them: what was acknowledged is what is counted, for good. */
+static void closes_under_votes(void)
+{
+    begin();
+    client_expect(&client, "OK", "POLL soon CLOSE %" PRIu64, wall_ms() + 400);
+    uint64_t option = scene_option(&client, "soon", "a");
+    uint64_t acknowledged = 0;
+    const struct reply *reply = client_get(&client, "VOTE %" PRIu64, option);
+    while (reply_is_ok(reply)) {
+        acknowledged++;
+        reply = client_get(&client, "VOTE %" PRIu64, option);
+    }
+    EXPECT(reply_is_err(reply, "CLOSED"), "the end was '%s'", reply->line);
+    EXPECT(acknowledged > 0, "no vote came before the end");
+    EXPECT(scene_total(&client, "soon") == acknowledged, "the count is not what was acknowledged");
+    do { /* until the log itself says that it is closed */
+        reply = client_get(&client, "POLLS");
+        EXPECT(reply->row_count == 1, "POLLS gave '%s'", reply->line);
+    } while (strstr(reply->rows[0], "open=1") != NULL);
+    crash();
+    client_expect_err(&client, "CLOSED", "VOTE %" PRIu64, option);
+    EXPECT(scene_total(&client, "soon") == acknowledged, "the crash changed the count");
+    end();
+}
+
+static void rate(void)
+{
+    begin();
+    client_expect(&client, "OK", "POLL few RATE 2/3600000");
+    uint64_t option = scene_option(&client, "few", "a");
+    client_expect(&client, "OK 1", "VOTE %" PRIu64, option);
+    client_expect(&client, "OK 2", "VOTE %" PRIu64, option);
+    const struct reply *reply = client_get(&client, "VOTE %" PRIu64, option);
+    EXPECT(reply_is_err(reply, "RATE") && strstr(reply->line, "retry_ms=") != NULL, "'%s'",
+           reply->line);
+    EXPECT(scene_total(&client, "few") == 2, "a vote over the rate was counted");
+    end();
+}
+
+static void need_sets(void)
+{
+    enum { SETS = 64 };
+    char words[32];
+    begin();
+    for (int i = 0; i < SETS; i++) {
+        snprintf(words, sizeof(words), "NEED tag%d", i);
+        scene_submit(&client, "tags", words, "build");
+    }
+    for (int run = 0; run < 2; run++) {
+        client_expect_err(&client, "FULL", "SUBMIT tags NEED another :build");
+        client_expect_err(&client, "FULL", "SUBMIT tags :build");
+        crash();
+    }
+    scene_submit(&client, "tags", "NEED tag0", "build");
+    end();
+}
+
+static const struct check_test tests[] = {
+    {"A poll that is closed, or not open yet, takes no vote", closed_and_not_open_yet},
+    {"A poll that closes under votes counts exactly what was acknowledged", closes_under_votes},
+    {"A vote over the rate is refused with the time to wait", rate},
+    {"The 65th set of needed tags of a queue is FULL", need_sets},
+};
+
+int main(int argc, char **argv)
+{
+    return check_main(argc, argv, tests, CHECK_COUNT(tests));
+}
