@@ -8,13 +8,8 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#define STEP_BYTES (1U << 20)
-
-/*
- * So much is written between two syncs. One sync at the end would hand the disk the whole segment
- * at once, and the commits of that moment would queue behind it.
- */
-#define SYNC_BYTES (8U << 20)
+/* What one step writes, and syncs: commits of that moment queue behind it. */
+#define STEP_BYTES (1U << 18)
 
 void wal_making_init(struct wal_making *making, struct wal_io *io,
                      const struct wal_segment_head *head)
@@ -40,28 +35,38 @@ static int temp_open(struct wal_making *making)
     return 0;
 }
 
-int wal_making_step(struct wal_making *making)
+static int write_step(struct wal_making *making)
 {
-    struct wal_io *io = making->io;
     int err = making->fd < 0 ? temp_open(making) : 0;
     if (err != 0) {
         return err;
     }
     uint64_t left = making->head.bytes - making->done_bytes;
     uint64_t to = making->done_bytes + (left < STEP_BYTES ? left : STEP_BYTES);
-    err = wal_whole_clear(io, making->fd, making->done_bytes, to);
+    err = wal_whole_clear(making->io, making->fd, making->done_bytes, to);
+    if (err == 0) {
+        making->done_bytes = to;
+    }
+    return err;
+}
+
+static bool is_written(const struct wal_making *making)
+{
+    return making->done_bytes == making->head.bytes;
+}
+
+int wal_making_step(struct wal_making *making)
+{
+    int err = write_step(making);
     if (err != 0) {
         return err;
     }
-    making->done_bytes = to;
-    if (to % SYNC_BYTES == 0) {
-        err = io->ops->datasync(io, making->fd);
-    }
+    err = making->io->ops->datasync(making->io, making->fd);
     if (err != 0) {
         wal_making_fini(making); /* what of it is on the disk is not known any more */
         return err;
     }
-    return to < making->head.bytes;
+    return !is_written(making);
 }
 
 static int head_write(struct wal_io *io, int fd, const struct wal_segment_head *head)
@@ -84,7 +89,7 @@ int wal_making_finish(struct wal_making *making, struct wal_segment *segment)
     struct wal_io *io = making->io;
     char temp[WAL_NAME_BYTES];
     char name[WAL_NAME_BYTES];
-    CHECK(making->fd >= 0 && making->done_bytes == making->head.bytes);
+    CHECK(making->fd >= 0 && is_written(making));
     wal_segment_temp_name(temp, making->head.number);
     wal_segment_name(name, making->head.number);
     int err = head_write(io, making->fd, &making->head);
@@ -122,8 +127,8 @@ int wal_making_run(struct wal_io *io, const struct wal_segment_head *head,
     int err;
     wal_making_init(&making, io, head);
     do {
-        err = wal_making_step(&making);
-    } while (err > 0);
+        err = write_step(&making);
+    } while (err == 0 && !is_written(&making));
     if (err == 0) {
         err = wal_making_finish(&making, segment);
     }

@@ -27,8 +27,11 @@ struct wal_making {
 void wal_making_init(struct wal_making *making, struct wal_io *io,
                      const struct wal_segment_head *head);
 
-/* Writes the next MiB. Returns 1: more is to come, 0: all is written, or a negative errno value;
- * it may then be called again, and goes on, or begins anew where a sync has failed. */
+/*
+ * Writes the next 256 KiB and syncs them, so that a running log's own syncs never find the whole
+ * segment in their way. Returns 1: more is to come, 0: all is written, or a negative errno value;
+ * it may then be called again, and goes on, or begins anew where a sync has failed.
+ */
 int wal_making_step(struct wal_making *making);
 
 /*
@@ -41,7 +44,8 @@ int wal_making_finish(struct wal_making *making, struct wal_segment *segment);
 /* Removes what is not finished. */
 void wal_making_fini(struct wal_making *making);
 
-/* All steps and finish in one call, for the start. Returns 0 or a negative errno value. */
+/* All of it in one call with one sync, for the start, when no commits wait. Returns 0 or a negative
+ * errno value. */
 int wal_making_run(struct wal_io *io, const struct wal_segment_head *head,
                    struct wal_segment *segment);
 

@@ -42,6 +42,14 @@ static void teardown(void)
     disk_fini(&disk);
 }
 
+/* The helper's own calls are not what is meant to fail. */
+static void await_next_segment(void)
+{
+    while (wal_room_bytes(disk.wal) < 15 * 4096) {
+        sched_yield();
+    }
+}
+
 TestSuite(wal_fault, .init = setup, .fini = teardown);
 
 static void expect_reopens(uint64_t records_min, uint64_t records_max)
@@ -57,6 +65,7 @@ Test(wal_fault, one_failed_sync_is_final)
 {
     cr_assert_eq(disk_open(&disk), 0);
     disk_must_append(&disk, 10);
+    await_next_segment();
     fault_io_set(&fault, FAULT_DATASYNC, -EIO, 0, 1);
     cr_expect_eq(disk_append(&disk, 1, 20, false), TALLY_IO);
     long syncs = fault.calls[FAULT_DATASYNC];
@@ -79,9 +88,7 @@ Test(wal_fault, one_failed_write_is_final)
     cr_assert_eq(disk_open(&disk), 0);
     disk_must_append(&disk, 10);
     fault.temp_only = false;
-    while (wal_room_bytes(disk.wal) < 14 * 4096 + 4096) {
-        sched_yield(); /* the helper's own writes are not what is meant to fail */
-    }
+    await_next_segment();
     fault_io_set(&fault, FAULT_PWRITE, -EIO, 0, 1);
     cr_expect_eq(disk_append(&disk, 1, 20, false), TALLY_IO);
     cr_expect_eq(disk_append(&disk, 1, 20, false), TALLY_IO);
@@ -92,9 +99,7 @@ Test(wal_fault, one_failed_write_is_final)
 Test(wal_fault, no_space_in_the_active_segment_is_a_failed_write)
 {
     cr_assert_eq(disk_open(&disk), 0);
-    while (wal_room_bytes(disk.wal) < 15 * 4096) {
-        sched_yield();
-    }
+    await_next_segment();
     fault_io_set(&fault, FAULT_PWRITE, -ENOSPC, 0, 1);
     cr_expect_eq(disk_append(&disk, 1, 20, false), TALLY_IO);
     cr_expect_eq(disk_append(&disk, 1, 20, false), TALLY_IO);
@@ -138,7 +143,8 @@ Test(wal_fault, a_full_disk_in_the_middle_of_a_segment_goes_on_where_it_was)
 {
     fault.temp_only = true;
     disk.segment_bytes = 4U << 20;
-    fault_io_set(&fault, FAULT_PWRITE, -ENOSPC, 4 + 1 + 2, 2);
+    /* the first segment: 16 steps, header; half of the next */
+    fault_io_set(&fault, FAULT_PWRITE, -ENOSPC, 16 + 1 + 8, 2);
     cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
     fault_io_await(&fault, 2);
     cr_assert_eq(disk_append(&disk, 1, 3U << 20, true), 0);
