@@ -18,19 +18,83 @@ static void poll_count_second(struct poll *poll, uint64_t time_ms, uint64_t n)
     FIELD_ADD(poll->second_votes[place], n);
 }
 
+/* One vote, but for the sums of its poll and of the state. Returns its option, NULL if it does not
+ * fit. */
+static struct option *option_take(const struct state *state, uint64_t id, uint64_t before,
+                                  uint64_t n)
+{
+    struct option *option = state_option(state, id);
+    if (option == NULL || n == 0 || FIELD_OWN(option->votes) != before) {
+        return NULL;
+    }
+    FIELD_PUT(option->votes, before + n);
+    option->changes++;
+    return option;
+}
+
+static void poll_add(struct state *state, struct poll *poll, uint64_t time_ms, uint64_t n)
+{
+    FIELD_ADD(poll->total, n);
+    poll_count_second(poll, time_ms, n);
+    FIELD_ADD(state->votes, n);
+}
+
 static int apply_vote(struct state *state, const struct record *record)
 {
-    struct option *option = state_option(state, record->num[VOTE_OPTION]);
     uint64_t n = record->num[VOTE_N];
-    if (option == NULL || n == 0 || FIELD_OWN(option->votes) != record->num[VOTE_BEFORE]) {
+    const struct option *option =
+        option_take(state, record->num[VOTE_OPTION], record->num[VOTE_BEFORE], n);
+    if (option == NULL) {
         return TALLY_CORRUPT;
     }
-    FIELD_ADD(option->votes, n);
-    option->changes++;
-    FIELD_ADD(option->poll->total, n);
-    poll_count_second(option->poll, record->time_ms, n);
-    FIELD_ADD(state->votes, n);
+    poll_add(state, option->poll, record->time_ms, n);
     return 0;
+}
+
+/* Asks for the lines that the votes of the run will touch, so that the waits overlap. */
+static void votes_prefetch(const struct state *state, const struct vote_run *run)
+{
+    for (uint32_t i = 0; i < run->count; i++) {
+        table_prefetch(&state->options, run->option[i]);
+    }
+    for (uint32_t i = 0; i < run->count; i++) {
+        const struct option *option = state_option(state, run->option[i]);
+        if (option != NULL) {
+            __builtin_prefetch(&option->votes, 1);
+        }
+    }
+}
+
+int apply_votes(struct state *state, const struct vote_run *run, uint32_t *done)
+{
+    struct poll *poll = NULL;
+    uint64_t sum = 0;
+    uint32_t i = 0;
+    *done = 0;
+    if (run->first_lsn != FIELD_OWN(state->lsn) + 1 || run->time_ms < state->time_ms) {
+        return TALLY_CORRUPT;
+    }
+    votes_prefetch(state, run);
+    for (; i < run->count; i++) {
+        const struct option *option =
+            option_take(state, run->option[i], run->before[i], run->n[i]);
+        if (option == NULL) {
+            break;
+        }
+        if (option->poll != poll && poll != NULL) {
+            poll_add(state, poll, run->time_ms, sum);
+            sum = 0;
+        }
+        poll = option->poll;
+        sum += run->n[i];
+    }
+    if (poll != NULL) {
+        poll_add(state, poll, run->time_ms, sum);
+    }
+    state->time_ms = run->time_ms;
+    FIELD_PUT(state->lsn, run->first_lsn + i - 1);
+    *done = i;
+    return i == run->count ? 0 : TALLY_CORRUPT;
 }
 
 /* Says until when votes are taken, from what is committed. */

@@ -18,6 +18,12 @@
 int apply(struct state *state, const struct record *record, struct verdict *verdict);
 
 /*
+ * Applies votes that follow each other, as apply would one by one, but asks for their memory first:
+ * a replay waits for little else. Returns 0, or CORRUPT; *done then says how many were applied.
+ */
+int apply_votes(struct state *state, const struct vote_run *run, uint32_t *done);
+
+/*
  * Ends a replay: sets each word from what was committed, so that the edges may begin. Builds that
  * are held stay held, unarmed.
  */

@@ -220,13 +220,50 @@ static int take_record(struct cut *cuts, unsigned kind, struct record *record)
     return take_rest(&cuts[REST], record);
 }
 
-int columns_decode(const void *block, size_t len, uint64_t first_lsn, uint32_t count,
-                   int (*fn)(void *arg, const struct record *record), void *arg)
+/* The varint at *at, which moves behind it; most are short, and have room behind them. */
+static inline int take_fast(struct cut *cut, uint64_t *v)
+{
+    const unsigned char *p = cut->at;
+    if (cut->end - p < 4) {
+        return take(cut, v);
+    }
+    uint64_t sum = p[0] & 0x7fU;
+    if (p[0] < 0x80) {
+        cut->at = p + 1;
+    } else if (p[1] < 0x80) {
+        sum |= (uint64_t)p[1] << 7;
+        cut->at = p + 2;
+    } else if (p[2] < 0x80) {
+        sum |= (uint64_t)(p[1] & 0x7fU) << 7 | (uint64_t)p[2] << 14;
+        cut->at = p + 3;
+    } else {
+        return take(cut, v);
+    }
+    *v = sum;
+    return 0;
+}
+
+/* Takes the votes from record `from` on, up to the first other record and to VOTE_RUN_MAX. */
+static int take_run(struct cut *cuts, uint32_t from, uint32_t count, struct vote_run *run)
+{
+    const unsigned char *kinds = cuts[KINDS].at;
+    uint32_t i = 0;
+    for (; i < VOTE_RUN_MAX && from + i < count && kinds[from + i] == RECORD_VOTE; i++) {
+        if (take_fast(&cuts[OPTIONS], &run->option[i]) != 0 ||
+            take_fast(&cuts[BEFORES], &run->before[i]) != 0 ||
+            take_fast(&cuts[NS], &run->n[i]) != 0) {
+            return TALLY_CORRUPT;
+        }
+    }
+    run->count = i;
+    return 0;
+}
+
+static int open_block(const void *block, size_t len, uint32_t count, uint64_t *time_ms,
+                      struct cut *cuts)
 {
     struct cut whole = {block, (const unsigned char *)block + len};
-    struct record record = {0};
-    struct cut cuts[COLUMNS];
-    if (take(&whole, &record.time_ms) != 0) {
+    if (take(&whole, time_ms) != 0) {
         return TALLY_CORRUPT;
     }
     for (int i = 0; i < COLUMNS; i++) {
@@ -237,23 +274,45 @@ int columns_decode(const void *block, size_t len, uint64_t first_lsn, uint32_t c
         const unsigned char *at = (const unsigned char *)bytes.at;
         cuts[i] = (struct cut){at, at + bytes.len};
     }
-    if (whole.at != whole.end || cuts[KINDS].end - cuts[KINDS].at != (ptrdiff_t)count) {
-        return TALLY_CORRUPT;
-    }
-    for (uint32_t i = 0; i < count; i++) {
-        record.lsn = first_lsn + i;
-        int err = take_record(cuts, cuts[KINDS].at[i], &record);
-        if (err == 0 && record.type != RECORD_NONE) {
-            err = fn(arg, &record);
+    bool fits = whole.at == whole.end && cuts[KINDS].end - cuts[KINDS].at == (ptrdiff_t)count;
+    return fits ? 0 : TALLY_CORRUPT;
+}
+
+static int visit_record(struct cut *cuts, unsigned kind, struct record *record,
+                        const struct columns_visitor *visitor)
+{
+    int err = take_record(cuts, kind, record);
+    return err != 0 || record->type == RECORD_NONE ? err : visitor->record(visitor->arg, record);
+}
+
+int columns_visit(const void *block, size_t len, uint64_t first_lsn, uint32_t count,
+                  const struct columns_visitor *visitor)
+{
+    struct record record = {0};
+    struct vote_run run;
+    struct cut cuts[COLUMNS];
+    int err = open_block(block, len, count, &record.time_ms, cuts);
+    run.time_ms = record.time_ms;
+    for (uint32_t i = 0; i < count && err == 0;) {
+        if (visitor->votes != NULL && cuts[KINDS].at[i] == RECORD_VOTE) {
+            run.first_lsn = first_lsn + i;
+            err = take_run(cuts, i, count, &run);
+            err = err != 0 ? err : visitor->votes(visitor->arg, &run);
+            i += run.count;
+        } else {
+            record.lsn = first_lsn + i;
+            err = visit_record(cuts, cuts[KINDS].at[i++], &record, visitor);
         }
-        if (err != 0) {
-            return err;
-        }
     }
-    for (int i = OPTIONS; i < COLUMNS; i++) {
-        if (cuts[i].at != cuts[i].end) {
-            return TALLY_CORRUPT;
-        }
+    for (int i = OPTIONS; i < COLUMNS && err == 0; i++) {
+        err = cuts[i].at == cuts[i].end ? 0 : TALLY_CORRUPT;
     }
-    return 0;
+    return err;
+}
+
+int columns_decode(const void *block, size_t len, uint64_t first_lsn, uint32_t count,
+                   int (*fn)(void *arg, const struct record *record), void *arg)
+{
+    const struct columns_visitor visitor = {.record = fn, .arg = arg};
+    return columns_visit(block, len, first_lsn, count, &visitor);
 }

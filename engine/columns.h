@@ -46,11 +46,21 @@ int columns_add(struct columns *columns, const struct record *record);
 /* The block's bytes, good until the next begin. Errors: NOMEM. */
 int columns_end(struct columns *columns, const unsigned char **block, size_t *len);
 
+struct columns_visitor {
+    int (*record)(void *arg, const struct record *record); /* texts point into the block */
+    int (*votes)(void *arg, const struct vote_run *run);   /* NULL: they come as records, too */
+    void *arg;
+};
+
 /*
- * Decodes a block of count records and hands each to fn; texts point into the block. Returns 0,
- * CORRUPT when the bytes are not exactly such a block, NEWER for a type it must know and does
- * not, or what fn returned.
+ * Decodes a block of count records and hands them over in order. Returns 0, CORRUPT when the bytes
+ * are not exactly such a block, NEWER for a type it must know and does not, or what the visitor
+ * returned.
  */
+int columns_visit(const void *block, size_t len, uint64_t first_lsn, uint32_t count,
+                  const struct columns_visitor *visitor);
+
+/* The same, every record by itself. */
 int columns_decode(const void *block, size_t len, uint64_t first_lsn, uint32_t count,
                    int (*fn)(void *arg, const struct record *record), void *arg);
 

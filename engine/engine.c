@@ -26,13 +26,25 @@ static int replay_record(void *arg, const struct record *record)
     return err;
 }
 
+static int replay_votes(void *arg, const struct vote_run *run)
+{
+    struct replay *replay = arg;
+    uint32_t done;
+    int err = apply_votes(replay->state, run, &done);
+    if (err != 0) {
+        replay->lsn = run->first_lsn + done;
+        replay->type = record_type_name(RECORD_VOTE);
+    }
+    return err;
+}
+
 static int replay_block(void *arg, const struct wal_block *block)
 {
     if (block->count == 0) {
         return 0;
     }
-    return columns_decode(block->raw, block->raw_bytes, block->first_lsn, block->count,
-                          replay_record, arg);
+    const struct columns_visitor visitor = {replay_record, replay_votes, arg};
+    return columns_visit(block->raw, block->raw_bytes, block->first_lsn, block->count, &visitor);
 }
 
 /* A record that contradicts the state is damage that no checksum saw. */

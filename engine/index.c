@@ -8,14 +8,19 @@
 
 enum { INDEX_FIRST = 64 };
 
+/*
+ * A slot's hash is written once, before the slot (I2), and read behind it (I1), so it needs no
+ * atomics. It spares the look at the keys of others, which lie anywhere in memory.
+ */
 struct index_array {
     uint64_t mask;
+    uint32_t *hash; /* behind the slots, in the same allocation */
     _Atomic(void *) slot[];
 };
 
 static char tomb;
 
-static uint64_t hash_of(struct span key)
+static uint32_t hash_of(struct span key)
 {
     uint64_t h = 0x9E3779B97F4A7C15U ^ key.len;
     for (size_t i = 0; i < key.len; i++) {
@@ -23,14 +28,16 @@ static uint64_t hash_of(struct span key)
     }
     h ^= h >> 32;
     h *= 0xD6E8FEB86659FD93U;
-    return h ^ h >> 32;
+    return (uint32_t)(h ^ h >> 32);
 }
 
 static struct index_array *array_new(uint64_t slots)
 {
-    struct index_array *array = calloc(1, sizeof *array + slots * sizeof array->slot[0]);
+    size_t slot_bytes = sizeof(void *) + sizeof(uint32_t);
+    struct index_array *array = calloc(1, sizeof *array + slots * slot_bytes);
     if (array != NULL) {
         array->mask = slots - 1;
+        array->hash = (uint32_t *)(void *)&array->slot[slots];
     }
     return array;
 }
@@ -39,6 +46,11 @@ static void *slot_get(const struct index_array *array, uint64_t i)
 {
     /* I1: acquire; pairs with I2 */
     return atomic_load_explicit(&array->slot[i & array->mask], memory_order_acquire);
+}
+
+static uint32_t slot_hash(const struct index_array *array, uint64_t i)
+{
+    return array->hash[i & array->mask];
 }
 
 static void slot_put(struct index_array *array, uint64_t i, void *entity)
@@ -68,12 +80,13 @@ void index_fini(struct index *index)
 }
 
 /* Puts an entity into the first empty slot of its run. */
-static void array_put(const struct index *index, struct index_array *array, void *entity)
+static void array_put(struct index_array *array, uint32_t hash, void *entity)
 {
-    uint64_t i = hash_of(index->key_of(entity));
+    uint64_t i = hash;
     while (slot_get(array, i) != NULL) {
         i++;
     }
+    array->hash[i & array->mask] = hash;
     slot_put(array, i, entity);
 }
 
@@ -88,7 +101,7 @@ static int grow(struct index *index)
     for (uint64_t i = 0; i < slots; i++) {
         void *entity = slot_get(old, i);
         if (entity != NULL && entity != &tomb) {
-            array_put(index, array, entity);
+            array_put(array, slot_hash(old, i), entity);
         }
     }
     /* I2: release; pairs with I1 */
@@ -110,7 +123,7 @@ int index_put(struct index *index, void *entity)
             return err;
         }
     }
-    array_put(index, array_of(index), entity);
+    array_put(array_of(index), hash_of(index->key_of(entity)), entity);
     index->used++;
     index->count++;
     return 0;
@@ -131,9 +144,10 @@ void index_remove(struct index *index, const void *entity)
 void *index_get(const struct index *index, struct span key)
 {
     const struct index_array *array = array_of(index);
-    uint64_t i = hash_of(key);
+    uint32_t hash = hash_of(key);
+    uint64_t i = hash;
     for (void *at = slot_get(array, i); at != NULL; at = slot_get(array, ++i)) {
-        if (at != &tomb && span_equal(index->key_of(at), key)) {
+        if (at != &tomb && slot_hash(array, i) == hash && span_equal(index->key_of(at), key)) {
             return at;
         }
     }

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /*
- *     index ── array { mask, slot[0] ... slot[mask] } ── entity       removed: TOMB
+ *     index ── array { mask, slot[0] ... slot[mask], their hashes } ── entity       removed: TOMB
  *
  * Synchronization: put, remove, fini by the one writer; get by any thread inside a read section.
  * The writer fills a slot with one release store (I2), and grows by filling a new array and

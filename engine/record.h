@@ -68,6 +68,18 @@ struct record {
     enum record_type type;
 };
 
+/* VOTE records that follow each other and have no texts: what most of a log is. */
+enum { VOTE_RUN_MAX = 64 };
+
+struct vote_run {
+    uint64_t first_lsn;
+    uint64_t time_ms;
+    uint32_t count;
+    uint64_t option[VOTE_RUN_MAX];
+    uint64_t before[VOTE_RUN_MAX];
+    uint64_t n[VOTE_RUN_MAX];
+};
+
 /* "VOTE" ...; NULL for a number that is no type. Static storage. */
 const char *record_type_name(unsigned type);
 

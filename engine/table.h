@@ -32,6 +32,19 @@ void table_fini(struct table *table);
 /* Sets or (with NULL) clears a slot. Errors: NOMEM; FULL when id is beyond TABLE_IDS_MAX. */
 int table_put(struct table *table, uint64_t id, void *entity);
 
+/* Asks for the line that table_get will read. The writer alone. */
+static inline void table_prefetch(const struct table *table, uint64_t id)
+{
+    if (id < TABLE_IDS_MAX) {
+        /* T3: relaxed: only an address */
+        const struct table_chunk *chunk =
+            atomic_load_explicit(&table->chunks[id / TABLE_CHUNK], memory_order_relaxed);
+        if (chunk != NULL) {
+            __builtin_prefetch(&chunk->slot[id % TABLE_CHUNK]);
+        }
+    }
+}
+
 /* The entity, or NULL. Order: acquire. */
 static inline void *table_get(const struct table *table, uint64_t id)
 {

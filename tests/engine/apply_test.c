@@ -1,5 +1,6 @@
 /* apply: the same records make the same state, and records that contradict it are CORRUPT. */
 #include "engine/apply.h"
+#include "engine/columns.h"
 #include "tests/lib/seed.h"
 #include "wal/base/err.h"
 
@@ -276,6 +277,55 @@ Test(apply, the_same_records_make_the_same_state)
     }
 }
 
+static int replay_record(void *arg, const struct record *record)
+{
+    struct verdict verdict;
+    return apply(arg, record, &verdict);
+}
+
+static int replay_votes(void *arg, const struct vote_run *run)
+{
+    uint32_t done;
+    return apply_votes(arg, run, &done);
+}
+
+/* Encodes what has one time as one block, and replays it as a start does. */
+static void replay_by_blocks(const struct history *h, struct state *state)
+{
+    struct columns columns = {.count = 0};
+    const struct columns_visitor visitor = {replay_record, replay_votes, state};
+    for (uint32_t i = 0; i < h->count;) {
+        const unsigned char *block;
+        size_t len;
+        uint64_t time_ms = h->records[i].time_ms;
+        columns_begin(&columns, time_ms);
+        for (; i < h->count && h->records[i].time_ms == time_ms; i++) {
+            cr_assert_eq(columns_add(&columns, &h->records[i]), 0);
+        }
+        cr_assert_eq(columns_end(&columns, &block, &len), 0);
+        cr_assert_eq(
+            columns_visit(block, len, FIELD_GET(state->lsn) + 1, columns.count, &visitor), 0);
+    }
+    columns_fini(&columns);
+}
+
+Test(apply, blocks_with_runs_of_votes_make_the_same_state)
+{
+    for (uint64_t start = 1; start <= 10; start++) {
+        struct history h;
+        static struct state first;
+        static struct state second;
+        history_init(&h, &first, start);
+        cr_assert_eq(state_init(&second), 0);
+        replay_by_blocks(&h, &second);
+        cr_assert_eq(digest_of(&first), digest_of(&second), "start %lu", (unsigned long)start);
+        cr_assert_eq(FIELD_GET(first.votes), FIELD_GET(second.votes));
+        state_fini(&first);
+        state_fini(&second);
+        history_fini(&h);
+    }
+}
+
 /* What a queue counts is what its builds are. */
 Test(apply, the_counts_are_those_of_the_builds)
 {
@@ -368,6 +418,42 @@ Test(apply, what_contradicts_the_state_is_corrupt)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         check_contradiction(cases[i].record, TALLY_CORRUPT, cases[i].what);
     }
+}
+
+Test(apply, a_run_of_votes_stops_at_the_one_that_does_not_fit)
+{
+    for (uint32_t bad = 0; bad < VOTE_RUN_MAX; bad++) {
+        static struct state state;
+        struct vote_run run = {.first_lsn = 8, .time_ms = 1000, .count = VOTE_RUN_MAX};
+        uint32_t done = 0;
+        small_state(&state);
+        for (uint32_t i = 0; i < VOTE_RUN_MAX; i++) {
+            run.option[i] = 1;
+            run.before[i] = 5 + i + (i == bad);
+            run.n[i] = 1;
+        }
+        cr_assert_eq(apply_votes(&state, &run, &done), TALLY_CORRUPT);
+        cr_assert_eq(done, bad);
+        state_fini(&state);
+    }
+}
+
+Test(apply, a_run_of_votes_is_next_in_lsn_and_time)
+{
+    static struct state state;
+    struct vote_run run = {
+        .first_lsn = 9, .time_ms = 1000, .count = 1, .option = {1}, .before = {5}, .n = {1}};
+    uint32_t done = 7;
+    small_state(&state);
+    cr_assert_eq(apply_votes(&state, &run, &done), TALLY_CORRUPT);
+    cr_assert_eq(done, 0);
+    run.first_lsn = 8;
+    run.time_ms = 999;
+    cr_assert_eq(apply_votes(&state, &run, &done), TALLY_CORRUPT);
+    run.time_ms = 1000;
+    cr_assert_eq(apply_votes(&state, &run, &done), 0);
+    cr_assert_eq(FIELD_GET(state.votes), 6);
+    state_fini(&state);
 }
 
 Test(apply, what_fits_is_taken)

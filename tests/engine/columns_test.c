@@ -95,6 +95,21 @@ static int compare_record(void *arg, const struct record *record)
     return 0;
 }
 
+/* A run of votes is the same as its votes one by one. */
+static int compare_votes(void *arg, const struct vote_run *run)
+{
+    cr_assert(run->count >= 1 && run->count <= VOTE_RUN_MAX);
+    for (uint32_t i = 0; i < run->count; i++) {
+        struct record record = {
+            .type = RECORD_VOTE, .lsn = run->first_lsn + i, .time_ms = run->time_ms};
+        record.num[VOTE_OPTION] = run->option[i];
+        record.num[VOTE_BEFORE] = run->before[i];
+        record.num[VOTE_N] = run->n[i];
+        cr_assert_eq(compare_record(arg, &record), 0);
+    }
+    return 0;
+}
+
 static int count_record(void *arg, const struct record *record)
 {
     uint32_t *count = arg;
@@ -111,6 +126,34 @@ Test(columns, every_type_comes_back_as_it_was)
         unsigned char *block = encode(sample, 777, &len);
         cr_assert_eq(columns_decode(block, len, 1000, sample->count, compare_record, sample), 0);
         cr_assert_eq(sample->seen, sample->count);
+        free(block);
+        free(sample);
+    }
+}
+
+Test(columns, votes_come_in_runs_with_every_number_and_in_their_order)
+{
+    static const unsigned lens[] = {1, 2, VOTE_RUN_MAX - 1, VOTE_RUN_MAX, VOTE_RUN_MAX + 1, 300};
+    for (size_t l = 0; l < sizeof(lens) / sizeof(lens[0]); l++) {
+        struct seed seed = {l + 1};
+        struct sample *sample = random_sample(l + 1);
+        struct columns_visitor visitor = {compare_record, compare_votes, sample};
+        size_t len = 0;
+        sample->count = RECORDS_MAX - 300;
+        for (unsigned i = 0; i < lens[l]; i++) {
+            struct record *record = &sample->records[sample->count];
+            random_record(sample, RECORD_VOTE, &seed);
+            memset(record->text, 0, sizeof(record->text));
+        }
+        unsigned char *block = encode(sample, 777, &len);
+        cr_assert_eq(columns_visit(block, len, 1000, sample->count, &visitor), 0);
+        cr_assert_eq(sample->seen, sample->count);
+        for (size_t cut = 0; cut < len; cut += 1 + cut / 8) {
+            unsigned char *part = memcpy(malloc(cut + 1), block, cut);
+            sample->seen = 0;
+            cr_assert_eq(columns_visit(part, cut, 1000, sample->count, &visitor), TALLY_CORRUPT);
+            free(part);
+        }
         free(block);
         free(sample);
     }
