@@ -10,6 +10,8 @@
 
 struct replay {
     struct state *state;
+    const struct tally_options *options;
+    unsigned percent; /* told last */
     uint64_t lsn; /* of the record that did not fit */
     const char *type;
 };
@@ -40,6 +42,11 @@ static int replay_votes(void *arg, const struct vote_run *run)
 
 static int replay_block(void *arg, const struct wal_block *block)
 {
+    struct replay *replay = arg;
+    if (block->percent > replay->percent && replay->options->progress != NULL) {
+        replay->percent = block->percent;
+        replay->options->progress(replay->options->progress_arg, block->percent);
+    }
     if (block->count == 0) {
         return 0;
     }
@@ -68,7 +75,7 @@ static int say(int err, const struct replay *replay, const struct wal_report *fo
 
 static int open_log(struct tally *tally, struct tally_report *report)
 {
-    struct replay replay = {.state = &tally->state};
+    struct replay replay = {.state = &tally->state, .options = &tally->options};
     struct wal_report found = {0};
     uint64_t bytes = tally->options.segment_bytes;
     /* a segment holds what judge_room wants, and something to work with */

@@ -26,6 +26,9 @@ struct tally_options {
      */
     void (*fatal)(void *arg, int code, const char *why);
     void *fatal_arg;
+    /* Called now and then while the log is read, percent never falling. NULL: nobody. */
+    void (*progress)(void *arg, unsigned percent);
+    void *progress_arg;
     struct wal_io *io; /* NULL: the real file system at dir; else borrowed, and dir is unused */
 };
 

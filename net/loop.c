@@ -78,13 +78,13 @@ static void accept_start(struct loop *loop)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.ptr = loop->server};
     loop->is_accepting =
-        epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->server->listen_fd, &event) == 0;
+        epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->server->options.listen_fd, &event) == 0;
 }
 
 static void accept_stop(struct loop *loop)
 {
     if (loop->is_accepting) {
-        epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, loop->server->listen_fd, NULL);
+        epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, loop->server->options.listen_fd, NULL);
         loop->is_accepting = false;
     }
 }
@@ -140,7 +140,7 @@ static void accept_ready(struct loop *loop)
         struct sockaddr_storage from;
         socklen_t from_len = sizeof(from);
         int one = 1;
-        int fd = accept4(loop->server->listen_fd, (struct sockaddr *)&from, &from_len,
+        int fd = accept4(loop->server->options.listen_fd, (struct sockaddr *)&from, &from_len,
                          SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
             accept_stop(loop);

@@ -2,15 +2,13 @@
 #ifndef TALLY_NET_SERVER_H
 #define TALLY_NET_SERVER_H
 
-#include <stddef.h>
 #include <stdint.h>
 
 struct tally;
 struct server;
 
 struct server_options {
-    const char *bind;           /* an address, IPv4 or IPv6 */
-    uint16_t port;              /* 0: any free one */
+    int listen_fd;              /* bound, listening, not blocking; net/door.h makes one */
     unsigned threads;           /* I/O threads, at least 1 */
     const char *key;            /* the API key; NULL: none is asked for */
     uint32_t payload_bytes_max; /* of one payload */
@@ -18,13 +16,12 @@ struct server_options {
 };
 
 /*
- * Binds and starts the I/O threads. *address is filled with "ADDRESS:PORT" as bound ([..]:PORT for
- * IPv6). Returns 0 or a negative errno: of the socket calls; -ENOMEM, also when the engine has no
- * edge left for a thread; -EINVAL for a key longer than 1000 bytes. Owns: *out is the caller's
- * until server_stop; the key is copied. The tally outlives it.
+ * Starts the I/O threads. Returns 0 or a negative errno: of the calls; -ENOMEM, also when the
+ * engine has no edge left for a thread; -EINVAL for a key longer than 1000 bytes. Owns: *out is the
+ * caller's until server_stop; listen_fd is the server's, also after an error; the key is copied.
+ * The tally outlives it.
  */
-int server_start(struct server **out, struct tally *tally, const struct server_options *options,
-                 char *address, size_t address_bytes);
+int server_start(struct server **out, struct tally *tally, const struct server_options *options);
 
 /*
  * Drains: no new connection, new mutations get ERR DRAINING, what is in flight is finished and

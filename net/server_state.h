@@ -26,7 +26,6 @@ struct server {
     struct rate *rate;   /* owned */
     struct loop **loops; /* owned, options.threads of them */
     unsigned running;    /* of them; the starting and stopping thread's */
-    int listen_fd;
     uint64_t started_ns;
 
     _Alignas(64) _Atomic uint32_t connections;

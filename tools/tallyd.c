@@ -1,6 +1,8 @@
 /* tallyd: the server. The order in main is the order of its life. */
 #include "engine/tally.h"
+#include "net/door.h"
 #include "net/server.h"
+#include "wal/base/clock.h"
 
 #include <argp.h>
 #include <arpa/inet.h>
@@ -157,16 +159,52 @@ static int exit_code_of(int err)
     }
 }
 
-static struct tally *open_data(const struct settings *settings)
+/* ---- how far it is ---- */
+
+enum { PROGRESS_EVERY_MS = 3000 };
+
+struct progress {
+    struct door *door;
+    const char *data;
+    uint64_t told_ns;
+    bool on_terminal;
+    bool line_open;
+};
+
+/* One line that is written again and again on a terminal, else a line every few seconds. */
+static void tell_progress(void *arg, unsigned percent)
 {
+    struct progress *progress = arg;
+    uint64_t now_ns = clock_mono_ns();
+    door_progress(progress->door, percent);
+    if (progress->on_terminal) {
+        fprintf(stderr, "\rtallyd: reading %s: %u %%", progress->data, percent);
+        progress->line_open = true;
+    } else if (now_ns - progress->told_ns >= (uint64_t)PROGRESS_EVERY_MS * 1000000U) {
+        fprintf(stderr, "tallyd: reading %s: %u %%\n", progress->data, percent);
+        progress->told_ns = now_ns;
+    }
+}
+
+static struct tally *open_data(const struct settings *settings, struct door *door)
+{
+    struct progress progress = {.door = door,
+                                .data = settings->data,
+                                .told_ns = clock_mono_ns(),
+                                .on_terminal = isatty(STDERR_FILENO) == 1};
     struct tally_options opts = {.dir = settings->data,
                                  .create = true,
                                  .edges = settings->threads,
                                  .payload_bytes_max = PAYLOAD_BYTES_MAX,
-                                 .fatal = fatal};
+                                 .fatal = fatal,
+                                 .progress = tell_progress,
+                                 .progress_arg = &progress};
     struct tally_report report;
     struct tally *tally = NULL;
     int err = tally_open(&tally, &opts, &report);
+    if (progress.line_open) {
+        fputs("\r\033[K", stderr);
+    }
     if (err != 0) {
         fprintf(stderr, "tallyd: cannot open the data in %s: %s (%s)\n", settings->data,
                 report.text, tally_err_text(err));
@@ -201,20 +239,25 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN);
     sigset_t signals = stop_signals();
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    struct tally *tally = open_data(&settings);
-
-    struct server_options serve = {.bind = settings.bind,
-                                   .port = settings.port,
+    struct door *door = NULL;
+    char address[80];
+    int err = door_new(&door, settings.bind, settings.port, address, sizeof address);
+    if (err != 0) {
+        fprintf(stderr, "tallyd: cannot listen on %s:%u: %s\n", settings.bind, settings.port,
+                strerror(-err));
+        return EXIT_IO;
+    }
+    fprintf(stderr, "tallyd: listening on %s, reading %s\n", address, settings.data);
+    struct tally *tally = open_data(&settings, door);
+    struct server_options serve = {.listen_fd = door_open(door),
                                    .threads = settings.threads,
                                    .key = settings.key[0] != '\0' ? settings.key : NULL,
                                    .payload_bytes_max = PAYLOAD_BYTES_MAX,
                                    .connections_max = CONNECTIONS_MAX};
     struct server *server = NULL;
-    char address[80];
-    int err = server_start(&server, tally, &serve, address, sizeof address);
+    err = server_start(&server, tally, &serve);
     if (err != 0) {
-        fprintf(stderr, "tallyd: cannot listen on %s:%u: %s\n", settings.bind, settings.port,
-                strerror(-err));
+        fprintf(stderr, "tallyd: cannot serve on %s: %s\n", address, strerror(-err));
         tally_close(tally);
         return EXIT_IO;
     }

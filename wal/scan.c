@@ -307,6 +307,12 @@ static int read_payload(struct wal_scan *scan, const struct wal_block_header *he
     return 1;
 }
 
+static unsigned percent_of(const struct wal_scan *scan)
+{
+    uint64_t of_this = scan->size_bytes > 0 ? scan->offset * 100 / scan->size_bytes : 0;
+    return (unsigned)((scan->index * 100 + of_this) / scan->count);
+}
+
 /* Shows the block to the visitor and steps behind it. Returns what the visitor returned. */
 static int deliver(struct wal_scan *scan, const struct wal_block_header *header,
                    const unsigned char *raw)
@@ -323,6 +329,7 @@ static int deliver(struct wal_scan *scan, const struct wal_block_header *header,
         .segment = scan->head.number,
         .offset = scan->offset,
         .epoch = scan->head.epoch,
+        .percent = percent_of(scan),
     };
     int err = scan->visit != NULL ? scan->visit(scan->arg, &block) : 0;
     if (err != 0) {

@@ -25,6 +25,7 @@ struct wal_block {
     uint64_t segment;
     uint64_t offset;
     uint32_t epoch;
+    unsigned percent; /* of the log, about, that lies before it; for people */
 };
 
 /* Called for each valid block in order. Returns 0, or a negative error that ends the open with that

@@ -2,37 +2,22 @@
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/dump.h"
-#include "tests/lib/proc.h"
 #include "tests/lib/scene.h"
 #include "tests/lib/server.h"
+#include "tests/limits/traced.h"
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 
 enum { EXIT_IO = 74, VOTES_MAX = 5000, DEPTH = 16 };
 
 static struct server server;
 static struct client client;
 
-/* -D keeps the server our own child, and the tracer beside it. The leak checker cannot work while
- * it is traced. */
 static void start_traced(const char *inject)
 {
-    static const char *wrapper[] = {"strace", "-D", "-f", "-qq", "-o", "/dev/null",
-                                    "-E",     NULL, "-e", NULL,  NULL};
-    static char environment[512];
-    static const char *const probe[] = {"strace", "-o", "/dev/null", "true", NULL};
-    const char *options = getenv("ASAN_OPTIONS");
-    if (proc_run(probe, NULL) != 0) {
-        check_skip("strace is not there, or may not trace");
-    }
-    snprintf(environment, sizeof(environment), "ASAN_OPTIONS=%s%sdetect_leaks=0",
-             options != NULL ? options : "", options != NULL ? ":" : "");
-    wrapper[7] = environment;
-    wrapper[9] = inject;
     server_init(&server);
-    server.wrapper = wrapper;
+    traced_set(&server, inject);
     server_restart(&server);
     client_open(&client, &server);
 }
