@@ -39,6 +39,19 @@ static void add_bytes(struct column *column, const void *bytes, size_t len)
     }
 }
 
+/* What `before` will be if nobody else votes in between; then after is what this vote leaves. Both
+ * sides do it in the same order. */
+static uint64_t guess_before(const struct vote_guess *guess, uint64_t option)
+{
+    const struct vote_guess *at = &guess[option % VOTE_GUESSES];
+    return at->option == option ? at->after : 0;
+}
+
+static void guess_learn(struct vote_guess *guess, uint64_t option, uint64_t after)
+{
+    guess[option % VOTE_GUESSES] = (struct vote_guess){option, after};
+}
+
 void columns_fini(struct columns *columns)
 {
     for (int i = 0; i < COLUMNS; i++) {
@@ -53,6 +66,7 @@ void columns_begin(struct columns *columns, uint64_t time_ms)
     for (int i = 0; i < COLUMNS; i++) {
         columns->column[i].len = 0;
     }
+    memset(columns->guess, 0, sizeof columns->guess);
     columns->count = 0;
     columns->time_ms = time_ms;
 }
@@ -75,7 +89,8 @@ int columns_vote(struct columns *columns, uint64_t option, uint64_t before, uint
     }
     c[KINDS].at[c[KINDS].len++] = RECORD_VOTE;
     add_varint(&c[OPTIONS], option);
-    add_varint(&c[BEFORES], before);
+    add_varint(&c[BEFORES], before - guess_before(columns->guess, option));
+    guess_learn(columns->guess, option, before + n);
     add_varint(&c[NS], n);
     columns->count++;
     return 0;
@@ -159,6 +174,11 @@ struct cut {
     const unsigned char *end;
 };
 
+struct decoder {
+    struct cut cuts[COLUMNS];
+    struct vote_guess guess[VOTE_GUESSES];
+};
+
 static int take(struct cut *cut, uint64_t *v)
 {
     return get_varint(&cut->at, cut->end, v) == 0 ? 0 : TALLY_CORRUPT;
@@ -198,28 +218,6 @@ static int take_rest(struct cut *rest, struct record *record)
     return 0;
 }
 
-static int take_record(struct cut *cuts, unsigned kind, struct record *record)
-{
-    memset(record->num, 0, sizeof record->num);
-    memset(record->text, 0, sizeof record->text);
-    if (kind == RECORD_VOTE) {
-        record->type = RECORD_VOTE;
-        bool ok = take(&cuts[OPTIONS], &record->num[VOTE_OPTION]) == 0 &&
-                  take(&cuts[BEFORES], &record->num[VOTE_BEFORE]) == 0 &&
-                  take(&cuts[NS], &record->num[VOTE_N]) == 0;
-        return ok ? 0 : TALLY_CORRUPT;
-    }
-    if (kind == (RECORD_VOTE | KIND_IN_REST)) {
-        kind = RECORD_VOTE;
-    }
-    bool known = record_type_name(kind) != NULL;
-    if (!known && (kind & RECORD_SKIPPABLE) == 0) {
-        return TALLY_NEWER;
-    }
-    record->type = known ? (enum record_type)kind : RECORD_NONE;
-    return take_rest(&cuts[REST], record);
-}
-
 /* The varint at *at, which moves behind it; most are short, and have room behind them. */
 static inline int take_fast(struct cut *cut, uint64_t *v)
 {
@@ -243,16 +241,46 @@ static inline int take_fast(struct cut *cut, uint64_t *v)
     return 0;
 }
 
-/* Takes the votes from record `from` on, up to the first other record and to VOTE_RUN_MAX. */
-static int take_run(struct cut *cuts, uint32_t from, uint32_t count, struct vote_run *run)
+static int take_vote(struct decoder *d, uint64_t *option, uint64_t *before, uint64_t *n)
 {
-    const unsigned char *kinds = cuts[KINDS].at;
+    if (take_fast(&d->cuts[OPTIONS], option) != 0 || take_fast(&d->cuts[BEFORES], before) != 0 ||
+        take_fast(&d->cuts[NS], n) != 0) {
+        return TALLY_CORRUPT;
+    }
+    *before += guess_before(d->guess, *option);
+    guess_learn(d->guess, *option, *before + *n);
+    return 0;
+}
+
+static int take_record(struct decoder *d, unsigned kind, struct record *record)
+{
+    memset(record->num, 0, sizeof record->num);
+    memset(record->text, 0, sizeof record->text);
+    if (kind == RECORD_VOTE) {
+        record->type = RECORD_VOTE;
+        return take_vote(d, &record->num[VOTE_OPTION], &record->num[VOTE_BEFORE],
+                         &record->num[VOTE_N]);
+    }
+    if (kind == (RECORD_VOTE | KIND_IN_REST)) {
+        kind = RECORD_VOTE;
+    }
+    bool known = record_type_name(kind) != NULL;
+    if (!known && (kind & RECORD_SKIPPABLE) == 0) {
+        return TALLY_NEWER;
+    }
+    record->type = known ? (enum record_type)kind : RECORD_NONE;
+    return take_rest(&d->cuts[REST], record);
+}
+
+/* Takes the votes from record `from` on, up to the first other record and to VOTE_RUN_MAX. */
+static int take_run(struct decoder *d, uint32_t from, uint32_t count, struct vote_run *run)
+{
+    const unsigned char *kinds = d->cuts[KINDS].at;
     uint32_t i = 0;
     for (; i < VOTE_RUN_MAX && from + i < count && kinds[from + i] == RECORD_VOTE; i++) {
-        if (take_fast(&cuts[OPTIONS], &run->option[i]) != 0 ||
-            take_fast(&cuts[BEFORES], &run->before[i]) != 0 ||
-            take_fast(&cuts[NS], &run->n[i]) != 0) {
-            return TALLY_CORRUPT;
+        int err = take_vote(d, &run->option[i], &run->before[i], &run->n[i]);
+        if (err != 0) {
+            return err;
         }
     }
     run->count = i;
@@ -260,7 +288,7 @@ static int take_run(struct cut *cuts, uint32_t from, uint32_t count, struct vote
 }
 
 static int open_block(const void *block, size_t len, uint32_t count, uint64_t *time_ms,
-                      struct cut *cuts)
+                      struct decoder *d)
 {
     struct cut whole = {block, (const unsigned char *)block + len};
     if (take(&whole, time_ms) != 0) {
@@ -272,16 +300,18 @@ static int open_block(const void *block, size_t len, uint32_t count, uint64_t *t
             return TALLY_CORRUPT;
         }
         const unsigned char *at = (const unsigned char *)bytes.at;
-        cuts[i] = (struct cut){at, at + bytes.len};
+        d->cuts[i] = (struct cut){at, at + bytes.len};
     }
-    bool fits = whole.at == whole.end && cuts[KINDS].end - cuts[KINDS].at == (ptrdiff_t)count;
+    memset(d->guess, 0, sizeof d->guess);
+    const struct cut *kinds = &d->cuts[KINDS];
+    bool fits = whole.at == whole.end && kinds->end - kinds->at == (ptrdiff_t)count;
     return fits ? 0 : TALLY_CORRUPT;
 }
 
-static int visit_record(struct cut *cuts, unsigned kind, struct record *record,
+static int visit_record(struct decoder *d, unsigned kind, struct record *record,
                         const struct columns_visitor *visitor)
 {
-    int err = take_record(cuts, kind, record);
+    int err = take_record(d, kind, record);
     return err != 0 || record->type == RECORD_NONE ? err : visitor->record(visitor->arg, record);
 }
 
@@ -290,22 +320,22 @@ int columns_visit(const void *block, size_t len, uint64_t first_lsn, uint32_t co
 {
     struct record record = {0};
     struct vote_run run;
-    struct cut cuts[COLUMNS];
-    int err = open_block(block, len, count, &record.time_ms, cuts);
+    struct decoder d;
+    int err = open_block(block, len, count, &record.time_ms, &d);
     run.time_ms = record.time_ms;
     for (uint32_t i = 0; i < count && err == 0;) {
-        if (visitor->votes != NULL && cuts[KINDS].at[i] == RECORD_VOTE) {
+        if (visitor->votes != NULL && d.cuts[KINDS].at[i] == RECORD_VOTE) {
             run.first_lsn = first_lsn + i;
-            err = take_run(cuts, i, count, &run);
+            err = take_run(&d, i, count, &run);
             err = err != 0 ? err : visitor->votes(visitor->arg, &run);
             i += run.count;
         } else {
             record.lsn = first_lsn + i;
-            err = visit_record(cuts, cuts[KINDS].at[i++], &record, visitor);
+            err = visit_record(&d, d.cuts[KINDS].at[i++], &record, visitor);
         }
     }
     for (int i = OPTIONS; i < COLUMNS && err == 0; i++) {
-        err = cuts[i].at == cuts[i].end ? 0 : TALLY_CORRUPT;
+        err = d.cuts[i].at == d.cuts[i].end ? 0 : TALLY_CORRUPT;
     }
     return err;
 }

@@ -8,15 +8,29 @@
 #include <stdint.h>
 
 /*
- *     block   = varint time_ms , column kinds , column option , column before , column n , column
- * rest column  = varint bytes , bytes kinds   : one byte a record, its type option, before, n : one
- * varint for each VOTE without texts rest    : for each other record: varint count of numbers, the
- * numbers as varints, varint count of texts, each as varint length and bytes
+ *     block  = varint time_ms , column kinds , column option , column before , column n , column
+ * rest column = varint bytes , bytes
+ *
+ * kinds: one byte a record, its type. option, before, n: one varint for each VOTE without texts.
+ * rest: for each other record: varint count of numbers, the numbers as varints, varint count of
+ * texts, each as varint length and bytes.
+ *
+ * `before` is stored less what the block itself tells: after a vote of the same option (the last
+ * one that had its place of VOTE_GUESSES) it is what that vote left, so nothing remains but zeros.
+ * The first one of an option says it whole: blocks do not depend on each other.
  *
  * A VOTE with texts (a voter, a key) stands in `rest` under type VOTE | 0x40. Trailing zero numbers
  * and empty texts are not stored. Numbers and lengths are varints of wal/base/bytes.h.
  */
 enum { COLUMNS = 5 };
+
+enum { VOTE_GUESSES = 256 };
+
+/* What the votes of a block left, for the next `before` of the same option. */
+struct vote_guess {
+    uint64_t option;
+    uint64_t after;
+};
 
 struct column {
     unsigned char *at;
@@ -27,6 +41,7 @@ struct column {
 /* The encoder keeps its memory from block to block. Zero is its empty state. */
 struct columns {
     struct column column[COLUMNS];
+    struct vote_guess guess[VOTE_GUESSES];
     uint64_t time_ms;
     uint32_t count;
     unsigned char *block;

@@ -144,6 +144,7 @@ Test(columns, votes_come_in_runs_with_every_number_and_in_their_order)
             struct record *record = &sample->records[sample->count];
             random_record(sample, RECORD_VOTE, &seed);
             memset(record->text, 0, sizeof(record->text));
+            record->num[VOTE_OPTION] = seed_below(&seed, 3 * VOTE_GUESSES); /* again, and crowded */
         }
         unsigned char *block = encode(sample, 777, &len);
         cr_assert_eq(columns_visit(block, len, 1000, sample->count, &visitor), 0);
