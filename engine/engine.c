@@ -63,8 +63,13 @@ static int open_log(struct tally *tally, struct tally_report *report)
     while (bytes < 4 * tally->lane_bytes_all) {
         bytes *= 2;
     }
+    const struct wal_janitor_options janitor = {0};
     struct wal_options options = {
-        .io = tally->io, .segment_bytes = bytes, .start_bytes = 4 * tally->lane_bytes_all};
+        .io = tally->io,
+        .segment_bytes = bytes,
+        .start_bytes = 4 * tally->lane_bytes_all,
+        .janitor = &janitor,
+    };
     int err = wal_open(&tally->wal, &options, replay_block, &replay, &found);
     return say(err, &replay, &found, report);
 }

@@ -54,10 +54,17 @@ struct wal_report {
     char text[256]; /* one sentence, with file, offset and lsn range where they matter */
 };
 
+/* What the janitor may take. All of it 0: the defaults. */
+struct wal_janitor_options {
+    uint64_t pack_bytes_per_s; /* read and written while packing; 0: 32 MiB */
+    uint32_t retry_ms;         /* from a failure to the next try; 0: 30 seconds */
+};
+
 struct wal_options {
     struct wal_io *io;      /* borrowed, outlives the wal */
     uint64_t segment_bytes; /* 0: the default; a multiple of 4096 */
     uint64_t start_bytes; /* of a segment that a start has to wait for; 0: 8 MiB; a multiple, too */
+    const struct wal_janitor_options *janitor; /* borrowed until open returns; NULL: no janitor */
 };
 
 struct wal; /* the open log, for one writer */
@@ -121,6 +128,25 @@ struct wal_stats {
     uint64_t segments;
 };
 void wal_stats(const struct wal *wal, struct wal_stats *stats);
+
+/* What the janitor has done since the open. */
+struct wal_janitor_stats {
+    uint64_t next;              /* it has looked at every sealed segment below this number */
+    uint64_t packed_segments;   /* packed files that took the place of a segment */
+    uint64_t packed_from_bytes; /* of those segments before */
+    uint64_t packed_to_bytes;   /* and after */
+    uint64_t pack_failures;     /* tries that ended with an error; each is tried again */
+};
+
+/* Any thread. All 0 without a janitor. */
+void wal_janitor_stats(const struct wal *wal, struct wal_janitor_stats *stats);
+
+/*
+ * Between these two no file of a segment takes the place of another: who removes segments does it
+ * here, so that none comes back. Threads: any but the writer's; may block for a few file calls.
+ */
+void wal_files_lock(struct wal *wal);
+void wal_files_unlock(struct wal *wal);
 
 /* With clean: ends the log with a clean-shutdown block. Then frees everything but the io, which
  * keeps the lock until it is destroyed. Returns 0, or TALLY_IO when this or an earlier call failed.
