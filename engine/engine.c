@@ -54,6 +54,16 @@ static int say(int err, const struct replay *replay, const struct wal_report *fo
     return err == TALLY_CORRUPT ? TALLY_DAMAGE : err;
 }
 
+static void on_damage(void *arg, const struct wal_report *damage)
+{
+    const struct tally *tally = arg;
+    if (tally->options.warn != NULL) {
+        tally->options.warn(tally->options.warn_arg, damage->text);
+    } else {
+        fprintf(stderr, "tally: %s\n", damage->text);
+    }
+}
+
 static int open_log(struct tally *tally, struct tally_report *report)
 {
     struct replay replay = {.state = &tally->state};
@@ -63,7 +73,7 @@ static int open_log(struct tally *tally, struct tally_report *report)
     while (bytes < 4 * tally->lane_bytes_all) {
         bytes *= 2;
     }
-    const struct wal_janitor_options janitor = {0};
+    const struct wal_janitor_options janitor = {.on_damage = on_damage, .arg = tally};
     struct wal_options options = {
         .io = tally->io,
         .segment_bytes = bytes,

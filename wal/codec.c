@@ -8,7 +8,9 @@
 #include <lz4hc.h>
 #include <xxhash.h>
 
-#define HARD_LEVEL 9
+/* Of 59 MB of votes on a million options the fast codec left 61.6 % at 1100 MB/s, level 4 59.8 % at
+ * 53 MB/s, 9 59.1 % at 26 MB/s, 12 58.8 % at 12 MB/s; of votes on ten options 55, 49, 49, 49 %. */
+#define HARD_LEVEL 4
 
 uint64_t wal_codec_checksum(const void *bytes, size_t len, uint64_t seed)
 {

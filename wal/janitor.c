@@ -1,9 +1,10 @@
-/* The janitor: the background thread that packs sealed segments. */
+/* The janitor: the background thread that packs sealed segments, and reads them again. */
 #include "wal/janitor.h"
 
 #include "wal/base/clock.h"
 #include "wal/base/err.h"
 #include "wal/pack.h"
+#include "wal/scrub.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -15,14 +16,15 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PACK_BYTES_PER_S ((uint64_t)32 << 20)
-#define RETRY_MS         30000U
-#define NS_PER_MS        1000000ULL
-#define NS_PER_S         1000000000ULL
-#define NEVER            UINT64_MAX
+#define PACK_BYTES_PER_S  ((uint64_t)32 << 20)
+#define RETRY_MS          30000U
+#define SCRUB_BYTES_PER_S ((uint64_t)4 << 20)
+#define SCRUB_EVERY_MS    86400000U
+#define NS_PER_MS         1000000ULL
+#define NS_PER_S          1000000000ULL
 
 /* A debt of less than this is not worth a wait; it is carried on. */
-#define DEBT_NS_MIN      NS_PER_MS
+#define DEBT_NS_MIN       NS_PER_MS
 
 struct wal_janitor {
     /* set once, before the thread starts */
@@ -39,11 +41,21 @@ struct wal_janitor {
     /* the janitor's */
     uint64_t failed_from; /* the lowest segment that is to be tried again; 0: none */
     uint64_t retry_at_ns;
-    uint64_t free_at_ns; /* when the bytes handled so far are paid for */
+    uint64_t bytes_per_s; /* of what it does now */
+    uint64_t free_at_ns;  /* when the bytes handled so far are paid for */
+    struct wal_scrub scrub;
+    uint64_t scrub_next; /* the segment to be scrubbed next; 0: no pass is under way */
+    uint64_t scrub_at_ns;
+    uint64_t scrub_found; /* damaged files of this pass */
+
+    pthread_mutex_t told; /* damaged and damage */
+    uint64_t damaged;
+    struct wal_report damage;
 
     /* written by the janitor, read by anybody */
     _Atomic uint64_t next; /* the segment to be packed next; 0: not known yet */
     _Atomic uint64_t packed_segments, packed_from_bytes, packed_to_bytes, pack_failures;
+    _Atomic uint64_t scrub_passes, scrub_bytes;
 };
 
 /* C1: relaxed: counts publish nothing */
@@ -72,11 +84,7 @@ static void wait_until(struct wal_janitor *janitor, uint64_t until_ns)
         .tv_sec = (time_t)(until_ns / NS_PER_S),
         .tv_nsec = (long)(until_ns % NS_PER_S),
     };
-    if (until_ns == NEVER) {
-        sem_wait(&janitor->wake);
-    } else {
-        sem_clockwait(&janitor->wake, CLOCK_MONOTONIC, &until);
-    }
+    sem_clockwait(&janitor->wake, CLOCK_MONOTONIC, &until);
 }
 
 /* Pays for so many bytes with time. Whoever posts meanwhile is looked at later. */
@@ -87,7 +95,7 @@ static int pace(void *arg, size_t bytes)
     if (janitor->free_at_ns < now_ns) {
         janitor->free_at_ns = now_ns;
     }
-    janitor->free_at_ns += bytes * NS_PER_S / janitor->options.pack_bytes_per_s;
+    janitor->free_at_ns += bytes * NS_PER_S / janitor->bytes_per_s;
     while (!is_stopped(janitor) && janitor->free_at_ns > clock_mono_ns() + DEBT_NS_MIN) {
         wait_until(janitor, janitor->free_at_ns);
     }
@@ -104,8 +112,23 @@ static void fail(struct wal_janitor *janitor, uint64_t number)
     janitor->retry_at_ns = clock_mono_ns() + janitor->options.retry_ms * NS_PER_MS;
 }
 
+static void damage_tell(struct wal_janitor *janitor, uint64_t found,
+                        const struct wal_report *damage)
+{
+    pthread_mutex_lock(&janitor->told);
+    janitor->damage = *damage;
+    if (janitor->damaged < found) {
+        janitor->damaged = found;
+    }
+    pthread_mutex_unlock(&janitor->told);
+    if (janitor->options.on_damage != NULL) {
+        janitor->options.on_damage(janitor->options.arg, damage);
+    }
+}
+
 static void pack(struct wal_janitor *janitor, uint64_t number)
 {
+    janitor->bytes_per_s = janitor->options.pack_bytes_per_s;
     struct wal_pack pack = {
         .io = janitor->io,
         .number = number,
@@ -118,6 +141,9 @@ static void pack(struct wal_janitor *janitor, uint64_t number)
         COUNT_ADD(janitor->packed_from_bytes, pack.from_bytes);
         COUNT_ADD(janitor->packed_to_bytes, pack.to_bytes);
         COUNT_ADD(janitor->packed_segments, 1);
+    } else if (pack.is_damaged) {
+        damage_tell(janitor, 1, &pack.damage); /* to try again would find the same */
+        COUNT_ADD(janitor->pack_failures, 1);
     } else if (err < 0 && err != -ENOENT && err != -ECANCELED) {
         fail(janitor, number);
     }
@@ -133,17 +159,22 @@ static int number_min(void *arg, const char *name)
     return 0;
 }
 
-/* Finds the oldest segment. Returns whether it did. */
-static bool find_first(struct wal_janitor *janitor)
+/* The oldest segment; 0 when the directory cannot be listed. */
+static uint64_t find_first(struct wal_janitor *janitor)
 {
     uint64_t lowest = active_get(janitor);
     int err = janitor->io->ops->list(janitor->io, number_min, &lowest);
-    if (err != 0) {
+    return err == 0 ? lowest : 0;
+}
+
+static bool pack_first(struct wal_janitor *janitor)
+{
+    uint64_t first = find_first(janitor);
+    COUNT_SET(janitor->next, first);
+    if (first == 0) {
         fail(janitor, 0);
-        return false;
     }
-    COUNT_SET(janitor->next, lowest);
-    return true;
+    return first != 0;
 }
 
 /* Packs one segment, if there is one to pack. Returns whether there may be more to do. */
@@ -151,7 +182,7 @@ static bool pack_next(struct wal_janitor *janitor)
 {
     uint64_t next = COUNT_GET(janitor->next);
     if (next == 0) {
-        return clock_mono_ns() >= janitor->retry_at_ns && find_first(janitor);
+        return clock_mono_ns() >= janitor->retry_at_ns && pack_first(janitor);
     }
     if (next < active_get(janitor)) {
         pack(janitor, next);
@@ -168,10 +199,79 @@ static bool pack_next(struct wal_janitor *janitor)
     return false;
 }
 
+/* ---- the scrub ---- */
+
+static int scrub_pace(void *arg, size_t bytes)
+{
+    struct wal_janitor *janitor = arg;
+    COUNT_ADD(janitor->scrub_bytes, bytes);
+    return pace(janitor, bytes);
+}
+
+static void scrub_begin(struct wal_janitor *janitor)
+{
+    janitor->scrub_at_ns = clock_mono_ns() + janitor->options.scrub_every_ms * NS_PER_MS;
+    janitor->scrub_next = find_first(janitor);
+    janitor->scrub_found = 0;
+    if (janitor->scrub_next != 0) {
+        wal_scrub_init(&janitor->scrub, janitor->io, scrub_pace, janitor);
+    }
+}
+
+static void scrub_found(struct wal_janitor *janitor, const struct wal_report *damage)
+{
+    janitor->scrub_found++;
+    damage_tell(janitor, janitor->scrub_found, damage);
+}
+
+/* Ends a pass that has seen all segments with the files of the layer above. */
+static void scrub_end(struct wal_janitor *janitor)
+{
+    const struct wal_janitor_options *options = &janitor->options;
+    struct wal_report damage = {.end = WAL_END_DAMAGE};
+    if (options->scrub_others != NULL &&
+        options->scrub_others(options->arg, janitor->io, scrub_pace, janitor, &damage) ==
+            TALLY_DAMAGE) {
+        scrub_found(janitor, &damage);
+    }
+    wal_scrub_fini(&janitor->scrub);
+    janitor->scrub_next = 0;
+    if (!is_stopped(janitor)) {
+        pthread_mutex_lock(&janitor->told);
+        janitor->damaged = janitor->scrub_found;
+        pthread_mutex_unlock(&janitor->told);
+        COUNT_ADD(janitor->scrub_passes, 1);
+    }
+}
+
+/* Reads one segment, if a pass is due or under way. Returns whether there may be more to do. */
+static bool scrub_next(struct wal_janitor *janitor)
+{
+    if (janitor->scrub_next == 0) {
+        if (clock_mono_ns() < janitor->scrub_at_ns) {
+            return false;
+        }
+        scrub_begin(janitor);
+        return true;
+    }
+    janitor->bytes_per_s = janitor->options.scrub_bytes_per_s;
+    if (janitor->scrub_next >= active_get(janitor)) {
+        scrub_end(janitor);
+        return true;
+    }
+    int result = wal_scrub_segment(&janitor->scrub, janitor->scrub_next);
+    if (result == WAL_SCRUBBED_DAMAGE) {
+        scrub_found(janitor, &janitor->scrub.damage);
+    }
+    janitor->scrub_next++;
+    return true;
+}
+
 static uint64_t next_at_ns(const struct wal_janitor *janitor)
 {
     bool again = janitor->failed_from != 0 || COUNT_GET(janitor->next) == 0;
-    return again ? janitor->retry_at_ns : NEVER;
+    return again && janitor->retry_at_ns < janitor->scrub_at_ns ? janitor->retry_at_ns
+                                                                : janitor->scrub_at_ns;
 }
 
 /* Whoever commits comes first. A refusal costs nothing but that. */
@@ -187,9 +287,12 @@ static void *janitor_main(void *arg)
     struct wal_janitor *janitor = arg;
     step_back();
     while (!is_stopped(janitor)) {
-        if (!pack_next(janitor)) {
+        if (!pack_next(janitor) && !scrub_next(janitor)) {
             wait_until(janitor, next_at_ns(janitor));
         }
+    }
+    if (janitor->scrub_next != 0) {
+        wal_scrub_fini(&janitor->scrub);
     }
     return NULL;
 }
@@ -206,6 +309,28 @@ static int thread_start(struct wal_janitor *janitor)
     return err;
 }
 
+static void options_default(struct wal_janitor_options *options)
+{
+    if (options->pack_bytes_per_s == 0) {
+        options->pack_bytes_per_s = PACK_BYTES_PER_S;
+    }
+    if (options->retry_ms == 0) {
+        options->retry_ms = RETRY_MS;
+    }
+    if (options->scrub_bytes_per_s == 0) {
+        options->scrub_bytes_per_s = SCRUB_BYTES_PER_S;
+    }
+    if (options->scrub_every_ms == 0) {
+        options->scrub_every_ms = SCRUB_EVERY_MS;
+    }
+}
+
+static void sync_fini(struct wal_janitor *janitor)
+{
+    sem_destroy(&janitor->wake);
+    pthread_mutex_destroy(&janitor->told);
+}
+
 int wal_janitor_new(struct wal_janitor **out, struct wal_io *io,
                     const struct wal_janitor_options *options, pthread_mutex_t *files,
                     uint64_t active)
@@ -217,17 +342,13 @@ int wal_janitor_new(struct wal_janitor **out, struct wal_io *io,
     janitor->io = io;
     janitor->files = files;
     janitor->options = *options;
-    if (janitor->options.pack_bytes_per_s == 0) {
-        janitor->options.pack_bytes_per_s = PACK_BYTES_PER_S;
-    }
-    if (janitor->options.retry_ms == 0) {
-        janitor->options.retry_ms = RETRY_MS;
-    }
+    options_default(&janitor->options);
     sem_init(&janitor->wake, 0, 0);
+    pthread_mutex_init(&janitor->told, NULL);
     /* J5: the thread starts after it */
     atomic_init(&janitor->active, active);
     if (thread_start(janitor) != 0) {
-        sem_destroy(&janitor->wake);
+        sync_fini(janitor);
         free(janitor);
         return TALLY_NOMEM;
     }
@@ -250,7 +371,20 @@ void wal_janitor_tell(const struct wal_janitor *janitor, struct wal_janitor_stat
         .packed_from_bytes = COUNT_GET(janitor->packed_from_bytes),
         .packed_to_bytes = COUNT_GET(janitor->packed_to_bytes),
         .pack_failures = COUNT_GET(janitor->pack_failures),
+        .scrub_passes = COUNT_GET(janitor->scrub_passes),
+        .scrub_bytes = COUNT_GET(janitor->scrub_bytes),
     };
+}
+
+uint64_t wal_janitor_damage(struct wal_janitor *janitor, struct wal_report *report)
+{
+    pthread_mutex_lock(&janitor->told);
+    uint64_t damaged = janitor->damaged;
+    if (damaged > 0) {
+        *report = janitor->damage;
+    }
+    pthread_mutex_unlock(&janitor->told);
+    return damaged;
 }
 
 void wal_janitor_destroy(struct wal_janitor *janitor)
@@ -259,6 +393,6 @@ void wal_janitor_destroy(struct wal_janitor *janitor)
     atomic_store_explicit(&janitor->stop, true, memory_order_release);
     sem_post(&janitor->wake);
     pthread_join(janitor->thread, NULL);
-    sem_destroy(&janitor->wake);
+    sync_fini(janitor);
     free(janitor);
 }

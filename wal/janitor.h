@@ -1,4 +1,4 @@
-/* The janitor: the background thread that packs sealed segments. */
+/* The janitor: the background thread that packs sealed segments, and reads them again. */
 #ifndef TALLY_WAL_JANITOR_H
 #define TALLY_WAL_JANITOR_H
 
@@ -15,11 +15,13 @@
  *                                     write wal-n.pack, read it back, compare
  *                                     [files lock] rename over wal-n.seg, sync the directory
  *                                   failed: go on, and come back to it after retry_ms
+ *                                 nothing to pack, and a pass is due: scrub the next segment below
+ *                                   active, past the page cache; damaged: say so
  *
  * Synchronization:
  *   | writer / janitor       | active and the semaphore: the writer takes no lock                |
  *   | janitor / who removes  | the files lock, around a rename or an unlink of a segment         |
- *   | janitor / who asks     | counters, relaxed                                                 |
+ *   | janitor / who asks     | counters, relaxed; what is damaged, a lock of its own             |
  *   | janitor / readers      | none: a file under a segment's name is whole at every moment      |
  * Guarantees: it touches sealed segments below the active one alone. Nothing that fails in it stops
  * the log, or the janitor.
@@ -40,6 +42,9 @@ void wal_janitor_wake(struct wal_janitor *janitor, uint64_t active);
 
 /* Any thread. */
 void wal_janitor_tell(const struct wal_janitor *janitor, struct wal_janitor_stats *stats);
+
+/* As wal_damage. Any thread. */
+uint64_t wal_janitor_damage(struct wal_janitor *janitor, struct wal_report *report);
 
 /* Stops the thread, in the middle of a segment if need be, and frees everything. */
 void wal_janitor_destroy(struct wal_janitor *janitor);

@@ -220,6 +220,12 @@ void wal_janitor_stats(const struct wal *wal, struct wal_janitor_stats *stats)
     }
 }
 
+uint64_t wal_damage(const struct wal *wal, struct wal_report *report)
+{
+    *report = (struct wal_report){.end = WAL_END_CLEAN};
+    return wal->janitor != NULL ? wal_janitor_damage(wal->janitor, report) : 0;
+}
+
 void wal_files_lock(struct wal *wal)
 {
     pthread_mutex_lock(&wal->files);
