@@ -73,6 +73,16 @@ static int say(int err, const struct replay *replay, const struct wal_report *fo
     return err == TALLY_CORRUPT ? TALLY_DAMAGE : err;
 }
 
+static void on_damage(void *arg, const struct wal_report *damage)
+{
+    const struct tally *tally = arg;
+    if (tally->options.warn != NULL) {
+        tally->options.warn(tally->options.warn_arg, damage->text);
+    } else {
+        fprintf(stderr, "tally: %s\n", damage->text);
+    }
+}
+
 static int open_log(struct tally *tally, struct tally_report *report)
 {
     struct replay replay = {.state = &tally->state, .options = &tally->options};
@@ -82,8 +92,13 @@ static int open_log(struct tally *tally, struct tally_report *report)
     while (bytes < 4 * tally->lane_bytes_all) {
         bytes *= 2;
     }
+    const struct wal_janitor_options janitor = {.on_damage = on_damage, .arg = tally};
     struct wal_options options = {
-        .io = tally->io, .segment_bytes = bytes, .start_bytes = 4 * tally->lane_bytes_all};
+        .io = tally->io,
+        .segment_bytes = bytes,
+        .start_bytes = 4 * tally->lane_bytes_all,
+        .janitor = &janitor,
+    };
     int err = wal_open(&tally->wal, &options, replay_block, &replay, &found);
     return say(err, &replay, &found, report);
 }

@@ -153,6 +153,13 @@ struct engine_info {
     uint64_t log_raw_bytes;
     uint64_t log_stored_bytes;
     uint64_t log_room_bytes;
+    uint64_t packed_segments; /* since the start */
+    uint64_t packed_from_bytes;
+    uint64_t packed_to_bytes;
+    uint64_t pack_failures;
+    uint64_t scrub_passes;
+    uint64_t scrub_bytes;
+    uint64_t scrub_damage; /* files that are damaged on the disk */
     uint64_t sync_ns_sum;    /* over all commits */
     uint64_t commit_us_last; /* write, sync and apply */
     uint64_t commit_us_max;

@@ -154,6 +154,20 @@ static void add_states(void *arg, void *entity)
     }
 }
 
+static void add_janitor(const struct wal *wal, struct engine_info *info)
+{
+    struct wal_janitor_stats stats;
+    struct wal_report damage;
+    wal_janitor_stats(wal, &stats);
+    info->packed_segments = stats.packed_segments;
+    info->packed_from_bytes = stats.packed_from_bytes;
+    info->packed_to_bytes = stats.packed_to_bytes;
+    info->pack_failures = stats.pack_failures;
+    info->scrub_passes = stats.scrub_passes;
+    info->scrub_bytes = stats.scrub_bytes;
+    info->scrub_damage = wal_damage(wal, &damage);
+}
+
 void edge_info(struct edge *edge, struct engine_info *info)
 {
     struct tally *tally = edge->tally;
@@ -179,4 +193,5 @@ void edge_info(struct edge *edge, struct engine_info *info)
         .draining = FIELD_GET(tally->draining),
     };
     index_each(&state->queues, add_states, info);
+    add_janitor(tally->wal, info);
 }

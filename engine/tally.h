@@ -29,6 +29,13 @@ struct tally_options {
     /* Called now and then while the log is read, percent never falling. NULL: nobody. */
     void (*progress)(void *arg, unsigned percent);
     void *progress_arg;
+    /*
+     * Called when a file of the log was found damaged on the disk while all is whole in memory:
+     * nothing stops, but the next start would not go through. From a background thread; it may not
+     * block. NULL: print what.
+     */
+    void (*warn)(void *arg, const char *what);
+    void *warn_arg;
     struct wal_io *io; /* NULL: the real file system at dir; else borrowed, and dir is unused */
 };
 

@@ -144,6 +144,12 @@ static void fatal(void *arg, int code, const char *why)
     _exit(code);
 }
 
+static void warn(void *arg, const char *what)
+{
+    (void)arg;
+    fprintf(stderr, "tallyd: DAMAGE on the disk, all is whole in memory: %s\n", what);
+}
+
 static int exit_code_of(int err)
 {
     switch (err) {
@@ -198,7 +204,8 @@ static struct tally *open_data(const struct settings *settings, struct door *doo
                                  .payload_bytes_max = PAYLOAD_BYTES_MAX,
                                  .fatal = fatal,
                                  .progress = tell_progress,
-                                 .progress_arg = &progress};
+                                 .progress_arg = &progress,
+                                 .warn = warn};
     struct tally_report report;
     struct tally *tally = NULL;
     int err = tally_open(&tally, &opts, &report);

@@ -71,15 +71,15 @@ static void header_put(unsigned char *to, const struct wal_block_header *header,
  * Compresses when that saves a page: a block is padded to whole pages, so what saves less only
  * costs time. What fits one page as it is (that is all under 512 bytes, and more) is not tried.
  */
-size_t wal_block_pack(unsigned char *into, struct wal_block_header *header, const void *raw,
-                      size_t raw_bytes)
+static size_t pack_with(size_t (*codec)(const void *, size_t, void *, size_t), unsigned char *into,
+                        struct wal_block_header *header, const void *raw, size_t raw_bytes)
 {
     CHECK(raw_bytes <= WAL_RAW_BYTES_MAX);
     unsigned char *payload = into + WAL_BLOCK_HEADER_BYTES;
     size_t less = (size_t)wal_block_bytes(raw_bytes) - WAL_PAGE_BYTES;
     size_t stored = 0;
     if (less > 0) {
-        stored = wal_codec_pack(raw, raw_bytes, payload, less - WAL_BLOCK_HEADER_BYTES);
+        stored = codec(raw, raw_bytes, payload, less - WAL_BLOCK_HEADER_BYTES);
     }
     header->codec = stored > 0 ? WAL_CODEC_LZ4 : WAL_CODEC_RAW;
     if (stored == 0 && raw_bytes > 0) {
@@ -91,6 +91,18 @@ size_t wal_block_pack(unsigned char *into, struct wal_block_header *header, cons
     size_t bytes = (size_t)wal_block_bytes(stored);
     memset(payload + stored, 0, bytes - WAL_BLOCK_HEADER_BYTES - stored);
     return bytes;
+}
+
+size_t wal_block_pack(unsigned char *into, struct wal_block_header *header, const void *raw,
+                      size_t raw_bytes)
+{
+    return pack_with(wal_codec_pack, into, header, raw, raw_bytes);
+}
+
+size_t wal_block_pack_hard(unsigned char *into, struct wal_block_header *header, const void *raw,
+                           size_t raw_bytes)
+{
+    return pack_with(wal_codec_pack_hard, into, header, raw, raw_bytes);
 }
 
 void wal_block_sign(unsigned char *into, struct wal_block_header *header, uint64_t seed)
@@ -109,12 +121,14 @@ static bool is_sane(const struct wal_block_header *header, const struct wal_segm
     bool seals = (header->flags & WAL_BLOCK_SEAL) != 0;
     uint64_t end = head->bytes - (seals ? 0 : WAL_PAGE_BYTES);
     bool packs = header->codec == WAL_CODEC_LZ4;
+    bool members = (header->flags & WAL_BLOCK_PACKED) != 0 && !seals;
     return header->raw_bytes <= WAL_RAW_BYTES_MAX &&
            (packs ? header->stored_bytes < header->raw_bytes
                   : header->stored_bytes == header->raw_bytes) &&
            (header->count == 0) == (header->raw_bytes == 0) &&
            offset + wal_block_bytes(header->stored_bytes) <= end &&
            (seals || (header->flags & WAL_BLOCK_CLEAN) == 0) && header->first_lsn > 0 &&
+           (!members || (header->count > 0 && (header->flags & WAL_BLOCK_CONFIRM) == 0)) &&
            header->first_lsn + header->count >= header->first_lsn &&
            header->durable_lsn < header->first_lsn && header->durable_pages > 0 &&
            (uint64_t)header->durable_pages * WAL_PAGE_BYTES <= offset;

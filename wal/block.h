@@ -12,8 +12,11 @@ enum {
     WAL_BLOCK_CLEAN = 1,   /* the log was closed in order; always together with SEAL */
     WAL_BLOCK_SEAL = 2,    /* the last block of its segment */
     WAL_BLOCK_CONFIRM = 4, /* written only to say what is durable */
+    WAL_BLOCK_PACKED = 8,  /* its payload is members (wal/members.h); on a SEAL: of a segment that
+                            * was packed */
 };
-#define WAL_BLOCK_FLAGS_ALL (WAL_BLOCK_CLEAN | WAL_BLOCK_SEAL | WAL_BLOCK_CONFIRM)
+#define WAL_BLOCK_FLAGS_ALL                                                                        \
+    (WAL_BLOCK_CLEAN | WAL_BLOCK_SEAL | WAL_BLOCK_CONFIRM | WAL_BLOCK_PACKED)
 
 enum wal_codec {
     WAL_CODEC_RAW = 0,
@@ -46,6 +49,12 @@ enum wal_block_state {
 /* The seed that ties a block to its place: uuid, segment, epoch and offset. */
 uint64_t wal_block_seed(const struct wal_segment_head *head, uint64_t offset);
 
+/* Whether its payload is members, and not one block's own. */
+static inline bool wal_block_has_members(const struct wal_block_header *header)
+{
+    return (header->flags & WAL_BLOCK_PACKED) != 0 && (header->flags & WAL_BLOCK_SEAL) == 0;
+}
+
 /* Header, payload and padding together. */
 static inline uint64_t wal_block_bytes(uint64_t stored_bytes)
 {
@@ -60,6 +69,10 @@ static inline uint64_t wal_block_bytes(uint64_t stored_bytes)
  */
 size_t wal_block_pack(unsigned char *into, struct wal_block_header *header, const void *raw,
                       size_t raw_bytes);
+
+/* The same for a background thread, which has the time to compress harder. */
+size_t wal_block_pack_hard(unsigned char *into, struct wal_block_header *header, const void *raw,
+                           size_t raw_bytes);
 
 /* Ties a packed block to its place. */
 void wal_block_sign(unsigned char *into, struct wal_block_header *header, uint64_t seed);

@@ -134,6 +134,20 @@ static int look_behind_place(struct wal_scan *scan)
     return err;
 }
 
+/* A packed segment gets its name when it is whole, so whatever its seal is missing for is damage.
+ */
+static void judge_packed(struct wal_scan *scan)
+{
+    if (!scan->packed || scan->ended || scan->signs.sealed || scan->signs.acknowledged) {
+        return;
+    }
+    char name[WAL_NAME_BYTES];
+    wal_segment_name(name, scan->numbers[scan->index]);
+    scan->signs.misshapen = true;
+    wal_tell_note(scan, 3, "%s was packed, and yet no seal stands at offset %" PRIu64, name,
+                  scan->offset);
+}
+
 /* Returns 0 or TALLY_NOMEM; *go_on is false when more would not change the verdict. */
 static int look_at_later(struct wal_scan *scan, size_t index, bool *go_on)
 {
@@ -187,6 +201,7 @@ int wal_look(struct wal_scan *scan)
         err = look_at_later(scan, i, &go_on);
     }
     scan->index = index;
+    judge_packed(scan);
     scan->size_bytes = size_bytes;
     scan->head_state = head_state;
     scan->head = head;

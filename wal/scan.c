@@ -3,6 +3,8 @@
 
 #include "wal/base/check.h"
 #include "wal/base/err.h"
+#include "wal/members.h"
+#include "wal/show.h"
 #include "wal/tell.h"
 #include "wal/whole.h"
 
@@ -110,6 +112,7 @@ static int list_segments(struct wal_scan *scan)
 static bool failed(struct wal_scan *scan, uint64_t number, const char *doing, int err)
 {
     scan->signs.read_error = true;
+    scan->errnum = err;
     wal_tell_failure(scan, number, doing, err);
     return false;
 }
@@ -154,7 +157,7 @@ static void learn_head(struct wal_scan *scan, uint64_t number)
     if (scan->head.epoch > scan->epoch_max) {
         scan->epoch_max = scan->head.epoch;
     }
-    if (!wal_segment_is_size(scan->head.bytes)) {
+    if (!wal_segment_is_length(scan->head.bytes)) {
         scan->signs.misshapen = true;
         wal_tell_note(scan, 3, "%s has a header with an impossible length", name);
     }
@@ -238,6 +241,13 @@ static void note_unchained(struct wal_scan *scan, const char *what)
                   scan->offset, what, scan->next_lsn);
 }
 
+static void begin_at(struct wal_scan *scan, uint64_t lsn)
+{
+    scan->next_lsn = lsn;
+    scan->begin_lsn = lsn;
+    scan->shown_lsn = lsn;
+}
+
 /* The header at the place. Returns whether it is that of the next block. */
 static bool read_header(struct wal_scan *scan, struct wal_block_header *header)
 {
@@ -260,6 +270,8 @@ static bool read_header(struct wal_scan *scan, struct wal_block_header *header)
                       name, scan->offset);
     } else if (state == WAL_BLOCK_WRONG) {
         note_unchained(scan, "contradicts itself");
+    } else if (state == WAL_BLOCK_VALID && scan->next_lsn == 0) {
+        begin_at(scan, header->first_lsn); /* one segment alone: it says where it begins */
     } else if (state == WAL_BLOCK_VALID && header->first_lsn != scan->next_lsn) {
         note_unchained(scan, "has records that are not next");
         state = WAL_BLOCK_WRONG;
@@ -293,58 +305,33 @@ static int read_payload(struct wal_scan *scan, const struct wal_block_header *he
         return 0;
     }
     *raw = payload;
-    if (header->codec == WAL_CODEC_RAW) {
-        return 1;
+    if (header->codec == WAL_CODEC_LZ4) {
+        if (raw_grow(scan, header->raw_bytes) != 0) {
+            return TALLY_NOMEM;
+        }
+        if (wal_block_unpack(header, payload, scan->raw) != 0) {
+            note_unchained(scan, "does not decompress");
+            return 0;
+        }
+        *raw = scan->raw;
     }
-    if (raw_grow(scan, header->raw_bytes) != 0) {
-        return TALLY_NOMEM;
-    }
-    if (wal_block_unpack(header, payload, scan->raw) != 0) {
-        note_unchained(scan, "does not decompress");
+    if (wal_block_has_members(header) &&
+        !wal_members_are_whole(*raw, header->raw_bytes, header->count)) {
+        note_unchained(scan, "is packed, and does not unpack");
         return 0;
     }
-    *raw = scan->raw;
     return 1;
 }
 
-static unsigned percent_of(const struct wal_scan *scan)
+/* Begins with the segment that is open. */
+static void begin_segment(struct wal_scan *scan)
 {
-    uint64_t of_this = scan->size_bytes > 0 ? scan->offset * 100 / scan->size_bytes : 0;
-    return (unsigned)((scan->index * 100 + of_this) / scan->count);
-}
-
-/* Shows the block to the visitor and steps behind it. Returns what the visitor returned. */
-static int deliver(struct wal_scan *scan, const struct wal_block_header *header,
-                   const unsigned char *raw)
-{
-    uint64_t bytes = wal_block_bytes(header->stored_bytes);
-    struct wal_block block = {
-        .first_lsn = header->first_lsn,
-        .count = header->count,
-        .flags = header->flags,
-        .raw = raw,
-        .raw_bytes = header->raw_bytes,
-        .stored_bytes = (size_t)bytes,
-        .durable_lsn = header->durable_lsn,
-        .segment = scan->head.number,
-        .offset = scan->offset,
-        .epoch = scan->head.epoch,
-        .percent = percent_of(scan),
-    };
-    int err = scan->visit != NULL ? scan->visit(scan->arg, &block) : 0;
-    if (err != 0) {
-        return err;
-    }
-    scan->offset += bytes;
-    scan->next_lsn += header->count;
-    scan->durable_lsn = header->durable_lsn;
-    scan->epoch = scan->head.epoch;
-    scan->ended = (header->flags & WAL_BLOCK_SEAL) != 0;
-    scan->clean = (header->flags & WAL_BLOCK_CLEAN) != 0;
-    scan->records += header->count;
-    scan->blocks++;
-    scan->stored_bytes += bytes;
-    return 0;
+    scan->offset = WAL_SEGMENT_FIRST_BLOCK;
+    scan->ended = false;
+    scan->packed = false;
+    scan->begin_lsn = scan->next_lsn;
+    scan->begin_durable_lsn = scan->durable_lsn;
+    scan->begin_epoch = scan->epoch;
 }
 
 /* From behind a seal to the next segment; stays where it is when there is none, or when something
@@ -357,8 +344,7 @@ static int step_over_seal(struct wal_scan *scan)
     }
     int err = wal_look_behind_seal(scan, &is_clear);
     if (err == 0 && is_clear && wal_scan_open(scan, scan->index + 1)) {
-        scan->offset = WAL_SEGMENT_FIRST_BLOCK;
-        scan->ended = false;
+        begin_segment(scan);
     }
     return err;
 }
@@ -380,7 +366,7 @@ static int walk(struct wal_scan *scan)
         if (got <= 0) {
             return got;
         }
-        err = deliver(scan, &header, raw);
+        err = wal_show(scan, &header, raw);
         if (err != 0) {
             return err;
         }
@@ -393,13 +379,31 @@ static bool is_refusal(const struct wal_verdict *verdict)
            verdict->decision != WAL_DECIDE_TORN;
 }
 
-/* Forgets what was found at the place, and opens its segment again. */
-static void look_again(struct wal_scan *scan, size_t index)
+static void forget(struct wal_scan *scan)
 {
     scan->signs = (struct wal_signs){.read_error = false};
     scan->behind = (struct wal_behind){.filled_end = 0};
     scan->note_row = 0;
-    wal_scan_open(scan, index);
+}
+
+/*
+ * Forgets what was found at the place, and opens its segment again. That may be another file by
+ * now, in which the place is elsewhere: the segment was sealed and packed meanwhile. Then it is
+ * read from its begin, and what was shown is not shown twice. The packed file is shorter than the
+ * other was made with, so their headers differ.
+ */
+static void look_again(struct wal_scan *scan, size_t index)
+{
+    uint64_t bytes = scan->head.bytes;
+    forget(scan);
+    if (!wal_scan_open(scan, index) || scan->head_state != WAL_HEAD_OK ||
+        scan->head.bytes == bytes || scan->offset == WAL_SEGMENT_FIRST_BLOCK || scan->ended) {
+        return;
+    }
+    scan->next_lsn = scan->begin_lsn;
+    scan->durable_lsn = scan->begin_durable_lsn;
+    scan->epoch = scan->begin_epoch;
+    begin_segment(scan);
 }
 
 /*
@@ -424,7 +428,7 @@ static int follow(struct wal_scan *scan)
 {
     struct wal_verdict before = {.row = 0};
     size_t index = 0;
-    scan->offset = WAL_SEGMENT_FIRST_BLOCK;
+    begin_segment(scan);
     for (;;) {
         uint64_t offset = scan->offset;
         look_again(scan, index);
@@ -467,4 +471,52 @@ int wal_scan_run(struct wal_scan *scan)
         }
     }
     return follow(scan);
+}
+
+/* What a lone segment that does not end as it should is: later ones are there, so it was synced. */
+static void judge_lone(struct wal_scan *scan, bool is_clear)
+{
+    char name[WAL_NAME_BYTES];
+    wal_segment_name(name, scan->numbers[0]);
+    if (!scan->signs.read_error && !scan->ended) {
+        scan->signs.sealed = true;
+        wal_tell_note(scan, 4,
+                      "%s: damaged at offset %" PRIu64 ": what stands there, from record %" PRIu64
+                      " on, cannot be read, and the segment is sealed",
+                      name, scan->offset, scan->next_lsn);
+    } else if (!scan->signs.read_error && !is_clear) {
+        scan->signs.ended = true;
+    }
+    scan->verdict = wal_decide(&scan->signs);
+}
+
+int wal_scan_sealed(struct wal_scan *scan, uint64_t number, bool *is_whole)
+{
+    bool is_clear = true;
+    int err = 0;
+    *is_whole = false;
+    if (scan->room == 0) {
+        scan->numbers = malloc(sizeof(*scan->numbers));
+        if (scan->numbers == NULL) {
+            return TALLY_NOMEM;
+        }
+        scan->room = 1;
+    }
+    scan->numbers[0] = number;
+    scan->count = 1;
+    forget(scan);
+    begin_segment(scan);
+    if (wal_scan_open(scan, 0)) {
+        err = walk(scan);
+    }
+    if (err == 0 && scan->ended && !scan->signs.read_error) {
+        err = wal_look_behind_seal(scan, &is_clear);
+    }
+    if (err != 0) {
+        return err;
+    }
+    scan->signs.zeros = is_clear;
+    judge_lone(scan, is_clear);
+    *is_whole = scan->verdict.row == 7;
+    return 0;
 }

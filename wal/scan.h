@@ -49,6 +49,13 @@ struct wal_scan {
     uint32_t epoch;       /* of the last block */
     bool ended;           /* the last block seals this segment */
     bool clean;           /* and says that the log was closed in order */
+    bool packed;          /* this segment has a packed block */
+
+    /* where this segment began, for a reader that finds another file under its name */
+    uint64_t begin_lsn;
+    uint64_t begin_durable_lsn;
+    uint32_t begin_epoch;
+    uint64_t shown_lsn; /* what is below was shown to the visitor */
 
     /* of the whole log */
     bool has_uuid;
@@ -61,6 +68,7 @@ struct wal_scan {
     struct wal_signs signs;
     struct wal_behind behind;
     struct wal_verdict verdict; /* row 0: there is no segment */
+    int errnum;                 /* of the last failed file call, negative */
     int note_row;               /* the row that note speaks of; 0: none yet */
     char note[256];
 };
@@ -80,6 +88,14 @@ int wal_scan_run(struct wal_scan *scan);
  * failure is left in the signs. Returns whether it succeeded.
  */
 bool wal_scan_open(struct wal_scan *scan, size_t index);
+
+/*
+ * For the janitor: reads one sealed segment alone, shows its blocks, and tells whether it is whole.
+ * It must go on where the scan stands; with next_lsn 0 it begins anywhere. What is wrong is in
+ * verdict and notes, as after wal_scan_run; errnum is that of a failed file call.
+ * Returns 0, TALLY_NOMEM, or what visit returned.
+ */
+int wal_scan_sealed(struct wal_scan *scan, uint64_t number, bool *is_whole);
 
 /* Whether there is nothing but zeros behind the seal at which the scan stands. Returns 0 or
  * TALLY_NOMEM. */

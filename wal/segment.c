@@ -49,6 +49,11 @@ void wal_segment_temp_name(char name[WAL_NAME_BYTES], uint64_t number)
     snprintf(name, WAL_NAME_BYTES, "wal-%016" PRIx64 ".tmp", number);
 }
 
+void wal_segment_pack_name(char name[WAL_NAME_BYTES], uint64_t number)
+{
+    snprintf(name, WAL_NAME_BYTES, "wal-%016" PRIx64 ".pack", number);
+}
+
 bool wal_segment_is_name(const char *name, uint64_t *number)
 {
     uint64_t n = 0;
@@ -70,7 +75,11 @@ bool wal_segment_is_name(const char *name, uint64_t *number)
 bool wal_segment_is_temp(const char *name)
 {
     size_t len = strlen(name);
-    bool ours = strncmp(name, "wal-", 4) == 0 || strncmp(name, "torn-", 5) == 0;
+    bool is_wal = strncmp(name, "wal-", 4) == 0;
+    if (is_wal && len > 5 && strcmp(name + len - 5, ".pack") == 0) {
+        return true;
+    }
+    bool ours = is_wal || strncmp(name, "torn-", 5) == 0;
     return ours && len > 4 && strcmp(name + len - 4, ".tmp") == 0;
 }
 
@@ -128,4 +137,10 @@ enum wal_head_state wal_segment_head_get(const unsigned char page[WAL_PAGE_BYTES
 bool wal_segment_is_size(uint64_t bytes)
 {
     return bytes >= WAL_SEGMENT_BYTES_MIN && bytes % WAL_PAGE_BYTES == 0;
+}
+
+bool wal_segment_is_length(uint64_t bytes)
+{
+    /* header and seal: what becomes of a segment that was too short for its first block */
+    return bytes >= 2 * WAL_PAGE_BYTES && bytes % WAL_PAGE_BYTES == 0;
 }

@@ -31,6 +31,9 @@ void wal_segment_name(char name[WAL_NAME_BYTES], uint64_t number);
 /* "wal-<number>.tmp": a segment while it is being made. */
 void wal_segment_temp_name(char name[WAL_NAME_BYTES], uint64_t number);
 
+/* "wal-<number>.pack": a segment while it is being packed. */
+void wal_segment_pack_name(char name[WAL_NAME_BYTES], uint64_t number);
+
 /* Whether it is the name of a segment; then *number is its number. */
 bool wal_segment_is_name(const char *name, uint64_t *number);
 
@@ -45,7 +48,11 @@ void wal_segment_head_put(unsigned char page[WAL_PAGE_BYTES], const struct wal_s
 enum wal_head_state wal_segment_head_get(const unsigned char page[WAL_PAGE_BYTES],
                                          struct wal_segment_head *head);
 
-/* Whether the length in a header can be that of a segment. */
+/* Whether a segment can be made with that length. */
 bool wal_segment_is_size(uint64_t bytes);
+
+/* Whether the length in a header can be that of a segment: one that was packed is as short as its
+ * blocks. */
+bool wal_segment_is_length(uint64_t bytes);
 
 #endif

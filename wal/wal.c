@@ -6,12 +6,14 @@
 #include "wal/base/clock.h"
 #include "wal/base/err.h"
 #include "wal/block.h"
+#include "wal/janitor.h"
 #include "wal/recover.h"
 #include "wal/scan.h"
 #include "wal/tell.h"
 #include "wal/whole.h"
 
 #include <errno.h>
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,6 +36,8 @@ struct wal {
     int err; /* TALLY_IO once a write or sync has failed; then it stays */
     char why[256];
     struct wal_ahead *ahead;
+    struct wal_janitor *janitor; /* NULL: none */
+    pthread_mutex_t files;       /* see wal_files_lock; never held by the writer */
 
     /* written by the writer, read by anybody */
     _Atomic uint64_t left_bytes; /* in the active segment, the seal's room not counted */
@@ -108,6 +112,9 @@ static int rotate(struct wal *wal)
     wal->offset = WAL_SEGMENT_FIRST_BLOCK;
     wal->stats.segments++;
     left_publish(wal);
+    if (wal->janitor != NULL) {
+        wal_janitor_wake(wal->janitor, wal->active.head.number);
+    }
     return 0;
 }
 
@@ -205,6 +212,30 @@ void wal_stats(const struct wal *wal, struct wal_stats *stats)
     *stats = wal->stats;
 }
 
+void wal_janitor_stats(const struct wal *wal, struct wal_janitor_stats *stats)
+{
+    *stats = (struct wal_janitor_stats){0};
+    if (wal->janitor != NULL) {
+        wal_janitor_tell(wal->janitor, stats);
+    }
+}
+
+uint64_t wal_damage(const struct wal *wal, struct wal_report *report)
+{
+    *report = (struct wal_report){.end = WAL_END_CLEAN};
+    return wal->janitor != NULL ? wal_janitor_damage(wal->janitor, report) : 0;
+}
+
+void wal_files_lock(struct wal *wal)
+{
+    pthread_mutex_lock(&wal->files);
+}
+
+void wal_files_unlock(struct wal *wal)
+{
+    pthread_mutex_unlock(&wal->files);
+}
+
 /* Ends the log in order, and gives the unused end of the segment back to the file system. */
 static int end_clean(struct wal *wal)
 {
@@ -219,16 +250,25 @@ static int end_clean(struct wal *wal)
     return err == 0 ? 0 : fail(wal, "cannot cut off the unused end", err);
 }
 
+static void wal_free(struct wal *wal)
+{
+    pthread_mutex_destroy(&wal->files);
+    free(wal->buffer);
+    free(wal);
+}
+
 int wal_close(struct wal *wal, bool clean)
 {
     int err = wal->err;
+    if (wal->janitor != NULL) {
+        wal_janitor_destroy(wal->janitor);
+    }
     if (clean && err == 0) {
         err = end_clean(wal);
     }
     wal_ahead_destroy(wal->ahead);
     wal->io->ops->close(wal->io, wal->active.fd);
-    free(wal->buffer);
-    free(wal);
+    wal_free(wal);
     return err;
 }
 
@@ -289,6 +329,17 @@ static int start_helper(struct wal *wal, struct wal_report *report)
     return err == 0 ? 0 : refuse(report, err, "cannot start the helper thread");
 }
 
+static int start_janitor(struct wal *wal, const struct wal_janitor_options *options,
+                         struct wal_report *report)
+{
+    if (options == NULL) {
+        return 0;
+    }
+    int err =
+        wal_janitor_new(&wal->janitor, wal->io, options, &wal->files, wal->active.head.number);
+    return err == 0 ? 0 : refuse(report, err, "cannot start the janitor thread");
+}
+
 static struct wal *wal_alloc(const struct wal_options *options)
 {
     struct wal *wal = calloc(1, sizeof(*wal));
@@ -304,6 +355,7 @@ static struct wal *wal_alloc(const struct wal_options *options)
         free(wal);
         return NULL;
     }
+    pthread_mutex_init(&wal->files, NULL);
     return wal;
 }
 
@@ -334,14 +386,19 @@ int wal_open(struct wal **out, const struct wal_options *options, wal_visit_fn v
     if (err != 0) {
         goto close_active;
     }
+    err = start_janitor(wal, options->janitor, report);
+    if (err != 0) {
+        goto stop_helper;
+    }
     *out = wal;
     return 0;
 
+stop_helper:
+    wal_ahead_destroy(wal->ahead);
 close_active:
     wal->io->ops->close(wal->io, wal->active.fd);
 free_wal:
-    free(wal->buffer);
-    free(wal);
+    wal_free(wal);
     return err;
 }
 

@@ -55,10 +55,31 @@ struct wal_report {
     char text[256]; /* one sentence, with file, offset and lsn range where they matter */
 };
 
+/*
+ * Checks the files of the layer above, once a pass of the scrub. It reads with io, and calls pace
+ * after every step with the bytes read; what pace returns other than 0 it returns at once.
+ * Returns 0; TALLY_DAMAGE, then damage->text says what; or another error: not known this time.
+ */
+typedef int (*wal_scrub_fn)(void *arg, struct wal_io *io, int (*pace)(void *arg, size_t bytes),
+                            void *pace_arg, struct wal_report *damage);
+
+/* What the janitor may take, and whom it tells. All of it 0: the defaults, and nobody. */
+struct wal_janitor_options {
+    uint64_t pack_bytes_per_s;  /* read and written while packing; 0: 32 MiB */
+    uint32_t retry_ms;          /* from a failure to the next try; 0: 30 seconds */
+    uint64_t scrub_bytes_per_s; /* read while scrubbing; 0: 4 MiB */
+    uint32_t scrub_every_ms;    /* from the begin of a pass to the next; 0: a day */
+    /* Called for each damaged file of each pass, by the janitor's thread; it may not block. */
+    void (*on_damage)(void *arg, const struct wal_report *damage);
+    wal_scrub_fn scrub_others;
+    void *arg; /* of both */
+};
+
 struct wal_options {
     struct wal_io *io;      /* borrowed, outlives the wal */
     uint64_t segment_bytes; /* 0: the default; a multiple of 4096 */
     uint64_t start_bytes; /* of a segment that a start has to wait for; 0: 8 MiB; a multiple, too */
+    const struct wal_janitor_options *janitor; /* borrowed until open returns; NULL: no janitor */
 };
 
 struct wal; /* the open log, for one writer */
@@ -122,6 +143,34 @@ struct wal_stats {
     uint64_t segments;
 };
 void wal_stats(const struct wal *wal, struct wal_stats *stats);
+
+/* What the janitor has done since the open. */
+struct wal_janitor_stats {
+    uint64_t next;              /* it has looked at every sealed segment below this number */
+    uint64_t packed_segments;   /* packed files that took the place of a segment */
+    uint64_t packed_from_bytes; /* of those segments before */
+    uint64_t packed_to_bytes;   /* and after */
+    uint64_t pack_failures;     /* tries that ended with an error; each is tried again */
+    uint64_t scrub_passes;      /* that came to their end */
+    uint64_t scrub_bytes;       /* read by them */
+};
+
+/* Any thread. All 0 without a janitor. */
+void wal_janitor_stats(const struct wal *wal, struct wal_janitor_stats *stats);
+
+/*
+ * How many sealed files are known to be damaged: by the last pass of the scrub that came to its
+ * end, or by the one that is under way if those are more. With any, *report is what was found last:
+ * its text is for people. What was read at the open is whole in memory all the same. Any thread.
+ */
+uint64_t wal_damage(const struct wal *wal, struct wal_report *report);
+
+/*
+ * Between these two no file of a segment takes the place of another: who removes segments does it
+ * here, so that none comes back. Threads: any but the writer's; may block for a few file calls.
+ */
+void wal_files_lock(struct wal *wal);
+void wal_files_unlock(struct wal *wal);
 
 /* With clean: ends the log with a clean-shutdown block. Then frees everything but the io, which
  * keeps the lock until it is destroyed. Returns 0, or TALLY_IO when this or an earlier call failed.

@@ -177,7 +177,7 @@ Test(wal_block, what_a_newer_version_wrote_is_told_from_damage)
 {
     cr_expect_eq(state_with(6, 2, 1), WAL_BLOCK_NEWER, "codec");
     cr_expect_eq(state_with(6, 255, 1), WAL_BLOCK_NEWER, "codec");
-    cr_expect_eq(state_with(4, 8, 2), WAL_BLOCK_NEWER, "flag");
+    cr_expect_eq(state_with(4, 16, 2), WAL_BLOCK_NEWER, "flag");
     cr_expect_eq(state_with(7, 1, 1), WAL_BLOCK_NEWER, "reserved");
     cr_expect_eq(state_with(48, 1, 1), WAL_BLOCK_NEWER, "reserved");
 }

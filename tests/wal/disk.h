@@ -10,9 +10,10 @@
 
 struct disk {
     char path[128];
-    struct wal_io *io;      /* NULL after disk_kill */
-    struct wal *wal;        /* NULL when not open */
-    uint64_t segment_bytes; /* 64 KiB, unless a test says otherwise */
+    struct wal_io *io;                         /* NULL after disk_kill */
+    struct wal *wal;                           /* NULL when not open */
+    uint64_t segment_bytes;                    /* 64 KiB, unless a test says otherwise */
+    const struct wal_janitor_options *janitor; /* NULL, unless a test says otherwise */
     struct wal_report report;
 };
 

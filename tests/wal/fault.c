@@ -12,19 +12,27 @@ static struct fault_io *fault_of(struct wal_io *io)
     return (struct fault_io *)io;
 }
 
-static bool ends_in_tmp(const char *name)
+static bool ends_in(const char *name, const char *ending)
 {
     size_t len = strlen(name);
-    return len > 4 && strcmp(name + len - 4, ".tmp") == 0;
+    size_t ending_len = strlen(ending);
+    return len > ending_len && strcmp(name + len - ending_len, ending) == 0;
+}
+
+/* Whether calls on a file of that name are meant. REQUIRES: the lock is held. */
+static bool is_meant(const struct fault_io *fault, const char *name)
+{
+    return (!fault->temp_only || ends_in(name, ".tmp")) &&
+           (!fault->pack_only || ends_in(name, ".pack"));
 }
 
 /* Returns 0, or the error with which the call is to fail. */
-static int strike(struct fault_io *fault, enum fault_call call, bool is_temp)
+static int strike(struct fault_io *fault, enum fault_call call, const char *name)
 {
     int err = 0;
     pthread_mutex_lock(&fault->lock);
     fault->calls[call]++;
-    if (call == fault->call && fault->times != 0 && (is_temp || !fault->temp_only)) {
+    if (call == fault->call && fault->times != 0 && is_meant(fault, name)) {
         if (fault->after > 0) {
             fault->after--;
         } else {
@@ -38,12 +46,14 @@ static int strike(struct fault_io *fault, enum fault_call call, bool is_temp)
     return err;
 }
 
-static bool is_temp(struct fault_io *fault, int fd)
+/* strike for a file that is open. */
+static int strike_fd(struct fault_io *fault, enum fault_call call, int fd)
 {
+    char name[sizeof(fault->names[0])];
     pthread_mutex_lock(&fault->lock);
-    bool result = ends_in_tmp(fault->names[fd]);
+    memcpy(name, fault->names[fd], sizeof(name));
     pthread_mutex_unlock(&fault->lock);
-    return result;
+    return strike(fault, call, name);
 }
 
 /* An open file goes with its name. */
@@ -74,7 +84,7 @@ static size_t stutter(struct fault_io *fault, size_t len)
 static int fault_open(struct wal_io *io, const char *name, enum wal_open_mode mode)
 {
     struct fault_io *fault = fault_of(io);
-    int err = strike(fault, FAULT_OPEN, ends_in_tmp(name));
+    int err = strike(fault, FAULT_OPEN, name);
     int fd = err != 0 ? err : fault->real->ops->open(fault->real, name, mode);
     if (fd >= 0) {
         pthread_mutex_lock(&fault->lock);
@@ -94,7 +104,7 @@ static int64_t fault_pwrite(struct wal_io *io, int fd, const void *from, size_t 
                             uint64_t offset)
 {
     struct fault_io *fault = fault_of(io);
-    int err = strike(fault, FAULT_PWRITE, is_temp(fault, fd));
+    int err = strike_fd(fault, FAULT_PWRITE, fd);
     size_t now = stutter(fault, len);
     if (err != 0 || now == 0) {
         return err != 0 ? err : -EINTR;
@@ -105,7 +115,7 @@ static int64_t fault_pwrite(struct wal_io *io, int fd, const void *from, size_t 
 static int64_t fault_pread(struct wal_io *io, int fd, void *into, size_t len, uint64_t offset)
 {
     struct fault_io *fault = fault_of(io);
-    int err = strike(fault, FAULT_PREAD, is_temp(fault, fd));
+    int err = strike_fd(fault, FAULT_PREAD, fd);
     size_t now = stutter(fault, len);
     if (err != 0 || now == 0) {
         return err != 0 ? err : -EINTR;
@@ -122,35 +132,35 @@ static int64_t fault_size(struct wal_io *io, int fd)
 static int fault_datasync(struct wal_io *io, int fd)
 {
     struct fault_io *fault = fault_of(io);
-    int err = strike(fault, FAULT_DATASYNC, is_temp(fault, fd));
+    int err = strike_fd(fault, FAULT_DATASYNC, fd);
     return err != 0 ? err : fault->real->ops->datasync(fault->real, fd);
 }
 
 static int fault_sync(struct wal_io *io, int fd)
 {
     struct fault_io *fault = fault_of(io);
-    int err = strike(fault, FAULT_SYNC, is_temp(fault, fd));
+    int err = strike_fd(fault, FAULT_SYNC, fd);
     return err != 0 ? err : fault->real->ops->sync(fault->real, fd);
 }
 
 static int fault_drop_cache(struct wal_io *io, int fd)
 {
     struct fault_io *fault = fault_of(io);
-    int err = strike(fault, FAULT_DROP_CACHE, is_temp(fault, fd));
+    int err = strike_fd(fault, FAULT_DROP_CACHE, fd);
     return err != 0 ? err : fault->real->ops->drop_cache(fault->real, fd);
 }
 
 static int fault_truncate(struct wal_io *io, int fd, uint64_t len)
 {
     struct fault_io *fault = fault_of(io);
-    int err = strike(fault, FAULT_TRUNCATE, is_temp(fault, fd));
+    int err = strike_fd(fault, FAULT_TRUNCATE, fd);
     return err != 0 ? err : fault->real->ops->truncate(fault->real, fd, len);
 }
 
 static int fault_rename(struct wal_io *io, const char *from, const char *to)
 {
     struct fault_io *fault = fault_of(io);
-    int err = strike(fault, FAULT_RENAME, ends_in_tmp(from));
+    int err = strike(fault, FAULT_RENAME, from);
     if (err == 0) {
         err = fault->real->ops->rename(fault->real, from, to);
     }
@@ -163,28 +173,28 @@ static int fault_rename(struct wal_io *io, const char *from, const char *to)
 static int fault_unlink(struct wal_io *io, const char *name)
 {
     struct fault_io *fault = fault_of(io);
-    int err = strike(fault, FAULT_UNLINK, ends_in_tmp(name));
+    int err = strike(fault, FAULT_UNLINK, name);
     return err != 0 ? err : fault->real->ops->unlink(fault->real, name);
 }
 
 static int fault_syncdir(struct wal_io *io)
 {
     struct fault_io *fault = fault_of(io);
-    int err = strike(fault, FAULT_SYNCDIR, false);
+    int err = strike(fault, FAULT_SYNCDIR, "");
     return err != 0 ? err : fault->real->ops->syncdir(fault->real);
 }
 
 static int fault_list(struct wal_io *io, int (*each)(void *arg, const char *name), void *arg)
 {
     struct fault_io *fault = fault_of(io);
-    int err = strike(fault, FAULT_LIST, false);
+    int err = strike(fault, FAULT_LIST, "");
     return err != 0 ? err : fault->real->ops->list(fault->real, each, arg);
 }
 
 static int fault_lock(struct wal_io *io, const char *name)
 {
     struct fault_io *fault = fault_of(io);
-    int err = strike(fault, FAULT_LOCK, false);
+    int err = strike(fault, FAULT_LOCK, "");
     return err != 0 ? err : fault->real->ops->lock(fault->real, name);
 }
 

@@ -36,6 +36,7 @@ struct fault_io {
     int times;            /* so often; -1: from then on, always */
     int err;              /* with this */
     bool temp_only;       /* only on files whose name ends in .tmp, where there is a name */
+    bool pack_only;       /* only on files whose name ends in .pack, where there is a name */
 
     bool stutter; /* every second read or write is interrupted, the others transfer 1000 bytes */
     bool turn;

@@ -1,4 +1,5 @@
-/* A writer, its helper, a reader and one that only asks, all at once: for ThreadSanitizer. */
+/* A writer, its helper, its janitor, a reader and one that only asks, all at once: for
+ * ThreadSanitizer. */
 #include "wal/wal.h"
 
 #include "wal/base/check.h"
@@ -36,6 +37,9 @@ static void *ask(void *arg)
     while (!atomic_load_explicit(&done, memory_order_acquire)) {
         CHECK(!wal_disk_full(wal));
         CHECK(wal_room_bytes(wal) <= 2 * WAL_SEGMENT_BYTES_MIN);
+        struct wal_janitor_stats stats;
+        wal_janitor_stats(wal, &stats);
+        CHECK(stats.pack_failures == 0);
     }
     return NULL;
 }
@@ -44,7 +48,9 @@ static void one_round(struct wal_io *io, struct wal_io *reader_io, bool clean)
 {
     pthread_t threads[2];
     struct wal_report report;
-    struct wal_options options = {.io = io, .segment_bytes = WAL_SEGMENT_BYTES_MIN};
+    const struct wal_janitor_options janitor = {.pack_bytes_per_s = (uint64_t)1 << 30};
+    struct wal_options options = {
+        .io = io, .segment_bytes = WAL_SEGMENT_BYTES_MIN, .janitor = &janitor};
     int err = wal_open(&wal, &options, NULL, NULL, &report);
     CHECK(err == 0);
     atomic_store_explicit(&done, false, memory_order_release);

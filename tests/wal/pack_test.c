@@ -1,0 +1,396 @@
+/* Packing: the same records in a few large blocks, whatever fails and whenever it ends. */
+#include "tests/wal/disk.h"
+#include "tests/wal/fault.h"
+
+#include "wal/base/err.h"
+#include "wal/pack.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct wal_janitor_options fast = {.pack_bytes_per_s = (uint64_t)1 << 34,
+                                                .retry_ms = 1};
+
+static struct disk disk;
+static pthread_mutex_t replaces = PTHREAD_MUTEX_INITIALIZER;
+
+static void setup(void)
+{
+    disk_init(&disk);
+}
+
+static void teardown(void)
+{
+    disk_fini(&disk);
+}
+
+TestSuite(wal_pack, .init = setup, .fini = teardown);
+
+static int at_once(void *arg, size_t bytes)
+{
+    (void)arg;
+    (void)bytes;
+    return 0;
+}
+
+/* Packs one segment of a log that is not open. */
+static int pack(struct wal_io *io, uint64_t number, struct wal_pack *result)
+{
+    *result = (struct wal_pack){.io = io, .number = number, .replaces = &replaces, .pace = at_once};
+    return wal_pack_run(result);
+}
+
+static int pack_quiet(uint64_t number)
+{
+    struct wal_pack result;
+    struct wal_io *io;
+    cr_assert_eq(wal_file_io_new(&io, disk.path, 0), 0);
+    int err = pack(io, number, &result);
+    io->ops->destroy(io);
+    return err;
+}
+
+static size_t file_bytes(uint64_t number)
+{
+    size_t len;
+    free(disk_load(&disk, disk_segment(number), &len));
+    return len;
+}
+
+static char *pack_name(uint64_t number)
+{
+    static char name[WAL_NAME_BYTES];
+    wal_segment_pack_name(name, number);
+    return name;
+}
+
+/* So many blocks of one small record, and the start behind it that seals the last segment. */
+static void make_log(int blocks)
+{
+    cr_assert_eq(disk_open(&disk), 0);
+    for (int i = 0; i < blocks; i++) {
+        disk_must_append(&disk, 1);
+        if (i % 5 == 0) {
+            cr_assert_eq(wal_confirm(disk.wal), 0);
+        }
+    }
+    disk_close_clean(&disk);
+    cr_assert_eq(disk_open(&disk), 0);
+    disk_must_append(&disk, 1);
+    disk_kill(&disk);
+}
+
+static void expect_records(uint64_t records)
+{
+    cr_assert_eq(disk_read(&disk), 0, "%s", disk.report.text);
+    cr_assert_eq(disk.report.records, records);
+    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    cr_assert_eq(disk.report.records, records);
+    disk_must_append(&disk, 1);
+    disk_kill(&disk);
+    cr_assert_eq(disk_read(&disk), 0, "%s", disk.report.text);
+    cr_assert_eq(disk.report.records, records + 1);
+}
+
+Test(wal_pack, a_packed_segment_holds_the_same_records_in_less)
+{
+    make_log(30);
+    cr_assert_eq(pack_quiet(1), WAL_PACKED);
+    cr_assert_eq(pack_quiet(2), WAL_PACKED);
+    cr_expect_eq(file_bytes(1), 3 * WAL_PAGE_BYTES);
+    cr_expect_not(disk_has(&disk, pack_name(1)));
+    expect_records(31);
+    cr_expect_eq(pack_quiet(1), WAL_PACKED_LEFT, "once is enough");
+}
+
+static int note_blocks(void *arg, const struct wal_block *block)
+{
+    uint64_t *sums = arg;
+    sums[0] += block->stored_bytes;
+    sums[1] += block->count > 0;
+    sums[2] += (block->flags & WAL_BLOCK_CLEAN) != 0;
+    sums[3] += (block->flags & WAL_BLOCK_CONFIRM) != 0;
+    return 0;
+}
+
+Test(wal_pack, members_are_shown_as_the_blocks_they_were)
+{
+    uint64_t sums[4] = {0};
+    struct wal_report report;
+    struct wal_io *io;
+    cr_assert_eq(disk_open(&disk), 0);
+    for (int i = 0; i < 10; i++) {
+        disk_must_append(&disk, 3);
+    }
+    cr_assert_eq(wal_confirm(disk.wal), 0);
+    disk_close_clean(&disk);
+    cr_assert_eq(pack_quiet(1), WAL_PACKED);
+    cr_assert_eq(wal_file_io_new(&io, disk.path, 0), 0);
+    cr_assert_eq(wal_read(io, note_blocks, sums, &report), 0, "%s", report.text);
+    io->ops->destroy(io);
+    cr_expect_eq(sums[0], 2 * WAL_PAGE_BYTES, "one packed block and the seal");
+    cr_expect_eq(sums[1], 10);
+    cr_expect_eq(sums[2], 1, "the clean end is kept");
+    cr_expect_eq(sums[3], 0, "confirmations are not");
+    cr_expect_eq(report.stored_bytes, sums[0]);
+    cr_expect_eq(report.blocks, 11);
+    cr_expect(report.clean_shutdown);
+}
+
+/* Large blocks that no gathering takes, beside small ones; the largest that there is. */
+Test(wal_pack, blocks_of_any_size_are_packed)
+{
+    disk.segment_bytes = 32U << 20;
+    uint64_t records = 0;
+    cr_assert_eq(disk_open(&disk), 0);
+    for (uint32_t i = 0; i < 300; i++) {
+        uint32_t count = 1 + i * 7 % 50;
+        size_t each = i % 40 == 0 ? 70000 : 1 + i * 131 % 900;
+        cr_assert_eq(disk_append(&disk, count, each, i % 9 == 1), 0);
+        records += count;
+    }
+    disk_kill(&disk);
+    cr_assert_eq(disk_open(&disk), 0);
+    uint64_t last = disk.report.segment;
+    disk_kill(&disk);
+    for (uint64_t number = 1; number <= last; number++) {
+        size_t before = file_bytes(number);
+        cr_assert_eq(pack_quiet(number), WAL_PACKED);
+        cr_expect(file_bytes(number) <= before / 4 * 3);
+    }
+    expect_records(records);
+}
+
+Test(wal_pack, the_largest_block_is_kept_as_it_is)
+{
+    disk.segment_bytes = 64U << 20;
+    struct wal_options options = {.segment_bytes = disk.segment_bytes};
+    unsigned char *raw = calloc(1, WAL_RAW_BYTES_MAX);
+    struct wal_pack result;
+    cr_assert_eq(wal_file_io_new(&options.io, disk.path, 1), 0);
+    cr_assert_eq(wal_open(&disk.wal, &options, NULL, NULL, &disk.report), 0);
+    cr_assert_eq(wal_append(disk.wal, 1, raw, WAL_RAW_BYTES_MAX), 0);
+    cr_assert_eq(wal_append(disk.wal, 1, raw, 10), 0);
+    cr_assert_eq(wal_close(disk.wal, true), 0);
+    disk.wal = NULL;
+    cr_assert_eq(pack(options.io, 1, &result), WAL_PACKED_LEFT, "it was compressed before");
+    cr_assert_eq(wal_read(options.io, NULL, NULL, &disk.report), 0);
+    options.io->ops->destroy(options.io);
+    free(raw);
+}
+
+Test(wal_pack, what_does_not_shrink_is_left_alone)
+{
+    cr_assert_eq(disk_open(&disk), 0);
+    for (int i = 0; i < 6; i++) {
+        cr_assert_eq(disk_append(&disk, 2, 4000, true), 0);
+    }
+    disk_close_clean(&disk);
+    size_t before = file_bytes(1);
+    cr_expect_eq(pack_quiet(1), WAL_PACKED_LEFT);
+    cr_expect_eq(file_bytes(1), before);
+    cr_expect_not(disk_has(&disk, pack_name(1)));
+}
+
+Test(wal_pack, a_damaged_or_unsealed_segment_is_never_packed)
+{
+    struct wal_pack result;
+    make_log(10);
+    struct wal_io *io;
+    cr_assert_eq(wal_file_io_new(&io, disk.path, 0), 0);
+    cr_expect_eq(pack(io, 2, &result), -EBADMSG, "it has no seal");
+    disk_flip(&disk, disk_segment(1), 3 * 4096 * 8 + 520);
+    cr_expect_eq(pack(io, 1, &result), -EBADMSG);
+    cr_expect(result.is_damaged);
+    cr_expect(strstr(result.damage.text, "offset 12288") != NULL, "%s", result.damage.text);
+    disk_flip(&disk, disk_segment(1), 3 * 4096 * 8 + 520);
+    cr_expect_eq(pack(io, 9, &result), -ENOENT);
+    io->ops->destroy(io);
+    cr_expect_not(disk_has(&disk, pack_name(1)));
+    expect_records(11);
+}
+
+Test(wal_pack, what_a_crash_left_half_packed_is_removed)
+{
+    make_log(10);
+    disk_store(&disk, pack_name(1), "half", 4);
+    cr_assert_eq(disk_read(&disk), 0, "%s", disk.report.text);
+    expect_records(11);
+    cr_expect_not(disk_has(&disk, pack_name(1)));
+}
+
+/* Every bit where it can matter: right or refused. */
+Test(wal_pack, one_flipped_bit_in_a_packed_segment_is_never_believed)
+{
+    uint64_t refused = 0;
+    make_log(12);
+    cr_assert_eq(pack_quiet(1), WAL_PACKED);
+    uint64_t bits = file_bytes(1) * 8;
+    for (uint64_t bit = 0; bit < bits; bit += bit % (4096 * 8) < 3000 ? 1 : 131) {
+        disk_flip(&disk, disk_segment(1), bit);
+        int err = disk_read(&disk);
+        cr_assert(err == TALLY_DAMAGE || err == TALLY_NEWER || disk.report.records == 13,
+                  "bit %zu: %s", (size_t)bit, disk.report.text);
+        refused += err != 0;
+        disk_flip(&disk, disk_segment(1), bit);
+    }
+    cr_expect(refused > 2000);
+    expect_records(13);
+}
+
+/* With nothing behind it that has records. */
+Test(wal_pack, a_packed_segment_that_is_cut_or_loses_its_seal_is_refused)
+{
+    make_log(12);
+    for (uint64_t number = 2; disk_has(&disk, disk_segment(number)); number++) {
+        disk_unlink(&disk, disk_segment(number));
+    }
+    cr_assert_eq(pack_quiet(1), WAL_PACKED);
+    size_t len = file_bytes(1);
+    for (size_t to = 0; to <= len; to += 512) {
+        struct disk copy;
+        disk_copy(&disk, &copy);
+        disk_truncate(&copy, disk_segment(1), to);
+        int err = disk_open(&copy);
+        cr_assert_eq(err, to < len ? TALLY_DAMAGE : 0, "%zu bytes: %s", to, copy.report.text);
+        disk_fini(&copy);
+    }
+    disk_zero(&disk, disk_segment(1), len - 4096, 4096);
+    cr_expect_eq(disk_open(&disk), TALLY_DAMAGE);
+    cr_expect_eq(disk.report.row, 3, "%s", disk.report.text);
+}
+
+/* Packs a copy of the disk with one call failing. Returns how many calls have failed. */
+static long pack_with_fault(enum fault_call call, int error, int after)
+{
+    static struct fault_io fault;
+    struct disk copy;
+    struct wal_io *real;
+    struct wal_pack result;
+    disk_copy(&disk, &copy);
+    cr_assert_eq(wal_file_io_new(&real, copy.path, 0), 0);
+    fault_io_init(&fault, real);
+    fault_io_set(&fault, call, error, after, 1);
+    int err = pack(&fault.io, 1, &result);
+    cr_assert(err == WAL_PACKED || err == error, "call %d: %d", after, err);
+    cr_assert(err == WAL_PACKED || fault.faults > 0);
+    real->ops->destroy(real);
+    fault_io_fini(&fault);
+    bool is_left = disk_has(&copy, pack_name(1));
+    cr_assert(!is_left || call == FAULT_UNLINK);
+    cr_assert_eq(disk_open(&copy), 0, "%s", copy.report.text);
+    cr_assert_eq(copy.report.records, 31, "%s", copy.report.text);
+    cr_assert_not(disk_has(&copy, pack_name(1)));
+    disk_fini(&copy);
+    return fault.faults;
+}
+
+Test(wal_pack, any_call_of_the_packing_may_fail)
+{
+    static const enum fault_call calls[] = {
+        FAULT_OPEN,       FAULT_PWRITE, FAULT_PREAD,  FAULT_DATASYNC, FAULT_SYNC,
+        FAULT_DROP_CACHE, FAULT_RENAME, FAULT_UNLINK, FAULT_SYNCDIR,
+    };
+    make_log(30);
+    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+        int after = 0;
+        while (pack_with_fault(calls[i], -EIO, after) > 0) {
+            after++;
+        }
+        cr_expect(after > 0, "call %zu is never made", i);
+    }
+    for (int after = 0; pack_with_fault(FAULT_PWRITE, -ENOSPC, after) > 0;) {
+        after++;
+    }
+}
+
+static void await_packed(uint64_t below)
+{
+    struct wal_janitor_stats stats;
+    do {
+        sched_yield();
+        wal_janitor_stats(disk.wal, &stats);
+    } while (stats.next < below);
+}
+
+Test(wal_pack, the_janitor_packs_what_is_sealed_and_nothing_else)
+{
+    struct wal_janitor_stats stats;
+    disk.janitor = &fast;
+    cr_assert_eq(disk_open(&disk), 0);
+    for (int i = 0; i < 14 * 5 + 3; i++) {
+        disk_must_append(&disk, 1);
+    }
+    await_packed(6);
+    wal_janitor_stats(disk.wal, &stats);
+    cr_expect_eq(stats.packed_segments, 5);
+    cr_expect_eq(stats.packed_from_bytes, 5 * WAL_SEGMENT_BYTES_MIN);
+    cr_expect_eq(stats.packed_to_bytes, 5 * 3 * WAL_PAGE_BYTES);
+    cr_expect_eq(stats.pack_failures, 0);
+    cr_expect_eq(file_bytes(6), WAL_SEGMENT_BYTES_MIN);
+    disk_kill(&disk);
+    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    cr_expect_eq(disk.report.records, 14 * 5 + 3);
+    await_packed(7);
+    wal_janitor_stats(disk.wal, &stats);
+    cr_expect_eq(stats.packed_segments, 1, "the one that the start has sealed");
+}
+
+Test(wal_pack, a_full_disk_stops_the_packing_and_nothing_else)
+{
+    static struct fault_io fault;
+    struct wal_io *real;
+    struct wal_janitor_stats stats;
+    cr_assert_eq(wal_file_io_new(&real, disk.path, 1), 0);
+    fault_io_init(&fault, real);
+    disk.io = &fault.io;
+    disk.janitor = &fast;
+    fault.pack_only = true;
+    fault_io_set(&fault, FAULT_PWRITE, -ENOSPC, 0, -1);
+    cr_assert_eq(disk_open(&disk), 0);
+    for (int i = 0; i < 14 * 3 + 1; i++) {
+        disk_must_append(&disk, 1);
+    }
+    fault_io_await(&fault, 5); /* it comes back to it */
+    for (int i = 0; i < 14; i++) {
+        disk_must_append(&disk, 1);
+    }
+    wal_janitor_stats(disk.wal, &stats);
+    cr_expect(stats.pack_failures >= 4);
+    cr_expect_eq(stats.packed_segments, 0);
+    fault_io_heal(&fault);
+    do {
+        sched_yield();
+        wal_janitor_stats(disk.wal, &stats);
+    } while (stats.packed_segments < 4);
+    wal_close(disk.wal, false);
+    cr_expect_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    cr_expect_eq(disk.report.records, 14 * 4 + 1);
+    wal_close(disk.wal, false);
+    disk.wal = NULL;
+    disk.io = NULL;
+    real->ops->destroy(real);
+    fault_io_fini(&fault);
+}
+
+/* A server with one vote a second: a page for each, until it is packed. */
+Test(wal_pack, small_blocks_do_not_keep_a_page_each)
+{
+    struct wal_janitor_stats stats;
+    disk.segment_bytes = 8U << 20;
+    disk.janitor = &fast;
+    cr_assert_eq(disk_open(&disk), 0);
+    for (int i = 0; i < 16000; i++) {
+        disk_must_append(&disk, 1);
+    }
+    await_packed(8);
+    wal_janitor_stats(disk.wal, &stats);
+    cr_expect_eq(stats.packed_segments, 7);
+    cr_expect(stats.packed_to_bytes < stats.packed_from_bytes / 20, "%zu of %zu bytes",
+              (size_t)stats.packed_to_bytes, (size_t)stats.packed_from_bytes);
+}

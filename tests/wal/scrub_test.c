@@ -1,0 +1,187 @@
+/* The scrub: what goes bad on the disk under a log that is open is told, and nothing else is. */
+#include "tests/wal/disk.h"
+#include "tests/wal/fault.h"
+
+#include "wal/base/err.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+
+static struct disk disk;
+static atomic_ulong told;
+
+static void on_damage(void *arg, const struct wal_report *damage)
+{
+    const char *const *wanted = arg;
+    cr_assert(strstr(damage->text, *wanted) != NULL, "no '%s' in: %s", *wanted, damage->text);
+    atomic_fetch_add_explicit(&told, 1, memory_order_relaxed);
+}
+
+static const char *wanted = "wal-0000000000000001.seg";
+
+static const struct wal_janitor_options eager = {
+    .pack_bytes_per_s = (uint64_t)1 << 34,
+    .retry_ms = 1,
+    .scrub_bytes_per_s = (uint64_t)1 << 34,
+    .scrub_every_ms = 1,
+    .on_damage = on_damage,
+    .arg = &wanted,
+};
+
+static void setup(void)
+{
+    disk_init(&disk);
+    disk.janitor = &eager;
+}
+
+static void teardown(void)
+{
+    disk_fini(&disk);
+}
+
+TestSuite(wal_scrub, .init = setup, .fini = teardown);
+
+static struct wal_janitor_stats stats_now(void)
+{
+    struct wal_janitor_stats stats;
+    wal_janitor_stats(disk.wal, &stats);
+    return stats;
+}
+
+static uint64_t damaged(void)
+{
+    struct wal_report report;
+    return wal_damage(disk.wal, &report);
+}
+
+/* A pass that began after now comes to its end. */
+static void await_pass(void)
+{
+    uint64_t passes = stats_now().scrub_passes + 2;
+    while (stats_now().scrub_passes < passes) {
+        sched_yield();
+    }
+}
+
+/* Segments of 14 blocks of one record each, all sealed ones packed. */
+static void make_log(unsigned segments)
+{
+    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    for (unsigned i = 0; i < segments * 14 + 1; i++) {
+        disk_must_append(&disk, 1);
+    }
+    while (stats_now().next <= segments) {
+        sched_yield();
+    }
+}
+
+Test(wal_scrub, a_whole_log_is_told_to_be_whole)
+{
+    make_log(4);
+    await_pass();
+    cr_expect_eq(damaged(), 0);
+    cr_expect(stats_now().scrub_bytes > 0);
+}
+
+Test(wal_scrub, a_log_that_is_written_and_packed_meanwhile_is_whole)
+{
+    cr_assert_eq(disk_open(&disk), 0);
+    for (uint32_t i = 0; i < 3000; i++) {
+        cr_assert_eq(disk_append(&disk, 1 + i % 3, 20 + i % 4000, i % 2), 0);
+    }
+    await_pass();
+    cr_expect_eq(damaged(), 0);
+    cr_expect(stats_now().packed_segments > 0);
+    cr_expect_eq(stats_now().pack_failures, 0);
+}
+
+Test(wal_scrub, a_byte_that_turns_in_a_sealed_segment_is_told)
+{
+    struct wal_report report;
+    make_log(3);
+    disk_flip(&disk, disk_segment(1), 4096 * 8 + 600);
+    await_pass();
+    cr_assert_eq(wal_damage(disk.wal, &report), 1);
+    cr_expect_eq(report.end, WAL_END_DAMAGE);
+    cr_expect_eq(report.segment, 1);
+    cr_expect_eq(report.offset, 4096);
+    cr_expect(strstr(report.text, "offset 4096") != NULL, "%s", report.text);
+    cr_expect(atomic_load_explicit(&told, memory_order_relaxed) > 0);
+
+    disk_must_append(&disk, 5); /* the log does not mind */
+    disk_flip(&disk, disk_segment(1), 4096 * 8 + 600);
+    await_pass();
+    cr_expect_eq(damaged(), 0, "and it is forgotten when it is gone");
+    disk_kill(&disk);
+    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    cr_expect_eq(disk.report.records, 3 * 14 + 1 + 5);
+}
+
+Test(wal_scrub, a_segment_that_was_removed_is_not_missed)
+{
+    make_log(3);
+    wal_files_lock(disk.wal);
+    disk_unlink(&disk, disk_segment(1));
+    wal_files_unlock(disk.wal);
+    await_pass();
+    cr_expect_eq(damaged(), 0);
+}
+
+Test(wal_scrub, one_damaged_segment_does_not_make_the_next_one_damaged)
+{
+    make_log(3);
+    disk_truncate(&disk, disk_segment(1), 4096);
+    await_pass();
+    cr_expect_eq(damaged(), 1);
+}
+
+Test(wal_scrub, a_disk_that_cannot_be_read_is_damage)
+{
+    static struct fault_io fault;
+    struct wal_io *real;
+    cr_assert_eq(wal_file_io_new(&real, disk.path, 1), 0);
+    fault_io_init(&fault, real);
+    disk.io = &fault.io;
+    wanted = "cannot";
+    make_log(2);
+    await_pass();
+    cr_expect_eq(damaged(), 0);
+    fault_io_set(&fault, FAULT_PREAD, -EIO, 0, -1);
+    await_pass();
+    cr_expect_eq(damaged(), 2);
+    fault_io_heal(&fault);
+    await_pass();
+    cr_expect_eq(damaged(), 0);
+    cr_expect_eq(wal_close(disk.wal, true), 0);
+    disk.wal = NULL;
+    disk.io = NULL;
+    real->ops->destroy(real);
+    fault_io_fini(&fault);
+}
+
+static int others_damaged(void *arg, struct wal_io *io, int (*pace)(void *arg, size_t bytes),
+                          void *pace_arg, struct wal_report *damage)
+{
+    (void)arg;
+    (void)io;
+    int err = pace(pace_arg, 10);
+    snprintf(damage->text, sizeof(damage->text), "a snapshot is bad");
+    return err != 0 ? err : TALLY_DAMAGE;
+}
+
+Test(wal_scrub, the_files_of_the_layer_above_are_asked_for)
+{
+    struct wal_janitor_options options = eager;
+    struct wal_report report;
+    options.scrub_others = others_damaged;
+    disk.janitor = &options;
+    wanted = "snapshot";
+    make_log(1);
+    await_pass();
+    cr_expect_eq(wal_damage(disk.wal, &report), 1);
+    cr_expect_str_eq(report.text, "a snapshot is bad");
+}
