@@ -3,6 +3,7 @@
 
 #include "engine/apply_internal.h"
 #include "engine/label.h"
+#include "engine/saver.h"
 #include "wal/base/err.h"
 
 #include <stdlib.h>
@@ -25,6 +26,8 @@ static int apply_vote(struct state *state, const struct record *record)
     if (option == NULL || n == 0 || FIELD_OWN(option->votes) != record->num[VOTE_BEFORE]) {
         return TALLY_CORRUPT;
     }
+    save_option(state, option);
+    save_poll(state, option->poll);
     FIELD_ADD(option->votes, n);
     option->changes++;
     FIELD_ADD(option->poll->total, n);
@@ -33,8 +36,7 @@ static int apply_vote(struct state *state, const struct record *record)
     return 0;
 }
 
-/* Says until when votes are taken, from what is committed. */
-static void poll_set_window(struct poll *poll, bool open)
+void poll_set_window(struct poll *poll, bool open)
 {
     uint64_t close_ms = FIELD_OWN(poll->close_ms);
     FIELD_PUT(poll->open, open);
@@ -49,6 +51,7 @@ static int poll_new(struct state *state, const struct record *record, struct pol
         return TALLY_NOMEM;
     }
     poll->id = FIELD_OWN(state->poll_count) + 1;
+    poll->saved = state->saves;
     poll->name = blob_new(record->text[POLL_NAME]);
     if (poll->name == NULL || table_put(&state->poll_ids, poll->id, poll) != 0 ||
         index_put(&state->polls, poll) != 0) {
@@ -73,6 +76,7 @@ static int apply_poll(struct state *state, const struct record *record, struct v
             return err;
         }
     }
+    save_poll(state, poll);
     _Atomic uint64_t *fields[] = {
         [POLL_OPEN_MS] = &poll->open_ms,
         [POLL_CLOSE_MS] = &poll->close_ms,
@@ -101,6 +105,7 @@ static int apply_poll_window(struct state *state, const struct record *record)
     if (poll == NULL) {
         return TALLY_CORRUPT;
     }
+    save_poll(state, poll);
     FIELD_PUT(poll->gated, false);
     poll_set_window(poll, record->num[POLL_WINDOW_OPEN] != 0);
     return 0;
@@ -128,6 +133,18 @@ static int poll_reserve(struct state *state, struct poll *poll)
     return 0;
 }
 
+int poll_add_option(struct state *state, struct poll *poll, struct option *option)
+{
+    if (poll_reserve(state, poll) != 0 || table_put(&state->options, option->id, option) != 0 ||
+        index_put(&state->labels, option) != 0) {
+        return TALLY_NOMEM;
+    }
+    uint64_t count = FIELD_OWN(poll->option_count);
+    FIELD_PUT(FIELD_OWN(poll->options)[count], option);
+    FIELD_PUT(poll->option_count, count + 1);
+    return 0;
+}
+
 static int option_new(struct state *state, struct poll *poll, const struct record *record)
 {
     struct option *option = aligned_alloc(64, sizeof *option);
@@ -136,18 +153,14 @@ static int option_new(struct state *state, struct poll *poll, const struct recor
     }
     *option = (struct option){
         .id = FIELD_OWN(state->option_count) + 1,
+        .saved = state->saves,
         .poll = poll,
         .label = blob_new(record->text[OPTION_LABEL]),
         .key = key_of_two(record->text[OPTION_POLL], record->text[OPTION_FOLD]),
     };
-    if (option->label == NULL || option->key == NULL || poll_reserve(state, poll) != 0 ||
-        table_put(&state->options, option->id, option) != 0 ||
-        index_put(&state->labels, option) != 0) {
+    if (option->label == NULL || option->key == NULL || poll_add_option(state, poll, option) != 0) {
         return TALLY_NOMEM;
     }
-    uint64_t count = FIELD_OWN(poll->option_count);
-    FIELD_PUT(FIELD_OWN(poll->options)[count], option);
-    FIELD_PUT(poll->option_count, count + 1);
     FIELD_PUT(state->option_count, option->id);
     return 0;
 }
