@@ -172,8 +172,13 @@ static struct tally *open_data(const struct settings *settings)
                 report.text, tally_err_text(err));
         exit(exit_code_of(err));
     }
-    fprintf(stderr, "tallyd: %llu records read from %s%s%s\n", (unsigned long long)report.records,
-            settings->data, report.torn ? "; " : "", report.torn ? report.text : "");
+    bool tell = report.torn || report.snapshot_passed;
+    fprintf(stderr, "tallyd: %llu records read from %s", (unsigned long long)report.records,
+            settings->data);
+    if (report.snapshot_lsn > 0) {
+        fprintf(stderr, ", with the snapshot at %llu", (unsigned long long)report.snapshot_lsn);
+    }
+    fprintf(stderr, "%s%s\n", tell ? "; " : "", tell ? report.text : "");
     return tally;
 }
 

@@ -3,6 +3,7 @@
 
 #include "wal/base/check.h"
 #include "wal/base/err.h"
+#include "wal/snap.h"
 #include "wal/tell.h"
 #include "wal/whole.h"
 
@@ -64,16 +65,17 @@ static int by_number(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Segments are numbered from 1 without a hole. Returns whether they are. */
+/* Segments are numbered without a hole. Returns whether they are. */
 static bool check_numbers(struct wal_scan *scan, bool is_last_try)
 {
     for (size_t i = 0; i < scan->count; i++) {
-        if (scan->numbers[i] == i + 1) {
+        uint64_t number = scan->numbers[0] + i;
+        if (scan->numbers[i] == number) {
             continue;
         }
         if (is_last_try) {
             char name[WAL_NAME_BYTES];
-            wal_segment_name(name, i + 1);
+            wal_segment_name(name, number);
             scan->signs.misnumbered = true;
             wal_tell_note(scan, 3, "%s is missing: the log goes on with segment %" PRIu64, name,
                           scan->numbers[i]);
@@ -214,6 +216,74 @@ static uint64_t find_active(struct wal_scan *scan)
     return 0;
 }
 
+/* The lsn with which a segment begins; 0 when its first block does not say so. */
+static uint64_t first_lsn_of(struct wal_scan *scan, size_t index)
+{
+    const unsigned char *at;
+    struct wal_block_header header;
+    if (!wal_scan_open(scan, index)) {
+        return 0;
+    }
+    int err = wal_window_get(&scan->window, WAL_SEGMENT_FIRST_BLOCK, WAL_PAGE_BYTES, &at);
+    if (err != 0) {
+        failed(scan, scan->numbers[index], "cannot read", err);
+        return 0;
+    }
+    bool is_valid =
+        scan->head_state == WAL_HEAD_OK &&
+        wal_block_header_get(at, &header, &scan->head, WAL_SEGMENT_FIRST_BLOCK) == WAL_BLOCK_VALID;
+    return is_valid ? header.first_lsn : 0;
+}
+
+/* The log has lost its beginning: what no snapshot holds is not there. */
+static void note_no_beginning(struct wal_scan *scan)
+{
+    char name[WAL_NAME_BYTES];
+    scan->signs.misnumbered = true;
+    if (scan->snapshot_lsn > 0) {
+        wal_tell_note(scan, 3,
+                      "the log begins with segment %" PRIu64 ", behind record %" PRIu64
+                      ", where the snapshot ends",
+                      scan->numbers[0], scan->snapshot_lsn);
+        return;
+    }
+    wal_segment_name(name, 1);
+    wal_tell_note(scan, 3,
+                  "%s is missing: the log goes on with segment %" PRIu64
+                  ", and no snapshot that can be read holds what was before it",
+                  name, scan->numbers[0]);
+}
+
+/*
+ * Where the walk begins: without a snapshot with record 1 in segment 1; with one in the last
+ * segment that begins at or before the record behind it. What is before that is not read: nothing
+ * depends on it. A reader that loads no snapshot takes what is left, if there is one for the rest.
+ */
+static void find_begin(struct wal_scan *scan)
+{
+    uint64_t snapshot = scan->snapshot_lsn;
+    scan->begin = 0;
+    if (!scan->is_recovery && scan->numbers[0] != 1) {
+        int err = wal_snap_newest_name(scan->io, &snapshot);
+        if (err != 0) {
+            failed(scan, scan->numbers[0], "cannot list the snapshots", err);
+            return;
+        }
+    }
+    size_t last = scan->is_recovery ? scan->count : 1;
+    for (size_t i = last; snapshot > 0 && i-- > 0 && !scan->signs.read_error;) {
+        uint64_t lsn = first_lsn_of(scan, i);
+        if (lsn > 0 && lsn <= snapshot + 1) {
+            scan->begin = i;
+            scan->next_lsn = lsn;
+            return;
+        }
+    }
+    if (scan->numbers[0] != 1) {
+        note_no_beginning(scan);
+    }
+}
+
 /* Room for one raw block; a header with a good checksum has bounded raw_bytes before. */
 static int raw_grow(struct wal_scan *scan, size_t raw_bytes)
 {
@@ -324,7 +394,8 @@ static int deliver(struct wal_scan *scan, const struct wal_block_header *header,
         .offset = scan->offset,
         .epoch = scan->head.epoch,
     };
-    int err = scan->visit != NULL ? scan->visit(scan->arg, &block) : 0;
+    bool is_wanted = block.first_lsn + block.count > scan->snapshot_lsn + 1 || block.count == 0;
+    int err = scan->visit != NULL && is_wanted ? scan->visit(scan->arg, &block) : 0;
     if (err != 0) {
         return err;
     }
@@ -416,7 +487,7 @@ static bool is_final(struct wal_scan *scan, const struct wal_verdict *before, bo
 static int follow(struct wal_scan *scan)
 {
     struct wal_verdict before = {.row = 0};
-    size_t index = 0;
+    size_t index = scan->begin;
     scan->offset = WAL_SEGMENT_FIRST_BLOCK;
     for (;;) {
         uint64_t offset = scan->offset;
@@ -449,15 +520,24 @@ int wal_scan_run(struct wal_scan *scan)
         scan->verdict = wal_decide(&scan->signs);
         return 0;
     }
+    if (scan->count == 0 && scan->snapshot_lsn > 0) {
+        scan->signs.misnumbered = true;
+        wal_tell_note(scan, 3, "there is a snapshot at record %" PRIu64 ", and no log",
+                      scan->snapshot_lsn);
+        scan->verdict = wal_decide(&scan->signs);
+    }
     if (scan->count == 0) {
         return 0;
     }
     if (scan->is_recovery) {
         scan->active_number = find_active(scan);
-        if (scan->signs.read_error) {
-            scan->verdict = wal_decide(&scan->signs);
-            return 0;
-        }
+    }
+    if (!scan->signs.read_error) {
+        find_begin(scan);
+    }
+    if (scan->signs.read_error || scan->signs.misnumbered) {
+        scan->verdict = wal_decide(&scan->signs);
+        return 0;
     }
     return follow(scan);
 }

@@ -31,6 +31,8 @@ struct wal_scan {
     size_t count;
     size_t room;
     uint64_t active_number; /* recovery: the last segment that shows a block */
+    uint64_t snapshot_lsn;  /* recovery: records up to here are not wanted */
+    size_t begin;           /* the segment to begin with */
 
     /* the segment that is being read */
     size_t index;

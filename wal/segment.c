@@ -70,7 +70,8 @@ bool wal_segment_is_name(const char *name, uint64_t *number)
 bool wal_segment_is_temp(const char *name)
 {
     size_t len = strlen(name);
-    bool ours = strncmp(name, "wal-", 4) == 0 || strncmp(name, "torn-", 5) == 0;
+    bool ours = strncmp(name, "wal-", 4) == 0 || strncmp(name, "torn-", 5) == 0 ||
+                strncmp(name, "snap-", 5) == 0;
     return ours && len > 4 && strcmp(name + len - 4, ".tmp") == 0;
 }
 

@@ -60,7 +60,8 @@ static void apply_one(struct state *state, const struct record *record)
     cr_assert_eq(apply(state, record, &verdict), 0);
 }
 
-/* Saves at record `at` of the history, a slice of at most `slice` entities before each record. */
+/* Saves at record `at` of the history, a slice of at most `slice` entities before each record; with
+ * 0, everything only after the last one. */
 static uint64_t save_at(const struct history *h, uint32_t at, uint64_t slice, struct shelf *shelf)
 {
     static struct state state;
@@ -72,8 +73,11 @@ static uint64_t save_at(const struct history *h, uint32_t at, uint64_t slice, st
     }
     uint64_t digest = state_digest(&state);
     saver_begin(&saver, &state, shelf_put, shelf);
-    for (uint32_t i = at; !saver_walk(&saver, seed_below(&seed, slice + 1)); i++) {
-        if (i < h->count) {
+    bool is_done = false;
+    for (uint32_t i = at; !is_done; i++) {
+        uint64_t step = i < h->count ? seed_below(&seed, slice + 1) : slice + 1;
+        is_done = saver_walk(&saver, step);
+        if (!is_done && i < h->count) {
             apply_one(&state, &h->records[i]);
         }
     }
@@ -102,7 +106,7 @@ static void check_save(const struct history *h, uint64_t whole, uint32_t at, uin
 
 Test(saver, snapshot_and_rest_are_the_whole_log)
 {
-    static const uint64_t slices[] = {1, 2, 7, 1000000};
+    static const uint64_t slices[] = {0, 1, 2, 7, 1000000};
     for (uint64_t start = 1; start <= 25; start++) {
         struct history h;
         static struct state whole;
@@ -178,7 +182,7 @@ Test(saver, builds_dropped_after_its_lsn_are_in_it)
     cr_assert_not_null(state_build(&state, 11));
     uint64_t digest = state_digest(&state);
     saver_begin(&saver, &state, shelf_put, &shelf);
-    for (uint64_t id = QUEUE_KEEP + 11; !saver_walk(&saver, 100); id++) {
+    for (uint64_t id = QUEUE_KEEP + 11; !saver_walk(&saver, 1); id++) {
         submit_one(&state);
         end_one(&state, id);
     }
