@@ -3,6 +3,7 @@
 
 #include "engine/apply_internal.h"
 #include "engine/label.h"
+#include "engine/saver.h"
 #include "wal/base/err.h"
 
 #include <stdlib.h>
@@ -20,13 +21,13 @@ static void poll_count_second(struct poll *poll, uint64_t time_ms, uint64_t n)
 
 /* One vote, but for the sums of its poll and of the state. Returns its option, NULL if it does not
  * fit. */
-static struct option *option_take(const struct state *state, uint64_t id, uint64_t before,
-                                  uint64_t n)
+static struct option *option_take(struct state *state, uint64_t id, uint64_t before, uint64_t n)
 {
     struct option *option = state_option(state, id);
     if (option == NULL || n == 0 || FIELD_OWN(option->votes) != before) {
         return NULL;
     }
+    save_option(state, option);
     FIELD_PUT(option->votes, before + n);
     option->changes++;
     return option;
@@ -34,6 +35,7 @@ static struct option *option_take(const struct state *state, uint64_t id, uint64
 
 static void poll_add(struct state *state, struct poll *poll, uint64_t time_ms, uint64_t n)
 {
+    save_poll(state, poll);
     FIELD_ADD(poll->total, n);
     poll_count_second(poll, time_ms, n);
     FIELD_ADD(state->votes, n);
@@ -97,8 +99,7 @@ int apply_votes(struct state *state, const struct vote_run *run, uint32_t *done)
     return i == run->count ? 0 : TALLY_CORRUPT;
 }
 
-/* Says until when votes are taken, from what is committed. */
-static void poll_set_window(struct poll *poll, bool open)
+void poll_set_window(struct poll *poll, bool open)
 {
     uint64_t close_ms = FIELD_OWN(poll->close_ms);
     FIELD_PUT(poll->open, open);
@@ -113,6 +114,7 @@ static int poll_new(struct state *state, const struct record *record, struct pol
         return TALLY_NOMEM;
     }
     poll->id = FIELD_OWN(state->poll_count) + 1;
+    poll->saved = state->saves;
     poll->name = blob_new(record->text[POLL_NAME]);
     if (poll->name == NULL || table_put(&state->poll_ids, poll->id, poll) != 0 ||
         index_put(&state->polls, poll) != 0) {
@@ -137,6 +139,7 @@ static int apply_poll(struct state *state, const struct record *record, struct v
             return err;
         }
     }
+    save_poll(state, poll);
     _Atomic uint64_t *fields[] = {
         [POLL_OPEN_MS] = &poll->open_ms,
         [POLL_CLOSE_MS] = &poll->close_ms,
@@ -165,6 +168,7 @@ static int apply_poll_window(struct state *state, const struct record *record)
     if (poll == NULL) {
         return TALLY_CORRUPT;
     }
+    save_poll(state, poll);
     FIELD_PUT(poll->gated, false);
     poll_set_window(poll, record->num[POLL_WINDOW_OPEN] != 0);
     return 0;
@@ -192,6 +196,18 @@ static int poll_reserve(struct state *state, struct poll *poll)
     return 0;
 }
 
+int poll_add_option(struct state *state, struct poll *poll, struct option *option)
+{
+    if (poll_reserve(state, poll) != 0 || table_put(&state->options, option->id, option) != 0 ||
+        index_put(&state->labels, option) != 0) {
+        return TALLY_NOMEM;
+    }
+    uint64_t count = FIELD_OWN(poll->option_count);
+    FIELD_PUT(FIELD_OWN(poll->options)[count], option);
+    FIELD_PUT(poll->option_count, count + 1);
+    return 0;
+}
+
 static int option_new(struct state *state, struct poll *poll, const struct record *record)
 {
     struct option *option = aligned_alloc(64, sizeof *option);
@@ -200,18 +216,14 @@ static int option_new(struct state *state, struct poll *poll, const struct recor
     }
     *option = (struct option){
         .id = FIELD_OWN(state->option_count) + 1,
+        .saved = state->saves,
         .poll = poll,
         .label = blob_new(record->text[OPTION_LABEL]),
         .key = key_of_two(record->text[OPTION_POLL], record->text[OPTION_FOLD]),
     };
-    if (option->label == NULL || option->key == NULL || poll_reserve(state, poll) != 0 ||
-        table_put(&state->options, option->id, option) != 0 ||
-        index_put(&state->labels, option) != 0) {
+    if (option->label == NULL || option->key == NULL || poll_add_option(state, poll, option) != 0) {
         return TALLY_NOMEM;
     }
-    uint64_t count = FIELD_OWN(poll->option_count);
-    FIELD_PUT(FIELD_OWN(poll->options)[count], option);
-    FIELD_PUT(poll->option_count, count + 1);
     FIELD_PUT(state->option_count, option->id);
     return 0;
 }

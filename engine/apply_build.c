@@ -2,11 +2,12 @@
 #include "engine/apply_internal.h"
 
 #include "engine/label.h"
+#include "engine/saver.h"
 #include "wal/base/err.h"
 
 #include <stdlib.h>
 
-static void count_state(struct build *build, enum build_state from, enum build_state to)
+void build_count(struct build *build, enum build_state from, enum build_state to)
 {
     if (from != BUILD_NONE) {
         FIELD_ADD(build->queue->by_state[from], (uint64_t)-1);
@@ -27,26 +28,19 @@ static struct queue *queue_new(struct state *state, struct span name)
     if (queue == NULL) {
         return NULL;
     }
+    queue->id = state->queues.count + 1;
+    queue->saved = state->saves;
     queue->name = blob_new(name);
-    if (queue->name == NULL || index_put(&state->queues, queue) != 0) {
+    if (queue->name == NULL || table_put(&state->queue_ids, queue->id, queue) != 0 ||
+        index_put(&state->queues, queue) != 0) {
         return NULL;
     }
     return queue;
 }
 
-/* The queue's set of these tags, made when it is new. Returns its index, or a negative error; FULL
- * is a verdict. */
-static int set_of(struct queue *queue, struct span tags)
+int queue_add_set(struct queue *queue, struct span tags)
 {
     uint32_t count = FIELD_OWN(queue->set_count);
-    for (uint32_t i = 0; i < count; i++) {
-        if (span_equal(blob_span(FIELD_OWN(queue->sets[i])->tags), tags)) {
-            return (int)i;
-        }
-    }
-    if (count == NEED_SETS_MAX) {
-        return TALLY_FULL;
-    }
     struct need_set *set = calloc(1, sizeof *set);
     if (set == NULL) {
         return TALLY_NOMEM;
@@ -59,7 +53,24 @@ static int set_of(struct queue *queue, struct span tags)
     }
     FIELD_PUT(queue->sets[count], set);
     FIELD_PUT(queue->set_count, count + 1);
-    return (int)count;
+    return 0;
+}
+
+/* The queue's set of these tags, made when it is new. Returns its index, or a negative error; FULL
+ * is a verdict. */
+static int set_of(struct state *state, struct queue *queue, struct span tags)
+{
+    uint32_t count = FIELD_OWN(queue->set_count);
+    for (uint32_t i = 0; i < count; i++) {
+        if (span_equal(blob_span(FIELD_OWN(queue->sets[i])->tags), tags)) {
+            return (int)i;
+        }
+    }
+    if (count == NEED_SETS_MAX) {
+        return TALLY_FULL;
+    }
+    save_queue(state, queue);
+    return queue_add_set(queue, tags) == 0 ? (int)count : TALLY_NOMEM;
 }
 
 static uint64_t queue_open(const struct queue *queue)
@@ -143,7 +154,7 @@ int apply_submit(struct state *state, const struct record *record, struct verdic
     if (queue == NULL) {
         return TALLY_NOMEM;
     }
-    int set = set_of(queue, record->text[SUBMIT_NEED]);
+    int set = set_of(state, queue, record->text[SUBMIT_NEED]);
     if (set == TALLY_FULL) {
         v->err = TALLY_FULL;
         return 0;
@@ -153,7 +164,7 @@ int apply_submit(struct state *state, const struct record *record, struct verdic
         free(build);
         return TALLY_NOMEM;
     }
-    *build = (struct build){.queue = queue, .set = (uint8_t)set};
+    *build = (struct build){.queue = queue, .set = (uint8_t)set, .saved = state->saves};
     err = build_fill(state, build, record);
     if (err != 0) {
         return err;
@@ -164,7 +175,7 @@ int apply_submit(struct state *state, const struct record *record, struct verdic
     build->accepted = build_half(to, 1);
     FIELD_PUT(build->applied, build->accepted);
     word_set(&build->word, build_word(build->accepted, 0));
-    count_state(build, BUILD_NONE, to);
+    build_count(build, BUILD_NONE, to);
     hook_build(state, build, to);
     v->value = build->id;
     return 0;
@@ -216,6 +227,7 @@ static void trim_ended(struct state *state, struct queue *queue)
         return;
     }
     struct build *build = queue->ended_first;
+    save_build(state, build);
     queue->ended_first = build->next_ended;
     queue->ended_count--;
     enum build_state was = half_state(FIELD_OWN(build->applied));
@@ -224,6 +236,17 @@ static void trim_ended(struct state *state, struct queue *queue)
     FIELD_ADD(state->builds_in_memory, (uint64_t)-1);
     FIELD_ADD(state->payload_bytes, (uint64_t)-build->payload->len);
     state_retire(state, build, build_free);
+}
+
+void queue_add_ended(struct queue *queue, struct build *build)
+{
+    if (queue->ended_last == NULL || queue->ended_first == NULL) {
+        queue->ended_first = build;
+    } else {
+        queue->ended_last->next_ended = build;
+    }
+    queue->ended_last = build;
+    queue->ended_count++;
 }
 
 static void step_end(struct state *state, struct build *build, const struct record *record)
@@ -235,13 +258,8 @@ static void step_end(struct state *state, struct build *build, const struct reco
         state_retire(state, build->uniq, free);
         build->uniq = NULL;
     }
-    if (queue->ended_last == NULL || queue->ended_first == NULL) {
-        queue->ended_first = build;
-    } else {
-        queue->ended_last->next_ended = build;
-    }
-    queue->ended_last = build;
-    queue->ended_count++;
+    build->ended_lsn = record->lsn;
+    queue_add_ended(queue, build);
     trim_ended(state, queue);
 }
 
@@ -294,6 +312,7 @@ static enum build_edge_how how_of(const struct record *record)
 static void step_left(struct state *state, struct build *build, const struct record *record)
 {
     struct worker *worker = FIELD_OWN(build->worker);
+    save_worker(state, worker);
     unhold(state, build, worker);
     if (record->type == RECORD_DONE) {
         FIELD_ADD(worker->done, 1);
@@ -316,6 +335,7 @@ int apply_build_step(struct state *state, const struct record *record)
         !build_edge_legal(record->type, before, after)) {
         return TALLY_CORRUPT;
     }
+    save_build(state, build);
     int err = step_texts(state, build, record);
     if (err == 0 && record->type == RECORD_CLAIM) {
         err = step_claim(state, build, record);
@@ -330,7 +350,7 @@ int apply_build_step(struct state *state, const struct record *record)
     if (record->type != RECORD_BEAT) {
         FIELD_PUT(build->how, (uint8_t)how_of(record));
     }
-    count_state(build, half_state(before), to);
+    build_count(build, half_state(before), to);
     FIELD_PUT(build->applied, after);
     if (half_held(before) && !half_held(after)) {
         step_left(state, build, record);
@@ -347,7 +367,7 @@ int apply_build_step(struct state *state, const struct record *record)
 
 /* ---- workers ---- */
 
-static int reserve_held(struct state *state, struct worker *worker, uint32_t slots)
+int worker_reserve(struct state *state, struct worker *worker, uint32_t slots)
 {
     struct worker_held *old = FIELD_OWN(worker->held);
     if (old != NULL && old->room >= slots) {
@@ -373,6 +393,7 @@ static int worker_new(struct state *state, const struct record *record, struct w
         return TALLY_NOMEM;
     }
     worker->id = FIELD_OWN(state->worker_count) + 1;
+    worker->saved = state->saves;
     worker->name = blob_new(record->text[WORKER_ID]);
     FIELD_PUT(worker->state, WORKER_GONE);
     FIELD_PUT(worker->slots, 1);
@@ -399,13 +420,14 @@ int apply_worker(struct state *state, const struct record *record, struct verdic
     if (err != 0) {
         return err;
     }
+    save_worker(state, worker);
     bool is_new = FIELD_OWN(worker->state) == WORKER_GONE;
     uint64_t keep = is_new ? 0 : record->num[WORKER_KEEP];
     if (record->num[WORKER_SLOTS] != 0 || is_new) {
         uint64_t slots = record->num[WORKER_SLOTS];
         FIELD_PUT(worker->slots, (uint32_t)(slots == 0 ? 1 : slots % (WORKER_SLOTS_MAX + 1)));
     }
-    err = reserve_held(state, worker, FIELD_OWN(worker->slots));
+    err = worker_reserve(state, worker, FIELD_OWN(worker->slots));
     if (err == 0 && (keep & WORKER_KEEP_NAME) == 0) {
         err = replace_text(state, &worker->title, record->text[WORKER_NAME]);
     }
@@ -424,6 +446,7 @@ int apply_bye(struct state *state, const struct record *record, struct verdict *
         v->err = TALLY_NOTFOUND;
         return 0;
     }
+    save_worker(state, worker);
     FIELD_PUT(worker->state, WORKER_GONE);
     if (state->hooks.gone != NULL) {
         state->hooks.gone(state->hooks.arg, worker);
@@ -438,6 +461,7 @@ int apply_offline(struct state *state, const struct record *record)
         return TALLY_CORRUPT;
     }
     if (FIELD_OWN(worker->state) == WORKER_ONLINE) {
+        save_worker(state, worker);
         FIELD_PUT(worker->state, WORKER_OFFLINE);
     }
     return 0;

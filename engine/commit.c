@@ -279,7 +279,13 @@ void *commit_main(void *arg)
     /* E7: acquire; pairs with E8 */
     while (!atomic_load_explicit(&tally->stopping, memory_order_acquire)) {
         keeper_run(tally);
-        if (!commit(tally)) {
+        bool goes_on = snapshot_run(tally);
+        if (commit(tally)) {
+            continue;
+        }
+        if (goes_on) {
+            rcu_quiescent();
+        } else {
             idle(tally);
         }
     }

@@ -216,6 +216,18 @@ bool edge_vote_rate(struct edge *edge, uint64_t option, uint64_t *n, uint64_t *p
 /* True once some queue was offered a build since the edge last asked; then waiting claims ask. */
 uint64_t edge_offers(const struct edge *edge);
 
+struct edge_snapshot {
+    uint64_t lsn;
+    uint64_t bytes; /* of its file */
+};
+
+/*
+ * Asks for a snapshot of what is committed now or later, and waits for it: first with *ticket 0,
+ * then again after each commit with what it left there. Returns TALLY_PARK until there is an
+ * answer; 0: one counts; TALLY_IO: it could not be made. With the answer *ticket is 0 again.
+ */
+int edge_snapshot(struct edge *edge, uint64_t *ticket, struct edge_snapshot *done);
+
 /* TALLY_OK, TALLY_READONLY or TALLY_DRAINING: what a new mutation would be told now. */
 int edge_mode(const struct edge *edge);
 

@@ -1,5 +1,6 @@
 /* Opening and closing the engine: lock, replay, committer. */
 #include "engine/engine.h"
+#include "engine/loader.h"
 
 #include "wal/base/check.h"
 #include "wal/base/clock.h"
@@ -8,10 +9,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define SNAPSHOT_BYTES ((uint64_t)256 << 20)
+#define SNAPSHOT_S     ((uint64_t)15 * 60)
+#define RETAIN_BYTES   ((uint64_t)8 << 30)
+#define RETAIN_S       ((uint64_t)7 * 24 * 60 * 60)
+
 struct replay {
     struct state *state;
     const struct tally_options *options;
     unsigned percent; /* told last */
+    struct loader loader;
+    struct snapshot_found found;
     uint64_t lsn; /* of the record that did not fit */
     const char *type;
 };
@@ -20,6 +28,9 @@ static int replay_record(void *arg, const struct record *record)
 {
     struct replay *replay = arg;
     struct verdict verdict;
+    if (record->lsn <= replay->found.lsn) {
+        return 0; /* the first block may begin before the snapshot */
+    }
     int err = apply(replay->state, record, &verdict);
     if (err != 0) {
         replay->lsn = record->lsn;
@@ -40,6 +51,23 @@ static int replay_votes(void *arg, const struct vote_run *run)
     return err;
 }
 
+static int load_image(void *arg, const struct image *image)
+{
+    struct replay *replay = arg;
+    return loader_image(&replay->loader, image);
+}
+
+static int load_block(void *arg, const struct wal_block *block)
+{
+    struct replay *replay = arg;
+    if (block->count > 0) {
+        return image_each(block->raw, block->raw_bytes, block->count, load_image, replay);
+    }
+    replay->found.lsn = replay->loader.head.num[HEAD_LSN];
+    replay->found.time_ms = replay->loader.head.num[HEAD_TIME_MS];
+    return loader_end(&replay->loader);
+}
+
 static int replay_block(void *arg, const struct wal_block *block)
 {
     struct replay *replay = arg;
@@ -47,6 +75,7 @@ static int replay_block(void *arg, const struct wal_block *block)
         replay->percent = block->percent;
         replay->options->progress(replay->options->progress_arg, block->percent);
     }
+    replay->found.log_bytes += block->stored_bytes;
     if (block->count == 0) {
         return 0;
     }
@@ -62,7 +91,12 @@ static int say(int err, const struct replay *replay, const struct wal_report *fo
     report->lsn = found->next_lsn > 0 ? found->next_lsn - 1 : 0;
     report->clean = found->end == WAL_END_EMPTY || found->clean_shutdown;
     report->torn = found->end == WAL_END_TORN;
-    if (err == TALLY_CORRUPT && replay->type != NULL) {
+    report->snapshot_lsn = replay->found.lsn;
+    report->snapshot_passed = found->snapshot_passed;
+    if (err == TALLY_CORRUPT && replay->loader.why != NULL) {
+        snprintf(report->text, sizeof report->text, "the snapshot contradicts itself: %s",
+                 replay->loader.why);
+    } else if (err == TALLY_CORRUPT && replay->type != NULL) {
         snprintf(report->text, sizeof report->text,
                  "the log contradicts itself: record %llu (%s) does not fit what is before it",
                  (unsigned long long)replay->lsn, replay->type);
@@ -83,9 +117,11 @@ static void on_damage(void *arg, const struct wal_report *damage)
     }
 }
 
-static int open_log(struct tally *tally, struct tally_report *report)
+static int open_log(struct tally *tally, struct tally_report *report,
+                    struct snapshot_found *snapshot)
 {
     struct replay replay = {.state = &tally->state, .options = &tally->options};
+    loader_init(&replay.loader, &tally->state);
     struct wal_report found = {0};
     uint64_t bytes = tally->options.segment_bytes;
     /* a segment holds what judge_room wants, and something to work with */
@@ -98,12 +134,16 @@ static int open_log(struct tally *tally, struct tally_report *report)
         .segment_bytes = bytes,
         .start_bytes = 4 * tally->lane_bytes_all,
         .janitor = &janitor,
+        .load = load_block,
     };
     int err = wal_open(&tally->wal, &options, replay_block, &replay, &found);
+    loader_fini(&replay.loader);
+    *snapshot = replay.found;
+    snapshot->file_bytes = found.snapshot_bytes;
     return say(err, &replay, &found, report);
 }
 
-static int start(struct tally *tally)
+static int start(struct tally *tally, const struct snapshot_found *snapshot)
 {
     apply_replay_end(&tally->state);
     tally->state.retirer = rcu_retirer_new();
@@ -116,6 +156,9 @@ static int start(struct tally *tally)
         indexes[i]->retirer = tally->state.retirer;
     }
     keeper_init(tally);
+    if (snapshot_start(tally, snapshot) != 0) {
+        return TALLY_NOMEM;
+    }
     return pthread_create(&tally->thread, NULL, commit_main, tally) == 0 ? 0 : TALLY_NOMEM;
 }
 
@@ -162,6 +205,10 @@ static struct tally *tally_new(const struct tally_options *options)
     set->edges = set->edges == 0 ? 4 : set->edges > EDGES_MAX ? EDGES_MAX : set->edges;
     set->segment_bytes = set->segment_bytes == 0 ? WAL_SEGMENT_BYTES_DEFAULT : set->segment_bytes;
     set->payload_bytes_max = set->payload_bytes_max == 0 ? 1U << 20 : set->payload_bytes_max;
+    set->snapshot_bytes = set->snapshot_bytes == 0 ? SNAPSHOT_BYTES : set->snapshot_bytes;
+    set->snapshot_s = set->snapshot_s == 0 ? SNAPSHOT_S : set->snapshot_s;
+    set->retain_bytes = set->retain_bytes == 0 ? RETAIN_BYTES : set->retain_bytes;
+    set->retain_s = set->retain_s == 0 ? RETAIN_S : set->retain_s;
     /* the committer's own lane has no texts */
     uint64_t slots_bytes = (uint64_t)LANE_SLOTS * LANE_SLOT_BYTES;
     tally->lane_bytes_all = slots_bytes + set->edges * (slots_bytes + LANE_BYTES_MAX);
@@ -178,11 +225,13 @@ int tally_open(struct tally **out, const struct tally_options *options, struct t
     if (tally == NULL) {
         return TALLY_NOMEM;
     }
+    struct snapshot_found snapshot = {.lsn = 0};
     int err = tally->own != NULL && tally->batch != NULL ? state_init(&tally->state) : TALLY_NOMEM;
     err = err != 0 ? err : open_io(tally, report);
-    err = err != 0 ? err : open_log(tally, report);
-    err = err != 0 ? err : start(tally);
+    err = err != 0 ? err : open_log(tally, report, &snapshot);
+    err = err != 0 ? err : start(tally, &snapshot);
     if (err != 0) {
+        snapshot_stop(tally);
         if (tally->wal != NULL) {
             (void)wal_close(tally->wal, false);
         }
@@ -205,6 +254,7 @@ int tally_close(struct tally *tally)
     atomic_store_explicit(&tally->stopping, true, memory_order_release);
     wake_up(&tally->wake);
     pthread_join(tally->thread, NULL);
+    snapshot_stop(tally);
     for (uint32_t i = 0; i < FIELD_OWN(tally->edge_count); i++) {
         CHECK(!FIELD_OWN(tally->edges[i])->in_use);
     }

@@ -5,6 +5,7 @@
 #include "engine/apply.h"
 #include "engine/columns.h"
 #include "engine/lane.h"
+#include "engine/snapshot.h"
 #include "engine/tally.h"
 #include "engine/wheel.h"
 #include "wal/wal.h"
@@ -116,6 +117,7 @@ struct tally {
     struct stuck stuck;
     uint64_t bye_released;
     bool offered; /* since the last publication */
+    struct snapshot snapshot;
 };
 
 /* Ends the engine's work: calls options.fatal, which must not come back to work as usual. */

@@ -171,7 +171,15 @@ struct engine_info {
     uint64_t builds; /* in memory, finished ones too */
     uint64_t builds_by_state[BUILD_STATES];
     uint64_t payload_bytes;
-    uint64_t retired; /* waiting for a grace period */
+    uint64_t retired;      /* waiting for a grace period */
+    uint64_t snapshot_lsn; /* of the last that counts; 0: none */
+    uint64_t snapshot_wall_ms;
+    uint64_t snapshot_took_ms;
+    uint64_t snapshot_bytes;
+    uint64_t snapshots; /* since the start */
+    uint64_t snapshot_failures;
+    uint64_t segments_removed;
+    bool snapshot_running;
     bool readonly;
     bool draining;
 };

@@ -57,6 +57,7 @@ int state_init(struct state *state)
     err = err != 0 ? err : table_init(&state->options);
     err = err != 0 ? err : table_init(&state->builds);
     err = err != 0 ? err : table_init(&state->poll_ids);
+    err = err != 0 ? err : table_init(&state->queue_ids);
     err = err != 0 ? err : table_init(&state->worker_ids);
     atomic_init(&state->build_next, 1);
     return err;
@@ -140,6 +141,7 @@ void state_fini(struct state *state)
     table_fini(&state->options);
     table_fini(&state->builds);
     table_fini(&state->poll_ids);
+    table_fini(&state->queue_ids);
     table_fini(&state->worker_ids);
 }
 

@@ -63,6 +63,7 @@ struct option {
     struct poll *poll;
     struct blob *label;
     struct blob *key; /* poll id and folded label: the key of state.labels */
+    uint32_t saved;   /* the committer alone: engine/saver.h */
 };
 
 enum { POLL_SECONDS = 64 };
@@ -82,6 +83,7 @@ struct poll {
     _Atomic bool gated;          /* the committer is closing the poll: votes wait */
     _Atomic uint64_t vote_until; /* wall ms; 0 while closed, UINT64_MAX while no end is set */
     bool windowed;               /* the committer's list has it */
+    uint32_t saved;              /* the committer alone: engine/saver.h */
     /* votes by second: place is second mod POLL_SECONDS */
     _Atomic uint64_t second[POLL_SECONDS];
     _Atomic uint64_t second_votes[POLL_SECONDS];
@@ -114,7 +116,7 @@ struct build {
     struct queue *queue;
     _Atomic(struct worker *) worker;
     uint32_t held_at; /* slot in worker->held */
-    uint32_t spare;
+    uint32_t saved;   /* engine/saver.h */
     uint64_t submitted_ms;
     _Atomic uint64_t started_ms;
     _Atomic uint64_t ended_ms;
@@ -125,6 +127,7 @@ struct build {
     _Atomic(struct blob *) error;
     struct blob *uniq;        /* queue and uniq: the key of state.uniqs, while unfinished */
     struct build *next_ended; /* the committer alone: the queue's finished builds, oldest first */
+    uint64_t ended_lsn;       /* what ended it; 0: nothing yet */
 };
 
 enum { NEED_SETS_MAX = 64, PRIORITIES = 10 };
@@ -135,6 +138,7 @@ struct need_set {
 };
 
 struct queue {
+    uint64_t id;
     struct blob *name;
     _Atomic(struct need_set *) sets[NEED_SETS_MAX];
     _Atomic uint32_t set_count;
@@ -142,6 +146,7 @@ struct queue {
     struct build *ended_first; /* the committer alone */
     struct build *ended_last;
     uint64_t ended_count;
+    uint32_t saved; /* the committer alone: engine/saver.h */
 };
 
 enum worker_state { WORKER_ONLINE, WORKER_OFFLINE, WORKER_GONE };
@@ -164,6 +169,7 @@ struct worker {
     _Atomic uint64_t failed;
     _Atomic uint64_t held_count;
     _Atomic(struct worker_held *) held;
+    uint32_t saved; /* the committer alone: engine/saver.h */
 };
 
 /* What apply decided about a judged record: an error of the protocol, or a number for the reply. */
@@ -188,11 +194,13 @@ struct state {
     _Atomic uint64_t lsn;
     uint64_t time_ms;
     struct index polls, labels, queues, workers, uniqs;
-    struct table options, builds, poll_ids, worker_ids;
+    struct table options, builds, poll_ids, queue_ids, worker_ids;
     _Atomic uint64_t option_count, build_next, poll_count, worker_count;
     _Atomic uint64_t builds_in_memory, payload_bytes;
     _Atomic uint64_t votes;
     struct state_hooks hooks;
+    struct saver *saver;         /* the committer alone: the snapshot that is being made, or NULL */
+    uint32_t saves;              /* the committer alone: how many were begun */
     struct rcu_retirer *retirer; /* NULL while there are no readers */
 };
 

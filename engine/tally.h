@@ -19,6 +19,15 @@ struct tally_options {
     unsigned edges;             /* how many threads will open an edge or a session; 0: 4 */
     uint32_t payload_bytes_max; /* 0: 1 MiB */
     uint64_t segment_bytes;     /* 0: 64 MiB */
+    /* A snapshot is made after so many bytes of log, or so many seconds with a change; 0: 256 MiB,
+     * 900 s; UINT64_MAX: never for that reason. */
+    uint64_t snapshot_bytes;
+    uint64_t snapshot_s;
+    uint32_t snapshot_slice; /* for tests: entities looked at after a commit; 0: for 0.3 ms */
+    /* Segments that two snapshots do not need go when the log is larger, or they are older, than
+     * this; 0: 8 GiB, 7 days; UINT64_MAX: never for that reason. */
+    uint64_t retain_bytes;
+    uint64_t retain_s;
     /*
      * Called when the log cannot be written any more (or was found to contradict itself): code is
      * the exit code that says so. It must not return to work as usual. NULL: print why and
@@ -42,10 +51,12 @@ struct tally_options {
 /* What open found; text is for people. */
 struct tally_report {
     uint64_t records;
-    uint64_t lsn; /* of the last record */
-    bool clean;   /* the log ended with a clean shutdown, or was new */
-    bool torn;    /* a torn tail was kept aside and cut */
-    char text[256];
+    uint64_t lsn;          /* of the last record */
+    uint64_t snapshot_lsn; /* of the snapshot that was loaded; 0: none */
+    bool clean;            /* the log ended with a clean shutdown, or was new */
+    bool torn;             /* a torn tail was kept aside and cut */
+    bool snapshot_passed;  /* one is damaged, and the one before it was taken, or none */
+    char text[512];
 };
 
 /*

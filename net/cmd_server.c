@@ -1,6 +1,7 @@
-/* Commands about the connection: PING QUIT HELP AUTH. */
+/* Commands about the connection and the server: PING QUIT HELP AUTH SNAPSHOT. */
 #include "net/command.h"
 
+#include "engine/edge.h"
 #include "net/server_state.h"
 
 enum outcome cmd_ping(struct ask *ask)
@@ -59,4 +60,21 @@ enum outcome cmd_auth(struct ask *ask)
     }
     ask_error(ask, TALLY_DENIED, "this is not the key");
     return ++conn->auth_failures < AUTH_FAILURES_MAX ? ASK_ANSWERED : ASK_LAST;
+}
+
+enum outcome cmd_snapshot(struct ask *ask)
+{
+    struct edge_snapshot done;
+    int err = edge_snapshot(ask->edge, &ask->conn->snapshot_ticket, &done);
+    if (err == TALLY_IO) {
+        return ask_error(ask, TALLY_BUSY, "it cannot be written now: the server's stderr says why");
+    }
+    if (err != 0) {
+        return ask_refused(ask, err, "snapshot");
+    }
+    reply_begin(&ask->reply);
+    reply_number(&ask->reply, NULL, done.lsn);
+    reply_number(&ask->reply, "bytes", done.bytes);
+    reply_end(&ask->reply);
+    return ASK_ANSWERED;
 }

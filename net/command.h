@@ -98,6 +98,7 @@ enum outcome cmd_ping(struct ask *ask);
 enum outcome cmd_quit(struct ask *ask);
 enum outcome cmd_help(struct ask *ask);
 enum outcome cmd_auth(struct ask *ask);
+enum outcome cmd_snapshot(struct ask *ask);
 enum outcome cmd_info(struct ask *ask);
 enum outcome cmd_poll(struct ask *ask);
 enum outcome cmd_polls(struct ask *ask);

@@ -13,6 +13,8 @@ const struct command commands[] = {
      "shows the API key, where one is needed"},
     {"INFO", 0, 1, PAYLOAD_NEVER, COMMAND_READ, cmd_info, "INFO [section]",
      "numbers: server clients memory log polls queues latency"},
+    {"SNAPSHOT", 0, 0, PAYLOAD_NEVER, COMMAND_READ, cmd_snapshot, "SNAPSHOT",
+     "saves the state; answers when that is on disk: the lsn, and the file's bytes"},
     {"POLL", 1, ANY, PAYLOAD_NEVER, 0, cmd_poll,
      "POLL name [MODE free] [OPEN ms] [CLOSE ms] [RATE n/ms]",
      "makes a poll, or alters what is named"},

@@ -81,7 +81,8 @@ struct conn {
     unsigned auth_failures;
     size_t lingered_bytes;
 
-    uint64_t wait_until_ns; /* of a claim; 0: none */
+    uint64_t wait_until_ns;   /* of a claim; 0: none */
+    uint64_t snapshot_ticket; /* of edge_snapshot; 0: none */
     uint64_t auth_until_ns;
     uint64_t stall_until_ns;
     uint64_t linger_until_ns;

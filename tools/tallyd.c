@@ -18,6 +18,13 @@ enum { EXIT_USAGE = 64, EXIT_DAMAGED = 65, EXIT_MEMORY = 71, EXIT_DIRECTORY = 73
 enum { EXIT_KEY = 78, KEY_LEN_MIN = 32, KEY_LEN_MAX = 1000, PORT_DEFAULT = 8259 };
 enum { THREADS_MAX = 16, CONNECTIONS_MAX = 10000, PAYLOAD_BYTES_MAX = 1 << 20 };
 
+enum {
+    OPTION_SNAPSHOT_BYTES = 1000,
+    OPTION_SNAPSHOT_SECONDS,
+    OPTION_RETAIN_BYTES,
+    OPTION_RETAIN_AGE
+};
+
 const char *argp_program_version = "tallyd " TALLY_VERSION;
 
 struct settings {
@@ -26,6 +33,10 @@ struct settings {
     const char *key_file;
     uint16_t port;
     unsigned threads;
+    uint64_t snapshot_bytes;
+    uint64_t snapshot_s;
+    uint64_t retain_bytes;
+    uint64_t retain_s;
     char key[KEY_LEN_MAX + 1];
 };
 
@@ -37,6 +48,14 @@ static const struct argp_option options[] = {
     {"threads", 't', "N", 0, "I/O threads (1 to 16; the cores less one)", 0},
     {"api-key-file", 'k', "FILE", 0, "A key of at least 32 characters, which clients say with AUTH",
      0},
+    {"snapshot-bytes", OPTION_SNAPSHOT_BYTES, "N", 0,
+     "Save the state after so many bytes of log (256M); 0: never for that reason", 0},
+    {"snapshot-seconds", OPTION_SNAPSHOT_SECONDS, "N", 0,
+     "Save it after so long, if anything has changed (15m); 0: never for that reason", 0},
+    {"retain-bytes", OPTION_RETAIN_BYTES, "N", 0,
+     "Old log goes, once two snapshots hold it, when all of it is larger (8G); 0: never", 0},
+    {"retain-age", OPTION_RETAIN_AGE, "SECONDS", 0, "And when it is older (7d); 0: never", 0},
+    {NULL, 0, NULL, 0, "Bytes may end in K, M, G, seconds in m, h, d.", 0},
     {0},
 };
 
@@ -50,6 +69,32 @@ static uint64_t number(const char *text, uint64_t max, struct argp_state *state,
                    text);
     }
     return v;
+}
+
+/* A number with a unit behind it; 0 is "never". */
+static uint64_t amount(char *text, const char *units, const uint64_t *each,
+                       struct argp_state *state, const char *what)
+{
+    size_t len = strlen(text);
+    const char *unit = len > 1 ? strchr(units, text[len - 1]) : NULL;
+    uint64_t times = unit != NULL ? each[unit - units] : 1;
+    if (unit != NULL) {
+        text[len - 1] = '\0';
+    }
+    uint64_t v = number(text, UINT64_MAX / 1024 / times, state, what) * times;
+    return v == 0 ? UINT64_MAX : v;
+}
+
+static uint64_t bytes_of(char *text, struct argp_state *state, const char *what)
+{
+    static const uint64_t each[] = {1 << 10, 1 << 20, 1 << 30};
+    return amount(text, "KMG", each, state, what);
+}
+
+static uint64_t seconds_of(char *text, struct argp_state *state, const char *what)
+{
+    static const uint64_t each[] = {60, 60 * 60, 24 * 60 * 60};
+    return amount(text, "mhd", each, state, what);
 }
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
@@ -73,6 +118,18 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case 'k':
         settings->key_file = arg;
+        return 0;
+    case OPTION_SNAPSHOT_BYTES:
+        settings->snapshot_bytes = bytes_of(arg, state, "--snapshot-bytes");
+        return 0;
+    case OPTION_SNAPSHOT_SECONDS:
+        settings->snapshot_s = seconds_of(arg, state, "--snapshot-seconds");
+        return 0;
+    case OPTION_RETAIN_BYTES:
+        settings->retain_bytes = bytes_of(arg, state, "--retain-bytes");
+        return 0;
+    case OPTION_RETAIN_AGE:
+        settings->retain_s = seconds_of(arg, state, "--retain-age");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -202,6 +259,10 @@ static struct tally *open_data(const struct settings *settings, struct door *doo
                                  .create = true,
                                  .edges = settings->threads,
                                  .payload_bytes_max = PAYLOAD_BYTES_MAX,
+                                 .snapshot_bytes = settings->snapshot_bytes,
+                                 .snapshot_s = settings->snapshot_s,
+                                 .retain_bytes = settings->retain_bytes,
+                                 .retain_s = settings->retain_s,
                                  .fatal = fatal,
                                  .progress = tell_progress,
                                  .progress_arg = &progress,
@@ -217,8 +278,13 @@ static struct tally *open_data(const struct settings *settings, struct door *doo
                 report.text, tally_err_text(err));
         exit(exit_code_of(err));
     }
-    fprintf(stderr, "tallyd: %llu records read from %s%s%s\n", (unsigned long long)report.records,
-            settings->data, report.torn ? "; " : "", report.torn ? report.text : "");
+    bool tell = report.torn || report.snapshot_passed;
+    fprintf(stderr, "tallyd: %llu records read from %s", (unsigned long long)report.records,
+            settings->data);
+    if (report.snapshot_lsn > 0) {
+        fprintf(stderr, ", with the snapshot at %llu", (unsigned long long)report.snapshot_lsn);
+    }
+    fprintf(stderr, "%s%s\n", tell ? "; " : "", tell ? report.text : "");
     return tally;
 }
 

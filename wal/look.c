@@ -200,6 +200,15 @@ int wal_look(struct wal_scan *scan)
     for (size_t i = index + 1; err == 0 && go_on && i < scan->count; i++) {
         err = look_at_later(scan, i, &go_on);
     }
+    if (scan->next_lsn <= scan->snapshot_lsn) {
+        char name[WAL_NAME_BYTES];
+        wal_segment_name(name, scan->numbers[index]);
+        scan->signs.acknowledged = true;
+        wal_tell_note(scan, 5,
+                      "%s: damaged at offset %" PRIu64 ": records %" PRIu64 " to %" PRIu64
+                      " cannot be read, and were acknowledged: there is a snapshot of them",
+                      name, scan->offset, scan->next_lsn, scan->snapshot_lsn);
+    }
     scan->index = index;
     judge_packed(scan);
     scan->size_bytes = size_bytes;

@@ -5,6 +5,7 @@
 #include "wal/base/err.h"
 #include "wal/members.h"
 #include "wal/show.h"
+#include "wal/snap.h"
 #include "wal/tell.h"
 #include "wal/whole.h"
 
@@ -12,10 +13,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* A directory may be listed while a live log makes a new segment: the list can miss one and show
- * the next. So a hole counts only when it is seen so often. */
-#define LISTS_MAX 3
 
 void wal_scan_init(struct wal_scan *scan, struct wal_io *io, wal_visit_fn visit, void *arg)
 {
@@ -37,76 +34,6 @@ void wal_scan_fini(struct wal_scan *scan)
     wal_window_fini(&scan->window);
     free(scan->raw);
     free(scan->numbers);
-}
-
-static int list_add(void *arg, const char *name)
-{
-    struct wal_scan *scan = arg;
-    uint64_t number;
-    if (!wal_segment_is_name(name, &number)) {
-        return 0;
-    }
-    if (scan->count == scan->room) {
-        size_t room = scan->room == 0 ? 64 : scan->room * 2;
-        uint64_t *numbers = realloc(scan->numbers, room * sizeof(*numbers));
-        if (numbers == NULL) {
-            return -ENOMEM;
-        }
-        scan->numbers = numbers;
-        scan->room = room;
-    }
-    scan->numbers[scan->count++] = number;
-    return 0;
-}
-
-static int by_number(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a;
-    uint64_t y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
-/* Segments are numbered from 1 without a hole. Returns whether they are. */
-static bool check_numbers(struct wal_scan *scan, bool is_last_try)
-{
-    for (size_t i = 0; i < scan->count; i++) {
-        if (scan->numbers[i] == i + 1) {
-            continue;
-        }
-        if (is_last_try) {
-            char name[WAL_NAME_BYTES];
-            wal_segment_name(name, i + 1);
-            scan->signs.misnumbered = true;
-            wal_tell_note(scan, 3, "%s is missing: the log goes on with segment %" PRIu64, name,
-                          scan->numbers[i]);
-        }
-        return false;
-    }
-    return true;
-}
-
-/* Returns 0 or TALLY_NOMEM; the rest is in the signs. */
-static int list_segments(struct wal_scan *scan)
-{
-    for (int try = 1; try <= LISTS_MAX; try++) {
-        scan->count = 0;
-        int err = scan->io->ops->list(scan->io, list_add, scan);
-        if (err == -ENOMEM) {
-            return TALLY_NOMEM;
-        }
-        if (err != 0) {
-            scan->signs.read_error = true;
-            wal_tell_note(scan, 1, "cannot list the directory: %s", strerrordesc_np(-err));
-            return 0;
-        }
-        if (scan->count > 0) {
-            qsort(scan->numbers, scan->count, sizeof(*scan->numbers), by_number);
-        }
-        if (check_numbers(scan, try == LISTS_MAX)) {
-            break;
-        }
-    }
-    return 0;
 }
 
 static bool failed(struct wal_scan *scan, uint64_t number, const char *doing, int err)
@@ -215,6 +142,74 @@ static uint64_t find_active(struct wal_scan *scan)
         }
     }
     return 0;
+}
+
+/* The lsn with which a segment begins; 0 when its first block does not say so. */
+static uint64_t first_lsn_of(struct wal_scan *scan, size_t index)
+{
+    const unsigned char *at;
+    struct wal_block_header header;
+    if (!wal_scan_open(scan, index)) {
+        return 0;
+    }
+    int err = wal_window_get(&scan->window, WAL_SEGMENT_FIRST_BLOCK, WAL_PAGE_BYTES, &at);
+    if (err != 0) {
+        failed(scan, scan->numbers[index], "cannot read", err);
+        return 0;
+    }
+    bool is_valid =
+        scan->head_state == WAL_HEAD_OK &&
+        wal_block_header_get(at, &header, &scan->head, WAL_SEGMENT_FIRST_BLOCK) == WAL_BLOCK_VALID;
+    return is_valid ? header.first_lsn : 0;
+}
+
+/* The log has lost its beginning: what no snapshot holds is not there. */
+static void note_no_beginning(struct wal_scan *scan)
+{
+    char name[WAL_NAME_BYTES];
+    scan->signs.misnumbered = true;
+    if (scan->snapshot_lsn > 0) {
+        wal_tell_note(scan, 3,
+                      "the log begins with segment %" PRIu64 ", behind record %" PRIu64
+                      ", where the snapshot ends",
+                      scan->numbers[0], scan->snapshot_lsn);
+        return;
+    }
+    wal_segment_name(name, 1);
+    wal_tell_note(scan, 3,
+                  "%s is missing: the log goes on with segment %" PRIu64
+                  ", and no snapshot that can be read holds what was before it",
+                  name, scan->numbers[0]);
+}
+
+/*
+ * Where the walk begins: without a snapshot with record 1 in segment 1; with one in the last
+ * segment that begins at or before the record behind it. What is before that is not read: nothing
+ * depends on it. A reader that loads no snapshot takes what is left, if there is one for the rest.
+ */
+static void find_begin(struct wal_scan *scan)
+{
+    uint64_t snapshot = scan->snapshot_lsn;
+    scan->begin = 0;
+    if (!scan->is_recovery && scan->numbers[0] != 1) {
+        int err = wal_snap_newest_name(scan->io, &snapshot);
+        if (err != 0) {
+            failed(scan, scan->numbers[0], "cannot list the snapshots", err);
+            return;
+        }
+    }
+    size_t last = scan->is_recovery ? scan->count : 1;
+    for (size_t i = last; snapshot > 0 && i-- > 0 && !scan->signs.read_error;) {
+        uint64_t lsn = first_lsn_of(scan, i);
+        if (lsn > 0 && lsn <= snapshot + 1) {
+            scan->begin = i;
+            scan->next_lsn = lsn;
+            return;
+        }
+    }
+    if (scan->numbers[0] != 1) {
+        note_no_beginning(scan);
+    }
 }
 
 /* Room for one raw block; a header with a good checksum has bounded raw_bytes before. */
@@ -419,7 +414,7 @@ static bool is_final(struct wal_scan *scan, const struct wal_verdict *before, bo
     }
     if (scan->verdict.decision == WAL_DECIDE_CLEAN) {
         size_t count = scan->count;
-        return !scan->ended || list_segments(scan) != 0 || scan->count <= count;
+        return !scan->ended || wal_scan_list(scan) != 0 || scan->count <= count;
     }
     return !moved && before->row != 0 && (is_refusal(before) || !is_refusal(&scan->verdict));
 }
@@ -427,7 +422,7 @@ static bool is_final(struct wal_scan *scan, const struct wal_verdict *before, bo
 static int follow(struct wal_scan *scan)
 {
     struct wal_verdict before = {.row = 0};
-    size_t index = 0;
+    size_t index = scan->begin;
     begin_segment(scan);
     for (;;) {
         uint64_t offset = scan->offset;
@@ -452,7 +447,7 @@ static int follow(struct wal_scan *scan)
 
 int wal_scan_run(struct wal_scan *scan)
 {
-    int err = list_segments(scan);
+    int err = wal_scan_list(scan);
     if (err != 0) {
         return err;
     }
@@ -460,15 +455,24 @@ int wal_scan_run(struct wal_scan *scan)
         scan->verdict = wal_decide(&scan->signs);
         return 0;
     }
+    if (scan->count == 0 && scan->snapshot_lsn > 0) {
+        scan->signs.misnumbered = true;
+        wal_tell_note(scan, 3, "there is a snapshot at record %" PRIu64 ", and no log",
+                      scan->snapshot_lsn);
+        scan->verdict = wal_decide(&scan->signs);
+    }
     if (scan->count == 0) {
         return 0;
     }
     if (scan->is_recovery) {
         scan->active_number = find_active(scan);
-        if (scan->signs.read_error) {
-            scan->verdict = wal_decide(&scan->signs);
-            return 0;
-        }
+    }
+    if (!scan->signs.read_error) {
+        find_begin(scan);
+    }
+    if (scan->signs.read_error || scan->signs.misnumbered) {
+        scan->verdict = wal_decide(&scan->signs);
+        return 0;
     }
     return follow(scan);
 }

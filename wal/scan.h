@@ -31,6 +31,8 @@ struct wal_scan {
     size_t count;
     size_t room;
     uint64_t active_number; /* recovery: the last segment that shows a block */
+    uint64_t snapshot_lsn;  /* recovery: records up to here are not wanted */
+    size_t begin;           /* the segment to begin with */
 
     /* the segment that is being read */
     size_t index;
@@ -82,6 +84,9 @@ void wal_scan_fini(struct wal_scan *scan);
  * Returns 0 (also when the verdict is to refuse), TALLY_NOMEM, or what visit returned.
  */
 int wal_scan_run(struct wal_scan *scan);
+
+/* For scan.c, in list.c: fills numbers. Returns 0 or TALLY_NOMEM; the rest is in the signs. */
+int wal_scan_list(struct wal_scan *scan);
 
 /*
  * For look.c: opens segment `index` in place of the one that is open, and reads its header. A

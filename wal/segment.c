@@ -79,7 +79,7 @@ bool wal_segment_is_temp(const char *name)
     if (is_wal && len > 5 && strcmp(name + len - 5, ".pack") == 0) {
         return true;
     }
-    bool ours = is_wal || strncmp(name, "torn-", 5) == 0;
+    bool ours = is_wal || strncmp(name, "torn-", 5) == 0 || strncmp(name, "snap-", 5) == 0;
     return ours && len > 4 && strcmp(name + len - 4, ".tmp") == 0;
 }
 

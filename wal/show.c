@@ -10,7 +10,9 @@ static int show(struct wal_scan *scan, const struct wal_block *block)
     if (block->first_lsn < scan->shown_lsn) {
         return 0;
     }
-    int err = scan->visit != NULL ? scan->visit(scan->arg, block) : 0;
+    /* what the snapshot has already is read, as a part of the chain, but not shown */
+    bool is_wanted = block->count == 0 || block->first_lsn + block->count > scan->snapshot_lsn + 1;
+    int err = scan->visit != NULL && is_wanted ? scan->visit(scan->arg, block) : 0;
     if (err == 0) {
         scan->shown_lsn = block->first_lsn + block->count;
         scan->records += block->count;

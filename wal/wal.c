@@ -9,6 +9,7 @@
 #include "wal/janitor.h"
 #include "wal/recover.h"
 #include "wal/scan.h"
+#include "wal/snap.h"
 #include "wal/tell.h"
 #include "wal/whole.h"
 
@@ -202,6 +203,11 @@ uint64_t wal_next_lsn(const struct wal *wal)
     return wal->next_lsn;
 }
 
+const unsigned char *wal_uuid(const struct wal *wal)
+{
+    return wal->active.head.uuid;
+}
+
 const char *wal_why(const struct wal *wal)
 {
     return wal->why;
@@ -292,12 +298,51 @@ static int lock(struct wal_io *io, struct wal_report *report)
     return 0;
 }
 
+/* Shows the newest whole snapshot to the caller, and tells the scan where it ends. */
+static int load(const struct wal_options *options, struct wal_scan *scan,
+                struct wal_snap_info *info, struct wal_report *report)
+{
+    if (options->load == NULL) {
+        return 0;
+    }
+    int err = wal_snap_choose(options->io, info);
+    if (err == 0 && info->lsn > 0) {
+        struct wal_snap_info again;
+        err = wal_snap_read(options->io, info->lsn, options->load, scan->arg, &again);
+        if (err != 0) {
+            return refuse(report, err, again.text);
+        }
+        scan->snapshot_lsn = info->lsn;
+        scan->has_uuid = true;
+        memcpy(scan->uuid, info->uuid, WAL_UUID_BYTES);
+    }
+    return err == 0 ? 0 : refuse(report, err, info->text);
+}
+
+/* What was wrong with a snapshot stands behind what was found in the log. */
+static void tell_snapshot(struct wal_report *report, const struct wal_snap_info *info)
+{
+    size_t len = strlen(report->text);
+    report->snapshot_lsn = info->lsn;
+    report->snapshot_bytes = info->bytes;
+    report->snapshot_passed = info->text[0] != '\0';
+    if (report->snapshot_passed) {
+        snprintf(report->text + len, sizeof(report->text) - len, "; %s", info->text);
+    }
+}
+
 /* Reads the log and brings its end in order. */
 static int recover(const struct wal_options *options, struct wal *wal, struct wal_scan *scan,
                    struct wal_report *report)
 {
-    int err = wal_scan_run(scan);
+    struct wal_snap_info info = {.lsn = 0};
+    int err = load(options, scan, &info, report);
+    if (err != 0) {
+        return err;
+    }
+    err = wal_scan_run(scan);
     wal_tell_report(scan, report);
+    tell_snapshot(report, &info);
     if (err != 0) {
         return refuse(report, err, tally_err_text(err));
     }

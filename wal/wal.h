@@ -28,7 +28,8 @@ struct wal_block {
     unsigned percent; /* of the log, about, that lies before it; for people */
 };
 
-/* Called for each valid block in order. Returns 0, or a negative error that ends the open with that
+/* Called for each valid block in order, from the first on that holds a record behind the snapshot's
+ * (that block may begin before it). Returns 0, or a negative error that ends the open with that
  * error. */
 typedef int (*wal_visit_fn)(void *arg, const struct wal_block *block);
 
@@ -49,10 +50,13 @@ struct wal_report {
     uint64_t blocks;
     uint64_t stored_bytes;
     uint64_t next_lsn;
-    uint64_t segment; /* where the log ended, or what is damaged */
+    uint64_t snapshot_lsn;   /* of the snapshot that was loaded; 0: none */
+    uint64_t snapshot_bytes; /* of its file */
+    uint64_t segment;        /* where the log ended, or what is damaged */
     uint64_t offset;
     bool clean_shutdown;
-    char text[256]; /* one sentence, with file, offset and lsn range where they matter */
+    bool snapshot_passed; /* one is damaged, and the one before it was taken, or none */
+    char text[512];       /* one sentence, with file, offset and lsn range where they matter */
 };
 
 /*
@@ -80,6 +84,10 @@ struct wal_options {
     uint64_t segment_bytes; /* 0: the default; a multiple of 4096 */
     uint64_t start_bytes; /* of a segment that a start has to wait for; 0: 8 MiB; a multiple, too */
     const struct wal_janitor_options *janitor; /* borrowed until open returns; NULL: no janitor */
+    /* Called first, for each block of the newest snapshot that is whole (wal/snap.h:
+     * wal_snap_read), with visit's arg. NULL: snapshots are not looked at, and the log must begin
+     * at record 1. */
+    wal_visit_fn load;
 };
 
 struct wal; /* the open log, for one writer */
@@ -88,6 +96,8 @@ struct wal; /* the open log, for one writer */
  * Locks the directory, recovers by the decision table, calls visit (NULL: nobody) for every block,
  * clears a torn tail, and begins a new segment with a new epoch. visit sees nothing that a crash
  * could undo; the disk is changed only after it has accepted every block.
+ * A snapshot that is not whole is passed over for the one before it, if the log reaches back to
+ * that; report->text says so.
  * Errors: TALLY_LOCKED; TALLY_IO; TALLY_DAMAGE; TALLY_NEWER; TALLY_NOSPC (no room for a first
  * segment, or for the copy of a torn tail); TALLY_NOMEM; TALLY_INVAL: segment_bytes; what visit
  * returned. report is filled in every case. Threads: one; may
@@ -130,6 +140,9 @@ static inline uint64_t wal_stored_bytes_max(uint64_t raw_bytes)
 }
 
 uint64_t wal_next_lsn(const struct wal *wal);
+
+/* The log's 16 bytes. Threads: the writer. */
+const unsigned char *wal_uuid(const struct wal *wal);
 
 /* What failed for good, one sentence; empty while nothing did. Lives as long as the wal. */
 const char *wal_why(const struct wal *wal);

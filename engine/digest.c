@@ -1,0 +1,128 @@
+/* A number for a whole state, made in an order that depends on nothing but the state. */
+#include "engine/loader.h"
+
+static uint64_t mix(uint64_t digest, uint64_t value)
+{
+    digest = (digest ^ value) * 0xff51afd7ed558ccdU;
+    return digest ^ digest >> 29;
+}
+
+static uint64_t mix_text(uint64_t digest, struct span text)
+{
+    digest = mix(digest, text.len);
+    for (size_t i = 0; i < text.len; i++) {
+        digest = mix(digest, (unsigned char)text.at[i]);
+    }
+    return digest;
+}
+
+static uint64_t mix_all(uint64_t digest, const uint64_t *values, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        digest = mix(digest, values[i]);
+    }
+    return digest;
+}
+
+#define MIX(digest, ...)                                                                           \
+    mix_all(digest, (const uint64_t[]){__VA_ARGS__},                                               \
+            sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
+
+static uint64_t mix_poll(uint64_t digest, const struct state *state, const struct poll *poll)
+{
+    digest = MIX(mix_text(digest, blob_span(poll->name)), poll->id, FIELD_OWN(poll->total),
+                 FIELD_OWN(poll->open_ms), FIELD_OWN(poll->close_ms), FIELD_OWN(poll->rate_n),
+                 FIELD_OWN(poll->rate_ms), FIELD_OWN(poll->open), FIELD_OWN(poll->option_count),
+                 state_poll(state, blob_span(poll->name)) == poll);
+    for (unsigned i = 0; i < POLL_SECONDS; i++) {
+        digest = MIX(digest, FIELD_OWN(poll->second[i]), FIELD_OWN(poll->second_votes[i]));
+    }
+    for (uint64_t i = 0; i < FIELD_OWN(poll->option_count); i++) {
+        const struct option *option = FIELD_OWN(FIELD_OWN(poll->options)[i]);
+        digest =
+            MIX(mix_text(digest, blob_span(option->label)), option->id, FIELD_OWN(option->votes),
+                option->changes, option->poll == poll, state_option(state, option->id) == option,
+                index_get(&state->labels, blob_span(option->key)) == option);
+    }
+    return digest;
+}
+
+static uint64_t mix_queue(uint64_t digest, const struct state *state, const struct queue *queue)
+{
+    digest = MIX(mix_text(digest, blob_span(queue->name)), queue->id, FIELD_OWN(queue->set_count),
+                 queue->ended_count, state_queue(state, blob_span(queue->name)) == queue);
+    for (uint32_t i = 0; i < FIELD_OWN(queue->set_count); i++) {
+        const struct need_set *set = FIELD_OWN(queue->sets[i]);
+        digest = mix_text(digest, blob_span(set->tags));
+        for (int pri = 0; pri < PRIORITIES; pri++) {
+            digest = mix(digest, FIELD_OWN(set->lists[pri].pending));
+        }
+    }
+    for (int i = 0; i < BUILD_STATES; i++) {
+        digest = mix(digest, FIELD_OWN(queue->by_state[i]));
+    }
+    const struct build *build = queue->ended_first;
+    for (uint64_t i = 0; i < queue->ended_count; i++) {
+        digest = mix(digest, build->id);
+        build = build->next_ended;
+    }
+    return digest;
+}
+
+static uint64_t mix_worker(uint64_t digest, const struct state *state, const struct worker *worker)
+{
+    const struct worker_held *held = FIELD_OWN(worker->held);
+    digest = mix_text(digest, blob_span(worker->name));
+    digest = mix_text(digest, blob_span(FIELD_OWN(worker->title)));
+    digest = mix_text(digest, blob_span(FIELD_OWN(worker->tags)));
+    digest = MIX(digest, worker->id, FIELD_OWN(worker->state), FIELD_OWN(worker->slots),
+                 FIELD_OWN(worker->done), FIELD_OWN(worker->failed), FIELD_OWN(worker->held_count),
+                 held->room, state_worker(state, blob_span(worker->name)) == worker);
+    for (uint32_t i = 0; i < held->room; i++) {
+        const struct build *build = FIELD_OWN(held->slot[i]);
+        digest = mix(digest, build != NULL ? build->id : 0);
+    }
+    return digest;
+}
+
+static uint64_t mix_build(uint64_t digest, const struct state *state, const struct build *build)
+{
+    const struct worker *worker = FIELD_OWN(build->worker);
+    digest =
+        MIX(digest, build->id, FIELD_OWN(build->applied), build->queue->id, build->set, build->pri,
+            FIELD_OWN(build->how), build->tries, FIELD_OWN(build->attempts), build->submit_lease_ms,
+            FIELD_OWN(build->lease_ms), worker != NULL ? worker->id : 0, build->submitted_ms,
+            FIELD_OWN(build->started_ms), FIELD_OWN(build->ended_ms), build->pending_lsn,
+            build->due_ms, build->ended_lsn, build->held_at);
+    digest = mix_text(digest, blob_span(build->payload));
+    digest = mix_text(digest, blob_span(FIELD_OWN(build->result)));
+    digest = mix_text(digest, blob_span(FIELD_OWN(build->error)));
+    digest = mix_text(digest, blob_span(build->uniq));
+    return build->uniq == NULL
+               ? digest
+               : mix(digest, index_get(&state->uniqs, blob_span(build->uniq)) == build);
+}
+
+uint64_t state_digest(const struct state *state)
+{
+    uint64_t digest =
+        MIX(1, FIELD_OWN(state->lsn), state->time_ms, FIELD_OWN(state->votes),
+            FIELD_OWN(state->poll_count), FIELD_OWN(state->option_count), state->polls.count,
+            state->labels.count, state->queues.count, state->workers.count, state->uniqs.count,
+            FIELD_OWN(state->worker_count), FIELD_OWN(state->build_next),
+            FIELD_OWN(state->builds_in_memory), FIELD_OWN(state->payload_bytes));
+    for (uint64_t id = 1; id <= FIELD_OWN(state->poll_count); id++) {
+        digest = mix_poll(digest, state, table_get(&state->poll_ids, id));
+    }
+    for (uint64_t id = 1; id <= state->queues.count; id++) {
+        digest = mix_queue(digest, state, table_get(&state->queue_ids, id));
+    }
+    for (uint64_t id = 1; id <= FIELD_OWN(state->worker_count); id++) {
+        digest = mix_worker(digest, state, table_get(&state->worker_ids, id));
+    }
+    for (uint64_t id = 1; id < FIELD_OWN(state->build_next); id++) {
+        const struct build *build = state_build(state, id);
+        digest = build != NULL ? mix_build(digest, state, build) : mix(digest, 0);
+    }
+    return digest;
+}

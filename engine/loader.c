@@ -1,0 +1,396 @@
+/* Entities from their images, and then what follows from all of them together. */
+#include "engine/loader.h"
+
+#include "engine/apply_internal.h"
+#include "wal/base/bytes.h"
+#include "wal/base/err.h"
+
+#include <stdlib.h>
+
+void loader_init(struct loader *loader, struct state *state)
+{
+    *loader = (struct loader){.state = state};
+}
+
+void loader_fini(struct loader *loader)
+{
+    free(loader->totals);
+    loader->totals = NULL;
+}
+
+static int wrong(struct loader *loader, const char *why)
+{
+    loader->why = why;
+    return TALLY_CORRUPT;
+}
+
+static int load_head(struct loader *loader, const struct image *image)
+{
+    struct state *state = loader->state;
+    const uint64_t *num = image->num;
+    if (loader->images != 0) {
+        return wrong(loader, "a second head");
+    }
+    if (num[HEAD_POLLS] > POLLS_MAX || num[HEAD_QUEUES] > QUEUES_MAX ||
+        num[HEAD_WORKERS] > WORKERS_MAX || num[HEAD_OPTIONS] >= TABLE_IDS_MAX ||
+        num[HEAD_BUILD_NEXT] > TABLE_IDS_MAX || num[HEAD_BUILD_NEXT] == 0) {
+        return wrong(loader, "counts beyond the limits");
+    }
+    loader->head = *image;
+    loader->totals = calloc(num[HEAD_POLLS] + 1, sizeof *loader->totals);
+    if (loader->totals == NULL) {
+        return TALLY_NOMEM;
+    }
+    FIELD_PUT(state->lsn, num[HEAD_LSN]);
+    state->time_ms = num[HEAD_TIME_MS];
+    FIELD_PUT(state->votes, num[HEAD_VOTES]);
+    FIELD_PUT(state->poll_count, num[HEAD_POLLS]);
+    FIELD_PUT(state->option_count, num[HEAD_OPTIONS]);
+    FIELD_PUT(state->worker_count, num[HEAD_WORKERS]);
+    FIELD_PUT(state->build_next, num[HEAD_BUILD_NEXT]);
+    return 0;
+}
+
+/* Whether an id may be put into a table: in range and not there yet. */
+static bool is_free(const struct table *table, uint64_t id, uint64_t last)
+{
+    return id > 0 && id <= last && table_get(table, id) == NULL;
+}
+
+static int load_seconds(struct poll *poll, struct span text)
+{
+    const unsigned char *at = (const unsigned char *)text.at;
+    const unsigned char *end = at + text.len;
+    while (at != end) {
+        uint64_t place = 0;
+        uint64_t second = 0;
+        uint64_t votes = 0;
+        if (get_varint(&at, end, &place) != 0 || get_varint(&at, end, &second) != 0 ||
+            get_varint(&at, end, &votes) != 0 || place >= POLL_SECONDS) {
+            return TALLY_CORRUPT;
+        }
+        FIELD_PUT(poll->second[place], second);
+        FIELD_PUT(poll->second_votes[place], votes);
+    }
+    return 0;
+}
+
+static int load_poll(struct loader *loader, const struct image *image)
+{
+    struct state *state = loader->state;
+    const uint64_t *num = image->num;
+    if (!is_free(&state->poll_ids, num[IMAGE_ID], loader->head.num[HEAD_POLLS]) ||
+        state_poll(state, image->text[IPOLL_NAME]) != NULL) {
+        return wrong(loader, "a poll that cannot be");
+    }
+    struct poll *poll = calloc(1, sizeof *poll);
+    if (poll == NULL) {
+        return TALLY_NOMEM;
+    }
+    poll->id = num[IMAGE_ID];
+    poll->name = blob_new(image->text[IPOLL_NAME]);
+    if (poll->name == NULL || table_put(&state->poll_ids, poll->id, poll) != 0 ||
+        index_put(&state->polls, poll) != 0) {
+        return TALLY_NOMEM;
+    }
+    FIELD_PUT(poll->total, num[IPOLL_TOTAL]);
+    FIELD_PUT(poll->open_ms, num[IPOLL_OPEN_MS]);
+    FIELD_PUT(poll->close_ms, num[IPOLL_CLOSE_MS]);
+    FIELD_PUT(poll->rate_n, num[IPOLL_RATE_N]);
+    FIELD_PUT(poll->rate_ms, num[IPOLL_RATE_MS]);
+    poll_set_window(poll, num[IPOLL_OPEN] != 0);
+    return load_seconds(poll, image->text[IPOLL_SECONDS]) == 0
+               ? 0
+               : wrong(loader, "the seconds of a poll");
+}
+
+static int load_option(struct loader *loader, const struct image *image)
+{
+    struct state *state = loader->state;
+    const uint64_t *num = image->num;
+    struct poll *poll = table_get(&state->poll_ids, num[IOPTION_POLL]);
+    if (poll == NULL || !is_free(&state->options, num[IMAGE_ID], loader->head.num[HEAD_OPTIONS])) {
+        return wrong(loader, "an option that cannot be");
+    }
+    struct option *option = aligned_alloc(64, sizeof *option);
+    if (option == NULL) {
+        return TALLY_NOMEM;
+    }
+    *option = (struct option){
+        .id = num[IMAGE_ID],
+        .poll = poll,
+        .changes = num[IOPTION_CHANGES],
+        .label = blob_new(image->text[IOPTION_LABEL]),
+        .key = key_of_two(blob_span(poll->name), image->text[IOPTION_FOLD]),
+    };
+    FIELD_PUT(option->votes, num[IOPTION_VOTES]);
+    loader->totals[poll->id] += num[IOPTION_VOTES];
+    bool is_whole = option->label != NULL && option->key != NULL;
+    return table_put(&state->options, option->id, option) == 0 && is_whole ? 0 : TALLY_NOMEM;
+}
+
+static int load_sets(struct loader *loader, struct queue *queue, struct span tags, uint64_t count)
+{
+    size_t from = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        size_t to = from;
+        while (to < tags.len && tags.at[to] != ';') {
+            to++;
+        }
+        if (from > tags.len || (i + 1 == count) != (to == tags.len)) {
+            return wrong(loader, "the need sets of a queue");
+        }
+        if (queue_add_set(queue, (struct span){tags.at + from, to - from}) != 0) {
+            return TALLY_NOMEM;
+        }
+        from = to + 1;
+    }
+    return 0;
+}
+
+static int load_queue(struct loader *loader, const struct image *image)
+{
+    struct state *state = loader->state;
+    const uint64_t *num = image->num;
+    if (!is_free(&state->queue_ids, num[IMAGE_ID], loader->head.num[HEAD_QUEUES]) ||
+        num[IQUEUE_SETS] > NEED_SETS_MAX || state_queue(state, image->text[IQUEUE_NAME]) != NULL) {
+        return wrong(loader, "a queue that cannot be");
+    }
+    struct queue *queue = calloc(1, sizeof *queue);
+    if (queue == NULL) {
+        return TALLY_NOMEM;
+    }
+    queue->id = num[IMAGE_ID];
+    queue->name = blob_new(image->text[IQUEUE_NAME]);
+    if (queue->name == NULL || table_put(&state->queue_ids, queue->id, queue) != 0 ||
+        index_put(&state->queues, queue) != 0) {
+        return TALLY_NOMEM;
+    }
+    return load_sets(loader, queue, image->text[IQUEUE_TAGS], num[IQUEUE_SETS]);
+}
+
+static int load_worker(struct loader *loader, const struct image *image)
+{
+    struct state *state = loader->state;
+    const uint64_t *num = image->num;
+    if (!is_free(&state->worker_ids, num[IMAGE_ID], loader->head.num[HEAD_WORKERS]) ||
+        num[IWORKER_STATE] > WORKER_GONE || num[IWORKER_SLOTS] > num[IWORKER_ROOM] ||
+        num[IWORKER_ROOM] > WORKER_SLOTS_MAX ||
+        state_worker(state, image->text[IWORKER_ID]) != NULL) {
+        return wrong(loader, "a worker that cannot be");
+    }
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (worker == NULL) {
+        return TALLY_NOMEM;
+    }
+    worker->id = num[IMAGE_ID];
+    worker->name = blob_new(image->text[IWORKER_ID]);
+    if (worker->name == NULL || table_put(&state->worker_ids, worker->id, worker) != 0 ||
+        index_put(&state->workers, worker) != 0) {
+        return TALLY_NOMEM;
+    }
+    struct blob *title = blob_new(image->text[IWORKER_NAME]);
+    struct blob *tags = blob_new(image->text[IWORKER_TAGS]);
+    FIELD_PUT(worker->title, title);
+    FIELD_PUT(worker->tags, tags);
+    FIELD_PUT(worker->state, (uint32_t)num[IWORKER_STATE]);
+    FIELD_PUT(worker->slots, (uint32_t)num[IWORKER_SLOTS]);
+    FIELD_PUT(worker->done, num[IWORKER_DONE]);
+    FIELD_PUT(worker->failed, num[IWORKER_FAILED]);
+    int err = worker_reserve(state, worker, (uint32_t)num[IWORKER_ROOM]);
+    return title != NULL && tags != NULL ? err : TALLY_NOMEM;
+}
+
+/* An empty text of a build is none. Returns false without memory. */
+static bool load_text(_Atomic(struct blob *) *place, struct span text)
+{
+    if (text.len == 0) {
+        return true;
+    }
+    struct blob *blob = blob_new(text);
+    FIELD_PUT(*place, blob);
+    return blob != NULL;
+}
+
+static int build_fill(struct loader *loader, struct build *build, const struct image *image)
+{
+    struct state *state = loader->state;
+    build->payload = blob_new(image->text[IBUILD_PAYLOAD]);
+    if (build->payload == NULL || !load_text(&build->result, image->text[IBUILD_RESULT]) ||
+        !load_text(&build->error, image->text[IBUILD_ERROR])) {
+        return TALLY_NOMEM;
+    }
+    FIELD_ADD(state->builds_in_memory, 1);
+    FIELD_ADD(state->payload_bytes, build->payload->len);
+    struct span uniq = image->text[IBUILD_UNIQ];
+    if (uniq.len == 0) {
+        return 0;
+    }
+    if (index_get(&state->uniqs, uniq) != NULL || half_ended(FIELD_OWN(build->applied))) {
+        return wrong(loader, "a unique build that is not");
+    }
+    build->uniq = blob_new(uniq);
+    return build->uniq != NULL ? index_put(&state->uniqs, build) : TALLY_NOMEM;
+}
+
+static int build_hold(struct loader *loader, struct build *build)
+{
+    struct worker *worker = FIELD_OWN(build->worker);
+    if (!half_held(FIELD_OWN(build->applied))) {
+        return 0;
+    }
+    struct worker_held *held = worker != NULL ? FIELD_OWN(worker->held) : NULL;
+    if (held == NULL || build->held_at >= held->room ||
+        FIELD_OWN(held->slot[build->held_at]) != NULL) {
+        return wrong(loader, "a held build whose worker cannot hold it");
+    }
+    FIELD_PUT(held->slot[build->held_at], build);
+    FIELD_ADD(worker->held_count, 1);
+    return 0;
+}
+
+static bool build_fits(const struct loader *loader, const struct image *image)
+{
+    const uint64_t *num = image->num;
+    const struct state *state = loader->state;
+    const struct queue *queue = table_get(&state->queue_ids, num[IBUILD_QUEUE]);
+    const struct worker *worker = table_get(&state->worker_ids, num[IBUILD_WORKER]);
+    enum build_state is = half_state((uint32_t)num[IBUILD_APPLIED]);
+    return is_free(&state->builds, num[IMAGE_ID], loader->head.num[HEAD_BUILD_NEXT] - 1) &&
+           queue != NULL && (worker != NULL) == (num[IBUILD_WORKER] != 0) &&
+           num[IBUILD_SET] < FIELD_OWN(queue->set_count) && num[IBUILD_PRI] < PRIORITIES &&
+           is > BUILD_NONE && is < BUILD_STATES &&
+           half_ended((uint32_t)num[IBUILD_APPLIED]) == (num[IBUILD_ENDED_LSN] != 0);
+}
+
+static int load_build(struct loader *loader, const struct image *image)
+{
+    struct state *state = loader->state;
+    const uint64_t *num = image->num;
+    if (!build_fits(loader, image)) {
+        return wrong(loader, "a build that cannot be");
+    }
+    struct build *build = aligned_alloc(64, sizeof *build);
+    if (build == NULL) {
+        return TALLY_NOMEM;
+    }
+    *build = (struct build){
+        .id = num[IMAGE_ID],
+        .queue = table_get(&state->queue_ids, num[IBUILD_QUEUE]),
+        .set = (uint8_t)num[IBUILD_SET],
+        .pri = (uint8_t)num[IBUILD_PRI],
+        .tries = (uint16_t)num[IBUILD_TRIES],
+        .submit_lease_ms = (uint32_t)num[IBUILD_SUBMIT_LEASE_MS],
+        .held_at = (uint32_t)num[IBUILD_HELD_AT],
+        .submitted_ms = num[IBUILD_SUBMITTED_MS],
+        .pending_lsn = num[IBUILD_PENDING_LSN],
+        .due_ms = num[IBUILD_DUE_MS],
+        .ended_lsn = num[IBUILD_ENDED_LSN],
+    };
+    if (table_put(&state->builds, build->id, build) != 0) {
+        return TALLY_NOMEM;
+    }
+    struct worker *worker = table_get(&state->worker_ids, num[IBUILD_WORKER]);
+    FIELD_PUT(build->applied, (uint32_t)num[IBUILD_APPLIED]);
+    FIELD_PUT(build->how, (uint8_t)num[IBUILD_HOW]);
+    FIELD_PUT(build->attempts, (uint16_t)num[IBUILD_ATTEMPTS]);
+    FIELD_PUT(build->lease_ms, (uint32_t)num[IBUILD_LEASE_MS]);
+    FIELD_PUT(build->started_ms, num[IBUILD_STARTED_MS]);
+    FIELD_PUT(build->ended_ms, num[IBUILD_ENDED_MS]);
+    FIELD_PUT(build->worker, worker);
+    build_count(build, BUILD_NONE, half_state(FIELD_OWN(build->applied)));
+    loader->builds++;
+    int err = build_fill(loader, build, image);
+    return err != 0 ? err : build_hold(loader, build);
+}
+
+static int load_end(struct loader *loader, const struct image *image)
+{
+    if (image->num[END_IMAGES] != loader->images) {
+        return wrong(loader, "another number of images than its end says");
+    }
+    loader->ended = true;
+    return 0;
+}
+
+int loader_image(struct loader *loader, const struct image *image)
+{
+    static int (*const loads[IMAGE_KINDS])(struct loader * loader, const struct image *image) = {
+        [IMAGE_HEAD] = load_head,   [IMAGE_POLL] = load_poll,     [IMAGE_OPTION] = load_option,
+        [IMAGE_QUEUE] = load_queue, [IMAGE_WORKER] = load_worker, [IMAGE_BUILD] = load_build,
+        [IMAGE_END] = load_end,
+    };
+    if (loader->ended || (loader->images == 0 && image->kind != IMAGE_HEAD) ||
+        loads[image->kind] == NULL) {
+        return wrong(loader, "an image out of its place");
+    }
+    int err = loads[image->kind](loader, image);
+    loader->images++;
+    return err;
+}
+
+/* The options of a poll stand in the order in which they were made, which is that of their ids. */
+static int end_polls(struct loader *loader)
+{
+    struct state *state = loader->state;
+    uint64_t votes = 0;
+    for (uint64_t id = 1; id <= FIELD_OWN(state->option_count); id++) {
+        struct option *option = state_option(state, id);
+        if (option == NULL || index_get(&state->labels, blob_span(option->key)) != NULL) {
+            return wrong(loader, "an option is missing or there twice");
+        }
+        if (poll_add_option(state, option->poll, option) != 0) {
+            return TALLY_NOMEM;
+        }
+    }
+    for (uint64_t id = 1; id <= FIELD_OWN(state->poll_count); id++) {
+        const struct poll *poll = table_get(&state->poll_ids, id);
+        if (poll == NULL || FIELD_OWN(poll->total) != loader->totals[id]) {
+            return wrong(loader, "a poll is missing, or its votes are not those of its options");
+        }
+        votes += loader->totals[id];
+    }
+    return votes == FIELD_OWN(state->votes) ? 0 : wrong(loader, "the sum of all votes");
+}
+
+static int compare_ended(const void *a, const void *b)
+{
+    const struct build *x = *(struct build *const *)a;
+    const struct build *y = *(struct build *const *)b;
+    return (x->ended_lsn > y->ended_lsn) - (x->ended_lsn < y->ended_lsn);
+}
+
+static int end_builds(struct loader *loader)
+{
+    struct state *state = loader->state;
+    struct build **ended = malloc((loader->builds + 1) * sizeof *ended);
+    uint64_t count = 0;
+    if (ended == NULL) {
+        return TALLY_NOMEM;
+    }
+    for (uint64_t id = 1; id < FIELD_OWN(state->build_next); id++) {
+        struct build *build = state_build(state, id);
+        if (build != NULL && build->ended_lsn != 0) {
+            ended[count++] = build;
+        }
+    }
+    qsort(ended, count, sizeof *ended, compare_ended);
+    for (uint64_t i = 0; i < count; i++) {
+        queue_add_ended(ended[i]->queue, ended[i]);
+    }
+    free(ended);
+    return 0;
+}
+
+int loader_end(struct loader *loader)
+{
+    const struct state *state = loader->state;
+    const uint64_t *num = loader->head.num;
+    if (!loader->ended || state->queues.count != num[HEAD_QUEUES] ||
+        state->workers.count != num[HEAD_WORKERS] || loader->builds != num[HEAD_BUILDS] ||
+        FIELD_OWN(state->payload_bytes) != num[HEAD_PAYLOAD_BYTES]) {
+        return wrong(loader, "something is missing");
+    }
+    int err = end_polls(loader);
+    return err != 0 ? err : end_builds(loader);
+}

@@ -1,0 +1,41 @@
+/* The loader: a state made from the images of a snapshot. */
+#ifndef TALLY_ENGINE_LOADER_H
+#define TALLY_ENGINE_LOADER_H
+
+#include "engine/image.h"
+#include "engine/state.h"
+
+#include <stdbool.h>
+
+/* One load; begin with the state of state_init. */
+struct loader {
+    struct state *state;
+    struct image head;
+    uint64_t images;
+    uint64_t builds;
+    bool ended;
+    uint64_t *totals; /* by poll id: the votes of its options */
+    const char *why;  /* what did not fit; static */
+};
+
+void loader_init(struct loader *loader, struct state *state);
+void loader_fini(struct loader *loader);
+
+/* Takes the next image. Returns 0; CORRUPT when it contradicts what came before; NOMEM. After an
+ * error the state is of no use any more. */
+int loader_image(struct loader *loader, const struct image *image);
+
+/*
+ * To be called after the last image: makes what is not saved (lists, counts, indexes), and checks
+ * that nothing is missing. Then the state is what apply made of all records up to its lsn. As
+ * loader_image.
+ */
+int loader_end(struct loader *loader);
+
+/*
+ * A number for all that is in a state and that a record could ever depend on; equal states have
+ * equal digests. Threads: the committer, or nobody else is there.
+ */
+uint64_t state_digest(const struct state *state);
+
+#endif

@@ -1,0 +1,186 @@
+/* When a snapshot is made, and its walk between the commits. */
+#include "engine/snapshot.h"
+
+#include "engine/edge.h"
+#include "engine/engine.h"
+#include "wal/base/clock.h"
+
+#include <stdio.h>
+
+enum {
+    SLICE_NS = 300 * 1000, /* of the walk, between two commits */
+    SLICE_ENTITIES = 64,   /* between two looks at the clock */
+    RETRY_S = 10,          /* after one that failed */
+};
+
+#define NS_PER_S ((uint64_t)1000 * 1000 * 1000)
+
+static void wake_committer(void *arg)
+{
+    wake_up(&((struct tally *)arg)->wake);
+}
+
+int snapshot_start(struct tally *tally, const struct snapshot_found *found)
+{
+    struct snapshot *s = &tally->snapshot;
+    const struct tally_options *options = &tally->options;
+    s->log_bytes = found->log_bytes;
+    s->quiet_ns = clock_mono_ns();
+    FIELD_PUT(s->lsn, found->lsn);
+    FIELD_PUT(s->bytes, found->file_bytes);
+    FIELD_PUT(s->wall_ms, found->time_ms);
+    struct snapshot_writer *writer = &s->writer;
+    *writer = (struct snapshot_writer){
+        .io = tally->io,
+        .retain_bytes = options->retain_bytes,
+        .retain_ms = options->retain_s < UINT64_MAX / 1000 ? options->retain_s * 1000 : UINT64_MAX,
+        .wake = wake_committer,
+        .arg = tally,
+        .newest_lsn = found->lsn,
+    };
+    memcpy(writer->uuid, wal_uuid(tally->wal), sizeof writer->uuid);
+    int err = snapshot_writer_init(writer);
+    s->has_writer = err == 0;
+    return err;
+}
+
+void snapshot_stop(struct tally *tally)
+{
+    struct snapshot *s = &tally->snapshot;
+    if (s->walking) {
+        saver_end(&s->saver);
+    }
+    if (s->has_writer) {
+        snapshot_writer_fini(&s->writer);
+    }
+}
+
+/* Lets those who wait for it ask again: edge_snapshot. */
+static void answer(struct tally *tally, bool is_good)
+{
+    struct snapshot *s = &tally->snapshot;
+    if (is_good) {
+        FIELD_PUT(s->good, s->serves);
+    }
+    FIELD_PUT(s->served, s->serves);
+    /* E12: release; pairs with E11 */
+    atomic_store_explicit(&tally->nudged, true, memory_order_release);
+}
+
+static void end(struct tally *tally, const struct snapshot_result *result)
+{
+    struct snapshot *s = &tally->snapshot;
+    uint64_t now_ns = clock_mono_ns();
+    if (s->walking) {
+        saver_end(&s->saver);
+        s->walking = false;
+    }
+    s->running = false;
+    if (result->err == 0) {
+        FIELD_PUT(s->lsn, result->lsn);
+        FIELD_PUT(s->bytes, result->bytes);
+        FIELD_PUT(s->wall_ms, clock_wall_ms());
+        FIELD_PUT(s->took_ms, (now_ns - s->began_ns) / 1000000);
+        FIELD_ADD(s->count, 1);
+        FIELD_ADD(s->segments_removed, result->segments_removed);
+    } else {
+        FIELD_ADD(s->failures, 1);
+        s->retry_ns = now_ns + RETRY_S * NS_PER_S;
+    }
+    if (result->why[0] != '\0') {
+        fprintf(stderr, "tally: snapshot at record %llu: %s\n", (unsigned long long)result->lsn,
+                result->why);
+    }
+    FIELD_PUT(s->is_running, false);
+    answer(tally, result->err == 0);
+}
+
+/* Whether one is to begin; what was asked for is served at once when there is nothing to save. */
+static bool is_wanted(struct tally *tally, uint64_t now_ns)
+{
+    struct snapshot *s = &tally->snapshot;
+    const struct tally_options *options = &tally->options;
+    uint64_t lsn = FIELD_OWN(tally->state.lsn);
+    /* E14: acquire; pairs with E15 */
+    s->serves = atomic_load_explicit(&s->asked, memory_order_acquire);
+    bool is_asked = s->serves != FIELD_OWN(s->served);
+    if (lsn == FIELD_OWN(s->lsn)) {
+        if (is_asked) {
+            answer(tally, true);
+        }
+        return false;
+    }
+    uint64_t bytes = s->log_bytes + FIELD_OWN(tally->stored_bytes);
+    uint64_t quiet_s = (now_ns - s->quiet_ns) / NS_PER_S;
+    bool is_due = bytes - s->bytes_at >= options->snapshot_bytes || quiet_s >= options->snapshot_s;
+    return is_asked || (is_due && now_ns >= s->retry_ns);
+}
+
+static void begin(struct tally *tally, uint64_t now_ns)
+{
+    struct snapshot *s = &tally->snapshot;
+    s->running = true;
+    s->walking = true;
+    s->began_ns = now_ns;
+    s->quiet_ns = now_ns;
+    s->bytes_at = s->log_bytes + FIELD_OWN(tally->stored_bytes);
+    FIELD_PUT(s->is_running, true);
+    snapshot_writer_begin(&s->writer, FIELD_OWN(tally->state.lsn));
+    saver_begin(&s->saver, &tally->state, snapshot_writer_put, &s->writer);
+}
+
+/* Returns true when there is more to walk now. */
+static bool walk(struct tally *tally)
+{
+    struct snapshot *s = &tally->snapshot;
+    uint64_t slice = tally->options.snapshot_slice;
+    uint64_t until_ns = slice > 0 ? 0 : clock_mono_ns() + SLICE_NS;
+    do {
+        if (snapshot_writer_is_full(&s->writer)) {
+            return false;
+        }
+        if (saver_walk(&s->saver, slice > 0 ? slice : SLICE_ENTITIES)) {
+            snapshot_writer_close(&s->writer, s->saver.err == 0);
+            saver_end(&s->saver);
+            s->walking = false;
+            return false;
+        }
+    } while (clock_mono_ns() < until_ns);
+    return true;
+}
+
+bool snapshot_run(struct tally *tally)
+{
+    struct snapshot *s = &tally->snapshot;
+    struct snapshot_result result;
+    if (s->running && snapshot_writer_result(&s->writer, &result)) {
+        end(tally, &result);
+        return true;
+    }
+    uint64_t now_ns = clock_mono_ns();
+    if (!s->running && is_wanted(tally, now_ns)) {
+        begin(tally, now_ns);
+    }
+    return s->walking && walk(tally);
+}
+
+/* ---- what others ask ---- */
+
+int edge_snapshot(struct edge *edge, uint64_t *ticket, struct edge_snapshot *done)
+{
+    struct tally *tally = edge->tally;
+    struct snapshot *s = &tally->snapshot;
+    if (*ticket == 0) {
+        /* E15: acq_rel; pairs with E14 */
+        *ticket = atomic_fetch_add_explicit(&s->asked, 1, memory_order_acq_rel) + 1;
+        wake_up(&tally->wake);
+        return TALLY_PARK;
+    }
+    if (FIELD_GET(s->served) < *ticket) {
+        return TALLY_PARK;
+    }
+    bool is_good = *ticket <= FIELD_GET(s->good);
+    *ticket = 0;
+    *done = (struct edge_snapshot){.lsn = FIELD_GET(s->lsn), .bytes = FIELD_GET(s->bytes)};
+    return is_good ? 0 : TALLY_IO;
+}

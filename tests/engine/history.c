@@ -1,0 +1,195 @@
+/* A random history, each record one that the engine could have written. */
+#include "tests/engine/history.h"
+
+#include "engine/apply.h"
+#include "wal/base/check.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+static void text(struct history *h, unsigned i, const char *kind, uint64_t number)
+{
+    char *at = h->texts[h->count][i];
+    int len = snprintf(at, HISTORY_TEXT_MAX, "%s%lu", kind, (unsigned long)number);
+    h->records[h->count].text[i] = (struct span){at, (size_t)len};
+}
+
+static struct record *next_record(struct history *h, enum record_type type)
+{
+    struct record *record = &h->records[h->count];
+    uint64_t time_ms = h->count > 0 ? h->records[h->count - 1].time_ms : 1000;
+    *record = (struct record){.type = type, .lsn = h->count + 1};
+    record->time_ms = time_ms + seed_below(&h->seed, 3);
+    return record;
+}
+
+static enum record_type step_from(struct history *h, enum build_state state)
+{
+    static const enum record_type held[] = {RECORD_DONE, RECORD_FAIL, RECORD_RELEASE, RECORD_EXPIRE,
+                                            RECORD_UNHOLD};
+    switch (state) {
+    case BUILD_PENDING:
+        return RECORD_CLAIM;
+    case BUILD_DELAYED:
+        return RECORD_DUE;
+    case BUILD_ASSIGNED:
+        return seed_below(&h->seed, 3) == 0 ? RECORD_BEAT : held[seed_below(&h->seed, 5)];
+    case BUILD_BUILDING:
+        return held[seed_below(&h->seed, 5)];
+    default:
+        return RECORD_NONE;
+    }
+}
+
+static uint32_t half_after(struct history *h, enum record_type type, uint32_t before)
+{
+    uint64_t dice = seed_below(&h->seed, 4);
+    bool may_delay = type == RECORD_FAIL || type == RECORD_RELEASE;
+    switch (type) {
+    case RECORD_CLAIM:
+        return half_next(before, BUILD_ASSIGNED);
+    case RECORD_BEAT:
+        return build_half(BUILD_BUILDING, half_token(before));
+    case RECORD_DONE:
+        return half_next(before, BUILD_COMPLETED);
+    default:
+        return half_next(before, dice == 0                ? BUILD_FAILED
+                                 : dice == 1 && may_delay ? BUILD_DELAYED
+                                                          : BUILD_PENDING);
+    }
+}
+
+/* A worker with a slot to spare, or NULL. */
+static const struct worker *free_worker(struct history *h, const struct state *state)
+{
+    uint64_t count = FIELD_GET(state->worker_count);
+    const struct worker *worker =
+        count > 0 ? table_get(&state->worker_ids, 1 + seed_below(&h->seed, count)) : NULL;
+    bool has_room = worker != NULL && FIELD_GET(worker->held) != NULL &&
+                    FIELD_GET(worker->held_count) < FIELD_GET(worker->held)->room;
+    return has_room ? worker : NULL;
+}
+
+static bool make_step(struct history *h, const struct state *state)
+{
+    uint64_t next = FIELD_GET(state->build_next);
+    const struct build *build =
+        next > 1 ? state_build(state, 1 + seed_below(&h->seed, next - 1)) : NULL;
+    uint32_t before = build != NULL ? FIELD_GET(build->applied) : 0;
+    enum record_type type = step_from(h, half_state(before));
+    const struct worker *worker = free_worker(h, state);
+    if (type == RECORD_NONE || (type == RECORD_CLAIM && worker == NULL)) {
+        return false;
+    }
+    struct record *record = next_record(h, type);
+    record->num[STEP_BUILD] = build->id;
+    record->num[STEP_BEFORE] = before;
+    record->num[STEP_AFTER] = half_after(h, type, before);
+    if (type == RECORD_CLAIM) {
+        record->num[STEP_WORKER] = worker->id;
+        record->num[STEP_LEASE_MS] = 1000;
+    } else if (half_state((uint32_t)record->num[STEP_AFTER]) == BUILD_DELAYED) {
+        record->num[STEP_DELAY_MS] = 50;
+    }
+    if (type == RECORD_DONE || type == RECORD_FAIL) {
+        text(h, STEP_TEXT, "said ", seed_below(&h->seed, 100));
+    }
+    return true;
+}
+
+static bool make_vote(struct history *h, const struct state *state)
+{
+    uint64_t count = FIELD_GET(state->option_count);
+    if (count == 0) {
+        return false;
+    }
+    const struct option *option = state_option(state, 1 + seed_below(&h->seed, count));
+    struct record *record = next_record(h, RECORD_VOTE);
+    record->num[VOTE_OPTION] = option->id;
+    record->num[VOTE_BEFORE] = FIELD_GET(option->votes);
+    record->num[VOTE_N] = 1 + seed_below(&h->seed, 100);
+    return true;
+}
+
+static void make_judged(struct history *h, const struct state *state)
+{
+    uint64_t polls = FIELD_GET(state->poll_count);
+    uint64_t workers = FIELD_GET(state->worker_count);
+    struct record *record = NULL;
+    switch (seed_below(&h->seed, 10)) {
+    case 0:
+        record = next_record(h, RECORD_POLL);
+        record->num[POLL_CLOSE_MS] = seed_below(&h->seed, 2) * 5000;
+        record->num[POLL_KEEP_MASK] = seed_below(&h->seed, 32);
+        text(h, POLL_NAME, "poll", seed_below(&h->seed, 6));
+        break;
+    case 1:
+        next_record(h, RECORD_OPTION);
+        text(h, OPTION_POLL, "poll", seed_below(&h->seed, 8));
+        text(h, OPTION_LABEL, "Label", seed_below(&h->seed, 20));
+        text(h, OPTION_FOLD, "label", seed_below(&h->seed, 20));
+        break;
+    case 2:
+        next_record(h, RECORD_WORKER)->num[WORKER_SLOTS] = seed_below(&h->seed, 9);
+        text(h, WORKER_ID, "w", seed_below(&h->seed, 5));
+        text(h, WORKER_TAGS, "tag", seed_below(&h->seed, 3));
+        break;
+    case 3:
+        next_record(h, RECORD_BYE);
+        text(h, WORKER_ID, "w", seed_below(&h->seed, 5));
+        break;
+    case 4:
+        record = next_record(h, RECORD_POLL_WINDOW);
+        record->num[POLL_WINDOW_POLL] = 1 + seed_below(&h->seed, polls == 0 ? 1 : polls);
+        record->num[POLL_WINDOW_OPEN] = seed_below(&h->seed, 2);
+        if (polls == 0) {
+            record->type = RECORD_BYE;
+        }
+        break;
+    case 5:
+        record = next_record(h, workers == 0 ? RECORD_BYE : RECORD_OFFLINE);
+        record->num[0] = 1 + seed_below(&h->seed, workers == 0 ? 1 : workers);
+        break;
+    default:
+        record = next_record(h, RECORD_SUBMIT);
+        record->num[SUBMIT_PRI] = seed_below(&h->seed, 10);
+        record->num[SUBMIT_DELAY_MS] = seed_below(&h->seed, 3) == 0 ? 20 : 0;
+        record->num[SUBMIT_LEASE_MS] = 500;
+        record->num[SUBMIT_TRIES] = 3;
+        text(h, SUBMIT_QUEUE, "queue", seed_below(&h->seed, 3));
+        text(h, SUBMIT_PAYLOAD, "make ", seed_below(&h->seed, 1000));
+        if (seed_below(&h->seed, 2) == 0) {
+            text(h, SUBMIT_NEED, "tag", seed_below(&h->seed, 5));
+        }
+        if (seed_below(&h->seed, 3) == 0) {
+            text(h, SUBMIT_UNIQ, "uniq", seed_below(&h->seed, 40));
+        }
+        break;
+    }
+}
+
+void history_init(struct history *h, struct state *state, uint64_t start, uint32_t records)
+{
+    *h = (struct history){.records = calloc(records, sizeof(struct record)),
+                          .texts = calloc(records, sizeof(*h->texts)),
+                          .seed = {start}};
+    CHECK(h->records != NULL && h->texts != NULL && state_init(state) == 0);
+    while (h->count < records) {
+        struct verdict verdict;
+        uint64_t dice = seed_below(&h->seed, 10);
+        bool made = dice < 3 ? make_vote(h, state) : dice < 8 && make_step(h, state);
+        if (!made) {
+            make_judged(h, state);
+        }
+        const struct record *record = &h->records[h->count];
+        int err = apply(state, record, &verdict);
+        CHECK(err == 0);
+        h->count++;
+    }
+}
+
+void history_fini(struct history *h)
+{
+    free(h->records);
+    free(h->texts);
+}

@@ -1,0 +1,22 @@
+/* A random history, each record one that the engine could have written. */
+#ifndef TALLY_TESTS_ENGINE_HISTORY_H
+#define TALLY_TESTS_ENGINE_HISTORY_H
+
+#include "engine/state.h"
+#include "engine/record.h"
+#include "tests/lib/seed.h"
+
+enum { HISTORY_TEXT_MAX = 24 };
+
+struct history {
+    struct record *records;
+    char (*texts)[RECORD_TEXTS][HISTORY_TEXT_MAX];
+    uint32_t count;
+    struct seed seed;
+};
+
+/* Makes a history and applies it while it is made, to a state that it begins. */
+void history_init(struct history *h, struct state *state, uint64_t start, uint32_t records);
+void history_fini(struct history *h);
+
+#endif

@@ -1,0 +1,196 @@
+/* A save under way while records are applied: what is loaded from it is the state at its lsn. */
+#include "engine/saver.h"
+
+#include "engine/apply.h"
+#include "engine/loader.h"
+#include "tests/engine/history.h"
+#include "wal/base/err.h"
+
+#include <criterion/criterion.h>
+#include <stdlib.h>
+
+enum { BUFS_MAX = 4096, RECORDS = 3000 };
+
+/* What a save has handed over, in its order. */
+struct shelf {
+    struct image_buf bufs[BUFS_MAX];
+    uint32_t count;
+};
+
+static int shelf_put(void *arg, struct image_buf *buf)
+{
+    struct shelf *shelf = arg;
+    cr_assert(shelf->count < BUFS_MAX);
+    shelf->bufs[shelf->count++] = *buf;
+    *buf = (struct image_buf){.at = NULL};
+    return 0;
+}
+
+static void shelf_fini(struct shelf *shelf)
+{
+    for (uint32_t i = 0; i < shelf->count; i++) {
+        image_buf_fini(&shelf->bufs[i]);
+    }
+    shelf->count = 0;
+}
+
+static int load_one(void *arg, const struct image *image)
+{
+    return loader_image(arg, image);
+}
+
+static int shelf_load(const struct shelf *shelf, struct state *state)
+{
+    struct loader loader;
+    int err = state_init(state);
+    loader_init(&loader, state);
+    for (uint32_t i = 0; err == 0 && i < shelf->count; i++) {
+        const struct image_buf *buf = &shelf->bufs[i];
+        err = image_each(buf->at, buf->len, buf->count, load_one, &loader);
+    }
+    err = err != 0 ? err : loader_end(&loader);
+    cr_expect_eq(err, 0, "%s", loader.why);
+    loader_fini(&loader);
+    return err;
+}
+
+static void apply_one(struct state *state, const struct record *record)
+{
+    struct verdict verdict;
+    cr_assert_eq(apply(state, record, &verdict), 0);
+}
+
+/* Saves at record `at` of the history, a slice of at most `slice` entities before each record; with
+ * 0, everything only after the last one. */
+static uint64_t save_at(const struct history *h, uint32_t at, uint64_t slice, struct shelf *shelf)
+{
+    static struct state state;
+    struct saver saver;
+    struct seed seed = {at};
+    cr_assert_eq(state_init(&state), 0);
+    for (uint32_t i = 0; i < at; i++) {
+        apply_one(&state, &h->records[i]);
+    }
+    uint64_t digest = state_digest(&state);
+    saver_begin(&saver, &state, shelf_put, shelf);
+    bool is_done = false;
+    for (uint32_t i = at; !is_done; i++) {
+        uint64_t step = i < h->count ? seed_below(&seed, slice + 1) : slice + 1;
+        is_done = saver_walk(&saver, step);
+        if (!is_done && i < h->count) {
+            apply_one(&state, &h->records[i]);
+        }
+    }
+    cr_assert_eq(saver.err, 0);
+    cr_assert_eq(saver.lsn, at);
+    saver_end(&saver);
+    state_fini(&state);
+    return digest;
+}
+
+/* The state of a save is the one at its lsn; with the records behind it, the one of all. */
+static void check_save(const struct history *h, uint64_t whole, uint32_t at, uint64_t slice)
+{
+    static struct shelf shelf;
+    static struct state loaded;
+    uint64_t digest = save_at(h, at, slice, &shelf);
+    cr_assert_eq(shelf_load(&shelf, &loaded), 0);
+    cr_expect_eq(state_digest(&loaded), digest, "at %u, slices of %lu", at, (unsigned long)slice);
+    for (uint32_t i = at; i < h->count; i++) {
+        apply_one(&loaded, &h->records[i]);
+    }
+    cr_expect_eq(state_digest(&loaded), whole, "the rest behind %u", at);
+    state_fini(&loaded);
+    shelf_fini(&shelf);
+}
+
+Test(saver, snapshot_and_rest_are_the_whole_log)
+{
+    static const uint64_t slices[] = {0, 1, 2, 7, 1000000};
+    for (uint64_t start = 1; start <= 25; start++) {
+        struct history h;
+        static struct state whole;
+        history_init(&h, &whole, start, RECORDS);
+        uint64_t digest = state_digest(&whole);
+        for (size_t i = 0; i < sizeof(slices) / sizeof(slices[0]); i++) {
+            check_save(&h, digest, (uint32_t)seed_below(&h.seed, RECORDS + 1), slices[i]);
+        }
+        state_fini(&whole);
+        history_fini(&h);
+    }
+}
+
+Test(saver, an_empty_state_and_each_of_the_first_records)
+{
+    struct history h;
+    static struct state whole;
+    history_init(&h, &whole, 5, 60);
+    for (uint32_t at = 0; at <= 60; at++) {
+        check_save(&h, state_digest(&whole), at, 1);
+    }
+    state_fini(&whole);
+    history_fini(&h);
+}
+
+/* ---- builds that are dropped while the save is under way ---- */
+
+static struct record make(const struct state *state, enum record_type type)
+{
+    return (struct record){.type = type, .lsn = FIELD_OWN(state->lsn) + 1, .time_ms = 1000};
+}
+
+static void end_one(struct state *state, uint64_t id)
+{
+    struct record claim = make(state, RECORD_CLAIM);
+    claim.num[STEP_BUILD] = id;
+    claim.num[STEP_BEFORE] = build_half(BUILD_PENDING, 1);
+    claim.num[STEP_AFTER] = build_half(BUILD_ASSIGNED, 2);
+    claim.num[STEP_WORKER] = 1;
+    apply_one(state, &claim);
+    struct record done = make(state, RECORD_DONE);
+    done.num[STEP_BUILD] = id;
+    done.num[STEP_BEFORE] = build_half(BUILD_ASSIGNED, 2);
+    done.num[STEP_AFTER] = build_half(BUILD_COMPLETED, 3);
+    apply_one(state, &done);
+}
+
+static void submit_one(struct state *state)
+{
+    struct record submit = make(state, RECORD_SUBMIT);
+    submit.num[SUBMIT_TRIES] = 3;
+    submit.text[SUBMIT_QUEUE] = (struct span){"q", 1};
+    submit.text[SUBMIT_PAYLOAD] = (struct span){"make", 4};
+    apply_one(state, &submit);
+}
+
+Test(saver, builds_dropped_after_its_lsn_are_in_it)
+{
+    static struct state state;
+    static struct state loaded;
+    static struct shelf shelf;
+    struct saver saver;
+    cr_assert_eq(state_init(&state), 0);
+    struct record worker = make(&state, RECORD_WORKER);
+    worker.num[WORKER_SLOTS] = 1;
+    worker.text[WORKER_ID] = (struct span){"w", 1};
+    apply_one(&state, &worker);
+    for (uint64_t id = 1; id <= QUEUE_KEEP + 10; id++) {
+        submit_one(&state);
+        end_one(&state, id);
+    }
+    cr_assert_null(state_build(&state, 10));
+    cr_assert_not_null(state_build(&state, 11));
+    uint64_t digest = state_digest(&state);
+    saver_begin(&saver, &state, shelf_put, &shelf);
+    for (uint64_t id = QUEUE_KEEP + 11; !saver_walk(&saver, 1); id++) {
+        submit_one(&state);
+        end_one(&state, id);
+    }
+    saver_end(&saver);
+    cr_assert_null(state_build(&state, 11));
+    cr_assert_eq(shelf_load(&shelf, &loaded), 0);
+    cr_expect_eq(state_digest(&loaded), digest);
+    shelf_fini(&shelf);
+    state_fini(&loaded);
+    state_fini(&state);
+}

@@ -1,0 +1,223 @@
+/* Snapshots one after the other under votes and builds: each of them, with the records behind it,
+ * is what the whole log says. */
+#include "engine/loader.h"
+#include "tests/engine/door.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { OPTIONS = 300, VOTERS = 2, VOTES = 1500, BUILDS = 400, SNAPSHOTS_MIN = 3, SLICE = 8 };
+
+static atomic_bool over;
+
+struct job {
+    struct tally *tally;
+    pthread_barrier_t *start;
+    pthread_t thread;
+    uint64_t count;
+};
+
+static void *vote_main(void *arg)
+{
+    struct job *job = arg;
+    struct session *s = NULL;
+    uint64_t votes = 0;
+    MUST(tally_session_new(&s, job->tally) == 0, "session");
+    pthread_barrier_wait(job->start);
+    for (uint64_t i = 0; i < VOTES; i++) {
+        MUST(tally_vote(s, 1 + i * 7 % OPTIONS, 1, &votes) == 0, "vote");
+    }
+    tally_session_destroy(s);
+    return NULL;
+}
+
+static void *build_main(void *arg)
+{
+    struct job *job = arg;
+    struct session *s = NULL;
+    struct tally_claim claim;
+    uint64_t id = 0;
+    MUST(tally_session_new(&s, job->tally) == 0, "session");
+    MUST(tally_worker(s, "w", 2) == 0, "worker");
+    pthread_barrier_wait(job->start);
+    for (int i = 0; i < BUILDS; i++) {
+        MUST(tally_submit(s, i % 3 == 0 ? "p" : "q", SPAN("make"), &id) == 0, "submit");
+        MUST(tally_claim(s, "w", i % 3 == 0 ? "p" : "q", &claim) == 0, "claim");
+        free(claim.payload);
+        int err = i % 4 == 0   ? tally_release(s, claim.id, claim.token)
+                  : i % 4 == 1 ? tally_fail(s, claim.id, claim.token, SPAN("no"))
+                               : tally_done(s, claim.id, claim.token, SPAN("yes"));
+        MUST(err == 0, "the end of a build");
+    }
+    tally_session_destroy(s);
+    return NULL;
+}
+
+static uint64_t one_snapshot(struct door *door)
+{
+    struct edge_snapshot done;
+    uint64_t ticket = 0;
+    int err = edge_snapshot(door->edge, &ticket, &done);
+    while (err == TALLY_PARK) {
+        door_wait(door);
+        err = edge_snapshot(door->edge, &ticket, &done);
+    }
+    MUST(err == 0, "a snapshot: %s", tally_err_name(err));
+    return done.lsn;
+}
+
+static void *snapshot_main(void *arg)
+{
+    struct job *job = arg;
+    struct door door;
+    uint64_t last = 0;
+    door_open(&door, job->tally);
+    pthread_barrier_wait(job->start);
+    /* relaxed: the loop may end a moment later */
+    while (!atomic_load_explicit(&over, memory_order_relaxed)) {
+        uint64_t lsn = one_snapshot(&door);
+        MUST(lsn >= last, "snapshot at %lu after %lu", (unsigned long)lsn, (unsigned long)last);
+        job->count += lsn > last;
+        last = lsn;
+    }
+    door_close(&door);
+    return NULL;
+}
+
+static void run(struct tally *tally)
+{
+    enum { JOBS = VOTERS + 2 };
+    struct job jobs[JOBS];
+    pthread_barrier_t start;
+    struct door door;
+    door_open(&door, tally);
+    door_poll(&door, "poll");
+    for (int i = 0; i < OPTIONS; i++) {
+        char label[16];
+        snprintf(label, sizeof(label), "option %d", i);
+        door_option(&door, "poll", label);
+    }
+    door_close(&door);
+    pthread_barrier_init(&start, NULL, JOBS);
+    for (int i = 0; i < JOBS; i++) {
+        void *(*mains[])(void *) = {snapshot_main, build_main, vote_main};
+        jobs[i] = (struct job){.tally = tally, .start = &start};
+        MUST(pthread_create(&jobs[i].thread, NULL, mains[i < 2 ? i : 2], &jobs[i]) == 0, "thread");
+    }
+    for (int i = 1; i < JOBS; i++) {
+        pthread_join(jobs[i].thread, NULL);
+    }
+    /* relaxed: as the load */
+    atomic_store_explicit(&over, true, memory_order_relaxed);
+    pthread_join(jobs[0].thread, NULL);
+    pthread_barrier_destroy(&start);
+    printf("%lu snapshots under way with %d votes and %d builds\n", (unsigned long)jobs[0].count,
+           VOTERS * VOTES, BUILDS);
+    MUST(jobs[0].count >= SNAPSHOTS_MIN, "too few snapshots to mean anything");
+}
+
+/* ---- what the directory says, without an engine ---- */
+
+struct made {
+    struct state state;
+    struct loader loader;
+    uint64_t from; /* the snapshot's lsn */
+};
+
+static int made_image(void *arg, const struct image *image)
+{
+    return loader_image(&((struct made *)arg)->loader, image);
+}
+
+static int made_load(void *arg, const struct wal_block *block)
+{
+    struct made *made = arg;
+    return block->count > 0
+               ? image_each(block->raw, block->raw_bytes, block->count, made_image, made)
+               : loader_end(&made->loader);
+}
+
+static int made_apply(void *arg, const struct record *record)
+{
+    struct made *made = arg;
+    struct verdict verdict;
+    return record->lsn <= made->from ? 0 : apply(&made->state, record, &verdict);
+}
+
+static int made_visit(void *arg, const struct wal_block *block)
+{
+    return block->count == 0 ? 0
+                             : columns_decode(block->raw, block->raw_bytes, block->first_lsn,
+                                              block->count, made_apply, arg);
+}
+
+/* The digest of a snapshot (0: none) and the records behind it. */
+static uint64_t digest_from(struct wal_io *io, uint64_t lsn)
+{
+    static struct made made;
+    struct wal_snap_info info;
+    struct wal_report report;
+    MUST(state_init(&made.state) == 0, "memory");
+    loader_init(&made.loader, &made.state);
+    made.from = lsn;
+    if (lsn > 0) {
+        int err = wal_snap_read(io, lsn, made_load, &made, &info);
+        MUST(err == 0, "snapshot at %lu: %s", (unsigned long)lsn, info.text);
+    }
+    int err = wal_read(io, made_visit, &made, &report);
+    MUST(err == 0, "from %lu: %s", (unsigned long)lsn, report.text);
+    uint64_t digest = state_digest(&made.state);
+    loader_fini(&made.loader);
+    state_fini(&made.state);
+    return digest;
+}
+
+struct found {
+    uint64_t lsn[8];
+    int count;
+};
+
+static int find(void *arg, const char *name)
+{
+    struct found *found = arg;
+    uint64_t lsn = 0;
+    if (wal_snap_is_name(name, &lsn)) {
+        MUST(found->count < 8, "too many snapshots are kept");
+        found->lsn[found->count++] = lsn;
+    }
+    return 0;
+}
+
+static void check(const char *dir)
+{
+    struct wal_io *io = NULL;
+    struct found found = {.count = 0};
+    MUST(wal_file_io_new(&io, dir, 0) == 0, "open %s", dir);
+    MUST(io->ops->list(io, find, &found) == 0, "list %s", dir);
+    MUST(found.count == 2, "%d snapshots are kept", found.count);
+    uint64_t whole = digest_from(io, 0);
+    for (int i = 0; i < found.count; i++) {
+        MUST(digest_from(io, found.lsn[i]) == whole, "the snapshot at %lu is another state",
+             (unsigned long)found.lsn[i]);
+    }
+    io->ops->destroy(io);
+}
+
+int main(void)
+{
+    char dir[128];
+    torture_dir(dir, sizeof(dir));
+    struct tally_options options = {
+        .dir = dir, .create = true, .edges = VOTERS + 3, .snapshot_slice = SLICE};
+    struct tally_report report;
+    struct tally *tally = NULL;
+    MUST(tally_open(&tally, &options, &report) == 0, "open: %s", report.text);
+    run(tally);
+    MUST(tally_close(tally) == 0, "close");
+    check(dir);
+    MUST(tally_open(&tally, &options, &report) == 0, "open again: %s", report.text);
+    MUST(report.snapshot_lsn > 0, "no snapshot was loaded");
+    MUST(tally_close(tally) == 0, "close");
+    torture_dir_remove(dir);
+    return 0;
+}

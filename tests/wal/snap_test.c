@@ -1,0 +1,420 @@
+/* Snapshots on real files: whole or refused, one before the other, and what may go behind them. */
+#include "wal/snap.h"
+
+#include "tests/wal/disk.h"
+#include "tests/wal/fault.h"
+#include "wal/base/bytes.h"
+#include "wal/base/err.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { BLOCK_BYTES = 6000 };
+
+static int blocks = 3; /* of a snapshot */
+
+static struct disk disk;
+
+static void setup(void)
+{
+    disk_init(&disk);
+}
+
+static void teardown(void)
+{
+    disk_fini(&disk);
+}
+
+TestSuite(wal_snap, .init = setup, .fini = teardown);
+
+/* ---- a small snapshot: its blocks say its lsn ---- */
+
+static void fill(unsigned char *raw, uint64_t lsn, int block)
+{
+    for (size_t i = 0; i < BLOCK_BYTES; i++) {
+        raw[i] = (unsigned char)(i % (5 + (size_t)block) + i / 1000);
+    }
+    put_le64(raw, lsn);
+}
+
+static int write_snap(struct wal_io *io, const unsigned char *uuid, uint64_t lsn)
+{
+    unsigned char raw[BLOCK_BYTES];
+    struct wal_snap *snap = NULL;
+    uint64_t bytes = 0;
+    int err = wal_snap_new(&snap, io, uuid, lsn);
+    for (int i = 0; err == 0 && i < blocks; i++) {
+        fill(raw, lsn, i);
+        err = wal_snap_put(snap, 10, raw, sizeof(raw));
+    }
+    err = err != 0 ? err : wal_snap_end(snap, &bytes);
+    cr_assert(snap == NULL || err == 0 || wal_snap_why(snap)[0] != '\0');
+    wal_snap_destroy(snap);
+    return err;
+}
+
+/* What a reader was shown. */
+struct seen {
+    uint64_t lsn; /* of the snapshot; 0: none */
+    int blocks;
+    uint64_t next_lsn;
+    bool sealed;
+};
+
+static int see_snap(void *arg, const struct wal_block *block)
+{
+    struct seen *seen = arg;
+    unsigned char wanted[BLOCK_BYTES];
+    if (block->count == 0) {
+        seen->sealed = true;
+        seen->next_lsn = seen->lsn + 1;
+        return 0;
+    }
+    seen->lsn = get_le64(block->raw);
+    fill(wanted, seen->lsn, seen->blocks++);
+    cr_assert_eq(block->raw_bytes, BLOCK_BYTES);
+    cr_assert(memcmp(block->raw, wanted, BLOCK_BYTES) == 0, "shown and not what was written");
+    return 0;
+}
+
+static int see_log(void *arg, const struct wal_block *block)
+{
+    struct seen *seen = arg;
+    cr_assert(block->first_lsn <= seen->next_lsn, "a hole in front of %lu",
+              (unsigned long)block->first_lsn);
+    cr_assert(block->count == 0 || block->first_lsn + block->count > seen->next_lsn);
+    if (block->count > 0) {
+        seen->next_lsn = block->first_lsn + block->count;
+    }
+    return 0;
+}
+
+static void snap_name(char name[64], uint64_t lsn)
+{
+    snprintf(name, 64, "snap-%016lx.tally", (unsigned long)lsn);
+}
+
+/* Opens the log with its snapshots. */
+static int open_with(struct seen *seen)
+{
+    *seen = (struct seen){.next_lsn = 1};
+    if (disk.io == NULL) {
+        cr_assert_eq(wal_file_io_new(&disk.io, disk.path, 1), 0);
+    }
+    struct wal_options options = {
+        .io = disk.io, .segment_bytes = disk.segment_bytes, .load = see_snap};
+    int err = wal_open(&disk.wal, &options, see_log, seen, &disk.report);
+    if (err != 0) {
+        disk.wal = NULL;
+    } else {
+        cr_assert_eq(wal_next_lsn(disk.wal), seen->next_lsn);
+        cr_assert_eq(disk.report.snapshot_lsn, seen->lsn);
+    }
+    return err;
+}
+
+static void append_many(int count)
+{
+    for (int i = 0; i < count; i++) {
+        disk_must_append(&disk, 3);
+    }
+}
+
+static uint64_t snap_now(void)
+{
+    uint64_t lsn = wal_next_lsn(disk.wal) - 1;
+    cr_assert_eq(write_snap(disk.io, wal_uuid(disk.wal), lsn), 0);
+    return lsn;
+}
+
+static void spoil(uint64_t lsn)
+{
+    char name[64];
+    snap_name(name, lsn);
+    disk_flip(&disk, name, 8 * (WAL_PAGE_BYTES + 70)); /* in the payload of the first block */
+}
+
+/* ---- damage of one file ---- */
+
+static const unsigned char uuid[WAL_UUID_BYTES] = "sixteen bytes id";
+
+Test(wal_snap, every_bit_of_a_snapshot_flipped)
+{
+    char name[64];
+    size_t len = 0;
+    uint64_t refused = 0;
+    blocks = 1;
+    cr_assert_eq(wal_file_io_new(&disk.io, disk.path, 1), 0);
+    cr_assert_eq(write_snap(disk.io, uuid, 77), 0);
+    snap_name(name, 77);
+    free(disk_load(&disk, name, &len));
+    for (uint64_t bit = 0; bit < len * 8; bit++) {
+        struct wal_snap_info info;
+        struct seen seen = {.lsn = 0};
+        disk_flip(&disk, name, bit);
+        int err = wal_snap_read(disk.io, 77, see_snap, &seen, &info);
+        cr_assert(err == TALLY_DAMAGE || err == TALLY_NEWER || (err == 0 && seen.lsn == 77));
+        cr_assert(err == 0 ? seen.sealed && seen.blocks == blocks : info.text[0] != '\0');
+        refused += err != 0;
+        disk_flip(&disk, name, bit);
+    }
+    printf("%zu bits of a snapshot flipped: %lu refused, the others are padding\n", len * 8,
+           (unsigned long)refused);
+    cr_assert_gt(refused, WAL_PAGE_BYTES * 8);
+}
+
+Test(wal_snap, every_truncation_and_every_page_lost_or_taken_from_another_place)
+{
+    char name[64];
+    size_t len = 0;
+    struct wal_snap_info info;
+    cr_assert_eq(wal_file_io_new(&disk.io, disk.path, 1), 0);
+    cr_assert_eq(write_snap(disk.io, uuid, 77), 0);
+    snap_name(name, 77);
+    unsigned char *good = disk_load(&disk, name, &len);
+    for (size_t cut = 0; cut < len; cut += 64) {
+        disk_store(&disk, name, good, cut);
+        cr_assert_eq(wal_snap_read(disk.io, 77, NULL, NULL, &info), TALLY_DAMAGE);
+    }
+    for (size_t to = 0; to < len; to += WAL_PAGE_BYTES) {
+        for (size_t from = 0; from < len; from += WAL_PAGE_BYTES) {
+            disk_store(&disk, name, good, len);
+            disk_poke(&disk, name, to, good + from, WAL_PAGE_BYTES);
+            int err = wal_snap_read(disk.io, 77, NULL, NULL, &info);
+            cr_assert_eq(err, from == to ? 0 : TALLY_DAMAGE);
+        }
+        disk_store(&disk, name, good, len);
+        disk_zero(&disk, name, to, WAL_PAGE_BYTES);
+        cr_assert_eq(wal_snap_read(disk.io, 77, NULL, NULL, &info), TALLY_DAMAGE);
+    }
+    /* under another name it is another's */
+    snap_name(name, 78);
+    disk_store(&disk, name, good, len);
+    cr_assert_eq(wal_snap_read(disk.io, 78, NULL, NULL, &info), TALLY_DAMAGE);
+    free(good);
+}
+
+Test(wal_snap, each_file_call_of_the_writing_fails_once)
+{
+    static const int errs[] = {EIO, ENOSPC};
+    struct fault_io fault;
+    int cases = 0;
+    cr_assert_eq(wal_file_io_new(&disk.io, disk.path, 1), 0);
+    fault_io_init(&fault, disk.io);
+    for (int call = FAULT_OPEN; call <= FAULT_SYNCDIR; call++) {
+        int err = TALLY_IO;
+        for (int after = 0; err != 0; after++) {
+            uint64_t lsn = 0;
+            fault_io_set(&fault, (enum fault_call)call, -errs[after % 2], after, 1);
+            err = write_snap(&fault.io, uuid, 100 + (uint64_t)cases);
+            cases++;
+            bool has_failed = fault.faults > 0 && call != FAULT_UNLINK;
+            fault_io_heal(&fault);
+            cr_assert_eq(err != 0, has_failed, "call %d after %d: %d", call, after, err);
+            cr_assert_eq(wal_snap_newest_name(disk.io, &lsn), 0);
+            cr_assert(call == FAULT_SYNCDIR || (lsn == 0) == (err != 0));
+            cr_assert_eq(wal_snap_keep(disk.io, 0, 0), 0);
+        }
+    }
+    printf("%d times a file call failed while a snapshot was written\n", cases);
+    fault_io_fini(&fault);
+}
+
+/* ---- snapshots and the log ---- */
+
+Test(wal_snap, a_start_reads_only_what_is_behind_the_snapshot)
+{
+    struct seen seen;
+    cr_assert_eq(open_with(&seen), 0);
+    append_many(100);
+    uint64_t lsn = snap_now();
+    append_many(30);
+    uint64_t next = wal_next_lsn(disk.wal);
+    disk_kill(&disk);
+    cr_assert_eq(open_with(&seen), 0, "%s", disk.report.text);
+    cr_assert(seen.lsn == lsn && seen.next_lsn == next);
+    cr_assert_lt(disk.report.blocks, 100); /* some before it, in its segment; not all of them */
+    append_many(1);
+    disk_kill(&disk);
+}
+
+Test(wal_snap, a_damaged_one_is_passed_over)
+{
+    struct seen seen;
+    cr_assert_eq(open_with(&seen), 0);
+    append_many(40);
+    uint64_t older = snap_now();
+    append_many(40);
+    uint64_t newest = snap_now();
+    append_many(40);
+    uint64_t next = wal_next_lsn(disk.wal);
+    disk_kill(&disk);
+    spoil(newest);
+    cr_assert_eq(open_with(&seen), 0, "%s", disk.report.text);
+    cr_assert(seen.lsn == older && seen.next_lsn == next);
+    cr_assert(disk.report.snapshot_passed && strstr(disk.report.text, "snap-") != NULL, "%s",
+              disk.report.text);
+    disk_kill(&disk);
+    spoil(older);
+    cr_assert_eq(open_with(&seen), 0, "the log reaches back to its first record");
+    cr_assert(seen.lsn == 0 && seen.next_lsn == next && disk.report.snapshot_passed);
+    disk_kill(&disk);
+}
+
+Test(wal_snap, without_the_log_behind_it_the_start_is_refused)
+{
+    struct seen seen;
+    cr_assert_eq(open_with(&seen), 0);
+    append_many(40);
+    uint64_t older = snap_now();
+    append_many(40);
+    uint64_t newest = snap_now();
+    append_many(40);
+    const struct wal_retain retain = {.safe_lsn = older, .bytes_max = 0};
+    cr_assert_gt(wal_retain(disk.io, &retain), 0);
+    disk_kill(&disk);
+    spoil(newest);
+    cr_assert_eq(open_with(&seen), 0, "the log reaches back to the older one");
+    cr_assert_eq(seen.lsn, older);
+    disk_kill(&disk);
+    spoil(older);
+    cr_assert_eq(open_with(&seen), TALLY_DAMAGE);
+    cr_assert_eq(disk.report.row, 3);
+    cr_assert(strstr(disk.report.text, "wal-0000000000000001.seg is missing") != NULL &&
+                  strstr(disk.report.text, "snap-") != NULL,
+              "%s", disk.report.text);
+    disk_kill(&disk);
+}
+
+/* A snapshot is a witness: what it holds was acknowledged. */
+Test(wal_snap, a_log_that_ends_before_the_snapshot_is_refused)
+{
+    struct seen seen;
+    cr_assert_eq(open_with(&seen), 0);
+    append_many(5);
+    (void)snap_now();
+    disk_kill(&disk);
+    disk_zero(&disk, disk_segment(1), 5 * WAL_PAGE_BYTES, WAL_PAGE_BYTES);
+    cr_assert_eq(open_with(&seen), TALLY_DAMAGE);
+    cr_assert_eq(disk.report.row, 5, "%s", disk.report.text);
+    disk_kill(&disk);
+    disk_unlink(&disk, disk_segment(1));
+    if (disk_has(&disk, disk_segment(2))) {
+        disk_unlink(&disk, disk_segment(2));
+    }
+    cr_assert_eq(open_with(&seen), TALLY_DAMAGE);
+    cr_assert_eq(disk.report.row, 3, "%s", disk.report.text);
+    disk_kill(&disk);
+}
+
+Test(wal_snap, a_snapshot_of_another_log_is_refused)
+{
+    struct seen seen;
+    cr_assert_eq(open_with(&seen), 0);
+    append_many(5);
+    cr_assert_eq(write_snap(disk.io, uuid, 3), 0);
+    disk_kill(&disk);
+    cr_assert_eq(open_with(&seen), TALLY_DAMAGE);
+    cr_assert(strstr(disk.report.text, "belongs to another log") != NULL, "%s", disk.report.text);
+    disk_kill(&disk);
+}
+
+/* ---- what may go ---- */
+
+static uint64_t segments(void)
+{
+    uint64_t count = 0;
+    for (uint64_t number = 1; number < 200; number++) {
+        count += disk_has(&disk, disk_segment(number));
+    }
+    return count;
+}
+
+/* However the safe lsn lies to the segments: a start from a snapshot there finds all that is behind
+ * it. */
+Test(wal_snap, a_segment_goes_only_when_the_older_snapshot_holds_it)
+{
+    struct seen seen;
+    cr_assert_eq(open_with(&seen), 0);
+    append_many(60);
+    uint64_t next = wal_next_lsn(disk.wal);
+    const unsigned char *id = wal_uuid(disk.wal);
+    uint64_t before = segments();
+    for (uint64_t lsn = 0; lsn < next; lsn += 7) {
+        const struct wal_retain retain = {.safe_lsn = lsn, .bytes_max = 0};
+        cr_assert_geq(wal_retain(disk.io, &retain), 0);
+        if (lsn > 0) {
+            cr_assert_eq(write_snap(disk.io, id, lsn), 0);
+            cr_assert_eq(wal_snap_keep(disk.io, lsn, 0), 0);
+        }
+        struct disk copy;
+        struct disk live = disk;
+        disk_copy(&disk, &copy);
+        disk = copy;
+        disk.wal = NULL;
+        cr_assert_eq(open_with(&seen), 0, "%s", disk.report.text);
+        cr_assert(seen.lsn == lsn && seen.next_lsn == next);
+        disk_kill(&disk);
+        disk_fini(&disk);
+        disk = live;
+    }
+    cr_assert_lt(segments(), before);
+    cr_assert_geq(segments(), 2);
+    append_many(20);
+    disk_kill(&disk);
+}
+
+static bool never_old(void *arg, const struct wal_block *block)
+{
+    (*(int *)arg)++;
+    cr_assert(block->count > 0 && block->raw != NULL);
+    return false;
+}
+
+static bool all_old(void *arg, const struct wal_block *block)
+{
+    (void)block;
+    return --*(int *)arg >= 0;
+}
+
+Test(wal_snap, what_is_to_be_kept_stays)
+{
+    struct seen seen;
+    int asked = 0;
+    cr_assert_eq(open_with(&seen), 0);
+    append_many(60);
+    uint64_t lsn = wal_next_lsn(disk.wal) - 1;
+    uint64_t before = segments();
+    struct wal_retain retain = {
+        .safe_lsn = lsn, .bytes_max = UINT64_MAX, .is_old = never_old, .arg = &asked};
+    cr_assert_eq(wal_retain(disk.io, &retain), 0);
+    cr_assert_eq(asked, 1);
+    asked = 2; /* so many segments are too old */
+    retain.is_old = all_old;
+    cr_assert_eq(wal_retain(disk.io, &retain), 2);
+    cr_assert(!disk_has(&disk, disk_segment(1)) && !disk_has(&disk, disk_segment(2)));
+    retain = (struct wal_retain){.safe_lsn = lsn, .bytes_max = (before - 3) * disk.segment_bytes};
+    cr_assert_eq(wal_retain(disk.io, &retain), 1); /* one more is too many */
+    retain = (struct wal_retain){.safe_lsn = 0, .bytes_max = 0};
+    cr_assert_eq(wal_retain(disk.io, &retain), 0); /* there are not two snapshots */
+    disk_kill(&disk);
+}
+
+/* A reader that loads no snapshot takes what is left of the log, and still sees a hole. */
+Test(wal_snap, a_reader_takes_a_log_that_has_lost_its_beginning)
+{
+    struct seen seen;
+    cr_assert_eq(open_with(&seen), 0);
+    append_many(60);
+    uint64_t lsn = snap_now();
+    const struct wal_retain retain = {.safe_lsn = lsn, .bytes_max = 4 * disk.segment_bytes};
+    cr_assert_gt(wal_retain(disk.io, &retain), 0);
+    seen = (struct seen){.next_lsn = UINT64_MAX / 2};
+    cr_assert_eq(wal_read(disk.io, NULL, NULL, &disk.report), 0, "%s", disk.report.text);
+    cr_assert_eq(disk.report.next_lsn, lsn + 1);
+    cr_assert_eq(wal_snap_keep(disk.io, 0, 0), 0);
+    cr_assert_eq(wal_read(disk.io, NULL, NULL, &disk.report), TALLY_DAMAGE);
+    disk_kill(&disk);
+}
