@@ -319,6 +319,7 @@ static int deliver(struct wal_scan *scan, const struct wal_block_header *header,
         .raw = raw,
         .raw_bytes = header->raw_bytes,
         .stored_bytes = (size_t)bytes,
+        .payload_bytes = header->stored_bytes,
         .durable_lsn = header->durable_lsn,
         .segment = scan->head.number,
         .offset = scan->offset,
@@ -416,8 +417,7 @@ static bool is_final(struct wal_scan *scan, const struct wal_verdict *before, bo
 static int follow(struct wal_scan *scan)
 {
     struct wal_verdict before = {.row = 0};
-    size_t index = 0;
-    scan->offset = WAL_SEGMENT_FIRST_BLOCK;
+    size_t index = scan->index;
     for (;;) {
         uint64_t offset = scan->offset;
         look_again(scan, index);
@@ -439,9 +439,34 @@ static int follow(struct wal_scan *scan)
     }
 }
 
+/* Lists the segments anew and finds the place among them. A segment that was there does not go
+ * away while it is read; one that does is told as missing. Returns 0 or TALLY_NOMEM. */
+static int list_from_place(struct wal_scan *scan)
+{
+    uint64_t number = scan->offset > 0 ? scan->numbers[scan->index] : 0;
+    int err = list_segments(scan);
+    for (scan->index = 0; err == 0 && number > 0; scan->index++) {
+        if (scan->index == scan->count) {
+            scan->index = 0;
+            scan->signs.misnumbered = true;
+            wal_tell_note(scan, 3, "segment %" PRIu64 " went away while it was read", number);
+            return 0;
+        }
+        if (scan->numbers[scan->index] == number) {
+            break;
+        }
+    }
+    if (scan->count > 0 && number == 0) {
+        scan->offset = WAL_SEGMENT_FIRST_BLOCK;
+    }
+    return err;
+}
+
 int wal_scan_run(struct wal_scan *scan)
 {
-    int err = list_segments(scan);
+    scan->signs = (struct wal_signs){.read_error = false};
+    scan->note_row = 0;
+    int err = list_from_place(scan);
     if (err != 0) {
         return err;
     }
@@ -454,10 +479,30 @@ int wal_scan_run(struct wal_scan *scan)
     }
     if (scan->is_recovery) {
         scan->active_number = find_active(scan);
+        scan->index = 0;
         if (scan->signs.read_error) {
             scan->verdict = wal_decide(&scan->signs);
             return 0;
         }
     }
     return follow(scan);
+}
+
+int wal_scan_more(struct wal_scan *scan, bool *is_blank)
+{
+    const unsigned char *page;
+    scan->signs = (struct wal_signs){.read_error = false};
+    int err = scan->ended || scan->count == 0 ? list_from_place(scan) : 0;
+    *is_blank = scan->offset == 0; /* there is no log yet */
+    if (err != 0 || *is_blank || scan->signs.misnumbered || scan->signs.read_error) {
+        return err;
+    }
+    look_again(scan, scan->index);
+    err = scan->signs.read_error ? 0 : walk(scan);
+    if (err != 0 || scan->signs.read_error) {
+        return err;
+    }
+    err = wal_window_get(&scan->window, scan->offset, WAL_PAGE_BYTES, &page);
+    *is_blank = err == 0 && wal_is_zero(page, WAL_PAGE_BYTES);
+    return err == -ENOMEM ? TALLY_NOMEM : 0;
 }
