@@ -110,7 +110,7 @@ int object_print(struct object *object, FILE *out)
 {
     int err = object == NULL || object->is_broken ? TALLY_NOMEM : 0;
     if (err == 0) {
-        char *line = json_dumps(object->json, JSON_COMPACT | JSON_REAL_PRECISION(9));
+        char *line = json_dumps(object->json, JSON_COMPACT | JSON_REAL_PRECISION(12));
         err = line == NULL ? TALLY_NOMEM : 0;
         if (line != NULL) {
             fputs(line, out);
