@@ -261,7 +261,10 @@ static int mend_header(struct wal_scan *scan, struct wal_report *report)
 
 int wal_recover_tail(struct wal_scan *scan, struct wal_report *report)
 {
-    int err = scan->behind.filled_end > 0 ? mend_tail(scan, report) : 0;
+    int err = scan->io->ops->list(scan->io, remove_temp, scan->io);
+    if (err == 0 && scan->behind.filled_end > 0) {
+        err = mend_tail(scan, report);
+    }
     if (err == 0 && scan->signs.torn_header) {
         err = mend_header(scan, report);
     }

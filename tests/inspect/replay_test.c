@@ -118,6 +118,14 @@ Test(inspect_replay, before_the_damage_it_works_and_behind_it_makes_nothing)
     cr_expect_eq(made_run(NULL, (const char *const[]){"verify", into, NULL}), 0);
 }
 
+/* The state of the records that are gone is in no file, so nothing can be made of the others. */
+Test(inspect_replay, of_a_log_that_does_not_begin_at_1_makes_nothing)
+{
+    disk_store(&disk, disk_segment(2), "", 0);
+    disk_unlink(&disk, disk_segment(1));
+    expect_nothing("5", CODE_DAMAGE);
+}
+
 Test(inspect_replay, an_empty_directory_is_taken_and_a_filled_one_is_73)
 {
     cr_assert_eq(mkdir(into, 0700), 0);

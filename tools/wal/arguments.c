@@ -34,8 +34,6 @@ static const struct argp_option json_options[] = {
     {0},
 };
 
-static const struct argp_option repair_options[] = {{0}};
-
 static const struct argp_option replay_options[] = {
     {"until", KEY_UNTIL, "LSN|TIME", 0, "The last record that counts; digits alone are an LSN", 0},
     {"into", KEY_INTO, "NEWDIR", 0, "Where the log goes; must not exist, or be empty", 0},
@@ -82,13 +80,13 @@ static const char replay_doc[] =
 static const struct command {
     const char *name;
     int (*run)(const struct settings *settings);
-    const struct argp_option *options;
+    const struct argp_option *options; /* NULL: none of its own */
     const char *doc;
 } commands[] = {
     {"dump", command_dump, dump_options, dump_doc},
     {"stat", command_stat, json_options, stat_doc},
     {"verify", command_verify, json_options, verify_doc},
-    {"repair", command_repair, repair_options, repair_doc},
+    {"repair", command_repair, NULL, repair_doc},
     {"replay", command_replay, replay_options, replay_doc},
 };
 
