@@ -9,8 +9,10 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-/* Not every file system tells of every change, so the wait ends by itself. */
-enum { WAIT_MS_MAX = 500, EVENTS_BYTES = 4096 };
+/* Not every file system tells of every change, so the wait ends by itself. And under load a change
+ * comes with every commit: some are gathered, so that a look is worth its while and leaves the
+ * server its cores. */
+enum { WAIT_MS_MAX = 500, GATHER_MS = 20, EVENTS_BYTES = 4096 };
 
 #define FILE_EVENTS (IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF)
 
@@ -60,27 +62,27 @@ static void take_events(struct follow *follow)
     }
 }
 
-/* Returns whether to go on. */
-static bool wait_ms(struct follow *follow, int timeout_ms)
+/* Waits for an end, and with `for_events` for a change, too. Returns whether to go on. */
+static bool wait_ms(struct follow *follow, int timeout_ms, bool for_events)
 {
     struct pollfd fds[] = {
         {.fd = follow->signals_fd, .events = POLLIN},
         {.fd = STDOUT_FILENO}, /* POLLERR: the reader of the pipe has gone */
         {.fd = follow->events_fd, .events = POLLIN},
     };
-    int ready = poll(fds, sizeof fds / sizeof fds[0], timeout_ms);
-    if (ready > 0 && fds[2].revents != 0) {
-        take_events(follow);
-    }
+    int ready = poll(fds, for_events ? 3 : 2, timeout_ms);
     return ready <= 0 || (fds[0].revents == 0 && (fds[1].revents & POLLERR) == 0);
 }
 
 bool follow_wait(struct follow *follow)
 {
-    return wait_ms(follow, WAIT_MS_MAX);
+    bool goes_on = wait_ms(follow, WAIT_MS_MAX, true) && wait_ms(follow, GATHER_MS, false);
+    /* here and nowhere else: the look that comes next sees all that is taken now */
+    take_events(follow);
+    return goes_on;
 }
 
 bool follow_is_over(struct follow *follow)
 {
-    return !wait_ms(follow, 0) || ferror(stdout) != 0;
+    return !wait_ms(follow, 0, false) || ferror(stdout) != 0;
 }
