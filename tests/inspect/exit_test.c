@@ -1,6 +1,7 @@
 /* The exit codes of tally-wal, as its --help tells them; what repair changes, and what it does not.
  */
 #include "tests/inspect/made.h"
+#include "tests/lib/proc.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>
@@ -127,6 +128,22 @@ Test(inspect_exit, a_dump_that_ends_before_the_damage_is_0)
     cr_expect_eq(run((const char *const[]){"dump", "--to", "6", disk.path, NULL}), CODE_DAMAGE);
     cr_expect_eq(run((const char *const[]){"dump", "--follow", disk.path, NULL}), CODE_DAMAGE);
     cr_expect_eq(run((const char *const[]){"dump", "--follow", "--to", "5", disk.path, NULL}), 0);
+}
+
+Test(inspect_exit, an_output_that_cannot_be_written_is_74)
+{
+    static const char *const commands[] = {"dump", "stat", "verify"};
+    for (size_t i = 0; i < 3; i++) {
+        const char *argv[] = {"sh",
+                              "-c",
+                              "exec \"$0\" \"$1\" \"$2\" >/dev/full",
+                              getenv("TALLY_WAL"),
+                              commands[i],
+                              disk.path,
+                              NULL};
+        int code = proc_run(argv, NULL);
+        cr_expect_eq(code, CODE_UNREADABLE, "%s: exit code %d", commands[i], code);
+    }
 }
 
 static const char *const wrong[][6] = {

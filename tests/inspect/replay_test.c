@@ -4,11 +4,17 @@
 
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+extern char **environ;
 
 enum { CODE_DAMAGE = 5, CODE_USAGE = 64, CODE_IN_USE = 73, PAGE = 4096 };
 
@@ -145,4 +151,31 @@ Test(inspect_replay, a_place_where_nothing_can_be_made_is_73)
     cr_expect_eq(replay("5"), CODE_IN_USE);
     snprintf(into, sizeof(into), "/dev/null");
     cr_expect_eq(replay("5"), CODE_IN_USE);
+}
+
+/* Whenever the signal comes, there is a whole directory or none, and nothing else. */
+Test(inspect_replay, a_signal_leaves_nothing_half_made)
+{
+    for (unsigned run = 0; run < 30; run++) {
+        const char *argv[] = {
+            getenv("TALLY_WAL"), "replay", disk.path, "--until", "12", "--into", into, NULL};
+        pid_t pid;
+        int status;
+        cr_assert_eq(posix_spawn(&pid, argv[0], NULL, NULL, (char **)(void *)argv, environ), 0);
+        uint64_t deadline_ms = proc_now_ms() + run;
+        while (proc_now_ms() < deadline_ms) {
+            sched_yield();
+        }
+        kill(pid, run % 2 == 0 ? SIGINT : SIGTERM);
+        cr_assert_eq(waitpid(pid, &status, 0), pid);
+        struct stat there;
+        bool is_made = stat(into, &there) == 0;
+        cr_expect_eq(entries_of(home), is_made ? 1 : 0, "run %u left something behind", run);
+        if (is_made) {
+            cr_expect_eq(made_run(NULL, (const char *const[]){"verify", into, NULL}), 0);
+            proc_remove_tree(into);
+        } else {
+            cr_expect(WIFSIGNALED(status), "run %u: exit code %d", run, WEXITSTATUS(status));
+        }
+    }
 }

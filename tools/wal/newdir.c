@@ -78,6 +78,22 @@ static int open_log(struct newdir *newdir)
     return EXIT_WHOLE;
 }
 
+static void block_signals(struct newdir *newdir)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigprocmask(SIG_BLOCK, &signals, &newdir->mask);
+}
+
+bool newdir_is_interrupted(void)
+{
+    sigset_t pending;
+    return sigpending(&pending) == 0 &&
+           (sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1);
+}
+
 int newdir_begin(struct newdir *newdir, const char *path)
 {
     *newdir = (struct newdir){.io = NULL};
@@ -85,10 +101,13 @@ int newdir_begin(struct newdir *newdir, const char *path)
     if (code != 0) {
         return code;
     }
+    block_signals(newdir);
     snprintf(newdir->temp, sizeof newdir->temp, "%.*s.partial-XXXXXX", PATH_MAX - 32, newdir->path);
     if (mkdtemp(newdir->temp) == NULL) {
+        int err = errno;
         newdir->temp[0] = '\0';
-        return say(path, strerrordesc_np(errno), EXIT_IN_USE);
+        newdir_fini(newdir);
+        return say(path, strerrordesc_np(err), EXIT_IN_USE);
     }
     code = open_log(newdir);
     if (code != EXIT_WHOLE) {
@@ -165,4 +184,5 @@ void newdir_fini(struct newdir *newdir)
     if (newdir->temp[0] != '\0') {
         nftw(newdir->temp, remove_entry, OPEN_DIRS_MAX, FTW_DEPTH | FTW_PHYS);
     }
+    sigprocmask(SIG_SETMASK, &newdir->mask, NULL);
 }

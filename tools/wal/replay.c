@@ -70,6 +70,9 @@ static int see_block(void *arg, const struct wal_block *block)
 {
     struct replay *replay = arg;
     int err = 0;
+    if (newdir_is_interrupted()) {
+        return TALLY_TIMEOUT;
+    }
     if (block->count == 0) {
         return 0;
     }
@@ -108,6 +111,9 @@ static int copy(struct replay *replay, struct newdir *newdir)
     int err = wal_read(inspector->io, inspector_see_block, inspector, &inspector->report);
     columns_fini(&replay->columns);
     progress_end(&inspector->progress);
+    if (err == TALLY_TIMEOUT) {
+        return EXIT_UNREADABLE; /* the signal will say the rest */
+    }
     if (err != 0 && err != INSPECT_ENOUGH) {
         const char *why = wal_why(newdir->wal);
         if (why[0] != '\0') {
