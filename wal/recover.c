@@ -232,3 +232,41 @@ int wal_recover(struct wal_scan *scan, uint64_t start_bytes, struct wal_segment 
     err = begin_segment(scan, start_bytes, active);
     return err == 0 ? 0 : translate(report, "cannot begin a segment", err);
 }
+
+static int mend_tail(struct wal_scan *scan, struct wal_report *report)
+{
+    char name[WAL_NAME_BYTES];
+    wal_segment_name(name, scan->numbers[scan->index]);
+    int fd = scan->io->ops->open(scan->io, name, WAL_OPEN_WRITE);
+    if (fd < 0) {
+        return fd;
+    }
+    int err = clear_tail(scan, fd, report);
+    wal_window_turn(&scan->window, -1);
+    scan->io->ops->close(scan->io, fd);
+    return err;
+}
+
+static int mend_header(struct wal_scan *scan, struct wal_report *report)
+{
+    struct wal_segment segment;
+    int err = begin_segment(scan, 0, &segment);
+    if (err != 0) {
+        return err;
+    }
+    size_t len = strlen(report->text);
+    snprintf(report->text + len, sizeof(report->text) - len, "; written anew");
+    return scan->io->ops->close(scan->io, segment.fd);
+}
+
+int wal_recover_tail(struct wal_scan *scan, struct wal_report *report)
+{
+    int err = scan->io->ops->list(scan->io, remove_temp, scan->io);
+    if (err == 0 && scan->behind.filled_end > 0) {
+        err = mend_tail(scan, report);
+    }
+    if (err == 0 && scan->signs.torn_header) {
+        err = mend_header(scan, report);
+    }
+    return err == 0 ? 0 : translate(report, "cannot bring the end of the log in order", err);
+}

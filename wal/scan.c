@@ -401,6 +401,26 @@ static void look_again(struct wal_scan *scan, size_t index)
     begin_segment(scan);
 }
 
+/* Lists the segments anew and finds the place among them: older ones may be gone, newer ones there.
+ * Returns 0 or TALLY_NOMEM. */
+static int list_from_place(struct wal_scan *scan)
+{
+    uint64_t number = scan->offset > 0 ? scan->numbers[scan->index] : 0;
+    int err = wal_scan_list(scan);
+    if (err != 0 || number == 0) {
+        return err;
+    }
+    for (scan->index = 0; scan->index < scan->count; scan->index++) {
+        if (scan->numbers[scan->index] == number) {
+            return 0;
+        }
+    }
+    scan->index = 0;
+    scan->signs.misnumbered = true;
+    wal_tell_note(scan, 3, "segment %" PRIu64 " went away while it was read", number);
+    return 0;
+}
+
 /*
  * A log may be written while it is read, so that the place is half written now and behind it stands
  * what came later. The writer goes strictly forward: whatever evidence was seen behind the place,
@@ -413,8 +433,11 @@ static bool is_final(struct wal_scan *scan, const struct wal_verdict *before, bo
         return true; /* in a recovery nobody else writes */
     }
     if (scan->verdict.decision == WAL_DECIDE_CLEAN) {
-        size_t count = scan->count;
-        return !scan->ended || wal_scan_list(scan) != 0 || scan->count <= count;
+        if (!scan->ended || list_from_place(scan) != 0) {
+            return true;
+        }
+        scan->verdict = wal_decide(&scan->signs);
+        return is_refusal(&scan->verdict) || scan->index + 1 >= scan->count;
     }
     return !moved && before->row != 0 && (is_refusal(before) || !is_refusal(&scan->verdict));
 }
@@ -422,8 +445,7 @@ static bool is_final(struct wal_scan *scan, const struct wal_verdict *before, bo
 static int follow(struct wal_scan *scan)
 {
     struct wal_verdict before = {.row = 0};
-    size_t index = scan->begin;
-    begin_segment(scan);
+    size_t index = scan->index;
     for (;;) {
         uint64_t offset = scan->offset;
         look_again(scan, index);
@@ -441,27 +463,24 @@ static int follow(struct wal_scan *scan)
         if (is_final(scan, &before, moved)) {
             return 0;
         }
+        index = scan->index;
         before = scan->verdict;
     }
 }
 
-int wal_scan_run(struct wal_scan *scan)
+/* Finds where to go on, or to begin. A failure is in the signs. Returns 0 or TALLY_NOMEM. */
+static int find_place(struct wal_scan *scan)
 {
-    int err = wal_scan_list(scan);
-    if (err != 0) {
+    int err = list_from_place(scan);
+    if (err != 0 || scan->offset > 0 || scan->signs.read_error || scan->signs.misnumbered) {
         return err;
     }
-    if (scan->signs.read_error || scan->signs.misnumbered) {
-        scan->verdict = wal_decide(&scan->signs);
-        return 0;
-    }
-    if (scan->count == 0 && scan->snapshot_lsn > 0) {
-        scan->signs.misnumbered = true;
-        wal_tell_note(scan, 3, "there is a snapshot at record %" PRIu64 ", and no log",
-                      scan->snapshot_lsn);
-        scan->verdict = wal_decide(&scan->signs);
-    }
     if (scan->count == 0) {
+        if (scan->snapshot_lsn > 0) {
+            scan->signs.misnumbered = true;
+            wal_tell_note(scan, 3, "there is a snapshot at record %" PRIu64 ", and no log",
+                          scan->snapshot_lsn);
+        }
         return 0;
     }
     if (scan->is_recovery) {
@@ -469,12 +488,24 @@ int wal_scan_run(struct wal_scan *scan)
     }
     if (!scan->signs.read_error) {
         find_begin(scan);
+        scan->index = scan->begin;
+        begin_segment(scan);
+    }
+    return 0;
+}
+
+int wal_scan_run(struct wal_scan *scan)
+{
+    forget(scan);
+    int err = find_place(scan);
+    if (err != 0) {
+        return err;
     }
     if (scan->signs.read_error || scan->signs.misnumbered) {
         scan->verdict = wal_decide(&scan->signs);
         return 0;
     }
-    return follow(scan);
+    return scan->count > 0 ? follow(scan) : 0;
 }
 
 /* What a lone segment that does not end as it should is: later ones are there, so it was synced. */
@@ -523,4 +554,23 @@ int wal_scan_sealed(struct wal_scan *scan, uint64_t number, bool *is_whole)
     judge_lone(scan, is_clear);
     *is_whole = scan->verdict.row == 7;
     return 0;
+}
+
+int wal_scan_more(struct wal_scan *scan, bool *is_blank)
+{
+    const unsigned char *page;
+    scan->signs = (struct wal_signs){.read_error = false};
+    int err = scan->ended || scan->count == 0 ? find_place(scan) : 0;
+    *is_blank = scan->offset == 0; /* there is no log yet */
+    if (err != 0 || *is_blank || scan->signs.misnumbered || scan->signs.read_error) {
+        return err;
+    }
+    look_again(scan, scan->index);
+    err = scan->signs.read_error ? 0 : walk(scan);
+    if (err != 0 || scan->signs.read_error) {
+        return err;
+    }
+    err = wal_window_get(&scan->window, scan->offset, WAL_PAGE_BYTES, &page);
+    *is_blank = err == 0 && wal_is_zero(page, WAL_PAGE_BYTES);
+    return err == -ENOMEM ? TALLY_NOMEM : 0;
 }

@@ -79,14 +79,18 @@ void wal_scan_init(struct wal_scan *scan, struct wal_io *io, wal_visit_fn visit,
 void wal_scan_fini(struct wal_scan *scan);
 
 /*
- * Reads the whole log and leaves verdict, place and findings in the scan. Changes nothing on disk
- * but, in a recovery, syncs what a killed process has written to the active segment.
+ * Reads the log from the scan's place, at first its beginning, and leaves verdict, place and
+ * findings in the scan. Changes nothing on disk but, in a recovery, syncs what a killed process has
+ * written to the active segment.
  * Returns 0 (also when the verdict is to refuse), TALLY_NOMEM, or what visit returned.
  */
 int wal_scan_run(struct wal_scan *scan);
 
 /* For scan.c, in list.c: fills numbers. Returns 0 or TALLY_NOMEM; the rest is in the signs. */
 int wal_scan_list(struct wal_scan *scan);
+/* Goes on from the place, through valid blocks only, and judges nothing. *is_blank: there are
+ * zeros, or nothing, at the place. Returns 0, TALLY_NOMEM, or what visit returned. */
+int wal_scan_more(struct wal_scan *scan, bool *is_blank);
 
 /*
  * For look.c: opens segment `index` in place of the one that is open, and reads its header. A

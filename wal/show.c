@@ -22,24 +22,31 @@ static int show(struct wal_scan *scan, const struct wal_block *block)
     return err;
 }
 
-/* A packed block is shown as the blocks that it was made of; its room on the disk is told of the
- * first one. */
+/* A packed block is shown as the blocks that it was made of; its room on the disk is shared out
+ * among them by their raw bytes. */
 static int show_members(struct wal_scan *scan, struct wal_block *block)
 {
-    const unsigned char *at = block->raw;
-    const unsigned char *end = at + block->raw_bytes;
-    while (at < end) {
+    const unsigned char *begin = block->raw;
+    const unsigned char *end = begin + block->raw_bytes;
+    const struct wal_block whole = *block;
+    uint64_t stored = 0;
+    uint64_t payload = 0;
+    for (const unsigned char *at = begin; at < end; block->member++) {
         struct wal_member member;
         CHECK(wal_member_get(&at, end, &member) == 0);
+        uint64_t seen = (uint64_t)(at - begin);
         block->count = member.count;
         block->raw = member.raw;
         block->raw_bytes = member.raw_bytes;
+        block->stored_bytes = whole.stored_bytes * seen / whole.raw_bytes - stored;
+        block->payload_bytes = whole.payload_bytes * seen / whole.raw_bytes - payload;
         int err = show(scan, block);
         if (err != 0) {
             return err;
         }
         block->first_lsn += member.count;
-        block->stored_bytes = 0;
+        stored += block->stored_bytes;
+        payload += block->payload_bytes;
     }
     return 0;
 }
@@ -61,6 +68,7 @@ int wal_show(struct wal_scan *scan, const struct wal_block_header *header, const
         .raw = raw,
         .raw_bytes = header->raw_bytes,
         .stored_bytes = (size_t)bytes,
+        .payload_bytes = header->stored_bytes,
         .durable_lsn = header->durable_lsn,
         .segment = scan->head.number,
         .offset = scan->offset,

@@ -447,16 +447,25 @@ free_wal:
     return err;
 }
 
-int wal_read(struct wal_io *io, wal_visit_fn visit, void *arg, struct wal_report *report)
+int wal_repair(struct wal_io *io, wal_visit_fn visit, void *arg, struct wal_report *report)
 {
+    *report = (struct wal_report){.end = WAL_END_FAILED};
+    int err = lock(io, report);
+    if (err != 0) {
+        return err;
+    }
     struct wal_scan scan;
     wal_scan_init(&scan, io, visit, arg);
-    int err = wal_scan_run(&scan);
+    scan.is_recovery = true;
+    err = wal_scan_run(&scan);
     wal_tell_report(&scan, report);
     if (err != 0) {
         refuse(report, err, tally_err_text(err));
     } else {
         err = wal_tell_error(&scan);
+    }
+    if (err == 0 && report->end == WAL_END_TORN) {
+        err = wal_recover_tail(&scan, report);
     }
     wal_scan_fini(&scan);
     return err;

@@ -21,6 +21,8 @@ struct wal_block {
     const void *raw;
     size_t raw_bytes;
     size_t stored_bytes;  /* on disk, header and padding included */
+    size_t payload_bytes; /* of those, the payload as it is stored; less than raw_bytes: packed */
+    unsigned member;      /* of a packed block: 0 the first, 1, ...; these share its room */
     uint64_t durable_lsn; /* what was durable when this block was written */
     uint64_t segment;
     uint64_t offset;
@@ -197,5 +199,31 @@ int wal_close(struct wal *wal, bool clean);
  * Blocks at the end may not be synced yet. Errors: as wal_open; a torn tail is no error.
  */
 int wal_read(struct wal_io *io, wal_visit_fn visit, void *arg, struct wal_report *report);
+
+/*
+ * The same reader for who stays: it keeps its place between two calls. Owns: io is borrowed and
+ * outlives the reader. Threads: one at a time.
+ */
+struct wal_reader;
+int wal_reader_new(struct wal_reader **out, struct wal_io *io, wal_visit_fn visit, void *arg);
+void wal_reader_destroy(struct wal_reader *reader);
+
+/* Visits what has come since the last call and says how the log ends now. Errors: as wal_read. */
+int wal_reader_judge(struct wal_reader *reader, struct wal_report *report);
+
+/*
+ * Visits what has come since the last call, and no more: cheap enough for every wake. *is_blank:
+ * nothing has been written behind it yet; if something has, and it is not a valid block, only
+ * wal_reader_judge tells what it is. Errors: TALLY_NOMEM; what visit returned.
+ */
+int wal_reader_more(struct wal_reader *reader, bool *is_blank);
+
+/*
+ * Locks the directory and does what wal_open would do to a torn tail, and nothing else: keeps a
+ * copy and clears it; a torn header of an empty segment is written anew. A whole log is left as it
+ * is, and so is one that is refused. report->end says what was there. visit, errors, threads: as
+ * wal_open.
+ */
+int wal_repair(struct wal_io *io, wal_visit_fn visit, void *arg, struct wal_report *report);
 
 #endif

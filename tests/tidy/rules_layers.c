@@ -33,6 +33,7 @@ static const struct fence {
      "call what wal/codec.c or wal/checksum.c offers"},
     {"sys/epoll.h", {"net/loop.c"}, "call net/loop.h"},
     {"utf8proc.h", {"engine/label.c"}, "call engine/label.h"},
+    {"jansson.h", {"tools/wal/object.c"}, "call tools/wal/object.h"},
 };
 
 static const char *const file_calls[] = {

@@ -1,0 +1,149 @@
+/* replay --until beside a running server: another server serves the result, and its answers are
+ * those of that moment. */
+#include "tests/lib/check.h"
+#include "tests/lib/client.h"
+#include "tests/lib/proc.h"
+#include "tests/lib/scene.h"
+#include "tests/lib/server.h"
+#include "wal/base/clock.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { ANSWERS_MAX = 4096 };
+
+static struct server server;
+static struct server second;
+static struct client client;
+
+/* Adds a reply to the answers; what depends on the clock is left out. */
+static void add(char *answers, const struct reply *reply)
+{
+    size_t len = strlen(answers);
+    len += (size_t)snprintf(answers + len, ANSWERS_MAX - len, "%s\n", reply->line);
+    for (size_t i = 0; i < reply->row_count; i++) {
+        char total[32];
+        bool is_head = line_field(reply->rows[i], "total", total, sizeof(total));
+        len += (size_t)snprintf(answers + len, ANSWERS_MAX - len, "%s\n",
+                                is_head ? total : reply->rows[i]);
+    }
+    EXPECT(len < ANSWERS_MAX, "long answers");
+}
+
+/* What a server says that holds state of every kind. Returns the lsn it was at. */
+static uint64_t ask_all(struct client *from, char answers[ANSWERS_MAX])
+{
+    answers[0] = '\0';
+    add(answers, client_get(from, "TALLY p"));
+    add(answers, client_get(from, "BUILD 1"));
+    add(answers, client_get(from, "BUILD 2"));
+    add(answers, client_get(from, "BUILD 3"));
+    const struct reply *reply = client_get(from, "TALLY p TOP 1");
+    EXPECT(reply->row_count > 0, "TALLY gave '%s'", reply->line);
+    return line_field_number(reply->rows[0], "lsn");
+}
+
+/* Polls, votes, a build that is done, one that is held, one that waits. */
+static void make_past(void)
+{
+    struct claim claim;
+    scene_poll(&client, "p");
+    EXPECT(scene_option(&client, "p", "A") == 1, "the first option is not 1");
+    scene_option(&client, "p", "B");
+    scene_vote_times(&client, 1, 0, 500);
+    scene_vote_times(&client, 2, 0, 100);
+    scene_worker(&client, "w");
+    scene_submit(&client, "q", "", ":one");
+    scene_submit(&client, "q", "", ":two");
+    scene_submit(&client, "q", "", ":three");
+    scene_claim(&claim, &client, "w", "q");
+    client_expect(&client, "OK", "DONE %" PRIu64 " %" PRIu64 " RESULT :made", claim.id,
+                  claim.token);
+    scene_claim(&claim, &client, "w", "q");
+}
+
+/* All of it goes on and changes. */
+static void make_present(void)
+{
+    struct claim claim;
+    scene_vote_times(&client, 2, 100, 1000);
+    scene_option(&client, "p", "C");
+    scene_claim(&claim, &client, "w", "q");
+    client_expect(&client, "OK", "DONE %" PRIu64 " %" PRIu64, claim.id, claim.token);
+    scene_submit(&client, "q", "", ":four");
+}
+
+/* The time of the record with this lsn, as the log has it. */
+static uint64_t time_of(uint64_t lsn)
+{
+    char number[32];
+    char *text = NULL;
+    snprintf(number, sizeof(number), "%" PRIu64, lsn);
+    const char *argv[] = {getenv("TALLY_WAL"), "dump", "--from", number, "--to", number,
+                          server.data,         NULL};
+    EXPECT(proc_run(argv, &text) == 0, "dump of record %s", number);
+    uint64_t time_ms = line_number(text, 1);
+    EXPECT(line_number(text, 0) == lsn && time_ms != UINT64_MAX, "'%s'", text);
+    free(text);
+    return time_ms;
+}
+
+/* Replays into the second server's directory, starts it, and compares. */
+static void expect_past(const char *until, const char *wanted)
+{
+    char answers[ANSWERS_MAX];
+    struct client past;
+    server_init(&second);
+    const char *argv[] = {getenv("TALLY_WAL"), "replay", server.data, "--until", until, "--into",
+                          second.data,         NULL};
+    int code = proc_run(argv, NULL);
+    EXPECT(code == 0, "replay --until %s ended with code %d", until, code);
+    server_restart(&second);
+    client_open(&past, &second);
+    ask_all(&past, answers);
+    EXPECT(strcmp(answers, wanted) == 0, "--until %s, it was\n%sand is\n%s", until, wanted,
+           answers);
+    scene_vote_times(&past, 1, 500, 10);
+    client_close(&past);
+    server_stop(&second);
+}
+
+static void serves_the_past(void)
+{
+    char wanted[ANSWERS_MAX];
+    char now[ANSWERS_MAX];
+    char again[ANSWERS_MAX];
+    char until[64];
+    server_start(&server, NULL);
+    client_open(&client, &server);
+    make_past();
+    uint64_t lsn = ask_all(&client, wanted);
+    uint64_t time_ms = time_of(lsn);
+    while (clock_wall_ms() <= time_ms) {
+        client_get(&client, "PING"); /* so that what comes has another time */
+    }
+    make_present();
+    ask_all(&client, now);
+    EXPECT(strcmp(now, wanted) != 0, "nothing has changed");
+
+    snprintf(until, sizeof(until), "%" PRIu64, lsn);
+    expect_past(until, wanted);
+    snprintf(until, sizeof(until), "%" PRIu64 "ms", time_ms);
+    expect_past(until, wanted);
+    ask_all(&client, again);
+    EXPECT(strcmp(now, again) == 0, "the server of the present says now\n%s", again);
+    client_close(&client);
+    server_stop(&server);
+}
+
+static const struct check_test tests[] = {
+    {"a server on what replay --until has written answers as the first one did then",
+     serves_the_past},
+};
+
+int main(int argc, char **argv)
+{
+    return check_main(argc, argv, tests, CHECK_COUNT(tests));
+}

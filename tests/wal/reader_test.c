@@ -1,0 +1,167 @@
+/* A reader that keeps its place beside a writer: it sees each block once, whole and in order. */
+#include "tests/wal/disk.h"
+
+#include "wal/base/err.h"
+
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define BLOCKS 1500U
+
+static struct disk disk;
+static struct wal_io *io;
+static struct wal_reader *reader;
+static struct wal_report report;
+static uint64_t next_lsn;
+static atomic_bool done;
+
+static int see(void *arg, const struct wal_block *block)
+{
+    (void)arg;
+    cr_assert_eq(block->first_lsn, next_lsn);
+    next_lsn += block->count;
+    if (block->raw_bytes > 0) {
+        unsigned char *wanted = malloc(block->raw_bytes);
+        const unsigned char *raw = block->raw;
+        disk_fill(wanted, block->raw_bytes, block->first_lsn, raw[0]);
+        cr_assert(memcmp(wanted, raw, block->raw_bytes) == 0, "record %llu is not what it was",
+                  (unsigned long long)block->first_lsn);
+        free(wanted);
+    }
+    return 0;
+}
+
+static void setup(void)
+{
+    disk_init(&disk);
+    next_lsn = 1;
+    cr_assert_eq(wal_file_io_new(&io, disk.path, 0), 0);
+    cr_assert_eq(wal_reader_new(&reader, io, see, NULL), 0);
+}
+
+static void teardown(void)
+{
+    wal_reader_destroy(reader);
+    io->ops->destroy(io);
+    disk_fini(&disk);
+}
+
+TestSuite(wal_reader, .init = setup, .fini = teardown);
+
+static bool more(void)
+{
+    bool is_blank = false;
+    cr_assert_eq(wal_reader_more(reader, &is_blank), 0);
+    return is_blank;
+}
+
+static void judge(enum wal_end end)
+{
+    cr_assert_eq(wal_reader_judge(reader, &report), 0, "%s", report.text);
+    cr_assert_eq(report.end, end, "%s", report.text);
+}
+
+Test(wal_reader, goes_on_where_it_stopped)
+{
+    cr_expect(more());
+    judge(WAL_END_EMPTY);
+    cr_assert_eq(disk_open(&disk), 0);
+    cr_expect(more());
+    for (uint64_t i = 1; i <= 100; i++) { /* over eight segments */
+        disk_must_append(&disk, 1);
+        if (i % 3 == 0) {
+            cr_expect(more());
+            cr_assert_eq(next_lsn, i + 1);
+        } else if (i % 3 == 1) {
+            judge(WAL_END_CLEAN);
+            cr_assert_eq(report.records, i);
+            cr_assert_eq(next_lsn, i + 1);
+        }
+    }
+    disk_close_clean(&disk);
+    judge(WAL_END_CLEAN);
+    cr_expect(report.clean_shutdown);
+    cr_assert_eq(disk_open(&disk), 0);
+    disk_must_append(&disk, 7);
+    cr_expect(more());
+    cr_assert_eq(next_lsn, 108);
+}
+
+Test(wal_reader, waits_before_a_torn_tail_and_goes_on_when_it_is_cut)
+{
+    cr_assert_eq(disk_open(&disk), 0);
+    disk_must_append(&disk, 1);
+    cr_expect(more());
+    disk_kill(&disk);
+    disk_poke(&disk, disk_segment(1), 2 * WAL_PAGE_BYTES, "half a block", 12);
+    cr_expect_not(more());
+    judge(WAL_END_TORN);
+    cr_expect_not(more());
+    cr_assert_eq(disk_open(&disk), 0);
+    disk_must_append(&disk, 1);
+    cr_expect(more());
+    cr_assert_eq(next_lsn, 3);
+}
+
+Test(wal_reader, tells_damage_behind_its_place)
+{
+    cr_assert_eq(disk_open(&disk), 0);
+    disk_must_append(&disk, 1);
+    cr_expect(more());
+    for (int i = 0; i < 3; i++) {
+        disk_must_append(&disk, 1);
+    }
+    disk_flip(&disk, disk_segment(1), (2 * WAL_PAGE_BYTES + 70) * 8);
+    cr_expect_not(more());
+    cr_expect_eq(wal_reader_judge(reader, &report), TALLY_DAMAGE);
+    cr_expect_eq(next_lsn, 2);
+}
+
+Test(wal_reader, tells_that_its_segment_went_away)
+{
+    cr_assert_eq(disk_open(&disk), 0);
+    disk_must_append(&disk, 1);
+    cr_expect(more());
+    disk_kill(&disk);
+    disk_unlink(&disk, disk_segment(1));
+    cr_expect_eq(wal_reader_judge(reader, &report), TALLY_DAMAGE);
+    cr_assert_str_not_empty(report.text);
+}
+
+static void *write_log(void *arg)
+{
+    (void)arg;
+    for (uint32_t i = 0; i < BLOCKS; i++) {
+        int err = disk_append(&disk, 1 + i % 3, 20 + i % 5000, i % 2);
+        if (err == 0 && i % 7 == 0) {
+            err = wal_confirm(disk.wal);
+        }
+        if (err != 0) {
+            break;
+        }
+    }
+    atomic_store_explicit(&done, true, memory_order_release);
+    return NULL;
+}
+
+/* What stands at the place while it is written may be anything, and is never damage. */
+Test(wal_reader, sees_each_block_once_while_they_are_written)
+{
+    pthread_t writer;
+    cr_assert_eq(disk_open(&disk), 0);
+    cr_assert_eq(pthread_create(&writer, NULL, write_log, NULL), 0);
+    for (bool is_last = false; !is_last;) {
+        is_last = atomic_load_explicit(&done, memory_order_acquire);
+        if (!more()) {
+            cr_assert_eq(wal_reader_judge(reader, &report), 0, "row %d: %s", report.row,
+                         report.text);
+        }
+    }
+    pthread_join(writer, NULL);
+    cr_expect(more());
+    cr_expect_eq(next_lsn, wal_next_lsn(disk.wal));
+    cr_expect_eq(next_lsn, 2 * BLOCKS + 1);
+}
