@@ -113,7 +113,8 @@ static bool is_wanted(struct tally *tally, uint64_t now_ns)
     uint64_t bytes = s->log_bytes + FIELD_OWN(tally->stored_bytes);
     uint64_t quiet_s = (now_ns - s->quiet_ns) / NS_PER_S;
     bool is_due = bytes - s->bytes_at >= options->snapshot_bytes || quiet_s >= options->snapshot_s;
-    return is_asked || (is_due && now_ns >= s->retry_ns);
+    bool has_room = FIELD_OWN(tally->room) == ROOM_FULL;
+    return is_asked || (is_due && has_room && now_ns >= s->retry_ns);
 }
 
 static void begin(struct tally *tally, uint64_t now_ns)
@@ -135,8 +136,11 @@ static bool walk(struct tally *tally)
     struct snapshot *s = &tally->snapshot;
     uint64_t slice = tally->options.snapshot_slice;
     uint64_t until_ns = slice > 0 ? 0 : clock_mono_ns() + SLICE_NS;
+    if (FIELD_OWN(tally->room) != ROOM_FULL) {
+        s->saver.err = TALLY_NOSPC; /* the log needs the room more */
+    }
     do {
-        if (snapshot_writer_is_full(&s->writer)) {
+        if (s->saver.err == 0 && snapshot_writer_is_full(&s->writer)) {
             return false;
         }
         if (saver_walk(&s->saver, slice > 0 ? slice : SLICE_ENTITIES)) {
