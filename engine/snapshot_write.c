@@ -161,7 +161,8 @@ static void make_one(struct snapshot_writer *writer, struct snapshot_result *res
     }
     if (result->err != 0) {
         const char *why = snap != NULL ? wal_snap_why(snap) : "";
-        snprintf(result->why, sizeof result->why, "%s", why[0] != '\0' ? why : "given up for lack of memory or of disk space");
+        snprintf(result->why, sizeof result->why, "%s",
+                 why[0] != '\0' ? why : "given up for lack of memory or of disk space");
     }
     wal_snap_destroy(snap);
     if (result->err == 0) {
