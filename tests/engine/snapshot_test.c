@@ -181,16 +181,16 @@ Test(snapshot, an_engine_that_ends_gives_it_up)
     uint64_t lsn = 0;
     struct edge_snapshot done;
     cr_assert_eq(open_engine(), 0);
-    for (int i = 0; i < 50; i++) {
-        char name[16];
-        snprintf(name, sizeof(name), "poll%d", i);
+    for (uint64_t i = 0; i < 50; i++) {
+        char name[32];
+        snprintf(name, sizeof(name), "poll%lu", (unsigned long)i);
         door_poll(&door, name);
         cr_assert_eq(edge_snapshot(door.edge, &ticket, &done), TALLY_PARK);
         ticket = 0;
         close_engine();
         cr_assert_eq(open_engine(), 0, "%s", report.text);
         cr_assert_eq(polls(), i + 1);
-        cr_assert(!has(TEMP, (uint64_t)i + 1), "half of a snapshot is still there");
+        cr_assert(!has(TEMP, i + 1), "half of a snapshot is still there");
     }
     cr_assert_eq(snapshot(&lsn), 0);
     close_engine();
