@@ -1,6 +1,7 @@
 /* Opening and closing the engine: lock, replay, committer. */
 #include "engine/engine.h"
 #include "engine/loader.h"
+#include "wal/snap.h"
 
 #include "wal/base/check.h"
 #include "wal/base/clock.h"
@@ -109,12 +110,13 @@ static int say(int err, const struct replay *replay, const struct wal_report *fo
 
 static void on_damage(void *arg, const struct wal_report *damage)
 {
-    const struct tally *tally = arg;
+    struct tally *tally = arg;
     if (tally->options.warn != NULL) {
         tally->options.warn(tally->options.warn_arg, damage->text);
     } else {
         fprintf(stderr, "tally: %s\n", damage->text);
     }
+    snapshot_ask(tally); /* what is in memory is whole: the next start shall not need that file */
 }
 
 static int open_log(struct tally *tally, struct tally_report *report,
@@ -128,7 +130,8 @@ static int open_log(struct tally *tally, struct tally_report *report,
     while (bytes < 4 * tally->lane_bytes_all) {
         bytes *= 2;
     }
-    const struct wal_janitor_options janitor = {.on_damage = on_damage, .arg = tally};
+    const struct wal_janitor_options janitor = {
+        .on_damage = on_damage, .scrub_others = wal_snap_scrub, .arg = tally};
     struct wal_options options = {
         .io = tally->io,
         .segment_bytes = bytes,

@@ -90,6 +90,15 @@ static void array_put(struct index_array *array, uint32_t hash, void *entity)
     slot_put(array, i, entity);
 }
 
+static void drop(const struct index *index, struct index_array *old)
+{
+    if (index->retirer != NULL) {
+        rcu_retire(index->retirer, old, free);
+    } else {
+        free(old);
+    }
+}
+
 static int grow(struct index *index)
 {
     struct index_array *old = array_of(index);
@@ -107,11 +116,25 @@ static int grow(struct index *index)
     /* I2: release; pairs with I1 */
     atomic_store_explicit(&index->array, array, memory_order_release);
     index->used = index->count;
-    if (index->retirer != NULL) {
-        rcu_retire(index->retirer, old, free);
-    } else {
-        free(old);
+    drop(index, old);
+    return 0;
+}
+
+int index_reserve(struct index *index, uint64_t count)
+{
+    uint64_t slots = INDEX_FIRST;
+    CHECK(index->used == 0);
+    while ((count + 1) * 8 > slots * 5) {
+        slots *= 2;
     }
+    struct index_array *array = array_new(slots);
+    if (array == NULL) {
+        return TALLY_NOMEM;
+    }
+    struct index_array *old = array_of(index);
+    /* I2: release; pairs with I1 */
+    atomic_store_explicit(&index->array, array, memory_order_release);
+    drop(index, old);
     return 0;
 }
 

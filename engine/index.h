@@ -31,6 +31,11 @@ struct index {
 int index_init(struct index *index, struct span (*key_of)(const void *entity));
 void index_fini(struct index *index);
 
+/* Makes room for so many, so that putting them copies nothing. REQUIRES: it is empty. Errors:
+ * NOMEM.
+ */
+int index_reserve(struct index *index, uint64_t count);
+
 /* REQUIRES: the key is not there. Errors: NOMEM. */
 int index_put(struct index *index, void *entity);
 void index_remove(struct index *index, const void *entity);

@@ -48,7 +48,7 @@ static int load_head(struct loader *loader, const struct image *image)
     FIELD_PUT(state->option_count, num[HEAD_OPTIONS]);
     FIELD_PUT(state->worker_count, num[HEAD_WORKERS]);
     FIELD_PUT(state->build_next, num[HEAD_BUILD_NEXT]);
-    return 0;
+    return index_reserve(&state->labels, num[HEAD_OPTIONS]);
 }
 
 /* Whether an id may be put into a table: in range and not there yet. */
@@ -336,8 +336,8 @@ static int end_polls(struct loader *loader)
     uint64_t votes = 0;
     for (uint64_t id = 1; id <= FIELD_OWN(state->option_count); id++) {
         struct option *option = state_option(state, id);
-        if (option == NULL || index_get(&state->labels, blob_span(option->key)) != NULL) {
-            return wrong(loader, "an option is missing or there twice");
+        if (option == NULL) {
+            return wrong(loader, "an option is missing");
         }
         if (poll_add_option(state, option->poll, option) != 0) {
             return TALLY_NOMEM;

@@ -37,6 +37,7 @@ int snapshot_start(struct tally *tally, const struct snapshot_found *found)
         .wake = wake_committer,
         .arg = tally,
         .newest_lsn = found->lsn,
+        .wal = tally->wal,
     };
     memcpy(writer->uuid, wal_uuid(tally->wal), sizeof writer->uuid);
     int err = snapshot_writer_init(writer);
@@ -113,7 +114,8 @@ static bool is_wanted(struct tally *tally, uint64_t now_ns)
     uint64_t bytes = s->log_bytes + FIELD_OWN(tally->stored_bytes);
     uint64_t quiet_s = (now_ns - s->quiet_ns) / NS_PER_S;
     bool is_due = bytes - s->bytes_at >= options->snapshot_bytes || quiet_s >= options->snapshot_s;
-    return is_asked || (is_due && now_ns >= s->retry_ns);
+    bool has_room = FIELD_OWN(tally->room) == ROOM_FULL;
+    return is_asked || (is_due && has_room && now_ns >= s->retry_ns);
 }
 
 static void begin(struct tally *tally, uint64_t now_ns)
@@ -135,8 +137,11 @@ static bool walk(struct tally *tally)
     struct snapshot *s = &tally->snapshot;
     uint64_t slice = tally->options.snapshot_slice;
     uint64_t until_ns = slice > 0 ? 0 : clock_mono_ns() + SLICE_NS;
+    if (FIELD_OWN(tally->room) != ROOM_FULL) {
+        s->saver.err = TALLY_NOSPC; /* the log needs the room more */
+    }
     do {
-        if (snapshot_writer_is_full(&s->writer)) {
+        if (s->saver.err == 0 && snapshot_writer_is_full(&s->writer)) {
             return false;
         }
         if (saver_walk(&s->saver, slice > 0 ? slice : SLICE_ENTITIES)) {
@@ -166,14 +171,20 @@ bool snapshot_run(struct tally *tally)
 
 /* ---- what others ask ---- */
 
+uint64_t snapshot_ask(struct tally *tally)
+{
+    /* E15: acq_rel; pairs with E14 */
+    uint64_t asked = atomic_fetch_add_explicit(&tally->snapshot.asked, 1, memory_order_acq_rel) + 1;
+    wake_up(&tally->wake);
+    return asked;
+}
+
 int edge_snapshot(struct edge *edge, uint64_t *ticket, struct edge_snapshot *done)
 {
     struct tally *tally = edge->tally;
     struct snapshot *s = &tally->snapshot;
     if (*ticket == 0) {
-        /* E15: acq_rel; pairs with E14 */
-        *ticket = atomic_fetch_add_explicit(&s->asked, 1, memory_order_acq_rel) + 1;
-        wake_up(&tally->wake);
+        *ticket = snapshot_ask(tally);
         return TALLY_PARK;
     }
     if (FIELD_GET(s->served) < *ticket) {

@@ -48,6 +48,7 @@ enum hand_over_phase {
 struct snapshot_writer {
     /* written before the thread begins */
     struct wal_io *io;
+    struct wal *wal; /* whose janitor packs beside it */
     unsigned char uuid[WAL_UUID_BYTES];
     uint64_t retain_bytes;
     uint64_t retain_ms;
@@ -122,6 +123,9 @@ struct snapshot_found {
 /* After the replay. Errors: NOMEM. */
 int snapshot_start(struct tally *tally, const struct snapshot_found *found);
 void snapshot_stop(struct tally *tally);
+
+/* Asks for one. Returns the ticket: what `served` reaches when it is answered. Threads: any. */
+uint64_t snapshot_ask(struct tally *tally);
 
 /* Once in each round of the committer. Returns true when it wants the next round at once. */
 bool snapshot_run(struct tally *tally);

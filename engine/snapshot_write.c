@@ -141,7 +141,8 @@ static void tidy_up(struct snapshot_writer *writer, struct snapshot_result *resu
     const struct wal_retain retain = {.safe_lsn = writer->older_lsn,
                                       .bytes_max = writer->retain_bytes,
                                       .is_old = is_old,
-                                      .arg = writer};
+                                      .arg = writer,
+                                      .wal = writer->wal};
     int err = wal_snap_keep(writer->io, writer->newest_lsn, writer->older_lsn);
     int removed = err == 0 ? wal_retain(writer->io, &retain) : err;
     if (removed < 0) {
@@ -161,7 +162,8 @@ static void make_one(struct snapshot_writer *writer, struct snapshot_result *res
     }
     if (result->err != 0) {
         const char *why = snap != NULL ? wal_snap_why(snap) : "";
-        snprintf(result->why, sizeof result->why, "%s", why[0] != '\0' ? why : "out of memory");
+        snprintf(result->why, sizeof result->why, "%s",
+                 why[0] != '\0' ? why : "given up for lack of memory or of disk space");
     }
     wal_snap_destroy(snap);
     if (result->err == 0) {

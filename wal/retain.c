@@ -3,6 +3,7 @@
 
 #include "wal/base/err.h"
 #include "wal/block.h"
+#include "wal/members.h"
 #include "wal/window.h"
 
 #include <errno.h>
@@ -78,6 +79,20 @@ static int stock_take(struct stock *stock)
     return err;
 }
 
+/* Of a packed block its first member is looked at. Returns whether it is whole. */
+static bool take_first_member(struct wal_block *block)
+{
+    const unsigned char *at = block->raw;
+    struct wal_member member;
+    if (wal_member_get(&at, at + block->raw_bytes, &member) != 0) {
+        return false;
+    }
+    block->count = member.count;
+    block->raw = member.raw;
+    block->raw_bytes = member.raw_bytes;
+    return true;
+}
+
 /* Reads the payload of a block whose header is valid. Returns 1, or 0 when it is not whole. */
 static int read_payload(struct first *first, const struct wal_segment_head *head,
                         const struct wal_block_header *header)
@@ -94,15 +109,17 @@ static int read_payload(struct first *first, const struct wal_segment_head *head
         return 0;
     }
     first->block.raw = payload;
-    if (header->codec == WAL_CODEC_RAW) {
-        return 1;
+    if (header->codec != WAL_CODEC_RAW) {
+        first->raw = malloc(header->raw_bytes);
+        if (first->raw == NULL) {
+            return -ENOMEM;
+        }
+        first->block.raw = first->raw;
+        if (wal_block_unpack(header, payload, first->raw) != 0) {
+            return 0;
+        }
     }
-    first->raw = malloc(header->raw_bytes);
-    if (first->raw == NULL) {
-        return -ENOMEM;
-    }
-    first->block.raw = first->raw;
-    return wal_block_unpack(header, payload, first->raw) == 0;
+    return !wal_block_has_members(header) || take_first_member(&first->block);
 }
 
 static int read_first(struct first *first, int fd)
@@ -172,14 +189,20 @@ static int may_go(const struct stock *stock, const struct wal_retain *retain, ui
     return is < 0 ? is : safe && (old || stock->bytes > retain->bytes_max);
 }
 
-static int remove_one(struct stock *stock, uint64_t number)
+static int remove_one(struct stock *stock, struct wal *wal, uint64_t number)
 {
     char name[WAL_NAME_BYTES];
-    int64_t bytes = bytes_of(stock->io, number);
     wal_segment_name(name, number);
+    if (wal != NULL) {
+        wal_files_lock(wal);
+    }
+    int64_t bytes = bytes_of(stock->io, number);
     int err = bytes < 0 ? (int)bytes : stock->io->ops->unlink(stock->io, name);
     /* one durably before the next: else a crash could keep an older one and leave a hole */
     err = err != 0 ? err : stock->io->ops->syncdir(stock->io);
+    if (wal != NULL) {
+        wal_files_unlock(wal);
+    }
     stock->bytes -= err == 0 ? (uint64_t)bytes : 0;
     return err;
 }
@@ -195,7 +218,7 @@ int wal_retain(struct wal_io *io, const struct wal_retain *retain)
             err = go;
             break;
         }
-        err = remove_one(&stock, stock.numbers[i]);
+        err = remove_one(&stock, retain->wal, stock.numbers[i]);
         removed += err == 0;
     }
     free(stock.numbers);

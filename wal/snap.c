@@ -59,7 +59,7 @@ struct wal_snap {
     char why[224];
 };
 
-static void name_of(char name[WAL_NAME_BYTES], uint64_t lsn)
+void wal_snap_name(char name[WAL_NAME_BYTES], uint64_t lsn)
 {
     snprintf(name, WAL_NAME_BYTES, "snap-%016" PRIx64 ".tally", lsn);
 }
@@ -206,7 +206,7 @@ int wal_snap_end(struct wal_snap *snap, uint64_t *bytes)
         snprintf(snap->why, sizeof(snap->why), "read back: %s", info.text);
         return err;
     }
-    name_of(name, snap->place.number);
+    wal_snap_name(name, snap->place.number);
     err = io->ops->rename(io, snap->temp, name);
     if (err == 0) {
         snap->counts = true; /* the name is there, so it is not ours to remove any more */
@@ -388,7 +388,7 @@ int wal_snap_read(struct wal_io *io, uint64_t lsn, wal_visit_fn visit, void *arg
                   struct wal_snap_info *info)
 {
     char name[WAL_NAME_BYTES];
-    name_of(name, lsn);
+    wal_snap_name(name, lsn);
     return verify(io, name, lsn, visit, arg, info);
 }
 

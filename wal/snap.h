@@ -65,11 +65,16 @@ int wal_snap_read(struct wal_io *io, uint64_t lsn, wal_visit_fn visit, void *arg
  * negative errno value. */
 int wal_snap_newest_name(struct wal_io *io, uint64_t *lsn);
 
+/* A wal_scrub_fn for the janitor: reads every snapshot again from the disk. arg is not used. */
+int wal_snap_scrub(void *arg, struct wal_io *io, int (*pace)(void *arg, size_t bytes),
+                   void *pace_arg, struct wal_report *damage);
+
 /* ---- removing ---- */
 
 /* Removes all snapshots but these two. Errors: TALLY_IO. */
 int wal_snap_keep(struct wal_io *io, uint64_t newest, uint64_t older);
 
+void wal_snap_name(char name[WAL_NAME_BYTES], uint64_t lsn);
 bool wal_snap_is_name(const char *name, uint64_t *lsn);
 
 struct wal_retain {
@@ -78,6 +83,7 @@ struct wal_retain {
     /* Whether what was written when this block was is older than what is kept; NULL: nothing is. */
     bool (*is_old)(void *arg, const struct wal_block *block);
     void *arg;
+    struct wal *wal; /* the open log, whose janitor may pack meanwhile; NULL: none is open */
 };
 
 /*

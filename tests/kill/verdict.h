@@ -8,8 +8,8 @@
 /* Each expects, on a serving server and with all threads of the crew joined: */
 
 /* no fault met; every acknowledged vote counted, no vote counted that was not sent, no votes_after
- * told twice. */
-void verdict_votes(const struct crew *crew, const struct server *server);
+ * told twice; with is_whole (the log begins at its first record) the log says the same. */
+void verdict_votes(const struct crew *crew, const struct server *server, bool is_whole);
 
 /* every acknowledged submit there with its payload, none there twice; every acknowledged end still
  * true. */
