@@ -288,14 +288,19 @@ void disk_file_count(const struct disk_file *file, unsigned *items)
     }
 }
 
-static void garble(struct disk_fate *fate, unsigned char *sector)
+/* Anything, or what another sector of the file holds: the buffer that was not filled yet. */
+static void garble(const struct disk_file *file, struct disk_fate *fate, unsigned char *sector)
 {
     seed_fill(seed_next(&fate->seed), sector, DISK_SECTOR_BYTES);
+    if (seed_below(&fate->seed, 2) == 0) {
+        const struct disk_slot *slot = &file->slots[seed_below(&fate->seed, file->count)];
+        memcpy(sector, bytes_of(slot->durable), DISK_SECTOR_BYTES);
+    }
 }
 
 /* What a crash leaves of one dirty sector; `sector` holds what was durable. */
-static void sector_crash(const struct disk_slot *slot, unsigned s, struct disk_fate *fate,
-                         unsigned char *sector)
+static void sector_crash(const struct disk_file *file, const struct disk_slot *slot, unsigned s,
+                         struct disk_fate *fate, unsigned char *sector)
 {
     size_t at = (size_t)s * DISK_SECTOR_BYTES;
     const unsigned char *written = bytes_of(slot->cached) + at;
@@ -308,24 +313,24 @@ static void sector_crash(const struct disk_slot *slot, unsigned s, struct disk_f
     }
     unsigned strange = is_random ? (unsigned)seed_below(&fate->seed, 16) : 16;
     if (strange == 0 && (fate->habits & DISK_GARBLES) != 0) {
-        garble(fate, sector);
+        garble(file, fate, sector);
     } else if (strange == 1 && (fate->habits & DISK_TEARS) != 0) {
         size_t half = seed_below(&fate->seed, 2) * (DISK_SECTOR_BYTES / 2);
         memcpy(sector + half, written + half, DISK_SECTOR_BYTES / 2);
     } else if (disk_fate_keeps(fate)) {
         memcpy(sector, written, DISK_SECTOR_BYTES);
     } else if (is_random && strange < 6 && (fate->habits & DISK_SIZE_FIRST) != 0) {
-        garble(fate, sector);
+        garble(file, fate, sector);
     }
 }
 
-static void slot_crash(struct disk_slot *slot, struct disk_fate *fate)
+static void slot_crash(const struct disk_file *file, struct disk_slot *slot, struct disk_fate *fate)
 {
     unsigned char bytes[DISK_PAGE_BYTES];
     memcpy(bytes, bytes_of(slot->durable), sizeof(bytes));
     for (unsigned s = 0; s < DISK_PAGE_SECTORS; s++) {
         if ((slot->dirty >> s & 1) != 0) {
-            sector_crash(slot, s, fate, bytes + (size_t)s * DISK_SECTOR_BYTES);
+            sector_crash(file, slot, s, fate, bytes + (size_t)s * DISK_SECTOR_BYTES);
         }
     }
     page_put(&slot->durable, bytes);
@@ -355,7 +360,7 @@ void disk_file_crash(struct disk_file *file, struct disk_fate *fate)
     for (size_t i = 0; i < file->count; i++) {
         struct disk_slot *slot = &file->slots[i];
         if (slot->dirty != 0) {
-            slot_crash(slot, fate);
+            slot_crash(file, slot, fate);
         }
         slot_clean(slot);
         page_set(&slot->cached, page_ref(slot->durable));

@@ -49,6 +49,7 @@ void model_acknowledge(struct model *model);
 struct model_replay {
     struct model *model;
     size_t at;       /* the next block expected */
+    bool is_patient; /* goes on behind what is wrong: the open itself may refuse later */
     char wrong[128]; /* empty: nothing */
 };
 

@@ -18,6 +18,7 @@ void run_init(struct run *run, uint64_t seed, enum fiber_order order)
     disk_init(&run->disk);
     model_init(&run->model);
     run->next_id = seed_next(&run->seed) >> 20;
+    run->disk.seed.state = seed_next(&run->seed); /* also the log's uuid */
 }
 
 static bool wrong(struct run *run, const char *format, ...)
@@ -29,8 +30,7 @@ static bool wrong(struct run *run, const char *format, ...)
     return false;
 }
 
-/* The process ends, without a word to the log: its calls have no effect any more. */
-static void stop(struct run *run)
+void run_stop(struct run *run)
 {
     run->disk.is_off = true;
     if (run->wal != NULL) {
@@ -42,7 +42,7 @@ static void stop(struct run *run)
 
 void run_fini(struct run *run)
 {
-    stop(run);
+    run_stop(run);
     disk_fini(&run->disk);
     model_fini(&run->model);
 }
@@ -92,7 +92,7 @@ bool run_open(struct run *run)
 
 static bool reopen(struct run *run)
 {
-    stop(run);
+    run_stop(run);
     return run_open(run);
 }
 
@@ -147,7 +147,7 @@ static bool close_clean(struct run *run)
 
 static bool power_cut(struct run *run, enum disk_loss loss)
 {
-    stop(run);
+    run_stop(run);
     disk_crash(&run->disk, (struct disk_choice){loss, seed_next(&run->seed) >> 32});
     return run_open(run);
 }

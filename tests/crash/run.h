@@ -26,6 +26,9 @@ struct run {
 void run_init(struct run *run, uint64_t seed, enum fiber_order order);
 void run_fini(struct run *run);
 
+/* The process ends, without a word to the log: its calls have no effect any more. */
+void run_stop(struct run *run);
+
 /* Opens the log and does what the script says (explore.h). Returns false at the first thing that is
  * not right; run->wrong says what. */
 bool run_script(struct run *run, const char *script);
