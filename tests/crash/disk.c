@@ -187,6 +187,7 @@ void disk_kill(struct disk *disk)
         disk->fds[fd] = NULL;
     }
     disk->is_off = false;
+    disk->off_at = 0;
 }
 
 /* ---- the power goes ---- */

@@ -56,12 +56,11 @@ enum disk_call {
 /* The k-th call from now fails. A failed sync drops what it should have written, and every later
  * one succeeds. */
 struct disk_fault {
-    uint64_t countdown;  /* 0: none; 1: the next call */
-    uint32_t only;       /* counts just these, 1 << enum disk_call; 0: all */
-    int err;             /* negative errno value; 0: the call transfers less than it could */
-    bool stays;          /* and every later one, too */
-    bool hit;            /* it has happened */
-    enum disk_call call; /* to this one */
+    uint64_t countdown; /* 0: none; 1: the next call */
+    uint32_t only;      /* counts just these, 1 << enum disk_call; 0: all */
+    int err;            /* negative errno value; 0: the call transfers less than it could */
+    bool stays;         /* and every later one, too */
+    bool hit;           /* it has happened */
 };
 
 struct disk_file;
@@ -100,8 +99,12 @@ struct disk {
     unsigned habits;
     uint64_t space_bytes; /* all files together may take so much; 0: no limit */
     struct disk_fault fault;
+    uint64_t faults;  /* so many calls were made to fail */
+    unsigned *hits;   /* if there: the first call that fails is noted, 1 << enum disk_call */
     struct seed seed; /* what random and stutters are made of */
     bool is_off;      /* no power: every call fails, nothing happens */
+    uint64_t off_at;  /* it goes before this call; 0: it does not */
+    bool is_busy;     /* inside a call: what is allocated now is the test's */
 
     uint64_t calls;   /* so far */
     uint64_t changes; /* grows when what a crash could leave changes */

@@ -29,8 +29,11 @@ static int strike(struct disk *disk, enum disk_call call)
     if (fault->err == 0 && call != DISK_PREAD && call != DISK_PWRITE) {
         return GO_ON;
     }
+    if (disk->hits != NULL && !fault->hit) {
+        *disk->hits |= 1U << call;
+    }
     fault->hit = true;
-    fault->call = call;
+    disk->faults++;
     return fault->err == 0 ? CUT_SHORT : fault->err;
 }
 
@@ -41,6 +44,8 @@ static int enter(struct disk *disk, enum disk_call call)
         disk->point();
     }
     pthread_mutex_lock(&disk->lock);
+    disk->is_busy = true;
+    disk->is_off = disk->is_off || (disk->off_at != 0 && disk->calls >= disk->off_at);
     if (disk->before != NULL && !disk->is_off) {
         disk->before(disk->before_arg, disk, call);
     }
@@ -51,12 +56,14 @@ static int enter(struct disk *disk, enum disk_call call)
 
 static int leave(struct disk *disk, int result)
 {
+    disk->is_busy = false;
     pthread_mutex_unlock(&disk->lock);
     return result;
 }
 
 static int64_t leave_long(struct disk *disk, int64_t result)
 {
+    disk->is_busy = false;
     pthread_mutex_unlock(&disk->lock);
     return result;
 }

@@ -21,7 +21,7 @@ void run_init(struct run *run, uint64_t seed, enum fiber_order order)
     run->disk.seed.state = seed_next(&run->seed); /* also the log's uuid */
 }
 
-static bool wrong(struct run *run, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static bool wrong(struct run *run, const char *format, ...)
 {
     va_list args;
     va_start(args, format);
@@ -57,18 +57,29 @@ static int open_once(struct run *run, struct model_replay *replay)
     *replay = (struct model_replay){.model = &run->model};
     fiber_begin(run->order, seed_next(&run->seed));
     run->opens++;
-    return wal_open(&run->wal, &options, model_visit, replay, &run->report);
+    run->is_inside = true;
+    int err = wal_open(&run->wal, &options, model_visit, replay, &run->report);
+    run->is_inside = false;
+    return err;
+}
+
+/* Whether an injected fault may be why a call has failed like that. */
+static bool is_excused(const struct run *run, int err)
+{
+    bool is_full = run->disk.space_bytes != 0 || run->disk.fault.err == -ENOSPC;
+    return (err == TALLY_NOMEM && run->is_starved) || (err == TALLY_NOSPC && is_full) ||
+           (err == TALLY_IO && (run->disk.fault.hit || run->is_starved));
 }
 
 bool run_open(struct run *run)
 {
     struct model_replay replay;
     int err = open_once(run, &replay);
-    bool is_excused = (err == TALLY_IO && run->disk.fault.hit) ||
-                      (err == TALLY_NOSPC && run->disk.space_bytes != 0);
-    if (is_excused && replay.wrong[0] == '\0') {
+    if (is_excused(run, err) && replay.wrong[0] == '\0') {
+        run->excuses++;
         run->disk.fault = (struct disk_fault){.countdown = 0};
         run->disk.space_bytes = 0;
+        run->is_starved = false;
         disk_kill(&run->disk);
         err = open_once(run, &replay);
     }
@@ -96,20 +107,20 @@ static bool reopen(struct run *run)
     return run_open(run);
 }
 
-/* A call into the log has failed. Only an injected fault may be why. */
+/* A call into the log has failed. */
 static bool excuse(struct run *run, int err)
 {
-    run->appends_refused++;
-    if (err == TALLY_NOSPC && run->disk.space_bytes != 0) {
+    if (!is_excused(run, err)) {
+        return wrong(run, "append: %s: %s", tally_err_name(err), wal_why(run->wal));
+    }
+    run->excuses++;
+    if (err == TALLY_NOSPC) {
         return true;
     }
-    if (err == TALLY_IO && run->disk.fault.hit) {
-        if (wal_append(run->wal, 1, "x", 1) != TALLY_IO) {
-            return wrong(run, "an append after a failed call did not fail");
-        }
-        return reopen(run);
+    if (wal_append(run->wal, 1, "x", 1) != TALLY_IO) {
+        return wrong(run, "an append after a failed call did not fail");
     }
-    return wrong(run, "append: %s: %s", tally_err_name(err), wal_why(run->wal));
+    return reopen(run);
 }
 
 static bool append(struct run *run, uint32_t count, uint32_t raw_bytes, bool is_noise)
@@ -117,7 +128,9 @@ static bool append(struct run *run, uint32_t count, uint32_t raw_bytes, bool is_
     static unsigned char raw[WAL_SEGMENT_BYTES_MIN];
     run->next_id++;
     model_submit(&run->model, run->next_id << 1 | is_noise, count, raw_bytes, raw);
+    run->is_inside = true;
     int err = wal_append(run->wal, count, raw, raw_bytes);
+    run->is_inside = false;
     if (err == 0) {
         model_acknowledge(&run->model);
         return true;
@@ -134,15 +147,30 @@ static bool confirm(struct run *run)
     return err == 0 || excuse(run, err);
 }
 
-static bool close_clean(struct run *run)
+bool run_close_clean(struct run *run)
 {
     int err = wal_close(run->wal, true);
     run->wal = NULL;
     disk_kill(&run->disk);
-    if (err != 0 && !(err == TALLY_IO && run->disk.fault.hit)) {
+    if (err != 0 && !is_excused(run, err)) {
         return wrong(run, "close: %s", tally_err_name(err));
     }
-    return run_open(run);
+    run->excuses += err != 0;
+    return true;
+}
+
+bool run_tear(struct run *run)
+{
+    static unsigned char raw[LARGE_BYTES];
+    run->next_id++;
+    model_submit(&run->model, run->next_id << 1 | 1, 3, LARGE_BYTES, raw);
+    run->disk.off_at = run->disk.calls + 1; /* the write is done, the sync is not */
+    if (wal_append(run->wal, 3, raw, LARGE_BYTES) == 0) {
+        return wrong(run, "an append without a sync was acknowledged");
+    }
+    run_stop(run);
+    disk_crash(&run->disk, (struct disk_choice){DISK_LOSE_MASK, 0x5555555555555555});
+    return true;
 }
 
 static bool power_cut(struct run *run, enum disk_loss loss)
@@ -188,7 +216,7 @@ bool run_do(struct run *run, char op)
     case 'c':
         return confirm(run);
     case 'x':
-        return close_clean(run);
+        return run_close_clean(run) && run_open(run);
     case 'k':
         return reopen(run);
     case 'p':

@@ -18,7 +18,9 @@ struct run {
     struct seed seed;
     uint64_t next_id; /* of a block */
     uint64_t opens;
-    uint64_t appends_refused; /* for a full disk or after a failed call */
+    bool is_inside;   /* in a call into the log */
+    bool is_starved;  /* an allocation has been made to fail */
+    uint64_t excuses; /* calls into the log that failed, and an injected fault was why */
     struct wal_report report;
     char wrong[400]; /* empty: nothing */
 };
@@ -35,6 +37,8 @@ bool run_script(struct run *run, const char *script);
 
 /* Its parts. */
 bool run_open(struct run *run);
+bool run_close_clean(struct run *run);
+bool run_tear(struct run *run); /* the power goes while a block is written */
 bool run_do(struct run *run, char op);
 
 #endif
