@@ -132,10 +132,14 @@ static void slot_write(struct disk_slot *slot, const unsigned char *from, size_t
         page_set(&slot->older, page_ref(slot->cached));
         slot->older_dirty = slot->dirty;
     }
+    slot->dirty |= touched;
+    if (len == DISK_PAGE_BYTES) {
+        page_put(&slot->cached, from);
+        return;
+    }
     memcpy(bytes, bytes_of(slot->cached), sizeof(bytes));
     memcpy(bytes + at, from, len);
     page_put(&slot->cached, bytes);
-    slot->dirty |= touched;
 }
 
 void disk_file_write(struct disk_file *file, const void *from, size_t len, uint64_t offset)
