@@ -98,8 +98,9 @@ static int run_suite(const struct config *config)
 {
     struct explorer explorer = {.failed = false};
     struct scripts_random random = {.seed = {config->seed}};
-    scripts_short(&explorer, config->images * 3 / 4);
-    printf("%" PRIu64 " images of all short scripts\n", explorer.images);
+    bool is_all = scripts_short(&explorer, config->images / 6 * 5);
+    printf("%" PRIu64 " images of %s scripts of up to %d operations\n", explorer.images,
+           is_all ? "all" : "some", SCRIPTS_SHORT);
     while (!explorer.failed && explorer.images < config->images) {
         scripts_random_next(&random, &explorer);
     }
@@ -110,7 +111,7 @@ int main(int argc, char **argv)
 {
     static const struct argp argp = {
         options, parse, NULL, "Cuts the power under the log, again and again.", NULL, NULL, NULL};
-    struct config config = {.images = 250000, .seed = 1};
+    struct config config = {.images = 360000, .seed = 1};
     argp_parse(&argp, argc, argv, 0, NULL, &config);
     if (config.replay != NULL) {
         return repeat(config.replay);

@@ -29,7 +29,7 @@ static void short_script(char *script, unsigned len, uint64_t n)
     }
 }
 
-void scripts_short(struct explorer *explorer, uint64_t images_max)
+bool scripts_short(struct explorer *explorer, uint64_t images_max)
 {
     uint64_t count = 1;
     unsigned turn = 0;
@@ -44,11 +44,12 @@ void scripts_short(struct explorer *explorer, uint64_t images_max)
             short_script(what.script, len, n);
             explore(explorer, &what);
             if (explorer->failed || explorer->images >= images_max) {
-                return;
+                return false;
             }
         }
         count *= strlen(short_ops);
     }
+    return true;
 }
 
 void scripts_random_next(struct scripts_random *random, struct explorer *explorer)

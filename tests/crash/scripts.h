@@ -7,7 +7,7 @@
 /* Every sequence of up to SCRIPTS_SHORT operations, on every kind of disk in turn; ends early
  * behind images_max images. */
 enum { SCRIPTS_SHORT = 3 };
-void scripts_short(struct explorer *explorer, uint64_t images_max);
+bool scripts_short(struct explorer *explorer, uint64_t images_max);
 
 struct scripts_random {
     struct seed seed;
