@@ -1,10 +1,10 @@
 /* Opening and closing the engine: lock, replay, committer. */
 #include "engine/engine.h"
-#include "engine/loader.h"
-#include "wal/snap.h"
 
+#include "engine/loader.h"
 #include "wal/base/check.h"
 #include "wal/base/clock.h"
+#include "wal/snap.h"
 
 #include <errno.h>
 #include <stdio.h>

@@ -3,6 +3,7 @@
 
 #include "wal/base/bytes.h"
 #include "wal/base/check.h"
+#include "wal/base/mutant.h"
 #include "wal/codec.h"
 #include "wal/wal.h"
 
@@ -45,7 +46,7 @@ uint64_t wal_block_seed(const struct wal_segment_head *head, uint64_t offset)
     unsigned char place[WAL_UUID_BYTES + 20];
     memcpy(place, head->uuid, WAL_UUID_BYTES);
     put_le64(place + WAL_UUID_BYTES, head->number);
-    put_le64(place + WAL_UUID_BYTES + 8, offset);
+    put_le64(place + WAL_UUID_BYTES + 8, MUTANT(MUTANT_NO_OFFSET) ? 0 : offset);
     put_le32(place + WAL_UUID_BYTES + 16, head->epoch);
     return wal_codec_checksum(place, sizeof(place), 0);
 }

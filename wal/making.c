@@ -3,6 +3,7 @@
 #include "wal/making.h"
 
 #include "wal/base/check.h"
+#include "wal/base/mutant.h"
 #include "wal/whole.h"
 
 #include <errno.h>
@@ -96,7 +97,7 @@ int wal_making_finish(struct wal_making *making, struct wal_segment *segment)
     if (err == 0) {
         err = io->ops->rename(io, temp, name);
     }
-    if (err == 0) {
+    if (err == 0 && !MUTANT(MUTANT_NO_DIR_SYNC)) {
         err = io->ops->syncdir(io);
     }
     if (err != 0) {

@@ -3,6 +3,7 @@
 
 #include "wal/base/check.h"
 #include "wal/base/err.h"
+#include "wal/base/mutant.h"
 #include "wal/whole.h"
 
 #include <errno.h>
@@ -105,7 +106,7 @@ static int clear_tail(struct wal_scan *scan, int fd, struct wal_report *report)
     char name[WAL_NAME_BYTES];
     size_t len = strlen(report->text);
     int err = copy_keep(scan, fd, name);
-    if (err == 0) {
+    if (err == 0 && !MUTANT(MUTANT_TAIL_NOT_CLEARED)) {
         err = wal_whole_clear(scan->io, fd, scan->offset, scan->behind.filled_end);
     }
     if (err == 0) {
@@ -128,6 +129,10 @@ int wal_recover_seal(struct wal_io *io, const struct wal_segment *segment, uint6
         .flags = (uint16_t)(WAL_BLOCK_SEAL | flags),
     };
     CHECK(offset + sizeof(page) <= segment->head.bytes);
+    if (MUTANT(MUTANT_NOTHING_DURABLE)) {
+        header.durable_lsn = 0;
+        header.durable_pages = 1;
+    }
     wal_block_pack(page, &header, NULL, 0);
     wal_block_sign(page, &header, wal_block_seed(&segment->head, offset));
     int err = wal_whole_write(io, segment->fd, page, sizeof(page), offset);

@@ -5,6 +5,7 @@
 #include "wal/base/check.h"
 #include "wal/base/clock.h"
 #include "wal/base/err.h"
+#include "wal/base/mutant.h"
 #include "wal/block.h"
 #include "wal/janitor.h"
 #include "wal/recover.h"
@@ -132,12 +133,19 @@ static int commit(struct wal *wal, struct wal_block_header *header, size_t bytes
     header->first_lsn = wal->next_lsn;
     header->durable_lsn = wal->next_lsn - 1;
     header->durable_pages = (uint32_t)(wal->offset / WAL_PAGE_BYTES);
+    if (MUTANT(MUTANT_NOTHING_DURABLE)) {
+        header->durable_lsn = 0;
+        header->durable_pages = 1;
+    }
     wal_block_sign(wal->buffer, header, wal_block_seed(&wal->active.head, wal->offset));
     int err = wal_whole_write(wal->io, wal->active.fd, wal->buffer, bytes, wal->offset);
     if (err != 0) {
         return fail(wal, "cannot write", err);
     }
-    err = wal->io->ops->datasync(wal->io, wal->active.fd);
+    err = MUTANT(MUTANT_ACK_BEFORE_SYNC) ? 0 : wal->io->ops->datasync(wal->io, wal->active.fd);
+    if (err != 0 && MUTANT(MUTANT_SYNC_AGAIN)) {
+        err = wal->io->ops->datasync(wal->io, wal->active.fd);
+    }
     if (err != 0) {
         return fail(wal, "cannot sync", err);
     }

@@ -58,8 +58,10 @@ int wal_window_get(struct wal_window *window, uint64_t offset, size_t len, const
         if (n < 0) {
             return (int)n;
         }
-        memset(window->bytes + n, 0, window->room - (size_t)n);
-        window->len = window->room;
+        /* Behind the end of the file are zeros, as far as they are asked for: the room is a
+         * megabyte, and most of what a start reads is short. */
+        window->len = (size_t)n > len ? (size_t)n : len;
+        memset(window->bytes + n, 0, window->len - (size_t)n);
         window->offset = offset;
     }
     *at = window->bytes + (offset - window->offset);

@@ -1,0 +1,412 @@
+/* The whole engine on the simulated disk: votes and builds by two threads, images of every moment.
+ */
+#include "tests/crash/disk.h"
+#include "tests/engine/door.h"
+#include "tests/lib/seed.h"
+
+#include "engine/tally.h"
+#include "wal/base/check.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/*
+ * Unlike the crash images of the log alone these runs have real threads, so a seed repeats what is
+ * asked for, and not the moment of each call. What is checked does not depend on it: the image and
+ * what was acknowledged are taken at the same moment, under the disk's lock.
+ */
+
+enum { OPTIONS = 3, BUILDS_MAX = 512, OPS = 150, PAYLOAD_BYTES = 3000 };
+enum { DEEP_ONE_OF = 24 };
+
+/* By depth: so many images of a run, of a recovery, of a recovery inside of one. */
+static const size_t images_max[] = {24, 2, 1, 0};
+
+/* What has been answered, and what was being asked. */
+struct oracle {
+    uint64_t votes[OPTIONS]; /* acknowledged */
+    uint64_t asked[OPTIONS]; /* handed in */
+    uint64_t builds;         /* acknowledged */
+    uint64_t builds_asked;
+    unsigned allowed[BUILDS_MAX]; /* by build id: 1 << enum build_state */
+    bool is_claiming;             /* any pending build may be assigned */
+};
+
+struct moment {
+    struct disk disk;
+    struct oracle oracle;
+    unsigned depth;
+};
+
+struct pile {
+    struct moment *images;
+    size_t count;
+    size_t room;
+};
+
+struct life {
+    struct disk disk;
+    struct tally *tally;
+    pthread_mutex_t lock; /* the oracle */
+    struct oracle oracle;
+    struct seed seed; /* under the disk's lock: what is looked at */
+    struct pile pile;
+    uint64_t last_changes;
+    unsigned one_of;
+    unsigned depth;
+    uint64_t options[OPTIONS];
+    uint64_t votes_seed;
+};
+
+static uint64_t images;
+static uint64_t images_deep;
+
+/* ---- images ---- */
+
+static void pile_add(struct life *life, const struct disk *disk)
+{
+    struct pile *pile = &life->pile;
+    if (pile->count == pile->room) {
+        pile->room = pile->room * 2 + 16;
+        pile->images = realloc(pile->images, pile->room * sizeof(*pile->images));
+        CHECK(pile->images != NULL);
+    }
+    struct moment *image = &pile->images[pile->count++];
+    enum disk_loss loss = (enum disk_loss)seed_below(&life->seed, DISK_LOSE_NONE + 1);
+    pthread_mutex_lock(&life->lock);
+    image->oracle = life->oracle;
+    pthread_mutex_unlock(&life->lock);
+    image->depth = life->depth + 1;
+    disk_clone(&image->disk, disk);
+    disk_crash(&image->disk, (struct disk_choice){loss, seed_next(&life->seed) >> 32});
+}
+
+/* Before each file call, under the disk's lock: what was answered is on the disk by now, what is on
+ * the disk was asked for before. */
+static void before(void *arg, const struct disk *disk, enum disk_call call)
+{
+    struct life *life = arg;
+    (void)call;
+    if (disk->changes == life->last_changes || life->pile.count >= images_max[life->depth]) {
+        return;
+    }
+    life->last_changes = disk->changes;
+    if (seed_below(&life->seed, life->one_of) == 0) {
+        pile_add(life, disk);
+    }
+}
+
+static void life_init(struct life *life, uint64_t seed)
+{
+    *life = (struct life){.seed = {seed}, .one_of = 24, .votes_seed = seed};
+    disk_init(&life->disk);
+    life->disk.habits = (unsigned)seed_below(&life->seed, 32) & ~(unsigned)DISK_STUTTERS;
+    life->disk.seed.state = seed;
+    pthread_mutex_init(&life->lock, NULL);
+}
+
+static int life_open(struct life *life, struct tally_report *report)
+{
+    struct tally_options options = {.io = &life->disk.io, .edges = 2, .segment_bytes = 1 << 20};
+    life->disk.before = before;
+    life->disk.before_arg = life;
+    return tally_open(&life->tally, &options, report);
+}
+
+static void life_fini(struct life *life)
+{
+    for (size_t i = 0; i < life->pile.count; i++) {
+        disk_fini(&life->pile.images[i].disk);
+    }
+    free(life->pile.images);
+    disk_fini(&life->disk);
+    pthread_mutex_destroy(&life->lock);
+}
+
+/* ---- the two threads ---- */
+
+static void *vote(void *arg)
+{
+    struct life *life = arg;
+    struct session *s = NULL;
+    struct seed seed = {life->votes_seed};
+    CHECK(tally_session_new(&s, life->tally) == 0);
+    for (int i = 0; i < OPS; i++) {
+        size_t at = seed_below(&seed, OPTIONS);
+        uint64_t n = 1 + seed_below(&seed, 3);
+        uint64_t after = 0;
+        pthread_mutex_lock(&life->lock);
+        life->oracle.asked[at] += n;
+        pthread_mutex_unlock(&life->lock);
+        CHECK(tally_vote(s, life->options[at], n, &after) == 0);
+        pthread_mutex_lock(&life->lock);
+        life->oracle.votes[at] += n;
+        MUST(life->oracle.votes[at] == after, "a vote was told %" PRIu64 " instead of %" PRIu64,
+             after, life->oracle.votes[at]);
+        pthread_mutex_unlock(&life->lock);
+    }
+    tally_session_destroy(s);
+    return NULL;
+}
+
+#define MAY(state) (1U << BUILD_##state)
+
+/* From now on the build may be in any of these states. */
+static void allow(struct life *life, uint64_t id, unsigned mask, bool is_claiming)
+{
+    pthread_mutex_lock(&life->lock);
+    CHECK(id < BUILDS_MAX);
+    life->oracle.allowed[id] = mask;
+    life->oracle.is_claiming = is_claiming;
+    pthread_mutex_unlock(&life->lock);
+}
+
+static void submit(struct life *life, struct session *s, struct seed *seed)
+{
+    static const char zeros[PAYLOAD_BYTES];
+    uint64_t id = 0;
+    struct span payload = {zeros, seed_below(seed, PAYLOAD_BYTES)};
+    pthread_mutex_lock(&life->lock);
+    life->oracle.builds_asked++;
+    pthread_mutex_unlock(&life->lock);
+    CHECK(tally_submit(s, "ci", payload, &id) == 0);
+    allow(life, id, MAY(PENDING), false);
+    pthread_mutex_lock(&life->lock);
+    life->oracle.builds++;
+    MUST(life->oracle.builds == id, "build %" PRIu64 " is number %" PRIu64, id,
+         life->oracle.builds);
+    pthread_mutex_unlock(&life->lock);
+}
+
+static void finish(struct life *life, struct session *s, struct seed *seed,
+                   const struct tally_claim *claim)
+{
+    const unsigned held = MAY(ASSIGNED) | MAY(BUILDING);
+    switch (seed_below(seed, 4)) {
+    case 0:
+        allow(life, claim->id, held | MAY(PENDING) | MAY(DELAYED) | MAY(FAILED), false);
+        CHECK(tally_fail(s, claim->id, claim->token, SPAN("red")) == 0);
+        allow(life, claim->id, MAY(PENDING) | MAY(DELAYED) | MAY(FAILED), false);
+        break;
+    case 1:
+        allow(life, claim->id, held | MAY(PENDING), false);
+        CHECK(tally_release(s, claim->id, claim->token) == 0);
+        allow(life, claim->id, MAY(PENDING), false);
+        break;
+    default:
+        allow(life, claim->id, held | MAY(COMPLETED), false);
+        CHECK(tally_done(s, claim->id, claim->token, SPAN("green")) == 0);
+        allow(life, claim->id, MAY(COMPLETED), false);
+        break;
+    }
+}
+
+static void *build(void *arg)
+{
+    struct life *life = arg;
+    struct session *s = NULL;
+    struct seed seed = {life->votes_seed + 1};
+    CHECK(tally_session_new(&s, life->tally) == 0);
+    CHECK(tally_worker(s, "w", 1) == 0);
+    for (int i = 0; i < OPS / 2; i++) {
+        struct tally_claim claim;
+        if (seed_below(&seed, 3) > 0) {
+            submit(life, s, &seed);
+            continue;
+        }
+        allow(life, 0, 0, true);
+        if (tally_claim(s, "w", "ci", &claim) == 0) {
+            free(claim.payload);
+            allow(life, claim.id, MAY(ASSIGNED), false);
+            finish(life, s, &seed, &claim);
+        }
+    }
+    tally_session_destroy(s);
+    return NULL;
+}
+
+static void live(struct life *life)
+{
+    struct tally_report report;
+    struct session *s = NULL;
+    pthread_t threads[2];
+    MUST(life_open(life, &report) == 0, "a new log: %s", report.text);
+    CHECK(tally_session_new(&s, life->tally) == 0);
+    CHECK(tally_poll(s, "p") == 0);
+    for (size_t i = 0; i < OPTIONS; i++) {
+        char label[] = {(char)('a' + i), '\0'};
+        CHECK(tally_option(s, "p", label, &life->options[i]) == 0);
+    }
+    tally_session_destroy(s);
+    CHECK(pthread_create(&threads[0], NULL, vote, life) == 0);
+    CHECK(pthread_create(&threads[1], NULL, build, life) == 0);
+    pthread_join(threads[0], NULL);
+    pthread_join(threads[1], NULL);
+    CHECK(tally_close(life->tally) == 0);
+}
+
+/* ---- what an image holds ---- */
+
+struct found {
+    uint64_t votes[OPTIONS + 1]; /* by option id */
+    uint64_t builds;
+    enum build_state states[BUILDS_MAX];
+};
+
+static void look(struct tally *tally, struct found *found)
+{
+    struct door door;
+    struct read_tally votes;
+    struct read_builds builds;
+    memset(found, 0, sizeof(*found));
+    door_open(&door, tally);
+    read_tally_init(&votes, SPAN("p"), SIZE_MAX);
+    if (door_read(&door, &votes.read) == 0) {
+        for (size_t i = 0; i < votes.row_count; i++) {
+            CHECK(votes.rows[i].id <= OPTIONS);
+            found->votes[votes.rows[i].id] = votes.rows[i].votes;
+        }
+    }
+    read_tally_fini(&votes);
+    read_builds_init(&builds);
+    builds.count = BUILDS_MAX;
+    CHECK(door_read(&door, &builds.read) == 0);
+    for (size_t i = 0; i < builds.row_count; i++) {
+        found->states[builds.rows[i].id] = builds.rows[i].state;
+    }
+    found->builds = builds.row_count;
+    read_builds_fini(&builds);
+    door_close(&door);
+}
+
+static void judge_builds(const struct oracle *oracle, const struct found *found)
+{
+    unsigned claimed = 0;
+    MUST(found->builds >= oracle->builds && found->builds <= oracle->builds_asked,
+         "%" PRIu64 " builds: %" PRIu64 " acknowledged, %" PRIu64 " asked for", found->builds,
+         oracle->builds, oracle->builds_asked);
+    for (uint64_t id = 1; id <= found->builds; id++) {
+        unsigned is = 1U << found->states[id];
+        /* a submit whose answer is still out has no entry yet */
+        unsigned may = id <= oracle->builds ? oracle->allowed[id] : MAY(PENDING);
+        if ((is & may) == 0 && oracle->is_claiming && (may & MAY(PENDING)) != 0) {
+            claimed++;
+            may = MAY(ASSIGNED);
+        }
+        MUST((is & may) != 0, "build %" PRIu64 " is %s, allowed is %x", id,
+             build_state_name(found->states[id]), may);
+    }
+    MUST(claimed <= 1, "%u builds are claimed by one request", claimed);
+}
+
+static void judge(const struct oracle *oracle, const struct found *found)
+{
+    for (size_t i = 0; i < OPTIONS; i++) {
+        uint64_t is = found->votes[i + 1];
+        MUST(is == oracle->votes[i] || is == oracle->asked[i],
+             "option %zu has %" PRIu64 " votes: %" PRIu64 " acknowledged, %" PRIu64 " asked for",
+             i + 1, is, oracle->votes[i], oracle->asked[i]);
+    }
+    judge_builds(oracle, found);
+}
+
+/* Every option's records continue where the one before ended (G2). */
+static int check_record(void *arg, const struct record *record)
+{
+    uint64_t *last = arg;
+    if (record->type == RECORD_VOTE) {
+        uint64_t option = record->num[VOTE_OPTION];
+        MUST(option <= OPTIONS && option_votes(record->num[VOTE_BEFORE]) == last[option],
+             "record %" PRIu64 " does not continue option %" PRIu64, record->lsn, option);
+        last[option] += record->num[VOTE_N];
+    }
+    return 0;
+}
+
+static int check_block(void *arg, const struct wal_block *block)
+{
+    return block->count == 0 ? 0
+                             : columns_decode(block->raw, block->raw_bytes, block->first_lsn,
+                                              block->count, check_record, arg);
+}
+
+static void check_chain(struct disk *disk, const struct found *found)
+{
+    uint64_t last[OPTIONS + 1] = {0};
+    struct wal_report report;
+    MUST(wal_read(&disk->io, check_block, last, &report) == 0, "%s", report.text);
+    MUST(memcmp(last, found->votes, sizeof(last)) == 0, "the log's votes are not the state's");
+}
+
+/* Opens the image, closes it, opens it again: right, and the same. What is captured meanwhile goes
+ * on the life's own pile. */
+static void recover(struct moment *image, uint64_t seed, struct pile *deeper)
+{
+    struct life life;
+    struct found found;
+    struct found again;
+    struct tally_report report;
+    life_init(&life, seed);
+    disk_fini(&life.disk);
+    life.disk = image->disk;
+    life.oracle = image->oracle;
+    life.one_of = DEEP_ONE_OF;
+    life.depth = image->depth;
+    MUST(life_open(&life, &report) == 0, "refused: %s", report.text);
+    life.disk.before = NULL;
+    look(life.tally, &found);
+    judge(&image->oracle, &found);
+    CHECK(tally_close(life.tally) == 0);
+    check_chain(&life.disk, &found);
+    disk_crash(&life.disk, (struct disk_choice){DISK_LOSE_ALL, 0});
+    MUST(life_open(&life, &report) == 0, "refused the second time: %s", report.text);
+    look(life.tally, &again);
+    MUST(memcmp(&found, &again, sizeof(found)) == 0, "the second recovery is not the first");
+    CHECK(tally_close(life.tally) == 0);
+    *deeper = life.pile;
+    life.pile = (struct pile){.images = NULL};
+    life_fini(&life);
+}
+
+static void recover_all(struct pile *pile, uint64_t seed)
+{
+    for (size_t i = 0; i < pile->count; i++) {
+        struct pile deeper;
+        images++;
+        images_deep += pile->images[i].depth > 1;
+        recover(&pile->images[i], seed + i, &deeper);
+        recover_all(&deeper, seed * 31 + i);
+    }
+    free(pile->images);
+    *pile = (struct pile){.images = NULL};
+}
+
+static uint64_t number(const char *text, uint64_t otherwise)
+{
+    return text == NULL ? otherwise : strtoull(text, NULL, 10);
+}
+
+/* crash_engine [images [seed]] */
+int main(int argc, char **argv)
+{
+    uint64_t wanted = number(argc > 1 ? argv[1] : NULL, 300);
+    uint64_t seed = number(argc > 2 ? argv[2] : NULL, 1);
+    uint64_t runs = 0;
+    while (images < wanted) {
+        struct life life;
+        printf("seed %" PRIu64 "\n", seed);
+        fflush(stdout);
+        life_init(&life, seed++);
+        live(&life);
+        recover_all(&life.pile, seed);
+        life_fini(&life);
+        runs++;
+    }
+    printf("%" PRIu64 " crash images of the engine in %" PRIu64 " runs (%" PRIu64
+           " inside recoveries), 0 violations\n",
+           images, runs, images_deep);
+    return 0;
+}

@@ -1,0 +1,72 @@
+/* Runs a script on a simulated disk, cuts the power at its file calls, and checks every image. */
+#ifndef TALLY_TESTS_CRASH_EXPLORE_H
+#define TALLY_TESTS_CRASH_EXPLORE_H
+
+#include "tests/crash/disk.h"
+#include "tests/crash/fiber.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * A script is one letter an operation; it begins with an open log:
+ *   a  append one small record         x  close cleanly, open again
+ *   n  several records, compressed     k  the process is killed; open again
+ *   l  five pages, not compressible    p  the power goes; open again
+ *   r  52 KiB, not compressible        P  as p, and all that was not durable is lost
+ *   c  confirm                         s  let the helper finish
+ *   f  one of the next syncs fails     t  time passes, then as s
+ *   e  the disk is nearly full         h  there is room again
+ */
+
+enum { EXPLORE_DEPTH_MAX = 3, EXPLORE_SCRIPT_MAX = 96 };
+
+/* Where the power goes, and what is left then. */
+struct explore_crash {
+    uint64_t call;
+    struct disk_choice choice;
+};
+
+/* All that is needed to come to one image again. */
+struct explore_case {
+    char script[EXPLORE_SCRIPT_MAX];
+    unsigned habits;
+    enum fiber_order order;
+    uint64_t seed;
+    struct explore_crash path[EXPLORE_DEPTH_MAX];
+    unsigned path_len;
+};
+
+struct explore_limits {
+    unsigned mask_bits;   /* up to so many pending things: every subset */
+    unsigned subsets;     /* else so many of them, beside none and all */
+    unsigned randoms;     /* further images with torn and garbled sectors, by habit */
+    unsigned one_of;      /* looks at one of so many calls of the script */
+    unsigned one_of_deep; /* and of a recovery */
+};
+
+struct explorer {
+    struct explore_limits limits;
+    uint64_t images;
+    uint64_t images_by_depth[EXPLORE_DEPTH_MAX + 1]; /* 1: in the script, 2: in a recovery, ... */
+    uint64_t recoveries;
+    uint64_t calls;
+    bool is_replay; /* looks only at the path of the case */
+    bool failed;
+    struct explore_case found; /* failed: the case */
+    char text[1024];            /* and what was wrong */
+};
+
+/* Runs the case's script and checks the images of its calls, and those of the recoveries of these.
+ * Stops at the first violation. */
+void explore(struct explorer *explorer, const struct explore_case *what);
+
+/* Makes a failed explorer's case as short as it finds. */
+void explore_shrink(struct explorer *explorer);
+
+/* The case as one word for the command line, and back. */
+void explore_case_put(const struct explore_case *from, char *text, size_t room);
+bool explore_case_get(struct explore_case *to, const char *text);
+
+#endif

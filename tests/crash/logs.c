@@ -1,0 +1,80 @@
+/* The logs that are damaged, and what is done to them: one list for the suite and for the mutants.
+ */
+#include "tests/crash/logs.h"
+
+#include "tests/crash/damage.h"
+
+#include <inttypes.h>
+
+static const struct log {
+    const char *script;
+    bool is_clean;
+    bool has_bits; /* every bit of it is flipped, and it is cut off at every byte */
+    const char *text;
+} logs[] = {
+    {"aancana", true, true, "32 KiB, closed cleanly"},
+    {"anl", false, false, "killed behind a block that nothing confirms"},
+    {"anc", false, false, "killed behind a confirmation"},
+    {"arlkanrac", false, false, "four segments, one process killed between"},
+    {"alpanxaPl", true, false, "torn and repaired on the way"},
+};
+
+static void add(struct logs_total *total, const struct damage *damage)
+{
+    total->cases += damage->cases;
+    total->right += damage->right;
+    total->refused += damage->refused;
+    total->shortened += damage->shortened;
+    if (damage->failed && !total->failed) {
+        total->failed = true;
+        snprintf(total->text, sizeof(total->text), "%s", damage->text);
+    }
+}
+
+/* An older state of the same log is not told from the log: pages of it only. */
+static void damage_by_others(struct damage *damage, const struct log *log)
+{
+    struct damage older;
+    struct damage foreign;
+    char half[] = "a";
+    damage_init(&older, half, 1, false);
+    damage_init(&foreign, log->script, 2, log->is_clean);
+    damage->failed = damage->failed || older.failed || foreign.failed;
+    damage_from(damage, &older.run.disk, false);
+    damage_from(damage, &foreign.run.disk, false);
+    damage_from(damage, &foreign.run.disk, true);
+    damage_fini(&older);
+    damage_fini(&foreign);
+}
+
+static void damage_one(struct logs_total *total, const struct log *log, bool is_short, FILE *out)
+{
+    struct damage damage;
+    damage_init(&damage, log->script, 1, log->is_clean);
+    if (!damage.failed) {
+        damage_pages(&damage);
+        damage_files(&damage);
+        damage_by_others(&damage, log);
+    }
+    if (log->has_bits && !is_short) {
+        damage_lengths(&damage);
+        damage_bits(&damage);
+    }
+    add(total, &damage);
+    if (out != NULL) {
+        fprintf(out,
+                "log '%s' (%s): %" PRIu64 " cases, %" PRIu64 " right, %" PRIu64 " refused, %" PRIu64
+                " without the last block\n",
+                log->script, log->text, damage.cases, damage.right, damage.refused,
+                damage.shortened);
+    }
+    damage_fini(&damage);
+}
+
+void logs_damage(struct logs_total *total, bool is_short, FILE *out)
+{
+    *total = (struct logs_total){.failed = false};
+    for (size_t i = 0; i < sizeof(logs) / sizeof(logs[0]) && !total->failed; i++) {
+        damage_one(total, &logs[i], is_short, out);
+    }
+}

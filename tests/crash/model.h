@@ -1,0 +1,63 @@
+/* What a log must hold: the blocks that were handed in, and how many of them were acknowledged. */
+#ifndef TALLY_TESTS_CRASH_MODEL_H
+#define TALLY_TESTS_CRASH_MODEL_H
+
+#include "wal/wal.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Contents are a function of this, so that a record of a lost attempt is told from its successor of
+ * the same number. */
+struct model_block {
+    uint64_t id;
+    uint64_t first_lsn;
+    uint32_t count;
+    uint32_t raw_bytes;
+};
+
+/*
+ * blocks[0 .. acked) must come back. The rest up to count may: it is one block at most, the one
+ * that was being written.
+ */
+struct model {
+    struct model_block *blocks;
+    size_t count;
+    size_t room;
+    size_t acked;
+};
+
+void model_init(struct model *model);
+void model_fini(struct model *model);
+void model_copy(struct model *to, const struct model *from);
+
+/* The next lsn if all of it is there. */
+uint64_t model_next_lsn(const struct model *model);
+
+/* A block is handed in; its contents are left in `raw`, which has room for raw_bytes. With an odd
+ * id they do not compress. */
+void model_submit(struct model *model, uint64_t id, uint32_t count, uint32_t raw_bytes,
+                  unsigned char *raw);
+
+/* The last call that handed one in failed before anything was written. */
+void model_withdraw(struct model *model);
+
+void model_acknowledge(struct model *model);
+
+/* One replay held against the model. */
+struct model_replay {
+    struct model *model;
+    size_t at;       /* the next block expected */
+    bool is_patient; /* goes on behind what is wrong: the open itself may refuse later */
+    char wrong[128]; /* empty: nothing */
+};
+
+/* A wal_visit_fn; arg is a struct model_replay. What was shown counts as acknowledged. */
+int model_visit(void *arg, const struct wal_block *block);
+
+/* The replay has ended well: what was not shown is gone for good. Returns whether all was there
+ * that must be; else says so in replay->wrong. */
+bool model_settle(struct model_replay *replay);
+
+#endif

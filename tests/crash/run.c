@@ -1,0 +1,254 @@
+/* One life of a log on a simulated disk, held against the model at every step. */
+#include "tests/crash/run.h"
+
+#include "tests/crash/disk_file.h"
+#include "wal/base/check.h"
+#include "wal/base/err.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { SMALL_BYTES = 1100, NOTES_BYTES = 9000, LARGE_BYTES = 19000, ROTATING_BYTES = 52 << 10 };
+
+void run_init(struct run *run, uint64_t seed, enum fiber_order order)
+{
+    *run = (struct run){.order = order, .seed = {seed}};
+    disk_init(&run->disk);
+    model_init(&run->model);
+    run->next_id = seed_next(&run->seed) >> 20;
+    run->disk.seed.state = seed_next(&run->seed); /* also the log's uuid */
+}
+
+__attribute__((format(printf, 2, 3))) static bool wrong(struct run *run, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    vsnprintf(run->wrong, sizeof(run->wrong), format, args);
+    va_end(args);
+    return false;
+}
+
+void run_stop(struct run *run)
+{
+    run->disk.is_off = true;
+    if (run->wal != NULL) {
+        (void)wal_close(run->wal, false);
+        run->wal = NULL;
+    }
+    disk_kill(&run->disk);
+}
+
+void run_fini(struct run *run)
+{
+    run_stop(run);
+    disk_fini(&run->disk);
+    model_fini(&run->model);
+}
+
+static int open_once(struct run *run, struct model_replay *replay)
+{
+    struct wal_options options = {
+        .io = &run->disk.io,
+        .segment_bytes = WAL_SEGMENT_BYTES_MIN,
+        .start_bytes = WAL_SEGMENT_BYTES_MIN,
+    };
+    *replay = (struct model_replay){.model = &run->model};
+    fiber_begin(run->order, seed_next(&run->seed));
+    run->opens++;
+    run->is_inside = true;
+    int err = wal_open(&run->wal, &options, model_visit, replay, &run->report);
+    run->is_inside = false;
+    return err;
+}
+
+/* Whether an injected fault may be why a call has failed like that. */
+static bool is_excused(const struct run *run, int err)
+{
+    bool is_full = run->disk.space_bytes != 0 || run->disk.fault.err == -ENOSPC;
+    return (err == TALLY_NOMEM && run->is_starved) || (err == TALLY_NOSPC && is_full) ||
+           (err == TALLY_IO && (run->disk.fault.hit || run->is_starved));
+}
+
+bool run_open(struct run *run)
+{
+    struct model_replay replay;
+    int err = open_once(run, &replay);
+    if (is_excused(run, err) && replay.wrong[0] == '\0') {
+        run->excuses++;
+        run->disk.fault = (struct disk_fault){.countdown = 0};
+        run->disk.space_bytes = 0;
+        run->is_starved = false;
+        disk_kill(&run->disk);
+        err = open_once(run, &replay);
+    }
+    run->disk.fault.hit = false;
+    if (replay.wrong[0] != '\0') {
+        return wrong(run, "%s", replay.wrong);
+    }
+    if (err != 0) {
+        return wrong(run, "refused: %s: %s", tally_err_name(err), run->report.text);
+    }
+    if (!model_settle(&replay)) {
+        return wrong(run, "%s; %s", replay.wrong, run->report.text);
+    }
+    if (wal_next_lsn(run->wal) != model_next_lsn(&run->model)) {
+        return wrong(run, "the next lsn is %llu instead of %llu",
+                     (unsigned long long)wal_next_lsn(run->wal),
+                     (unsigned long long)model_next_lsn(&run->model));
+    }
+    return true;
+}
+
+static bool reopen(struct run *run)
+{
+    run_stop(run);
+    return run_open(run);
+}
+
+/* A call into the log has failed. */
+static bool excuse(struct run *run, int err)
+{
+    if (!is_excused(run, err)) {
+        return wrong(run, "append: %s: %s", tally_err_name(err), wal_why(run->wal));
+    }
+    run->excuses++;
+    if (err == TALLY_NOSPC) {
+        return true;
+    }
+    if (wal_append(run->wal, 1, "x", 1) != TALLY_IO) {
+        return wrong(run, "an append after a failed call did not fail");
+    }
+    return reopen(run);
+}
+
+static bool append(struct run *run, uint32_t count, uint32_t raw_bytes, bool is_noise)
+{
+    static unsigned char raw[WAL_SEGMENT_BYTES_MIN];
+    run->next_id++;
+    model_submit(&run->model, run->next_id << 1 | is_noise, count, raw_bytes, raw);
+    run->is_inside = true;
+    int err = wal_append(run->wal, count, raw, raw_bytes);
+    run->is_inside = false;
+    if (err == 0) {
+        model_acknowledge(&run->model);
+        return true;
+    }
+    if (err == TALLY_NOSPC) {
+        model_withdraw(&run->model);
+    }
+    return excuse(run, err);
+}
+
+static bool confirm(struct run *run)
+{
+    int err = wal_confirm(run->wal);
+    return err == 0 || excuse(run, err);
+}
+
+bool run_close_clean(struct run *run)
+{
+    int err = wal_close(run->wal, true);
+    run->wal = NULL;
+    disk_kill(&run->disk);
+    if (err != 0 && !is_excused(run, err)) {
+        return wrong(run, "close: %s", tally_err_name(err));
+    }
+    run->excuses += err != 0;
+    return true;
+}
+
+bool run_tear(struct run *run)
+{
+    static unsigned char raw[LARGE_BYTES];
+    run->next_id++;
+    model_submit(&run->model, run->next_id << 1 | 1, 3, LARGE_BYTES, raw);
+    run->disk.off_at = run->disk.calls + 1; /* the write is done, the sync is not */
+    if (wal_append(run->wal, 3, raw, LARGE_BYTES) == 0) {
+        return wrong(run, "an append without a sync was acknowledged");
+    }
+    run_stop(run);
+    disk_crash(&run->disk, (struct disk_choice){DISK_LOSE_MASK, 0x5555555555555555});
+    return true;
+}
+
+static bool power_cut(struct run *run, enum disk_loss loss)
+{
+    run_stop(run);
+    disk_crash(&run->disk, (struct disk_choice){loss, seed_next(&run->seed) >> 32});
+    return run_open(run);
+}
+
+static void make_full(struct run *run)
+{
+    uint64_t used = 0;
+    for (size_t i = 0; i < run->disk.dir.count; i++) {
+        used += run->disk.dir.names[i].file->size;
+    }
+    run->disk.space_bytes = used + seed_below(&run->seed, 3 * WAL_SEGMENT_BYTES_MIN / 2);
+}
+
+/* One at a time: the log may not have told of the last one yet. */
+static void plan_fault(struct run *run)
+{
+    if (run->disk.fault.hit) {
+        return;
+    }
+    run->disk.fault = (struct disk_fault){
+        .countdown = 1 + seed_below(&run->seed, 6),
+        .only = 1U << DISK_DATASYNC | 1U << DISK_SYNC,
+        .err = -EIO,
+    };
+}
+
+bool run_do(struct run *run, char op)
+{
+    switch (op) {
+    case 'a':
+        return append(run, 1, SMALL_BYTES, true);
+    case 'n':
+        return append(run, 7, NOTES_BYTES, false);
+    case 'l':
+        return append(run, 3, LARGE_BYTES, true);
+    case 'r':
+        return append(run, 2, ROTATING_BYTES, true);
+    case 'c':
+        return confirm(run);
+    case 'x':
+        return run_close_clean(run) && run_open(run);
+    case 'k':
+        return reopen(run);
+    case 'p':
+        return power_cut(run, DISK_LOSE_RANDOM);
+    case 'P':
+        return power_cut(run, DISK_LOSE_ALL);
+    case 's':
+        fiber_settle();
+        return true;
+    case 't':
+        fiber_tick();
+        return true;
+    case 'f':
+        plan_fault(run);
+        return true;
+    case 'e':
+        make_full(run);
+        return true;
+    case 'h': /* the helper finds it out when its time is up */
+        run->disk.space_bytes = 0;
+        fiber_tick();
+        return true;
+    default:
+        return wrong(run, "no such operation: %c", op);
+    }
+}
+
+bool run_script(struct run *run, const char *script)
+{
+    bool is_right = run_open(run);
+    while (is_right && *script != '\0') {
+        is_right = run_do(run, *script++);
+    }
+    return is_right;
+}

@@ -1,0 +1,35 @@
+/* Seeded bugs: each can be switched on in a build of its own, and the tests must find it. */
+#ifndef TALLY_WAL_BASE_MUTANT_H
+#define TALLY_WAL_BASE_MUTANT_H
+
+/* Numbers stay: a test names them. */
+#define MUTANT_LIST(X)                                                                             \
+    X(ACK_BEFORE_SYNC, "acknowledge before sync")                                                  \
+    X(NO_DIR_SYNC, "no directory sync after rename")                                               \
+    X(SHORT_WRITE, "short write ignored")                                                          \
+    X(SYNC_AGAIN, "sync retried after an error")                                                   \
+    X(TAIL_NOT_SYNCED, "tail not synced before serving")                                           \
+    X(NO_OFFSET, "checksum without offset")                                                        \
+    X(NOTHING_DURABLE, "durable lsn always 0")                                                     \
+    X(TAIL_NOT_CLEARED, "old bytes after the tail not cleared")                                    \
+    X(SEGMENT_REMOVED_EARLY, "segment removed before the snapshot is safe")
+
+enum mutant {
+    MUTANT_NONE,
+#define X(name, text) MUTANT_##name,
+    MUTANT_LIST(X)
+#undef X
+        MUTANT_COUNT
+};
+
+/* What is shipped has none of them: the condition is a constant. A test builds the log once more
+ * with -DTALLY_MUTANT=tally_mutant and chooses at run time. */
+#ifdef TALLY_MUTANT
+extern int tally_mutant;
+#else
+#define TALLY_MUTANT MUTANT_NONE
+#endif
+
+#define MUTANT(name) (TALLY_MUTANT == (name))
+
+#endif
