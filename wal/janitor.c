@@ -16,7 +16,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define PACK_BYTES_PER_S  ((uint64_t)32 << 20)
+/* A byte of log costs two to three of these, so it keeps up with 3 to 4 MiB of log a second, and
+ * what a peak leaves is packed after it. Four times as fast, its syncs were felt by the commits. */
+#define PACK_BYTES_PER_S  ((uint64_t)8 << 20)
 #define RETRY_MS          30000U
 #define SCRUB_BYTES_PER_S ((uint64_t)4 << 20)
 #define SCRUB_EVERY_MS    86400000U

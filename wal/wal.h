@@ -71,7 +71,7 @@ typedef int (*wal_scrub_fn)(void *arg, struct wal_io *io, int (*pace)(void *arg,
 
 /* What the janitor may take, and whom it tells. All of it 0: the defaults, and nobody. */
 struct wal_janitor_options {
-    uint64_t pack_bytes_per_s;  /* read and written while packing; 0: 32 MiB */
+    uint64_t pack_bytes_per_s;  /* read and written while packing; 0: 8 MiB */
     uint32_t retry_ms;          /* from a failure to the next try; 0: 30 seconds */
     uint64_t scrub_bytes_per_s; /* read while scrubbing; 0: 4 MiB */
     uint32_t scrub_every_ms;    /* from the begin of a pass to the next; 0: a day */

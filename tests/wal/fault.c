@@ -112,6 +112,20 @@ static int64_t fault_pwrite(struct wal_io *io, int fd, const void *from, size_t 
     return fault->real->ops->pwrite(fault->real, fd, from, now, offset);
 }
 
+/* A disk that does not bring back what was written. */
+static void garble(struct fault_io *fault, int fd, unsigned char *bytes, int64_t len)
+{
+    pthread_mutex_lock(&fault->lock);
+    if (fault->garble > 0 && len > 0 && ends_in(fault->names[fd], ".pack")) {
+        fault->garble--;
+        if (fault->garble == 0) {
+            bytes[len / 2] ^= 1;
+            fault->faults++;
+        }
+    }
+    pthread_mutex_unlock(&fault->lock);
+}
+
 static int64_t fault_pread(struct wal_io *io, int fd, void *into, size_t len, uint64_t offset)
 {
     struct fault_io *fault = fault_of(io);
@@ -120,7 +134,9 @@ static int64_t fault_pread(struct wal_io *io, int fd, void *into, size_t len, ui
     if (err != 0 || now == 0) {
         return err != 0 ? err : -EINTR;
     }
-    return fault->real->ops->pread(fault->real, fd, into, now, offset);
+    int64_t n = fault->real->ops->pread(fault->real, fd, into, now, offset);
+    garble(fault, fd, into, n);
+    return n;
 }
 
 static int64_t fault_size(struct wal_io *io, int fd)

@@ -41,6 +41,8 @@ struct fault_io {
     bool stutter; /* every second read or write is interrupted, the others transfer 1000 bytes */
     bool turn;
 
+    long garble; /* this read of a .pack file, counted from 1, brings a wrong byte; 0: none */
+
     long calls[FAULT_CALLS];
     long faults;          /* delivered */
     char names[1024][48]; /* of the open files, by descriptor */

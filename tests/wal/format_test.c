@@ -1,12 +1,14 @@
 /* The example of wal/FORMAT.md, made by the code and compared byte by byte. */
 #include "wal/block.h"
+#include "wal/members.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define EXAMPLE_BYTES (3U * WAL_PAGE_BYTES)
+/* The second file of the page is listed with 3000 added to its offsets. */
+#define EXAMPLE_BYTES (6U * WAL_PAGE_BYTES)
 
 /* Reads "    00001000  54 42 ... " with 16 bytes. Returns whether the line is one. */
 static bool parse_line(const char *line, unsigned long *at, unsigned char bytes[16])
@@ -47,12 +49,42 @@ static void make_example(unsigned char *file)
     wal_block_sign(file + 8192, &end, wal_block_seed(&head, 8192));
 }
 
+/* The same log as two blocks of one record each would be packed. */
+static void make_packed(unsigned char *file)
+{
+    struct wal_segment_head head = {.number = 1, .bytes = 12288, .epoch = 1};
+    for (int i = 0; i < WAL_UUID_BYTES; i++) {
+        head.uuid[i] = (unsigned char)(0xa0 + i);
+    }
+    wal_segment_head_put(file, &head);
+
+    unsigned char raw[64];
+    size_t len = wal_member_head_put(raw, 1, 12);
+    memcpy(raw + len, "first record", 12);
+    len += 12;
+    len += wal_member_head_put(raw + len, 1, 13);
+    memcpy(raw + len, "second record", 13);
+    len += 13;
+    struct wal_block_header block = {
+        .first_lsn = 1, .durable_pages = 1, .count = 2, .flags = WAL_BLOCK_PACKED};
+    cr_assert_eq(wal_block_pack_hard(file + 4096, &block, raw, len), 4096);
+    wal_block_sign(file + 4096, &block, wal_block_seed(&head, 4096));
+
+    struct wal_block_header end = {.first_lsn = 3,
+                                   .durable_lsn = 2,
+                                   .durable_pages = 2,
+                                   .flags = WAL_BLOCK_CLEAN | WAL_BLOCK_SEAL | WAL_BLOCK_PACKED};
+    cr_assert_eq(wal_block_pack(file + 8192, &end, NULL, 0), 4096);
+    wal_block_sign(file + 8192, &end, wal_block_seed(&head, 8192));
+}
+
 Test(wal_format, the_example_is_what_the_code_writes)
 {
     static unsigned char file[EXAMPLE_BYTES];
     char line[256];
     unsigned lines = 0;
     make_example(file);
+    make_packed(file + EXAMPLE_BYTES / 2);
     FILE *page = fopen(WAL_FORMAT_PAGE, "r");
     cr_assert_not_null(page, "%s", WAL_FORMAT_PAGE);
     while (fgets(line, sizeof(line), page) != NULL) {
@@ -64,5 +96,5 @@ Test(wal_format, the_example_is_what_the_code_writes)
         }
     }
     fclose(page);
-    cr_expect_eq(lines, 8 + 6 + 4);
+    cr_expect_eq(lines, 8 + 6 + 4 + 4 + 6 + 4);
 }

@@ -142,6 +142,54 @@ Test(wal_pack, members_are_shown_as_the_blocks_they_were)
     cr_expect(report.clean_shutdown);
 }
 
+/* Packs the segment under the reader, when it has shown so many records. */
+struct overtaking {
+    uint64_t next_lsn;
+    uint64_t at_lsn;
+};
+
+static int overtake(void *arg, const struct wal_block *block)
+{
+    struct overtaking *overtaking = arg;
+    cr_assert_eq(block->first_lsn, overtaking->next_lsn);
+    overtaking->next_lsn += block->count;
+    if (block->first_lsn == overtaking->at_lsn) {
+        for (int i = 0; i < 20; i++) {
+            disk_must_append(&disk, 1);
+        }
+        cr_assert_eq(pack_quiet(1), WAL_PACKED);
+        overtaking->at_lsn = 0;
+    }
+    return 0;
+}
+
+/* The reader's window still shows zeros behind the last block, and the next segment has blocks.
+ * That looks like damage until the segment is opened again: and then it is another file. */
+Test(wal_pack, a_reader_goes_on_in_the_packed_file_where_it_was_in_the_old_one)
+{
+    for (uint64_t at_lsn = 1; at_lsn <= 5; at_lsn++) {
+        struct disk copy;
+        struct overtaking overtaking = {.next_lsn = 1, .at_lsn = at_lsn};
+        struct wal_report report;
+        struct wal_io *io;
+        disk_init(&copy);
+        disk_fini(&disk);
+        disk = copy;
+        cr_assert_eq(disk_open(&disk), 0);
+        for (int i = 0; i < 5; i++) {
+            disk_must_append(&disk, 1);
+        }
+        while (!disk_has(&disk, disk_segment(2))) {
+            sched_yield();
+        }
+        cr_assert_eq(wal_file_io_new(&io, disk.path, 0), 0);
+        cr_assert_eq(wal_read(io, overtake, &overtaking, &report), 0, "%s", report.text);
+        io->ops->destroy(io);
+        cr_expect_eq(overtaking.next_lsn, 26);
+        cr_expect_eq(report.records, 25);
+    }
+}
+
 /* Large blocks that no gathering takes, beside small ones; the largest that there is. */
 Test(wal_pack, blocks_of_any_size_are_packed)
 {
@@ -306,6 +354,85 @@ Test(wal_pack, any_call_of_the_packing_may_fail)
     }
     for (int after = 0; pack_with_fault(FAULT_PWRITE, -ENOSPC, after) > 0;) {
         after++;
+    }
+}
+
+/* Every page of what is read back counts, so a wrong byte is never taken. */
+Test(wal_pack, what_is_read_back_wrong_is_not_put_in_place)
+{
+    static struct fault_io fault;
+    struct wal_io *real;
+    struct wal_pack result;
+    cr_assert_eq(disk_open(&disk), 0);
+    for (int i = 0; i < 10; i++) {
+        cr_assert_eq(disk_append(&disk, 1, 1500, true), 0);
+    }
+    disk_close_clean(&disk);
+    size_t before = file_bytes(1);
+    cr_assert_eq(wal_file_io_new(&real, disk.path, 0), 0);
+    fault_io_init(&fault, real);
+    fault_io_set(&fault, FAULT_OPEN, 0, 0, 0);
+    fault.garble = 1;
+    cr_expect_eq(pack(&fault.io, 1, &result), -EIO);
+    cr_expect_eq(fault.faults, 1);
+    cr_expect_eq(file_bytes(1), before);
+    cr_expect_not(disk_has(&disk, pack_name(1)));
+    cr_expect_eq(pack(&fault.io, 1, &result), WAL_PACKED);
+    real->ops->destroy(real);
+    fault_io_fini(&fault);
+    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    cr_expect_eq(disk.report.records, 10);
+}
+
+static uint64_t next_random(uint64_t *x)
+{
+    *x ^= *x << 13;
+    *x ^= *x >> 7;
+    *x ^= *x << 17;
+    return *x;
+}
+
+/* One life of a process, and then what a janitor may have done by its end. Returns the records. */
+static uint64_t random_life(uint64_t *x)
+{
+    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    uint64_t steps = next_random(x) % 60;
+    for (uint64_t i = 0; i < steps; i++) {
+        uint32_t count = (uint32_t)(1 + next_random(x) % 20);
+        size_t each = 1 + next_random(x) % (next_random(x) % 8 == 0 ? 2000 : 60);
+        cr_assert_eq(disk_append(&disk, count, each, next_random(x) % 4 == 0), 0);
+        if (next_random(x) % 5 == 0) {
+            cr_assert_eq(wal_confirm(disk.wal), 0);
+        }
+    }
+    uint64_t records = wal_next_lsn(disk.wal) - 1;
+    uint64_t active = disk.report.segment;
+    if (next_random(x) % 2 == 0) {
+        disk_close_clean(&disk);
+    } else {
+        disk_kill(&disk);
+    }
+    for (uint64_t number = 1; number < active; number++) {
+        int err = next_random(x) % 2 == 0 ? pack_quiet(number) : 0;
+        cr_assert(err == WAL_PACKED || err == WAL_PACKED_LEFT, "segment %zu: %d", (size_t)number,
+                  err);
+    }
+    return records;
+}
+
+Test(wal_pack, random_logs_hold_the_same_records_packed)
+{
+    for (uint64_t seed = 1; seed <= 12; seed++) {
+        uint64_t x = seed * 0x9e3779b97f4a7c15U;
+        struct disk next;
+        disk_init(&next);
+        disk_fini(&disk);
+        disk = next;
+        for (int life = 0; life < 8; life++) {
+            uint64_t records = random_life(&x);
+            cr_assert_eq(disk_read(&disk), 0, "seed %zu: %s", (size_t)seed, disk.report.text);
+            cr_assert_eq(disk.report.records, records, "seed %zu", (size_t)seed);
+        }
     }
 }
 
