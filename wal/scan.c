@@ -557,18 +557,29 @@ int wal_scan_sealed(struct wal_scan *scan, uint64_t number, bool *is_whole)
     return 0;
 }
 
-int wal_scan_more(struct wal_scan *scan, bool *is_blank)
+/* One round of wal_scan_more, with the segments that are there when it begins. */
+static int walk_on(struct wal_scan *scan)
 {
-    const unsigned char *page;
     scan->signs = (struct wal_signs){.read_error = false};
     int err = scan->ended || scan->count == 0 ? find_place(scan) : 0;
-    *is_blank = scan->offset == 0; /* there is no log yet */
-    if (err != 0 || *is_blank || scan->signs.misnumbered || scan->signs.read_error) {
+    if (err != 0 || scan->offset == 0 || scan->signs.misnumbered || scan->signs.read_error) {
         return err;
     }
     look_again(scan, scan->index);
-    err = scan->signs.read_error ? 0 : walk(scan);
-    if (err != 0 || scan->signs.read_error) {
+    return scan->signs.read_error ? 0 : walk(scan);
+}
+
+int wal_scan_more(struct wal_scan *scan, bool *is_blank)
+{
+    const unsigned char *page;
+    uint64_t blocks;
+    int err;
+    do { /* at a seal that is new, the next segment may be newer than the list */
+        blocks = scan->blocks;
+        err = walk_on(scan);
+    } while (err == 0 && scan->ended && scan->blocks != blocks);
+    *is_blank = scan->offset == 0; /* there is no log yet */
+    if (err != 0 || *is_blank || scan->signs.misnumbered || scan->signs.read_error) {
         return err;
     }
     err = wal_window_get(&scan->window, scan->offset, WAL_PAGE_BYTES, &page);

@@ -106,6 +106,23 @@ Test(wal_reader, waits_before_a_torn_tail_and_goes_on_when_it_is_cut)
     cr_assert_eq(next_lsn, 3);
 }
 
+/* It knows of no second segment when it comes to the seal of the first, and still finds it. */
+Test(wal_reader, finds_a_segment_that_is_newer_than_its_list)
+{
+    for (int round = 0; round < 50; round++) {
+        cr_assert_eq(disk_open(&disk), 0);
+        disk_must_append(&disk, 1);
+        cr_expect(more());
+        judge(WAL_END_CLEAN); /* lists, perhaps before the next segment has been made */
+        disk_kill(&disk);
+        cr_assert_eq(disk_open(&disk), 0);
+        disk_must_append(&disk, 1);
+        cr_assert(more());
+        cr_assert_eq(next_lsn, 2 * (uint64_t)round + 3);
+        disk_close_clean(&disk);
+    }
+}
+
 Test(wal_reader, tells_damage_behind_its_place)
 {
     cr_assert_eq(disk_open(&disk), 0);
