@@ -111,6 +111,7 @@ static int list_segments(struct wal_scan *scan)
 static bool failed(struct wal_scan *scan, uint64_t number, const char *doing, int err)
 {
     scan->signs.read_error = true;
+    scan->no_memory = scan->no_memory || err == -ENOMEM;
     wal_tell_failure(scan, number, doing, err);
     return false;
 }
@@ -440,7 +441,7 @@ static int follow(struct wal_scan *scan)
     }
 }
 
-int wal_scan_run(struct wal_scan *scan)
+static int scan_run(struct wal_scan *scan)
 {
     int err = list_segments(scan);
     if (err != 0) {
@@ -461,4 +462,11 @@ int wal_scan_run(struct wal_scan *scan)
         }
     }
     return follow(scan);
+}
+
+/* That there was no memory is not the disk's fault, although nothing could be read. */
+int wal_scan_run(struct wal_scan *scan)
+{
+    int err = scan_run(scan);
+    return err == 0 && scan->no_memory ? TALLY_NOMEM : err;
 }

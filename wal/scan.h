@@ -59,6 +59,7 @@ struct wal_scan {
     uint64_t stored_bytes;
 
     struct wal_signs signs;
+    bool no_memory; /* why a read has failed */
     struct wal_behind behind;
     struct wal_verdict verdict; /* row 0: there is no segment */
     int note_row;               /* the row that note speaks of; 0: none yet */
