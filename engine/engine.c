@@ -158,8 +158,8 @@ static int start(struct tally *tally, const struct snapshot_found *snapshot)
     for (size_t i = 0; i < sizeof indexes / sizeof indexes[0]; i++) {
         indexes[i]->retirer = tally->state.retirer;
     }
-    keeper_init(tally);
-    if (snapshot_start(tally, snapshot) != 0) {
+    if (keeper_init(tally) != 0 || snapshot_start(tally, snapshot) != 0) {
+        free(tally->state.retirer); /* nothing was retired yet */
         return TALLY_NOMEM;
     }
     return pthread_create(&tally->thread, NULL, commit_main, tally) == 0 ? 0 : TALLY_NOMEM;

@@ -141,8 +141,8 @@ static inline bool slot_is_step(const struct lane_slot *slot)
 void slot_record(const struct lane_slot *slot, struct record *record);
 
 /* ---- keeper.c: the timekeeper, in the committer ---- */
-void keeper_init(
-    struct tally *tally); /* after the replay: tickets, leases, delays; sets the hooks */
+/* After the replay: tickets, leases, delays; sets the hooks. Errors: NOMEM. */
+int keeper_init(struct tally *tally);
 void keeper_run(struct tally *tally);
 /* How long the committer may sleep, in ns. */
 uint64_t keeper_idle_ns(const struct tally *tally);

@@ -99,15 +99,22 @@ static void hook_left(void *arg, struct build *build)
     atomic_fetch_sub_explicit(&worker->used, 1, memory_order_relaxed);
 }
 
-static void hook_offered(void *arg, struct build *build)
+static int offer(struct tally *tally, struct build *build)
 {
-    struct tally *tally = arg;
     struct need_set *set = FIELD_OWN(build->queue->sets[build->set]);
     struct ticket_list *list = &set->lists[build->pri];
     if (ticket_append(list, build, FIELD_OWN(build->applied), build->pending_lsn) != 0) {
-        no_memory(tally);
+        return TALLY_NOMEM;
     }
     tally->offered = true;
+    return 0;
+}
+
+static void hook_offered(void *arg, struct build *build)
+{
+    if (offer(arg, build) != 0) {
+        no_memory(arg);
+    }
 }
 
 static void hook_delayed(void *arg, struct build *build)
@@ -231,23 +238,30 @@ static void look_for_silence(struct tally *tally)
 
 /* ---- poll windows and the gate ---- */
 
-static void hook_windowed(void *arg, struct poll *poll)
+static int window(struct tally *tally, struct poll *poll)
 {
-    struct tally *tally = arg;
     if (poll->windowed) {
-        return;
+        return 0;
     }
     if (tally->windowed_count == tally->windowed_room) {
         size_t room = tally->windowed_room * 2 + 16;
         struct poll **grown = realloc(tally->windowed, room * sizeof *grown);
         if (grown == NULL) {
-            no_memory(tally);
+            return TALLY_NOMEM;
         }
         tally->windowed = grown;
         tally->windowed_room = room;
     }
     poll->windowed = true;
     tally->windowed[tally->windowed_count++] = poll;
+    return 0;
+}
+
+static void hook_windowed(void *arg, struct poll *poll)
+{
+    if (window(arg, poll) != 0) {
+        no_memory(arg);
+    }
 }
 
 static void gate_passed(void *arg)
@@ -363,13 +377,13 @@ static int compare_offers(const void *a, const void *b)
 }
 
 /* Offers again what is pending, in the order in which it was offered before. */
-static void offer_all(struct tally *tally)
+static int offer_all(struct tally *tally)
 {
     uint64_t next = FIELD_OWN(tally->state.build_next);
     uint64_t count = 0;
     struct build **pending = malloc((size_t)next * sizeof(struct build *));
     if (pending == NULL) {
-        no_memory(tally);
+        return TALLY_NOMEM;
     }
     for (uint64_t id = 1; id < next; id++) {
         struct build *build = state_build(&tally->state, id);
@@ -378,13 +392,15 @@ static void offer_all(struct tally *tally)
         }
     }
     qsort(pending, count, sizeof(struct build *), compare_offers);
-    for (uint64_t i = 0; i < count; i++) {
-        hook_offered(tally, pending[i]);
+    int err = 0;
+    for (uint64_t i = 0; err == 0 && i < count; i++) {
+        err = offer(tally, pending[i]);
     }
     free(pending);
+    return err;
 }
 
-static void arm_all(struct tally *tally)
+static int arm_all(struct tally *tally)
 {
     uint64_t next = FIELD_OWN(tally->state.build_next);
     for (uint64_t id = 1; id < next; id++) {
@@ -409,18 +425,25 @@ static void arm_all(struct tally *tally)
         struct poll *poll = table_get(&tally->state.poll_ids, id);
         if (FIELD_OWN(poll->open_ms) != 0 || FIELD_OWN(poll->close_ms) != 0 ||
             !FIELD_OWN(poll->open)) {
-            hook_windowed(tally, poll);
+            int err = window(tally, poll);
+            if (err != 0) {
+                return err;
+            }
         }
     }
+    return 0;
 }
 
-void keeper_init(struct tally *tally)
+int keeper_init(struct tally *tally)
 {
     wheel_init(&tally->wheel);
     FIELD_PUT(tally->tick, tally->wheel.now);
     columns_begin(&tally->columns, clock_wall_ms());
-    offer_all(tally);
-    arm_all(tally);
+    int err = offer_all(tally);
+    err = err != 0 ? err : arm_all(tally);
+    if (err != 0) {
+        return err;
+    }
     tally->state.hooks = (struct state_hooks){
         .arg = tally,
         .offered = hook_offered,
@@ -430,4 +453,5 @@ void keeper_init(struct tally *tally)
         .gone = hook_gone,
         .windowed = hook_windowed,
     };
+    return 0;
 }

@@ -41,6 +41,7 @@ static bool failed(struct wal_scan *scan, uint64_t number, const char *doing, in
 {
     scan->signs.read_error = true;
     scan->errnum = err;
+    scan->no_memory = scan->no_memory || err == -ENOMEM;
     wal_tell_failure(scan, number, doing, err);
     return false;
 }
@@ -495,7 +496,7 @@ static int find_place(struct wal_scan *scan)
     return 0;
 }
 
-int wal_scan_run(struct wal_scan *scan)
+static int scan_run(struct wal_scan *scan)
 {
     forget(scan);
     int err = find_place(scan);
@@ -507,6 +508,13 @@ int wal_scan_run(struct wal_scan *scan)
         return 0;
     }
     return scan->count > 0 ? follow(scan) : 0;
+}
+
+/* That there was no memory is not the disk's fault, although nothing could be read. */
+int wal_scan_run(struct wal_scan *scan)
+{
+    int err = scan_run(scan);
+    return err == 0 && scan->no_memory ? TALLY_NOMEM : err;
 }
 
 /* What a lone segment that does not end as it should is: later ones are there, so it was synced. */

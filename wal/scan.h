@@ -68,6 +68,7 @@ struct wal_scan {
     uint64_t stored_bytes;
 
     struct wal_signs signs;
+    bool no_memory; /* why a read has failed */
     struct wal_behind behind;
     struct wal_verdict verdict; /* row 0: there is no segment */
     int errnum;                 /* of the last failed file call, negative */

@@ -178,6 +178,15 @@ static void check(struct explorer *explorer, struct pile *pile, const struct exp
     go(&watch, "aP");
 }
 
+static void pile_turn(struct pile *pile)
+{
+    for (size_t i = 0; i < pile->count / 2; i++) {
+        struct image image = pile->images[i];
+        pile->images[i] = pile->images[pile->count - 1 - i];
+        pile->images[pile->count - 1 - i] = image;
+    }
+}
+
 void explore(struct explorer *explorer, const struct explore_case *what)
 {
     struct pile pile = {.images = NULL};
@@ -186,6 +195,7 @@ void explore(struct explorer *explorer, const struct explore_case *what)
     watch.run.disk.habits = what->habits;
     watch.run.disk.seed.state = mix(what->seed, 77);
     go(&watch, what->script);
+    pile_turn(&pile); /* the first crash first: what is found is the shortest life */
     while (pile.count > 0 && !explorer->failed) {
         check(explorer, &pile, what);
     }

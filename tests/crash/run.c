@@ -75,6 +75,9 @@ bool run_open(struct run *run)
 {
     struct model_replay replay;
     int err = open_once(run, &replay);
+    if (err == TALLY_IO && run->is_starved) {
+        return wrong(run, "no memory, and it says: %s", run->report.text);
+    }
     if (is_excused(run, err) && replay.wrong[0] == '\0') {
         run->excuses++;
         run->disk.fault = (struct disk_fault){.countdown = 0};
