@@ -52,21 +52,14 @@ static int replay_votes(void *arg, const struct vote_run *run)
     return err;
 }
 
-static int load_image(void *arg, const struct image *image)
-{
-    struct replay *replay = arg;
-    return loader_image(&replay->loader, image);
-}
-
 static int load_block(void *arg, const struct wal_block *block)
 {
     struct replay *replay = arg;
-    if (block->count > 0) {
-        return image_each(block->raw, block->raw_bytes, block->count, load_image, replay);
+    if (block->count == 0) {
+        replay->found.lsn = replay->loader.head.num[HEAD_LSN];
+        replay->found.time_ms = replay->loader.head.num[HEAD_TIME_MS];
     }
-    replay->found.lsn = replay->loader.head.num[HEAD_LSN];
-    replay->found.time_ms = replay->loader.head.num[HEAD_TIME_MS];
-    return loader_end(&replay->loader);
+    return loader_block(&replay->loader, block);
 }
 
 static int replay_block(void *arg, const struct wal_block *block)

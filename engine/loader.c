@@ -394,3 +394,15 @@ int loader_end(struct loader *loader)
     int err = end_polls(loader);
     return err != 0 ? err : end_builds(loader);
 }
+
+static int take_image(void *arg, const struct image *image)
+{
+    return loader_image(arg, image);
+}
+
+int loader_block(void *arg, const struct wal_block *block)
+{
+    return block->count > 0
+               ? image_each(block->raw, block->raw_bytes, block->count, take_image, arg)
+               : loader_end(arg);
+}

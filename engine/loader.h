@@ -4,6 +4,7 @@
 
 #include "engine/image.h"
 #include "engine/state.h"
+#include "wal/wal.h"
 
 #include <stdbool.h>
 
@@ -31,6 +32,12 @@ int loader_image(struct loader *loader, const struct image *image);
  * loader_image.
  */
 int loader_end(struct loader *loader);
+
+/*
+ * A wal_visit_fn for wal_snap_read and wal_open; the loader is the arg. Takes a block's images, and
+ * ends the load with the last block.
+ */
+int loader_block(void *loader, const struct wal_block *block);
 
 /*
  * A number for all that is in a state and that a record could ever depend on; equal states have

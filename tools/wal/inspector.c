@@ -3,6 +3,7 @@
 
 #include "engine/apply.h"
 #include "engine/columns.h"
+#include "tools/wal/beginning.h"
 #include "wal/base/err.h"
 #include "wal/segment.h"
 
@@ -41,12 +42,14 @@ struct inspector *inspector_new(const char *dir, const char *doing)
         free(inspector);
         return NULL;
     }
-    if (state_init(&inspector->state) != 0) {
+    if (state_init(&inspector->state) != 0 ||
+        beginning_load(inspector->io, &inspector->state) != 0) {
         fprintf(stderr, "tally-wal: %s\n", tally_err_text(TALLY_NOMEM));
         inspector->io->ops->destroy(inspector->io);
         free(inspector);
         return NULL;
     }
+    inspector->saved_lsn = FIELD_OWN(inspector->state.lsn);
     /* a directory that cannot be listed is told by the reading itself */
     (void)inspector->io->ops->list(inspector->io, add_segment, inspector);
     progress_init(&inspector->progress, doing, inspector->segment_bytes);
@@ -63,8 +66,9 @@ void inspector_destroy(struct inspector *inspector)
 static int see_record(void *arg, const struct record *record)
 {
     struct inspector *inspector = arg;
-    struct verdict verdict;
-    int err = apply(&inspector->state, record, &verdict);
+    struct verdict verdict = {0, 0};
+    bool is_saved = record->lsn <= inspector->saved_lsn; /* in the snapshot, and so not applied */
+    int err = is_saved ? 0 : apply(&inspector->state, record, &verdict);
     if (err != 0) {
         inspector->bad_lsn = record->lsn;
         inspector->bad_type = record_type_name(record->type);

@@ -22,6 +22,7 @@ struct inspector {
     void *arg;
 
     struct state state; /* with the record applied that is being seen */
+    uint64_t saved_lsn; /* of the snapshot it began with; 0: the log is there from record 1 on */
     struct wal_io *io;
     struct progress progress;
     struct wal_report report;

@@ -135,6 +135,12 @@ int command_replay(const struct settings *settings)
     if (inspector == NULL) {
         return EXIT_UNREADABLE;
     }
+    if (inspector->saved_lsn > 0) {
+        fprintf(stderr, "tally-wal: %s: the beginning of this log has been removed; replay needs it\n",
+                settings->dir);
+        inspector_destroy(inspector);
+        return EXIT_USAGE;
+    }
     struct replay replay = {.settings = settings, .inspector = inspector};
     inspector->see = see;
     inspector->see_block = see_block;
