@@ -332,6 +332,14 @@ static uint64_t segments(void)
     return count;
 }
 
+/* Ends the log, and with it the helper that makes segments ahead: now nothing else changes the
+ * directory. */
+static void stand_still(void)
+{
+    disk_kill(&disk);
+    cr_assert_eq(wal_file_io_new(&disk.io, disk.path, 0), 0);
+}
+
 /* However the safe lsn lies to the segments: a start from a snapshot there finds all that is behind
  * it. */
 Test(wal_snap, a_segment_goes_only_when_the_older_snapshot_holds_it)
@@ -340,7 +348,9 @@ Test(wal_snap, a_segment_goes_only_when_the_older_snapshot_holds_it)
     cr_assert_eq(open_with(&seen), 0);
     append_many(60);
     uint64_t next = wal_next_lsn(disk.wal);
-    const unsigned char *id = wal_uuid(disk.wal);
+    unsigned char id[WAL_UUID_BYTES];
+    memcpy(id, wal_uuid(disk.wal), sizeof(id));
+    stand_still();
     uint64_t before = segments();
     for (uint64_t lsn = 0; lsn < next; lsn += 7) {
         const struct wal_retain retain = {.safe_lsn = lsn, .bytes_max = 0};
@@ -353,7 +363,6 @@ Test(wal_snap, a_segment_goes_only_when_the_older_snapshot_holds_it)
         struct disk live = disk;
         disk_copy(&disk, &copy);
         disk = copy;
-        disk.wal = NULL;
         cr_assert_eq(open_with(&seen), 0, "%s", disk.report.text);
         cr_assert(seen.lsn == lsn && seen.next_lsn == next);
         disk_kill(&disk);
@@ -361,7 +370,8 @@ Test(wal_snap, a_segment_goes_only_when_the_older_snapshot_holds_it)
         disk = live;
     }
     cr_assert_lt(segments(), before);
-    cr_assert_geq(segments(), 2);
+    cr_assert_geq(segments(), 1);
+    cr_assert_eq(open_with(&seen), 0);
     append_many(20);
     disk_kill(&disk);
 }
@@ -386,6 +396,7 @@ Test(wal_snap, what_is_to_be_kept_stays)
     cr_assert_eq(open_with(&seen), 0);
     append_many(60);
     uint64_t lsn = wal_next_lsn(disk.wal) - 1;
+    stand_still();
     uint64_t before = segments();
     struct wal_retain retain = {
         .safe_lsn = lsn, .bytes_max = UINT64_MAX, .is_old = never_old, .arg = &asked};
