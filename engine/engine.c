@@ -4,6 +4,7 @@
 #include "engine/loader.h"
 #include "wal/base/check.h"
 #include "wal/base/clock.h"
+#include "wal/base/thread.h"
 #include "wal/snap.h"
 
 #include <errno.h>
@@ -155,7 +156,7 @@ static int start(struct tally *tally, const struct snapshot_found *snapshot)
         free(tally->state.retirer); /* nothing was retired yet */
         return TALLY_NOMEM;
     }
-    return pthread_create(&tally->thread, NULL, commit_main, tally) == 0 ? 0 : TALLY_NOMEM;
+    return thread_start(&tally->thread, commit_main, tally) == 0 ? 0 : TALLY_NOMEM;
 }
 
 static void tally_free(struct tally *tally)

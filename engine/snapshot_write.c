@@ -5,6 +5,7 @@
 #include "wal/base/check.h"
 #include "wal/base/clock.h"
 #include "wal/base/err.h"
+#include "wal/base/thread.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -215,7 +216,7 @@ int snapshot_writer_init(struct snapshot_writer *writer)
 {
     pthread_mutex_init(&writer->mutex, NULL);
     pthread_cond_init(&writer->changed, NULL);
-    return pthread_create(&writer->thread, NULL, writer_main, writer) == 0 ? 0 : TALLY_NOMEM;
+    return thread_start(&writer->thread, writer_main, writer) == 0 ? 0 : TALLY_NOMEM;
 }
 
 void snapshot_writer_fini(struct snapshot_writer *writer)

@@ -2,6 +2,7 @@
 #include "net/door.h"
 
 #include "wal/base/clock.h"
+#include "wal/base/thread.h"
 
 #include <errno.h>
 #include <netdb.h>
@@ -9,7 +10,6 @@
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -207,17 +207,6 @@ static void *stand(void *arg)
 
 /* ---- its life ---- */
 
-static int thread_start(struct door *door)
-{
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int err = -pthread_create(&door->thread, NULL, stand, door);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return err;
-}
-
 static int start(struct door *door, const char *bind_to, uint16_t port)
 {
     door->listen_fd = listen_on(bind_to, port);
@@ -225,7 +214,7 @@ static int start(struct door *door, const char *bind_to, uint16_t port)
     if (door->listen_fd < 0) {
         return door->listen_fd;
     }
-    return door->stop_fd < 0 ? -errno : thread_start(door);
+    return door->stop_fd < 0 ? -errno : -thread_start(&door->thread, stand, door);
 }
 
 int door_new(struct door **out, const char *bind_to, uint16_t port, char *address,

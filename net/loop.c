@@ -7,6 +7,7 @@
 #include "net/server_state.h"
 #include "wal/base/check.h"
 #include "wal/base/clock.h"
+#include "wal/base/thread.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -434,7 +435,7 @@ int loop_start(struct loop *loop)
 {
     struct start start = {.loop = loop};
     sem_init(&start.ready, 0, 0);
-    int err = -pthread_create(&loop->thread, NULL, run, &start);
+    int err = -thread_start(&loop->thread, run, &start);
     if (err == 0) {
         while (sem_wait(&start.ready) != 0) {
         }

@@ -3,10 +3,10 @@
 
 #include "wal/base/check.h"
 #include "wal/base/err.h"
+#include "wal/base/thread.h"
 
 #include <errno.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <time.h>
@@ -135,18 +135,6 @@ static void *helper(void *arg)
     return NULL;
 }
 
-/* The helper takes no signals: they belong to the program's own threads. */
-static int thread_start(struct wal_ahead *ahead)
-{
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int err = pthread_create(&ahead->thread, NULL, helper, ahead);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return err;
-}
-
 static void sync_fini(struct wal_ahead *ahead)
 {
     pthread_cond_destroy(&ahead->wanted);
@@ -172,7 +160,7 @@ int wal_ahead_new(struct wal_ahead **out, struct wal_io *io, const struct wal_se
     ahead->segment = (struct wal_segment){.head = *head, .fd = -1};
     atomic_init(&ahead->ready_bytes, 0);
     atomic_init(&ahead->is_full, false);
-    if (thread_start(ahead) != 0) {
+    if (thread_start(&ahead->thread, helper, ahead) != 0) {
         sync_fini(ahead);
         free(ahead);
         return TALLY_NOMEM;

@@ -3,13 +3,13 @@
 
 #include "wal/base/clock.h"
 #include "wal/base/err.h"
+#include "wal/base/thread.h"
 #include "wal/pack.h"
 #include "wal/scrub.h"
 
 #include <errno.h>
 #include <sched.h>
 #include <semaphore.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/resource.h>
@@ -299,18 +299,6 @@ static void *janitor_main(void *arg)
     return NULL;
 }
 
-/* It takes no signals: they belong to the program's own threads. */
-static int thread_start(struct wal_janitor *janitor)
-{
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int err = pthread_create(&janitor->thread, NULL, janitor_main, janitor);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    return err;
-}
-
 static void options_default(struct wal_janitor_options *options)
 {
     if (options->pack_bytes_per_s == 0) {
@@ -349,7 +337,7 @@ int wal_janitor_new(struct wal_janitor **out, struct wal_io *io,
     pthread_mutex_init(&janitor->told, NULL);
     /* J5: the thread starts after it */
     atomic_init(&janitor->active, active);
-    if (thread_start(janitor) != 0) {
+    if (thread_start(&janitor->thread, janitor_main, janitor) != 0) {
         sync_fini(janitor);
         free(janitor);
         return TALLY_NOMEM;

@@ -2,6 +2,7 @@
 #include "wal/snap.h"
 
 #include "wal/base/err.h"
+#include "wal/base/mutant.h"
 #include "wal/block.h"
 #include "wal/members.h"
 #include "wal/window.h"
@@ -182,7 +183,8 @@ static int may_go(const struct stock *stock, const struct wal_retain *retain, ui
 {
     struct first first;
     int is = first_open(&first, stock->io, next);
-    bool safe = is > 0 && first.block.first_lsn <= retain->safe_lsn + 1;
+    bool safe = is > 0 && (first.block.first_lsn <= retain->safe_lsn + 1 ||
+                           MUTANT(MUTANT_SEGMENT_REMOVED_EARLY));
     bool old = safe && retain->is_old != NULL && first.block.count > 0 &&
                retain->is_old(retain->arg, &first.block);
     first_close(&first);

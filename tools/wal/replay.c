@@ -136,7 +136,7 @@ int command_replay(const struct settings *settings)
         return EXIT_UNREADABLE;
     }
     if (inspector->saved_lsn > 0) {
-        fprintf(stderr, "tally-wal: %s: the beginning of this log has been removed; replay needs it\n",
+        fprintf(stderr, "tally-wal: the beginning of the log in %s is gone, and replay needs it\n",
                 settings->dir);
         inspector_destroy(inspector);
         return EXIT_USAGE;
