@@ -55,6 +55,7 @@ struct life {
     struct seed seed; /* under the disk's lock: what is looked at */
     struct pile pile;
     uint64_t last_changes;
+    bool saves;
     unsigned one_of;
     unsigned depth;
     uint64_t options[OPTIONS];
@@ -101,7 +102,7 @@ static void before(void *arg, const struct disk *disk, enum disk_call call)
 
 static void life_init(struct life *life, uint64_t seed)
 {
-    *life = (struct life){.seed = {seed}, .one_of = 24, .votes_seed = seed};
+    *life = (struct life){.seed = {seed}, .one_of = 24, .votes_seed = seed, .saves = seed % 2 == 1};
     disk_init(&life->disk);
     life->disk.habits = (unsigned)seed_below(&life->seed, 32) & ~(unsigned)DISK_STUTTERS;
     life->disk.seed.state = seed;
@@ -111,6 +112,10 @@ static void life_init(struct life *life, uint64_t seed)
 static int life_open(struct life *life, struct tally_report *report)
 {
     struct tally_options options = {.io = &life->disk.io, .edges = 2, .segment_bytes = 1 << 20};
+    if (life->saves) { /* snapshots one after the other, and old log goes as soon as it may */
+        options.snapshot_bytes = 16 << 10;
+        options.retain_bytes = 1;
+    }
     life->disk.before = before;
     life->disk.before_arg = life;
     return tally_open(&life->tally, &options, report);
