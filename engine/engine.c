@@ -5,7 +5,6 @@
 #include "wal/base/check.h"
 #include "wal/base/clock.h"
 #include "wal/base/thread.h"
-#include "wal/snap.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -31,7 +30,7 @@ static int replay_record(void *arg, const struct record *record)
     struct replay *replay = arg;
     struct verdict verdict;
     if (record->lsn <= replay->found.lsn) {
-        return 0; /* the first block may begin before the snapshot */
+        return 0;
     }
     int err = apply(replay->state, record, &verdict);
     if (err != 0) {
@@ -74,7 +73,9 @@ static int replay_block(void *arg, const struct wal_block *block)
     if (block->count == 0) {
         return 0;
     }
-    const struct columns_visitor visitor = {replay_record, replay_votes, arg};
+    /* a block that begins before the snapshot: record by record, what it has is left out */
+    bool is_behind = block->first_lsn > replay->found.lsn;
+    const struct columns_visitor visitor = {replay_record, is_behind ? replay_votes : NULL, arg};
     return columns_visit(block->raw, block->raw_bytes, block->first_lsn, block->count, &visitor);
 }
 
@@ -124,8 +125,7 @@ static int open_log(struct tally *tally, struct tally_report *report,
     while (bytes < 4 * tally->lane_bytes_all) {
         bytes *= 2;
     }
-    const struct wal_janitor_options janitor = {
-        .on_damage = on_damage, .scrub_others = wal_snap_scrub, .arg = tally};
+    const struct wal_janitor_options janitor = {.on_damage = on_damage, .arg = tally};
     struct wal_options options = {
         .io = tally->io,
         .segment_bytes = bytes,
@@ -152,11 +152,12 @@ static int start(struct tally *tally, const struct snapshot_found *snapshot)
     for (size_t i = 0; i < sizeof indexes / sizeof indexes[0]; i++) {
         indexes[i]->retirer = tally->state.retirer;
     }
-    if (keeper_init(tally) != 0 || snapshot_start(tally, snapshot) != 0) {
+    if (keeper_init(tally) != 0 || snapshot_start(tally, snapshot) != 0 ||
+        thread_start(&tally->thread, commit_main, tally) != 0) {
         free(tally->state.retirer); /* nothing was retired yet */
         return TALLY_NOMEM;
     }
-    return thread_start(&tally->thread, commit_main, tally) == 0 ? 0 : TALLY_NOMEM;
+    return 0;
 }
 
 static void tally_free(struct tally *tally)

@@ -6,6 +6,7 @@
 #include "wal/base/thread.h"
 #include "wal/pack.h"
 #include "wal/scrub.h"
+#include "wal/snap.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -226,16 +227,22 @@ static void scrub_found(struct wal_janitor *janitor, const struct wal_report *da
     damage_tell(janitor, janitor->scrub_found, damage);
 }
 
-/* Ends a pass that has seen all segments with the files of the layer above. */
+static void scrub_snapshots(struct wal_janitor *janitor)
+{
+    struct wal_numbers lsns = {.count = 0};
+    int err = wal_numbers_list(&lsns, janitor->io, wal_snap_is_name);
+    for (size_t i = 0; err == 0 && i < lsns.count && !is_stopped(janitor); i++) {
+        if (wal_scrub_snapshot(&janitor->scrub, lsns.at[i]) == WAL_SCRUBBED_DAMAGE) {
+            scrub_found(janitor, &janitor->scrub.damage);
+        }
+    }
+    wal_numbers_fini(&lsns);
+}
+
+/* Ends a pass that has seen all segments with the snapshots. */
 static void scrub_end(struct wal_janitor *janitor)
 {
-    const struct wal_janitor_options *options = &janitor->options;
-    struct wal_report damage = {.end = WAL_END_DAMAGE};
-    if (options->scrub_others != NULL &&
-        options->scrub_others(options->arg, janitor->io, scrub_pace, janitor, &damage) ==
-            TALLY_DAMAGE) {
-        scrub_found(janitor, &damage);
-    }
+    scrub_snapshots(janitor);
     wal_scrub_fini(&janitor->scrub);
     janitor->scrub_next = 0;
     if (!is_stopped(janitor)) {

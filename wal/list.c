@@ -13,23 +13,38 @@
  * the next. So a hole counts only when it is seen so often. */
 #define LISTS_MAX 3
 
-static int list_add(void *arg, const char *name)
+int wal_numbers_reserve(struct wal_numbers *numbers, size_t room)
 {
-    struct wal_scan *scan = arg;
-    uint64_t number;
-    if (!wal_segment_is_name(name, &number)) {
+    if (room <= numbers->room) {
         return 0;
     }
-    if (scan->count == scan->room) {
-        size_t room = scan->room == 0 ? 64 : scan->room * 2;
-        uint64_t *numbers = realloc(scan->numbers, room * sizeof(*numbers));
-        if (numbers == NULL) {
-            return -ENOMEM;
-        }
-        scan->numbers = numbers;
-        scan->room = room;
+    uint64_t *at = realloc(numbers->at, room * sizeof(*at));
+    if (at == NULL) {
+        return -ENOMEM;
     }
-    scan->numbers[scan->count++] = number;
+    numbers->at = at;
+    numbers->room = room;
+    return 0;
+}
+
+struct listing {
+    struct wal_numbers *numbers;
+    bool (*is_name)(const char *name, uint64_t *number);
+};
+
+static int numbers_add(void *arg, const char *name)
+{
+    const struct listing *listing = arg;
+    struct wal_numbers *numbers = listing->numbers;
+    uint64_t number;
+    if (!listing->is_name(name, &number)) {
+        return 0;
+    }
+    if (numbers->count == numbers->room &&
+        wal_numbers_reserve(numbers, numbers->room * 2 + 64) != 0) {
+        return -ENOMEM;
+    }
+    numbers->at[numbers->count++] = number;
     return 0;
 }
 
@@ -40,12 +55,29 @@ static int by_number(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+int wal_numbers_list(struct wal_numbers *numbers, struct wal_io *io,
+                     bool (*is_name)(const char *name, uint64_t *number))
+{
+    struct listing listing = {numbers, is_name};
+    numbers->count = 0;
+    int err = io->ops->list(io, numbers_add, &listing);
+    if (err == 0 && numbers->count > 0) {
+        qsort(numbers->at, numbers->count, sizeof(*numbers->at), by_number);
+    }
+    return err;
+}
+
+void wal_numbers_fini(struct wal_numbers *numbers)
+{
+    free(numbers->at);
+}
+
 /* Segments are numbered without a hole. Returns whether they are. */
 static bool check_numbers(struct wal_scan *scan, bool is_last_try)
 {
-    for (size_t i = 0; i < scan->count; i++) {
-        uint64_t number = scan->numbers[0] + i;
-        if (scan->numbers[i] == number) {
+    for (size_t i = 0; i < scan->segments.count; i++) {
+        uint64_t number = scan->segments.at[0] + i;
+        if (scan->segments.at[i] == number) {
             continue;
         }
         if (is_last_try) {
@@ -53,7 +85,7 @@ static bool check_numbers(struct wal_scan *scan, bool is_last_try)
             wal_segment_name(name, number);
             scan->signs.misnumbered = true;
             wal_tell_note(scan, 3, "%s is missing: the log goes on with segment %" PRIu64, name,
-                          scan->numbers[i]);
+                          scan->segments.at[i]);
         }
         return false;
     }
@@ -63,8 +95,7 @@ static bool check_numbers(struct wal_scan *scan, bool is_last_try)
 int wal_scan_list(struct wal_scan *scan)
 {
     for (int try = 1; try <= LISTS_MAX; try++) {
-        scan->count = 0;
-        int err = scan->io->ops->list(scan->io, list_add, scan);
+        int err = wal_numbers_list(&scan->segments, scan->io, wal_segment_is_name);
         if (err == -ENOMEM) {
             return TALLY_NOMEM;
         }
@@ -72,9 +103,6 @@ int wal_scan_list(struct wal_scan *scan)
             scan->signs.read_error = true;
             wal_tell_note(scan, 1, "cannot list the directory: %s", strerrordesc_np(-err));
             return 0;
-        }
-        if (scan->count > 0) {
-            qsort(scan->numbers, scan->count, sizeof(*scan->numbers), by_number);
         }
         if (check_numbers(scan, try == LISTS_MAX)) {
             break;

@@ -72,7 +72,7 @@ static int look_through(struct wal_scan *scan, struct look *look, uint64_t offse
         }
         if (err != 0) {
             scan->signs.read_error = true;
-            wal_tell_failure(scan, scan->numbers[scan->index], "cannot read", err);
+            wal_tell_failure(scan, scan->segments.at[scan->index], "cannot read", err);
             return 0;
         }
         if (!wal_is_zero(at, step)) {
@@ -100,7 +100,7 @@ static void judge_headless(struct wal_scan *scan, const struct look *look)
         return;
     }
     char name[WAL_NAME_BYTES];
-    wal_segment_name(name, scan->numbers[scan->index]);
+    wal_segment_name(name, scan->segments.at[scan->index]);
     scan->signs.misshapen = true;
     wal_tell_note(scan, 3, "%s has no readable header, and is not a segment that was never used",
                   name);
@@ -115,7 +115,7 @@ static void judge_size(struct wal_scan *scan, bool is_sealed)
     }
     if (!is_sealed || scan->size_bytes > scan->head.bytes) {
         char name[WAL_NAME_BYTES];
-        wal_segment_name(name, scan->numbers[scan->index]);
+        wal_segment_name(name, scan->segments.at[scan->index]);
         scan->signs.misshapen = true;
         wal_tell_note(scan, 3, "%s has %" PRIu64 " bytes, and was made with %" PRIu64, name,
                       scan->size_bytes, scan->head.bytes);
@@ -142,7 +142,7 @@ static void judge_packed(struct wal_scan *scan)
         return;
     }
     char name[WAL_NAME_BYTES];
-    wal_segment_name(name, scan->numbers[scan->index]);
+    wal_segment_name(name, scan->segments.at[scan->index]);
     scan->signs.misshapen = true;
     wal_tell_note(scan, 3, "%s was packed, and yet no seal stands at offset %" PRIu64, name,
                   scan->offset);
@@ -163,14 +163,14 @@ static int look_at_later(struct wal_scan *scan, size_t index, bool *go_on)
     judge_headless(scan, &look);
     if (look.has_block) {
         scan->signs.sealed = true;
-        scan->behind.later_number = scan->numbers[index];
+        scan->behind.later_number = scan->segments.at[index];
         scan->behind.later_lsn = look.block_lsn;
         return 0;
     }
     judge_size(scan, false);
     if (look.filled_end != 0 && scan->head_state == WAL_HEAD_OK) {
         char name[WAL_NAME_BYTES];
-        wal_segment_name(name, scan->numbers[index]);
+        wal_segment_name(name, scan->segments.at[index]);
         scan->signs.later_filled = true;
         wal_tell_note(scan, 3, "%s was made ahead and is not in use, and yet it is not empty",
                       name);
@@ -197,12 +197,12 @@ int wal_look(struct wal_scan *scan)
     int err = look_behind_place(scan);
     /* what stands behind a seal is wrong whatever comes later, which is as it should be */
     bool go_on = !scan->ended;
-    for (size_t i = index + 1; err == 0 && go_on && i < scan->count; i++) {
+    for (size_t i = index + 1; err == 0 && go_on && i < scan->segments.count; i++) {
         err = look_at_later(scan, i, &go_on);
     }
     if (scan->next_lsn <= scan->snapshot_lsn) {
         char name[WAL_NAME_BYTES];
-        wal_segment_name(name, scan->numbers[index]);
+        wal_segment_name(name, scan->segments.at[index]);
         scan->signs.acknowledged = true;
         wal_tell_note(scan, 5,
                       "%s: damaged at offset %" PRIu64 ": records %" PRIu64 " to %" PRIu64

@@ -169,7 +169,7 @@ static int settle_segment(struct wal_scan *scan, int fd, struct wal_report *repo
 static int settle(struct wal_scan *scan, struct wal_report *report)
 {
     char name[WAL_NAME_BYTES];
-    wal_segment_name(name, scan->numbers[scan->index]);
+    wal_segment_name(name, scan->segments.at[scan->index]);
     int fd = scan->io->ops->open(scan->io, name, WAL_OPEN_WRITE);
     if (fd < 0) {
         return fd;
@@ -206,9 +206,9 @@ static int begin_segment(struct wal_scan *scan, uint64_t start_bytes, struct wal
     if (!scan->has_uuid) {
         scan->io->ops->random(scan->io, head.uuid, WAL_UUID_BYTES);
     }
-    if (scan->count > 0) {
+    if (scan->segments.count > 0) {
         bool is_used = scan->offset > WAL_SEGMENT_FIRST_BLOCK;
-        head.number = scan->numbers[scan->index] + is_used;
+        head.number = scan->segments.at[scan->index] + is_used;
     }
     int64_t left = left_bytes(scan, head.number);
     if (left < 0) {
@@ -228,7 +228,7 @@ int wal_recover(struct wal_scan *scan, uint64_t start_bytes, struct wal_segment 
     if (err != 0) {
         return translate(report, "cannot remove what was left half made", err);
     }
-    if (scan->count > 0) {
+    if (scan->segments.count > 0) {
         err = settle(scan, report);
     }
     if (err != 0) {
@@ -241,7 +241,7 @@ int wal_recover(struct wal_scan *scan, uint64_t start_bytes, struct wal_segment 
 static int mend_tail(struct wal_scan *scan, struct wal_report *report)
 {
     char name[WAL_NAME_BYTES];
-    wal_segment_name(name, scan->numbers[scan->index]);
+    wal_segment_name(name, scan->segments.at[scan->index]);
     int fd = scan->io->ops->open(scan->io, name, WAL_OPEN_WRITE);
     if (fd < 0) {
         return fd;

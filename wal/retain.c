@@ -4,6 +4,7 @@
 #include "wal/base/err.h"
 #include "wal/base/mutant.h"
 #include "wal/block.h"
+#include "wal/list.h"
 #include "wal/members.h"
 #include "wal/window.h"
 
@@ -13,9 +14,7 @@
 /* What is there, from the oldest on. */
 struct stock {
     struct wal_io *io;
-    uint64_t *numbers;
-    size_t count;
-    size_t room;
+    struct wal_numbers segments;
     uint64_t bytes;
 };
 
@@ -25,33 +24,6 @@ struct first {
     struct wal_block block;
     unsigned char *raw; /* owned */
 };
-
-static int stock_add(void *arg, const char *name)
-{
-    struct stock *stock = arg;
-    uint64_t number;
-    if (!wal_segment_is_name(name, &number)) {
-        return 0;
-    }
-    if (stock->count == stock->room) {
-        size_t room = stock->room * 2 + 64;
-        uint64_t *numbers = realloc(stock->numbers, room * sizeof(*numbers));
-        if (numbers == NULL) {
-            return -ENOMEM;
-        }
-        stock->numbers = numbers;
-        stock->room = room;
-    }
-    stock->numbers[stock->count++] = number;
-    return 0;
-}
-
-static int by_number(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a;
-    uint64_t y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
 
 static int64_t bytes_of(struct wal_io *io, uint64_t number)
 {
@@ -68,12 +40,9 @@ static int64_t bytes_of(struct wal_io *io, uint64_t number)
 
 static int stock_take(struct stock *stock)
 {
-    int err = stock->io->ops->list(stock->io, stock_add, stock);
-    if (err == 0 && stock->count > 0) {
-        qsort(stock->numbers, stock->count, sizeof(*stock->numbers), by_number);
-    }
-    for (size_t i = 0; err == 0 && i < stock->count; i++) {
-        int64_t bytes = bytes_of(stock->io, stock->numbers[i]);
+    int err = wal_numbers_list(&stock->segments, stock->io, wal_segment_is_name);
+    for (size_t i = 0; err == 0 && i < stock->segments.count; i++) {
+        int64_t bytes = bytes_of(stock->io, stock->segments.at[i]);
         err = bytes < 0 ? (int)bytes : 0;
         stock->bytes += bytes > 0 ? (uint64_t)bytes : 0;
     }
@@ -214,16 +183,16 @@ int wal_retain(struct wal_io *io, const struct wal_retain *retain)
     struct stock stock = {.io = io};
     int removed = 0;
     int err = retain->safe_lsn > 0 ? stock_take(&stock) : 0;
-    for (size_t i = 0; err == 0 && retain->safe_lsn > 0 && i + 1 < stock.count; i++) {
-        int go = may_go(&stock, retain, stock.numbers[i + 1]);
+    for (size_t i = 0; err == 0 && retain->safe_lsn > 0 && i + 1 < stock.segments.count; i++) {
+        int go = may_go(&stock, retain, stock.segments.at[i + 1]);
         if (go <= 0) {
             err = go;
             break;
         }
-        err = remove_one(&stock, retain->wal, stock.numbers[i]);
+        err = remove_one(&stock, retain->wal, stock.segments.at[i]);
         removed += err == 0;
     }
-    free(stock.numbers);
+    wal_numbers_fini(&stock.segments);
     if (err != 0) {
         return err == -ENOMEM ? TALLY_NOMEM : TALLY_IO;
     }

@@ -34,7 +34,7 @@ void wal_scan_fini(struct wal_scan *scan)
     close_segment(scan);
     wal_window_fini(&scan->window);
     free(scan->raw);
-    free(scan->numbers);
+    wal_numbers_fini(&scan->segments);
 }
 
 static bool failed(struct wal_scan *scan, uint64_t number, const char *doing, int err)
@@ -94,7 +94,7 @@ static void learn_head(struct wal_scan *scan, uint64_t number)
 
 bool wal_scan_open(struct wal_scan *scan, size_t index)
 {
-    uint64_t number = scan->numbers[index];
+    uint64_t number = scan->segments.at[index];
     char name[WAL_NAME_BYTES];
     const unsigned char *page;
     close_segment(scan);
@@ -126,7 +126,7 @@ bool wal_scan_open(struct wal_scan *scan, size_t index)
  * what is not on the disk yet. 0: none. */
 static uint64_t find_active(struct wal_scan *scan)
 {
-    for (size_t i = scan->count; i-- > 0;) {
+    for (size_t i = scan->segments.count; i-- > 0;) {
         const unsigned char *at;
         struct wal_block_header header;
         if (!wal_scan_open(scan, i)) {
@@ -134,13 +134,13 @@ static uint64_t find_active(struct wal_scan *scan)
         }
         int err = wal_window_get(&scan->window, WAL_SEGMENT_FIRST_BLOCK, WAL_PAGE_BYTES, &at);
         if (err != 0) {
-            failed(scan, scan->numbers[i], "cannot read", err);
+            failed(scan, scan->segments.at[i], "cannot read", err);
             return 0;
         }
         if (scan->head_state == WAL_HEAD_OK &&
             wal_block_header_get(at, &header, &scan->head, WAL_SEGMENT_FIRST_BLOCK) !=
                 WAL_BLOCK_BAD) {
-            return scan->numbers[i];
+            return scan->segments.at[i];
         }
     }
     return 0;
@@ -156,7 +156,7 @@ static uint64_t first_lsn_of(struct wal_scan *scan, size_t index)
     }
     int err = wal_window_get(&scan->window, WAL_SEGMENT_FIRST_BLOCK, WAL_PAGE_BYTES, &at);
     if (err != 0) {
-        failed(scan, scan->numbers[index], "cannot read", err);
+        failed(scan, scan->segments.at[index], "cannot read", err);
         return 0;
     }
     bool is_valid =
@@ -174,14 +174,14 @@ static void note_no_beginning(struct wal_scan *scan)
         wal_tell_note(scan, 3,
                       "the log begins with segment %" PRIu64 ", behind record %" PRIu64
                       ", where the snapshot ends",
-                      scan->numbers[0], scan->snapshot_lsn);
+                      scan->segments.at[0], scan->snapshot_lsn);
         return;
     }
     wal_segment_name(name, 1);
     wal_tell_note(scan, 3,
                   "%s is missing: the log goes on with segment %" PRIu64
                   ", and no snapshot that can be read holds what was before it",
-                  name, scan->numbers[0]);
+                  name, scan->segments.at[0]);
 }
 
 /*
@@ -193,14 +193,14 @@ static void find_begin(struct wal_scan *scan)
 {
     uint64_t snapshot = scan->snapshot_lsn;
     scan->begin = 0;
-    if (!scan->is_recovery && scan->numbers[0] != 1) {
+    if (!scan->is_recovery && scan->segments.at[0] != 1) {
         int err = wal_snap_newest_name(scan->io, &snapshot);
         if (err != 0) {
-            failed(scan, scan->numbers[0], "cannot list the snapshots", err);
+            failed(scan, scan->segments.at[0], "cannot list the snapshots", err);
             return;
         }
     }
-    size_t last = scan->is_recovery ? scan->count : 1;
+    size_t last = scan->is_recovery ? scan->segments.count : 1;
     for (size_t i = last; snapshot > 0 && i-- > 0 && !scan->signs.read_error;) {
         uint64_t lsn = first_lsn_of(scan, i);
         if (lsn > 0 && lsn <= snapshot + 1) {
@@ -209,7 +209,7 @@ static void find_begin(struct wal_scan *scan)
             return;
         }
     }
-    if (scan->numbers[0] != 1) {
+    if (scan->segments.at[0] != 1) {
         note_no_beginning(scan);
     }
 }
@@ -231,7 +231,7 @@ static int raw_grow(struct wal_scan *scan, size_t raw_bytes)
 static void note_unchained(struct wal_scan *scan, const char *what)
 {
     char name[WAL_NAME_BYTES];
-    wal_segment_name(name, scan->numbers[scan->index]);
+    wal_segment_name(name, scan->segments.at[scan->index]);
     scan->signs.unchained = true;
     wal_tell_note(scan, 3,
                   "%s: the block at offset %" PRIu64 " %s (record %" PRIu64 " is expected)", name,
@@ -254,12 +254,12 @@ static bool read_header(struct wal_scan *scan, struct wal_block_header *header)
     }
     int err = wal_window_get(&scan->window, scan->offset, WAL_PAGE_BYTES, &at);
     if (err != 0) {
-        return failed(scan, scan->numbers[scan->index], "cannot read", err);
+        return failed(scan, scan->segments.at[scan->index], "cannot read", err);
     }
     enum wal_block_state state = wal_block_header_get(at, header, &scan->head, scan->offset);
     if (state == WAL_BLOCK_NEWER) {
         char name[WAL_NAME_BYTES];
-        wal_segment_name(name, scan->numbers[scan->index]);
+        wal_segment_name(name, scan->segments.at[scan->index]);
         scan->signs.newer = true;
         wal_tell_note(scan, 2,
                       "%s: the block at offset %" PRIu64
@@ -293,7 +293,7 @@ static int read_payload(struct wal_scan *scan, const struct wal_block_header *he
         return TALLY_NOMEM;
     }
     if (err != 0) {
-        failed(scan, scan->numbers[scan->index], "cannot read", err);
+        failed(scan, scan->segments.at[scan->index], "cannot read", err);
         return 0;
     }
     const unsigned char *payload = block + WAL_BLOCK_HEADER_BYTES;
@@ -336,7 +336,7 @@ static void begin_segment(struct wal_scan *scan)
 static int step_over_seal(struct wal_scan *scan)
 {
     bool is_clear = false;
-    if (!scan->ended || scan->index + 1 >= scan->count) {
+    if (!scan->ended || scan->index + 1 >= scan->segments.count) {
         return 0;
     }
     int err = wal_look_behind_seal(scan, &is_clear);
@@ -407,13 +407,13 @@ static void look_again(struct wal_scan *scan, size_t index)
  * Returns 0 or TALLY_NOMEM. */
 static int list_from_place(struct wal_scan *scan)
 {
-    uint64_t number = scan->offset > 0 ? scan->numbers[scan->index] : 0;
+    uint64_t number = scan->offset > 0 ? scan->segments.at[scan->index] : 0;
     int err = wal_scan_list(scan);
     if (err != 0 || number == 0) {
         return err;
     }
-    for (scan->index = 0; scan->index < scan->count; scan->index++) {
-        if (scan->numbers[scan->index] == number) {
+    for (scan->index = 0; scan->index < scan->segments.count; scan->index++) {
+        if (scan->segments.at[scan->index] == number) {
             return 0;
         }
     }
@@ -439,7 +439,7 @@ static bool is_final(struct wal_scan *scan, const struct wal_verdict *before, bo
             return true;
         }
         scan->verdict = wal_decide(&scan->signs);
-        return is_refusal(&scan->verdict) || scan->index + 1 >= scan->count;
+        return is_refusal(&scan->verdict) || scan->index + 1 >= scan->segments.count;
     }
     return !moved && before->row != 0 && (is_refusal(before) || !is_refusal(&scan->verdict));
 }
@@ -477,7 +477,7 @@ static int find_place(struct wal_scan *scan)
     if (err != 0 || scan->offset > 0 || scan->signs.read_error || scan->signs.misnumbered) {
         return err;
     }
-    if (scan->count == 0) {
+    if (scan->segments.count == 0) {
         if (scan->snapshot_lsn > 0) {
             scan->signs.misnumbered = true;
             wal_tell_note(scan, 3, "there is a snapshot at record %" PRIu64 ", and no log",
@@ -507,7 +507,7 @@ static int scan_run(struct wal_scan *scan)
         scan->verdict = wal_decide(&scan->signs);
         return 0;
     }
-    return scan->count > 0 ? follow(scan) : 0;
+    return scan->segments.count > 0 ? follow(scan) : 0;
 }
 
 /* That there was no memory is not the disk's fault, although nothing could be read. */
@@ -521,7 +521,7 @@ int wal_scan_run(struct wal_scan *scan)
 static void judge_lone(struct wal_scan *scan, bool is_clear)
 {
     char name[WAL_NAME_BYTES];
-    wal_segment_name(name, scan->numbers[0]);
+    wal_segment_name(name, scan->segments.at[0]);
     if (!scan->signs.read_error && !scan->ended) {
         scan->signs.sealed = true;
         wal_tell_note(scan, 4,
@@ -539,15 +539,11 @@ int wal_scan_sealed(struct wal_scan *scan, uint64_t number, bool *is_whole)
     bool is_clear = true;
     int err = 0;
     *is_whole = false;
-    if (scan->room == 0) {
-        scan->numbers = malloc(sizeof(*scan->numbers));
-        if (scan->numbers == NULL) {
-            return TALLY_NOMEM;
-        }
-        scan->room = 1;
+    if (wal_numbers_reserve(&scan->segments, 1) != 0) {
+        return TALLY_NOMEM;
     }
-    scan->numbers[0] = number;
-    scan->count = 1;
+    scan->segments.at[0] = number;
+    scan->segments.count = 1;
     forget(scan);
     begin_segment(scan);
     if (wal_scan_open(scan, 0)) {
@@ -569,7 +565,7 @@ int wal_scan_sealed(struct wal_scan *scan, uint64_t number, bool *is_whole)
 static int walk_on(struct wal_scan *scan)
 {
     scan->signs = (struct wal_signs){.read_error = false};
-    int err = scan->ended || scan->count == 0 ? find_place(scan) : 0;
+    int err = scan->ended || scan->segments.count == 0 ? find_place(scan) : 0;
     if (err != 0 || scan->offset == 0 || scan->signs.misnumbered || scan->signs.read_error) {
         return err;
     }

@@ -4,6 +4,7 @@
 
 #include "wal/block.h"
 #include "wal/decide.h"
+#include "wal/list.h"
 #include "wal/wal.h"
 #include "wal/window.h"
 
@@ -27,9 +28,7 @@ struct wal_scan {
     void *arg;
     bool is_recovery; /* we hold the lock; the active segment is read past the page cache */
 
-    uint64_t *numbers; /* of the segments, ascending */
-    size_t count;
-    size_t room;
+    struct wal_numbers segments;
     uint64_t active_number; /* recovery: the last segment that shows a block */
     uint64_t snapshot_lsn;  /* recovery: records up to here are not wanted */
     size_t begin;           /* the segment to begin with */

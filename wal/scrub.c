@@ -2,6 +2,7 @@
 #include "wal/scrub.h"
 
 #include "wal/base/err.h"
+#include "wal/snap.h"
 #include "wal/tell.h"
 
 #include <errno.h>
@@ -48,6 +49,14 @@ static int cache_drop(struct wal_io *io, const char *name)
     return err;
 }
 
+static int damaged(struct wal_scrub *scrub, const char *name, int err)
+{
+    scrub->damage = (struct wal_report){.end = WAL_END_FAILED, .row = 1};
+    snprintf(scrub->damage.text, sizeof(scrub->damage.text), "%s: cannot read from the disk: %s",
+             name, strerrordesc_np(-err));
+    return WAL_SCRUBBED_DAMAGE;
+}
+
 int wal_scrub_segment(struct wal_scrub *scrub, uint64_t number)
 {
     char name[WAL_NAME_BYTES];
@@ -60,10 +69,9 @@ int wal_scrub_segment(struct wal_scrub *scrub, uint64_t number)
     }
     if (err != 0) {
         chain_cut(&scrub->scan);
-        scrub->damage = (struct wal_report){.end = WAL_END_FAILED, .row = 1, .segment = number};
-        snprintf(scrub->damage.text, sizeof(scrub->damage.text),
-                 "%s: cannot read from the disk: %s", name, strerrordesc_np(-err));
-        return WAL_SCRUBBED_DAMAGE;
+        int result = damaged(scrub, name, err);
+        scrub->damage.segment = number;
+        return result;
     }
     scrub->scan.errnum = 0;
     err = wal_scan_sealed(&scrub->scan, number, &is_whole);
@@ -79,4 +87,25 @@ int wal_scrub_segment(struct wal_scrub *scrub, uint64_t number)
     wal_tell_report(&scrub->scan, &scrub->damage);
     chain_cut(&scrub->scan);
     return result;
+}
+
+int wal_scrub_snapshot(struct wal_scrub *scrub, uint64_t lsn)
+{
+    char name[WAL_NAME_BYTES];
+    struct wal_snap_info info;
+    wal_snap_name(name, lsn);
+    int err = cache_drop(scrub->io, name);
+    if (err != 0) {
+        return err == -ENOENT ? WAL_SCRUBBED_GONE : damaged(scrub, name, err);
+    }
+    err = wal_snap_read(scrub->io, lsn, visit, scrub, &info);
+    if (err != TALLY_DAMAGE && err != TALLY_NEWER && err != TALLY_IO) {
+        return err;
+    }
+    if (cache_drop(scrub->io, name) == -ENOENT) {
+        return WAL_SCRUBBED_GONE; /* a newer one has taken its place meanwhile */
+    }
+    scrub->damage = (struct wal_report){.end = WAL_END_DAMAGE};
+    snprintf(scrub->damage.text, sizeof(scrub->damage.text), "%s", info.text);
+    return WAL_SCRUBBED_DAMAGE;
 }

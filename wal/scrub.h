@@ -1,4 +1,5 @@
-/* The scrub: sealed segments are read again from the disk, to find damage while memory is whole. */
+/* The scrub: sealed segments and snapshots are read again from the disk, to find damage while
+ * memory is whole. */
 #ifndef TALLY_WAL_SCRUB_H
 #define TALLY_WAL_SCRUB_H
 
@@ -35,5 +36,11 @@ void wal_scrub_fini(struct wal_scrub *scrub);
  * Returns enum wal_scrubbed; TALLY_NOMEM; or what pace returned. Threads: one; blocks for long.
  */
 int wal_scrub_segment(struct wal_scrub *scrub, uint64_t number);
+
+/*
+ * Reads a snapshot past the page cache. Returns as wal_scrub_segment; one that cannot be read, and
+ * so cannot be loaded, is damaged.
+ */
+int wal_scrub_snapshot(struct wal_scrub *scrub, uint64_t lsn);
 
 #endif

@@ -54,13 +54,16 @@ void wal_segment_pack_name(char name[WAL_NAME_BYTES], uint64_t number)
     snprintf(name, WAL_NAME_BYTES, "wal-%016" PRIx64 ".pack", number);
 }
 
-bool wal_segment_is_name(const char *name, uint64_t *number)
+bool wal_name_has_number(const char *name, const char *prefix, const char *suffix, uint64_t *number)
 {
+    enum { DIGITS = 16 };
     uint64_t n = 0;
-    if (strlen(name) != 24 || strncmp(name, "wal-", 4) != 0 || strcmp(name + 20, ".seg") != 0) {
+    size_t skip = strlen(prefix);
+    if (strlen(name) != skip + DIGITS + strlen(suffix) || strncmp(name, prefix, skip) != 0 ||
+        strcmp(name + skip + DIGITS, suffix) != 0) {
         return false;
     }
-    for (int i = 4; i < 20; i++) {
+    for (size_t i = skip; i < skip + DIGITS; i++) {
         const char *digits = "0123456789abcdef";
         const char *digit = strchr(digits, name[i]);
         if (digit == NULL) {
@@ -70,6 +73,11 @@ bool wal_segment_is_name(const char *name, uint64_t *number)
     }
     *number = n;
     return n != 0;
+}
+
+bool wal_segment_is_name(const char *name, uint64_t *number)
+{
+    return wal_name_has_number(name, "wal-", ".seg", number);
 }
 
 bool wal_segment_is_temp(const char *name)

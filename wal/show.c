@@ -54,7 +54,7 @@ static int show_members(struct wal_scan *scan, struct wal_block *block)
 static unsigned percent_of(const struct wal_scan *scan)
 {
     uint64_t of_this = scan->size_bytes > 0 ? scan->offset * 100 / scan->size_bytes : 0;
-    return (unsigned)((scan->index * 100 + of_this) / scan->count);
+    return (unsigned)((scan->index * 100 + of_this) / scan->segments.count);
 }
 
 int wal_show(struct wal_scan *scan, const struct wal_block_header *header, const unsigned char *raw)

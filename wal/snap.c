@@ -66,20 +66,7 @@ void wal_snap_name(char name[WAL_NAME_BYTES], uint64_t lsn)
 
 bool wal_snap_is_name(const char *name, uint64_t *lsn)
 {
-    uint64_t n = 0;
-    if (strlen(name) != 27 || strncmp(name, "snap-", 5) != 0 || strcmp(name + 21, ".tally") != 0) {
-        return false;
-    }
-    for (int i = 5; i < 21; i++) {
-        const char *digits = "0123456789abcdef";
-        const char *digit = strchr(digits, name[i]);
-        if (digit == NULL) {
-            return false;
-        }
-        n = n << 4 | (uint64_t)(digit - digits);
-    }
-    *lsn = n;
-    return n != 0;
+    return wal_name_has_number(name, "snap-", ".tally", lsn);
 }
 
 static int failed(struct wal_snap *snap, const char *doing, int err)

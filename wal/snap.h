@@ -65,10 +65,6 @@ int wal_snap_read(struct wal_io *io, uint64_t lsn, wal_visit_fn visit, void *arg
  * negative errno value. */
 int wal_snap_newest_name(struct wal_io *io, uint64_t *lsn);
 
-/* A wal_scrub_fn for the janitor: reads every snapshot again from the disk. arg is not used. */
-int wal_snap_scrub(void *arg, struct wal_io *io, int (*pace)(void *arg, size_t bytes),
-                   void *pace_arg, struct wal_report *damage);
-
 /* ---- removing ---- */
 
 /* Removes all snapshots but these two. Errors: TALLY_IO. */

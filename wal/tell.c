@@ -115,7 +115,7 @@ void wal_tell_report(const struct wal_scan *scan, struct wal_report *report)
         .blocks = scan->blocks,
         .stored_bytes = scan->stored_bytes,
         .next_lsn = scan->next_lsn,
-        .segment = scan->count > 0 ? scan->numbers[scan->index] : 0,
+        .segment = scan->segments.count > 0 ? scan->segments.at[scan->index] : 0,
         .offset = scan->offset,
         .clean_shutdown = scan->verdict.row == 7 && scan->clean,
     };

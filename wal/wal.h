@@ -61,14 +61,6 @@ struct wal_report {
     char text[512];       /* one sentence, with file, offset and lsn range where they matter */
 };
 
-/*
- * Checks the files of the layer above, once a pass of the scrub. It reads with io, and calls pace
- * after every step with the bytes read; what pace returns other than 0 it returns at once.
- * Returns 0; TALLY_DAMAGE, then damage->text says what; or another error: not known this time.
- */
-typedef int (*wal_scrub_fn)(void *arg, struct wal_io *io, int (*pace)(void *arg, size_t bytes),
-                            void *pace_arg, struct wal_report *damage);
-
 /* What the janitor may take, and whom it tells. All of it 0: the defaults, and nobody. */
 struct wal_janitor_options {
     uint64_t pack_bytes_per_s;  /* read and written while packing; 0: 8 MiB */
@@ -77,8 +69,7 @@ struct wal_janitor_options {
     uint32_t scrub_every_ms;    /* from the begin of a pass to the next; 0: a day */
     /* Called for each damaged file of each pass, by the janitor's thread; it may not block. */
     void (*on_damage)(void *arg, const struct wal_report *damage);
-    wal_scrub_fn scrub_others;
-    void *arg; /* of both */
+    void *arg;
 };
 
 struct wal_options {

@@ -1,5 +1,6 @@
 /* One fixed life of a log, in which the k-th file call or the k-th allocation fails, for every k.
  */
+#include "tests/crash/allocations.h"
 #include "tests/crash/run.h"
 
 #include "wal/base/check.h"
@@ -43,43 +44,14 @@ static struct run run;
 
 static uint64_t starve_at; /* this one fails; 0: none */
 
-void *__real_malloc(size_t len);
-void *__real_calloc(size_t count, size_t len);
-void *__real_realloc(void *old, size_t len);
-void *__real_aligned_alloc(size_t align, size_t len);
-void *__wrap_malloc(size_t len);
-void *__wrap_calloc(size_t count, size_t len);
-void *__wrap_realloc(void *old, size_t len);
-void *__wrap_aligned_alloc(size_t align, size_t len);
-
 /* The disk's own allocations do not count. */
-static bool is_starved(void)
+bool allocation_fails(void)
 {
     if (starve_at == 0 || !run.is_inside || run.disk.is_busy || --starve_at > 0) {
         return false;
     }
     run.is_starved = true;
     return true;
-}
-
-void *__wrap_malloc(size_t len)
-{
-    return is_starved() ? NULL : __real_malloc(len);
-}
-
-void *__wrap_calloc(size_t count, size_t len)
-{
-    return is_starved() ? NULL : __real_calloc(count, len);
-}
-
-void *__wrap_realloc(void *old, size_t len)
-{
-    return is_starved() ? NULL : __real_realloc(old, len);
-}
-
-void *__wrap_aligned_alloc(size_t align, size_t len)
-{
-    return is_starved() ? NULL : __real_aligned_alloc(align, len);
 }
 
 /* ---- the life ---- */

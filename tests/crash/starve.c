@@ -1,4 +1,5 @@
 /* The engine's start, of a new log and of an old one, in which the k-th allocation fails. */
+#include "tests/crash/allocations.h"
 #include "tests/crash/disk.h"
 #include "tests/engine/door.h"
 
@@ -12,40 +13,11 @@
 static _Thread_local uint64_t starve_at; /* this one fails; 0: none */
 static struct disk disk;
 
-void *__real_malloc(size_t len);
-void *__real_calloc(size_t count, size_t len);
-void *__real_realloc(void *old, size_t len);
-void *__real_aligned_alloc(size_t align, size_t len);
-void *__wrap_malloc(size_t len);
-void *__wrap_calloc(size_t count, size_t len);
-void *__wrap_realloc(void *old, size_t len);
-void *__wrap_aligned_alloc(size_t align, size_t len);
-
 /* Only the thread that starts the engine goes short, and not inside of the disk, whose lock it has
  * then. */
-static bool is_starved(void)
+bool allocation_fails(void)
 {
     return starve_at != 0 && !disk.is_busy && --starve_at == 0;
-}
-
-void *__wrap_malloc(size_t len)
-{
-    return is_starved() ? NULL : __real_malloc(len);
-}
-
-void *__wrap_calloc(size_t count, size_t len)
-{
-    return is_starved() ? NULL : __real_calloc(count, len);
-}
-
-void *__wrap_realloc(void *old, size_t len)
-{
-    return is_starved() ? NULL : __real_realloc(old, len);
-}
-
-void *__wrap_aligned_alloc(size_t align, size_t len)
-{
-    return is_starved() ? NULL : __real_aligned_alloc(align, len);
 }
 
 static const struct tally_options options = {.io = &disk.io, .edges = 1, .segment_bytes = 1 << 20};

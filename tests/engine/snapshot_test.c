@@ -1,9 +1,14 @@
 /* An engine with snapshots: starts from them, falls back, removes what is old, survives a failure.
  */
+#include "engine/apply.h"
+#include "engine/columns.h"
+#include "engine/saver.h"
 #include "tests/engine/door.h"
+#include "wal/snap.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -193,5 +198,108 @@ Test(snapshot, an_engine_that_ends_gives_it_up)
         cr_assert(!has(TEMP, i + 1), "half of a snapshot is still there");
     }
     cr_assert_eq(snapshot(&lsn), 0);
+    close_engine();
+}
+
+/* A byte turns in a segment that the start does not read any more. */
+Test(snapshot, damage_that_the_scrub_finds_is_answered_with_a_new_one)
+{
+    char path[256];
+    cr_assert_eq(run("a"), 1);
+    cr_assert_eq(open_engine(), 0, "%s", report.text);
+    door_poll(&door, "b");
+    close_engine();
+    path_of(path, SEGMENT, 1);
+    int fd = open(path, O_WRONLY);
+    cr_assert(fd >= 0 && pwrite(fd, "x", 1, 4096 + 70) == 1);
+    close(fd);
+    cr_assert_eq(open_engine(), 0, "%s", report.text);
+    cr_assert_eq(report.snapshot_lsn, 1);
+    while (!has(SNAPSHOT, 2)) {
+        sched_yield();
+    }
+    cr_assert_eq(polls(), 2);
+    close_engine();
+}
+
+/* ---- a snapshot in the middle of a block, which an engine does not make ---- */
+
+static int snap_put(void *arg, struct image_buf *images)
+{
+    int err = wal_snap_put(arg, images->count, images->at, images->len);
+    image_buf_fini(images);
+    *images = (struct image_buf){.at = NULL};
+    return err;
+}
+
+static void add(struct columns *columns, struct state *state, const struct record *record)
+{
+    struct verdict verdict;
+    cr_assert_eq(columns_add(columns, record), 0);
+    if (state != NULL) {
+        cr_assert(apply(state, record, &verdict) == 0 && verdict.err == 0);
+    }
+}
+
+/* A poll, an option, votes; all in one block. The state has records up to lsn. */
+static void add_all(struct columns *columns, struct state *state, uint64_t lsn, uint64_t votes)
+{
+    struct record record = {.type = RECORD_POLL, .lsn = 1, .time_ms = 1000};
+    record.text[POLL_NAME] = SPAN("p");
+    add(columns, state, &record);
+    record = (struct record){.type = RECORD_OPTION, .lsn = 2, .time_ms = 1000};
+    record.text[OPTION_POLL] = SPAN("p");
+    record.text[OPTION_LABEL] = SPAN("o");
+    record.text[OPTION_FOLD] = SPAN("o");
+    add(columns, state, &record);
+    for (uint64_t i = 0; i < votes; i++) {
+        record =
+            (struct record){.type = RECORD_VOTE, .lsn = 3 + i, .time_ms = 1000, .num = {1, i, 1}};
+        add(columns, record.lsn <= lsn ? state : NULL, &record);
+    }
+}
+
+static void save(struct wal *wal, struct wal_io *io, struct state *state)
+{
+    struct wal_snap *snap = NULL;
+    struct saver saver;
+    uint64_t bytes;
+    cr_assert_eq(wal_snap_new(&snap, io, wal_uuid(wal), FIELD_OWN(state->lsn)), 0);
+    saver_begin(&saver, state, snap_put, snap);
+    cr_assert(saver_walk(&saver, 100) && saver.err == 0);
+    saver_end(&saver);
+    cr_assert_eq(wal_snap_end(snap, &bytes), 0);
+    wal_snap_destroy(snap);
+}
+
+Test(snapshot, of_a_block_that_it_has_in_part_the_rest_is_replayed)
+{
+    enum { LSN = 40, VOTES = 100 };
+    static struct state state;
+    struct columns columns = {.count = 0};
+    struct wal_report found;
+    struct wal_io *io;
+    struct wal *wal;
+    struct engine_info info;
+    const unsigned char *block;
+    size_t len;
+    cr_assert_eq(state_init(&state), 0);
+    columns_begin(&columns, 1000);
+    add_all(&columns, &state, LSN, VOTES);
+    cr_assert_eq(columns_end(&columns, &block, &len), 0);
+
+    cr_assert_eq(wal_file_io_new(&io, dir, 1), 0);
+    cr_assert_eq(wal_open(&wal, &(struct wal_options){.io = io}, NULL, NULL, &found), 0);
+    cr_assert_eq(wal_append(wal, columns.count, block, len), 0);
+    save(wal, io, &state);
+    cr_assert_eq(wal_close(wal, true), 0);
+    io->ops->destroy(io);
+    columns_fini(&columns);
+    state_fini(&state);
+
+    cr_assert_eq(open_engine(), 0, "%s", report.text);
+    cr_assert_eq(report.snapshot_lsn, LSN);
+    edge_info(door.edge, &info);
+    cr_assert_eq(info.votes, VOTES);
     close_engine();
 }

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { ANSWERS_MAX = 4096 };
 
@@ -138,9 +139,60 @@ static void serves_the_past(void)
     server_stop(&server);
 }
 
+/* Two snapshots hold what the first run has logged, so it goes; each start begins a segment. */
+static void lose_the_beginning(void)
+{
+    char path[SERVER_PATH_MAX + 128];
+    make_past();
+    client_close(&client);
+    server_crash(&server);
+    client_open(&client, &server);
+    for (int i = 0; i < 2; i++) {
+        scene_vote_times(&client, 1, 500 + 10 * (uint64_t)i, 10);
+        client_get(&client, "SNAPSHOT");
+    }
+    scene_vote_times(&client, 1, 520, 10);
+    snprintf(path, sizeof(path), "%s/wal-0000000000000001.seg", server.data);
+    EXPECT(access(path, F_OK) != 0, "%s is still there", path);
+}
+
+static void reads_what_is_left(void)
+{
+    static const char *const args[] = {"--retain-bytes", "1", NULL};
+    char *text = NULL;
+    server_start(&server, args);
+    client_open(&client, &server);
+    lose_the_beginning();
+    client_close(&client);
+    EXPECT(server_term(&server) == 0, "SIGTERM");
+
+    const char *verify[] = {getenv("TALLY_WAL"), "verify", server.data, NULL};
+    EXPECT(proc_run(verify, NULL) == 0, "verify");
+    const char *dump[] = {getenv("TALLY_WAL"), "dump", "--option", "p/A", server.data, NULL};
+    EXPECT(proc_run(dump, &text) == 0, "dump");
+    EXPECT(strstr(text, "votes=510 ") != NULL && strstr(text, "votes=530 ") != NULL, "%s", text);
+    EXPECT(strstr(text, "votes=500 ") == NULL, "%s", text);
+    free(text);
+    server_init(&second);
+    const char *replay[] = {getenv("TALLY_WAL"), "replay", server.data,
+                            "--until",           "100000", "--into",
+                            second.data,         NULL};
+    EXPECT(proc_run(replay, NULL) == 64, "replay needs the beginning");
+    EXPECT(access(second.data, F_OK) != 0, "and leaves nothing");
+    proc_remove_tree(second.home);
+
+    server_restart(&server);
+    client_open(&client, &server);
+    EXPECT(scene_votes(&client, "p", 1) == 530, "counts never leave");
+    client_close(&client);
+    server_stop(&server);
+}
+
 static const struct check_test tests[] = {
     {"a server on what replay --until has written answers as the first one did then",
      serves_the_past},
+    {"where old log has gone the inspector begins with a snapshot, and replay refuses",
+     reads_what_is_left},
 };
 
 int main(int argc, char **argv)

@@ -74,7 +74,7 @@ void disk_fill(unsigned char *raw, size_t len, uint64_t first_lsn, bool noise)
     }
 }
 
-static int check_block(void *arg, const struct wal_block *block)
+int disk_check_block(void *arg, const struct wal_block *block)
 {
     uint64_t *next_lsn = arg;
     cr_assert_eq(block->first_lsn, *next_lsn);
@@ -103,7 +103,7 @@ int disk_open(struct disk *disk)
     io_make(disk);
     struct wal_options options = {
         .io = disk->io, .segment_bytes = disk->segment_bytes, .janitor = disk->janitor};
-    int err = wal_open(&disk->wal, &options, check_block, &next_lsn, &disk->report);
+    int err = wal_open(&disk->wal, &options, disk_check_block, &next_lsn, &disk->report);
     if (err == 0) {
         cr_assert_eq(disk->report.next_lsn, next_lsn);
         cr_assert_eq(wal_next_lsn(disk->wal), next_lsn);
@@ -118,7 +118,7 @@ int disk_read(struct disk *disk)
 {
     uint64_t next_lsn = 1;
     io_make(disk);
-    return wal_read(disk->io, check_block, &next_lsn, &disk->report);
+    return wal_read(disk->io, disk_check_block, &next_lsn, &disk->report);
 }
 
 int disk_append(struct disk *disk, uint32_t count, size_t each, bool noise)

@@ -2,7 +2,8 @@
 #include "tests/wal/disk.h"
 #include "tests/wal/fault.h"
 
-#include "wal/base/err.h"
+#include "wal/segment.h"
+#include "wal/snap.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -163,25 +164,34 @@ Test(wal_scrub, a_disk_that_cannot_be_read_is_damage)
     fault_io_fini(&fault);
 }
 
-static int others_damaged(void *arg, struct wal_io *io, int (*pace)(void *arg, size_t bytes),
-                          void *pace_arg, struct wal_report *damage)
+/* A snapshot at record 1, as the engine's writer makes it. Its name is in *name. */
+static void make_snapshot(char name[WAL_NAME_BYTES])
 {
-    (void)arg;
-    (void)io;
-    int err = pace(pace_arg, 10);
-    snprintf(damage->text, sizeof(damage->text), "a snapshot is bad");
-    return err != 0 ? err : TALLY_DAMAGE;
+    struct wal_snap *snap = NULL;
+    unsigned char image[5000];
+    uint64_t bytes = 0;
+    memset(image, 7, sizeof(image));
+    cr_assert_eq(wal_snap_new(&snap, disk.io, wal_uuid(disk.wal), 1), 0);
+    cr_assert_eq(wal_snap_put(snap, 3, image, sizeof(image)), 0);
+    cr_assert_eq(wal_snap_end(snap, &bytes), 0);
+    wal_snap_destroy(snap);
+    wal_snap_name(name, 1);
 }
 
-Test(wal_scrub, the_files_of_the_layer_above_are_asked_for)
+Test(wal_scrub, a_byte_that_turns_in_a_snapshot_is_told)
 {
-    struct wal_janitor_options options = eager;
+    char name[WAL_NAME_BYTES];
     struct wal_report report;
-    options.scrub_others = others_damaged;
-    disk.janitor = &options;
-    wanted = "snapshot";
+    wanted = "snap-0000000000000001.tally";
     make_log(1);
+    make_snapshot(name);
     await_pass();
-    cr_expect_eq(wal_damage(disk.wal, &report), 1);
-    cr_expect_str_eq(report.text, "a snapshot is bad");
+    cr_expect_eq(damaged(), 0);
+    disk_flip(&disk, name, 8 * 4096 + 8 * 70);
+    await_pass();
+    cr_assert_eq(wal_damage(disk.wal, &report), 1);
+    cr_expect(strstr(report.text, wanted) != NULL, "%s", report.text);
+    disk_unlink(&disk, name);
+    await_pass();
+    cr_expect_eq(damaged(), 0, "one that is gone is not missed");
 }

@@ -3,41 +3,9 @@
 
 #include "engine/loader.h"
 #include "wal/base/err.h"
+#include "wal/list.h"
 #include "wal/segment.h"
 #include "wal/snap.h"
-
-enum { SNAPSHOTS_MAX = 8 }; /* two are kept; a third may be there for a moment */
-
-struct files {
-    uint64_t first_segment; /* 0: none */
-    uint64_t snapshots[SNAPSHOTS_MAX];
-    unsigned count;
-};
-
-static int add_file(void *arg, const char *name)
-{
-    struct files *files = arg;
-    uint64_t number;
-    if (wal_segment_is_name(name, &number)) {
-        bool is_first = files->first_segment == 0 || number < files->first_segment;
-        files->first_segment = is_first ? number : files->first_segment;
-    } else if (wal_snap_is_name(name, &number) && files->count < SNAPSHOTS_MAX) {
-        files->snapshots[files->count++] = number;
-    }
-    return 0;
-}
-
-/* Takes the lowest out of the list. */
-static uint64_t take_oldest(struct files *files)
-{
-    unsigned oldest = 0;
-    for (unsigned i = 1; i < files->count; i++) {
-        oldest = files->snapshots[i] < files->snapshots[oldest] ? i : oldest;
-    }
-    uint64_t lsn = files->snapshots[oldest];
-    files->snapshots[oldest] = files->snapshots[--files->count];
-    return lsn;
-}
 
 static int load(struct wal_io *io, struct state *state, uint64_t lsn)
 {
@@ -49,18 +17,32 @@ static int load(struct wal_io *io, struct state *state, uint64_t lsn)
     return err;
 }
 
+/* Tries one after the other, the oldest first. Returns 0 or TALLY_NOMEM. */
+static int load_one(struct wal_io *io, struct state *state, const struct wal_numbers *lsns)
+{
+    int err = TALLY_DAMAGE;
+    for (size_t i = 0; i < lsns->count && err != 0; i++) {
+        err = load(io, state, lsns->at[i]);
+        if (err != 0) {
+            state_fini(state); /* what a damaged one has left */
+            if (err == TALLY_NOMEM || state_init(state) != 0) {
+                return TALLY_NOMEM;
+            }
+        }
+    }
+    return 0;
+}
+
 int beginning_load(struct wal_io *io, struct state *state)
 {
-    struct files files = {.first_segment = 0};
-    int err = io->ops->list(io, add_file, &files) == 0 ? 0 : TALLY_IO;
-    while (err == 0 && files.first_segment > 1 && files.count > 0) {
-        err = load(io, state, take_oldest(&files));
-        if (err == 0) {
-            return 0;
-        }
-        state_fini(state); /* what a damaged one has left */
-        err = state_init(state);
-    }
+    struct wal_numbers segments = {.count = 0};
+    struct wal_numbers lsns = {.count = 0};
     /* what cannot be listed is told by the reading itself */
-    return err == TALLY_NOMEM ? TALLY_NOMEM : 0;
+    bool is_cut = wal_numbers_list(&segments, io, wal_segment_is_name) == 0 &&
+                  wal_numbers_list(&lsns, io, wal_snap_is_name) == 0 && segments.count > 0 &&
+                  segments.at[0] > 1;
+    int err = is_cut ? load_one(io, state, &lsns) : 0;
+    wal_numbers_fini(&segments);
+    wal_numbers_fini(&lsns);
+    return err;
 }
