@@ -34,7 +34,7 @@ void wal_segment_temp_name(char name[WAL_NAME_BYTES], uint64_t number);
 /* "wal-<number>.pack": a segment while it is being packed. */
 void wal_segment_pack_name(char name[WAL_NAME_BYTES], uint64_t number);
 
-/* Whether a name is prefix, 16 hex digits that are not all 0, suffix; *number is then their value. */
+/* Whether a name is prefix, 16 hex digits (not all 0), suffix; *number is then their value. */
 bool wal_name_has_number(const char *name, const char *prefix, const char *suffix,
                          uint64_t *number);
 

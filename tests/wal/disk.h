@@ -20,8 +20,8 @@ struct disk {
 void disk_init(struct disk *disk);
 void disk_fini(struct disk *disk);
 
-/* A visitor: the block is the next one, with the bytes that disk_append gave it. arg is the lsn that
- * is next, a uint64_t, to begin with 1. */
+/* A visitor: the block is the next one, with the bytes that disk_append gave it. arg is the lsn
+ * that is next, a uint64_t, to begin with 1. */
 int disk_check_block(void *arg, const struct wal_block *block);
 
 /* Opens the log, and checks that every record comes in order with the bytes that disk_append gave
