@@ -8,97 +8,6 @@
 
 #include <stdlib.h>
 
-static void poll_count_second(struct poll *poll, uint64_t time_ms, uint64_t n)
-{
-    uint64_t now = time_ms / 1000;
-    unsigned place = (unsigned)(now % POLL_SECONDS);
-    if (FIELD_OWN(poll->second[place]) != now) {
-        FIELD_PUT(poll->second_votes[place], 0);
-        FIELD_PUT(poll->second[place], now);
-    }
-    FIELD_ADD(poll->second_votes[place], n);
-}
-
-/* One vote, but for the sums of its poll and of the state. Returns its option, NULL if it does not
- * fit. */
-static struct option *option_take(struct state *state, uint64_t id, uint64_t before, uint64_t n)
-{
-    struct option *option = state_option(state, id);
-    if (option == NULL || n == 0 || FIELD_OWN(option->votes) != before) {
-        return NULL;
-    }
-    save_option(state, option);
-    FIELD_PUT(option->votes, before + n);
-    option->changes++;
-    return option;
-}
-
-static void poll_add(struct state *state, struct poll *poll, uint64_t time_ms, uint64_t n)
-{
-    save_poll(state, poll);
-    FIELD_ADD(poll->total, n);
-    poll_count_second(poll, time_ms, n);
-    FIELD_ADD(state->votes, n);
-}
-
-static int apply_vote(struct state *state, const struct record *record)
-{
-    uint64_t n = record->num[VOTE_N];
-    const struct option *option =
-        option_take(state, record->num[VOTE_OPTION], record->num[VOTE_BEFORE], n);
-    if (option == NULL) {
-        return TALLY_CORRUPT;
-    }
-    poll_add(state, option->poll, record->time_ms, n);
-    return 0;
-}
-
-/* Asks for the lines that the votes of the run will touch, so that the waits overlap. */
-static void votes_prefetch(const struct state *state, const struct vote_run *run)
-{
-    for (uint32_t i = 0; i < run->count; i++) {
-        table_prefetch(&state->options, run->option[i]);
-    }
-    for (uint32_t i = 0; i < run->count; i++) {
-        const struct option *option = state_option(state, run->option[i]);
-        if (option != NULL) {
-            __builtin_prefetch(&option->votes, 1);
-        }
-    }
-}
-
-int apply_votes(struct state *state, const struct vote_run *run, uint32_t *done)
-{
-    struct poll *poll = NULL;
-    uint64_t sum = 0;
-    uint32_t i = 0;
-    *done = 0;
-    if (run->first_lsn != FIELD_OWN(state->lsn) + 1 || run->time_ms < state->time_ms) {
-        return TALLY_CORRUPT;
-    }
-    votes_prefetch(state, run);
-    for (; i < run->count; i++) {
-        const struct option *option =
-            option_take(state, run->option[i], run->before[i], run->n[i]);
-        if (option == NULL) {
-            break;
-        }
-        if (option->poll != poll && poll != NULL) {
-            poll_add(state, poll, run->time_ms, sum);
-            sum = 0;
-        }
-        poll = option->poll;
-        sum += run->n[i];
-    }
-    if (poll != NULL) {
-        poll_add(state, poll, run->time_ms, sum);
-    }
-    state->time_ms = run->time_ms;
-    FIELD_PUT(state->lsn, run->first_lsn + i - 1);
-    *done = i;
-    return i == run->count ? 0 : TALLY_CORRUPT;
-}
-
 void poll_set_window(struct poll *poll, bool open)
 {
     uint64_t close_ms = FIELD_OWN(poll->close_ms);
@@ -266,28 +175,9 @@ static int apply_by_type(struct state *state, const struct record *record, struc
         return apply_option(state, record, v);
     case RECORD_POLL_WINDOW:
         return apply_poll_window(state, record);
-    case RECORD_SUBMIT:
-        return apply_submit(state, record, v);
-    case RECORD_WORKER:
-        return apply_worker(state, record, v);
-    case RECORD_BYE:
-        return apply_bye(state, record, v);
-    case RECORD_OFFLINE:
-        return apply_offline(state, record);
-    case RECORD_CLAIM:
-    case RECORD_BEAT:
-    case RECORD_DONE:
-    case RECORD_FAIL:
-    case RECORD_RELEASE:
-    case RECORD_EXPIRE:
-    case RECORD_DUE:
-    case RECORD_UNHOLD:
-        return apply_build_step(state, record);
-    case RECORD_NONE:
-    case RECORD_TYPES:
-        break;
+    default:
+        return apply_of_builds(state, record, v);
     }
-    return TALLY_CORRUPT;
 }
 
 int apply(struct state *state, const struct record *record, struct verdict *verdict)

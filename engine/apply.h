@@ -18,10 +18,62 @@
 int apply(struct state *state, const struct record *record, struct verdict *verdict);
 
 /*
- * Applies votes that follow each other, as apply would one by one, but asks for their memory first:
- * a replay waits for little else. Returns 0, or CORRUPT; *done then says how many were applied.
+ * The parts of apply that a replay may run side by side (engine/README.md, "Replay"). Votes touch
+ * options and their polls, records of builds touch queues, builds and workers, so the two do not
+ * meet; nor do votes of different options, as long as what they add to their polls is kept apart.
+ * lsn and time of the state are the caller's.
  */
-int apply_votes(struct state *state, const struct vote_run *run, uint32_t *done);
+
+/* Plain VOTE records of one option and second, each continuing the one before. */
+struct vote_step {
+    uint64_t before;
+    uint32_t option;       /* 0 fits nowhere */
+    uint32_t n;            /* of all of them; 0 fits nowhere */
+    uint32_t record;       /* the caller's: which record the first one was */
+    uint32_t records : 24; /* how many */
+    uint32_t second : 8;   /* of their time, after a first one that the caller knows */
+};
+
+/* The step of one record; what no vote can be fits nowhere. */
+static inline struct vote_step vote_step_of(uint64_t option, uint64_t before, uint64_t n)
+{
+    bool is_possible = option <= UINT32_MAX && n <= UINT32_MAX;
+    return (struct vote_step){
+        .before = before,
+        .option = is_possible ? (uint32_t)option : 0,
+        .n = is_possible ? (uint32_t)n : 0,
+        .records = 1,
+    };
+}
+
+/* What votes of one second add to a poll. */
+struct vote_sum {
+    struct poll *poll;
+    uint64_t second; /* as in the step */
+    uint64_t votes;
+};
+
+enum { VOTE_STEPS_MAX = 64 };
+
+/*
+ * Steps in their order, but for their polls' sums: those go behind the *sum_count that are there,
+ * with room for count more. It asks for the memory of all first, since a replay waits for little
+ * else; count is at most VOTE_STEPS_MAX. Returns how many fitted; less than count: the
+ * next one is CORRUPT. Threads: one for an option; nobody else is there but others like this.
+ */
+size_t apply_vote_steps(struct state *state, const struct vote_step *steps, size_t count,
+                        struct vote_sum *sums, size_t *sum_count);
+
+/* Adds what they have left out. REQUIRES: what is added for one first_second is less than
+ * POLL_SECONDS behind it. Threads: one, alone. */
+void apply_vote_sums(struct state *state, uint64_t first_second, const struct vote_sum *sums,
+                     size_t count);
+
+/* Whether a record of this type touches queues, builds and workers alone. */
+bool apply_is_of_builds(unsigned type);
+
+/* One of those. Errors, verdict: as apply. Threads: one, with others in apply_vote_steps. */
+int apply_of_builds(struct state *state, const struct record *record, struct verdict *verdict);
 
 /*
  * Ends a replay: sets each word from what was committed, so that the edges may begin. Builds that

@@ -141,7 +141,7 @@ static void hook_build(const struct state *state, struct build *build, enum buil
     }
 }
 
-int apply_submit(struct state *state, const struct record *record, struct verdict *v)
+static int apply_submit(struct state *state, const struct record *record, struct verdict *v)
 {
     int err = judge_submit(state, record, v);
     if (err != 0 || v->err != 0) {
@@ -326,7 +326,7 @@ static void step_left(struct state *state, struct build *build, const struct rec
     build->due_ms = record->time_ms + record->num[STEP_DELAY_MS];
 }
 
-int apply_build_step(struct state *state, const struct record *record)
+static int apply_build_step(struct state *state, const struct record *record)
 {
     struct build *build = state_build(state, record->num[STEP_BUILD]);
     uint32_t before = (uint32_t)record->num[STEP_BEFORE];
@@ -406,7 +406,7 @@ static int worker_new(struct state *state, const struct record *record, struct w
     return 0;
 }
 
-int apply_worker(struct state *state, const struct record *record, struct verdict *v)
+static int apply_worker(struct state *state, const struct record *record, struct verdict *v)
 {
     struct worker *worker = state_worker(state, record->text[WORKER_ID]);
     int err = 0;
@@ -439,7 +439,7 @@ int apply_worker(struct state *state, const struct record *record, struct verdic
     return err;
 }
 
-int apply_bye(struct state *state, const struct record *record, struct verdict *v)
+static int apply_bye(struct state *state, const struct record *record, struct verdict *v)
 {
     struct worker *worker = state_worker(state, record->text[WORKER_ID]);
     if (worker == NULL || FIELD_OWN(worker->state) == WORKER_GONE) {
@@ -454,7 +454,7 @@ int apply_bye(struct state *state, const struct record *record, struct verdict *
     return 0;
 }
 
-int apply_offline(struct state *state, const struct record *record)
+static int apply_offline(struct state *state, const struct record *record)
 {
     struct worker *worker = table_get(&state->worker_ids, record->num[0]);
     if (worker == NULL) {
@@ -465,4 +465,27 @@ int apply_offline(struct state *state, const struct record *record)
         FIELD_PUT(worker->state, WORKER_OFFLINE);
     }
     return 0;
+}
+
+bool apply_is_of_builds(unsigned type)
+{
+    return (type >= RECORD_SUBMIT && type <= RECORD_OFFLINE) ||
+           (type >= RECORD_CLAIM && type <= RECORD_UNHOLD);
+}
+
+int apply_of_builds(struct state *state, const struct record *record, struct verdict *verdict)
+{
+    *verdict = (struct verdict){0, 0};
+    switch (record->type) {
+    case RECORD_SUBMIT:
+        return apply_submit(state, record, verdict);
+    case RECORD_WORKER:
+        return apply_worker(state, record, verdict);
+    case RECORD_BYE:
+        return apply_bye(state, record, verdict);
+    case RECORD_OFFLINE:
+        return apply_offline(state, record);
+    default:
+        return apply_is_of_builds(record->type) ? apply_build_step(state, record) : TALLY_CORRUPT;
+    }
 }

@@ -22,11 +22,7 @@ void queue_add_ended(struct queue *queue, struct build *build);
 /* Room for so many held builds. Errors: NOMEM. */
 int worker_reserve(struct state *state, struct worker *worker, uint32_t slots);
 
-/* Verdicts go to v; the return value is apply's own (0, CORRUPT, NOMEM). */
-int apply_submit(struct state *state, const struct record *record, struct verdict *v);
-int apply_build_step(struct state *state, const struct record *record);
-int apply_worker(struct state *state, const struct record *record, struct verdict *v);
-int apply_bye(struct state *state, const struct record *record, struct verdict *v);
-int apply_offline(struct state *state, const struct record *record);
+/* As apply, for a VOTE. */
+int apply_vote(struct state *state, const struct record *record);
 
 #endif

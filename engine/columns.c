@@ -218,37 +218,49 @@ static int take_rest(struct cut *rest, struct record *record)
     return 0;
 }
 
-/* The varint at *at, which moves behind it; most are short, and have room behind them. */
-static inline int take_fast(struct cut *cut, uint64_t *v)
+/* Many varints; most are one byte, or have room for a few behind them. */
+static int take_many(struct cut *cut, uint64_t *v, uint32_t count)
 {
     const unsigned char *p = cut->at;
-    if (cut->end - p < 4) {
-        return take(cut, v);
+    for (uint32_t i = 0; i < count;) {
+        uint64_t eight = UINT64_MAX;
+        if (cut->end - p >= 8) {
+            memcpy(&eight, p, sizeof eight);
+        }
+        if (count - i >= 8 && (eight & 0x8080808080808080U) == 0) {
+            for (int k = 0; k < 8; k++) {
+                v[i + (uint32_t)k] = p[k];
+            }
+            p += 8;
+            i += 8;
+        } else if (cut->end - p >= 3 && (p[0] < 0x80 || p[1] < 0x80 || p[2] < 0x80)) {
+            unsigned len = p[0] < 0x80 ? 1 : p[1] < 0x80 ? 2 : 3;
+            v[i] = p[0] & 0x7fU;
+            v[i] |= len > 1 ? (uint64_t)(p[1] & 0x7fU) << 7 : 0;
+            v[i] |= len > 2 ? (uint64_t)p[2] << 14 : 0;
+            p += len;
+            i++;
+        } else if (get_varint(&p, cut->end, &v[i++]) != 0) {
+            return TALLY_CORRUPT;
+        }
     }
-    uint64_t sum = p[0] & 0x7fU;
-    if (p[0] < 0x80) {
-        cut->at = p + 1;
-    } else if (p[1] < 0x80) {
-        sum |= (uint64_t)p[1] << 7;
-        cut->at = p + 2;
-    } else if (p[2] < 0x80) {
-        sum |= (uint64_t)(p[1] & 0x7fU) << 7 | (uint64_t)p[2] << 14;
-        cut->at = p + 3;
-    } else {
-        return take(cut, v);
-    }
-    *v = sum;
+    cut->at = p;
     return 0;
 }
 
-static int take_vote(struct decoder *d, uint64_t *option, uint64_t *before, uint64_t *n)
+/* The next votes. `before` is what the block has left of it, until the guess is added. */
+static int take_votes(struct decoder *d, uint64_t *option, uint64_t *before, uint64_t *n,
+                      uint32_t count)
 {
-    if (take_fast(&d->cuts[OPTIONS], option) != 0 || take_fast(&d->cuts[BEFORES], before) != 0 ||
-        take_fast(&d->cuts[NS], n) != 0) {
+    if (take_many(&d->cuts[OPTIONS], option, count) != 0 ||
+        take_many(&d->cuts[BEFORES], before, count) != 0 ||
+        take_many(&d->cuts[NS], n, count) != 0) {
         return TALLY_CORRUPT;
     }
-    *before += guess_before(d->guess, *option);
-    guess_learn(d->guess, *option, *before + *n);
+    for (uint32_t i = 0; i < count; i++) {
+        before[i] += guess_before(d->guess, option[i]);
+        guess_learn(d->guess, option[i], before[i] + n[i]);
+    }
     return 0;
 }
 
@@ -258,8 +270,8 @@ static int take_record(struct decoder *d, unsigned kind, struct record *record)
     memset(record->text, 0, sizeof record->text);
     if (kind == RECORD_VOTE) {
         record->type = RECORD_VOTE;
-        return take_vote(d, &record->num[VOTE_OPTION], &record->num[VOTE_BEFORE],
-                         &record->num[VOTE_N]);
+        return take_votes(d, &record->num[VOTE_OPTION], &record->num[VOTE_BEFORE],
+                          &record->num[VOTE_N], 1);
     }
     if (kind == (RECORD_VOTE | KIND_IN_REST)) {
         kind = RECORD_VOTE;
@@ -275,16 +287,13 @@ static int take_record(struct decoder *d, unsigned kind, struct record *record)
 /* Takes the votes from record `from` on, up to the first other record and to VOTE_RUN_MAX. */
 static int take_run(struct decoder *d, uint32_t from, uint32_t count, struct vote_run *run)
 {
-    const unsigned char *kinds = d->cuts[KINDS].at;
-    uint32_t i = 0;
-    for (; i < VOTE_RUN_MAX && from + i < count && kinds[from + i] == RECORD_VOTE; i++) {
-        int err = take_vote(d, &run->option[i], &run->before[i], &run->n[i]);
-        if (err != 0) {
-            return err;
-        }
+    const unsigned char *kinds = d->cuts[KINDS].at + from;
+    uint32_t most = count - from < VOTE_RUN_MAX ? count - from : VOTE_RUN_MAX;
+    run->count = 0;
+    while (run->count < most && kinds[run->count] == RECORD_VOTE) {
+        run->count++;
     }
-    run->count = i;
-    return 0;
+    return take_votes(d, run->option, run->before, run->n, run->count);
 }
 
 static int open_block(const void *block, size_t len, uint32_t count, uint64_t *time_ms,
@@ -302,10 +311,20 @@ static int open_block(const void *block, size_t len, uint32_t count, uint64_t *t
         const unsigned char *at = (const unsigned char *)bytes.at;
         d->cuts[i] = (struct cut){at, at + bytes.len};
     }
-    memset(d->guess, 0, sizeof d->guess);
     const struct cut *kinds = &d->cuts[KINDS];
     bool fits = whole.at == whole.end && kinds->end - kinds->at == (ptrdiff_t)count;
     return fits ? 0 : TALLY_CORRUPT;
+}
+
+int columns_head(const void *block, size_t len, uint32_t count, uint64_t *time_ms,
+                 const unsigned char **types)
+{
+    struct decoder d;
+    int err = open_block(block, len, count, time_ms, &d);
+    if (err == 0) {
+        *types = d.cuts[KINDS].at;
+    }
+    return err;
 }
 
 static int visit_record(struct decoder *d, unsigned kind, struct record *record,
@@ -322,6 +341,7 @@ int columns_visit(const void *block, size_t len, uint64_t first_lsn, uint32_t co
     struct vote_run run;
     struct decoder d;
     int err = open_block(block, len, count, &record.time_ms, &d);
+    memset(d.guess, 0, sizeof d.guess);
     run.time_ms = record.time_ms;
     for (uint32_t i = 0; i < count && err == 0;) {
         if (visitor->votes != NULL && d.cuts[KINDS].at[i] == RECORD_VOTE) {

@@ -61,6 +61,11 @@ int columns_add(struct columns *columns, const struct record *record);
 /* The block's bytes, good until the next begin. Errors: NOMEM. */
 int columns_end(struct columns *columns, const unsigned char **block, size_t *len);
 
+/* What stands before the records: the block's time, and the type of each record, one byte each.
+ * They point into the block. Errors: CORRUPT. */
+int columns_head(const void *block, size_t len, uint32_t count, uint64_t *time_ms,
+                 const unsigned char **types);
+
 struct columns_visitor {
     int (*record)(void *arg, const struct record *record); /* texts point into the block */
     int (*votes)(void *arg, const struct vote_run *run);   /* NULL: they come as records, too */

@@ -2,6 +2,7 @@
 #include "engine/engine.h"
 
 #include "engine/loader.h"
+#include "engine/replay.h"
 #include "wal/base/check.h"
 #include "wal/base/clock.h"
 #include "wal/base/thread.h"
@@ -15,87 +16,61 @@
 #define RETAIN_BYTES   ((uint64_t)8 << 30)
 #define RETAIN_S       ((uint64_t)7 * 24 * 60 * 60)
 
-struct replay {
+/* What a start goes through: the snapshot, then the log behind it. */
+struct opening {
     struct state *state;
     const struct tally_options *options;
     unsigned percent; /* told last */
     struct loader loader;
     struct snapshot_found found;
-    uint64_t lsn; /* of the record that did not fit */
-    const char *type;
+    struct replay replay;
 };
-
-static int replay_record(void *arg, const struct record *record)
-{
-    struct replay *replay = arg;
-    struct verdict verdict;
-    if (record->lsn <= replay->found.lsn) {
-        return 0;
-    }
-    int err = apply(replay->state, record, &verdict);
-    if (err != 0) {
-        replay->lsn = record->lsn;
-        replay->type = record_type_name(record->type);
-    }
-    return err;
-}
-
-static int replay_votes(void *arg, const struct vote_run *run)
-{
-    struct replay *replay = arg;
-    uint32_t done;
-    int err = apply_votes(replay->state, run, &done);
-    if (err != 0) {
-        replay->lsn = run->first_lsn + done;
-        replay->type = record_type_name(RECORD_VOTE);
-    }
-    return err;
-}
 
 static int load_block(void *arg, const struct wal_block *block)
 {
-    struct replay *replay = arg;
+    struct opening *opening = arg;
     if (block->count == 0) {
-        replay->found.lsn = replay->loader.head.num[HEAD_LSN];
-        replay->found.time_ms = replay->loader.head.num[HEAD_TIME_MS];
+        opening->found.lsn = opening->loader.head.num[HEAD_LSN];
+        opening->found.time_ms = opening->loader.head.num[HEAD_TIME_MS];
     }
-    return loader_block(&replay->loader, block);
+    return loader_block(&opening->loader, block);
 }
 
-static int replay_block(void *arg, const struct wal_block *block)
+static int see_block(void *arg, const struct wal_block *block)
 {
-    struct replay *replay = arg;
-    if (block->percent > replay->percent && replay->options->progress != NULL) {
-        replay->percent = block->percent;
-        replay->options->progress(replay->options->progress_arg, block->percent);
+    struct opening *opening = arg;
+    if (block->percent > opening->percent && opening->options->progress != NULL) {
+        opening->percent = block->percent;
+        opening->options->progress(opening->options->progress_arg, block->percent);
     }
-    replay->found.log_bytes += block->stored_bytes;
-    if (block->count == 0) {
-        return 0;
-    }
-    /* a block that begins before the snapshot: record by record, what it has is left out */
-    bool is_behind = block->first_lsn > replay->found.lsn;
-    const struct columns_visitor visitor = {replay_record, is_behind ? replay_votes : NULL, arg};
-    return columns_visit(block->raw, block->raw_bytes, block->first_lsn, block->count, &visitor);
+    opening->found.log_bytes += block->stored_bytes;
+    return replay_block(&opening->replay, block);
+}
+
+static int see_end(void *arg)
+{
+    struct opening *opening = arg;
+    return replay_flush(&opening->replay);
 }
 
 /* A record that contradicts the state is damage that no checksum saw. */
-static int say(int err, const struct replay *replay, const struct wal_report *found,
+static int say(int err, const struct opening *opening, const struct wal_report *found,
                struct tally_report *report)
 {
     report->records = found->records;
     report->lsn = found->next_lsn > 0 ? found->next_lsn - 1 : 0;
     report->clean = found->end == WAL_END_EMPTY || found->clean_shutdown;
     report->torn = found->end == WAL_END_TORN;
-    report->snapshot_lsn = replay->found.lsn;
+    report->snapshot_lsn = opening->found.lsn;
     report->snapshot_passed = found->snapshot_passed;
-    if (err == TALLY_CORRUPT && replay->loader.why != NULL) {
+    if (err == TALLY_CORRUPT && opening->loader.why != NULL) {
         snprintf(report->text, sizeof report->text, "the snapshot contradicts itself: %s",
-                 replay->loader.why);
-    } else if (err == TALLY_CORRUPT && replay->type != NULL) {
+                 opening->loader.why);
+    } else if (err == TALLY_CORRUPT && opening->replay.bad_lsn != 0) {
         snprintf(report->text, sizeof report->text,
                  "the log contradicts itself: record %llu (%s) does not fit what is before it",
-                 (unsigned long long)replay->lsn, replay->type);
+                 (unsigned long long)opening->replay.bad_lsn,
+                 record_type_name(opening->replay.bad_type));
     } else {
         snprintf(report->text, sizeof report->text, "%s",
                  found->text[0] != '\0' || err == 0 ? found->text : tally_err_text(err));
@@ -117,8 +92,9 @@ static void on_damage(void *arg, const struct wal_report *damage)
 static int open_log(struct tally *tally, struct tally_report *report,
                     struct snapshot_found *snapshot)
 {
-    struct replay replay = {.state = &tally->state, .options = &tally->options};
-    loader_init(&replay.loader, &tally->state);
+    struct opening opening = {.state = &tally->state, .options = &tally->options};
+    loader_init(&opening.loader, &tally->state);
+    replay_init(&opening.replay, &tally->state, 0);
     struct wal_report found = {0};
     uint64_t bytes = tally->options.segment_bytes;
     /* a segment holds what judge_room wants, and something to work with */
@@ -132,12 +108,14 @@ static int open_log(struct tally *tally, struct tally_report *report,
         .start_bytes = 4 * tally->lane_bytes_all,
         .janitor = &janitor,
         .load = load_block,
+        .seen = see_end,
     };
-    int err = wal_open(&tally->wal, &options, replay_block, &replay, &found);
-    loader_fini(&replay.loader);
-    *snapshot = replay.found;
+    int err = wal_open(&tally->wal, &options, see_block, &opening, &found);
+    replay_fini(&opening.replay);
+    loader_fini(&opening.loader);
+    *snapshot = opening.found;
     snapshot->file_bytes = found.snapshot_bytes;
-    return say(err, &replay, &found, report);
+    return say(err, &opening, &found, report);
 }
 
 static int start(struct tally *tally, const struct snapshot_found *snapshot)

@@ -358,6 +358,10 @@ static int recover(const struct wal_options *options, struct wal *wal, struct wa
     if (err != 0) {
         return err;
     }
+    err = options->seen != NULL ? options->seen(scan->arg) : 0;
+    if (err != 0) {
+        return refuse(report, err, tally_err_text(err));
+    }
     uint64_t start_bytes = options->start_bytes != 0 ? options->start_bytes : START_BYTES;
     start_bytes = start_bytes < wal->segment_bytes ? start_bytes : wal->segment_bytes;
     err = wal_recover(scan, start_bytes, &wal->active, report);

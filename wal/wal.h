@@ -81,6 +81,10 @@ struct wal_options {
      * wal_snap_read), with visit's arg. NULL: snapshots are not looked at, and the log must begin
      * at record 1. */
     wal_visit_fn load;
+    /* Called once when visit has had every block, with visit's arg, before anything is changed on
+     * the disk: the last word of a visitor that puts blocks aside. Returns as visit. NULL: it has
+     * none. */
+    int (*seen)(void *arg);
 };
 
 struct wal; /* the open log, for one writer */
@@ -88,7 +92,7 @@ struct wal; /* the open log, for one writer */
 /*
  * Locks the directory, recovers by the decision table, calls visit (NULL: nobody) for every block,
  * clears a torn tail, and begins a new segment with a new epoch. visit sees nothing that a crash
- * could undo; the disk is changed only after it has accepted every block.
+ * could undo; the disk is changed only after it, and options->seen, have accepted every block.
  * A snapshot that is not whole is passed over for the one before it, if the log reaches back to
  * that; report->text says so.
  * Errors: TALLY_LOCKED; TALLY_IO; TALLY_DAMAGE; TALLY_NEWER; TALLY_NOSPC (no room for a first

@@ -2,6 +2,7 @@
 #include "engine/apply.h"
 #include "engine/columns.h"
 #include "engine/loader.h"
+#include "engine/replay.h"
 #include "tests/engine/history.h"
 #include "wal/base/err.h"
 
@@ -17,29 +18,29 @@ static int replay_record(void *arg, const struct record *record)
     return apply(arg, record, &verdict);
 }
 
-static int replay_votes(void *arg, const struct vote_run *run)
-{
-    uint32_t done;
-    return apply_votes(arg, run, &done);
-}
-
 /* Encodes what has one time as one block, and replays it as a start does. */
 static void replay_by_blocks(const struct history *h, struct state *state)
 {
     struct columns columns = {.count = 0};
-    const struct columns_visitor visitor = {replay_record, replay_votes, state};
+    struct replay replay;
+    uint64_t lsn = 1;
+    replay_init(&replay, state, 3);
     for (uint32_t i = 0; i < h->count;) {
-        const unsigned char *block;
+        const unsigned char *raw;
         size_t len;
         uint64_t time_ms = h->records[i].time_ms;
         columns_begin(&columns, time_ms);
         for (; i < h->count && h->records[i].time_ms == time_ms; i++) {
             cr_assert_eq(columns_add(&columns, &h->records[i]), 0);
         }
-        cr_assert_eq(columns_end(&columns, &block, &len), 0);
-        cr_assert_eq(columns_visit(block, len, FIELD_GET(state->lsn) + 1, columns.count, &visitor),
-                     0);
+        cr_assert_eq(columns_end(&columns, &raw, &len), 0);
+        struct wal_block block = {
+            .first_lsn = lsn, .count = columns.count, .raw = raw, .raw_bytes = len};
+        cr_assert_eq(replay_block(&replay, &block), 0);
+        lsn += columns.count;
     }
+    cr_assert_eq(replay_flush(&replay), 0);
+    replay_fini(&replay);
     columns_fini(&columns);
 }
 
@@ -54,7 +55,7 @@ static void replay_by_records(const struct history *h, struct state *state)
 static void expect_same_state(void (*replay)(const struct history *h, struct state *state))
 {
     for (uint64_t start = 1; start <= 10; start++) {
-        struct history h;
+        struct history h = {.polls_until = 0};
         static struct state first;
         static struct state second;
         history_init(&h, &first, start, RECORDS);
@@ -82,7 +83,7 @@ Test(apply, blocks_with_runs_of_votes_make_the_same_state)
 /* What a queue counts is what its builds are. */
 Test(apply, the_counts_are_those_of_the_builds)
 {
-    struct history h;
+    struct history h = {.polls_until = 0};
     static struct state state;
     history_init(&h, &state, 77, RECORDS);
     for (int q = 0; q < 3; q++) {
@@ -171,42 +172,6 @@ Test(apply, what_contradicts_the_state_is_corrupt)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         check_contradiction(cases[i].record, TALLY_CORRUPT, cases[i].what);
     }
-}
-
-Test(apply, a_run_of_votes_stops_at_the_one_that_does_not_fit)
-{
-    for (uint32_t bad = 0; bad < VOTE_RUN_MAX; bad++) {
-        static struct state state;
-        struct vote_run run = {.first_lsn = 8, .time_ms = 1000, .count = VOTE_RUN_MAX};
-        uint32_t done = 0;
-        small_state(&state);
-        for (uint32_t i = 0; i < VOTE_RUN_MAX; i++) {
-            run.option[i] = 1;
-            run.before[i] = 5 + i + (i == bad);
-            run.n[i] = 1;
-        }
-        cr_assert_eq(apply_votes(&state, &run, &done), TALLY_CORRUPT);
-        cr_assert_eq(done, bad);
-        state_fini(&state);
-    }
-}
-
-Test(apply, a_run_of_votes_is_next_in_lsn_and_time)
-{
-    static struct state state;
-    struct vote_run run = {
-        .first_lsn = 9, .time_ms = 1000, .count = 1, .option = {1}, .before = {5}, .n = {1}};
-    uint32_t done = 7;
-    small_state(&state);
-    cr_assert_eq(apply_votes(&state, &run, &done), TALLY_CORRUPT);
-    cr_assert_eq(done, 0);
-    run.first_lsn = 8;
-    run.time_ms = 999;
-    cr_assert_eq(apply_votes(&state, &run, &done), TALLY_CORRUPT);
-    run.time_ms = 1000;
-    cr_assert_eq(apply_votes(&state, &run, &done), 0);
-    cr_assert_eq(FIELD_GET(state.votes), 6);
-    state_fini(&state);
 }
 
 Test(apply, what_fits_is_taken)

@@ -115,8 +115,11 @@ static void make_judged(struct history *h, const struct state *state)
 {
     uint64_t polls = FIELD_GET(state->poll_count);
     uint64_t workers = FIELD_GET(state->worker_count);
+    uint64_t labels = h->polls_until != 0 ? 200 : 20;
     struct record *record = NULL;
-    switch (seed_below(&h->seed, 10)) {
+    uint64_t dice = seed_below(&h->seed, 10);
+    bool is_settled = h->polls_until != 0 && h->count >= h->polls_until;
+    switch (is_settled && (dice < 2 || dice == 4) ? 9 : dice) {
     case 0:
         record = next_record(h, RECORD_POLL);
         record->num[POLL_CLOSE_MS] = seed_below(&h->seed, 2) * 5000;
@@ -126,8 +129,8 @@ static void make_judged(struct history *h, const struct state *state)
     case 1:
         next_record(h, RECORD_OPTION);
         text(h, OPTION_POLL, "poll", seed_below(&h->seed, 8));
-        text(h, OPTION_LABEL, "Label", seed_below(&h->seed, 20));
-        text(h, OPTION_FOLD, "label", seed_below(&h->seed, 20));
+        text(h, OPTION_LABEL, "Label", seed_below(&h->seed, labels));
+        text(h, OPTION_FOLD, "label", seed_below(&h->seed, labels));
         break;
     case 2:
         next_record(h, RECORD_WORKER)->num[WORKER_SLOTS] = seed_below(&h->seed, 9);
@@ -170,9 +173,10 @@ static void make_judged(struct history *h, const struct state *state)
 
 void history_init(struct history *h, struct state *state, uint64_t start, uint32_t records)
 {
-    *h = (struct history){.records = calloc(records, sizeof(struct record)),
-                          .texts = calloc(records, sizeof(*h->texts)),
-                          .seed = {start}};
+    h->records = calloc(records, sizeof(struct record));
+    h->texts = calloc(records, sizeof(*h->texts));
+    h->seed = (struct seed){start};
+    h->count = 0;
     CHECK(h->records != NULL && h->texts != NULL && state_init(state) == 0);
     while (h->count < records) {
         struct verdict verdict;

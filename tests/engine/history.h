@@ -12,10 +12,12 @@ struct history {
     struct record *records;
     char (*texts)[RECORD_TEXTS][HISTORY_TEXT_MAX];
     uint32_t count;
+    uint32_t polls_until; /* records; behind them polls and options stay as they are */
     struct seed seed;
 };
 
-/* Makes a history and applies it while it is made, to a state that it begins. */
+/* Makes a history and applies it while it is made, to a state that it begins. polls_until: the
+ * caller's; 0: no end. */
 void history_init(struct history *h, struct state *state, uint64_t start, uint32_t records);
 void history_fini(struct history *h);
 

@@ -243,7 +243,8 @@ static int stop_at_second(void *arg, const struct wal_block *block)
     return block->first_lsn > 1 ? TALLY_CORRUPT : 0;
 }
 
-Test(wal, what_the_visitor_says_ends_the_open_and_changes_nothing)
+/* Opens a log with a torn tail for a visitor that does not accept it. */
+static void check_refused_open(wal_visit_fn visit, int (*seen)(void *arg))
 {
     struct wal_io *io;
     struct wal *wal;
@@ -257,8 +258,10 @@ Test(wal, what_the_visitor_says_ends_the_open_and_changes_nothing)
     unsigned char *before = disk_load(&disk, disk_segment(1), &len);
 
     cr_assert_eq(wal_file_io_new(&io, disk.path, 0), 0);
-    struct wal_options options = {.io = io, .segment_bytes = WAL_SEGMENT_BYTES_MIN};
-    cr_expect_eq(wal_open(&wal, &options, stop_at_second, NULL, &report), TALLY_CORRUPT);
+    struct wal_options options = {
+        .io = io, .segment_bytes = WAL_SEGMENT_BYTES_MIN, .seen = seen};
+    uint32_t blocks = 0;
+    cr_expect_eq(wal_open(&wal, &options, visit, &blocks, &report), TALLY_CORRUPT);
     cr_expect_eq(report.end, WAL_END_FAILED);
     io->ops->destroy(io);
 
@@ -268,6 +271,29 @@ Test(wal, what_the_visitor_says_ends_the_open_and_changes_nothing)
     cr_expect(memcmp(before, after, len) == 0);
     free(before);
     free(after);
+}
+
+Test(wal, what_the_visitor_says_ends_the_open_and_changes_nothing)
+{
+    check_refused_open(stop_at_second, NULL);
+}
+
+static int count_block(void *arg, const struct wal_block *block)
+{
+    (void)block;
+    ++*(uint32_t *)arg;
+    return 0;
+}
+
+static int stop_at_end(void *arg)
+{
+    cr_expect_eq(*(const uint32_t *)arg, 2);
+    return TALLY_CORRUPT;
+}
+
+Test(wal, the_visitors_last_word_ends_the_open_and_changes_nothing)
+{
+    check_refused_open(count_block, stop_at_end);
 }
 
 Test(wal, a_wrong_segment_size_is_refused)

@@ -12,7 +12,8 @@
     X(NO_OFFSET, "checksum without offset")                                                        \
     X(NOTHING_DURABLE, "durable lsn always 0")                                                     \
     X(TAIL_NOT_CLEARED, "old bytes after the tail not cleared")                                    \
-    X(SEGMENT_REMOVED_EARLY, "segment removed before the snapshot is safe")
+    X(SEGMENT_REMOVED_EARLY, "segment removed before the snapshot is safe")                        \
+    X(REPLAY_SHARES, "votes of one option replayed by two threads")
 
 enum mutant {
     MUTANT_NONE,
@@ -22,8 +23,8 @@ enum mutant {
         MUTANT_COUNT
 };
 
-/* What is shipped has none of them: the condition is a constant. A test builds the log once more
- * with -DTALLY_MUTANT=tally_mutant and chooses at run time. */
+/* What is shipped has none of them: the condition is a constant. A test builds the files once
+ * more with -DTALLY_MUTANT=tally_mutant and chooses at run time, or names one there. */
 #ifdef TALLY_MUTANT
 extern int tally_mutant;
 #else

@@ -1,0 +1,156 @@
+/* Replays of long logs by several threads make the state that apply makes record by record, and
+ * blame the same record where one does not fit. */
+#include "engine/columns.h"
+#include "engine/loader.h"
+#include "engine/replay.h"
+#include "tests/engine/door.h"
+#include "tests/engine/history.h"
+#include "wal/base/err.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { RECORDS = 120000, SETTLED = 20000, BLOCK_RECORDS_MAX = 4000, MISTAKES = 5 };
+
+struct log {
+    struct wal_block *blocks;
+    uint32_t count;
+};
+
+/* Blocks of all sizes; a record's time is that of its block. */
+static void log_init(struct log *log, struct history *h, uint64_t start)
+{
+    struct columns columns = {.count = 0};
+    struct seed seed = {start};
+    uint64_t time_ms = 1000;
+    *log = (struct log){.blocks = calloc(h->count, sizeof *log->blocks)};
+    MUST(log->blocks != NULL, "no memory");
+    for (uint32_t i = 0; i < h->count;) {
+        struct wal_block *block = &log->blocks[log->count++];
+        uint64_t most = seed_below(&seed, 3) == 0 ? 5 : BLOCK_RECORDS_MAX;
+        uint64_t records = 1 + seed_below(&seed, most);
+        const unsigned char *raw;
+        time_ms += seed_below(&seed, seed_below(&seed, 40) == 0 ? 100000 : 300);
+        columns_begin(&columns, time_ms);
+        *block = (struct wal_block){.first_lsn = i + 1};
+        for (; i < h->count && columns.count < records; i++) {
+            h->records[i].time_ms = time_ms;
+            MUST(columns_add(&columns, &h->records[i]) == 0, "columns_add");
+        }
+        MUST(columns_end(&columns, &raw, &block->raw_bytes) == 0, "columns_end");
+        void *copy = malloc(block->raw_bytes);
+        MUST(copy != NULL, "no memory");
+        block->raw = memcpy(copy, raw, block->raw_bytes);
+        block->count = columns.count;
+    }
+    columns_fini(&columns);
+}
+
+static void log_fini(struct log *log)
+{
+    for (uint32_t i = 0; i < log->count; i++) {
+        free((void *)log->blocks[i].raw);
+    }
+    free(log->blocks);
+}
+
+struct outcome {
+    int err;
+    uint64_t bad_lsn;
+    unsigned bad_type;
+    uint64_t digest; /* where there is no error */
+};
+
+static struct outcome replay_in_order(const struct history *h)
+{
+    static struct state state;
+    struct outcome outcome = {.err = state_init(&state)};
+    for (uint32_t i = 0; i < h->count && outcome.err == 0; i++) {
+        struct verdict verdict;
+        outcome.err = apply(&state, &h->records[i], &verdict);
+        outcome.bad_lsn = outcome.err != 0 ? h->records[i].lsn : 0;
+        outcome.bad_type = outcome.err != 0 ? h->records[i].type : 0;
+    }
+    outcome.digest = outcome.err == 0 ? state_digest(&state) : 0;
+    state_fini(&state);
+    return outcome;
+}
+
+static struct outcome replay_by_threads(const struct log *log, unsigned threads)
+{
+    static struct state state;
+    static struct replay replay;
+    struct outcome outcome = {.err = state_init(&state)};
+    replay_init(&replay, &state, threads);
+    for (uint32_t i = 0; i < log->count && outcome.err == 0; i++) {
+        outcome.err = replay_block(&replay, &log->blocks[i]);
+    }
+    outcome.err = outcome.err != 0 ? outcome.err : replay_flush(&replay);
+    outcome.bad_lsn = replay.bad_lsn;
+    outcome.bad_type = replay.bad_type;
+    outcome.digest = outcome.err == 0 ? state_digest(&state) : 0;
+    replay_fini(&replay);
+    state_fini(&state);
+    return outcome;
+}
+
+static bool is_same(const struct outcome *a, const struct outcome *b)
+{
+    return a->err == b->err && a->bad_lsn == b->bad_lsn && a->bad_type == b->bad_type &&
+           a->digest == b->digest;
+}
+
+static void compare(struct history *h, uint64_t start, int err)
+{
+    struct log log;
+    log_init(&log, h, start);
+    struct outcome first = replay_in_order(h);
+    MUST(first.err == err, "error %d in order", first.err);
+    for (unsigned threads = 1; threads <= PARALLEL_THREADS_MAX; threads *= 2) {
+        struct outcome second = replay_by_threads(&log, threads);
+        MUST(is_same(&first, &second),
+             "start %lu, %u threads: error %d at %lu, type %u, digest %lx, instead of "
+             "error %d at %lu, type %u, digest %lx",
+             (unsigned long)start, threads, second.err, (unsigned long)second.bad_lsn,
+             second.bad_type, (unsigned long)second.digest, first.err,
+             (unsigned long)first.bad_lsn, first.bad_type, (unsigned long)first.digest);
+    }
+    log_fini(&log);
+}
+
+/* A step that does not continue its chain; then another one somewhere, that may come before it. */
+static void make_mistakes(struct history *h, struct seed *seed)
+{
+    for (int made = 0; made < 2;) {
+        struct record *record = &h->records[SETTLED + seed_below(seed, RECORDS - SETTLED)];
+        bool is_vote = record->type == RECORD_VOTE;
+        if (is_vote || record->type == RECORD_CLAIM || record->type == RECORD_DONE) {
+            record->num[is_vote ? (unsigned)VOTE_BEFORE : (unsigned)STEP_BEFORE]++;
+            made++;
+        }
+    }
+}
+
+int main(void)
+{
+    static struct state state;
+    struct history h = {.polls_until = SETTLED};
+    struct seed seed = {7};
+    history_init(&h, &state, 1, RECORDS);
+    state_fini(&state);
+    compare(&h, 1, 0);
+    compare(&h, 2, 0);
+    for (uint64_t i = 0; i < MISTAKES; i++) {
+        struct history wrong = h;
+        wrong.records = malloc(RECORDS * sizeof *wrong.records);
+        MUST(wrong.records != NULL, "no memory");
+        memcpy(wrong.records, h.records, RECORDS * sizeof *wrong.records);
+        make_mistakes(&wrong, &seed);
+        compare(&wrong, i, TALLY_CORRUPT);
+        free(wrong.records);
+    }
+    history_fini(&h);
+    printf("%d records by 1 to %d threads, %d times with mistakes\n", RECORDS,
+           PARALLEL_THREADS_MAX, MISTAKES);
+    return 0;
+}
