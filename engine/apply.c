@@ -183,7 +183,7 @@ static int apply_by_type(struct state *state, const struct record *record, struc
 int apply(struct state *state, const struct record *record, struct verdict *verdict)
 {
     *verdict = (struct verdict){0, 0};
-    if (record->lsn != FIELD_OWN(state->lsn) + 1 || record->time_ms < state->time_ms) {
+    if (record->lsn <= FIELD_OWN(state->lsn) || record->time_ms < state->time_ms) {
         return TALLY_CORRUPT;
     }
     int err = apply_by_type(state, record, verdict);

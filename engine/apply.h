@@ -10,6 +10,9 @@
  * the record's), no randomness, no order of a hash. A judged record is decided here; its verdict (a
  * refusal too) is the reply.
  *
+ * Records come in the order of their lsns; that none is missing is the log's to say (one of a type
+ * that may be skipped is not handed out).
+ *
  * Returns 0; CORRUPT when the record contradicts the state (a chain that does not fit, an unknown
  * entity of a step), which means a damaged log in a replay and a bug in a live engine; NOMEM. After
  * an error the state is of no use any more. Threads: the committer, inside seq_write_begin and

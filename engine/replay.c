@@ -364,9 +364,14 @@ static int apply_one(void *arg, const struct record *record)
 static int apply_alone(struct replay *replay, const struct wal_block *block)
 {
     int err = replay_flush(replay);
-    return err != 0 ? err
-                    : columns_decode(block->raw, block->raw_bytes, block->first_lsn, block->count,
-                                     apply_one, replay);
+    err = err != 0 ? err
+                   : columns_decode(block->raw, block->raw_bytes, block->first_lsn, block->count,
+                                    apply_one, replay);
+    if (err == 0) {
+        /* the last one may have been of a type that is skipped */
+        FIELD_PUT(replay->state->lsn, block->first_lsn + block->count - 1);
+    }
+    return err;
 }
 
 int replay_block(struct replay *replay, const struct wal_block *block)
