@@ -73,9 +73,10 @@ static const char replay_doc[] =
     "Writes a new data directory whose log ends at a moment of the past: the same records with the "
     "same lsns and times, for `tallyd --data NEWDIR`.\v"
     "TIME is 2026-11-21T10:00:00Z, or milliseconds since 1970 with ms behind them. NEWDIR appears "
-    "when it is whole and on disk, or not at all.\n\n"
+    "when it is whole and on disk, or not at all. Where the log has lost its beginning, "
+    "NEWDIR begins with a copy of the oldest snapshot; it says which moment is the earliest.\n\n"
     "Exit codes: 0 done; 5 the log is damaged before that moment; 64 wrong usage, or the log does "
-    "not reach it; 73 NEWDIR is there and is not empty; 74 a file call failed.";
+    "not reach it, or not any more; 73 NEWDIR is there and is not empty; 74 a file call failed.";
 
 static const struct command {
     const char *name;

@@ -43,13 +43,14 @@ struct inspector *inspector_new(const char *dir, const char *doing)
         return NULL;
     }
     if (state_init(&inspector->state) != 0 ||
-        beginning_load(inspector->io, &inspector->state) != 0) {
+        beginning_load(inspector->io, &inspector->state, &inspector->first_lsn) != 0) {
         fprintf(stderr, "tally-wal: %s\n", tally_err_text(TALLY_NOMEM));
         inspector->io->ops->destroy(inspector->io);
         free(inspector);
         return NULL;
     }
     inspector->saved_lsn = FIELD_OWN(inspector->state.lsn);
+    inspector->saved_ms = inspector->state.time_ms;
     /* a directory that cannot be listed is told by the reading itself */
     (void)inspector->io->ops->list(inspector->io, add_segment, inspector);
     progress_init(&inspector->progress, doing, inspector->segment_bytes);

@@ -22,7 +22,9 @@ struct inspector {
     void *arg;
 
     struct state state; /* with the record applied that is being seen */
-    uint64_t saved_lsn; /* of the snapshot it began with; 0: the log is there from record 1 on */
+    uint64_t first_lsn; /* of the first record that is there; 1: nothing is gone */
+    uint64_t saved_lsn; /* of the snapshot it began with; 0: none */
+    uint64_t saved_ms;  /* and its time */
     struct wal_io *io;
     struct progress progress;
     struct wal_report report;
