@@ -85,10 +85,10 @@ void cut_fini(struct cut *cut)
     disk_fini(&cut->disk);
 }
 
-void cut_retain(struct cut *cut)
+void cut_retain(const struct cut *cut, uint64_t safe_lsn)
 {
     struct wal_io *io;
-    const struct wal_retain retain = {.safe_lsn = CUT_OLDER_LSN, .bytes_max = 0};
+    const struct wal_retain retain = {.safe_lsn = safe_lsn, .bytes_max = 0};
     cr_assert_eq(wal_file_io_new(&io, cut->disk.path, 0), 0);
     cr_assert_gt(wal_retain(io, &retain), 0);
     io->ops->destroy(io);

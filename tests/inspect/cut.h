@@ -28,8 +28,9 @@ struct cut {
 void cut_init(struct cut *cut);
 void cut_fini(struct cut *cut);
 
-/* Removes what the older of the two last snapshots holds. */
-void cut_retain(struct cut *cut);
+/* Removes the segments that hold nothing but records up to safe_lsn. A segment has 14 blocks: the
+ * first ends with record 41, the second with 83, the third with 125. */
+void cut_retain(const struct cut *cut, uint64_t safe_lsn);
 
 /* Damages a snapshot. */
 void cut_spoil(const struct cut *cut, uint64_t lsn);

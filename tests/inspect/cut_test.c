@@ -1,9 +1,15 @@
-/* tally-wal replay of a log that has lost its beginning: behind the oldest snapshot it reaches. */
+/* tally-wal and a log that has lost its beginning, or loses it just now: replay goes on behind the
+ * oldest snapshot, a reading begins anew or says what it has missed. */
 #include "tests/inspect/cut.h"
 
+#include "engine/loader.h"
 #include "engine/tally.h"
 #include "tests/lib/proc.h"
+#include "tools/wal/inspector.h"
 #include "tools/wal/moment.h"
+#include "tools/wal/newdir.h"
+#include "wal/base/err.h"
+#include "wal/snap.h"
 
 #include <criterion/criterion.h>
 #include <inttypes.h>
@@ -13,7 +19,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { CODE_DAMAGE = 5, CODE_USAGE = 64, UNTIL_MAX = 32 };
+enum { CODE_DAMAGE = 5, CODE_USAGE = 64, CODE_CUT = 75, UNTIL_MAX = 32 };
 
 static struct cut cut;
 static char into[192];
@@ -70,7 +76,7 @@ Test(inspect_cut, until_an_lsn_it_is_the_state_of_then)
     static const uint64_t lsns[] = {CUT_OLDER_LSN,      CUT_OLDER_LSN + 1,  CUT_OLDER_LSN + 2,
                                     CUT_OLDER_LSN + 3,  CUT_NEWEST_LSN - 1, CUT_NEWEST_LSN,
                                     CUT_NEWEST_LSN + 1, CUT_LAST_LSN - 1,   CUT_LAST_LSN};
-    cut_retain(&cut);
+    cut_retain(&cut, CUT_OLDER_LSN);
     for (size_t i = 0; i < sizeof(lsns) / sizeof(lsns[0]); i++) {
         expect_lsn(lsns[i], CUT_OLDER_LSN);
     }
@@ -79,7 +85,7 @@ Test(inspect_cut, until_an_lsn_it_is_the_state_of_then)
 Test(inspect_cut, until_a_time_it_is_the_state_of_then)
 {
     char until[UNTIL_MAX];
-    cut_retain(&cut);
+    cut_retain(&cut, CUT_OLDER_LSN);
     /* the block in whose middle the snapshot is has one time, and all of it is wanted */
     for (unsigned block = CUT_OLDER_LSN / 3; block <= CUT_BLOCKS; block += 13) {
         snprintf(until, sizeof(until), "%" PRIu64 "ms", cut_time_ms(block) + 999);
@@ -93,7 +99,7 @@ Test(inspect_cut, a_moment_before_the_oldest_is_64_and_names_the_earliest)
     char until[UNTIL_MAX];
     char time[MOMENT_TEXT_BYTES];
     char wanted[96];
-    cut_retain(&cut);
+    cut_retain(&cut, CUT_OLDER_LSN);
     moment_format(time, cut_time_ms(CUT_OLDER_LSN / 3));
     snprintf(wanted, sizeof(wanted), "record %d, at %s", CUT_OLDER_LSN, time);
     snprintf(until, sizeof(until), "%d", CUT_OLDER_LSN - 1);
@@ -111,7 +117,7 @@ Test(inspect_cut, a_moment_before_the_oldest_is_64_and_names_the_earliest)
 Test(inspect_cut, a_damaged_oldest_snapshot_is_passed_over)
 {
     char until[UNTIL_MAX];
-    cut_retain(&cut);
+    cut_retain(&cut, CUT_OLDER_LSN);
     cut_spoil(&cut, CUT_OLDER_LSN);
     expect_lsn(CUT_NEWEST_LSN, CUT_NEWEST_LSN);
     expect_lsn(CUT_LAST_LSN, CUT_NEWEST_LSN);
@@ -142,7 +148,7 @@ Test(inspect_cut, a_copy_is_a_log_like_any_other)
     struct tally_report report;
     char again[256];
     char until[UNTIL_MAX];
-    cut_retain(&cut);
+    cut_retain(&cut, CUT_OLDER_LSN);
     snprintf(until, sizeof(until), "%d", CUT_NEWEST_LSN);
     free(replay(until, 0));
     snprintf(again, sizeof(again), "%s-again", into);
@@ -156,4 +162,71 @@ Test(inspect_cut, a_copy_is_a_log_like_any_other)
     cr_expect(report.lsn == CUT_NEWEST_LSN - 5 && report.snapshot_lsn == CUT_OLDER_LSN);
     cr_expect_eq(tally_close(tally), 0);
     proc_remove_tree(again);
+}
+
+/* ---- while it is read ---- */
+
+Test(inspect_cut, what_has_seen_nothing_yet_begins_anew)
+{
+    struct inspector *inspector = inspector_new(cut.disk.path, "reading");
+    cr_assert(inspector != NULL && inspector->first_lsn == 1 && inspector->saved_lsn == 0);
+    cut_retain(&cut, CUT_OLDER_LSN);
+    cr_assert_eq(inspector_run(inspector), 0, "%s", inspector->report.text);
+    cr_expect(inspector->first_lsn == 42 && inspector->saved_lsn == CUT_OLDER_LSN);
+    cr_expect_eq(state_digest(&inspector->state), cut.digests[CUT_LAST_LSN]);
+    inspector_destroy(inspector);
+}
+
+/* What the segments hold that go while record 5 is read. */
+static uint64_t safe_lsn;
+
+static int see(void *arg, const struct record *record, const struct verdict *verdict)
+{
+    (void)arg;
+    (void)verdict;
+    if (record->lsn == 5) {
+        cut_retain(&cut, safe_lsn);
+    }
+    return 0;
+}
+
+static int read_and_cut(struct inspector **inspector, uint64_t lsn)
+{
+    safe_lsn = lsn;
+    *inspector = inspector_new(cut.disk.path, "reading");
+    cr_assert_not_null(*inspector);
+    (*inspector)->see = see;
+    return inspector_run(*inspector);
+}
+
+Test(inspect_cut, a_segment_that_is_open_is_read_to_its_end)
+{
+    struct inspector *inspector;
+    cr_expect_eq(read_and_cut(&inspector, CUT_OLDER_LSN), 0, "%s", inspector->report.text);
+    cr_expect_eq(state_digest(&inspector->state), cut.digests[CUT_LAST_LSN]);
+    inspector_destroy(inspector);
+}
+
+Test(inspect_cut, what_was_missed_is_named_and_is_75)
+{
+    struct inspector *inspector;
+    int err = read_and_cut(&inspector, CUT_NEWEST_LSN);
+    cr_expect_eq(err, TALLY_CUT);
+    cr_expect_eq(inspector_code(inspector, err), CODE_CUT);
+    const char *text = inspector_text(inspector, err);
+    cr_expect_not_null(strstr(text, "records 42 to 83 left the log by retention"), "%s", text);
+    inspector_destroy(inspector);
+}
+
+Test(inspect_cut, a_snapshot_that_goes_before_it_is_copied_is_looked_for_again)
+{
+    struct newdir newdir;
+    struct wal_io *io;
+    char name[WAL_NAME_BYTES];
+    cr_assert_eq(wal_file_io_new(&io, cut.disk.path, 0), 0);
+    wal_snap_name(name, CUT_OLDER_LSN);
+    disk_unlink(&cut.disk, name);
+    cr_expect_eq(newdir_begin(&newdir, into, io, CUT_OLDER_LSN), NEWDIR_AGAIN);
+    cr_expect_neq(access(into, F_OK), 0);
+    io->ops->destroy(io);
 }

@@ -66,6 +66,17 @@ static int put_block(void *arg, const struct wal_block *block)
     return block->count == 0 ? 0 : wal_snap_put(snap, block->count, block->raw, block->raw_bytes);
 }
 
+static bool is_gone(struct wal_io *io, uint64_t lsn)
+{
+    char name[WAL_NAME_BYTES];
+    wal_snap_name(name, lsn);
+    int fd = io->ops->open(io, name, WAL_OPEN_READ);
+    if (fd >= 0) {
+        io->ops->close(io, fd);
+    }
+    return fd == -ENOENT;
+}
+
 /* Writes a snapshot of another log anew, as one of ours: its checksums depend on the log. */
 static int copy_snapshot(struct newdir *newdir, struct wal_io *from,
                          const unsigned char uuid[WAL_UUID_BYTES], uint64_t lsn)
@@ -76,6 +87,10 @@ static int copy_snapshot(struct newdir *newdir, struct wal_io *from,
     int err = wal_snap_new(&snap, newdir->io, uuid, lsn);
     err = err != 0 ? err : wal_snap_read(from, lsn, put_block, snap, &info);
     err = err != 0 ? err : wal_snap_end(snap, &bytes);
+    if (err == TALLY_IO && is_gone(from, lsn)) {
+        wal_snap_destroy(snap);
+        return NEWDIR_AGAIN;
+    }
     if (err != 0 && err != TALLY_TIMEOUT) {
         const char *why = snap != NULL ? wal_snap_why(snap) : "";
         why = info.text[0] != '\0' ? info.text : why[0] != '\0' ? why : tally_err_text(err);

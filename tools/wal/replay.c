@@ -121,6 +121,9 @@ static int copy(struct replay *replay, struct newdir *newdir)
     if (err == TALLY_TIMEOUT) {
         return EXIT_UNREADABLE; /* the signal will say the rest */
     }
+    if (err == INSPECT_AGAIN) {
+        return NEWDIR_AGAIN;
+    }
     if (err != 0 && err != INSPECT_ENOUGH) {
         const char *why = wal_why(newdir->wal);
         if (why[0] != '\0') {
@@ -171,7 +174,8 @@ static void say_done(const struct replay *replay)
     printf(", in %s\n", replay->settings->into);
 }
 
-int command_replay(const struct settings *settings)
+/* Returns the exit code, or NEWDIR_AGAIN. */
+static int replay_once(const struct settings *settings)
 {
     struct newdir newdir;
     struct inspector *inspector = inspector_new(settings->dir, "copying");
@@ -198,5 +202,15 @@ int command_replay(const struct settings *settings)
         say_done(&replay);
     }
     inspector_destroy(inspector);
+    return code;
+}
+
+/* A log that loses more of its beginning meanwhile is begun anew. */
+int command_replay(const struct settings *settings)
+{
+    int code;
+    do {
+        code = replay_once(settings);
+    } while (code == NEWDIR_AGAIN);
     return code;
 }
