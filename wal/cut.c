@@ -29,24 +29,28 @@ static void went_away(struct wal_scan *scan, uint64_t number)
 }
 
 /* The lsn with which the first segment that is left begins, 0 when it does not say so. The scan
- * keeps its own segment open. Returns false when that one is gone, too. */
-static bool first_of_rest(const struct wal_scan *scan, uint64_t *lsn)
+ * keeps its own segment open. Returns 0, 1 when that first one is gone, too, or TALLY_NOMEM; a
+ * failed file call is left in the signs. */
+static int first_of_rest(struct wal_scan *scan, uint64_t *lsn)
 {
     struct wal_scan aside;
+    uint64_t number = scan->segments.at[0];
     wal_scan_init(&aside, scan->io, NULL, NULL);
     if (wal_numbers_reserve(&aside.segments, 1) != 0) {
-        *lsn = 0;
-        return true;
+        return TALLY_NOMEM;
     }
-    aside.segments.at[0] = scan->segments.at[0];
+    aside.segments.at[0] = number;
     aside.segments.count = 1;
     aside.has_uuid = scan->has_uuid;
     memcpy(aside.uuid, scan->uuid, WAL_UUID_BYTES);
     *lsn = wal_scan_first_lsn(&aside, 0);
     *lsn = aside.signs.foreign || aside.signs.misnumbered ? 0 : *lsn;
-    bool is_there = aside.lost_number == 0;
+    bool is_gone = aside.lost_number != 0;
+    if (aside.signs.read_error && !is_gone) {
+        wal_scan_failed(scan, number, "cannot read", aside.errnum);
+    }
     wal_scan_fini(&aside);
-    return is_there;
+    return is_gone;
 }
 
 /* Puts a segment that has no name any more in front of the list: it is open, and sealed. */
@@ -67,7 +71,11 @@ static int list_nameless(struct wal_scan *scan, uint64_t number)
 static int go_on_behind(struct wal_scan *scan, uint64_t number, uint64_t rest_lsn)
 {
     uint64_t snapshot_lsn = 0;
-    (void)wal_snap_newest_name(scan->io, &snapshot_lsn); /* what fails shows no snapshot */
+    int err = wal_snap_newest_name(scan->io, &snapshot_lsn);
+    if (err != 0) {
+        wal_scan_failed(scan, number, "cannot list the snapshots", err);
+        return 0;
+    }
     if (rest_lsn == 0 || rest_lsn > snapshot_lsn + 1 || rest_lsn < scan->next_lsn) {
         went_away(scan, number);
         return 0;
@@ -90,7 +98,7 @@ static int go_on_behind(struct wal_scan *scan, uint64_t number, uint64_t rest_ls
 
 int wal_scan_relist(struct wal_scan *scan)
 {
-    uint64_t number = scan->offset > 0 ? scan->segments.at[scan->index] : 0;
+    uint64_t number = scan->offset > 0 ? scan->number : 0;
     uint64_t tried = 0;
     for (;;) {
         uint64_t rest_lsn = 0;
@@ -104,7 +112,11 @@ int wal_scan_relist(struct wal_scan *scan)
             went_away(scan, number);
             return 0;
         }
-        if (first_of_rest(scan, &rest_lsn)) {
+        err = first_of_rest(scan, &rest_lsn);
+        if (err < 0 || scan->signs.read_error) {
+            return err;
+        }
+        if (err == 0) {
             return go_on_behind(scan, number, rest_lsn);
         }
         tried = scan->segments.at[0];

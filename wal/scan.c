@@ -243,6 +243,7 @@ static int read_payload(struct wal_scan *scan, const struct wal_block_header *he
 
 void wal_scan_begin(struct wal_scan *scan)
 {
+    scan->number = scan->segments.at[scan->index];
     scan->offset = WAL_SEGMENT_FIRST_BLOCK;
     scan->ended = false;
     scan->packed = false;

@@ -44,6 +44,7 @@ struct wal_scan {
     size_t raw_room;
 
     /* the place: where the next block is expected */
+    uint64_t number; /* of its segment, which the list may have lost */
     uint64_t offset;
     uint64_t next_lsn;
     uint64_t durable_lsn; /* what the last block said */

@@ -1,11 +1,13 @@
 /* Readers beside retention: they go on, begin anew, or say which records have left the log; what
  * went otherwise is damage. */
 #include "tests/wal/disk.h"
+#include "tests/wal/fault.h"
 
 #include "wal/base/err.h"
 #include "wal/snap.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -324,6 +326,59 @@ Test(wal_cut, a_segment_that_is_listed_and_not_there_is_an_error)
     cr_assert_eq(symlink("/nonexistent/segment", path), 0);
     cr_assert_eq(read_once(), TALLY_IO);
     cr_assert_eq(report.row, 1, "%s", report.text);
+}
+
+/* ---- and a disk that fails ---- */
+
+/* A reader in segment 2, or behind it, of which one file call fails while it finds its way. Returns
+ * whether one has failed. */
+static bool fail_one(struct wal_io *real, enum fault_call call, int after, uint64_t rest)
+{
+    struct fault_io fault;
+    fault_io_init(&fault, real);
+    memset(&seen, 0, sizeof(seen));
+    wal_reader_destroy(reader);
+    cr_assert_eq(wal_reader_new(&reader, &fault.io, see, NULL), 0);
+    append(A_SEGMENT + 3);
+    more();
+    append(BLOCKS);
+    retain_from(rest);
+    fault_io_set(&fault, call, -EIO, after, 1);
+    int err = wal_reader_judge(reader, &report);
+    bool has_failed = fault.faults > 0;
+    cr_assert_eq(err,
+                 has_failed  ? TALLY_IO
+                 : rest == 3 ? 0
+                             : TALLY_CUT,
+                 "call %d after %d: %s", (int)call, after, report.text);
+    fault_io_heal(&fault);
+    err = wal_reader_judge(reader, &report);
+    cr_assert_eq(err, rest == 3 ? 0 : TALLY_CUT, "call %d after %d, healed: %s", (int)call, after,
+                 report.text);
+    cr_assert_eq(seen.next_lsn, rest == 3 ? wal_next_lsn(disk.wal) : A_SEGMENT + 4);
+    wal_reader_destroy(reader);
+    reader = NULL;
+    fault_io_fini(&fault);
+    return has_failed;
+}
+
+Test(wal_cut, a_failed_file_call_is_no_damage_and_the_place_is_kept)
+{
+    static const enum fault_call calls[] = {FAULT_OPEN, FAULT_PREAD, FAULT_LIST};
+    int cases = 0;
+    for (size_t i = 0; i < 6; i++) {
+        bool goes_on = true;
+        for (int after = 0; goes_on; after++, cases++) {
+            goes_on = fail_one(io, calls[i / 2], after, i % 2 == 0 ? 3 : 4);
+            disk_fini(&disk);
+            disk_init(&disk);
+            cr_assert_eq(disk_open(&disk), 0);
+            io->ops->destroy(io);
+            cr_assert_eq(wal_file_io_new(&io, disk.path, 0), 0);
+            cr_assert_eq(wal_reader_new(&reader, io, see, NULL), 0);
+        }
+    }
+    printf("%d times a file call failed beside retention\n", cases);
 }
 
 /* ---- all at once ---- */
