@@ -92,9 +92,13 @@ static bool check_numbers(struct wal_scan *scan, bool is_last_try)
     return true;
 }
 
+/* Retention takes the first ones meanwhile, and a list can show one that has gone and miss another
+ * that went with it; so it is made anew as long as it begins elsewhere than the one before. */
 int wal_scan_list(struct wal_scan *scan)
 {
-    for (int try = 1; try <= LISTS_MAX; try++) {
+    uint64_t first = 0;
+    int tries = 0;
+    do {
         int err = wal_numbers_list(&scan->segments, scan->io, wal_segment_is_name);
         if (err == -ENOMEM) {
             return TALLY_NOMEM;
@@ -104,9 +108,11 @@ int wal_scan_list(struct wal_scan *scan)
             wal_tell_note(scan, 1, "cannot list the directory: %s", strerrordesc_np(-err));
             return 0;
         }
-        if (check_numbers(scan, try == LISTS_MAX)) {
-            break;
+        if (scan->segments.count == 0) {
+            return 0;
         }
-    }
+        tries = scan->segments.at[0] == first ? tries + 1 : 1;
+        first = scan->segments.at[0];
+    } while (!check_numbers(scan, tries == LISTS_MAX) && tries < LISTS_MAX);
     return 0;
 }

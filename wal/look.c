@@ -194,7 +194,10 @@ int wal_look(struct wal_scan *scan)
     enum wal_head_state head_state = scan->head_state;
     struct wal_segment_head head = scan->head;
     size_t index = scan->index;
+    bool is_nameless = scan->is_nameless;
     int err = look_behind_place(scan);
+    int fd = scan->fd; /* stays open: its name may be gone when it is wanted again */
+    scan->fd = -1;
     /* what stands behind a seal is wrong whatever comes later, which is as it should be */
     bool go_on = !scan->ended;
     for (size_t i = index + 1; err == 0 && go_on && i < scan->segments.count; i++) {
@@ -211,6 +214,12 @@ int wal_look(struct wal_scan *scan)
     }
     scan->index = index;
     judge_packed(scan);
+    if (scan->fd >= 0) {
+        scan->io->ops->close(scan->io, scan->fd);
+    }
+    scan->fd = fd;
+    wal_window_turn(&scan->window, fd);
+    scan->is_nameless = is_nameless;
     scan->size_bytes = size_bytes;
     scan->head_state = head_state;
     scan->head = head;

@@ -4,9 +4,10 @@
 #include "wal/base/check.h"
 #include "wal/base/err.h"
 #include "wal/base/mutant.h"
+#include "wal/cut.h"
 #include "wal/members.h"
+#include "wal/place.h"
 #include "wal/show.h"
-#include "wal/snap.h"
 #include "wal/tell.h"
 #include "wal/whole.h"
 
@@ -37,7 +38,7 @@ void wal_scan_fini(struct wal_scan *scan)
     wal_numbers_fini(&scan->segments);
 }
 
-static bool failed(struct wal_scan *scan, uint64_t number, const char *doing, int err)
+bool wal_scan_failed(struct wal_scan *scan, uint64_t number, const char *doing, int err)
 {
     scan->signs.read_error = true;
     scan->errnum = err;
@@ -52,10 +53,10 @@ static bool refresh(struct wal_scan *scan, uint64_t number)
 {
     int err = MUTANT(MUTANT_TAIL_NOT_SYNCED) ? 0 : scan->io->ops->datasync(scan->io, scan->fd);
     if (err != 0) {
-        return failed(scan, number, "cannot sync", err);
+        return wal_scan_failed(scan, number, "cannot sync", err);
     }
     err = scan->io->ops->drop_cache(scan->io, scan->fd);
-    return err == 0 || failed(scan, number, "cannot read past the page cache", err);
+    return err == 0 || wal_scan_failed(scan, number, "cannot read past the page cache", err);
 }
 
 /* Learns from a header what it says about the log as a whole. */
@@ -92,126 +93,46 @@ static void learn_head(struct wal_scan *scan, uint64_t number)
     }
 }
 
-bool wal_scan_open(struct wal_scan *scan, size_t index)
+/* Looks at the open segment as if for the first time. */
+static bool read_head(struct wal_scan *scan, uint64_t number)
 {
-    uint64_t number = scan->segments.at[index];
-    char name[WAL_NAME_BYTES];
     const unsigned char *page;
-    close_segment(scan);
-    wal_segment_name(name, number);
-    scan->index = index;
-    scan->fd = scan->io->ops->open(scan->io, name, WAL_OPEN_READ);
-    if (scan->fd < 0) {
-        return failed(scan, number, "cannot open", scan->fd);
-    }
-    if (number == scan->active_number && !refresh(scan, number)) {
-        return false;
-    }
     int64_t size = scan->io->ops->size(scan->io, scan->fd);
     if (size < 0) {
-        return failed(scan, number, "cannot tell its size", (int)size);
+        return wal_scan_failed(scan, number, "cannot tell its size", (int)size);
     }
     scan->size_bytes = (uint64_t)size;
     wal_window_turn(&scan->window, scan->fd);
     int err = wal_window_get(&scan->window, 0, WAL_PAGE_BYTES, &page);
     if (err != 0) {
-        return failed(scan, number, "cannot read", err);
+        return wal_scan_failed(scan, number, "cannot read", err);
     }
     scan->head_state = wal_segment_head_get(page, &scan->head);
     learn_head(scan, number);
     return true;
 }
 
-/* The last segment whose first page of blocks shows a block header: the only one that may hold
- * what is not on the disk yet. 0: none. */
-static uint64_t find_active(struct wal_scan *scan)
+bool wal_scan_open(struct wal_scan *scan, size_t index)
 {
-    for (size_t i = scan->segments.count; i-- > 0;) {
-        const unsigned char *at;
-        struct wal_block_header header;
-        if (!wal_scan_open(scan, i)) {
-            return 0;
-        }
-        int err = wal_window_get(&scan->window, WAL_SEGMENT_FIRST_BLOCK, WAL_PAGE_BYTES, &at);
-        if (err != 0) {
-            failed(scan, scan->segments.at[i], "cannot read", err);
-            return 0;
-        }
-        if (scan->head_state == WAL_HEAD_OK &&
-            wal_block_header_get(at, &header, &scan->head, WAL_SEGMENT_FIRST_BLOCK) !=
-                WAL_BLOCK_BAD) {
-            return scan->segments.at[i];
-        }
-    }
-    return 0;
-}
-
-/* The lsn with which a segment begins; 0 when its first block does not say so. */
-static uint64_t first_lsn_of(struct wal_scan *scan, size_t index)
-{
-    const unsigned char *at;
-    struct wal_block_header header;
-    if (!wal_scan_open(scan, index)) {
-        return 0;
-    }
-    int err = wal_window_get(&scan->window, WAL_SEGMENT_FIRST_BLOCK, WAL_PAGE_BYTES, &at);
-    if (err != 0) {
-        failed(scan, scan->segments.at[index], "cannot read", err);
-        return 0;
-    }
-    bool is_valid =
-        scan->head_state == WAL_HEAD_OK &&
-        wal_block_header_get(at, &header, &scan->head, WAL_SEGMENT_FIRST_BLOCK) == WAL_BLOCK_VALID;
-    return is_valid ? header.first_lsn : 0;
-}
-
-/* The log has lost its beginning: what no snapshot holds is not there. */
-static void note_no_beginning(struct wal_scan *scan)
-{
+    uint64_t number = scan->segments.at[index];
     char name[WAL_NAME_BYTES];
-    scan->signs.misnumbered = true;
-    if (scan->snapshot_lsn > 0) {
-        wal_tell_note(scan, 3,
-                      "the log begins with segment %" PRIu64 ", behind record %" PRIu64
-                      ", where the snapshot ends",
-                      scan->segments.at[0], scan->snapshot_lsn);
-        return;
+    wal_segment_name(name, number);
+    int fd = scan->io->ops->open(scan->io, name, WAL_OPEN_READ);
+    if (fd == -ENOENT && !scan->is_recovery) {
+        scan->lost_number = number;
+        return wal_scan_failed(scan, number, "cannot open", fd);
     }
-    wal_segment_name(name, 1);
-    wal_tell_note(scan, 3,
-                  "%s is missing: the log goes on with segment %" PRIu64
-                  ", and no snapshot that can be read holds what was before it",
-                  name, scan->segments.at[0]);
-}
-
-/*
- * Where the walk begins: without a snapshot with record 1 in segment 1; with one in the last
- * segment that begins at or before the record behind it. What is before that is not read: nothing
- * depends on it. A reader that loads no snapshot takes what is left, if there is one for the rest.
- */
-static void find_begin(struct wal_scan *scan)
-{
-    uint64_t snapshot = scan->snapshot_lsn;
-    scan->begin = 0;
-    if (!scan->is_recovery && scan->segments.at[0] != 1) {
-        int err = wal_snap_newest_name(scan->io, &snapshot);
-        if (err != 0) {
-            failed(scan, scan->segments.at[0], "cannot list the snapshots", err);
-            return;
-        }
+    close_segment(scan);
+    scan->index = index;
+    scan->fd = fd;
+    scan->is_nameless = false;
+    if (fd < 0) {
+        return wal_scan_failed(scan, number, "cannot open", fd);
     }
-    size_t last = scan->is_recovery ? scan->segments.count : 1;
-    for (size_t i = last; snapshot > 0 && i-- > 0 && !scan->signs.read_error;) {
-        uint64_t lsn = first_lsn_of(scan, i);
-        if (lsn > 0 && lsn <= snapshot + 1) {
-            scan->begin = i;
-            scan->next_lsn = lsn;
-            return;
-        }
+    if (number == scan->active_number && !refresh(scan, number)) {
+        return false;
     }
-    if (scan->segments.at[0] != 1) {
-        note_no_beginning(scan);
-    }
+    return read_head(scan, number);
 }
 
 /* Room for one raw block; a header with a good checksum has bounded raw_bytes before. */
@@ -254,7 +175,7 @@ static bool read_header(struct wal_scan *scan, struct wal_block_header *header)
     }
     int err = wal_window_get(&scan->window, scan->offset, WAL_PAGE_BYTES, &at);
     if (err != 0) {
-        return failed(scan, scan->segments.at[scan->index], "cannot read", err);
+        return wal_scan_failed(scan, scan->segments.at[scan->index], "cannot read", err);
     }
     enum wal_block_state state = wal_block_header_get(at, header, &scan->head, scan->offset);
     if (state == WAL_BLOCK_NEWER) {
@@ -293,7 +214,7 @@ static int read_payload(struct wal_scan *scan, const struct wal_block_header *he
         return TALLY_NOMEM;
     }
     if (err != 0) {
-        failed(scan, scan->segments.at[scan->index], "cannot read", err);
+        wal_scan_failed(scan, scan->segments.at[scan->index], "cannot read", err);
         return 0;
     }
     const unsigned char *payload = block + WAL_BLOCK_HEADER_BYTES;
@@ -320,9 +241,9 @@ static int read_payload(struct wal_scan *scan, const struct wal_block_header *he
     return 1;
 }
 
-/* Begins with the segment that is open. */
-static void begin_segment(struct wal_scan *scan)
+void wal_scan_begin(struct wal_scan *scan)
 {
+    scan->number = scan->segments.at[scan->index];
     scan->offset = WAL_SEGMENT_FIRST_BLOCK;
     scan->ended = false;
     scan->packed = false;
@@ -341,7 +262,7 @@ static int step_over_seal(struct wal_scan *scan)
     }
     int err = wal_look_behind_seal(scan, &is_clear);
     if (err == 0 && is_clear && wal_scan_open(scan, scan->index + 1)) {
-        begin_segment(scan);
+        wal_scan_begin(scan);
     }
     return err;
 }
@@ -381,6 +302,13 @@ static void forget(struct wal_scan *scan)
     scan->signs = (struct wal_signs){.read_error = false};
     scan->behind = (struct wal_behind){.filled_end = 0};
     scan->note_row = 0;
+    scan->lost_number = 0;
+}
+
+static bool open_again(struct wal_scan *scan, size_t index)
+{
+    return scan->is_nameless ? read_head(scan, scan->segments.at[index])
+                             : wal_scan_open(scan, index);
 }
 
 /*
@@ -393,34 +321,20 @@ static void look_again(struct wal_scan *scan, size_t index)
 {
     uint64_t bytes = scan->head.bytes;
     forget(scan);
-    if (!wal_scan_open(scan, index) || scan->head_state != WAL_HEAD_OK ||
-        scan->head.bytes == bytes || scan->offset == WAL_SEGMENT_FIRST_BLOCK || scan->ended) {
+    if (!open_again(scan, index) || scan->head_state != WAL_HEAD_OK || scan->head.bytes == bytes ||
+        scan->offset == WAL_SEGMENT_FIRST_BLOCK || scan->ended) {
         return;
     }
     scan->next_lsn = scan->begin_lsn;
     scan->durable_lsn = scan->begin_durable_lsn;
     scan->epoch = scan->begin_epoch;
-    begin_segment(scan);
+    wal_scan_begin(scan);
 }
 
-/* Lists the segments anew and finds the place among them: older ones may be gone, newer ones there.
- * Returns 0 or TALLY_NOMEM. */
-static int list_from_place(struct wal_scan *scan)
+/* Whether there is no place to read from. */
+static bool is_stopped(const struct wal_scan *scan)
 {
-    uint64_t number = scan->offset > 0 ? scan->segments.at[scan->index] : 0;
-    int err = wal_scan_list(scan);
-    if (err != 0 || number == 0) {
-        return err;
-    }
-    for (scan->index = 0; scan->index < scan->segments.count; scan->index++) {
-        if (scan->segments.at[scan->index] == number) {
-            return 0;
-        }
-    }
-    scan->index = 0;
-    scan->signs.misnumbered = true;
-    wal_tell_note(scan, 3, "segment %" PRIu64 " went away while it was read", number);
-    return 0;
+    return scan->signs.read_error || scan->signs.misnumbered || scan->cut_lsn != 0;
 }
 
 /*
@@ -435,13 +349,43 @@ static bool is_final(struct wal_scan *scan, const struct wal_verdict *before, bo
         return true; /* in a recovery nobody else writes */
     }
     if (scan->verdict.decision == WAL_DECIDE_CLEAN) {
-        if (!scan->ended || list_from_place(scan) != 0) {
+        if (!scan->ended || wal_scan_relist(scan) != 0 || is_stopped(scan)) {
+            scan->verdict = wal_decide(&scan->signs);
             return true;
         }
-        scan->verdict = wal_decide(&scan->signs);
-        return is_refusal(&scan->verdict) || scan->index + 1 >= scan->segments.count;
+        return scan->ended && scan->index + 1 >= scan->segments.count;
     }
     return !moved && before->row != 0 && (is_refusal(before) || !is_refusal(&scan->verdict));
+}
+
+/* A segment that is listed and yet cannot be found is nothing that retention does. */
+static bool is_lost_for_good(struct wal_scan *scan, uint64_t lost)
+{
+    for (size_t i = 0; i < scan->segments.count; i++) {
+        if (scan->segments.at[i] == lost && lost != 0 && !scan->is_nameless) {
+            wal_scan_failed(scan, lost, "cannot open", -ENOENT);
+            return true;
+        }
+    }
+    return false;
+}
+
+/*
+ * Finds where to go on, or to begin, once more if a segment went meanwhile: retention only goes
+ * forward, so that ends. A failure is in the signs. Returns 0 or TALLY_NOMEM.
+ */
+static int find_place(struct wal_scan *scan)
+{
+    do {
+        uint64_t lost = scan->lost_number;
+        forget(scan);
+        int err = scan->cut_lsn == 0 ? wal_scan_relist(scan) : 0;
+        if (err != 0 || is_stopped(scan) || is_lost_for_good(scan, lost) || scan->offset > 0) {
+            return err;
+        }
+        wal_scan_first_place(scan);
+    } while (scan->lost_number != 0);
+    return 0;
 }
 
 static int follow(struct wal_scan *scan)
@@ -457,6 +401,18 @@ static int follow(struct wal_scan *scan)
         if (err == 0 && !scan->signs.read_error) {
             err = wal_look(scan);
         }
+        if (err == 0 && scan->lost_number != 0) {
+            err = find_place(scan);
+            if (err == 0 && is_stopped(scan)) {
+                scan->verdict = wal_decide(&scan->signs);
+                return 0;
+            }
+            index = scan->index;
+            before.row = 0;
+            if (err == 0) {
+                continue;
+            }
+        }
         if (err != 0) {
             return err;
         }
@@ -470,40 +426,13 @@ static int follow(struct wal_scan *scan)
     }
 }
 
-/* Finds where to go on, or to begin. A failure is in the signs. Returns 0 or TALLY_NOMEM. */
-static int find_place(struct wal_scan *scan)
-{
-    int err = list_from_place(scan);
-    if (err != 0 || scan->offset > 0 || scan->signs.read_error || scan->signs.misnumbered) {
-        return err;
-    }
-    if (scan->segments.count == 0) {
-        if (scan->snapshot_lsn > 0) {
-            scan->signs.misnumbered = true;
-            wal_tell_note(scan, 3, "there is a snapshot at record %" PRIu64 ", and no log",
-                          scan->snapshot_lsn);
-        }
-        return 0;
-    }
-    if (scan->is_recovery) {
-        scan->active_number = find_active(scan);
-    }
-    if (!scan->signs.read_error) {
-        find_begin(scan);
-        scan->index = scan->begin;
-        begin_segment(scan);
-    }
-    return 0;
-}
-
 static int scan_run(struct wal_scan *scan)
 {
-    forget(scan);
     int err = find_place(scan);
     if (err != 0) {
         return err;
     }
-    if (scan->signs.read_error || scan->signs.misnumbered) {
+    if (is_stopped(scan)) {
         scan->verdict = wal_decide(&scan->signs);
         return 0;
     }
@@ -514,6 +443,7 @@ static int scan_run(struct wal_scan *scan)
 int wal_scan_run(struct wal_scan *scan)
 {
     int err = scan_run(scan);
+    scan->has_run = true;
     return err == 0 && scan->no_memory ? TALLY_NOMEM : err;
 }
 
@@ -545,7 +475,8 @@ int wal_scan_sealed(struct wal_scan *scan, uint64_t number, bool *is_whole)
     scan->segments.at[0] = number;
     scan->segments.count = 1;
     forget(scan);
-    begin_segment(scan);
+    close_segment(scan);
+    wal_scan_begin(scan);
     if (wal_scan_open(scan, 0)) {
         err = walk(scan);
     }
@@ -566,7 +497,7 @@ static int walk_on(struct wal_scan *scan)
 {
     scan->signs = (struct wal_signs){.read_error = false};
     int err = scan->ended || scan->segments.count == 0 ? find_place(scan) : 0;
-    if (err != 0 || scan->offset == 0 || scan->signs.misnumbered || scan->signs.read_error) {
+    if (err != 0 || scan->offset == 0 || is_stopped(scan)) {
         return err;
     }
     look_again(scan, scan->index);
@@ -582,8 +513,9 @@ int wal_scan_more(struct wal_scan *scan, bool *is_blank)
         blocks = scan->blocks;
         err = walk_on(scan);
     } while (err == 0 && scan->ended && scan->blocks != blocks);
+    scan->has_run = true;
     *is_blank = scan->offset == 0; /* there is no log yet */
-    if (err != 0 || *is_blank || scan->signs.misnumbered || scan->signs.read_error) {
+    if (err != 0 || *is_blank || is_stopped(scan)) {
         return err;
     }
     err = wal_window_get(&scan->window, scan->offset, WAL_PAGE_BYTES, &page);

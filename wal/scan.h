@@ -44,6 +44,7 @@ struct wal_scan {
     size_t raw_room;
 
     /* the place: where the next block is expected */
+    uint64_t number; /* of its segment, which the list may have lost */
     uint64_t offset;
     uint64_t next_lsn;
     uint64_t durable_lsn; /* what the last block said */
@@ -51,12 +52,18 @@ struct wal_scan {
     bool ended;           /* the last block seals this segment */
     bool clean;           /* and says that the log was closed in order */
     bool packed;          /* this segment has a packed block */
+    bool is_nameless;     /* the segment is open, and its file was removed by retention */
 
     /* where this segment began, for a reader that finds another file under its name */
     uint64_t begin_lsn;
     uint64_t begin_durable_lsn;
     uint32_t begin_epoch;
     uint64_t shown_lsn; /* what is below was shown to the visitor */
+
+    /* beside retention; never in a recovery */
+    uint64_t lost_number; /* of a segment that was listed and is not there; 0: none */
+    uint64_t cut_lsn;     /* the log goes on here, and records before it were missed; 0: not so */
+    bool has_run;         /* a run has ended, so somebody knows the place */
 
     /* of the whole log */
     bool has_uuid;
@@ -94,9 +101,16 @@ int wal_scan_more(struct wal_scan *scan, bool *is_blank);
 
 /*
  * For look.c: opens segment `index` in place of the one that is open, and reads its header. A
- * failure is left in the signs. Returns whether it succeeded.
+ * failure is left in the signs; if the segment is not there, the one before stays open. Returns
+ * whether it succeeded.
  */
 bool wal_scan_open(struct wal_scan *scan, size_t index);
+
+/* For place.c: leaves a failed file call in the signs. Returns false. */
+bool wal_scan_failed(struct wal_scan *scan, uint64_t number, const char *doing, int err);
+
+/* For place.c and cut.c: the place is the beginning of the segment at scan->index. */
+void wal_scan_begin(struct wal_scan *scan);
 
 /*
  * For the janitor: reads one sealed segment alone, shows its blocks, and tells whether it is whole.

@@ -83,6 +83,9 @@ static void place_tell(const struct wal_scan *scan, const char *name, char *text
 
 static enum wal_end end_of(const struct wal_scan *scan)
 {
+    if (scan->cut_lsn != 0) {
+        return WAL_END_CUT;
+    }
     if (scan->verdict.row == 0) {
         return WAL_END_EMPTY;
     }
@@ -103,6 +106,9 @@ int wal_tell_error(const struct wal_scan *scan)
         [WAL_DECIDE_REFUSE_VERSION] = TALLY_NEWER,
         [WAL_DECIDE_REFUSE_DAMAGE] = TALLY_DAMAGE,
     };
+    if (scan->cut_lsn != 0) {
+        return TALLY_CUT;
+    }
     return scan->verdict.row == 0 ? 0 : errors[scan->verdict.decision];
 }
 
@@ -119,7 +125,16 @@ void wal_tell_report(const struct wal_scan *scan, struct wal_report *report)
         .offset = scan->offset,
         .clean_shutdown = scan->verdict.row == 7 && scan->clean,
     };
-    if (scan->verdict.row == 0) {
+    if (scan->cut_lsn != 0) {
+        char range[64];
+        range_tell(range, sizeof(range), scan->next_lsn, scan->cut_lsn - 1);
+        report->row = 0;
+        report->clean_shutdown = false;
+        snprintf(report->text, sizeof(report->text),
+                 "%s left the log by retention before they were read; it goes on with record "
+                 "%" PRIu64,
+                 range, scan->cut_lsn);
+    } else if (scan->verdict.row == 0) {
         snprintf(report->text, sizeof(report->text), "there is no log yet");
     } else if (scan->note_row == scan->verdict.row) {
         snprintf(report->text, sizeof(report->text), "%s", scan->note);

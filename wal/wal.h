@@ -39,6 +39,7 @@ enum wal_end {
     WAL_END_EMPTY,  /* no log was there */
     WAL_END_CLEAN,  /* the last process closed the log, or zeros followed the last block */
     WAL_END_TORN,   /* a torn tail; open has kept it in torn-<lsn>.bin and cleared it */
+    WAL_END_CUT,    /* of a reader: retention has removed records that it had not read yet */
     WAL_END_DAMAGE, /* refused: acknowledged records are damaged or missing */
     WAL_END_FAILED, /* refused for another reason: a failed call, a newer version, the lock, visit
                      */
@@ -191,7 +192,8 @@ int wal_close(struct wal *wal, bool clean);
  * The reader, the same that recovery uses; read-only, takes no lock, works on a live log. It visits
  * the valid blocks in order and says in report how the log ends: it changes nothing, prints
  * nothing, never exits. On a live log the end may be a torn tail: the block that is being written.
- * Blocks at the end may not be synced yet. Errors: as wal_open; a torn tail is no error.
+ * Blocks at the end may not be synced yet. Errors: as wal_open; a torn tail is no error; TALLY_CUT:
+ * retention has removed records before they were read, report->text says which.
  */
 int wal_read(struct wal_io *io, wal_visit_fn visit, void *arg, struct wal_report *report);
 

@@ -11,6 +11,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 enum { VOTES_A_ROUND = 200, PAYLOAD_BYTES = 1 << 20, ROUNDS_MAX = 200 };
 
@@ -154,6 +156,47 @@ static void ends_at_the_lsn_it_was_told(void)
     end();
 }
 
+static void lose(const char *segment)
+{
+    char path[SERVER_PATH_MAX + 128];
+    snprintf(path, sizeof(path), "%s/%s", server.data, segment);
+    EXPECT(access(path, F_OK) != 0, "%s is still there", path);
+}
+
+/* Each start begins a segment, and two snapshots behind each other let go what is before the first.
+ * The follower stands still meanwhile. */
+static void says_what_it_has_missed(void)
+{
+    static const char *const keep_little[] = {"--threads", "1", "--retain-bytes", "1", NULL};
+    int status = 0;
+    votes = 0;
+    server_start(&server, keep_little);
+    client_open(&client, &server);
+    scene_poll(&client, "p");
+    EXPECT(scene_option(&client, "p", "A") == 1, "the first option is not 1");
+    tail_open(&tail, server.data, no_options);
+    vote();
+    tail_await_votes(&tail, votes);
+    kill(tail.pid, SIGSTOP);
+    EXPECT(waitpid(tail.pid, &status, WUNTRACED) == tail.pid && WIFSTOPPED(status), "SIGSTOP");
+    for (int round = 0; round < 4; round++) {
+        vote();
+        client_get(&client, "SNAPSHOT");
+        client_close(&client);
+        server_crash(&server);
+        client_open(&client, &server);
+    }
+    vote();
+    client_get(&client, "SNAPSHOT");
+    lose("wal-0000000000000001.seg");
+    lose("wal-0000000000000002.seg");
+    kill(tail.pid, SIGCONT);
+    int code = tail_await_exit(&tail);
+    EXPECT(code == 75, "it ended with code %d", code);
+    EXPECT(tail.votes == VOTES_A_ROUND, "it has seen %llu votes", (unsigned long long)tail.votes);
+    end();
+}
+
 static const struct check_test tests[] = {
     {"dump --follow shows every record once and whole, also in the next segment",
      follows_across_segments},
@@ -161,6 +204,8 @@ static const struct check_test tests[] = {
     {"dump --follow waits for a log that is not there yet", follows_from_the_first_record},
     {"dump --follow ends with 0 when nobody reads it any more", a_closed_pipe_ends_it},
     {"dump --follow --to ends by itself", ends_at_the_lsn_it_was_told},
+    {"dump --follow ends with 75 when records have left the log before it has read them",
+     says_what_it_has_missed},
 };
 
 int main(int argc, char **argv)

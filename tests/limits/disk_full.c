@@ -137,6 +137,7 @@ static void expect_readonly(uint64_t option, const struct claim *held)
     client_expect_err(&client, "READONLY", "POLL other");
     client_expect_err(&client, "READONLY", "OPTION lang Other");
     client_expect_err(&client, "READONLY", "SUBMIT small build");
+    client_expect_err(&client, "BUSY", "SNAPSHOT");
     client_expect(&client, "OK PONG", "PING");
     EXPECT(scene_votes(&client, "lang", option) == 1, "a refused vote was counted");
     EXPECT(scene_build_has(&client, ids[0], "state", "pending"), "the first build moved");

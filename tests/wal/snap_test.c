@@ -3,6 +3,7 @@
 
 #include "tests/wal/disk.h"
 #include "tests/wal/fault.h"
+#include "wal/begin.h"
 #include "wal/base/bytes.h"
 #include "wal/base/err.h"
 
@@ -410,6 +411,27 @@ Test(wal_snap, what_is_to_be_kept_stays)
     cr_assert_eq(wal_retain(disk.io, &retain), 1); /* one more is too many */
     retain = (struct wal_retain){.safe_lsn = 0, .bytes_max = 0};
     cr_assert_eq(wal_retain(disk.io, &retain), 0); /* there are not two snapshots */
+    disk_kill(&disk);
+}
+
+/* What `tally-wal replay` makes of a log that has lost its beginning. */
+Test(wal_snap, a_log_can_be_made_to_begin_behind_a_snapshot)
+{
+    struct seen seen;
+    cr_assert_eq(wal_file_io_new(&disk.io, disk.path, 1), 0);
+    cr_assert_eq(wal_begin_behind(disk.io, uuid, 77), 0);
+    cr_assert_eq(open_with(&seen), TALLY_DAMAGE, "the snapshot is missing");
+    cr_assert_eq(disk.report.row, 3, "%s", disk.report.text);
+    cr_assert_eq(write_snap(disk.io, uuid, 77), 0);
+    for (uint64_t next = 78; next < 98; next += 10) {
+        cr_assert_eq(open_with(&seen), 0, "%s", disk.report.text);
+        cr_assert(seen.lsn == 77 && seen.next_lsn == next);
+        cr_assert_eq(disk_append(&disk, 10, 20, false), 0);
+        disk_kill(&disk);
+        cr_assert_eq(wal_file_io_new(&disk.io, disk.path, 0), 0);
+        cr_assert_eq(wal_read(disk.io, NULL, NULL, &disk.report), 0, "%s", disk.report.text);
+        cr_assert_eq(disk.report.next_lsn, next + 10);
+    }
     disk_kill(&disk);
 }
 

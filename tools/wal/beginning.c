@@ -2,6 +2,7 @@
 #include "tools/wal/beginning.h"
 
 #include "engine/loader.h"
+#include "tools/wal/inspector.h"
 #include "wal/base/err.h"
 #include "wal/list.h"
 #include "wal/segment.h"
@@ -17,11 +18,16 @@ static int load(struct wal_io *io, struct state *state, uint64_t lsn)
     return err;
 }
 
-/* Tries one after the other, the oldest first. Returns 0 or TALLY_NOMEM. */
-static int load_one(struct wal_io *io, struct state *state, const struct wal_numbers *lsns)
+/* Tries one after the other, the oldest first, of those behind which no record is missing. Returns
+ * 0 or TALLY_NOMEM. */
+static int load_one(struct wal_io *io, struct state *state, const struct wal_numbers *lsns,
+                    uint64_t first_lsn)
 {
     int err = TALLY_DAMAGE;
     for (size_t i = 0; i < lsns->count && err != 0; i++) {
+        if (lsns->at[i] + 1 < first_lsn) {
+            continue;
+        }
         err = load(io, state, lsns->at[i]);
         if (err != 0) {
             state_fini(state); /* what a damaged one has left */
@@ -33,16 +39,46 @@ static int load_one(struct wal_io *io, struct state *state, const struct wal_num
     return 0;
 }
 
-int beginning_load(struct wal_io *io, struct state *state)
+static int see_first(void *arg, const struct wal_block *block)
 {
-    struct wal_numbers segments = {.count = 0};
+    *(uint64_t *)arg = block->first_lsn;
+    return INSPECT_ENOUGH;
+}
+
+/* What cannot be read, or listed, is told by the reading itself. */
+static uint64_t find_first(struct wal_io *io)
+{
+    struct wal_report report;
+    uint64_t first_lsn = 1;
+    (void)wal_read(io, see_first, &first_lsn, &report);
+    return first_lsn;
+}
+
+/* A running server may remove the oldest snapshots while they are tried, but then newer ones have
+ * come. */
+int beginning_load(struct wal_io *io, struct state *state, uint64_t *first_lsn)
+{
     struct wal_numbers lsns = {.count = 0};
-    /* what cannot be listed is told by the reading itself */
-    bool is_cut = wal_numbers_list(&segments, io, wal_segment_is_name) == 0 &&
-                  wal_numbers_list(&lsns, io, wal_snap_is_name) == 0 && segments.count > 0 &&
-                  segments.at[0] > 1;
-    int err = is_cut ? load_one(io, state, &lsns) : 0;
-    wal_numbers_fini(&segments);
+    uint64_t tried_first = 0;
+    uint64_t tried_newest = 0;
+    int err = 0;
+    for (;;) {
+        *first_lsn = find_first(io);
+        if (*first_lsn == 1 || wal_numbers_list(&lsns, io, wal_snap_is_name) != 0 ||
+            lsns.count == 0) {
+            break;
+        }
+        uint64_t newest = lsns.at[lsns.count - 1];
+        if (*first_lsn == tried_first && newest == tried_newest) {
+            break;
+        }
+        err = load_one(io, state, &lsns, *first_lsn);
+        if (err != 0 || FIELD_OWN(state->lsn) > 0) {
+            break;
+        }
+        tried_first = *first_lsn;
+        tried_newest = newest;
+    }
     wal_numbers_fini(&lsns);
     return err;
 }

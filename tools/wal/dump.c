@@ -188,10 +188,16 @@ static int dump_following(struct dump *dump)
         return EXIT_UNREADABLE;
     }
     inspector->see_block = see_block_following;
-    err = wal_reader_new(&reader, inspector->io, inspector_see_block, inspector);
-    if (err == 0) {
-        err = read_on(dump, reader);
-        wal_reader_destroy(reader);
+    err = INSPECT_AGAIN;
+    while (err == INSPECT_AGAIN) {
+        err = wal_reader_new(&reader, inspector->io, inspector_see_block, inspector);
+        if (err == 0) {
+            err = read_on(dump, reader);
+            wal_reader_destroy(reader);
+        }
+        if (err == INSPECT_AGAIN && inspector_restart(inspector) != 0) {
+            err = TALLY_NOMEM;
+        }
     }
     follow_fini(&dump->follow);
     return inspector_end(inspector, err);

@@ -9,6 +9,7 @@ enum {
     EXIT_USAGE = 64,      /* wrong options; a moment that is not in the log */
     EXIT_IN_USE = 73,     /* a server has the directory; NEWDIR is there and is not empty */
     EXIT_UNREADABLE = 74, /* a file call failed, or there is no memory */
+    EXIT_CUT = 75,        /* retention has removed what was to be read next: to be run again */
 };
 
 #endif

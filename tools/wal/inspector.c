@@ -28,6 +28,21 @@ static int add_segment(void *arg, const char *name)
     return 0;
 }
 
+/* REQUIRES: the state is that of state_init. */
+static int find_beginning(struct inspector *inspector)
+{
+    int err = beginning_load(inspector->io, &inspector->state, &inspector->first_lsn);
+    inspector->saved_lsn = FIELD_OWN(inspector->state.lsn);
+    inspector->saved_ms = inspector->state.time_ms;
+    return err;
+}
+
+int inspector_restart(struct inspector *inspector)
+{
+    state_fini(&inspector->state);
+    return state_init(&inspector->state) != 0 ? TALLY_NOMEM : find_beginning(inspector);
+}
+
 struct inspector *inspector_new(const char *dir, const char *doing)
 {
     struct inspector *inspector = aligned_alloc(_Alignof(struct inspector), sizeof *inspector);
@@ -42,14 +57,12 @@ struct inspector *inspector_new(const char *dir, const char *doing)
         free(inspector);
         return NULL;
     }
-    if (state_init(&inspector->state) != 0 ||
-        beginning_load(inspector->io, &inspector->state) != 0) {
+    if (state_init(&inspector->state) != 0 || find_beginning(inspector) != 0) {
         fprintf(stderr, "tally-wal: %s\n", tally_err_text(TALLY_NOMEM));
         inspector->io->ops->destroy(inspector->io);
         free(inspector);
         return NULL;
     }
-    inspector->saved_lsn = FIELD_OWN(inspector->state.lsn);
     /* a directory that cannot be listed is told by the reading itself */
     (void)inspector->io->ops->list(inspector->io, add_segment, inspector);
     progress_init(&inspector->progress, doing, inspector->segment_bytes);
@@ -82,6 +95,11 @@ int inspector_see_block(void *arg, const struct wal_block *block)
 {
     struct inspector *inspector = arg;
     int err = 0;
+    if (!inspector->has_begun && block->first_lsn > inspector->first_lsn &&
+        block->first_lsn > inspector->saved_lsn + 1) {
+        return INSPECT_AGAIN;
+    }
+    inspector->has_begun = true;
     inspector->seen_bytes += block->stored_bytes;
     progress_at(&inspector->progress, inspector->seen_bytes);
     if (block->count > 0) {
@@ -105,6 +123,8 @@ int inspector_code(const struct inspector *inspector, int err)
         return EXIT_DAMAGE;
     case TALLY_LOCKED:
         return EXIT_IN_USE;
+    case TALLY_CUT:
+        return EXIT_CUT;
     default:
         return EXIT_UNREADABLE;
     }
@@ -134,8 +154,20 @@ int inspector_end(struct inspector *inspector, int err)
     return inspector_code(inspector, err);
 }
 
+/* Each time the log begins later, so that ends. */
+int inspector_run(struct inspector *inspector)
+{
+    int err = INSPECT_AGAIN;
+    while (err == INSPECT_AGAIN) {
+        err = wal_read(inspector->io, inspector_see_block, inspector, &inspector->report);
+        if (err == INSPECT_AGAIN && inspector_restart(inspector) != 0) {
+            err = TALLY_NOMEM;
+        }
+    }
+    return err;
+}
+
 int inspector_read(struct inspector *inspector)
 {
-    int err = wal_read(inspector->io, inspector_see_block, inspector, &inspector->report);
-    return inspector_end(inspector, err);
+    return inspector_end(inspector, inspector_run(inspector));
 }

@@ -3,6 +3,8 @@
 
 #include "tools/wal/exit.h"
 #include "wal/base/err.h"
+#include "wal/begin.h"
+#include "wal/snap.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -55,8 +57,69 @@ static int sync_nothing(struct wal_io *io, int fd)
     return 0;
 }
 
+static int put_block(void *arg, const struct wal_block *block)
+{
+    struct wal_snap *snap = arg;
+    if (newdir_is_interrupted()) {
+        return TALLY_TIMEOUT;
+    }
+    return block->count == 0 ? 0 : wal_snap_put(snap, block->count, block->raw, block->raw_bytes);
+}
+
+static bool is_gone(struct wal_io *io, uint64_t lsn)
+{
+    char name[WAL_NAME_BYTES];
+    wal_snap_name(name, lsn);
+    int fd = io->ops->open(io, name, WAL_OPEN_READ);
+    if (fd >= 0) {
+        io->ops->close(io, fd);
+    }
+    return fd == -ENOENT;
+}
+
+/* Writes a snapshot of another log anew, as one of ours: its checksums depend on the log. */
+static int copy_snapshot(struct newdir *newdir, struct wal_io *from,
+                         const unsigned char uuid[WAL_UUID_BYTES], uint64_t lsn)
+{
+    struct wal_snap_info info = {.text = ""};
+    struct wal_snap *snap = NULL;
+    uint64_t bytes;
+    int err = wal_snap_new(&snap, newdir->io, uuid, lsn);
+    err = err != 0 ? err : wal_snap_read(from, lsn, put_block, snap, &info);
+    err = err != 0 ? err : wal_snap_end(snap, &bytes);
+    if (err == TALLY_IO && is_gone(from, lsn)) {
+        wal_snap_destroy(snap);
+        return NEWDIR_AGAIN;
+    }
+    if (err != 0 && err != TALLY_TIMEOUT) {
+        const char *why = snap != NULL ? wal_snap_why(snap) : "";
+        why = info.text[0] != '\0' ? info.text : why[0] != '\0' ? why : tally_err_text(err);
+        say(newdir->temp, why, 0);
+    }
+    wal_snap_destroy(snap);
+    return err == 0 ? EXIT_WHOLE : EXIT_UNREADABLE;
+}
+
+/* What a directory holds whose log has no records up to lsn any more. */
+static int begin_behind(struct newdir *newdir, struct wal_io *from, uint64_t lsn)
+{
+    unsigned char uuid[WAL_UUID_BYTES];
+    newdir->io->ops->random(newdir->io, uuid, sizeof uuid);
+    int code = copy_snapshot(newdir, from, uuid, lsn);
+    int err = code == EXIT_WHOLE ? wal_begin_behind(newdir->io, uuid, lsn) : 0;
+    return err == 0 ? code : say(newdir->temp, strerrordesc_np(-err), EXIT_UNREADABLE);
+}
+
+/* The copy was read back when it was written; what it says was read by the inspector. */
+static int see_nothing(void *arg, const struct wal_block *block)
+{
+    (void)arg;
+    (void)block;
+    return 0;
+}
+
 /* The log is made in full before anybody may use it, so it is synced once, at the end. */
-static int open_log(struct newdir *newdir)
+static int open_log(struct newdir *newdir, struct wal_io *from, uint64_t saved_lsn)
 {
     struct wal_report report;
     int err = wal_file_io_new(&newdir->io, newdir->temp, 0);
@@ -69,7 +132,11 @@ static int open_log(struct newdir *newdir)
     newdir->lazy_ops.datasync = sync_nothing;
     newdir->lazy_ops.sync = sync_nothing;
     newdir->io->ops = &newdir->lazy_ops;
-    struct wal_options options = {.io = newdir->io};
+    int code = saved_lsn > 0 ? begin_behind(newdir, from, saved_lsn) : EXIT_WHOLE;
+    if (code != EXIT_WHOLE) {
+        return code;
+    }
+    struct wal_options options = {.io = newdir->io, .load = see_nothing};
     err = wal_open(&newdir->wal, &options, NULL, NULL, &report);
     if (err != 0) {
         newdir->wal = NULL;
@@ -94,7 +161,7 @@ bool newdir_is_interrupted(void)
            (sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1);
 }
 
-int newdir_begin(struct newdir *newdir, const char *path)
+int newdir_begin(struct newdir *newdir, const char *path, struct wal_io *from, uint64_t saved_lsn)
 {
     *newdir = (struct newdir){.io = NULL};
     int code = check_path(newdir, path);
@@ -109,7 +176,7 @@ int newdir_begin(struct newdir *newdir, const char *path)
         newdir_fini(newdir);
         return say(path, strerrordesc_np(err), EXIT_IN_USE);
     }
-    code = open_log(newdir);
+    code = open_log(newdir, from, saved_lsn);
     if (code != EXIT_WHOLE) {
         newdir_fini(newdir);
     }

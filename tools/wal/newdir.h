@@ -8,6 +8,9 @@
 #include <signal.h>
 #include <stdbool.h>
 
+/* The snapshot that was to be copied has gone: the log has lost more of its beginning. */
+enum { NEWDIR_AGAIN = -1 };
+
 struct newdir {
     struct wal *wal;   /* open, empty, to be filled; NULL once it is finished */
     struct wal_io *io; /* without syncs until the end: before that nobody can see it */
@@ -21,10 +24,11 @@ struct newdir {
 /*
  * SIGINT and SIGTERM wait until newdir_fini, so that nothing half made is left behind.
  * Makes a directory beside `path`, with an empty log in it. `path` must not exist, or be an empty
- * directory. Returns an exit code (tools/wal/exit.h), having said why it is not 0; then there is
- * nothing to end.
+ * directory. With a saved_lsn the log goes on behind a copy of that snapshot of `from`, and its
+ * first record is saved_lsn + 1; with 0 it is record 1. Returns an exit code (tools/wal/exit.h),
+ * having said why it is not 0, or NEWDIR_AGAIN; then there is nothing to end.
  */
-int newdir_begin(struct newdir *newdir, const char *path);
+int newdir_begin(struct newdir *newdir, const char *path, struct wal_io *from, uint64_t saved_lsn);
 
 /* Whether one of the signals has come: time to give up. */
 bool newdir_is_interrupted(void);

@@ -81,7 +81,7 @@ int command_stat(const struct settings *settings)
     inspector->see = figures_see;
     inspector->see_block = figures_see_block;
     inspector->arg = figures;
-    int err = wal_read(inspector->io, inspector_see_block, inspector, &inspector->report);
+    int err = inspector_run(inspector);
     progress_end(&inspector->progress);
     if (err == 0 && settings->is_json) {
         figures_print_json(figures);

@@ -31,6 +31,8 @@ static const char *result_of(int code)
         return "torn";
     case EXIT_DAMAGE:
         return "damage";
+    case EXIT_CUT:
+        return "cut";
     default:
         return "unreadable";
     }
@@ -69,7 +71,7 @@ int command_verify(const struct settings *settings)
     if (inspector == NULL) {
         return EXIT_UNREADABLE;
     }
-    int err = wal_read(inspector->io, inspector_see_block, inspector, &inspector->report);
+    int err = inspector_run(inspector);
     progress_end(&inspector->progress);
     if (settings->is_json) {
         print_json(inspector, err);

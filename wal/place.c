@@ -1,0 +1,118 @@
+/* Where a scan begins: with record 1, behind a snapshot, or with what is left of the log. */
+#include "wal/place.h"
+
+#include "wal/snap.h"
+#include "wal/tell.h"
+
+#include <inttypes.h>
+
+/* The last segment whose first page of blocks shows a block header: the only one that may hold
+ * what is not on the disk yet. 0: none. */
+static uint64_t find_active(struct wal_scan *scan)
+{
+    for (size_t i = scan->segments.count; i-- > 0;) {
+        const unsigned char *at;
+        struct wal_block_header header;
+        if (!wal_scan_open(scan, i)) {
+            return 0;
+        }
+        int err = wal_window_get(&scan->window, WAL_SEGMENT_FIRST_BLOCK, WAL_PAGE_BYTES, &at);
+        if (err != 0) {
+            wal_scan_failed(scan, scan->segments.at[i], "cannot read", err);
+            return 0;
+        }
+        if (scan->head_state == WAL_HEAD_OK &&
+            wal_block_header_get(at, &header, &scan->head, WAL_SEGMENT_FIRST_BLOCK) !=
+                WAL_BLOCK_BAD) {
+            return scan->segments.at[i];
+        }
+    }
+    return 0;
+}
+
+uint64_t wal_scan_first_lsn(struct wal_scan *scan, size_t index)
+{
+    const unsigned char *at;
+    struct wal_block_header header;
+    if (!wal_scan_open(scan, index)) {
+        return 0;
+    }
+    int err = wal_window_get(&scan->window, WAL_SEGMENT_FIRST_BLOCK, WAL_PAGE_BYTES, &at);
+    if (err != 0) {
+        wal_scan_failed(scan, scan->segments.at[index], "cannot read", err);
+        return 0;
+    }
+    bool is_valid =
+        scan->head_state == WAL_HEAD_OK &&
+        wal_block_header_get(at, &header, &scan->head, WAL_SEGMENT_FIRST_BLOCK) == WAL_BLOCK_VALID;
+    return is_valid ? header.first_lsn : 0;
+}
+
+/* The log has lost its beginning: what no snapshot holds is not there. */
+static void note_no_beginning(struct wal_scan *scan)
+{
+    char name[WAL_NAME_BYTES];
+    scan->signs.misnumbered = true;
+    if (scan->snapshot_lsn > 0) {
+        wal_tell_note(scan, 3,
+                      "the log begins with segment %" PRIu64 ", behind record %" PRIu64
+                      ", where the snapshot ends",
+                      scan->segments.at[0], scan->snapshot_lsn);
+        return;
+    }
+    wal_segment_name(name, 1);
+    wal_tell_note(scan, 3,
+                  "%s is missing: the log goes on with segment %" PRIu64
+                  ", and no snapshot that can be read holds what was before it",
+                  name, scan->segments.at[0]);
+}
+
+/*
+ * Where the walk begins: without a snapshot with record 1 in segment 1; with one in the last
+ * segment that begins at or before the record behind it. What is before that is not read: nothing
+ * depends on it. A reader that loads no snapshot takes what is left, if there is one for the rest.
+ */
+static void find_begin(struct wal_scan *scan)
+{
+    uint64_t snapshot = scan->snapshot_lsn;
+    scan->begin = 0;
+    if (!scan->is_recovery && scan->segments.at[0] != 1) {
+        int err = wal_snap_newest_name(scan->io, &snapshot);
+        if (err != 0) {
+            wal_scan_failed(scan, scan->segments.at[0], "cannot list the snapshots", err);
+            return;
+        }
+    }
+    size_t last = scan->is_recovery ? scan->segments.count : 1;
+    for (size_t i = last; snapshot > 0 && i-- > 0 && !scan->signs.read_error;) {
+        uint64_t lsn = wal_scan_first_lsn(scan, i);
+        if (lsn > 0 && lsn <= snapshot + 1) {
+            scan->begin = i;
+            scan->next_lsn = lsn;
+            return;
+        }
+    }
+    if (scan->segments.at[0] != 1) {
+        note_no_beginning(scan);
+    }
+}
+
+void wal_scan_first_place(struct wal_scan *scan)
+{
+    if (scan->segments.count == 0) {
+        if (scan->snapshot_lsn > 0) {
+            scan->signs.misnumbered = true;
+            wal_tell_note(scan, 3, "there is a snapshot at record %" PRIu64 ", and no log",
+                          scan->snapshot_lsn);
+        }
+        return;
+    }
+    if (scan->is_recovery) {
+        scan->active_number = find_active(scan);
+    }
+    if (!scan->signs.read_error) {
+        find_begin(scan);
+        scan->index = scan->begin;
+        wal_scan_begin(scan);
+    }
+}
