@@ -86,7 +86,7 @@ static void on_damage(void *arg, const struct wal_report *damage)
     } else {
         fprintf(stderr, "tally: %s\n", damage->text);
     }
-    snapshot_ask(tally); /* what is in memory is whole: the next start shall not need that file */
+    snapshot_renew(tally); /* what is in memory is whole: the next start shall not need that file */
 }
 
 static int open_log(struct tally *tally, struct tally_report *report,

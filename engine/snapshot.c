@@ -84,6 +84,8 @@ static void end(struct tally *tally, const struct snapshot_result *result)
         FIELD_PUT(s->took_ms, (now_ns - s->began_ns) / 1000000);
         FIELD_ADD(s->count, 1);
         FIELD_ADD(s->segments_removed, result->segments_removed);
+        /* E17: relaxed: what was found damaged while this one was made is not what it wrote */
+        atomic_store_explicit(&s->renew, false, memory_order_relaxed);
     } else {
         FIELD_ADD(s->failures, 1);
         s->retry_ns = now_ns + RETRY_S * NS_PER_S;
@@ -105,7 +107,9 @@ static bool is_wanted(struct tally *tally, uint64_t now_ns)
     /* E14: acquire; pairs with E15 */
     s->serves = atomic_load_explicit(&s->asked, memory_order_acquire);
     bool is_asked = s->serves != FIELD_OWN(s->served);
-    if (lsn == FIELD_OWN(s->lsn)) {
+    /* E16: acquire; pairs with E18 */
+    bool is_damaged = atomic_load_explicit(&s->renew, memory_order_acquire);
+    if (lsn == FIELD_OWN(s->lsn) && !is_damaged) {
         if (is_asked) {
             answer(tally, true);
         }
@@ -115,7 +119,7 @@ static bool is_wanted(struct tally *tally, uint64_t now_ns)
     uint64_t quiet_s = (now_ns - s->quiet_ns) / NS_PER_S;
     bool is_due = bytes - s->bytes_at >= options->snapshot_bytes || quiet_s >= options->snapshot_s;
     bool has_room = FIELD_OWN(tally->room) == ROOM_FULL;
-    return is_asked || (is_due && has_room && now_ns >= s->retry_ns);
+    return is_asked || ((is_due || is_damaged) && has_room && now_ns >= s->retry_ns);
 }
 
 static void begin(struct tally *tally, uint64_t now_ns)
@@ -177,6 +181,13 @@ uint64_t snapshot_ask(struct tally *tally)
     uint64_t asked = atomic_fetch_add_explicit(&tally->snapshot.asked, 1, memory_order_acq_rel) + 1;
     wake_up(&tally->wake);
     return asked;
+}
+
+void snapshot_renew(struct tally *tally)
+{
+    /* E18: release; pairs with E16 */
+    atomic_store_explicit(&tally->snapshot.renew, true, memory_order_release);
+    wake_up(&tally->wake);
 }
 
 int edge_snapshot(struct edge *edge, uint64_t *ticket, struct edge_snapshot *done)

@@ -105,6 +105,7 @@ struct snapshot {
     bool has_writer;
     /* written by anybody */
     _Atomic uint64_t asked; /* tickets given out */
+    _Atomic bool renew;     /* one is wanted even if the last one is of the same lsn */
     /* written by the committer, read by anybody */
     _Atomic uint64_t served; /* tickets answered */
     _Atomic uint64_t good;   /* tickets answered by one that counts */
@@ -126,6 +127,10 @@ void snapshot_stop(struct tally *tally);
 
 /* Asks for one. Returns the ticket: what `served` reaches when it is answered. Threads: any. */
 uint64_t snapshot_ask(struct tally *tally);
+
+/* Asks for one because a file is damaged: though nothing has changed, and again until one counts.
+ * Threads: any. */
+void snapshot_renew(struct tally *tally);
 
 /* Once in each round of the committer. Returns true when it wants the next round at once. */
 bool snapshot_run(struct tally *tally);

@@ -167,7 +167,7 @@ static void make_one(struct snapshot_writer *writer, struct snapshot_result *res
                  why[0] != '\0' ? why : "given up for lack of memory or of disk space");
     }
     wal_snap_destroy(snap);
-    if (result->err == 0) {
+    if (result->err == 0 && result->lsn != writer->newest_lsn) {
         tidy_up(writer, result);
     }
 }

@@ -222,6 +222,32 @@ Test(snapshot, damage_that_the_scrub_finds_is_answered_with_a_new_one)
     close_engine();
 }
 
+/* A byte turns in the snapshot itself, and nothing has changed since it was made. */
+Test(snapshot, a_damaged_one_is_made_again_though_nothing_has_changed)
+{
+    char path[256];
+    uint64_t lsn = 0;
+    struct engine_info info = {.snapshots = 0};
+    cr_assert_eq(open_engine(), 0);
+    door_poll(&door, "a");
+    cr_assert(snapshot(&lsn) == 0 && lsn == 1);
+    path_of(path, SNAPSHOT, 1);
+    int fd = open(path, O_WRONLY);
+    cr_assert(fd >= 0 && pwrite(fd, "x", 1, 4096 + 70) == 1);
+    close(fd);
+    snapshot_renew(tally);
+    while (info.snapshots < 2) {
+        sched_yield();
+        edge_info(door.edge, &info);
+    }
+    cr_assert_eq(info.snapshot_lsn, 1);
+    close_engine();
+    cr_assert_eq(open_engine(), 0, "%s", report.text);
+    cr_assert(report.snapshot_lsn == 1 && !report.snapshot_passed);
+    cr_assert_eq(polls(), 1);
+    close_engine();
+}
+
 /* ---- a snapshot in the middle of a block, which an engine does not make ---- */
 
 static int snap_put(void *arg, struct image_buf *images)
