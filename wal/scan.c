@@ -104,7 +104,9 @@ bool wal_scan_open(struct wal_scan *scan, size_t index)
     if (scan->fd < 0) {
         return failed(scan, number, "cannot open", scan->fd);
     }
-    if (number == scan->active_number && !refresh(scan, number)) {
+    /* What is behind the last block seems empty: by what a start has cleared and not synced, too.
+     */
+    if (scan->is_recovery && number >= scan->active_number && !refresh(scan, number)) {
         return false;
     }
     int64_t size = scan->io->ops->size(scan->io, scan->fd);
@@ -123,7 +125,7 @@ bool wal_scan_open(struct wal_scan *scan, size_t index)
 }
 
 /* The last segment whose first page of blocks shows a block header: the only one that may hold
- * what is not on the disk yet. 0: none. */
+ * a record that is not on the disk yet. 0: none. It is looked for on the disk. */
 static uint64_t find_active(struct wal_scan *scan)
 {
     for (size_t i = scan->segments.count; i-- > 0;) {
