@@ -12,7 +12,8 @@
     X(NO_OFFSET, "checksum without offset")                                                        \
     X(NOTHING_DURABLE, "durable lsn always 0")                                                     \
     X(TAIL_NOT_CLEARED, "old bytes after the tail not cleared")                                    \
-    X(SEGMENT_REMOVED_EARLY, "segment removed before the snapshot is safe")
+    X(SEGMENT_REMOVED_EARLY, "segment removed before the snapshot is safe")                        \
+    X(PACK_NOT_SYNCED, "packed segment in its place before it is synced")
 
 enum mutant {
     MUTANT_NONE,
