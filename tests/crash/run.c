@@ -36,8 +36,9 @@ bool run_wrong(struct run *run, const char *format, ...)
     return false;
 }
 
-static int stop_log(struct run *run, bool is_clean)
+int run_close(struct run *run, bool is_clean)
 {
+    snaps_join(run);
     struct wal_janitor_stats stats;
     wal_janitor_stats(run->wal, &stats);
     run->packed += stats.packed_segments;
@@ -49,9 +50,8 @@ static int stop_log(struct run *run, bool is_clean)
 void run_stop(struct run *run)
 {
     run->disk.is_off = true;
-    snaps_join(run);
     if (run->wal != NULL) {
-        (void)stop_log(run, false);
+        (void)run_close(run, false);
     }
     disk_kill(&run->disk);
 }
@@ -202,8 +202,7 @@ static bool confirm(struct run *run)
 
 bool run_close_clean(struct run *run)
 {
-    snaps_join(run);
-    int err = stop_log(run, true);
+    int err = run_close(run, true);
     disk_kill(&run->disk);
     if (err != 0 && !run_is_excused(run, err)) {
         return run_wrong(run, "close: %s", tally_err_name(err));

@@ -34,6 +34,9 @@ struct run {
 void run_init(struct run *run, uint64_t seed, enum fiber_order order);
 void run_fini(struct run *run);
 
+/* Closes the log that is open. Returns what wal_close does. */
+int run_close(struct run *run, bool is_clean);
+
 /* The process ends, without a word to the log: its calls have no effect any more. */
 void run_stop(struct run *run);
 
