@@ -25,7 +25,8 @@ static int strike(struct disk *disk, enum disk_call call)
     if (--fault->countdown > 0) {
         return GO_ON;
     }
-    fault->countdown = fault->stays;
+    fault->countdown = fault->stays ? 1 : fault->again;
+    fault->again = 0;
     if (fault->err == 0 && call != DISK_PREAD && call != DISK_PWRITE) {
         return GO_ON;
     }

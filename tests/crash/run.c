@@ -249,7 +249,8 @@ static void make_full(struct run *run)
     run->disk.space_bytes = used + seed_below(&run->seed, 3 * WAL_SEGMENT_BYTES_MIN / 2);
 }
 
-/* One at a time: the log may not have told of the last one yet. */
+/* One at a time: the log may not have told of the last one yet. But what a start does because of it
+ * may fail as well. */
 static void plan_fault(struct run *run)
 {
     if (run->disk.fault.hit) {
@@ -259,6 +260,7 @@ static void plan_fault(struct run *run)
         .countdown = 1 + seed_below(&run->seed, 6),
         .only = 1U << DISK_DATASYNC | 1U << DISK_SYNC,
         .err = -EIO,
+        .again = seed_below(&run->seed, 5),
     };
 }
 
