@@ -135,11 +135,16 @@ static bool is_sane(const struct wal_block_header *header, const struct wal_segm
            (uint64_t)header->durable_pages * WAL_PAGE_BYTES <= offset;
 }
 
+bool wal_block_has_magic(const unsigned char from[WAL_BLOCK_HEADER_BYTES])
+{
+    return memcmp(from + AT_MAGIC, magic, sizeof(magic)) == 0;
+}
+
 enum wal_block_state wal_block_header_get(const unsigned char from[WAL_BLOCK_HEADER_BYTES],
                                           struct wal_block_header *header,
                                           const struct wal_segment_head *head, uint64_t offset)
 {
-    if (memcmp(from + AT_MAGIC, magic, sizeof(magic)) != 0) {
+    if (!wal_block_has_magic(from)) {
         return WAL_BLOCK_BAD; /* spares the checksum where nothing stands */
     }
     uint64_t seed = wal_block_seed(head, offset);

@@ -4,6 +4,7 @@
 
 #include "wal/segment.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -76,6 +77,9 @@ size_t wal_block_pack_hard(unsigned char *into, struct wal_block_header *header,
 
 /* Ties a packed block to its place. */
 void wal_block_sign(unsigned char *into, struct wal_block_header *header, uint64_t seed);
+
+/* Whether it may be a block at all. */
+bool wal_block_has_magic(const unsigned char from[WAL_BLOCK_HEADER_BYTES]);
 
 /*
  * Checks the header alone, for a block at offset of a segment. Only after VALID (and WRONG) the

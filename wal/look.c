@@ -8,7 +8,10 @@
 #include <errno.h>
 #include <inttypes.h>
 
-#define LOOK_BYTES (256U * 1024)
+#define LOOK_BYTES       (256U * 1024)
+
+/* A header that has gone back is behind its blocks by the starts in between that wrote nothing. */
+#define EPOCHS_LATER_MAX 1024
 
 /* What one pass over the pages of a segment is after. */
 struct look {
@@ -43,6 +46,33 @@ static void look_at_block(struct wal_scan *scan, struct look *look, uint64_t off
     }
 }
 
+/*
+ * Whether the page is a block of a later epoch than the segment's header. The header was synced
+ * before its first block, so it is not the one that was: the disk has given an older page back.
+ */
+static bool is_of_later_epoch(const struct wal_scan *scan, const unsigned char *page,
+                              uint64_t offset)
+{
+    struct wal_segment_head head = scan->head;
+    struct wal_block_header header;
+    for (unsigned i = 0; i < EPOCHS_LATER_MAX && wal_block_has_magic(page); i++) {
+        head.epoch++;
+        if (wal_block_header_get(page, &header, &head, offset) == WAL_BLOCK_VALID) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void note_later_epoch(struct wal_scan *scan, uint64_t offset)
+{
+    char name[WAL_NAME_BYTES];
+    wal_segment_name(name, scan->segments.at[scan->index]);
+    scan->signs.unchained = true;
+    wal_tell_note(scan, 3, "%s: the block at offset %" PRIu64 " is newer than the segment's header",
+                  name, offset);
+}
+
 static void look_at_page(struct wal_scan *scan, struct look *look, const unsigned char *page,
                          uint64_t offset)
 {
@@ -51,9 +81,13 @@ static void look_at_page(struct wal_scan *scan, struct look *look, const unsigne
         return;
     }
     look->filled_end = offset + WAL_PAGE_BYTES;
-    if (scan->head_state == WAL_HEAD_OK &&
-        wal_block_header_get(page, &header, &scan->head, offset) == WAL_BLOCK_VALID) {
+    if (scan->head_state != WAL_HEAD_OK) {
+        return;
+    }
+    if (wal_block_header_get(page, &header, &scan->head, offset) == WAL_BLOCK_VALID) {
         look_at_block(scan, look, offset, &header);
+    } else if (is_of_later_epoch(scan, page, offset)) {
+        note_later_epoch(scan, offset);
     }
 }
 

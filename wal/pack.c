@@ -3,6 +3,7 @@
 
 #include "wal/base/check.h"
 #include "wal/base/err.h"
+#include "wal/base/mutant.h"
 #include "wal/block.h"
 #include "wal/members.h"
 #include "wal/pack_check.h"
@@ -218,7 +219,10 @@ static int head_write(struct packer *packer)
     packer->head.bytes = packer->offset;
     wal_segment_head_put(page, &packer->head);
     int err = wal_whole_write(packer->io, packer->fd, page, sizeof(page), 0);
-    return err != 0 ? err : packer->io->ops->sync(packer->io, packer->fd);
+    if (err != 0 || MUTANT(MUTANT_PACK_NOT_SYNCED)) {
+        return err;
+    }
+    return packer->io->ops->sync(packer->io, packer->fd);
 }
 
 /* Takes the segment's place, unless that was removed meanwhile. */

@@ -7,7 +7,7 @@
 #include <inttypes.h>
 
 /* The last segment whose first page of blocks shows a block header: the only one that may hold
- * what is not on the disk yet. 0: none. */
+ * a record that is not on the disk yet. 0: none. It is looked for on the disk. */
 static uint64_t find_active(struct wal_scan *scan)
 {
     for (size_t i = scan->segments.count; i-- > 0;) {

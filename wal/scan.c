@@ -129,7 +129,9 @@ bool wal_scan_open(struct wal_scan *scan, size_t index)
     if (fd < 0) {
         return wal_scan_failed(scan, number, "cannot open", fd);
     }
-    if (number == scan->active_number && !refresh(scan, number)) {
+    /* What is behind the last block seems empty: by what a start has cleared and not synced, too.
+     */
+    if (scan->is_recovery && number >= scan->active_number && !refresh(scan, number)) {
         return false;
     }
     return read_head(scan, number);

@@ -26,7 +26,7 @@ struct wal_scan {
     struct wal_io *io;
     wal_visit_fn visit; /* may be NULL */
     void *arg;
-    bool is_recovery; /* we hold the lock; the active segment is read past the page cache */
+    bool is_recovery; /* we hold the lock; the end of the log is read past the page cache */
 
     struct wal_numbers segments;
     uint64_t active_number; /* recovery: the last segment that shows a block */

@@ -12,6 +12,7 @@
 struct place {
     const char *name;
     uint64_t at;
+    bool is_spared; /* nothing depends on it: a refusal would be wrong */
 };
 
 void damage_init(struct damage *damage, const char *script, uint64_t seed, bool is_clean)
@@ -27,8 +28,8 @@ void damage_init(struct damage *damage, const char *script, uint64_t seed, bool 
         return;
     }
     fiber_settle();
-    CHECK(wal_close(damage->run.wal, is_clean) == 0);
-    damage->run.wal = NULL;
+    CHECK(run_close(&damage->run, is_clean) == 0);
+    damage->has_spare = damage->run.model.older_lsn > 0;
     disk_kill(&damage->run.disk);
     disk_crash(&damage->run.disk, (struct disk_choice){DISK_KEEP_ALL, 0});
 }
@@ -46,13 +47,14 @@ static bool is_enough(const struct damage *damage, const struct model_replay *re
 }
 
 static void judge(struct damage *damage, int err, const struct model_replay *replay,
-                  const char *text, struct place place)
+                  const struct wal_report *report, struct place place)
 {
     bool is_refusal = err == TALLY_DAMAGE || err == TALLY_NEWER;
     damage->cases++;
-    if (is_refusal) {
+    if (is_refusal && !place.is_spared) {
         damage->refused++;
-    } else if (replay->wrong[0] == '\0' && err == 0 && is_enough(damage, replay)) {
+    } else if (replay->wrong[0] == '\0' && err == 0 && is_enough(damage, replay) &&
+               replay->loaded == report->snapshot_lsn) {
         damage->right += replay->at == damage->run.model.acked;
         damage->shortened += replay->at != damage->run.model.acked;
     } else {
@@ -60,7 +62,7 @@ static void judge(struct damage *damage, int err, const struct model_replay *rep
         snprintf(damage->text, sizeof(damage->text),
                  "%s, %s at %" PRIu64 ": %zu of %zu blocks came back, %s %s: %s", damage->kind,
                  place.name, place.at, replay->at, damage->run.model.acked, tally_err_name(err),
-                 replay->wrong, text);
+                 replay->wrong, report->text);
     }
 }
 
@@ -72,13 +74,14 @@ static void try(struct damage *damage, struct disk *disk, struct place place)
     struct model model;
     struct wal_options options = {.io = &disk->io,
                                   .segment_bytes = WAL_SEGMENT_BYTES_MIN,
-                                  .start_bytes = WAL_SEGMENT_BYTES_MIN};
+                                  .start_bytes = WAL_SEGMENT_BYTES_MIN,
+                                  .load = model_load};
     model_copy(&model, &damage->run.model);
     struct model_replay replay = {.model = &model, .is_patient = true};
     disk->point = fiber_point;
     fiber_begin(FIBER_WRITER_FIRST, 0);
     int err = wal_open(&wal, &options, model_visit, &replay, &report);
-    judge(damage, err, &replay, report.text, place);
+    judge(damage, err, &replay, &report, place);
     disk->is_off = true;
     if (err == 0) {
         (void)wal_close(wal, false);
@@ -87,16 +90,27 @@ static void try(struct damage *damage, struct disk *disk, struct place place)
     model_fini(&model);
 }
 
+/* A place in one file, and nothing else is damaged. */
+static struct place place_in(const struct damage *damage, const char *name, uint64_t at)
+{
+    return (struct place){name, at, damage->has_spare && strncmp(name, "snap-", 5) == 0};
+}
+
 typedef void (*at_file_fn)(struct damage *damage, const char *name, uint64_t size);
 
-static void each_file(struct damage *damage, at_file_fn at_file)
+static void each_file(struct damage *damage, const char *names, at_file_fn at_file)
 {
     const struct disk_dir *dir = &damage->run.disk.dir;
+    bool has_one = false;
     for (size_t i = 0; i < dir->count && !damage->failed; i++) {
         uint64_t size = 0;
         CHECK(disk_find(&damage->run.disk, dir->names[i].name, &size));
-        at_file(damage, dir->names[i].name, size);
+        if (strncmp(dir->names[i].name, names, strlen(names)) == 0) {
+            at_file(damage, dir->names[i].name, size);
+            has_one = true;
+        }
     }
+    CHECK(has_one || damage->failed);
 }
 
 /* The part of a file behind which there are only zeros. */
@@ -122,7 +136,7 @@ static void flip_bit(struct damage *damage, const char *name, uint64_t bit)
     disk_load(&disk, name, bit / 8, &byte, 1);
     byte ^= (unsigned char)(1U << bit % 8);
     disk_store(&disk, name, bit / 8, &byte, 1);
-    try(damage, &disk, (struct place){name, bit});
+    try(damage, &disk, place_in(damage, name, bit));
 }
 
 /* Zeros behind the blocks are all alike: one bit of each sector there. */
@@ -137,10 +151,10 @@ static void bits_of(struct damage *damage, const char *name, uint64_t size)
     }
 }
 
-void damage_bits(struct damage *damage)
+void damage_bits(struct damage *damage, const char *names)
 {
     damage->kind = "a bit flipped";
-    each_file(damage, bits_of);
+    each_file(damage, names, bits_of);
 }
 
 static void lengths_of(struct damage *damage, const char *name, uint64_t size)
@@ -151,14 +165,14 @@ static void lengths_of(struct damage *damage, const char *name, uint64_t size)
         struct disk disk;
         disk_clone(&disk, &damage->run.disk);
         disk_cut(&disk, name, len);
-        try(damage, &disk, (struct place){name, len});
+        try(damage, &disk, place_in(damage, name, len));
     }
 }
 
-void damage_lengths(struct damage *damage)
+void damage_lengths(struct damage *damage, const char *names)
 {
     damage->kind = "cut off";
-    each_file(damage, lengths_of);
+    each_file(damage, names, lengths_of);
 }
 
 /* The page at `at` gets these bytes, or with an exchange, the one it came from gets its bytes. */
@@ -173,7 +187,7 @@ static void put_page(struct damage *damage, const char *name, uint64_t at,
     if (exchange_at != at) {
         disk_store(&disk, name, exchange_at, before, DISK_PAGE_BYTES);
     }
-    try(damage, &disk, (struct place){name, at});
+    try(damage, &disk, place_in(damage, name, at));
 }
 
 static void page_with_others(struct damage *damage, const char *name, uint64_t at, uint64_t size)
@@ -209,7 +223,7 @@ static void pages_of(struct damage *damage, const char *name, uint64_t size)
 
 void damage_pages(struct damage *damage)
 {
-    each_file(damage, pages_of);
+    each_file(damage, "", pages_of);
 }
 
 static void rename_over(struct damage *damage, const char *from, uint64_t size)
@@ -220,20 +234,20 @@ static void rename_over(struct damage *damage, const char *from, uint64_t size)
     damage->kind = "a file removed";
     disk_clone(&disk, &damage->run.disk);
     disk_remove(&disk, from);
-    try(damage, &disk, (struct place){from, 0});
+    try(damage, &disk, place_in(damage, from, 0));
     for (size_t i = 0; i < dir->count && !damage->failed; i++) {
         if (strcmp(dir->names[i].name, from) != 0) {
             damage->kind = "a file in the place of another";
             disk_clone(&disk, &damage->run.disk);
             disk_rename(&disk, from, dir->names[i].name);
-            try(damage, &disk, (struct place){dir->names[i].name, i});
+            try(damage, &disk, (struct place){.name = dir->names[i].name, .at = i});
         }
     }
 }
 
 void damage_files(struct damage *damage)
 {
-    each_file(damage, rename_over);
+    each_file(damage, "", rename_over);
 }
 
 /* The bytes [at, at + len) of a file become those of the other disk. */
@@ -246,7 +260,9 @@ static void take(struct damage *damage, const struct disk *other, const char *na
     disk_load(other, name, at, bytes, len);
     disk_clone(&disk, &damage->run.disk);
     disk_store(&disk, name, at, bytes, len);
-    try(damage, &disk, (struct place){name, at});
+    struct place place = place_in(damage, name, at);
+    place.is_spared = place.is_spared && len == DISK_PAGE_BYTES; /* a whole one may be believed */
+    try(damage, &disk, place);
 }
 
 void damage_from(struct damage *damage, const struct disk *other, bool whole_files)

@@ -17,6 +17,7 @@ struct damage {
     struct run run;    /* the log, stopped */
     bool is_clean;     /* the log ended with a seal */
     bool is_confirmed; /* a later block speaks of its last one */
+    bool has_spare;    /* there are two snapshots: one of them may be damaged like nothing */
     bool is_double;    /* this kind damages two places at once */
     const char *kind;  /* of damage, for the text */
     uint64_t cases;
@@ -32,11 +33,15 @@ struct damage {
 void damage_init(struct damage *damage, const char *script, uint64_t seed, bool is_clean);
 void damage_fini(struct damage *damage);
 
+/* At every place of the files whose names begin like that: each bit flipped; cut off at each
+ * length.
+ */
+void damage_bits(struct damage *damage, const char *names);
+void damage_lengths(struct damage *damage, const char *names);
+
 /* Each does its kind of damage at every place of every file of the directory. */
-void damage_bits(struct damage *damage);    /* each bit flipped */
-void damage_lengths(struct damage *damage); /* cut off at each length */
-void damage_pages(struct damage *damage);   /* zeros, noise, another page, two exchanged */
-void damage_files(struct damage *damage);   /* removed, renamed, taken twice */
+void damage_pages(struct damage *damage); /* zeros, noise, another page, two exchanged */
+void damage_files(struct damage *damage); /* removed, renamed, taken twice */
 
 /* Pages and files are taken from another log of the same names: an older one of the same
  * life, or of another. */

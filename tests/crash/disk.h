@@ -60,6 +60,7 @@ struct disk_fault {
     uint32_t only;      /* counts just these, 1 << enum disk_call; 0: all */
     int err;            /* negative errno value; 0: the call transfers less than it could */
     bool stays;         /* and every later one, too */
+    uint64_t again;     /* and once more, so many calls later; 0: not */
     bool hit;           /* it has happened */
 };
 

@@ -25,7 +25,8 @@ static int strike(struct disk *disk, enum disk_call call)
     if (--fault->countdown > 0) {
         return GO_ON;
     }
-    fault->countdown = fault->stays;
+    fault->countdown = fault->stays ? 1 : fault->again;
+    fault->again = 0;
     if (fault->err == 0 && call != DISK_PREAD && call != DISK_PWRITE) {
         return GO_ON;
     }
@@ -292,7 +293,7 @@ static int disk_syncdir(struct wal_io *io)
 /* Each may unlink what it is shown, so the list is made first. */
 static int disk_list(struct wal_io *io, int (*each)(void *arg, const char *name), void *arg)
 {
-    static _Thread_local char names[512][DISK_NAME_BYTES];
+    char names[512][DISK_NAME_BYTES]; /* of this call: another fiber may list meanwhile */
     struct disk *disk = disk_of(io);
     int err = enter(disk, DISK_LIST);
     size_t count = disk->dir.count;

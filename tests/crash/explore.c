@@ -154,16 +154,30 @@ static void go(struct watch *watch, const char *script)
     run->disk.before_arg = watch;
     watch->last_changes = UINT64_MAX;
     bool is_right = run_script(run, script);
+    run_stop(run);
     watch->explorer->calls += run->disk.calls;
     watch->explorer->recoveries += run->opens;
+    watch->explorer->loads += run->loads;
+    watch->explorer->removed += run->removed;
+    watch->explorer->packed += run->packed;
     if (!is_right && !watch->explorer->failed) {
         note_failure(watch);
     }
     run_fini(run);
 }
 
-/* The disk and the model of the image go over to the run. After the recovery one more block is
- * appended, then all that is not durable is lost, and the log must come back the same. */
+/* What is done after a crash: one more block is appended, then all that is not durable is lost, and
+ * the log must come back the same. With snapshots it must do so from the older one, too; the
+ * janitor has its time. */
+static const char *afterwards(const struct explore_case *what)
+{
+    if (strchr(what->script, 'S') != NULL) {
+        return "aSsPd";
+    }
+    return strchr(what->script, 'j') != NULL ? "asP" : "aP";
+}
+
+/* The disk and the model of the image go over to the run. */
 static void check(struct explorer *explorer, struct pile *pile, const struct explore_case *what)
 {
     struct image image = pile->images[--pile->count];
@@ -175,7 +189,8 @@ static void check(struct explorer *explorer, struct pile *pile, const struct exp
     disk_fini(&watch.run.disk);
     watch.run.disk = image.disk;
     watch.run.model = image.model;
-    go(&watch, "aP");
+    watch.run.has_janitor = strchr(what->script, 'j') != NULL;
+    go(&watch, afterwards(what));
 }
 
 static void pile_turn(struct pile *pile)

@@ -18,6 +18,9 @@
  *   c  confirm                         s  let the helper finish
  *   f  one of the next syncs fails     t  time passes, then as s
  *   e  the disk is nearly full         h  there is room again
+ *   S  begin a snapshot beside the writer; when it counts, old ones and old segments go
+ *   d  the process is killed; the newest of two snapshots is damaged; open again
+ *   j  the process is killed; open again with a janitor, also from then on
  */
 
 enum { EXPLORE_DEPTH_MAX = 3, EXPLORE_SCRIPT_MAX = 96 };
@@ -51,11 +54,14 @@ struct explorer {
     uint64_t images;
     uint64_t images_by_depth[EXPLORE_DEPTH_MAX + 1]; /* 1: in the script, 2: in a recovery, ... */
     uint64_t recoveries;
+    uint64_t loads;   /* of those, with a snapshot */
+    uint64_t removed; /* segments, by retention */
+    uint64_t packed;  /* segments, by the janitor */
     uint64_t calls;
     bool is_replay; /* looks only at the path of the case */
     bool failed;
     struct explore_case found; /* failed: the case */
-    char text[1024];            /* and what was wrong */
+    char text[1024];           /* and what was wrong */
 };
 
 /* Runs the case's script and checks the images of its calls, and those of the recoveries of these.

@@ -1,17 +1,23 @@
-/* The log's helper thread as a fiber of one thread, so that a seed repeats a run to the last call.
- */
+/* The log's threads as fibers of one thread, so that a seed repeats a run to the last call. */
 #include "tests/crash/fiber.h"
 
 #include "tests/lib/seed.h"
 #include "wal/base/check.h"
+#include "wal/base/clock.h"
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <ucontext.h>
 
 enum { FIBERS_MAX = 4, STACK_BYTES = 256 << 10 };
+
+/* Longer than the log waits for anything but the next scrub. */
+#define TICK_NS ((uint64_t)60 * 1000000000)
 
 enum fiber_state { FIBER_FREE, FIBER_READY, FIBER_WAITS, FIBER_ENDED };
 
@@ -19,7 +25,7 @@ struct fiber {
     enum fiber_state state;
     bool is_timed;
     bool timed_out;
-    const pthread_cond_t *waits_for; /* WAITS */
+    const void *waits_for; /* WAITS: a condition, a semaphore; NULL: the end of a fiber */
     ucontext_t context;
     void *stack;
     void *(*run)(void *);
@@ -30,6 +36,7 @@ static struct fiber fibers[FIBERS_MAX]; /* 0: the thread itself, the log's write
 static int running;
 static enum fiber_order run_order;
 static struct seed run_seed;
+static uint64_t now_ns;
 
 static void go_to(int next)
 {
@@ -62,6 +69,7 @@ void fiber_begin(enum fiber_order order, uint64_t seed)
     fibers[0].state = FIBER_READY;
     run_order = order;
     run_seed.state = seed;
+    now_ns = TICK_NS;
 }
 
 void fiber_point(void)
@@ -89,6 +97,7 @@ void fiber_settle(void)
 
 void fiber_tick(void)
 {
+    now_ns += TICK_NS;
     for (int i = 1; i < FIBERS_MAX; i++) {
         if (fibers[i].state == FIBER_WAITS && fibers[i].is_timed) {
             fibers[i].timed_out = true;
@@ -101,11 +110,13 @@ void fiber_tick(void)
 /* Nobody can go on: the log waits for itself. Only a time limit can help. */
 static int find_timed(void)
 {
-    for (int i = 0; i < FIBERS_MAX; i++) {
-        if (fibers[i].state == FIBER_WAITS && fibers[i].is_timed) {
-            fibers[i].timed_out = true;
-            fibers[i].state = FIBER_READY;
-            return i;
+    now_ns += TICK_NS;
+    for (int i = 1; i <= FIBERS_MAX; i++) {
+        struct fiber *fiber = &fibers[(running + i) % FIBERS_MAX];
+        if (fiber->state == FIBER_WAITS && fiber->is_timed) {
+            fiber->timed_out = true;
+            fiber->state = FIBER_READY;
+            return (running + i) % FIBERS_MAX;
         }
     }
     return -1;
@@ -127,13 +138,29 @@ int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock,
                                   const struct timespec *until);
 int __wrap_pthread_cond_signal(pthread_cond_t *cond);
 int __wrap_pthread_cond_broadcast(pthread_cond_t *cond);
+int __wrap_pthread_mutex_lock(pthread_mutex_t *lock);
+int __wrap_sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec *until);
+int __real_sem_post(sem_t *sem);
+int __wrap_sem_post(sem_t *sem);
+uint64_t __wrap_clock_mono_ns(void);
+int __wrap_sched_setscheduler(pid_t pid, int policy, const struct sched_param *param);
+int __wrap_setpriority(int which, id_t who, int priority);
+
+static void wake(const void *waits_for)
+{
+    for (int i = 0; i < FIBERS_MAX; i++) {
+        if (fibers[i].state == FIBER_WAITS && fibers[i].waits_for == waits_for) {
+            fibers[i].state = FIBER_READY;
+        }
+    }
+}
 
 static void fiber_main(void)
 {
     struct fiber *self = &fibers[running];
     self->run(self->arg);
     self->state = FIBER_ENDED;
-    __wrap_pthread_cond_broadcast(NULL); /* who joins waits for no condition */
+    wake(NULL);
     leave();
 }
 
@@ -183,42 +210,96 @@ int __wrap_pthread_join(pthread_t thread, void **result)
     return 0;
 }
 
-static int wait(pthread_cond_t *cond, pthread_mutex_t *lock, bool is_timed)
+/* Returns whether somebody has ended the wait, and not the time. */
+static bool wait(const void *waits_for, bool is_timed)
 {
     struct fiber *self = &fibers[running];
-    pthread_mutex_unlock(lock);
     self->state = FIBER_WAITS;
     self->is_timed = is_timed;
     self->timed_out = false;
-    self->waits_for = cond;
+    self->waits_for = waits_for;
     leave();
-    pthread_mutex_lock(lock);
-    return self->timed_out ? ETIMEDOUT : 0;
+    return !self->timed_out;
 }
 
 int __wrap_pthread_cond_wait(pthread_cond_t *cond, pthread_mutex_t *lock)
 {
-    return wait(cond, lock, false);
+    pthread_mutex_unlock(lock);
+    (void)wait(cond, false);
+    return __wrap_pthread_mutex_lock(lock);
 }
 
 int __wrap_pthread_cond_timedwait(pthread_cond_t *cond, pthread_mutex_t *lock,
                                   const struct timespec *until)
 {
     (void)until;
-    return wait(cond, lock, true);
+    pthread_mutex_unlock(lock);
+    bool is_woken = wait(cond, true);
+    __wrap_pthread_mutex_lock(lock);
+    return is_woken ? 0 : ETIMEDOUT;
 }
 
 int __wrap_pthread_cond_broadcast(pthread_cond_t *cond)
 {
-    for (int i = 0; i < FIBERS_MAX; i++) {
-        if (fibers[i].state == FIBER_WAITS && fibers[i].waits_for == cond) {
-            fibers[i].state = FIBER_READY;
-        }
-    }
+    wake(cond);
     return 0;
 }
 
 int __wrap_pthread_cond_signal(pthread_cond_t *cond)
 {
-    return __wrap_pthread_cond_broadcast(cond);
+    wake(cond);
+    return 0;
+}
+
+/* Who has the lock may be in a file call, and can go on. */
+int __wrap_pthread_mutex_lock(pthread_mutex_t *lock)
+{
+    while (pthread_mutex_trylock(lock) != 0) {
+        int other = find_other();
+        CHECK(other >= 0);
+        go_to(other);
+    }
+    return 0;
+}
+
+int __wrap_sem_clockwait(sem_t *sem, clockid_t clock, const struct timespec *until)
+{
+    (void)clock;
+    (void)until;
+    while (sem_trywait(sem) != 0) {
+        if (!wait(sem, true)) {
+            errno = ETIMEDOUT;
+            return -1;
+        }
+    }
+    return 0;
+}
+
+int __wrap_sem_post(sem_t *sem)
+{
+    int err = __real_sem_post(sem);
+    wake(sem);
+    return err;
+}
+
+uint64_t __wrap_clock_mono_ns(void)
+{
+    return now_ns;
+}
+
+/* A fiber has no priority of its own. */
+int __wrap_sched_setscheduler(pid_t pid, int policy, const struct sched_param *param)
+{
+    (void)pid;
+    (void)policy;
+    (void)param;
+    return 0;
+}
+
+int __wrap_setpriority(int which, id_t who, int priority)
+{
+    (void)which;
+    (void)who;
+    (void)priority;
+    return 0;
 }

@@ -1,14 +1,14 @@
-/* The log's helper thread as a fiber of one thread, so that a seed repeats a run to the last call.
- */
+/* The log's threads as fibers of one thread, so that a seed repeats a run to the last call. */
 #ifndef TALLY_TESTS_CRASH_FIBER_H
 #define TALLY_TESTS_CRASH_FIBER_H
 
 #include <stdint.h>
 
 /*
- * The programs of this folder are linked with --wrap for the pthread calls that the log makes: a
- * thread becomes a fiber with a stack of its own. It runs only where the one who runs waits, joins,
- * settles, or comes to fiber_point. Time stands still but for fiber_tick.
+ * The programs of this folder are linked with --wrap for the calls with which the log starts
+ * threads, waits, locks, posts and reads the clock: a thread becomes a fiber with a stack of its
+ * own. It runs only where the one who runs waits, joins, settles, or comes to fiber_point. Time
+ * stands still, but for fiber_tick and while all wait.
  */
 
 enum fiber_order {

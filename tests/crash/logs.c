@@ -3,20 +3,29 @@
 #include "tests/crash/logs.h"
 
 #include "tests/crash/damage.h"
+#include "wal/base/check.h"
 
 #include <inttypes.h>
 
 static const struct log {
     const char *script;
+    const char *older; /* an older state of it */
+    const char *names; /* every bit of these files is flipped, and they are cut off at every byte */
     bool is_clean;
-    bool has_bits; /* every bit of it is flipped, and it is cut off at every byte */
+    bool is_packed; /* a segment is */
+    bool is_cut;    /* retention has taken its beginning, and there are two snapshots */
     const char *text;
 } logs[] = {
-    {"aancana", true, true, "32 KiB, closed cleanly"},
-    {"anl", false, false, "killed behind a block that nothing confirms"},
-    {"anc", false, false, "killed behind a confirmation"},
-    {"arlkanrac", false, false, "four segments, one process killed between"},
-    {"alpanxaPl", true, false, "torn and repaired on the way"},
+    {"aancana", "a", "", true, false, false, "32 KiB, closed cleanly"},
+    {"anl", "a", NULL, false, false, false, "killed behind a block that nothing confirms"},
+    {"anc", "a", NULL, false, false, false, "killed behind a confirmation"},
+    {"arlkanrac", "a", NULL, false, false, false, "four segments, one process killed between"},
+    {"alpanxaPl", "a", NULL, true, false, false, "torn and repaired on the way"},
+    {"jaaaaaaksnc", "jaaaa", "wal-0000000000000001", false, true, false, "a packed segment"},
+    {"rrSsrSsac", "rrSs", "snap-0000000000000006", false, false, true,
+     "two snapshots, and no beginning"},
+    {"jaanaSskaaaaSskaaSsaaaaaakasnac", "jaanaSskaaaa", NULL, false, true, true,
+     "packed segments, two snapshots, and no beginning"},
 };
 
 static void add(struct logs_total *total, const struct damage *damage)
@@ -36,8 +45,7 @@ static void damage_by_others(struct damage *damage, const struct log *log)
 {
     struct damage older;
     struct damage foreign;
-    char half[] = "a";
-    damage_init(&older, half, 1, false);
+    damage_init(&older, log->older, 1, false);
     damage_init(&foreign, log->script, 2, log->is_clean);
     damage->failed = damage->failed || older.failed || foreign.failed;
     damage_from(damage, &older.run.disk, false);
@@ -52,13 +60,15 @@ static void damage_one(struct logs_total *total, const struct log *log, bool is_
     struct damage damage;
     damage_init(&damage, log->script, 1, log->is_clean);
     if (!damage.failed) {
+        CHECK(log->is_packed == (damage.run.packed > 0));
+        CHECK(log->is_cut == (damage.run.removed > 0) && (!log->is_cut || damage.has_spare));
         damage_pages(&damage);
         damage_files(&damage);
         damage_by_others(&damage, log);
     }
-    if (log->has_bits && !is_short) {
-        damage_lengths(&damage);
-        damage_bits(&damage);
+    if (log->names != NULL && !is_short) {
+        damage_lengths(&damage, log->names);
+        damage_bits(&damage, log->names);
     }
     add(total, &damage);
     if (out != NULL) {

@@ -89,6 +89,36 @@ static bool is_same(const struct model_block *is, const struct wal_block *block)
     return memcmp(block->raw, expected, is->raw_bytes) == 0;
 }
 
+void model_image(const struct model_block *block, unsigned char image[MODEL_IMAGE_BYTES])
+{
+    seed_fill(block->id * 7927, image, MODEL_IMAGE_BYTES);
+    memcpy(image, block, sizeof(*block));
+}
+
+int model_load(void *arg, const struct wal_block *block)
+{
+    struct model_replay *replay = arg;
+    const struct model *model = replay->model;
+    const unsigned char *at = block->raw;
+    bool is_right = block->raw_bytes == block->count * (size_t)MODEL_IMAGE_BYTES;
+    for (uint32_t i = 0; is_right && i < block->count; i++, at += MODEL_IMAGE_BYTES) {
+        unsigned char expected[MODEL_IMAGE_BYTES];
+        is_right = replay->at < model->acked;
+        if (is_right) {
+            const struct model_block *is = &model->blocks[replay->at++];
+            model_image(is, expected);
+            is_right = memcmp(at, expected, sizeof(expected)) == 0;
+            replay->loaded = is->first_lsn + is->count - 1;
+        }
+    }
+    if (!is_right) {
+        snprintf(replay->wrong, sizeof(replay->wrong),
+                 "the snapshot's image %zu of %zu was never made, or not like this", replay->at,
+                 model->acked);
+    }
+    return is_right || replay->is_patient ? 0 : TALLY_CORRUPT;
+}
+
 int model_visit(void *arg, const struct wal_block *block)
 {
     struct model_replay *replay = arg;

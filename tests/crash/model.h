@@ -17,6 +17,9 @@ struct model_block {
     uint32_t raw_bytes;
 };
 
+/* What a snapshot holds of a block: itself, and noise that makes the file several pages long. */
+enum { MODEL_IMAGE_BYTES = 1000 };
+
 /*
  * blocks[0 .. acked) must come back. The rest up to count may: it is one block at most, the one
  * that was being written.
@@ -26,6 +29,9 @@ struct model {
     size_t count;
     size_t room;
     size_t acked;
+    uint64_t snapshot_lsn; /* this snapshot counts: a start takes it, or a later one */
+    uint64_t older_lsn;    /* and this one does if that one is damaged; 0: none */
+    bool is_damaged;       /* a snapshot was */
 };
 
 void model_init(struct model *model);
@@ -45,13 +51,20 @@ void model_withdraw(struct model *model);
 
 void model_acknowledge(struct model *model);
 
+/* The image of a block for a snapshot. */
+void model_image(const struct model_block *block, unsigned char image[MODEL_IMAGE_BYTES]);
+
 /* One replay held against the model. */
 struct model_replay {
     struct model *model;
     size_t at;       /* the next block expected */
+    uint64_t loaded; /* the last lsn that the snapshot had; 0: there was none */
     bool is_patient; /* goes on behind what is wrong: the open itself may refuse later */
     char wrong[128]; /* empty: nothing */
 };
+
+/* A wal_visit_fn for the blocks of a snapshot; arg is a struct model_replay, not used before. */
+int model_load(void *arg, const struct wal_block *block);
 
 /* A wal_visit_fn; arg is a struct model_replay. What was shown counts as acknowledged. */
 int model_visit(void *arg, const struct wal_block *block);

@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-static const char short_ops[] = "anlrcxk";
+static const char short_ops[] = "anlrcxkS";
 
 static const unsigned disks[] = {
     DISK_TEARS,
@@ -15,6 +15,9 @@ static const unsigned disks[] = {
 
 static const struct explore_limits short_limits = {
     .mask_bits = 4, .subsets = 2, .randoms = 2, .one_of = 1, .one_of_deep = 40};
+/* What follows a crash with a snapshot makes three times as many calls. */
+static const struct explore_limits snap_limits = {
+    .mask_bits = 4, .subsets = 2, .randoms = 2, .one_of = 1, .one_of_deep = 160};
 static const struct explore_limits random_limits = {
     .mask_bits = 3, .subsets = 2, .randoms = 3, .one_of = 8, .one_of_deep = 40};
 
@@ -33,7 +36,6 @@ bool scripts_short(struct explorer *explorer, uint64_t images_max)
 {
     uint64_t count = 1;
     unsigned turn = 0;
-    explorer->limits = short_limits;
     for (unsigned len = 0; len <= SCRIPTS_SHORT; len++) {
         for (uint64_t n = 0; n < count; n++, turn++) {
             struct explore_case what = {
@@ -42,6 +44,8 @@ bool scripts_short(struct explorer *explorer, uint64_t images_max)
                 .seed = turn,
             };
             short_script(what.script, len, n);
+            bool has_snap = strchr(what.script, 'S') != NULL;
+            explorer->limits = has_snap ? snap_limits : short_limits;
             explore(explorer, &what);
             if (explorer->failed || explorer->images >= images_max) {
                 return false;
@@ -52,24 +56,39 @@ bool scripts_short(struct explorer *explorer, uint64_t images_max)
     return true;
 }
 
+/* What a random script is made of. */
+static const struct mix {
+    const char *ops; /* each letter is as likely as it is often there */
+    size_t len_max;
+    bool has_janitor;
+} mixes[] = {
+    {"aaaaaannnlllrrccxkkpppstfffe", 44, false},
+    {"aaannlrrrrrrrSSSSSSssssdcxkppptfe", 44, false},
+    /* short segments of small records are worth packing; what is not costs most of the time */
+    {"aaaaaaaaaannrkkkkxSSSssssttppdcfe", 24, true},
+};
+
 void scripts_random_next(struct scripts_random *random, struct explorer *explorer)
 {
-    static const char ops[] = "aaaaaannnlllrrccxkkpppstfffe";
     struct seed *seed = &random->seed;
+    const struct mix *mix = &mixes[seed_below(seed, sizeof(mixes) / sizeof(mixes[0]))];
     struct explore_case what = {
         .habits = (unsigned)seed_below(seed, 32),
         .order = (enum fiber_order)seed_below(seed, 3),
         .seed = seed_next(seed) >> 32,
     };
-    size_t len = 4 + seed_below(seed, 40);
+    size_t len = 4 + seed_below(seed, mix->len_max - 4);
     bool is_full = false;
     for (size_t i = 0; i < len; i++) {
-        char op = ops[seed_below(seed, sizeof(ops) - 1)];
+        char op = mix->ops[seed_below(seed, strlen(mix->ops))];
         if (op == 'e' || (is_full && seed_below(seed, 4) == 0)) {
             op = is_full ? 'h' : 'e';
             is_full = !is_full;
         }
         what.script[i] = op;
+    }
+    if (mix->has_janitor) {
+        what.script[0] = 'j';
     }
     explorer->limits = random_limits;
     explore(explorer, &what);

@@ -409,6 +409,27 @@ Test(wal_damage, a_segment_with_blocks_and_no_header_is_refused)
     expect_text("no readable header");
 }
 
+Test(wal_damage, a_header_that_was_there_before_the_blocks_is_refused)
+{
+    size_t len;
+    make_log(1);
+    cr_assert_eq(disk_open(&disk), 0);
+    disk_kill(&disk);
+    unsigned char *before = disk_load(&disk, disk_segment(2), &len);
+    for (int starts = 0; starts < 3; starts++) { /* each gives the segment a later epoch */
+        cr_assert_eq(disk_open(&disk), 0);
+        disk_kill(&disk);
+    }
+    cr_assert_eq(disk_open(&disk), 0);
+    disk_must_append(&disk, 1);
+    cr_assert_eq(wal_confirm(disk.wal), 0);
+    disk_kill(&disk);
+    disk_poke(&disk, disk_segment(2), 0, before, 4096);
+    free(before);
+    expect_refused(3, TALLY_DAMAGE);
+    expect_text("newer than the segment's header");
+}
+
 Test(wal_damage, a_torn_header_of_an_empty_segment_is_made_anew)
 {
     make_log(1);

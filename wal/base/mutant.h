@@ -13,6 +13,7 @@
     X(NOTHING_DURABLE, "durable lsn always 0")                                                     \
     X(TAIL_NOT_CLEARED, "old bytes after the tail not cleared")                                    \
     X(SEGMENT_REMOVED_EARLY, "segment removed before the snapshot is safe")                        \
+    X(PACK_NOT_SYNCED, "packed segment in its place before it is synced")                          \
     X(REPLAY_SHARES, "votes of one option replayed by two threads")
 
 enum mutant {
