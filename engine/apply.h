@@ -30,11 +30,11 @@ int apply(struct state *state, const struct record *record, struct verdict *verd
 /* Plain VOTE records of one option and second, each continuing the one before. */
 struct vote_step {
     uint64_t before;
-    uint32_t option;       /* 0 fits nowhere */
-    uint32_t n;            /* of all of them; 0 fits nowhere */
-    uint32_t record;       /* the caller's: which record the first one was */
-    uint32_t records : 24; /* how many */
-    uint32_t second : 8;   /* of their time, after a first one that the caller knows */
+    uint32_t option;     /* 0 fits nowhere */
+    uint32_t n;          /* votes, of all of them; 0 fits nowhere */
+    uint32_t first;      /* the caller's: which record the first one was */
+    uint32_t count : 24; /* records */
+    uint32_t second : 8; /* of their time, after a first one that the caller knows */
 };
 
 /* The step of one record; what no vote can be fits nowhere. */
@@ -45,7 +45,7 @@ static inline struct vote_step vote_step_of(uint64_t option, uint64_t before, ui
         .before = before,
         .option = is_possible ? (uint32_t)option : 0,
         .n = is_possible ? (uint32_t)n : 0,
-        .records = 1,
+        .count = 1,
     };
 }
 

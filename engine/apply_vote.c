@@ -25,7 +25,7 @@ static bool option_take(struct state *state, struct option *option, const struct
     }
     save_option(state, option);
     FIELD_PUT(option->votes, step->before + step->n);
-    option->changes += step->records;
+    option->changes += step->count;
     return true;
 }
 

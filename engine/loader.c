@@ -402,7 +402,10 @@ static int take_image(void *arg, const struct image *image)
 
 int loader_block(void *arg, const struct wal_block *block)
 {
-    return block->count > 0
-               ? image_each(block->raw, block->raw_bytes, block->count, take_image, arg)
-               : loader_end(arg);
+    struct loader *loader = arg;
+    if (block->count > 0) {
+        return image_each(block->raw, block->raw_bytes, block->count, take_image, arg);
+    }
+    return loader->head.num[HEAD_LSN] == block->segment ? loader_end(loader)
+                                                        : wrong(loader, "it is of another record");
 }

@@ -9,7 +9,7 @@
 #include <string.h>
 
 enum {
-    BATCH_BYTES = 1 << 20,     /* raw, put aside before they are applied, or one block */
+    BATCH_BYTES = 1 << 20,     /* raw, put aside before they are applied */
     SLICE_BYTES_MIN = 1 << 15, /* what it pays to wake a thread for */
 };
 
@@ -67,12 +67,12 @@ static const struct replay_place *batch_first(const struct replay *replay)
  * costs little more than its decoding. */
 static bool step_extend(struct vote_step *last, const struct vote_step *step)
 {
-    if (last->before + last->n != step->before || last->second != step->second ||
+    if (last->before + last->n != step->before || last->second != step->second || last->n == 0 ||
         step->n == 0 || step->n > UINT32_MAX - last->n) {
         return false;
     }
     last->n += step->n;
-    last->records++;
+    last->count++;
     return true;
 }
 
@@ -109,7 +109,7 @@ static int take_votes(void *arg, const struct vote_run *run)
     int err = 0;
     for (uint32_t i = 0; i < run->count && err == 0; i++) {
         struct vote_step step = vote_step_of(run->option[i], run->before[i], run->n[i]);
-        step.record = (uint32_t)(record + i);
+        step.first = (uint32_t)(record + i);
         step.second = (uint8_t)second;
         err = take_step(decoding->slice, &step);
     }
@@ -167,7 +167,7 @@ static void apply_steps(const struct replay *replay, struct replay_share *share,
                                        &share->sums.count);
         i += done;
         if (done < count) {
-            share_fail(share, TALLY_CORRUPT, batch_first(replay)->first_lsn + steps[i].record,
+            share_fail(share, TALLY_CORRUPT, batch_first(replay)->first_lsn + steps[i].first,
                        RECORD_VOTE);
         }
     }
@@ -311,15 +311,11 @@ static int put_aside(struct replay *replay, const struct wal_block *block, uint6
     if (place == NULL) {
         return TALLY_NOMEM;
     }
-    if (replay->raw_room - replay->raw_bytes < block->raw_bytes) {
-        /* nothing is put aside yet: whatever points into it is gone */
-        size_t room = block->raw_bytes < BATCH_BYTES ? BATCH_BYTES : block->raw_bytes;
-        free(replay->raw);
-        replay->raw = malloc(room);
-        replay->raw_room = replay->raw == NULL ? 0 : room;
-        if (replay->raw == NULL) {
-            return TALLY_NOMEM;
-        }
+    if (replay->raw == NULL) {
+        replay->raw = malloc(BATCH_BYTES);
+    }
+    if (replay->raw == NULL) {
+        return TALLY_NOMEM;
     }
     memcpy(replay->raw + replay->raw_bytes, block->raw, block->raw_bytes);
     *place = (struct replay_place){
@@ -359,17 +355,17 @@ static int apply_one(void *arg, const struct record *record)
     return err;
 }
 
-/* Record by record: a block with records that look at more than their own entity, or one that the
- * snapshot has in part. */
+/* Record by record: a block with records that look at more than their own entity, one that the
+ * snapshot has in part, or one that is too large for a batch. */
 static int apply_alone(struct replay *replay, const struct wal_block *block)
 {
     int err = replay_flush(replay);
     err = err != 0 ? err
                    : columns_decode(block->raw, block->raw_bytes, block->first_lsn, block->count,
                                     apply_one, replay);
-    if (err == 0) {
-        /* the last one may have been of a type that is skipped */
-        FIELD_PUT(replay->state->lsn, block->first_lsn + block->count - 1);
+    uint64_t last_lsn = block->first_lsn + block->count - 1;
+    if (err == 0 && last_lsn > FIELD_OWN(replay->state->lsn)) {
+        FIELD_PUT(replay->state->lsn, last_lsn); /* the last one may have been skipped */
     }
     return err;
 }
@@ -389,8 +385,11 @@ int replay_block(struct replay *replay, const struct wal_block *block)
         replay->lsn = FIELD_OWN(replay->state->lsn);
         replay->time_ms = replay->state->time_ms;
     }
+    if (block->first_lsn > replay->lsn + 1) {
+        return TALLY_CORRUPT;
+    }
     bool is_next = block->first_lsn == replay->lsn + 1 && time_ms >= replay->time_ms;
-    if (!is_next || !is_for_all(types, block->count)) {
+    if (!is_next || block->raw_bytes > BATCH_BYTES || !is_for_all(types, block->count)) {
         err = apply_alone(replay, block);
     } else {
         err = is_room(replay, block, time_ms) ? 0 : replay_flush(replay);

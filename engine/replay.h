@@ -52,9 +52,8 @@ struct replay {
     struct parallel parallel;
     uint64_t lsn;     /* of the last record, applied or put aside */
     uint64_t time_ms; /* its */
-    unsigned char *raw;
+    unsigned char *raw; /* a batch's; NULL: none yet */
     size_t raw_bytes;
-    size_t raw_room;
     struct replay_list places;
     unsigned slice_count;
     struct replay_slice slices[REPLAY_SLICES];

@@ -328,6 +328,7 @@ static int read_block(struct pass *pass)
         .raw = raw,
         .raw_bytes = header.raw_bytes,
         .stored_bytes = bytes,
+        .segment = pass->place.number,
         .offset = pass->offset,
     };
     err = pass->visit != NULL ? pass->visit(pass->arg, &block) : 0;

@@ -349,6 +349,9 @@ static int recover(const struct wal_options *options, struct wal *wal, struct wa
         return err;
     }
     err = wal_scan_run(scan);
+    if (err == 0 && options->seen != NULL) {
+        err = options->seen(scan->arg);
+    }
     wal_tell_report(scan, report);
     tell_snapshot(report, &info);
     if (err != 0) {
@@ -357,10 +360,6 @@ static int recover(const struct wal_options *options, struct wal *wal, struct wa
     err = wal_tell_error(scan);
     if (err != 0) {
         return err;
-    }
-    err = options->seen != NULL ? options->seen(scan->arg) : 0;
-    if (err != 0) {
-        return refuse(report, err, tally_err_text(err));
     }
     uint64_t start_bytes = options->start_bytes != 0 ? options->start_bytes : START_BYTES;
     start_bytes = start_bytes < wal->segment_bytes ? start_bytes : wal->segment_bytes;
@@ -434,6 +433,7 @@ int wal_open(struct wal **out, const struct wal_options *options, wal_visit_fn v
     struct wal_scan scan;
     wal_scan_init(&scan, options->io, visit, arg);
     scan.is_recovery = true;
+    scan.needs_beginning = true;
     err = recover(options, wal, &scan, report);
     wal_scan_fini(&scan);
     if (err != 0) {

@@ -24,7 +24,7 @@ struct wal_block {
     size_t payload_bytes; /* of those, the payload as it is stored; less than raw_bytes: packed */
     unsigned member;      /* of a packed block: 0 the first, 1, ...; these share its room */
     uint64_t durable_lsn; /* what was durable when this block was written */
-    uint64_t segment;
+    uint64_t segment; /* of a snapshot: its lsn */
     uint64_t offset;
     uint32_t epoch;
     unsigned percent; /* of the log, about, that lies before it; for people */
@@ -82,9 +82,9 @@ struct wal_options {
      * wal_snap_read), with visit's arg. NULL: snapshots are not looked at, and the log must begin
      * at record 1. */
     wal_visit_fn load;
-    /* Called once when visit has had every block, with visit's arg, before anything is changed on
-     * the disk: the last word of a visitor that puts blocks aside. Returns as visit. NULL: it has
-     * none. */
+    /* Called once when visit has had every block that there is, with visit's arg, before anything
+     * is changed on the disk: the last word of a visitor that puts blocks aside. Returns as visit.
+     * NULL: it has none. */
     int (*seen)(void *arg);
 };
 

@@ -80,40 +80,6 @@ Test(apply, blocks_with_runs_of_votes_make_the_same_state)
     expect_same_state(replay_by_blocks);
 }
 
-/* Three records of one block; the first and the last are of a type that may be skipped. */
-Test(apply, a_record_that_may_be_skipped_has_its_lsn)
-{
-    static struct state state;
-    struct columns columns = {.count = 0};
-    const struct record poll = {.type = RECORD_POLL, .text = {{"p", 1}}};
-    const unsigned char *raw;
-    unsigned char block[256];
-    size_t len;
-    struct replay replay;
-    columns_begin(&columns, 1000);
-    for (int i = 0; i < 3; i++) {
-        cr_assert_eq(columns_add(&columns, &poll), 0);
-    }
-    cr_assert_eq(columns_end(&columns, &raw, &len), 0);
-    cr_assert(len <= sizeof(block));
-    memcpy(block, raw, len);
-    columns_fini(&columns);
-    unsigned char *types = memchr(block, RECORD_POLL, len);
-    cr_assert(types != NULL && types[1] == RECORD_POLL && types[2] == RECORD_POLL);
-    types[0] = types[2] = RECORD_SKIPPABLE | RECORD_POLL;
-
-    cr_assert_eq(state_init(&state), 0);
-    replay_init(&replay, &state, 1);
-    for (uint64_t lsn = 1; lsn <= 4; lsn += 3) {
-        struct wal_block of_three = {.first_lsn = lsn, .count = 3, .raw = block, .raw_bytes = len};
-        cr_assert_eq(replay_block(&replay, &of_three), 0);
-        cr_assert_eq(FIELD_GET(state.lsn), lsn + 2);
-    }
-    cr_assert_eq(FIELD_GET(state.poll_count), 1);
-    replay_fini(&replay);
-    state_fini(&state);
-}
-
 /* What a queue counts is what its builds are. */
 Test(apply, the_counts_are_those_of_the_builds)
 {
