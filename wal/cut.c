@@ -22,7 +22,7 @@ static bool find(struct wal_scan *scan, uint64_t number)
     return false;
 }
 
-static void went_away(struct wal_scan *scan, uint64_t number)
+void wal_scan_went_away(struct wal_scan *scan, uint64_t number)
 {
     scan->signs.misnumbered = true;
     wal_tell_note(scan, 3, "segment %" PRIu64 " went away while it was read", number);
@@ -77,7 +77,7 @@ static int go_on_behind(struct wal_scan *scan, uint64_t number, uint64_t rest_ls
         return 0;
     }
     if (rest_lsn == 0 || rest_lsn > snapshot_lsn + 1 || rest_lsn < scan->next_lsn) {
-        went_away(scan, number);
+        wal_scan_went_away(scan, number);
         return 0;
     }
     if (scan->blocks == 0 && !scan->has_run) {
@@ -100,6 +100,7 @@ int wal_scan_relist(struct wal_scan *scan)
 {
     uint64_t number = scan->offset > 0 ? scan->number : 0;
     uint64_t tried = 0;
+    scan->is_nameless = false;
     for (;;) {
         uint64_t rest_lsn = 0;
         int err = wal_scan_list(scan);
@@ -109,7 +110,7 @@ int wal_scan_relist(struct wal_scan *scan)
         bool is_known = !scan->signs.read_error && !scan->signs.misnumbered;
         if (scan->is_recovery || !is_known || scan->segments.count == 0 ||
             scan->segments.at[0] < number || scan->segments.at[0] == tried) {
-            went_away(scan, number);
+            wal_scan_went_away(scan, number);
             return 0;
         }
         err = first_of_rest(scan, &rest_lsn);

@@ -15,4 +15,7 @@
  */
 int wal_scan_relist(struct wal_scan *scan);
 
+/* Leaves in the signs that a segment went which retention does not take. */
+void wal_scan_went_away(struct wal_scan *scan, uint64_t number);
+
 #endif

@@ -6,24 +6,31 @@
 
 #include <inttypes.h>
 
+/* The header of a segment's first block. Opens the segment; a failure is in the signs. */
+static enum wal_block_state first_header(struct wal_scan *scan, size_t index,
+                                         struct wal_block_header *header)
+{
+    const unsigned char *at;
+    if (!wal_scan_open(scan, index)) {
+        return WAL_BLOCK_BAD;
+    }
+    int err = wal_window_get(&scan->window, WAL_SEGMENT_FIRST_BLOCK, WAL_PAGE_BYTES, &at);
+    if (err != 0) {
+        wal_scan_failed(scan, scan->segments.at[index], "cannot read", err);
+        return WAL_BLOCK_BAD;
+    }
+    return scan->head_state == WAL_HEAD_OK
+               ? wal_block_header_get(at, header, &scan->head, WAL_SEGMENT_FIRST_BLOCK)
+               : WAL_BLOCK_BAD;
+}
+
 /* The last segment whose first page of blocks shows a block header: the only one that may hold
  * a record that is not on the disk yet. 0: none. It is looked for on the disk. */
 static uint64_t find_active(struct wal_scan *scan)
 {
-    for (size_t i = scan->segments.count; i-- > 0;) {
-        const unsigned char *at;
+    for (size_t i = scan->segments.count; i-- > 0 && !scan->signs.read_error;) {
         struct wal_block_header header;
-        if (!wal_scan_open(scan, i)) {
-            return 0;
-        }
-        int err = wal_window_get(&scan->window, WAL_SEGMENT_FIRST_BLOCK, WAL_PAGE_BYTES, &at);
-        if (err != 0) {
-            wal_scan_failed(scan, scan->segments.at[i], "cannot read", err);
-            return 0;
-        }
-        if (scan->head_state == WAL_HEAD_OK &&
-            wal_block_header_get(at, &header, &scan->head, WAL_SEGMENT_FIRST_BLOCK) !=
-                WAL_BLOCK_BAD) {
+        if (first_header(scan, i, &header) != WAL_BLOCK_BAD) {
             return scan->segments.at[i];
         }
     }
@@ -32,20 +39,8 @@ static uint64_t find_active(struct wal_scan *scan)
 
 uint64_t wal_scan_first_lsn(struct wal_scan *scan, size_t index)
 {
-    const unsigned char *at;
     struct wal_block_header header;
-    if (!wal_scan_open(scan, index)) {
-        return 0;
-    }
-    int err = wal_window_get(&scan->window, WAL_SEGMENT_FIRST_BLOCK, WAL_PAGE_BYTES, &at);
-    if (err != 0) {
-        wal_scan_failed(scan, scan->segments.at[index], "cannot read", err);
-        return 0;
-    }
-    bool is_valid =
-        scan->head_state == WAL_HEAD_OK &&
-        wal_block_header_get(at, &header, &scan->head, WAL_SEGMENT_FIRST_BLOCK) == WAL_BLOCK_VALID;
-    return is_valid ? header.first_lsn : 0;
+    return first_header(scan, index, &header) == WAL_BLOCK_VALID ? header.first_lsn : 0;
 }
 
 /* The log has lost its beginning: what no snapshot holds is not there. */
@@ -76,14 +71,14 @@ static void find_begin(struct wal_scan *scan)
 {
     uint64_t snapshot = scan->snapshot_lsn;
     scan->begin = 0;
-    if (!scan->is_recovery && scan->segments.at[0] != 1) {
+    if (!scan->needs_beginning && scan->segments.at[0] != 1) {
         int err = wal_snap_newest_name(scan->io, &snapshot);
         if (err != 0) {
             wal_scan_failed(scan, scan->segments.at[0], "cannot list the snapshots", err);
             return;
         }
     }
-    size_t last = scan->is_recovery ? scan->segments.count : 1;
+    size_t last = scan->needs_beginning ? scan->segments.count : 1;
     for (size_t i = last; snapshot > 0 && i-- > 0 && !scan->signs.read_error;) {
         uint64_t lsn = wal_scan_first_lsn(scan, i);
         if (lsn > 0 && lsn <= snapshot + 1) {

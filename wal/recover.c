@@ -16,11 +16,6 @@
 /* Several tails can be torn at the same lsn, one after the other. So many copies are kept. */
 #define COPIES_MAX 9
 
-/*
- * The segment of a start is made while somebody waits, so it is short; the helper makes full ones
- * from then on. It must do for a moment of load.
- */
-
 static int translate(struct wal_report *report, const char *doing, int err)
 {
     report->end = WAL_END_FAILED;

@@ -360,16 +360,21 @@ static bool is_final(struct wal_scan *scan, const struct wal_verdict *before, bo
     return !moved && before->row != 0 && (is_refusal(before) || !is_refusal(&scan->verdict));
 }
 
-/* A segment that is listed and yet cannot be found is nothing that retention does. */
+/* A segment that is listed and yet cannot be found, or one that went although an older one is
+ * there, is nothing that retention does. */
 static bool is_lost_for_good(struct wal_scan *scan, uint64_t lost)
 {
-    for (size_t i = 0; i < scan->segments.count; i++) {
-        if (scan->segments.at[i] == lost && lost != 0 && !scan->is_nameless) {
-            wal_scan_failed(scan, lost, "cannot open", -ENOENT);
-            return true;
+    const struct wal_numbers *segments = &scan->segments;
+    if (lost == 0 || scan->is_nameless || segments->count == 0 || segments->at[0] > lost) {
+        return false;
+    }
+    for (size_t i = 0; i < segments->count; i++) {
+        if (segments->at[i] == lost) {
+            return !wal_scan_failed(scan, lost, "cannot open", -ENOENT);
         }
     }
-    return false;
+    wal_scan_went_away(scan, lost);
+    return true;
 }
 
 /*

@@ -21,12 +21,14 @@ struct wal_behind {
     uint64_t later_lsn;      /* where that block begins */
 };
 
-/* One scan, its place, and at the end its findings. Everything is written by scan.c and look.c. */
+/* One scan, its place, and at the end its findings. Everything is written by
+ * scan.c, place.c, cut.c and look.c. */
 struct wal_scan {
     struct wal_io *io;
     wal_visit_fn visit; /* may be NULL */
     void *arg;
     bool is_recovery; /* we hold the lock; the end of the log is read past the page cache */
+    bool needs_beginning; /* record 1, or the one behind the snapshot, has to be there */
 
     struct wal_numbers segments;
     uint64_t active_number; /* recovery: the last segment that shows a block */

@@ -129,6 +129,48 @@ Test(inspect_cut, a_damaged_oldest_snapshot_is_passed_over)
     free(text);
 }
 
+Test(inspect_cut, without_a_snapshot_for_the_beginning_it_is_damaged)
+{
+    static const char *const commands[] = {"verify", "stat", "dump"};
+    cut_retain(&cut, CUT_OLDER_LSN);
+    cut_spoil(&cut, CUT_OLDER_LSN);
+    cut_spoil(&cut, CUT_NEWEST_LSN);
+    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+        char *text;
+        const char *const args[] = {commands[i], cut.disk.path, NULL};
+        cr_expect_eq(made_run_all(&text, args), CODE_DAMAGE, "%s: %s", commands[i], text);
+        cr_expect_not_null(strstr(text, "no snapshot that can be read"), "%s", text);
+        free(text);
+    }
+}
+
+/* A tear at the end of a log that has lost its beginning is mended as any other: the last block is
+ * half written, and there is no seal. */
+Test(inspect_cut, repair_mends_what_is_left)
+{
+    static const unsigned char zeros[WAL_PAGE_BYTES];
+    enum { SEGMENT = CUT_BLOCKS / 14 + 1, PAGE = CUT_BLOCKS % 14 + 1, HALF = 70 };
+    const char *const repair[] = {"repair", cut.disk.path, NULL};
+    const char *const verify[] = {"verify", cut.disk.path, NULL};
+    char *text;
+    cut_retain(&cut, CUT_OLDER_LSN);
+    cr_assert_eq(made_run_all(&text, repair), 0, "%s", text);
+    cr_expect_not_null(strstr(text, "nothing to repair"), "%s", text);
+    free(text);
+    disk_poke(&cut.disk, disk_segment(SEGMENT), PAGE * WAL_PAGE_BYTES + HALF, zeros,
+              WAL_PAGE_BYTES - HALF);
+    disk_poke(&cut.disk, disk_segment(SEGMENT), (PAGE + 1) * WAL_PAGE_BYTES, zeros,
+              WAL_PAGE_BYTES);
+    disk_truncate(&cut.disk, disk_segment(SEGMENT), disk_head(&cut.disk, SEGMENT).bytes);
+    cr_assert_eq(made_run_all(&text, verify), 4, "%s", text);
+    free(text);
+    cr_assert_eq(made_run_all(&text, repair), 0, "%s", text);
+    cr_expect_not_null(strstr(text, "kept in torn-"), "%s", text);
+    free(text);
+    cr_assert_eq(made_run_all(&text, verify), 0, "%s", text);
+    free(text);
+}
+
 Test(inspect_cut, a_log_that_has_its_beginning_is_copied_in_full)
 {
     char *text;

@@ -194,6 +194,12 @@ Test(wal_cut, at_the_end_of_a_removed_segment_it_says_what_it_has_missed)
     expect_cut(begin_of(2), begin_of(4) - 1);
 }
 
+static void retain_all(void)
+{
+    const struct wal_retain retain = {.safe_lsn = A_SEGMENT, .bytes_max = 0, .wal = disk.wal};
+    cr_assert_gt(wal_retain(disk.io, &retain), 0);
+}
+
 /* Every segment but the last may have no records: a start seals what it finds. */
 Test(wal_cut, segments_without_records_are_not_missed)
 {
@@ -210,6 +216,26 @@ Test(wal_cut, segments_without_records_are_not_missed)
     more();
     expect_judged(0, WAL_END_CLEAN);
     cr_assert_eq(seen.next_lsn, 7);
+}
+
+/* It reads segment 1 without its name, while a restart leaves segments without records that go. */
+Test(wal_cut, behind_a_nameless_segment_those_without_records_are_not_missed)
+{
+    append(5);
+    more();
+    append(A_SEGMENT - 5);
+    for (int i = 0; i < 3; i++) {
+        disk_close_clean(&disk);
+        cr_assert_eq(disk_open(&disk), 0);
+    }
+    append(1);
+    cr_assert_eq(snap_at(A_SEGMENT), 0);
+    disk_unlink(&disk, disk_segment(1));
+    seen.at = retain_all;
+    seen.at_lsn = A_SEGMENT;
+    more();
+    expect_judged(0, WAL_END_CLEAN);
+    cr_assert_eq(seen.next_lsn, wal_next_lsn(disk.wal));
 }
 
 /* ---- a reader that reads once ---- */
@@ -289,6 +315,23 @@ Test(wal_cut, a_gap_that_comes_while_it_is_read_is_damage)
     seen.at_lsn = begin_of(2) + 2;
     cr_assert_eq(read_once(), TALLY_DAMAGE);
     cr_assert(strstr(report.text, "is missing") != NULL, "%s", report.text);
+}
+
+static void unlink_from_3(void)
+{
+    for (uint64_t i = 3; disk_has(&disk, disk_segment(i)); i++) {
+        disk_unlink(&disk, disk_segment(i));
+    }
+}
+
+Test(wal_cut, an_end_that_goes_while_it_is_read_is_damage)
+{
+    append(BLOCKS);
+    disk_close_clean(&disk);
+    seen.at = unlink_from_3;
+    seen.at_lsn = begin_of(2) + 2;
+    cr_assert_eq(read_once(), TALLY_DAMAGE);
+    cr_assert(strstr(report.text, "went away") != NULL, "%s", report.text);
 }
 
 Test(wal_cut, without_a_snapshot_of_them_missing_segments_are_damage)

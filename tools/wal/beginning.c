@@ -8,6 +8,8 @@
 #include "wal/segment.h"
 #include "wal/snap.h"
 
+#include <errno.h>
+
 static int load(struct wal_io *io, struct state *state, uint64_t lsn)
 {
     struct wal_snap_info info;
@@ -64,8 +66,9 @@ int beginning_load(struct wal_io *io, struct state *state, uint64_t *first_lsn)
     int err = 0;
     for (;;) {
         *first_lsn = find_first(io);
-        if (*first_lsn == 1 || wal_numbers_list(&lsns, io, wal_snap_is_name) != 0 ||
-            lsns.count == 0) {
+        int listed = *first_lsn > 1 ? wal_numbers_list(&lsns, io, wal_snap_is_name) : 0;
+        if (listed != 0 || lsns.count == 0) {
+            err = listed == -ENOMEM ? TALLY_NOMEM : 0;
             break;
         }
         uint64_t newest = lsns.at[lsns.count - 1];

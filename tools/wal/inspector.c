@@ -95,9 +95,9 @@ int inspector_see_block(void *arg, const struct wal_block *block)
 {
     struct inspector *inspector = arg;
     int err = 0;
-    if (!inspector->has_begun && block->first_lsn > inspector->first_lsn &&
-        block->first_lsn > inspector->saved_lsn + 1) {
-        return INSPECT_AGAIN;
+    if (!inspector->has_begun && block->first_lsn > inspector->saved_lsn + 1) {
+        inspector->lost_lsn = block->first_lsn;
+        return block->first_lsn > inspector->first_lsn ? INSPECT_AGAIN : TALLY_DAMAGE;
     }
     inspector->has_begun = true;
     inspector->seen_bytes += block->stored_bytes;
@@ -137,6 +137,11 @@ const char *inspector_text(struct inspector *inspector, int err)
         snprintf(report->text, sizeof report->text,
                  "damage: record %" PRIu64 " (%s) contradicts what is before it",
                  inspector->bad_lsn, inspector->bad_type);
+    } else if (inspector->lost_lsn != 0 && !inspector->has_begun) {
+        snprintf(report->text, sizeof report->text,
+                 "damage: the log begins with record %" PRIu64
+                 ", and no snapshot that can be read holds what was before it",
+                 inspector->lost_lsn);
     } else if (report->text[0] == '\0' && err != 0 && err != INSPECT_ENOUGH) {
         snprintf(report->text, sizeof report->text, "%s", tally_err_text(err));
     }

@@ -37,6 +37,7 @@ struct inspector {
     uint64_t segment_bytes; /* of all their files */
     uint64_t seen_bytes;
     bool has_begun;   /* a block was seen */
+    uint64_t lost_lsn; /* the first record that is there, when nothing holds those before it */
     uint64_t bad_lsn; /* the record that contradicts what is before it; 0: none */
     const char *bad_type;
 };

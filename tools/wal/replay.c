@@ -143,13 +143,6 @@ static int check_beginning(const struct replay *replay)
 {
     const struct settings *settings = replay->settings;
     const struct inspector *inspector = replay->inspector;
-    if (inspector->first_lsn > 1 && inspector->saved_lsn == 0) {
-        fprintf(stderr,
-                "tally-wal: damage: the log begins with record %" PRIu64
-                ", and no snapshot that can be read holds what was before it\n",
-                inspector->first_lsn);
-        return EXIT_DAMAGE;
-    }
     if (settings->until_lsn < inspector->saved_lsn || settings->until_ms < inspector->saved_ms) {
         char time[MOMENT_TEXT_BYTES];
         moment_format(time, inspector->saved_ms);
