@@ -27,50 +27,50 @@ int apply(struct state *state, const struct record *record, struct verdict *verd
  * lsn and time of the state are the caller's.
  */
 
-/* Plain VOTE records of one option and second, each continuing the one before. */
+/* A plain VOTE record; option 0 and n 0 fit nowhere. */
 struct vote_step {
     uint64_t before;
-    uint32_t option;     /* 0 fits nowhere */
-    uint32_t n;          /* votes, of all of them; 0 fits nowhere */
-    uint32_t first;      /* the caller's: which record the first one was */
-    uint32_t count : 24; /* records */
-    uint32_t second : 8; /* of their time, after a first one that the caller knows */
+    uint32_t option;
+    uint32_t n;
 };
 
-/* The step of one record; what no vote can be fits nowhere. */
+/* The step of a record's numbers: what no vote can be fits nowhere. */
 static inline struct vote_step vote_step_of(uint64_t option, uint64_t before, uint64_t n)
 {
     bool is_possible = option <= UINT32_MAX && n <= UINT32_MAX;
-    return (struct vote_step){
-        .before = before,
-        .option = is_possible ? (uint32_t)option : 0,
-        .n = is_possible ? (uint32_t)n : 0,
-        .count = 1,
-    };
+    return (struct vote_step){before, is_possible ? (uint32_t)option : 0, (uint32_t)n};
 }
 
 /* What votes of one second add to a poll. */
 struct vote_sum {
     struct poll *poll;
-    uint64_t second; /* as in the step */
+    uint64_t second;
     uint64_t votes;
 };
 
-enum { VOTE_STEPS_MAX = 64 };
+enum { VOTE_STEPS_MAX = 128 };
+
+/* The steps of one second, and whose of them are meant: options with this remainder. */
+struct vote_share {
+    uint64_t second;
+    uint32_t shares; /* a power of two */
+    uint32_t share;
+};
 
 /*
- * Steps in their order, but for their polls' sums: those go behind the *sum_count that are there,
- * with room for count more. It asks for the memory of all first, since a replay waits for little
- * else; count is at most VOTE_STEPS_MAX. Returns how many fitted; less than count: the
- * next one is CORRUPT. Threads: one for an option; nobody else is there but others like this.
+ * Applies the steps of a share in their order, but for their polls' sums: those go behind the
+ * *sum_count that are there, with room for count more. It asks for the memory of all first, since a
+ * replay waits for little else; count is at most VOTE_STEPS_MAX. Returns how many it has looked at;
+ * less than count: the next one is CORRUPT. Threads: one for a share; nobody else is there but
+ * others like this.
  */
-size_t apply_vote_steps(struct state *state, const struct vote_step *steps, size_t count,
-                        struct vote_sum *sums, size_t *sum_count);
+size_t apply_vote_steps(struct state *state, const struct vote_share *share,
+                        const struct vote_step *steps, size_t count, struct vote_sum *sums,
+                        size_t *sum_count);
 
-/* Adds what they have left out. REQUIRES: what is added for one first_second is less than
- * POLL_SECONDS behind it. Threads: one, alone. */
-void apply_vote_sums(struct state *state, uint64_t first_second, const struct vote_sum *sums,
-                     size_t count);
+/* Adds what they have left out. REQUIRES: none of what is added at a time is POLL_SECONDS older
+ * than another. Threads: one, alone. */
+void apply_vote_sums(struct state *state, const struct vote_sum *sums, size_t count);
 
 /* Whether a record of this type touches queues, builds and workers alone. */
 bool apply_is_of_builds(unsigned type);

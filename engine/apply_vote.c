@@ -25,7 +25,7 @@ static bool option_take(struct state *state, struct option *option, const struct
     }
     save_option(state, option);
     FIELD_PUT(option->votes, step->before + step->n);
-    option->changes += step->count;
+    option->changes++;
     return true;
 }
 
@@ -44,51 +44,70 @@ int apply_vote(struct state *state, const struct record *record)
 /* So many options are in the cache after a few votes each. */
 enum { CACHED_OPTIONS = 1000 };
 
+/* Which steps are of the share: their indexes. Returns how many; without a branch, for nobody could
+ * guess it. */
+static size_t pick(const struct vote_share *share, const struct vote_step *steps, size_t count,
+                   unsigned char *picks)
+{
+    size_t picked = 0;
+    for (size_t i = 0; i < count; i++) {
+        picks[picked] = (unsigned char)i;
+        picked += (steps[i].option & (share->shares - 1)) == share->share;
+    }
+    return picked;
+}
+
 /* The options of the steps. Asks for their memory, all at once, so that the waits overlap. */
-static void options_fetch(const struct state *state, const struct vote_step *steps, size_t count,
-                          struct option **options)
+static void options_fetch(const struct state *state, const struct vote_step *steps,
+                          const unsigned char *picks, size_t picked, struct option **options)
 {
     if (FIELD_OWN(state->option_count) > CACHED_OPTIONS) {
-        for (size_t i = 0; i < count; i++) {
-            table_prefetch(&state->options, steps[i].option);
+        for (size_t i = 0; i < picked; i++) {
+            table_prefetch(&state->options, steps[picks[i]].option);
         }
     }
-    for (size_t i = 0; i < count; i++) {
-        options[i] = state_option(state, steps[i].option);
+    for (size_t i = 0; i < picked; i++) {
+        options[i] = state_option(state, steps[picks[i]].option);
         if (options[i] != NULL) {
             __builtin_prefetch(&options[i]->votes, 1);
         }
     }
 }
 
-size_t apply_vote_steps(struct state *state, const struct vote_step *steps, size_t count,
-                        struct vote_sum *sums, size_t *sum_count)
+size_t apply_vote_steps(struct state *state, const struct vote_share *share,
+                        const struct vote_step *steps, size_t count, struct vote_sum *sums,
+                        size_t *sum_count)
 {
     struct option *options[VOTE_STEPS_MAX];
+    unsigned char picks[VOTE_STEPS_MAX];
+    struct vote_sum sum = {.poll = NULL, .second = share->second};
     size_t used = *sum_count;
     size_t i = 0;
     CHECK(count <= VOTE_STEPS_MAX);
-    options_fetch(state, steps, count, options);
-    for (; i < count; i++) {
-        const struct vote_step *step = &steps[i];
+    size_t picked = pick(share, steps, count, picks);
+    options_fetch(state, steps, picks, picked, options);
+    for (; i < picked; i++) {
+        const struct vote_step *step = &steps[picks[i]];
         if (!option_take(state, options[i], step)) {
             break;
         }
-        struct vote_sum *last = used > 0 ? &sums[used - 1] : NULL;
-        if (last == NULL || last->poll != options[i]->poll || last->second != step->second) {
-            last = &sums[used++];
-            *last = (struct vote_sum){.poll = options[i]->poll, .second = step->second};
+        if (options[i]->poll != sum.poll && sum.poll != NULL) {
+            sums[used++] = sum;
+            sum.votes = 0;
         }
-        last->votes += step->n;
+        sum.poll = options[i]->poll;
+        sum.votes += step->n;
+    }
+    if (sum.poll != NULL) {
+        sums[used++] = sum;
     }
     *sum_count = used;
-    return i;
+    return i == picked ? count : picks[i];
 }
 
-void apply_vote_sums(struct state *state, uint64_t first_second, const struct vote_sum *sums,
-                     size_t count)
+void apply_vote_sums(struct state *state, const struct vote_sum *sums, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
-        poll_add(state, sums[i].poll, first_second + sums[i].second, sums[i].votes);
+        poll_add(state, sums[i].poll, sums[i].second, sums[i].votes);
     }
 }

@@ -218,49 +218,47 @@ static int take_rest(struct cut *rest, struct record *record)
     return 0;
 }
 
-/* Many varints; most are one byte, or have room for a few behind them. */
-static int take_many(struct cut *cut, uint64_t *v, uint32_t count)
+/* The varint at cut->at, which moves behind it; most are short, and have room behind them. */
+static inline int take_fast(struct cut *cut, uint64_t *v)
 {
     const unsigned char *p = cut->at;
-    for (uint32_t i = 0; i < count;) {
-        uint64_t eight = UINT64_MAX;
-        if (cut->end - p >= 8) {
-            memcpy(&eight, p, sizeof eight);
-        }
-        if (count - i >= 8 && (eight & 0x8080808080808080U) == 0) {
-            for (int k = 0; k < 8; k++) {
-                v[i + (uint32_t)k] = p[k];
-            }
-            p += 8;
-            i += 8;
-        } else if (cut->end - p >= 3 && (p[0] < 0x80 || p[1] < 0x80 || p[2] < 0x80)) {
-            unsigned len = p[0] < 0x80 ? 1 : p[1] < 0x80 ? 2 : 3;
-            v[i] = p[0] & 0x7fU;
-            v[i] |= len > 1 ? (uint64_t)(p[1] & 0x7fU) << 7 : 0;
-            v[i] |= len > 2 ? (uint64_t)p[2] << 14 : 0;
-            p += len;
-            i++;
-        } else if (get_varint(&p, cut->end, &v[i++]) != 0) {
-            return TALLY_CORRUPT;
-        }
+    if (cut->end - p < 4) {
+        return take(cut, v);
     }
-    cut->at = p;
+    uint64_t sum = p[0] & 0x7fU;
+    if (p[0] < 0x80) {
+        cut->at = p + 1;
+    } else if (p[1] < 0x80) {
+        sum |= (uint64_t)p[1] << 7;
+        cut->at = p + 2;
+    } else if (p[2] < 0x80) {
+        sum |= (uint64_t)(p[1] & 0x7fU) << 7 | (uint64_t)p[2] << 14;
+        cut->at = p + 3;
+    } else {
+        return take(cut, v);
+    }
+    *v = sum;
     return 0;
 }
 
-/* The next votes. `before` is what the block has left of it, until the guess is added. */
+/* The next votes. */
 static int take_votes(struct decoder *d, uint64_t *option, uint64_t *before, uint64_t *n,
                       uint32_t count)
 {
-    if (take_many(&d->cuts[OPTIONS], option, count) != 0 ||
-        take_many(&d->cuts[BEFORES], before, count) != 0 ||
-        take_many(&d->cuts[NS], n, count) != 0) {
-        return TALLY_CORRUPT;
-    }
+    struct cut options = d->cuts[OPTIONS];
+    struct cut befores = d->cuts[BEFORES];
+    struct cut ns = d->cuts[NS];
     for (uint32_t i = 0; i < count; i++) {
+        if (take_fast(&options, &option[i]) != 0 || take_fast(&befores, &before[i]) != 0 ||
+            take_fast(&ns, &n[i]) != 0) {
+            return TALLY_CORRUPT;
+        }
         before[i] += guess_before(d->guess, option[i]);
         guess_learn(d->guess, option[i], before[i] + n[i]);
     }
+    d->cuts[OPTIONS] = options;
+    d->cuts[BEFORES] = befores;
+    d->cuts[NS] = ns;
     return 0;
 }
 

@@ -77,8 +77,8 @@ void parallel_fini(struct parallel *parallel)
     pthread_mutex_destroy(&parallel->mutex);
 }
 
-void parallel_run(struct parallel *parallel, unsigned tasks, void (*run)(void *arg, unsigned task),
-                  void *arg)
+void parallel_start(struct parallel *parallel, unsigned tasks,
+                    void (*run)(void *arg, unsigned task), void *arg)
 {
     start_threads(parallel);
     pthread_mutex_lock(&parallel->mutex);
@@ -88,6 +88,12 @@ void parallel_run(struct parallel *parallel, unsigned tasks, void (*run)(void *a
     parallel->taken = 0;
     parallel->ended = 0;
     pthread_cond_broadcast(&parallel->wanted);
+    pthread_mutex_unlock(&parallel->mutex);
+}
+
+void parallel_wait(struct parallel *parallel)
+{
+    pthread_mutex_lock(&parallel->mutex);
     take_tasks(parallel);
     while (parallel->ended < parallel->tasks) {
         pthread_cond_wait(&parallel->done, &parallel->mutex);

@@ -8,9 +8,9 @@
 enum { PARALLEL_THREADS_MAX = 8 };
 
 /*
- * Everything in it is under the mutex: what the caller wrote before parallel_run is seen by each
- * task, and what a task wrote by the caller after it, and by the tasks of the next run. Tasks are
- * meant to be long: each is taken and given back by itself.
+ * Everything in it is under the mutex: what the caller wrote before parallel_start is seen by each
+ * task, and what a task wrote by the caller after parallel_wait, and by the tasks that it starts
+ * then. Tasks are meant to be long: each is taken and given back by itself.
  */
 struct parallel {
     pthread_mutex_t mutex;
@@ -23,7 +23,7 @@ struct parallel {
     unsigned ended;
     bool is_over;
     unsigned threads_max; /* the caller is one of them */
-    unsigned threads;     /* running, besides the caller; started by the first run */
+    unsigned threads;     /* running, besides the caller; started with the first tasks */
     pthread_t thread[PARALLEL_THREADS_MAX];
 };
 
@@ -34,11 +34,15 @@ void parallel_init(struct parallel *parallel, unsigned threads);
 void parallel_fini(struct parallel *parallel);
 
 /*
- * Calls run(arg, 0), run(arg, 1), ... run(arg, tasks - 1), in any order and side by side, and
- * returns when all have returned. Where no thread can be started, the caller does them all.
- * Threads: one caller at a time; blocks.
+ * Has run(arg, 0), run(arg, 1), ... run(arg, tasks - 1) called, in any order and side by side.
+ * REQUIRES: nothing is under way. Where no thread can be started, parallel_wait does them all.
+ * Threads: the one that waits.
  */
-void parallel_run(struct parallel *parallel, unsigned tasks, void (*run)(void *arg, unsigned task),
-                  void *arg);
+void parallel_start(struct parallel *parallel, unsigned tasks,
+                    void (*run)(void *arg, unsigned task), void *arg);
+
+/* Takes what nobody has taken yet, and returns when all have returned: at once if nothing is under
+ * way. */
+void parallel_wait(struct parallel *parallel);
 
 #endif

@@ -1,4 +1,4 @@
-/* Blocks put aside, then decoded and applied side by side. */
+/* Blocks decoded into one batch, while the one before is applied side by side. */
 #include "engine/replay.h"
 
 #include "engine/columns.h"
@@ -9,30 +9,31 @@
 #include <string.h>
 
 enum {
-    BATCH_BYTES = 1 << 20,     /* raw, put aside before they are applied */
-    SLICE_BYTES_MIN = 1 << 15, /* what it pays to wake a thread for */
+    BATCH_BYTES = 1 << 20,       /* of blocks with builds */
+    BATCH_STEPS = 1 << 16,       /* votes; its last block may exceed it */
+    BATCH_RECORDS_MIN = 1 << 12, /* what it pays to wake a thread for */
 };
 
 void replay_init(struct replay *replay, struct state *state, unsigned threads)
 {
     *replay = (struct replay){.state = state};
+    replay->filled = &replay->batches[0];
     parallel_init(&replay->parallel, threads);
 }
 
 void replay_fini(struct replay *replay)
 {
+    parallel_wait(&replay->parallel);
     parallel_fini(&replay->parallel);
-    for (size_t i = 0; i < REPLAY_SLICES; i++) {
-        for (size_t share = 0; share < REPLAY_SHARES; share++) {
-            free(replay->slices[i].steps[share].at);
-        }
-        free(replay->slices[i].builds.at);
+    for (size_t i = 0; i < 2; i++) {
+        free(replay->batches[i].steps.at);
+        free(replay->batches[i].spans.at);
+        free(replay->batches[i].builds.at);
+        free(replay->batches[i].raw);
     }
-    for (size_t i = 0; i <= REPLAY_SHARES; i++) {
+    for (size_t i = 0; i <= REPLAY_SHARES_MAX; i++) {
         free(replay->shares[i].sums.at);
     }
-    free(replay->places.at);
-    free(replay->raw);
 }
 
 /* Room for `more` things of a size behind those that are there; NULL without memory. */
@@ -50,76 +51,45 @@ static void *list_reserve(struct replay_list *list, size_t more, size_t size)
     return (char *)list->at + list->count * size;
 }
 
-/* ---- decoding: one task a slice ---- */
+/* ---- decoding ---- */
 
-struct decoding {
-    const struct replay *replay;
-    struct replay_slice *slice;
-};
-
-/* The first block that is put aside: records and seconds are counted from it. */
-static const struct replay_place *batch_first(const struct replay *replay)
+/* Begins a span, unless the votes go on in the last one. */
+static int begin_span(struct replay_batch *batch, uint64_t lsn, uint64_t second)
 {
-    return replay->places.at;
-}
-
-/* Votes that continue what is there already are one step with it: an option that many vote for
- * costs little more than its decoding. */
-static bool step_extend(struct vote_step *last, const struct vote_step *step)
-{
-    if (last->before + last->n != step->before || last->second != step->second || last->n == 0 ||
-        step->n == 0 || step->n > UINT32_MAX - last->n) {
-        return false;
+    const struct replay_span *spans = batch->spans.at;
+    if (batch->spans.count > 0) {
+        const struct replay_span *last = &spans[batch->spans.count - 1];
+        if (last->second == second && last->first_lsn + batch->steps.count - last->begin == lsn) {
+            return 0;
+        }
     }
-    last->n += step->n;
-    last->count++;
-    return true;
-}
-
-/* One option is in one share, whatever slice its votes are in. */
-static size_t share_of(const struct replay_slice *slice, const struct vote_step *step)
-{
-    size_t moved = MUTANT(MUTANT_REPLAY_SHARES) ? slice->begin : 0;
-    return (step->option + moved) % REPLAY_SHARES;
-}
-
-static int take_step(struct replay_slice *slice, const struct vote_step *step)
-{
-    struct replay_list *steps = &slice->steps[share_of(slice, step)];
-    struct replay_recent *recent = &slice->recent[step->option % REPLAY_RECENT];
-    if (recent->option == step->option && step->option != 0 &&
-        step_extend((struct vote_step *)steps->at + recent->step, step)) {
-        return 0;
-    }
-    struct vote_step *place = list_reserve(steps, 1, sizeof *place);
-    if (place == NULL) {
+    struct replay_span *span = list_reserve(&batch->spans, 1, sizeof *span);
+    if (span == NULL) {
         return TALLY_NOMEM;
     }
-    *place = *step;
-    *recent = (struct replay_recent){step->option, (uint32_t)steps->count++};
+    *span = (struct replay_span){lsn, second, batch->steps.count};
+    batch->spans.count++;
     return 0;
 }
 
 static int take_votes(void *arg, const struct vote_run *run)
 {
-    const struct decoding *decoding = arg;
-    const struct replay_place *first = batch_first(decoding->replay);
-    uint64_t record = run->first_lsn - first->first_lsn;
-    uint64_t second = run->time_ms / 1000 - first->time_ms / 1000;
-    int err = 0;
-    for (uint32_t i = 0; i < run->count && err == 0; i++) {
-        struct vote_step step = vote_step_of(run->option[i], run->before[i], run->n[i]);
-        step.first = (uint32_t)(record + i);
-        step.second = (uint8_t)second;
-        err = take_step(decoding->slice, &step);
+    struct replay_batch *batch = arg;
+    int err = begin_span(batch, run->first_lsn, run->time_ms / 1000);
+    struct vote_step *steps = list_reserve(&batch->steps, run->count, sizeof *steps);
+    if (err != 0 || steps == NULL) {
+        return TALLY_NOMEM;
     }
-    return err;
+    for (uint32_t i = 0; i < run->count; i++) {
+        steps[i] = vote_step_of(run->option[i], run->before[i], run->n[i]);
+    }
+    batch->steps.count += run->count;
+    return 0;
 }
 
 static int take_build(void *arg, const struct record *record)
 {
-    const struct decoding *decoding = arg;
-    struct replay_list *builds = &decoding->slice->builds;
+    struct replay_list *builds = &((struct replay_batch *)arg)->builds;
     struct record *place = list_reserve(builds, 1, sizeof *place);
     if (place == NULL) {
         return TALLY_NOMEM;
@@ -127,20 +97,6 @@ static int take_build(void *arg, const struct record *record)
     *place = *record;
     builds->count++;
     return 0;
-}
-
-static void decode_slice(void *arg, unsigned task)
-{
-    struct replay *replay = arg;
-    const struct replay_place *places = replay->places.at;
-    struct replay_slice *slice = &replay->slices[task];
-    struct decoding decoding = {replay, slice};
-    const struct columns_visitor visitor = {take_build, take_votes, &decoding};
-    slice->err = 0;
-    for (size_t i = slice->begin; i < slice->end && slice->err == 0; i++) {
-        slice->err = columns_visit(replay->raw + places[i].at, places[i].bytes,
-                                   places[i].first_lsn, places[i].count, &visitor);
-    }
 }
 
 /* ---- applying: one task a share ---- */
@@ -152,32 +108,47 @@ static void share_fail(struct replay_share *share, int err, uint64_t lsn, unsign
     share->type = type;
 }
 
-static void apply_steps(const struct replay *replay, struct replay_share *share,
-                        const struct replay_list *list)
+/* The span's steps that are of the share, up to the step at `end`. */
+static void apply_span(const struct replay *replay, struct replay_share *share,
+                       const struct replay_span *span, size_t end)
 {
-    const struct vote_step *steps = list->at;
-    for (size_t i = 0; i < list->count && share->err == 0;) {
-        size_t left = list->count - i;
-        size_t count = left < VOTE_STEPS_MAX ? left : VOTE_STEPS_MAX;
+    struct vote_share of = {.second = span->second,
+                            .shares = replay->share_count,
+                            .share = (uint32_t)(share - replay->shares) - 1};
+    const struct vote_step *steps = replay->applied->steps.at;
+    if (MUTANT(MUTANT_REPLAY_SHARES)) {
+        of.share = (of.share + (uint32_t)span->begin) % of.shares;
+    }
+    for (size_t i = span->begin; i < end && share->err == 0;) {
+        size_t count = end - i < VOTE_STEPS_MAX ? end - i : VOTE_STEPS_MAX;
         if (list_reserve(&share->sums, count, sizeof(struct vote_sum)) == NULL) {
             share_fail(share, TALLY_NOMEM, 0, RECORD_VOTE);
             return;
         }
-        size_t done = apply_vote_steps(replay->state, steps + i, count, share->sums.at,
+        size_t done = apply_vote_steps(replay->state, &of, steps + i, count, share->sums.at,
                                        &share->sums.count);
         i += done;
         if (done < count) {
-            share_fail(share, TALLY_CORRUPT, batch_first(replay)->first_lsn + steps[i].first,
-                       RECORD_VOTE);
+            share_fail(share, TALLY_CORRUPT, span->first_lsn + (i - span->begin), RECORD_VOTE);
         }
     }
 }
 
-static void apply_builds(const struct replay *replay, struct replay_share *share,
-                         const struct replay_list *list)
+static void apply_votes(const struct replay *replay, struct replay_share *share)
 {
-    const struct record *records = list->at;
-    for (size_t i = 0; i < list->count && share->err == 0; i++) {
+    const struct replay_batch *batch = replay->applied;
+    const struct replay_span *spans = batch->spans.at;
+    for (size_t i = 0; i < batch->spans.count && share->err == 0; i++) {
+        bool is_last = i + 1 == batch->spans.count;
+        apply_span(replay, share, &spans[i], is_last ? batch->steps.count : spans[i + 1].begin);
+    }
+}
+
+static void apply_builds(const struct replay *replay, struct replay_share *share)
+{
+    const struct replay_list *builds = &replay->applied->builds;
+    const struct record *records = builds->at;
+    for (size_t i = 0; i < builds->count && share->err == 0; i++) {
         struct verdict verdict;
         int err = apply_of_builds(replay->state, &records[i], &verdict);
         if (err != 0) {
@@ -186,65 +157,26 @@ static void apply_builds(const struct replay *replay, struct replay_share *share
     }
 }
 
-/* The longest task may be that of the builds, so it is the first. */
 static void apply_share(void *arg, unsigned task)
 {
     struct replay *replay = arg;
-    unsigned number = REPLAY_SHARES - task;
-    struct replay_share *share = &replay->shares[number];
+    struct replay_share *share = &replay->shares[task];
     share->err = 0;
     share->sums.count = 0;
-    for (unsigned i = 0; i < replay->slice_count; i++) {
-        const struct replay_slice *slice = &replay->slices[i];
-        if (number == REPLAY_SHARES) {
-            apply_builds(replay, share, &slice->builds);
-        } else {
-            apply_steps(replay, share, &slice->steps[number]);
-        }
+    if (task == 0) {
+        apply_builds(replay, share);
+    } else {
+        apply_votes(replay, share);
     }
 }
 
-/* ---- one batch ---- */
-
-static void run_tasks(struct replay *replay, unsigned tasks, void (*run)(void *arg, unsigned task))
-{
-    if (replay->slice_count > 1) {
-        parallel_run(&replay->parallel, tasks, run, replay);
-        return;
-    }
-    for (unsigned i = 0; i < tasks; i++) {
-        run(replay, i);
-    }
-}
-
-/* Slices of about as many bytes each. */
-static void cut_slices(struct replay *replay)
-{
-    const struct replay_place *places = replay->places.at;
-    size_t wanted = replay->raw_bytes / SLICE_BYTES_MIN;
-    size_t slices = wanted < 1 ? 1 : wanted < REPLAY_SLICES ? wanted : REPLAY_SLICES;
-    size_t at = 0;
-    replay->slice_count = 0;
-    for (size_t i = 1; i <= slices && at < replay->places.count; i++) {
-        struct replay_slice *slice = &replay->slices[replay->slice_count++];
-        slice->begin = at;
-        while (at < replay->places.count && places[at].at < replay->raw_bytes / slices * i) {
-            at++;
-        }
-        slice->end = i == slices ? replay->places.count : at;
-        slice->builds.count = 0;
-        memset(slice->recent, 0, sizeof slice->recent);
-        for (size_t share = 0; share < REPLAY_SHARES; share++) {
-            slice->steps[share].count = 0;
-        }
-    }
-}
+/* ---- one batch after the other ---- */
 
 /* The first record that did not fit is the same that it is for one thread: what comes before it
  * within its share is whole, and no share looks at another. */
 static int judge_shares(struct replay *replay)
 {
-    for (unsigned i = 0; i <= REPLAY_SHARES; i++) {
+    for (unsigned i = 0; i <= replay->share_count; i++) {
         const struct replay_share *share = &replay->shares[i];
         if (share->err != 0 && share->err != TALLY_CORRUPT) {
             return share->err;
@@ -257,46 +189,75 @@ static int judge_shares(struct replay *replay)
     return replay->bad_lsn == 0 ? 0 : TALLY_CORRUPT;
 }
 
-static int apply_batch(struct replay *replay)
+/* Waits until what is under way has been applied. */
+static int finish(struct replay *replay)
 {
-    cut_slices(replay);
-    run_tasks(replay, replay->slice_count, decode_slice);
-    for (unsigned i = 0; i < replay->slice_count; i++) {
-        if (replay->slices[i].err != 0) {
-            return replay->slices[i].err;
-        }
+    struct replay_batch *batch = replay->applied;
+    if (batch == NULL) {
+        return 0;
     }
-    run_tasks(replay, REPLAY_SHARES + 1, apply_share);
+    parallel_wait(&replay->parallel);
     int err = judge_shares(replay);
-    for (unsigned i = 0; i < REPLAY_SHARES && err == 0; i++) {
+    for (unsigned i = 1; i <= replay->share_count && err == 0; i++) {
         const struct replay_list *sums = &replay->shares[i].sums;
-        apply_vote_sums(replay->state, batch_first(replay)->time_ms / 1000, sums->at, sums->count);
+        apply_vote_sums(replay->state, sums->at, sums->count);
     }
+    replay->state->time_ms = batch->last_ms;
+    FIELD_PUT(replay->state->lsn, batch->last_lsn);
+    batch->steps.count = 0;
+    batch->spans.count = 0;
+    batch->builds.count = 0;
+    batch->raw_bytes = 0;
+    batch->last_lsn = 0;
+    replay->applied = NULL;
     return err;
+}
+
+/* Has what is decoded applied, and makes room for more. */
+static int hand_over(struct replay *replay)
+{
+    struct replay_batch *batch = replay->filled;
+    unsigned threads = replay->parallel.threads_max;
+    int err = finish(replay);
+    if (err != 0 || batch->last_lsn == 0) {
+        return err;
+    }
+    bool is_alone =
+        threads == 1 || batch->steps.count + batch->builds.count < BATCH_RECORDS_MIN;
+    replay->applied = batch;
+    replay->filled = &replay->batches[batch == &replay->batches[0]];
+    /* each share looks at all votes, and one thread decodes: there are no more than pay */
+    replay->share_count = 1;
+    while (!is_alone && replay->share_count * 2 <= threads / 2) {
+        replay->share_count *= 2;
+    }
+    if (!is_alone) {
+        parallel_start(&replay->parallel, replay->share_count + 1, apply_share, replay);
+        return 0;
+    }
+    for (unsigned i = 0; i <= replay->share_count; i++) {
+        apply_share(replay, i);
+    }
+    return finish(replay);
 }
 
 int replay_flush(struct replay *replay)
 {
-    int err = 0;
-    if (replay->places.count > 0) {
-        err = apply_batch(replay);
-        replay->places.count = 0;
-        replay->raw_bytes = 0;
-        replay->state->time_ms = replay->time_ms;
-        FIELD_PUT(replay->state->lsn, replay->lsn);
-    }
-    return err;
+    int err = hand_over(replay);
+    return err != 0 ? err : finish(replay);
 }
 
 /* ---- the blocks as they come ---- */
 
-/* Whether the records of a block may be applied beside those of others. Most blocks are votes. */
-static bool is_for_all(const unsigned char *types, uint32_t count)
+/* Whether the records of a block may be applied beside those of others; *is_votes: it has no
+ * others. */
+static bool is_for_all(const unsigned char *types, uint32_t count, bool *is_votes)
 {
     unsigned other = 0;
     for (uint32_t i = 0; i < count; i++) {
         other |= types[i] ^ RECORD_VOTE;
     }
+    *is_votes = other == 0;
     for (uint32_t i = 0; i < count && other != 0; i++) {
         if (types[i] != RECORD_VOTE && !apply_is_of_builds(types[i])) {
             return false;
@@ -305,39 +266,49 @@ static bool is_for_all(const unsigned char *types, uint32_t count)
     return true;
 }
 
-static int put_aside(struct replay *replay, const struct wal_block *block, uint64_t time_ms)
+/* Whether the batch can take a block. Seconds of one batch have places of their own in a poll's
+ * counts by second. */
+static bool is_room(const struct replay_batch *batch, const struct wal_block *block,
+                    uint64_t time_ms)
 {
-    struct replay_place *place = list_reserve(&replay->places, 1, sizeof *place);
-    if (place == NULL) {
-        return TALLY_NOMEM;
-    }
-    if (replay->raw == NULL) {
-        replay->raw = malloc(BATCH_BYTES);
-    }
-    if (replay->raw == NULL) {
-        return TALLY_NOMEM;
-    }
-    memcpy(replay->raw + replay->raw_bytes, block->raw, block->raw_bytes);
-    *place = (struct replay_place){
-        .at = replay->raw_bytes,
-        .bytes = block->raw_bytes,
-        .first_lsn = block->first_lsn,
-        .time_ms = time_ms,
-        .count = block->count,
-    };
-    replay->raw_bytes += block->raw_bytes;
-    replay->places.count++;
-    replay->lsn = block->first_lsn + block->count - 1;
-    replay->time_ms = time_ms;
-    return 0;
+    return batch->last_lsn == 0 ||
+           (batch->raw_bytes + block->raw_bytes <= BATCH_BYTES &&
+            batch->steps.count < BATCH_STEPS &&
+            time_ms / 1000 - batch->first_second < POLL_SECONDS);
 }
 
-/* Seconds of one batch have places of their own in a poll's counts by second. */
-static bool is_room(const struct replay *replay, const struct wal_block *block, uint64_t time_ms)
+/* The bytes of a block: votes leave nothing behind that points into it, texts of builds do. */
+static const void *raw_keep(struct replay_batch *batch, const struct wal_block *block,
+                            bool is_votes)
 {
-    return replay->places.count == 0 ||
-           (replay->raw_bytes + block->raw_bytes <= BATCH_BYTES &&
-            time_ms / 1000 - batch_first(replay)->time_ms / 1000 < POLL_SECONDS);
+    if (is_votes) {
+        return block->raw;
+    }
+    if (batch->raw == NULL) {
+        batch->raw = malloc(BATCH_BYTES);
+    }
+    if (batch->raw == NULL) {
+        return NULL;
+    }
+    unsigned char *at = batch->raw + batch->raw_bytes;
+    batch->raw_bytes += block->raw_bytes;
+    return memcpy(at, block->raw, block->raw_bytes);
+}
+
+static int decode(struct replay_batch *batch, const struct wal_block *block, uint64_t time_ms,
+                  bool is_votes)
+{
+    const struct columns_visitor visitor = {take_build, take_votes, batch};
+    const void *raw = raw_keep(batch, block, is_votes);
+    if (raw == NULL) {
+        return TALLY_NOMEM;
+    }
+    if (batch->last_lsn == 0) {
+        batch->first_second = time_ms / 1000;
+    }
+    batch->last_lsn = block->first_lsn + block->count - 1;
+    batch->last_ms = time_ms;
+    return columns_visit(raw, block->raw_bytes, block->first_lsn, block->count, &visitor);
 }
 
 static int apply_one(void *arg, const struct record *record)
@@ -370,10 +341,22 @@ static int apply_alone(struct replay *replay, const struct wal_block *block)
     return err;
 }
 
+/* The last record that was applied or will be. */
+static void last_record(const struct replay *replay, uint64_t *lsn, uint64_t *time_ms)
+{
+    const struct replay_batch *batch =
+        replay->filled->last_lsn != 0 ? replay->filled : replay->applied;
+    *lsn = batch != NULL ? batch->last_lsn : FIELD_OWN(replay->state->lsn);
+    *time_ms = batch != NULL ? batch->last_ms : replay->state->time_ms;
+}
+
 int replay_block(struct replay *replay, const struct wal_block *block)
 {
     uint64_t time_ms = 0;
+    uint64_t last_lsn;
+    uint64_t last_ms;
     const unsigned char *types = NULL;
+    bool is_votes;
     if (block->count == 0) {
         return 0;
     }
@@ -381,19 +364,15 @@ int replay_block(struct replay *replay, const struct wal_block *block)
     if (err != 0) {
         return err;
     }
-    if (replay->places.count == 0) {
-        replay->lsn = FIELD_OWN(replay->state->lsn);
-        replay->time_ms = replay->state->time_ms;
-    }
-    if (block->first_lsn > replay->lsn + 1) {
+    last_record(replay, &last_lsn, &last_ms);
+    if (block->first_lsn > last_lsn + 1) {
         return TALLY_CORRUPT;
     }
-    bool is_next = block->first_lsn == replay->lsn + 1 && time_ms >= replay->time_ms;
-    if (!is_next || block->raw_bytes > BATCH_BYTES || !is_for_all(types, block->count)) {
-        err = apply_alone(replay, block);
-    } else {
-        err = is_room(replay, block, time_ms) ? 0 : replay_flush(replay);
-        err = err != 0 ? err : put_aside(replay, block, time_ms);
+    bool is_next = block->first_lsn == last_lsn + 1 && time_ms >= last_ms;
+    if (!is_next || block->raw_bytes > BATCH_BYTES ||
+        !is_for_all(types, block->count, &is_votes)) {
+        return apply_alone(replay, block);
     }
-    return err;
+    err = is_room(replay->filled, block, time_ms) ? 0 : hand_over(replay);
+    return err != 0 ? err : decode(replay->filled, block, time_ms, is_votes);
 }

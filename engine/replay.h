@@ -1,4 +1,4 @@
-/* The replay of a log: blocks are put aside, decoded and applied by several threads at once. */
+/* The replay of a log: what is decoded is applied by other threads, while more is decoded. */
 #ifndef TALLY_ENGINE_REPLAY_H
 #define TALLY_ENGINE_REPLAY_H
 
@@ -6,7 +6,7 @@
 #include "engine/parallel.h"
 #include "wal/wal.h"
 
-enum { REPLAY_SLICES = 16, REPLAY_SHARES = 8, REPLAY_RECENT = 256 };
+enum { REPLAY_SHARES_MAX = PARALLEL_THREADS_MAX / 2 };
 
 /* An array that grows and keeps its memory. */
 struct replay_list {
@@ -15,28 +15,23 @@ struct replay_list {
     size_t room;
 };
 
-struct replay_place { /* a block that is put aside */
-    size_t at;        /* in raw */
-    size_t bytes;
+/* Votes of a batch that follow each other in the log, in one second. */
+struct replay_span {
     uint64_t first_lsn;
-    uint64_t time_ms;
-    uint32_t count;
+    uint64_t second;
+    size_t begin; /* index of the first of its steps */
 };
 
-/* Which step was the last one of an option. */
-struct replay_recent {
-    uint32_t option; /* 0: none */
-    uint32_t step;
-};
-
-/* Blocks that follow each other, decoded by one task. */
-struct replay_slice {
-    size_t begin; /* index of the first of its blocks */
-    size_t end;
-    struct replay_list steps[REPLAY_SHARES]; /* struct vote_step */
-    struct replay_list builds;               /* struct record; their texts are in raw */
-    struct replay_recent recent[REPLAY_RECENT];
-    int err;
+/* Records that were decoded and are applied together. */
+struct replay_batch {
+    struct replay_list steps;  /* struct vote_step */
+    struct replay_list spans;  /* struct replay_span */
+    struct replay_list builds; /* struct record; their texts are in raw */
+    unsigned char *raw;        /* copies of the blocks with builds; NULL: none yet */
+    size_t raw_bytes;
+    uint64_t first_second;
+    uint64_t last_lsn; /* 0: the batch is empty */
+    uint64_t last_ms;
 };
 
 /* What one task applies: votes of the options whose id has one remainder; or what is of builds. */
@@ -50,14 +45,11 @@ struct replay_share {
 struct replay {
     struct state *state;
     struct parallel parallel;
-    uint64_t lsn;     /* of the last record, applied or put aside */
-    uint64_t time_ms; /* its */
-    unsigned char *raw; /* a batch's; NULL: none yet */
-    size_t raw_bytes;
-    struct replay_list places;
-    unsigned slice_count;
-    struct replay_slice slices[REPLAY_SLICES];
-    struct replay_share shares[REPLAY_SHARES + 1]; /* the last one: builds */
+    struct replay_batch batches[2];
+    struct replay_batch *filled;  /* by the caller */
+    struct replay_batch *applied; /* by the tasks that are under way; NULL: none are */
+    uint32_t share_count;         /* of votes; a power of two */
+    struct replay_share shares[REPLAY_SHARES_MAX + 1]; /* the first one: builds */
     /* after CORRUPT: the record that contradicts the state; 0: the block is to blame */
     uint64_t bad_lsn;
     unsigned bad_type;
@@ -69,12 +61,12 @@ void replay_init(struct replay *replay, struct state *state, unsigned threads);
 void replay_fini(struct replay *replay);
 
 /*
- * The next block of the log. It may be put aside: the state has it, and its errors come, with a
+ * The next block of the log. It may be applied later: the state has it, and its errors come, with a
  * later call. Errors: CORRUPT, NEWER, NOMEM; then the state is of no use any more.
  */
 int replay_block(struct replay *replay, const struct wal_block *block);
 
-/* Applies what is put aside. Errors: as replay_block. */
+/* Applies what is not applied yet. Errors: as replay_block. */
 int replay_flush(struct replay *replay);
 
 #endif

@@ -55,7 +55,7 @@ static void replay_by_records(const struct history *h, struct state *state)
 static void expect_same_state(void (*replay)(const struct history *h, struct state *state))
 {
     for (uint64_t start = 1; start <= 10; start++) {
-        struct history h = {.polls_until = 0};
+        struct history h = {.count = 0};
         static struct state first;
         static struct state second;
         history_init(&h, &first, start, RECORDS);
@@ -83,7 +83,7 @@ Test(apply, blocks_with_runs_of_votes_make_the_same_state)
 /* What a queue counts is what its builds are. */
 Test(apply, the_counts_are_those_of_the_builds)
 {
-    struct history h = {.polls_until = 0};
+    struct history h = {.count = 0};
     static struct state state;
     history_init(&h, &state, 77, RECORDS);
     for (int q = 0; q < 3; q++) {

@@ -180,7 +180,8 @@ void history_init(struct history *h, struct state *state, uint64_t start, uint32
     CHECK(h->records != NULL && h->texts != NULL && state_init(state) == 0);
     while (h->count < records) {
         struct verdict verdict;
-        uint64_t dice = seed_below(&h->seed, 10);
+        bool is_calm = h->votes_from != 0 && h->count >= h->votes_from;
+        uint64_t dice = is_calm ? 0 : seed_below(&h->seed, 10);
         bool made = dice < 3 ? make_vote(h, state) : dice < 8 && make_step(h, state);
         if (!made) {
             make_judged(h, state);

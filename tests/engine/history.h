@@ -13,11 +13,12 @@ struct history {
     char (*texts)[RECORD_TEXTS][HISTORY_TEXT_MAX];
     uint32_t count;
     uint32_t polls_until; /* records; behind them polls and options stay as they are */
+    uint32_t votes_from;  /* records; behind them there are only votes */
     struct seed seed;
 };
 
-/* Makes a history and applies it while it is made, to a state that it begins. polls_until: the
- * caller's; 0: no end. */
+/* Makes a history and applies it while it is made, to a state that it begins. polls_until and
+ * votes_from: the caller's; 0: never. */
 void history_init(struct history *h, struct state *state, uint64_t start, uint32_t records);
 void history_fini(struct history *h);
 

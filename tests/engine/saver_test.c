@@ -108,7 +108,7 @@ Test(saver, snapshot_and_rest_are_the_whole_log)
 {
     static const uint64_t slices[] = {0, 1, 2, 7, 1000000};
     for (uint64_t start = 1; start <= 25; start++) {
-        struct history h = {.polls_until = 0};
+        struct history h = {.count = 0};
         static struct state whole;
         history_init(&h, &whole, start, RECORDS);
         uint64_t digest = state_digest(&whole);
@@ -122,7 +122,7 @@ Test(saver, snapshot_and_rest_are_the_whole_log)
 
 Test(saver, an_empty_state_and_each_of_the_first_records)
 {
-    struct history h = {.polls_until = 0};
+    struct history h = {.count = 0};
     static struct state whole;
     history_init(&h, &whole, 5, 60);
     for (uint32_t at = 0; at <= 60; at++) {

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { RECORDS = 120000, SETTLED = 20000, BLOCK_RECORDS_MAX = 4000, MISTAKES = 5 };
+enum { RECORDS = 120000, SETTLED = 20000, CALM = 80000, BLOCK_RECORDS_MAX = 4000, MISTAKES = 5 };
 
 struct log {
     struct wal_block *blocks;
@@ -134,7 +134,7 @@ static void make_mistakes(struct history *h, struct seed *seed)
 int main(void)
 {
     static struct state state;
-    struct history h = {.polls_until = SETTLED};
+    struct history h = {.polls_until = SETTLED, .votes_from = CALM};
     struct seed seed = {7};
     history_init(&h, &state, 1, RECORDS);
     state_fini(&state);

@@ -1,58 +1,49 @@
-/* Little-endian fields and variable-length integers, read and written byte by byte. */
+/* Little-endian fields, at any address, and variable-length integers. */
 #ifndef TALLY_WAL_BASE_BYTES_H
 #define TALLY_WAL_BASE_BYTES_H
 
+#include <endian.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
 
 static inline void put_le16(void *to, uint16_t v)
 {
-    unsigned char *p = to;
-    p[0] = (unsigned char)v;
-    p[1] = (unsigned char)(v >> 8);
+    v = htole16(v);
+    memcpy(to, &v, sizeof v);
 }
 
 static inline void put_le32(void *to, uint32_t v)
 {
-    unsigned char *p = to;
-    for (int i = 0; i < 4; i++) {
-        p[i] = (unsigned char)(v >> (8 * i));
-    }
+    v = htole32(v);
+    memcpy(to, &v, sizeof v);
 }
 
 static inline void put_le64(void *to, uint64_t v)
 {
-    unsigned char *p = to;
-    for (int i = 0; i < 8; i++) {
-        p[i] = (unsigned char)(v >> (8 * i));
-    }
+    v = htole64(v);
+    memcpy(to, &v, sizeof v);
 }
 
 static inline uint16_t get_le16(const void *from)
 {
-    const unsigned char *p = from;
-    return (uint16_t)(p[0] | (unsigned)p[1] << 8);
+    uint16_t v;
+    memcpy(&v, from, sizeof v);
+    return le16toh(v);
 }
 
 static inline uint32_t get_le32(const void *from)
 {
-    const unsigned char *p = from;
-    uint32_t v = 0;
-    for (int i = 3; i >= 0; i--) {
-        v = v << 8 | p[i];
-    }
-    return v;
+    uint32_t v;
+    memcpy(&v, from, sizeof v);
+    return le32toh(v);
 }
 
 static inline uint64_t get_le64(const void *from)
 {
-    const unsigned char *p = from;
-    uint64_t v = 0;
-    for (int i = 7; i >= 0; i--) {
-        v = v << 8 | p[i];
-    }
-    return v;
+    uint64_t v;
+    memcpy(&v, from, sizeof v);
+    return le64toh(v);
 }
 
 #define VARINT_BYTES_MAX 10
