@@ -91,11 +91,13 @@ static int file_sync(struct wal_io *io, int fd)
     return result_of(fsync(fd));
 }
 
-/* Drops clean pages only, so the caller syncs first. */
+/* Drops clean pages only, so the caller syncs first. What is read then is read from front to back:
+ * the kernel is to be far ahead. */
 static int file_drop_cache(struct wal_io *io, int fd)
 {
     (void)io;
-    return -posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    int err = posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    return -(err != 0 ? err : posix_fadvise(fd, 0, 0, POSIX_FADV_SEQUENTIAL));
 }
 
 static int file_truncate(struct wal_io *io, int fd, uint64_t len)
