@@ -8,9 +8,9 @@
 enum { PARALLEL_THREADS_MAX = 8 };
 
 /*
- * Everything in it is under the mutex: what the caller wrote before parallel_start is seen by each
- * task, and what a task wrote by the caller after parallel_wait, and by the tasks that it starts
- * then. Tasks are meant to be long: each is taken and given back by itself.
+ * What the threads share is under the mutex: what the caller wrote before parallel_start is seen by
+ * each task, and what a task wrote by the caller after parallel_wait, and by the tasks that it
+ * starts then. Tasks are meant to be long: each is taken and given back by itself.
  */
 struct parallel {
     pthread_mutex_t mutex;
@@ -22,6 +22,7 @@ struct parallel {
     unsigned taken;
     unsigned ended;
     bool is_over;
+    /* the caller's alone */
     unsigned threads_max; /* the caller is one of them */
     unsigned threads;     /* running, besides the caller; started with the first tasks */
     pthread_t thread[PARALLEL_THREADS_MAX];

@@ -10,7 +10,7 @@
 
 enum {
     BATCH_BYTES = 1 << 20,       /* of blocks with builds */
-    BATCH_STEPS = 1 << 16,       /* votes; its last block may exceed it */
+    BATCH_RECORDS = 1 << 16,     /* its last block may exceed it */
     BATCH_RECORDS_MIN = 1 << 12, /* what it pays to wake a thread for */
 };
 
@@ -273,7 +273,7 @@ static bool is_room(const struct replay_batch *batch, const struct wal_block *bl
 {
     return batch->last_lsn == 0 ||
            (batch->raw_bytes + block->raw_bytes <= BATCH_BYTES &&
-            batch->steps.count < BATCH_STEPS &&
+            batch->steps.count + batch->builds.count < BATCH_RECORDS &&
             time_ms / 1000 - batch->first_second < POLL_SECONDS);
 }
 

@@ -175,7 +175,8 @@ bool snapshot_run(struct tally *tally)
 
 /* ---- what others ask ---- */
 
-uint64_t snapshot_ask(struct tally *tally)
+/* Returns the ticket: what `served` reaches when it is answered. */
+static uint64_t ask(struct tally *tally)
 {
     /* E15: acq_rel; pairs with E14 */
     uint64_t asked = atomic_fetch_add_explicit(&tally->snapshot.asked, 1, memory_order_acq_rel) + 1;
@@ -195,7 +196,7 @@ int edge_snapshot(struct edge *edge, uint64_t *ticket, struct edge_snapshot *don
     struct tally *tally = edge->tally;
     struct snapshot *s = &tally->snapshot;
     if (*ticket == 0) {
-        *ticket = snapshot_ask(tally);
+        *ticket = ask(tally);
         return TALLY_PARK;
     }
     if (FIELD_GET(s->served) < *ticket) {

@@ -125,9 +125,6 @@ struct snapshot_found {
 int snapshot_start(struct tally *tally, const struct snapshot_found *found);
 void snapshot_stop(struct tally *tally);
 
-/* Asks for one. Returns the ticket: what `served` reaches when it is answered. Threads: any. */
-uint64_t snapshot_ask(struct tally *tally);
-
 /* Asks for one because a file is damaged: though nothing has changed, and again until one counts.
  * Threads: any. */
 void snapshot_renew(struct tally *tally);

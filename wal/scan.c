@@ -351,7 +351,9 @@ static bool is_final(struct wal_scan *scan, const struct wal_verdict *before, bo
         return true; /* in a recovery nobody else writes */
     }
     if (scan->verdict.decision == WAL_DECIDE_CLEAN) {
-        if (!scan->ended || wal_scan_relist(scan) != 0 || is_stopped(scan)) {
+        bool is_starved = scan->ended && wal_scan_relist(scan) != 0;
+        scan->no_memory = scan->no_memory || is_starved;
+        if (!scan->ended || is_starved || is_stopped(scan)) {
             scan->verdict = wal_decide(&scan->signs);
             return true;
         }
@@ -408,20 +410,19 @@ static int follow(struct wal_scan *scan)
         if (err == 0 && !scan->signs.read_error) {
             err = wal_look(scan);
         }
-        if (err == 0 && scan->lost_number != 0) {
-            err = find_place(scan);
-            if (err == 0 && is_stopped(scan)) {
-                scan->verdict = wal_decide(&scan->signs);
-                return 0;
-            }
-            index = scan->index;
-            before.row = 0;
-            if (err == 0) {
-                continue;
-            }
-        }
+        bool is_lost = err == 0 && scan->lost_number != 0;
+        err = is_lost ? find_place(scan) : err;
         if (err != 0) {
             return err;
+        }
+        if (is_lost && !is_stopped(scan)) {
+            index = scan->index;
+            before.row = 0;
+            continue;
+        }
+        if (is_lost) {
+            scan->verdict = wal_decide(&scan->signs);
+            return 0;
         }
         scan->index = index;
         scan->verdict = wal_decide(&scan->signs);

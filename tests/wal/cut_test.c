@@ -334,6 +334,38 @@ Test(wal_cut, an_end_that_goes_while_it_is_read_is_damage)
     cr_assert(strstr(report.text, "went away") != NULL, "%s", report.text);
 }
 
+/* One listing of the directory, the starved_at-th, has no memory. */
+static unsigned starved_at;
+static unsigned lists;
+
+static int list_starved(struct wal_io *of, int (*fn)(void *arg, const char *name), void *arg)
+{
+    return ++lists == starved_at ? -ENOMEM : real_ops->list(of, fn, arg);
+}
+
+/* A log that ends with a seal: whether more has come behind it is the last question. */
+Test(wal_cut, without_memory_for_a_listing_no_log_is_called_whole)
+{
+    struct wal_io_ops ops = *io->ops;
+    append(A_SEGMENT + 3);
+    disk_close_clean(&disk);
+    unlink_from_3(); /* made ahead */
+    real_ops = io->ops;
+    ops.list = list_starved;
+    io->ops = &ops;
+    unsigned failed = 0;
+    for (starved_at = 1; failed + 1 == starved_at; starved_at++) {
+        memset(&seen, 0, sizeof(seen));
+        lists = 0;
+        int err = read_once();
+        cr_assert(err == TALLY_NOMEM || (err == 0 && lists < starved_at), "listing %u: %d",
+                  starved_at, err);
+        failed += err == TALLY_NOMEM;
+    }
+    io->ops = real_ops;
+    cr_assert_geq(failed, 2);
+}
+
 Test(wal_cut, without_a_snapshot_of_them_missing_segments_are_damage)
 {
     append(A_SEGMENT + 3);
