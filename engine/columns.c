@@ -1,9 +1,7 @@
 /* Encoding and decoding of a block by columns. */
 #include "engine/columns.h"
 
-#include "wal/base/bytes.h"
-#include "wal/base/check.h"
-#include "wal/base/err.h"
+#include "engine/row.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -13,17 +11,7 @@ enum { KIND_IN_REST = 0x40 };
 
 static int reserve(struct column *column, size_t more)
 {
-    if (column->room - column->len >= more) {
-        return 0;
-    }
-    size_t room = (column->len + more) * 2 + 4096;
-    unsigned char *at = realloc(column->at, room);
-    if (at == NULL) {
-        return TALLY_NOMEM;
-    }
-    column->at = at;
-    column->room = room;
-    return 0;
+    return bytes_reserve(&column->at, &column->room, column->len, more);
 }
 
 static void add_varint(struct column *column, uint64_t v)
@@ -96,53 +84,22 @@ int columns_vote(struct columns *columns, uint64_t option, uint64_t before, uint
     return 0;
 }
 
-/* What a type does not use is 0 and empty, so counting from the end of the room needs no table. */
-static unsigned nums_used(const struct record *record)
-{
-    unsigned used = RECORD_NUMS;
-    while (used > 0 && record->num[used - 1] == 0) {
-        used--;
-    }
-    return used;
-}
-
-static unsigned texts_used(const struct record *record)
-{
-    unsigned used = RECORD_TEXTS;
-    while (used > 0 && record->text[used - 1].len == 0) {
-        used--;
-    }
-    return used;
-}
-
 int columns_add(struct columns *columns, const struct record *record)
 {
-    unsigned nums = nums_used(record);
-    unsigned texts = texts_used(record);
-    if (record->type == RECORD_VOTE && texts == 0) {
+    const struct span *text = record->text;
+    if (record->type == RECORD_VOTE && row_texts(text, RECORD_TEXTS) == 0) {
         return columns_vote(columns, record->num[VOTE_OPTION], record->num[VOTE_BEFORE],
                             (uint32_t)record->num[VOTE_N]);
     }
     struct column *kinds = &columns->column[KINDS];
     struct column *rest = &columns->column[REST];
-    size_t need = 2 + (size_t)(nums + texts) * VARINT_BYTES_MAX;
-    for (unsigned i = 0; i < texts; i++) {
-        need += record->text[i].len;
-    }
-    if (reserve(kinds, 1) != 0 || reserve(rest, need) != 0) {
+    if (reserve(kinds, 1) != 0 ||
+        reserve(rest, row_bytes_max(RECORD_NUMS, text, RECORD_TEXTS)) != 0) {
         return TALLY_NOMEM;
     }
     unsigned flag = record->type == RECORD_VOTE ? KIND_IN_REST : 0;
     kinds->at[kinds->len++] = (unsigned char)((unsigned)record->type | flag);
-    add_varint(rest, nums);
-    for (unsigned i = 0; i < nums; i++) {
-        add_varint(rest, record->num[i]);
-    }
-    add_varint(rest, texts);
-    for (unsigned i = 0; i < texts; i++) {
-        add_varint(rest, record->text[i].len);
-        add_bytes(rest, record->text[i].at, record->text[i].len);
-    }
+    rest->len += row_put(rest->at + rest->len, record->num, RECORD_NUMS, text, RECORD_TEXTS);
     columns->count++;
     return 0;
 }
@@ -150,13 +107,8 @@ int columns_add(struct columns *columns, const struct record *record)
 int columns_end(struct columns *columns, const unsigned char **block, size_t *len)
 {
     size_t need = columns_bytes(columns) + (COLUMNS + 1) * VARINT_BYTES_MAX;
-    if (need > columns->block_room) {
-        unsigned char *grown = realloc(columns->block, need * 2);
-        if (grown == NULL) {
-            return TALLY_NOMEM;
-        }
-        columns->block = grown;
-        columns->block_room = need * 2;
+    if (bytes_reserve(&columns->block, &columns->block_room, 0, need) != 0) {
+        return TALLY_NOMEM;
     }
     struct column out = {columns->block, 0, columns->block_room};
     add_varint(&out, columns->time_ms);
@@ -169,73 +121,29 @@ int columns_end(struct columns *columns, const unsigned char **block, size_t *le
     return 0;
 }
 
-struct cut {
-    const unsigned char *at;
-    const unsigned char *end;
-};
-
 struct decoder {
-    struct cut cuts[COLUMNS];
+    struct cursor column[COLUMNS];
     struct vote_guess guess[VOTE_GUESSES];
 };
 
-static int take(struct cut *cut, uint64_t *v)
+/* The varint at in->at, which moves behind it; most are short, and have room behind them. */
+static inline int take_fast(struct cursor *in, uint64_t *v)
 {
-    return get_varint(&cut->at, cut->end, v) == 0 ? 0 : TALLY_CORRUPT;
-}
-
-static int take_bytes(struct cut *cut, struct span *bytes)
-{
-    uint64_t len = 0;
-    if (take(cut, &len) != 0 || len > (uint64_t)(cut->end - cut->at)) {
-        return TALLY_CORRUPT;
-    }
-    *bytes = (struct span){(const char *)cut->at, (size_t)len};
-    cut->at += len;
-    return 0;
-}
-
-static int take_rest(struct cut *rest, struct record *record)
-{
-    uint64_t nums = 0;
-    uint64_t texts = 0;
-    if (take(rest, &nums) != 0 || nums > RECORD_NUMS) {
-        return TALLY_CORRUPT;
-    }
-    for (uint64_t i = 0; i < nums; i++) {
-        if (take(rest, &record->num[i]) != 0) {
-            return TALLY_CORRUPT;
-        }
-    }
-    if (take(rest, &texts) != 0 || texts > RECORD_TEXTS) {
-        return TALLY_CORRUPT;
-    }
-    for (uint64_t i = 0; i < texts; i++) {
-        if (take_bytes(rest, &record->text[i]) != 0) {
-            return TALLY_CORRUPT;
-        }
-    }
-    return 0;
-}
-
-/* The varint at cut->at, which moves behind it; most are short, and have room behind them. */
-static inline int take_fast(struct cut *cut, uint64_t *v)
-{
-    const unsigned char *p = cut->at;
-    if (cut->end - p < 4) {
-        return take(cut, v);
+    const unsigned char *p = in->at;
+    if (in->end - p < 4) {
+        return cursor_num(in, v);
     }
     uint64_t sum = p[0] & 0x7fU;
     if (p[0] < 0x80) {
-        cut->at = p + 1;
+        in->at = p + 1;
     } else if (p[1] < 0x80) {
         sum |= (uint64_t)p[1] << 7;
-        cut->at = p + 2;
+        in->at = p + 2;
     } else if (p[2] < 0x80) {
         sum |= (uint64_t)(p[1] & 0x7fU) << 7 | (uint64_t)p[2] << 14;
-        cut->at = p + 3;
+        in->at = p + 3;
     } else {
-        return take(cut, v);
+        return cursor_num(in, v);
     }
     *v = sum;
     return 0;
@@ -245,9 +153,9 @@ static inline int take_fast(struct cut *cut, uint64_t *v)
 static int take_votes(struct decoder *d, uint64_t *option, uint64_t *before, uint64_t *n,
                       uint32_t count)
 {
-    struct cut options = d->cuts[OPTIONS];
-    struct cut befores = d->cuts[BEFORES];
-    struct cut ns = d->cuts[NS];
+    struct cursor options = d->column[OPTIONS];
+    struct cursor befores = d->column[BEFORES];
+    struct cursor ns = d->column[NS];
     for (uint32_t i = 0; i < count; i++) {
         if (take_fast(&options, &option[i]) != 0 || take_fast(&befores, &before[i]) != 0 ||
             take_fast(&ns, &n[i]) != 0) {
@@ -256,17 +164,17 @@ static int take_votes(struct decoder *d, uint64_t *option, uint64_t *before, uin
         before[i] += guess_before(d->guess, option[i]);
         guess_learn(d->guess, option[i], before[i] + n[i]);
     }
-    d->cuts[OPTIONS] = options;
-    d->cuts[BEFORES] = befores;
-    d->cuts[NS] = ns;
+    d->column[OPTIONS] = options;
+    d->column[BEFORES] = befores;
+    d->column[NS] = ns;
     return 0;
 }
 
 static int take_record(struct decoder *d, unsigned kind, struct record *record)
 {
-    memset(record->num, 0, sizeof record->num);
-    memset(record->text, 0, sizeof record->text);
     if (kind == RECORD_VOTE) {
+        memset(record->num, 0, sizeof record->num);
+        memset(record->text, 0, sizeof record->text);
         record->type = RECORD_VOTE;
         return take_votes(d, &record->num[VOTE_OPTION], &record->num[VOTE_BEFORE],
                           &record->num[VOTE_N], 1);
@@ -279,13 +187,13 @@ static int take_record(struct decoder *d, unsigned kind, struct record *record)
         return TALLY_NEWER;
     }
     record->type = known ? (enum record_type)kind : RECORD_NONE;
-    return take_rest(&d->cuts[REST], record);
+    return cursor_row(&d->column[REST], record->num, RECORD_NUMS, record->text, RECORD_TEXTS);
 }
 
 /* Takes the votes from record `from` on, up to the first other record and to VOTE_RUN_MAX. */
 static int take_run(struct decoder *d, uint32_t from, uint32_t count, struct vote_run *run)
 {
-    const unsigned char *kinds = d->cuts[KINDS].at + from;
+    const unsigned char *kinds = d->column[KINDS].at + from;
     uint32_t most = count - from < VOTE_RUN_MAX ? count - from : VOTE_RUN_MAX;
     run->count = 0;
     while (run->count < most && kinds[run->count] == RECORD_VOTE) {
@@ -297,19 +205,19 @@ static int take_run(struct decoder *d, uint32_t from, uint32_t count, struct vot
 static int open_block(const void *block, size_t len, uint32_t count, uint64_t *time_ms,
                       struct decoder *d)
 {
-    struct cut whole = {block, (const unsigned char *)block + len};
-    if (take(&whole, time_ms) != 0) {
+    struct cursor whole = {block, (const unsigned char *)block + len};
+    if (cursor_num(&whole, time_ms) != 0) {
         return TALLY_CORRUPT;
     }
     for (int i = 0; i < COLUMNS; i++) {
         struct span bytes;
-        if (take_bytes(&whole, &bytes) != 0) {
+        if (cursor_bytes(&whole, &bytes) != 0) {
             return TALLY_CORRUPT;
         }
         const unsigned char *at = (const unsigned char *)bytes.at;
-        d->cuts[i] = (struct cut){at, at + bytes.len};
+        d->column[i] = (struct cursor){at, at + bytes.len};
     }
-    const struct cut *kinds = &d->cuts[KINDS];
+    const struct cursor *kinds = &d->column[KINDS];
     bool fits = whole.at == whole.end && kinds->end - kinds->at == (ptrdiff_t)count;
     return fits ? 0 : TALLY_CORRUPT;
 }
@@ -320,7 +228,7 @@ int columns_head(const void *block, size_t len, uint32_t count, uint64_t *time_m
     struct decoder d;
     int err = open_block(block, len, count, time_ms, &d);
     if (err == 0) {
-        *types = d.cuts[KINDS].at;
+        *types = d.column[KINDS].at;
     }
     return err;
 }
@@ -342,18 +250,18 @@ int columns_visit(const void *block, size_t len, uint64_t first_lsn, uint32_t co
     memset(d.guess, 0, sizeof d.guess);
     run.time_ms = record.time_ms;
     for (uint32_t i = 0; i < count && err == 0;) {
-        if (visitor->votes != NULL && d.cuts[KINDS].at[i] == RECORD_VOTE) {
+        if (visitor->votes != NULL && d.column[KINDS].at[i] == RECORD_VOTE) {
             run.first_lsn = first_lsn + i;
             err = take_run(&d, i, count, &run);
             err = err != 0 ? err : visitor->votes(visitor->arg, &run);
             i += run.count;
         } else {
             record.lsn = first_lsn + i;
-            err = visit_record(&d, d.cuts[KINDS].at[i++], &record, visitor);
+            err = visit_record(&d, d.column[KINDS].at[i++], &record, visitor);
         }
     }
     for (int i = OPTIONS; i < COLUMNS && err == 0; i++) {
-        err = d.cuts[i].at == d.cuts[i].end ? 0 : TALLY_CORRUPT;
+        err = d.column[i].at == d.column[i].end ? 0 : TALLY_CORRUPT;
     }
     return err;
 }

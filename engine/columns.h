@@ -12,15 +12,14 @@
  * rest column = varint bytes , bytes
  *
  * kinds: one byte a record, its type. option, before, n: one varint for each VOTE without texts.
- * rest: for each other record: varint count of numbers, the numbers as varints, varint count of
- * texts, each as varint length and bytes.
+ * rest: a row (engine/row.h) for each other record.
  *
  * `before` is stored less what the block itself tells: after a vote of the same option (the last
  * one that had its place of VOTE_GUESSES) it is what that vote left, so nothing remains but zeros.
  * The first one of an option says it whole: blocks do not depend on each other.
  *
- * A VOTE with texts (a voter, a key) stands in `rest` under type VOTE | 0x40. Trailing zero numbers
- * and empty texts are not stored. Numbers and lengths are varints of wal/base/bytes.h.
+ * A VOTE with texts (a voter, a key) stands in `rest` under type VOTE | 0x40. Numbers and lengths
+ * are varints of wal/base/bytes.h.
  */
 enum { COLUMNS = 5 };
 

@@ -94,8 +94,7 @@ const char *image_kind_name(unsigned kind);
 
 /*
  *     images = image*
- *     image  = byte kind, varint count of numbers, the numbers as varints, varint count of texts,
- *              each as varint length and bytes; trailing zeros and empty texts are not stored
+ *     image  = byte kind, row (engine/row.h)
  */
 struct image_buf {
     unsigned char *at; /* owned */

@@ -222,8 +222,7 @@ static int hand_over(struct replay *replay)
     if (err != 0 || batch->last_lsn == 0) {
         return err;
     }
-    bool is_alone =
-        threads == 1 || batch->steps.count + batch->builds.count < BATCH_RECORDS_MIN;
+    bool is_alone = threads == 1 || batch->steps.count + batch->builds.count < BATCH_RECORDS_MIN;
     replay->applied = batch;
     replay->filled = &replay->batches[batch == &replay->batches[0]];
     /* each share looks at all votes, and one thread decodes: there are no more than pay */
@@ -271,10 +270,9 @@ static bool is_for_all(const unsigned char *types, uint32_t count, bool *is_vote
 static bool is_room(const struct replay_batch *batch, const struct wal_block *block,
                     uint64_t time_ms)
 {
-    return batch->last_lsn == 0 ||
-           (batch->raw_bytes + block->raw_bytes <= BATCH_BYTES &&
-            batch->steps.count + batch->builds.count < BATCH_RECORDS &&
-            time_ms / 1000 - batch->first_second < POLL_SECONDS);
+    return batch->last_lsn == 0 || (batch->raw_bytes + block->raw_bytes <= BATCH_BYTES &&
+                                    batch->steps.count + batch->builds.count < BATCH_RECORDS &&
+                                    time_ms / 1000 - batch->first_second < POLL_SECONDS);
 }
 
 /* The bytes of a block: votes leave nothing behind that points into it, texts of builds do. */
@@ -369,8 +367,7 @@ int replay_block(struct replay *replay, const struct wal_block *block)
         return TALLY_CORRUPT;
     }
     bool is_next = block->first_lsn == last_lsn + 1 && time_ms >= last_ms;
-    if (!is_next || block->raw_bytes > BATCH_BYTES ||
-        !is_for_all(types, block->count, &is_votes)) {
+    if (!is_next || block->raw_bytes > BATCH_BYTES || !is_for_all(types, block->count, &is_votes)) {
         return apply_alone(replay, block);
     }
     err = is_room(replay->filled, block, time_ms) ? 0 : hand_over(replay);

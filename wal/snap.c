@@ -6,6 +6,7 @@
 #include "wal/base/err.h"
 #include "wal/block.h"
 #include "wal/codec.h"
+#include "wal/list.h"
 #include "wal/whole.h"
 #include "wal/window.h"
 
@@ -382,61 +383,53 @@ int wal_snap_read(struct wal_io *io, uint64_t lsn, wal_visit_fn visit, void *arg
 
 /* ---- which there are ---- */
 
-/* The newest name below a limit. */
-struct newest {
-    uint64_t below; /* 0: no limit */
-    uint64_t lsn;
-};
-
-static int newest_add(void *arg, const char *name)
-{
-    struct newest *newest = arg;
-    uint64_t lsn;
-    if (wal_snap_is_name(name, &lsn) && (newest->below == 0 || lsn < newest->below) &&
-        lsn > newest->lsn) {
-        newest->lsn = lsn;
-    }
-    return 0;
-}
-
 int wal_snap_newest_name(struct wal_io *io, uint64_t *lsn)
 {
-    struct newest newest = {.lsn = 0};
-    int err = io->ops->list(io, newest_add, &newest);
-    *lsn = newest.lsn;
+    struct wal_numbers lsns = {.count = 0};
+    int err = wal_numbers_list(&lsns, io, wal_snap_is_name);
+    *lsn = err == 0 && lsns.count > 0 ? lsns.at[lsns.count - 1] : 0;
+    wal_numbers_fini(&lsns);
     return err;
+}
+
+/* The newest of these that is whole; info->text then says what is wrong with the newest of all, if
+ * anything is. Returns 0 or TALLY_NOMEM. */
+static int choose(struct wal_io *io, const struct wal_numbers *lsns, struct wal_snap_info *info)
+{
+    char text[sizeof(info->text)] = "";
+    int err = TALLY_DAMAGE;
+    for (size_t i = lsns->count; i-- > 0 && err != 0;) {
+        err = wal_snap_read(io, lsns->at[i], NULL, NULL, info);
+        if (err == TALLY_NOMEM) {
+            return err;
+        }
+        if (err != 0 && text[0] == '\0') {
+            memcpy(text, info->text, sizeof(text));
+        }
+    }
+    if (err != 0) {
+        *info = (struct wal_snap_info){.lsn = 0};
+    }
+    memcpy(info->text, text, sizeof(text));
+    return 0;
 }
 
 int wal_snap_choose(struct wal_io *io, struct wal_snap_info *info)
 {
-    char text[sizeof(info->text)] = "";
-    struct newest newest = {.lsn = 0};
-    for (;;) {
-        newest = (struct newest){.below = newest.lsn};
-        int err = io->ops->list(io, newest_add, &newest);
-        if (err != 0) {
-            *info = (struct wal_snap_info){.lsn = 0};
-            snprintf(info->text, sizeof(info->text), "cannot list the directory: %s",
-                     strerrordesc_np(-err));
-            return TALLY_IO;
-        }
-        if (newest.lsn == 0) {
-            *info = (struct wal_snap_info){.lsn = 0};
-            break;
-        }
-        err = wal_snap_read(io, newest.lsn, NULL, NULL, info);
-        if (err == TALLY_NOMEM) {
-            return err;
-        }
-        if (err == 0) {
-            break;
-        }
-        if (text[0] == '\0') {
-            memcpy(text, info->text, sizeof(text));
-        }
+    struct wal_numbers lsns = {.count = 0};
+    int err = wal_numbers_list(&lsns, io, wal_snap_is_name);
+    *info = (struct wal_snap_info){.lsn = 0};
+    if (err == 0) {
+        err = choose(io, &lsns, info);
+    } else if (err == -ENOMEM) {
+        err = TALLY_NOMEM;
+    } else {
+        snprintf(info->text, sizeof(info->text), "cannot list the directory: %s",
+                 strerrordesc_np(-err));
+        err = TALLY_IO;
     }
-    memcpy(info->text, text, sizeof(text));
-    return 0;
+    wal_numbers_fini(&lsns);
+    return err;
 }
 
 struct keep {

@@ -134,10 +134,8 @@ Test(replay, what_is_no_vote_is_blamed)
         uint64_t before;
         uint32_t n;
     } bad[] = {
-        {1, 1, 0},   {0, 0, 1},
-        {3, 0, 1},   {1 + ((uint64_t)1 << 32), 1, 1},
-        {1, 0, 1},   {1, 2, 1},
-        {1, 1U, 0U}, {UINT64_MAX, 0, 1},
+        {1, 1, 0}, {0, 0, 1}, {3, 0, 1},   {1 + ((uint64_t)1 << 32), 1, 1},
+        {1, 0, 1}, {1, 2, 1}, {1, 1U, 0U}, {UINT64_MAX, 0, 1},
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         struct block block = block_at(4, 1000);

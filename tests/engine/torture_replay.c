@@ -112,8 +112,8 @@ static void compare(struct history *h, uint64_t start, int err)
              "start %lu, %u threads: error %d at %lu, type %u, digest %lx, instead of "
              "error %d at %lu, type %u, digest %lx",
              (unsigned long)start, threads, second.err, (unsigned long)second.bad_lsn,
-             second.bad_type, (unsigned long)second.digest, first.err,
-             (unsigned long)first.bad_lsn, first.bad_type, (unsigned long)first.digest);
+             second.bad_type, (unsigned long)second.digest, first.err, (unsigned long)first.bad_lsn,
+             first.bad_type, (unsigned long)first.digest);
     }
     log_fini(&log);
 }
@@ -150,7 +150,7 @@ int main(void)
         free(wrong.records);
     }
     history_fini(&h);
-    printf("%d records by 1 to %d threads, %d times with mistakes\n", RECORDS,
-           PARALLEL_THREADS_MAX, MISTAKES);
+    printf("%d records by 1 to %d threads, %d times with mistakes\n", RECORDS, PARALLEL_THREADS_MAX,
+           MISTAKES);
     return 0;
 }
