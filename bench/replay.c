@@ -1,6 +1,7 @@
 /* tally-replay: makes a log of votes and measures how fast a start reads it back. */
 #include "engine/columns.h"
 #include "engine/tally.h"
+#include "wal/base/number.h"
 #include "wal/wal.h"
 
 #include <argp.h>
@@ -188,8 +189,8 @@ static void report(const struct settings *settings)
            settings->votes, settings->options, settings->block_votes,
            (double)(with.stored_bytes - without.stored_bytes) / votes);
     printf("open without votes %.3f s, with votes %.3f s\n", without.wall_s, with.wall_s);
-    printf("votes: %.3f s, %.1f M/s; CPU %.3f s, %.1f M/s and core\n", wall_s,
-           votes / wall_s / 1e6, cpu_s, votes / cpu_s / 1e6);
+    printf("votes: %.3f s, %.1f M/s; CPU %.3f s, %.1f M/s and core\n", wall_s, votes / wall_s / 1e6,
+           cpu_s, votes / cpu_s / 1e6);
 }
 
 /* ---- options ---- */
@@ -197,8 +198,6 @@ static void report(const struct settings *settings)
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct settings *settings = state->input;
-    char *end = NULL;
-    unsigned long long n = arg != NULL ? strtoull(arg, &end, 10) : 0;
     uint64_t *to = key == 'v'   ? &settings->votes
                    : key == 'o' ? &settings->options
                    : key == 'b' ? &settings->block_votes
@@ -210,10 +209,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     if (to == NULL) {
         return ARGP_ERR_UNKNOWN;
     }
-    if (n == 0 || *end != '\0' || arg[0] == '-') {
-        argp_error(state, "not a number: %s", arg);
+    if (!number_parse(arg, to) || *to == 0) {
+        argp_error(state, "not a number from 1 on: %s", arg);
     }
-    *to = n;
     return 0;
 }
 
@@ -227,9 +225,13 @@ int main(int argc, char **argv)
         {0},
     };
     static const struct argp argp = {
-        options, parse_option, NULL,
-        "Makes a log of votes, one record each, and measures how fast a start reads it back.", NULL,
-        NULL,    NULL};
+        options,
+        parse_option,
+        NULL,
+        "Makes a log of votes, one record each, and measures how fast a start reads it back.",
+        NULL,
+        NULL,
+        NULL};
     struct settings settings = {10000000, 1000000, 10000, "."};
     argp_err_exit_status = EXIT_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &settings);

@@ -3,6 +3,7 @@
 #include "net/door.h"
 #include "net/server.h"
 #include "wal/base/clock.h"
+#include "wal/base/number.h"
 
 #include <argp.h>
 #include <arpa/inet.h>
@@ -61,10 +62,8 @@ static const struct argp_option options[] = {
 
 static uint64_t number(const char *text, uint64_t max, struct argp_state *state, const char *what)
 {
-    char *end = NULL;
-    errno = 0;
-    unsigned long long v = strtoull(text, &end, 10);
-    if (text[0] < '0' || text[0] > '9' || *end != '\0' || errno != 0 || v > max) {
+    uint64_t v = 0;
+    if (!number_parse(text, &v) || v > max) {
         argp_error(state, "%s must be a number up to %llu, not '%s'", what, (unsigned long long)max,
                    text);
     }

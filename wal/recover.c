@@ -161,7 +161,9 @@ static int settle_segment(struct wal_scan *scan, int fd, struct wal_report *repo
     return err;
 }
 
-static int settle(struct wal_scan *scan, struct wal_report *report)
+/* Does something with the segment of the place, open for writing. */
+static int with_segment(struct wal_scan *scan, struct wal_report *report,
+                        int (*fn)(struct wal_scan *scan, int fd, struct wal_report *report))
 {
     char name[WAL_NAME_BYTES];
     wal_segment_name(name, scan->segments.at[scan->index]);
@@ -169,7 +171,7 @@ static int settle(struct wal_scan *scan, struct wal_report *report)
     if (fd < 0) {
         return fd;
     }
-    int err = settle_segment(scan, fd, report);
+    int err = fn(scan, fd, report);
     wal_window_turn(&scan->window, -1);
     scan->io->ops->close(scan->io, fd);
     return err;
@@ -224,27 +226,13 @@ int wal_recover(struct wal_scan *scan, uint64_t start_bytes, struct wal_segment 
         return translate(report, "cannot remove what was left half made", err);
     }
     if (scan->segments.count > 0) {
-        err = settle(scan, report);
+        err = with_segment(scan, report, settle_segment);
     }
     if (err != 0) {
         return translate(report, "cannot bring the end of the log in order", err);
     }
     err = begin_segment(scan, start_bytes, active);
     return err == 0 ? 0 : translate(report, "cannot begin a segment", err);
-}
-
-static int mend_tail(struct wal_scan *scan, struct wal_report *report)
-{
-    char name[WAL_NAME_BYTES];
-    wal_segment_name(name, scan->segments.at[scan->index]);
-    int fd = scan->io->ops->open(scan->io, name, WAL_OPEN_WRITE);
-    if (fd < 0) {
-        return fd;
-    }
-    int err = clear_tail(scan, fd, report);
-    wal_window_turn(&scan->window, -1);
-    scan->io->ops->close(scan->io, fd);
-    return err;
 }
 
 static int mend_header(struct wal_scan *scan, struct wal_report *report)
@@ -263,7 +251,7 @@ int wal_recover_tail(struct wal_scan *scan, struct wal_report *report)
 {
     int err = scan->io->ops->list(scan->io, remove_temp, scan->io);
     if (err == 0 && scan->behind.filled_end > 0) {
-        err = mend_tail(scan, report);
+        err = with_segment(scan, report, clear_tail);
     }
     if (err == 0 && scan->signs.torn_header) {
         err = mend_header(scan, report);

@@ -3,6 +3,7 @@
 
 #include "tests/crash/scripts.h"
 #include "wal/base/clock.h"
+#include "wal/base/number.h"
 
 #include <argp.h>
 #include <inttypes.h>
@@ -19,24 +20,18 @@ struct config {
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct config *config = state->input;
-    char *end = NULL;
-    switch (key) {
-    case 'i':
-        config->images = strtoull(arg, &end, 10);
-        break;
-    case 'm':
-        config->minutes = strtoull(arg, &end, 10);
-        break;
-    case 's':
-        config->seed = strtoull(arg, &end, 10);
-        break;
-    case 'r':
+    uint64_t *to = key == 'i'   ? &config->images
+                   : key == 'm' ? &config->minutes
+                   : key == 's' ? &config->seed
+                                : NULL;
+    if (key == 'r') {
         config->replay = arg;
         return 0;
-    default:
+    }
+    if (to == NULL) {
         return ARGP_ERR_UNKNOWN;
     }
-    if (*end != '\0') {
+    if (!number_parse(arg, to)) {
         argp_error(state, "not a number: %s", arg);
     }
     return 0;

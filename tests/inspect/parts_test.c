@@ -4,6 +4,7 @@
 #include "tools/wal/picture.h"
 #include "tools/wal/progress.h"
 #include "tools/wal/series.h"
+#include "wal/base/number.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>
@@ -171,4 +172,18 @@ Test(inspect_parts, the_line_of_a_long_work)
     progress_line(line, sizeof(line), 60, &progress, 65 << 20);
     cr_expect_str_eq(line, "verifying [####################] 100 % of 64.0 MiB", "%s", line);
     cr_expect_lt(progress_line(line, sizeof(line), 5000, &progress, 1), sizeof(line));
+}
+
+Test(inspect_parts, a_number_is_digits_and_nothing_else)
+{
+    static const char *const wrong[] = {"",   "-1", "+1", " 1", "1 ", "1k", "0x10",
+                                        "1.", "1e3", "18446744073709551616"};
+    uint64_t number = 7;
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        cr_expect_not(number_parse(wrong[i], &number), "'%s'", wrong[i]);
+        cr_expect_eq(number, 7);
+    }
+    cr_expect(number_parse("18446744073709551615", &number) && number == UINT64_MAX);
+    cr_expect(number_parse("007", &number) && number == 7);
+    cr_expect(number_parse("0", &number) && number == 0);
 }

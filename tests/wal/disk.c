@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -133,6 +134,20 @@ void disk_must_append(struct disk *disk, uint32_t count)
 {
     int err = disk_append(disk, count, 20, false);
     cr_assert_eq(err, 0, "append: %d %s", err, wal_why(disk->wal));
+}
+
+void disk_append_all_kinds(struct disk *disk, uint32_t blocks, _Atomic uint64_t *acknowledged)
+{
+    int err = 0;
+    for (uint32_t i = 0; i < blocks && err == 0; i++) {
+        err = disk_append(disk, 1 + i % 3, 20 + i % 5000, i % 2);
+        if (err == 0 && i % 7 == 0) {
+            err = wal_confirm(disk->wal);
+        }
+        if (err == 0 && acknowledged != NULL) {
+            atomic_store_explicit(acknowledged, wal_next_lsn(disk->wal) - 1, memory_order_release);
+        }
+    }
 }
 
 void disk_kill(struct disk *disk)

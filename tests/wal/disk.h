@@ -37,6 +37,10 @@ int disk_append(struct disk *disk, uint32_t count, size_t each, bool noise);
 /* disk_append that must succeed, with small records. */
 void disk_must_append(struct disk *disk, uint32_t count);
 
+/* Appends blocks of all kinds, and confirms some; ends at the first that fails. After each,
+ * *acknowledged (NULL: nothing) is the last lsn that is on the disk. */
+void disk_append_all_kinds(struct disk *disk, uint32_t blocks, _Atomic uint64_t *acknowledged);
+
 /* Ends the process that has the log open, as far as a test can: nothing is written any more, the
  * lock goes. */
 void disk_kill(struct disk *disk);

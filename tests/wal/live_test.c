@@ -33,16 +33,7 @@ TestSuite(wal_live, .init = setup, .fini = teardown);
 static void *write_log(void *arg)
 {
     (void)arg;
-    for (uint32_t i = 0; i < BLOCKS; i++) {
-        int err = disk_append(&disk, 1 + i % 3, 20 + i % 5000, i % 2);
-        if (err == 0 && i % 7 == 0) {
-            err = wal_confirm(disk.wal);
-        }
-        if (err != 0) {
-            break;
-        }
-        atomic_store_explicit(&acknowledged, wal_next_lsn(disk.wal) - 1, memory_order_release);
-    }
+    disk_append_all_kinds(&disk, BLOCKS, &acknowledged);
     atomic_store_explicit(&done, true, memory_order_release);
     return NULL;
 }

@@ -135,15 +135,7 @@ Test(wal_reader, tells_that_its_segment_went_away)
 static void *write_log(void *arg)
 {
     (void)arg;
-    for (uint32_t i = 0; i < BLOCKS; i++) {
-        int err = disk_append(&disk, 1 + i % 3, 20 + i % 5000, i % 2);
-        if (err == 0 && i % 7 == 0) {
-            err = wal_confirm(disk.wal);
-        }
-        if (err != 0) {
-            break;
-        }
-    }
+    disk_append_all_kinds(&disk, BLOCKS, NULL);
     atomic_store_explicit(&done, true, memory_order_release);
     return NULL;
 }

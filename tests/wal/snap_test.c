@@ -130,6 +130,18 @@ static uint64_t snap_now(void)
     return lsn;
 }
 
+/* A log with two snapshots, and records before, between and behind them. */
+static void open_with_two(uint64_t *older, uint64_t *newest)
+{
+    struct seen seen;
+    cr_assert_eq(open_with(&seen), 0);
+    append_many(40);
+    *older = snap_now();
+    append_many(40);
+    *newest = snap_now();
+    append_many(40);
+}
+
 static void spoil(uint64_t lsn)
 {
     char name[64];
@@ -244,12 +256,9 @@ Test(wal_snap, a_start_reads_only_what_is_behind_the_snapshot)
 Test(wal_snap, a_damaged_one_is_passed_over)
 {
     struct seen seen;
-    cr_assert_eq(open_with(&seen), 0);
-    append_many(40);
-    uint64_t older = snap_now();
-    append_many(40);
-    uint64_t newest = snap_now();
-    append_many(40);
+    uint64_t older;
+    uint64_t newest;
+    open_with_two(&older, &newest);
     uint64_t next = wal_next_lsn(disk.wal);
     disk_kill(&disk);
     spoil(newest);
@@ -267,12 +276,9 @@ Test(wal_snap, a_damaged_one_is_passed_over)
 Test(wal_snap, without_the_log_behind_it_the_start_is_refused)
 {
     struct seen seen;
-    cr_assert_eq(open_with(&seen), 0);
-    append_many(40);
-    uint64_t older = snap_now();
-    append_many(40);
-    uint64_t newest = snap_now();
-    append_many(40);
+    uint64_t older;
+    uint64_t newest;
+    open_with_two(&older, &newest);
     const struct wal_retain retain = {.safe_lsn = older, .bytes_max = 0};
     cr_assert_gt(wal_retain(disk.io, &retain), 0);
     disk_kill(&disk);

@@ -2,6 +2,7 @@
 #include "tools/wal/arguments.h"
 
 #include "tools/wal/moment.h"
+#include "wal/base/number.h"
 
 #include <argp.h>
 #include <stdlib.h>
@@ -103,7 +104,7 @@ struct parse {
 static uint64_t need_number(const char *arg, struct argp_state *state, const char *what)
 {
     uint64_t number = 0;
-    if (!moment_number(arg, &number) || number == 0) {
+    if (!number_parse(arg, &number) || number == 0) {
         argp_error(state, "%s is a number from 1 on, not '%s'", what, arg);
     }
     return number;
@@ -125,7 +126,7 @@ static void take_until(const char *arg, struct argp_state *state, struct setting
     uint64_t lsn;
     settings->until_lsn = UINT64_MAX;
     settings->until_ms = UINT64_MAX;
-    if (moment_number(arg, &lsn)) {
+    if (number_parse(arg, &lsn)) {
         settings->until_lsn = need_number(arg, state, "--until");
     } else {
         settings->until_ms = need_time(arg, state);

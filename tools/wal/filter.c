@@ -3,7 +3,7 @@
 
 #include "engine/label.h"
 #include "engine/state.h"
-#include "tools/wal/moment.h"
+#include "wal/base/number.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -51,7 +51,7 @@ bool filter_option(struct filter *filter, const char *word)
 {
     const char *slash = strchr(word, '/');
     if (slash == NULL) {
-        return moment_number(word, &filter->option) && filter->option > 0;
+        return number_parse(word, &filter->option) && filter->option > 0;
     }
     struct span poll = {word, (size_t)(slash - word)};
     struct span label = span_of(slash + 1);

@@ -1,7 +1,8 @@
 /* Points in time as people write them. */
 #include "tools/wal/moment.h"
 
-#include <errno.h>
+#include "wal/base/number.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,18 +11,6 @@
 static bool is_digit(char c)
 {
     return c >= '0' && c <= '9';
-}
-
-bool moment_number(const char *text, uint64_t *number)
-{
-    char *end = NULL;
-    errno = 0;
-    unsigned long long value = strtoull(text, &end, 10);
-    if (!is_digit(text[0]) || *end != '\0' || errno != 0) {
-        return false;
-    }
-    *number = value;
-    return true;
 }
 
 /* The fraction of a second at *at, in ms; what is finer than that is dropped. */
@@ -63,9 +52,9 @@ bool moment_parse(const char *text, uint64_t *time_ms)
     if (len > 2 && len < sizeof digits && strcmp(text + len - 2, "ms") == 0) {
         memcpy(digits, text, len - 2);
         digits[len - 2] = '\0';
-        return moment_number(digits, time_ms);
+        return number_parse(digits, time_ms);
     }
-    return moment_number(text, time_ms) || parse_calendar(text, time_ms);
+    return number_parse(text, time_ms) || parse_calendar(text, time_ms);
 }
 
 void moment_format(char text[MOMENT_TEXT_BYTES], uint64_t time_ms)

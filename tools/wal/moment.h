@@ -8,9 +8,6 @@
 
 enum { MOMENT_TEXT_BYTES = 32 };
 
-/* Reads digits alone. Returns whether text is nothing but a number of 64 bits. */
-bool moment_number(const char *text, uint64_t *number);
-
 /* Reads 2026-11-21T10:00:00Z, also with a fraction of a second (.5, .123), or milliseconds since
  * 1970 with or without "ms" behind them. Returns whether text is one of these. */
 bool moment_parse(const char *text, uint64_t *time_ms);

@@ -1,7 +1,7 @@
 /* Pictures of characters: bars that lie and columns that stand. */
 #include "tools/wal/picture.h"
 
-#include "tools/wal/moment.h"
+#include "wal/base/number.h"
 
 #include <langinfo.h>
 #include <stdlib.h>
@@ -22,7 +22,7 @@ static unsigned columns_of(FILE *out)
     if (ioctl(fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0) {
         return size.ws_col;
     }
-    return text != NULL && moment_number(text, &said) && said > 0 && said <= PICTURE_COLUMNS_MAX
+    return text != NULL && number_parse(text, &said) && said > 0 && said <= PICTURE_COLUMNS_MAX
                ? (unsigned)said
                : COLUMNS_DEFAULT;
 }
