@@ -12,8 +12,9 @@ void poll_set_window(struct poll *poll, bool open)
 {
     uint64_t close_ms = FIELD_OWN(poll->close_ms);
     FIELD_PUT(poll->open, open);
-    bool shut = !open || FIELD_OWN(poll->gated);
-    FIELD_PUT(poll->vote_until, shut ? 0 : close_ms != 0 ? close_ms : UINT64_MAX);
+    uint64_t until = !open ? VOTES_CLOSED : close_ms != 0 ? close_ms : VOTES_EVER;
+    /* an end so long ago is over: it must not be read as a word of its own */
+    FIELD_PUT(poll->vote_until, poll->gated ? VOTES_WAIT : until == VOTES_WAIT ? 0 : until);
 }
 
 static int poll_new(struct state *state, const struct record *record, struct poll **out)
@@ -34,8 +35,17 @@ static int poll_new(struct state *state, const struct record *record, struct pol
     return 0;
 }
 
+static bool keeps(const struct record *record, unsigned field)
+{
+    return (record->num[POLL_KEEP_MASK] >> field & 1) != 0;
+}
+
 static int apply_poll(struct state *state, const struct record *record, struct verdict *v)
 {
+    if (keeps(record, POLL_RATE_N) != keeps(record, POLL_RATE_MS) ||
+        !rate_is_valid(record->num[POLL_RATE_N], record->num[POLL_RATE_MS])) {
+        return TALLY_CORRUPT;
+    }
     struct poll *poll = state_poll(state, record->text[POLL_NAME]);
     bool is_new = poll == NULL;
     if (is_new) {
@@ -49,16 +59,14 @@ static int apply_poll(struct state *state, const struct record *record, struct v
         }
     }
     save_poll(state, poll);
-    _Atomic uint64_t *fields[] = {
-        [POLL_OPEN_MS] = &poll->open_ms,
-        [POLL_CLOSE_MS] = &poll->close_ms,
-        [POLL_RATE_N] = &poll->rate_n,
-        [POLL_RATE_MS] = &poll->rate_ms,
-    };
-    for (unsigned i = POLL_OPEN_MS; i <= POLL_RATE_MS; i++) {
-        if ((record->num[POLL_KEEP_MASK] >> i & 1) == 0) {
-            FIELD_PUT(*fields[i], record->num[i]);
-        }
+    if (!keeps(record, POLL_OPEN_MS)) {
+        FIELD_PUT(poll->open_ms, record->num[POLL_OPEN_MS]);
+    }
+    if (!keeps(record, POLL_CLOSE_MS)) {
+        FIELD_PUT(poll->close_ms, record->num[POLL_CLOSE_MS]);
+    }
+    if (!keeps(record, POLL_RATE_N)) {
+        FIELD_PUT(poll->rate, rate_word(record->num[POLL_RATE_N], record->num[POLL_RATE_MS]));
     }
     /* an open poll is closed, and a closed one opened, only by POLL_WINDOW: the gate stands before
      * it */
@@ -78,7 +86,7 @@ static int apply_poll_window(struct state *state, const struct record *record)
         return TALLY_CORRUPT;
     }
     save_poll(state, poll);
-    FIELD_PUT(poll->gated, false);
+    poll->gated = false;
     poll_set_window(poll, record->num[POLL_WINDOW_OPEN] != 0);
     return 0;
 }

@@ -30,10 +30,11 @@ static uint64_t mix_all(uint64_t digest, const uint64_t *values, size_t count)
 
 static uint64_t mix_poll(uint64_t digest, const struct state *state, const struct poll *poll)
 {
-    digest = MIX(mix_text(digest, blob_span(poll->name)), poll->id, FIELD_OWN(poll->total),
-                 FIELD_OWN(poll->open_ms), FIELD_OWN(poll->close_ms), FIELD_OWN(poll->rate_n),
-                 FIELD_OWN(poll->rate_ms), FIELD_OWN(poll->open), FIELD_OWN(poll->option_count),
-                 state_poll(state, blob_span(poll->name)) == poll);
+    digest =
+        MIX(mix_text(digest, blob_span(poll->name)), poll->id, FIELD_OWN(poll->total),
+            FIELD_OWN(poll->open_ms), FIELD_OWN(poll->close_ms), rate_word_n(FIELD_OWN(poll->rate)),
+            rate_word_ms(FIELD_OWN(poll->rate)), FIELD_OWN(poll->open),
+            FIELD_OWN(poll->option_count), state_poll(state, blob_span(poll->name)) == poll);
     for (unsigned i = 0; i < POLL_SECONDS; i++) {
         digest = MIX(digest, FIELD_OWN(poll->second[i]), FIELD_OWN(poll->second_votes[i]));
     }

@@ -219,10 +219,11 @@ static int vote_open(struct edge *edge, struct option *option, uint32_t place)
 
 static int vote_is_open(const struct edge *edge, const struct poll *poll)
 {
-    if (edge->now_ms < FIELD_GET(poll->vote_until)) {
+    uint64_t until = FIELD_GET(poll->vote_until);
+    if (edge->now_ms < until) {
         return 0;
     }
-    return FIELD_GET(poll->gated) ? TALLY_PARK : TALLY_CLOSED;
+    return until == VOTES_WAIT ? TALLY_PARK : TALLY_CLOSED;
 }
 
 int edge_vote(struct edge *edge, uint64_t id, uint64_t n, struct edge_vote *vote)
@@ -315,11 +316,12 @@ int edge_option_find(struct edge *edge, struct span poll, struct span label, uin
 bool edge_vote_rate(struct edge *edge, uint64_t id, uint64_t *n, uint64_t *per_ms, uint64_t *poll)
 {
     const struct option *option = state_option(&edge->tally->state, id);
-    if (option == NULL || FIELD_GET(option->poll->rate_n) == 0) {
+    uint64_t rate = option != NULL ? FIELD_GET(option->poll->rate) : 0;
+    if (rate_word_n(rate) == 0) {
         return false;
     }
-    *n = FIELD_GET(option->poll->rate_n);
-    *per_ms = FIELD_GET(option->poll->rate_ms);
+    *n = rate_word_n(rate);
+    *per_ms = rate_word_ms(rate);
     *poll = option->poll->id;
     return true;
 }

@@ -171,17 +171,21 @@ struct edge_submit {
 /* Verdict: the id; or EXISTS (an unfinished build has this uniq: value is its id), FULL. */
 int edge_submit(struct edge *edge, const struct edge_submit *ask);
 
-enum { EDGE_KEEP = -1 };
+enum {
+    EDGE_KEEP = -1,
+    EDGE_RATE_N_MAX = 1000 * 1000,
+    EDGE_RATE_MS_MAX = 24 * 3600 * 1000,
+};
 
 struct edge_poll {
     struct span name;
     int64_t open_ms;  /* wall time, 0 for "always"; EDGE_KEEP: as it was */
     int64_t close_ms; /* wall time, 0 for "never"; EDGE_KEEP */
     int64_t rate_n;   /* votes per client address in rate_ms, 0 for no limit; EDGE_KEEP */
-    int64_t rate_ms;
+    int64_t rate_ms;  /* with rate_n: both are named or both are kept */
 };
 
-/* Creates a poll or alters what is named. Verdict: 0; FULL. */
+/* Creates a poll or alters what is named. Errors: INVAL. Verdict: 0; FULL. */
 int edge_poll(struct edge *edge, const struct edge_poll *ask);
 
 /* Adds an option; the label is trimmed. Verdict: the id; NOTFOUND, EXISTS (its id), INVAL, FULL. */

@@ -73,7 +73,9 @@ int edge_submit(struct edge *edge, const struct edge_submit *ask)
 
 int edge_poll(struct edge *edge, const struct edge_poll *ask)
 {
-    if (!name_is_valid(ask->name)) {
+    bool keeps_rate = ask->rate_n == EDGE_KEEP && ask->rate_ms == EDGE_KEEP;
+    if (!name_is_valid(ask->name) ||
+        (!keeps_rate && !rate_is_valid((uint64_t)ask->rate_n, (uint64_t)ask->rate_ms))) {
         return TALLY_INVAL;
     }
     const int64_t values[] = {[POLL_OPEN_MS] = ask->open_ms,

@@ -280,8 +280,8 @@ static void gate_begin(struct tally *tally, struct poll *poll)
     gate->tails_known = false;
     /* G3: relaxed: the callback that sets it is not registered yet */
     atomic_store_explicit(&gate->passed, false, memory_order_relaxed);
-    FIELD_PUT(poll->gated, true);
-    FIELD_PUT(poll->vote_until, 0);
+    poll->gated = true;
+    FIELD_PUT(poll->vote_until, VOTES_WAIT);
     rcu_retire(tally->state.retirer, gate, gate_passed);
     rcu_retire_flush(tally->state.retirer);
 }
@@ -341,7 +341,7 @@ static void look_at_windows(struct tally *tally)
         bool is = FIELD_OWN(poll->open);
         if (want && !is) {
             keeper_judge(tally, RECORD_POLL_WINDOW, poll->id, 1);
-        } else if (!want && is && tally->gate.poll == NULL && !FIELD_OWN(poll->gated)) {
+        } else if (!want && is && tally->gate.poll == NULL && !poll->gated) {
             gate_begin(tally, poll);
         }
     }

@@ -80,7 +80,8 @@ static int load_poll(struct loader *loader, const struct image *image)
     struct state *state = loader->state;
     const uint64_t *num = image->num;
     if (!is_free(&state->poll_ids, num[IMAGE_ID], loader->head.num[HEAD_POLLS]) ||
-        state_poll(state, image->text[IPOLL_NAME]) != NULL) {
+        state_poll(state, image->text[IPOLL_NAME]) != NULL ||
+        !rate_is_valid(num[IPOLL_RATE_N], num[IPOLL_RATE_MS])) {
         return wrong(loader, "a poll that cannot be");
     }
     struct poll *poll = calloc(1, sizeof *poll);
@@ -96,8 +97,7 @@ static int load_poll(struct loader *loader, const struct image *image)
     FIELD_PUT(poll->total, num[IPOLL_TOTAL]);
     FIELD_PUT(poll->open_ms, num[IPOLL_OPEN_MS]);
     FIELD_PUT(poll->close_ms, num[IPOLL_CLOSE_MS]);
-    FIELD_PUT(poll->rate_n, num[IPOLL_RATE_N]);
-    FIELD_PUT(poll->rate_ms, num[IPOLL_RATE_MS]);
+    FIELD_PUT(poll->rate, rate_word(num[IPOLL_RATE_N], num[IPOLL_RATE_MS]));
     poll_set_window(poll, num[IPOLL_OPEN] != 0);
     return load_seconds(poll, image->text[IPOLL_SECONDS]) == 0
                ? 0

@@ -159,7 +159,7 @@ struct engine_info {
     uint64_t pack_failures;
     uint64_t scrub_passes;
     uint64_t scrub_bytes;
-    uint64_t scrub_damage; /* files that are damaged on the disk */
+    uint64_t scrub_damage;   /* files that are damaged on the disk */
     uint64_t sync_ns_sum;    /* over all commits */
     uint64_t commit_us_last; /* write, sync and apply */
     uint64_t commit_us_max;
@@ -171,9 +171,9 @@ struct engine_info {
     uint64_t builds; /* in memory, finished ones too */
     uint64_t builds_by_state[BUILD_STATES];
     uint64_t payload_bytes;
-    uint64_t retired;      /* waiting for a grace period */
-    uint64_t snapshot_lsn; /* of the last that counts; 0: none */
-    uint64_t snapshot_wall_ms;
+    uint64_t retired;          /* waiting for a grace period */
+    uint64_t snapshot_lsn;     /* of the last that counts; 0: none */
+    uint64_t snapshot_time_ms; /* log time */
     uint64_t snapshot_took_ms;
     uint64_t snapshot_bytes;
     uint64_t snapshots; /* since the start */

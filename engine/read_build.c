@@ -172,6 +172,7 @@ void edge_info(struct edge *edge, struct engine_info *info)
 {
     struct tally *tally = edge->tally;
     const struct state *state = &tally->state;
+    const struct snapshot_made *made = FIELD_GET(tally->snapshot.made);
     *info = (struct engine_info){
         .lsn = FIELD_GET(state->lsn),
         .commits = edge_commits(edge),
@@ -189,10 +190,10 @@ void edge_info(struct edge *edge, struct engine_info *info)
         .builds = FIELD_GET(state->builds_in_memory),
         .payload_bytes = FIELD_GET(state->payload_bytes),
         .retired = rcu_retired(state->retirer),
-        .snapshot_lsn = FIELD_GET(tally->snapshot.lsn),
-        .snapshot_wall_ms = FIELD_GET(tally->snapshot.wall_ms),
-        .snapshot_took_ms = FIELD_GET(tally->snapshot.took_ms),
-        .snapshot_bytes = FIELD_GET(tally->snapshot.bytes),
+        .snapshot_lsn = made->lsn,
+        .snapshot_time_ms = made->time_ms,
+        .snapshot_took_ms = made->took_ms,
+        .snapshot_bytes = made->bytes,
         .snapshots = FIELD_GET(tally->snapshot.count),
         .snapshot_failures = FIELD_GET(tally->snapshot.failures),
         .segments_removed = FIELD_GET(tally->snapshot.segments_removed),

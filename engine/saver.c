@@ -49,8 +49,8 @@ void saver_poll(struct saver *saver, struct poll *poll)
                                   [IPOLL_TOTAL] = FIELD_OWN(poll->total),
                                   [IPOLL_OPEN_MS] = FIELD_OWN(poll->open_ms),
                                   [IPOLL_CLOSE_MS] = FIELD_OWN(poll->close_ms),
-                                  [IPOLL_RATE_N] = FIELD_OWN(poll->rate_n),
-                                  [IPOLL_RATE_MS] = FIELD_OWN(poll->rate_ms),
+                                  [IPOLL_RATE_N] = rate_word_n(FIELD_OWN(poll->rate)),
+                                  [IPOLL_RATE_MS] = rate_word_ms(FIELD_OWN(poll->rate)),
                                   [IPOLL_OPEN] = FIELD_OWN(poll->open)},
                           .text = {blob_span(poll->name), seconds_of(poll, seconds)}};
     poll->saved = saver->number;

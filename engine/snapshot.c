@@ -6,6 +6,7 @@
 #include "wal/base/clock.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 enum {
     SLICE_NS = 300 * 1000, /* of the walk, between two commits */
@@ -20,15 +21,39 @@ static void wake_committer(void *arg)
     wake_up(&((struct tally *)arg)->wake);
 }
 
+/* Says what is told from now on. Errors: NOMEM, and it stays as it was. */
+static int tell(struct tally *tally, const struct snapshot_made *made)
+{
+    struct snapshot *s = &tally->snapshot;
+    struct snapshot_made *copy = malloc(sizeof *copy);
+    if (copy == NULL) {
+        return TALLY_NOMEM;
+    }
+    *copy = *made;
+    const struct snapshot_made *old = FIELD_OWN(s->made);
+    FIELD_PUT(s->made, copy);
+    if (old != NULL) {
+        state_retire(&tally->state, (void *)(uintptr_t)old, free);
+    }
+    return 0;
+}
+
+static uint64_t newest_lsn(const struct snapshot *s)
+{
+    return ((const struct snapshot_made *)FIELD_OWN(s->made))->lsn;
+}
+
 int snapshot_start(struct tally *tally, const struct snapshot_found *found)
 {
     struct snapshot *s = &tally->snapshot;
     const struct tally_options *options = &tally->options;
     s->log_bytes = found->log_bytes;
     s->quiet_ns = clock_mono_ns();
-    FIELD_PUT(s->lsn, found->lsn);
-    FIELD_PUT(s->bytes, found->file_bytes);
-    FIELD_PUT(s->wall_ms, found->time_ms);
+    const struct snapshot_made made = {
+        .lsn = found->lsn, .bytes = found->file_bytes, .time_ms = found->time_ms};
+    if (tell(tally, &made) != 0) {
+        return TALLY_NOMEM;
+    }
     struct snapshot_writer *writer = &s->writer;
     *writer = (struct snapshot_writer){
         .io = tally->io,
@@ -54,6 +79,7 @@ void snapshot_stop(struct tally *tally)
     if (s->has_writer) {
         snapshot_writer_fini(&s->writer);
     }
+    free((void *)(uintptr_t)FIELD_OWN(s->made)); /* nobody reads any more */
 }
 
 /* Lets those who wait for it ask again: edge_snapshot. */
@@ -77,11 +103,12 @@ static void end(struct tally *tally, const struct snapshot_result *result)
         s->walking = false;
     }
     s->running = false;
-    if (result->err == 0) {
-        FIELD_PUT(s->lsn, result->lsn);
-        FIELD_PUT(s->bytes, result->bytes);
-        FIELD_PUT(s->wall_ms, clock_wall_ms());
-        FIELD_PUT(s->took_ms, (now_ns - s->began_ns) / 1000000);
+    const struct snapshot_made made = {.lsn = result->lsn,
+                                       .bytes = result->bytes,
+                                       .time_ms = clock_wall_ms(),
+                                       .took_ms = (now_ns - s->began_ns) / 1000000};
+    bool is_good = result->err == 0 && tell(tally, &made) == 0;
+    if (is_good) {
         FIELD_ADD(s->count, 1);
         FIELD_ADD(s->segments_removed, result->segments_removed);
         /* E17: relaxed: what was found damaged while this one was made is not what it wrote */
@@ -95,7 +122,7 @@ static void end(struct tally *tally, const struct snapshot_result *result)
                 result->why);
     }
     FIELD_PUT(s->is_running, false);
-    answer(tally, result->err == 0);
+    answer(tally, is_good);
 }
 
 /* Whether one is to begin; what was asked for is served at once when there is nothing to save. */
@@ -109,7 +136,7 @@ static bool is_wanted(struct tally *tally, uint64_t now_ns)
     bool is_asked = s->serves != FIELD_OWN(s->served);
     /* E16: acquire; pairs with E18 */
     bool is_damaged = atomic_load_explicit(&s->renew, memory_order_acquire);
-    if (lsn == FIELD_OWN(s->lsn) && !is_damaged) {
+    if (lsn == newest_lsn(s) && !is_damaged) {
         if (is_asked) {
             answer(tally, true);
         }
@@ -204,6 +231,7 @@ int edge_snapshot(struct edge *edge, uint64_t *ticket, struct edge_snapshot *don
     }
     bool is_good = *ticket <= FIELD_GET(s->good);
     *ticket = 0;
-    *done = (struct edge_snapshot){.lsn = FIELD_GET(s->lsn), .bytes = FIELD_GET(s->bytes)};
+    const struct snapshot_made *made = FIELD_GET(s->made);
+    *done = (struct edge_snapshot){.lsn = made->lsn, .bytes = made->bytes};
     return is_good ? 0 : TALLY_IO;
 }

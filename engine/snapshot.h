@@ -90,6 +90,14 @@ bool snapshot_writer_result(struct snapshot_writer *writer, struct snapshot_resu
 
 struct tally;
 
+/* What is told of the last snapshot that counts. Immutable: replaced as a whole, and retired. */
+struct snapshot_made {
+    uint64_t lsn; /* 0: there is none */
+    uint64_t bytes;
+    uint64_t time_ms; /* log time */
+    uint64_t took_ms;
+};
+
 struct snapshot {
     /* the committer alone */
     struct saver saver;
@@ -107,9 +115,10 @@ struct snapshot {
     _Atomic uint64_t asked; /* tickets given out */
     _Atomic bool renew;     /* one is wanted even if the last one is of the same lsn */
     /* written by the committer, read by anybody */
-    _Atomic uint64_t served; /* tickets answered */
-    _Atomic uint64_t good;   /* tickets answered by one that counts */
-    _Atomic uint64_t lsn, wall_ms, took_ms, bytes, count, failures, segments_removed;
+    _Atomic uint64_t served;                    /* tickets answered */
+    _Atomic uint64_t good;                      /* tickets answered by one that counts */
+    _Atomic(const struct snapshot_made *) made; /* never NULL once started */
+    _Atomic uint64_t count, failures, segments_removed;
     _Atomic bool is_running;
 };
 

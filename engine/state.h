@@ -2,6 +2,7 @@
 #ifndef TALLY_ENGINE_STATE_H
 #define TALLY_ENGINE_STATE_H
 
+#include "engine/edge.h"
 #include "engine/index.h"
 #include "engine/read.h"
 #include "engine/seq.h"
@@ -22,11 +23,34 @@
  *   word of an option or build   stepped by any edge and the committer, engine/word.h
  *   accepted                     the committer alone
  *   fields with _Atomic          written by apply alone (FIELD_PUT), read by any thread
- * (FIELD_GET); several of them together are a whole only inside seq_read_begin / seq_read_whole on
- * state.seq other fields                 set before the entity is published, or the committer's
- * alone (said so there) Reclamation: polls, options, queues and workers live as long as the state.
- * A finished build beyond QUEUE_KEEP of its queue is taken out of the table and retired; arrays
- * that grow are retired.
+ *                                (FIELD_GET); several of them together are a whole only inside
+ *                                seq_read_begin / seq_read_whole on state.seq
+ *   other fields                 set before the entity is published, or the committer's alone
+ *                                (said so there)
+ *
+ * Fields that only make sense together, and what makes them one. A "cut" is such a read of
+ * state.seq, which edge_read makes; what the committer reads between two blocks is one by itself.
+ *
+ *   state and token of a build     the upper half of its word, and of `applied`
+ *   votes and changes of an option   its word; as committed, others read `votes` alone
+ *   n and ms of a limit            poll.rate: rate_word()
+ *   open, close, being closed      poll.vote_until; the edges read nothing else of a poll's times,
+ *                                  `open` is for POLLS, the rest is the committer's
+ *   second[] and second_votes[]    a cut
+ *   total and the options' votes   a cut
+ *   options and option_count       a place below the count is set for good before the count moves;
+ *                                  the array is read after the count, so it has that place
+ *   sets and set_count             the same
+ *   held and its room              the room stands in the array
+ *   a held slot and its build      the build's word and `applied`: a slot that has gone is seen
+ *   held_count and the slots       a cut (WORKERS); a claim counts the slots that it has looked at
+ *   by_state of a queue            a cut
+ *   pending counts of lists        seq_read_begin / seq_read_whole in edge_claim
+ *   lsn, bytes, time of a snapshot   snapshot.made, an immutable object: engine/snapshot.h
+ *
+ * Reclamation: polls, options, queues and workers live as long as the state. A finished build
+ * beyond QUEUE_KEEP of its queue is taken out of the table and retired; arrays that grow are
+ * retired.
  */
 
 struct blob { /* bytes with their length, one allocation */
@@ -68,6 +92,33 @@ struct option {
 
 enum { POLL_SECONDS = 64 };
 
+/* A limit of votes, in one word so that its two numbers are always of one POLL: n:32 | ms:32. 0: no
+ * limit. */
+static inline uint64_t rate_word(uint64_t n, uint64_t ms)
+{
+    return n << 32 | ms;
+}
+
+static inline uint64_t rate_word_n(uint64_t rate)
+{
+    return rate >> 32;
+}
+
+static inline uint64_t rate_word_ms(uint64_t rate)
+{
+    return rate & UINT32_MAX;
+}
+
+/* What POLL can say, and so what a record and an image can hold. */
+static inline bool rate_is_valid(uint64_t n, uint64_t ms)
+{
+    return n <= EDGE_RATE_N_MAX && ms <= EDGE_RATE_MS_MAX && (n == 0 || ms > 0);
+}
+
+/* What a vote asks of its poll, in one word: until when votes are taken, in log time, or one of: */
+enum { VOTES_CLOSED = 0, VOTES_WAIT = 1 }; /* closed; it is being closed, and votes wait */
+#define VOTES_EVER UINT64_MAX              /* no end is set */
+
 struct poll {
     uint64_t id;
     struct blob *name;
@@ -77,11 +128,10 @@ struct poll {
     _Atomic uint64_t total;
     _Atomic uint64_t open_ms;
     _Atomic uint64_t close_ms;
-    _Atomic uint64_t rate_n;
-    _Atomic uint64_t rate_ms;
+    _Atomic uint64_t rate;       /* rate_word() */
     _Atomic bool open;           /* as the log last said */
-    _Atomic bool gated;          /* the committer is closing the poll: votes wait */
-    _Atomic uint64_t vote_until; /* wall ms; 0 while closed, UINT64_MAX while no end is set */
+    _Atomic uint64_t vote_until; /* log ms, VOTES_CLOSED, VOTES_WAIT or VOTES_EVER */
+    bool gated;                  /* the committer alone: it is closing the poll */
     bool windowed;               /* the committer's list has it */
     uint32_t saved;              /* the committer alone: engine/saver.h */
     /* votes by second: place is second mod POLL_SECONDS */

@@ -96,10 +96,10 @@ static void add_log(const struct facts *facts, struct lines *lines)
     add(lines, "scrub_bytes", engine->scrub_bytes);
     add(lines, "scrub_damage", engine->scrub_damage);
     uint64_t now_ms = clock_wall_ms();
-    bool has_age = engine->snapshot_lsn > 0 && now_ms > engine->snapshot_wall_ms;
+    bool has_age = engine->snapshot_lsn > 0 && now_ms > engine->snapshot_time_ms;
     add(lines, "snapshot_lsn", engine->snapshot_lsn);
     add(lines, "snapshot_bytes", engine->snapshot_bytes);
-    add(lines, "snapshot_age_ms", has_age ? now_ms - engine->snapshot_wall_ms : 0);
+    add(lines, "snapshot_age_ms", has_age ? now_ms - engine->snapshot_time_ms : 0);
     add(lines, "snapshot_ms", engine->snapshot_took_ms);
     add(lines, "snapshot_running", engine->snapshot_running);
     add(lines, "snapshots", engine->snapshots);

@@ -11,11 +11,9 @@ enum {
     POLLS_COUNT_DEFAULT = 100,
     POLLS_COUNT_MAX = 1000,
     TALLY_TOP_MAX = 65536,
-    RATE_VOTES_MAX = 1000000,
     VOTE_N_MAX = 1 << 20,
 };
 
-#define RATE_MS_MAX (24 * 3600 * 1000u)
 #define WALL_MS_MAX ((uint64_t)1 << 53)
 
 /* ---- POLL ---- */
@@ -38,9 +36,9 @@ static bool read_rate(struct ask *ask, struct span word, struct edge_poll *poll)
     const char *slash = word.len > 0 ? memchr(word.at, '/', word.len) : NULL;
     size_t n_len = slash == NULL ? word.len : (size_t)(slash - word.at);
     struct span rest = {word.at + n_len + 1, slash == NULL ? 0 : word.len - n_len - 1};
-    int err = number_read((struct span){word.at, n_len}, slash != NULL, RATE_VOTES_MAX, &n);
+    int err = number_read((struct span){word.at, n_len}, slash != NULL, EDGE_RATE_N_MAX, &n);
     if (err == 0 && slash != NULL) {
-        err = number_read(rest, 1, RATE_MS_MAX, &ms);
+        err = number_read(rest, 1, EDGE_RATE_MS_MAX, &ms);
     } else if (err == 0 && n != 0) {
         err = TALLY_INVAL;
     }

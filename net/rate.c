@@ -92,10 +92,17 @@ static struct entry *find(struct entry *group, const struct rate_ask *ask, bool 
     return make ? NULL : vacant;
 }
 
+/* Each thread has a time of its own: one may ask with a time from before the window's start, which
+ * another has just set. To it the window has just begun. */
+static uint64_t passed_ms(const struct entry *entry, const struct rate_ask *ask)
+{
+    return ask->now_ms > entry->start_ms ? ask->now_ms - entry->start_ms : 0;
+}
+
 static void slide(struct entry *entry, const struct rate_ask *ask)
 {
-    if (ask->now_ms - entry->start_ms >= ask->per_ms) {
-        uint64_t windows = (ask->now_ms - entry->start_ms) / ask->per_ms;
+    if (passed_ms(entry, ask) >= ask->per_ms) {
+        uint64_t windows = passed_ms(entry, ask) / ask->per_ms;
         entry->previous = windows == 1 ? entry->current : 0;
         entry->current = 0;
         entry->start_ms += windows * ask->per_ms;
@@ -111,7 +118,7 @@ static uint64_t slid_out_ms(uint64_t votes, uint64_t room, uint64_t per_ms)
 
 static uint64_t wait_ms(const struct entry *entry, const struct rate_ask *ask)
 {
-    uint64_t passed = ask->now_ms - entry->start_ms;
+    uint64_t passed = passed_ms(entry, ask);
     if (ask->votes > ask->n) {
         return 2 * ask->per_ms;
     }

@@ -146,6 +146,11 @@ Test(apply, what_contradicts_the_state_is_corrupt)
         const char *what;
         struct record record;
     } cases[] = {
+        {"a period of 0", {.type = RECORD_POLL, .num = {[POLL_RATE_N] = 1}, .text = {{"x", 1}}}},
+        {"half a rate",
+         {.type = RECORD_POLL,
+          .num = {[POLL_KEEP_MASK] = 1U << POLL_RATE_MS, [POLL_RATE_N] = 1, [POLL_RATE_MS] = 1},
+          .text = {{"x", 1}}}},
         {"an lsn twice", {.type = RECORD_POLL, .lsn = 7, .text = {{"x", 1}}}},
         {"time that goes back", {.type = RECORD_POLL, .time_ms = 999, .text = {{"x", 1}}}},
         {"a vote for no option", {.type = RECORD_VOTE, .num = {2, 0, 1}}},

@@ -123,7 +123,10 @@ static void make_judged(struct history *h, const struct state *state)
     case 0:
         record = next_record(h, RECORD_POLL);
         record->num[POLL_CLOSE_MS] = seed_below(&h->seed, 2) * 5000;
-        record->num[POLL_KEEP_MASK] = seed_below(&h->seed, 32);
+        record->num[POLL_RATE_N] = seed_below(&h->seed, 3);
+        record->num[POLL_RATE_MS] = 1000;
+        record->num[POLL_KEEP_MASK] = seed_below(&h->seed, 8) | /* both numbers of a rate or none */
+                                      seed_below(&h->seed, 2) * (3U << POLL_RATE_N);
         text(h, POLL_NAME, "poll", seed_below(&h->seed, 6));
         break;
     case 1:

@@ -82,6 +82,19 @@ Test(rate, refused_votes_are_given_back)
     }
 }
 
+Test(rate, a_time_from_before_the_window_does_not_clear_it)
+{
+    uint64_t retry_ms = 0;
+    for (uint64_t i = 0; i < 10; i++) {
+        struct rate_ask ask = ask_at(i % 2 == 0 ? 1000 : 999);
+        cr_expect_eq(rate_take(rate, &ask, &retry_ms), 0);
+    }
+    struct rate_ask ask = ask_at(999);
+    cr_expect_eq(rate_take(rate, &ask, &retry_ms), TALLY_RATE, "another thread's older time");
+    ask.now_ms = 1000;
+    cr_expect_eq(rate_take(rate, &ask, &retry_ms), TALLY_RATE);
+}
+
 Test(rate, a_full_table_refuses_and_forgets_nobody)
 {
     uint64_t retry_ms = 0;
