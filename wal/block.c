@@ -75,6 +75,8 @@ static void header_put(unsigned char *to, const struct wal_block_header *header,
 static size_t pack_with(size_t (*codec)(const void *, size_t, void *, size_t), unsigned char *into,
                         struct wal_block_header *header, const void *raw, size_t raw_bytes)
 {
+    /* the log and a snapshot refuse more before (wal_append, wal_snap_put); the packer gathers up
+     * to 1 MiB, and what a scan has shown is never more than this by itself */
     CHECK(raw_bytes <= WAL_RAW_BYTES_MAX);
     unsigned char *payload = into + WAL_BLOCK_HEADER_BYTES;
     size_t less = (size_t)wal_block_bytes(raw_bytes) - WAL_PAGE_BYTES;
@@ -108,6 +110,7 @@ size_t wal_block_pack_hard(unsigned char *into, struct wal_block_header *header,
 
 void wal_block_sign(unsigned char *into, struct wal_block_header *header, uint64_t seed)
 {
+    /* wal_append and wal_snap_put check it of their caller; the packer has it from valid blocks */
     CHECK((header->count == 0) == (header->raw_bytes == 0));
     header->payload_checksum =
         wal_codec_checksum(into + WAL_BLOCK_HEADER_BYTES, header->stored_bytes, seed);
@@ -123,14 +126,15 @@ static bool is_sane(const struct wal_block_header *header, const struct wal_segm
     uint64_t end = head->bytes - (seals ? 0 : WAL_PAGE_BYTES);
     bool packs = header->codec == WAL_CODEC_LZ4;
     bool members = (header->flags & WAL_BLOCK_PACKED) != 0 && !seals;
+    bool marks = seals || (header->flags & WAL_BLOCK_CONFIRM) != 0; /* and holds nothing */
     return header->raw_bytes <= WAL_RAW_BYTES_MAX &&
            (packs ? header->stored_bytes < header->raw_bytes
                   : header->stored_bytes == header->raw_bytes) &&
            (header->count == 0) == (header->raw_bytes == 0) &&
            offset + wal_block_bytes(header->stored_bytes) <= end &&
            (seals || (header->flags & WAL_BLOCK_CLEAN) == 0) && header->first_lsn > 0 &&
-           (!members || (header->count > 0 && (header->flags & WAL_BLOCK_CONFIRM) == 0)) &&
-           header->first_lsn + header->count >= header->first_lsn &&
+           (!members || header->count > 0) && (!marks || header->count == 0) &&
+           header->first_lsn <= WAL_LSN_MAX && header->count <= WAL_LSN_MAX - header->first_lsn &&
            header->durable_lsn < header->first_lsn && header->durable_pages > 0 &&
            (uint64_t)header->durable_pages * WAL_PAGE_BYTES <= offset;
 }
@@ -178,6 +182,6 @@ enum wal_block_state wal_block_payload_check(const struct wal_block_header *head
 
 int wal_block_unpack(const struct wal_block_header *header, const unsigned char *payload, void *raw)
 {
-    CHECK(header->codec == WAL_CODEC_LZ4);
+    CHECK(header->codec == WAL_CODEC_LZ4); /* all that call it have looked, the bytes have not */
     return wal_codec_unpack(payload, header->stored_bytes, raw, header->raw_bytes);
 }

@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,27 @@ static int result_of(int returned)
     return returned < 0 ? -errno : returned;
 }
 
+/*
+ * A directory may be somebody else's. A link in it would lead what we write to another place, a
+ * FIFO would hang whoever opens it, and a device does what it likes: only regular files are opened,
+ * under their own name. O_NONBLOCK means nothing for those.
+ */
+static int open_regular(int dir_fd, const char *name, int flags)
+{
+    struct stat stat;
+    int fd = openat(dir_fd, name, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
+    if (fd < 0) {
+        bool is_other = errno == ELOOP || errno == ENXIO || errno == EISDIR || errno == ENODEV;
+        return is_other ? -EMEDIUMTYPE : -errno;
+    }
+    int err = fstat(fd, &stat) < 0 ? -errno : S_ISREG(stat.st_mode) ? 0 : -EMEDIUMTYPE;
+    if (err != 0) {
+        close(fd);
+        return err;
+    }
+    return fd;
+}
+
 static int file_open(struct wal_io *io, const char *name, enum wal_open_mode mode)
 {
     static const int flags[] = {
@@ -40,11 +62,11 @@ static int file_open(struct wal_io *io, const char *name, enum wal_open_mode mod
     };
     CHECK(strchr(name, '/') == NULL);
     int dir_fd = file_io_of(io)->dir_fd;
-    int fd = openat(dir_fd, name, flags[mode] | O_CLOEXEC, 0600);
-    if (fd < 0 && errno == EINVAL && mode == WAL_OPEN_PAGES) {
-        fd = openat(dir_fd, name, O_RDWR | O_CLOEXEC); /* the file system has no O_DIRECT */
+    int fd = open_regular(dir_fd, name, flags[mode]);
+    if (fd == -EINVAL && mode == WAL_OPEN_PAGES) {
+        fd = open_regular(dir_fd, name, O_RDWR); /* the file system has no O_DIRECT */
     }
-    return result_of(fd);
+    return fd;
 }
 
 static int file_close(struct wal_io *io, int fd)
@@ -163,9 +185,9 @@ static int file_lock(struct wal_io *io, const char *name)
     if (file->lock_fd >= 0) {
         return 0;
     }
-    int fd = openat(file->dir_fd, name, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int fd = open_regular(file->dir_fd, name, O_RDWR | O_CREAT);
     if (fd < 0) {
-        return -errno;
+        return fd;
     }
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         int err = -errno;

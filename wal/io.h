@@ -17,7 +17,8 @@ enum wal_open_mode {
 };
 
 /*
- * All return 0 (or a count of bytes, or a descriptor) or a negative errno value. A descriptor is a
+ * All return 0 (or a count of bytes, or a descriptor) or a negative errno value; open and lock
+ * return -EMEDIUMTYPE for what is no regular file, links among it. A descriptor is a
  * small number that only this table understands. pread and pwrite may be short or -EINTR; the
  * caller goes on. A failed datasync or sync is never called again on the same data. Names are
  * relative to the directory. Threads: any, on different descriptors; the caller keeps two calls on

@@ -3,6 +3,7 @@
 
 #include "wal/base/err.h"
 #include "wal/tell.h"
+#include "wal/whole.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -72,9 +73,17 @@ void wal_numbers_fini(struct wal_numbers *numbers)
     free(numbers->at);
 }
 
-/* Segments are numbered without a hole. Returns whether they are. */
+/* Segments are numbered without a hole, and not beyond what is possible. Returns whether they are.
+ */
 static bool check_numbers(struct wal_scan *scan, bool is_last_try)
 {
+    if (scan->segments.at[scan->segments.count - 1] > WAL_NUMBER_MAX) {
+        char name[WAL_NAME_BYTES];
+        wal_segment_name(name, scan->segments.at[scan->segments.count - 1]);
+        scan->signs.misnumbered = true;
+        wal_tell_note(scan, 3, "%s has a number that no log reaches", name);
+        return false;
+    }
     for (size_t i = 0; i < scan->segments.count; i++) {
         uint64_t number = scan->segments.at[0] + i;
         if (scan->segments.at[i] == number) {
@@ -105,7 +114,7 @@ int wal_scan_list(struct wal_scan *scan)
         }
         if (err != 0) {
             scan->signs.read_error = true;
-            wal_tell_note(scan, 1, "cannot list the directory: %s", strerrordesc_np(-err));
+            wal_tell_note(scan, 1, "cannot list the directory: %s", wal_errno_text(-err));
             return 0;
         }
         if (scan->segments.count == 0) {

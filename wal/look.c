@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 #define LOOK_BYTES       (256U * 1024)
 
@@ -91,12 +92,23 @@ static void look_at_page(struct wal_scan *scan, struct look *look, const unsigne
     }
 }
 
+/* Where a look ends. What is behind the length that the header promises is refused for being there
+ * (judge_size, judge_headless), so nobody reads a terabyte of holes for it. */
+static uint64_t look_end(const struct wal_scan *scan)
+{
+    uint64_t most = scan->head_state == WAL_HEAD_OK && wal_segment_is_length(scan->head.bytes)
+                        ? scan->head.bytes
+                        : WAL_SEGMENT_BYTES_MAX;
+    return scan->size_bytes < most ? scan->size_bytes : most;
+}
+
 /* One pass in steps of a page from `offset` to the end of the open segment. Returns 0 or
  * TALLY_NOMEM; a failed read is left in the signs. */
 static int look_through(struct wal_scan *scan, struct look *look, uint64_t offset)
 {
-    while (offset < scan->size_bytes && !(look->only_first && look->has_block)) {
-        uint64_t left = scan->size_bytes - offset;
+    uint64_t end = look_end(scan);
+    while (offset < end && !(look->only_first && look->has_block)) {
+        uint64_t left = end - offset;
         size_t step = left < LOOK_BYTES ? (size_t)left : LOOK_BYTES;
         size_t pages = (step + WAL_PAGE_BYTES - 1) / WAL_PAGE_BYTES;
         const unsigned char *at;
@@ -182,6 +194,27 @@ static void judge_packed(struct wal_scan *scan)
                   scan->offset);
 }
 
+/* A snapshot is made of records that are durable: a log that ends before it has lost some. */
+static void judge_by_snapshot(struct wal_scan *scan)
+{
+    bool is_ours = !scan->has_uuid || memcmp(scan->uuid, scan->witness_uuid, WAL_UUID_BYTES) == 0;
+    uint64_t lsn =
+        is_ours && scan->witness_lsn > scan->snapshot_lsn ? scan->witness_lsn : scan->snapshot_lsn;
+    if (scan->next_lsn > lsn) {
+        return;
+    }
+    char name[WAL_NAME_BYTES];
+    char range[64];
+    bool is_one = scan->next_lsn == lsn;
+    wal_segment_name(name, scan->segments.at[scan->index]);
+    wal_tell_range(range, sizeof(range), scan->next_lsn, lsn);
+    scan->signs.acknowledged = true;
+    wal_tell_note(scan, 5,
+                  "%s: damaged at offset %" PRIu64 ": %s cannot be read, and %s acknowledged: "
+                  "there is a snapshot of %s",
+                  name, scan->offset, range, is_one ? "was" : "were", is_one ? "it" : "them");
+}
+
 /* Returns 0 or TALLY_NOMEM; *go_on is false when more would not change the verdict. */
 static int look_at_later(struct wal_scan *scan, size_t index, bool *go_on)
 {
@@ -237,16 +270,8 @@ int wal_look(struct wal_scan *scan)
     for (size_t i = index + 1; err == 0 && go_on && i < scan->segments.count; i++) {
         err = look_at_later(scan, i, &go_on);
     }
-    if (scan->next_lsn <= scan->snapshot_lsn) {
-        char name[WAL_NAME_BYTES];
-        wal_segment_name(name, scan->segments.at[index]);
-        scan->signs.acknowledged = true;
-        wal_tell_note(scan, 5,
-                      "%s: damaged at offset %" PRIu64 ": records %" PRIu64 " to %" PRIu64
-                      " cannot be read, and were acknowledged: there is a snapshot of them",
-                      name, scan->offset, scan->next_lsn, scan->snapshot_lsn);
-    }
     scan->index = index;
+    judge_by_snapshot(scan);
     judge_packed(scan);
     if (scan->fd >= 0) {
         scan->io->ops->close(scan->io, scan->fd);

@@ -15,6 +15,8 @@
 void wal_making_init(struct wal_making *making, struct wal_io *io,
                      const struct wal_segment_head *head)
 {
+    /* the length is the server's own, from wal_open's options; what is left of another run goes to
+     * wal_making_reuse */
     CHECK(wal_segment_is_size(head->bytes));
     *making = (struct wal_making){.io = io, .head = *head, .fd = -1};
 }

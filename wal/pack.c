@@ -254,6 +254,7 @@ static int pack_file(struct packer *packer)
     if (err != 0) {
         return err;
     }
+    /* a segment is whole when it ends with a seal; that holds no records, so seal() has seen it */
     CHECK(packer->is_sealed);
     if (!is_worth_it(packer, pack->from_bytes)) {
         return WAL_PACKED_LEFT;

@@ -95,10 +95,10 @@ static void find_begin(struct wal_scan *scan)
 void wal_scan_first_place(struct wal_scan *scan)
 {
     if (scan->segments.count == 0) {
-        if (scan->snapshot_lsn > 0) {
+        uint64_t lsn = scan->snapshot_lsn > 0 ? scan->snapshot_lsn : scan->witness_lsn;
+        if (lsn > 0) {
             scan->signs.misnumbered = true;
-            wal_tell_note(scan, 3, "there is a snapshot at record %" PRIu64 ", and no log",
-                          scan->snapshot_lsn);
+            wal_tell_note(scan, 3, "there is a snapshot at record %" PRIu64 ", and no log", lsn);
         }
         return;
     }

@@ -19,7 +19,7 @@
 static int translate(struct wal_report *report, const char *doing, int err)
 {
     report->end = WAL_END_FAILED;
-    snprintf(report->text, sizeof(report->text), "%s: %s", doing, strerrordesc_np(-err));
+    snprintf(report->text, sizeof(report->text), "%s: %s", doing, wal_errno_text(-err));
     if (err == -ENOMEM) {
         return TALLY_NOMEM;
     }
@@ -123,6 +123,8 @@ int wal_recover_seal(struct wal_io *io, const struct wal_segment *segment, uint6
         .durable_pages = (uint32_t)(offset / WAL_PAGE_BYTES),
         .flags = (uint16_t)(WAL_BLOCK_SEAL | flags),
     };
+    /* bytes from the disk cannot do it: a block that is no seal ends a page before that (block.c:
+     * is_sane), and the place is behind such a block, or at the first one of two pages or more */
     CHECK(offset + sizeof(page) <= segment->head.bytes);
     if (MUTANT(MUTANT_NOTHING_DURABLE)) {
         header.durable_lsn = 0;

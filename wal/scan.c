@@ -8,6 +8,7 @@
 #include "wal/members.h"
 #include "wal/place.h"
 #include "wal/show.h"
+#include "wal/snap.h"
 #include "wal/tell.h"
 #include "wal/whole.h"
 
@@ -87,9 +88,10 @@ static void learn_head(struct wal_scan *scan, uint64_t number)
     if (scan->head.epoch > scan->epoch_max) {
         scan->epoch_max = scan->head.epoch;
     }
-    if (!wal_segment_is_length(scan->head.bytes)) {
+    if (!wal_segment_is_length(scan->head.bytes) || scan->head.epoch > WAL_EPOCH_MAX) {
         scan->signs.misshapen = true;
-        wal_tell_note(scan, 3, "%s has a header with an impossible length", name);
+        wal_tell_note(scan, 3, "%s has a header with an impossible %s", name,
+                      scan->head.epoch > WAL_EPOCH_MAX ? "epoch" : "length");
     }
 }
 
@@ -434,9 +436,27 @@ static int follow(struct wal_scan *scan)
     }
 }
 
+/* What snapshots prove: asked before the log is read, so that all of it has to be there. A failure
+ * is left in the signs. */
+static void find_witness(struct wal_scan *scan)
+{
+    struct wal_snap_info info;
+    forget(scan);
+    int err = wal_snap_witness(scan->io, &info);
+    if (err != 0) {
+        scan->signs.read_error = true;
+        scan->errnum = err;
+        scan->no_memory = scan->no_memory || err == -ENOMEM;
+        wal_tell_note(scan, 1, "cannot read the newest snapshot: %s", wal_errno_text(-err));
+    }
+    scan->witness_lsn = info.lsn;
+    memcpy(scan->witness_uuid, info.uuid, WAL_UUID_BYTES);
+}
+
 static int scan_run(struct wal_scan *scan)
 {
-    int err = find_place(scan);
+    find_witness(scan);
+    int err = scan->signs.read_error ? 0 : find_place(scan);
     if (err != 0) {
         return err;
     }

@@ -27,13 +27,17 @@ struct wal_scan {
     struct wal_io *io;
     wal_visit_fn visit; /* may be NULL */
     void *arg;
-    bool is_recovery; /* we hold the lock; the end of the log is read past the page cache */
+    bool is_recovery;     /* we hold the lock; the end of the log is read past the page cache */
     bool needs_beginning; /* record 1, or the one behind the snapshot, has to be there */
 
     struct wal_numbers segments;
     uint64_t active_number; /* recovery: the last segment that shows a block */
     uint64_t snapshot_lsn;  /* recovery: records up to here are not wanted */
     size_t begin;           /* the segment to begin with */
+
+    /* the newest snapshot that has a header: records up to there were durable before the run */
+    uint64_t witness_lsn; /* 0: there is none */
+    unsigned char witness_uuid[WAL_UUID_BYTES];
 
     /* the segment that is being read */
     size_t index;

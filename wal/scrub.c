@@ -4,6 +4,7 @@
 #include "wal/base/err.h"
 #include "wal/snap.h"
 #include "wal/tell.h"
+#include "wal/whole.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -53,7 +54,7 @@ static int damaged(struct wal_scrub *scrub, const char *name, int err)
 {
     scrub->damage = (struct wal_report){.end = WAL_END_FAILED, .row = 1};
     snprintf(scrub->damage.text, sizeof(scrub->damage.text), "%s: cannot read from the disk: %s",
-             name, strerrordesc_np(-err));
+             name, wal_errno_text(-err));
     return WAL_SCRUBBED_DAMAGE;
 }
 

@@ -144,11 +144,13 @@ enum wal_head_state wal_segment_head_get(const unsigned char page[WAL_PAGE_BYTES
 
 bool wal_segment_is_size(uint64_t bytes)
 {
-    return bytes >= WAL_SEGMENT_BYTES_MIN && bytes % WAL_PAGE_BYTES == 0;
+    return bytes >= WAL_SEGMENT_BYTES_MIN && bytes <= WAL_SEGMENT_BYTES_MAX &&
+           bytes % WAL_PAGE_BYTES == 0;
 }
 
 bool wal_segment_is_length(uint64_t bytes)
 {
     /* header and seal: what becomes of a segment that was too short for its first block */
-    return bytes >= 2 * WAL_PAGE_BYTES && bytes % WAL_PAGE_BYTES == 0;
+    return bytes >= 2 * WAL_PAGE_BYTES && bytes <= WAL_SEGMENT_BYTES_MAX &&
+           bytes % WAL_PAGE_BYTES == 0;
 }

@@ -33,6 +33,7 @@ static int show_members(struct wal_scan *scan, struct wal_block *block)
     uint64_t payload = 0;
     for (const unsigned char *at = begin; at < end; block->member++) {
         struct wal_member member;
+        /* the scan shows no block whose members are not whole (scan.c: read_payload) */
         CHECK(wal_member_get(&at, end, &member) == 0);
         uint64_t seen = (uint64_t)(at - begin);
         block->count = member.count;

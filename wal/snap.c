@@ -20,6 +20,9 @@ static const unsigned char magic[8] = {'T', 'A', 'L', 'L', 'Y', 'S', 'N', 'P'};
 
 #define VERSION    1U
 
+/* A header, a block, a seal. */
+#define BYTES_MIN  (3 * WAL_PAGE_BYTES)
+
 /* So many bytes are written between two syncs: a commit of the log beside us waits for no more. */
 #define SYNC_BYTES (256U * 1024)
 
@@ -72,7 +75,7 @@ bool wal_snap_is_name(const char *name, uint64_t *lsn)
 
 static int failed(struct wal_snap *snap, const char *doing, int err)
 {
-    snprintf(snap->why, sizeof(snap->why), "%s: %s: %s", snap->temp, doing, strerrordesc_np(-err));
+    snprintf(snap->why, sizeof(snap->why), "%s: %s: %s", snap->temp, doing, wal_errno_text(-err));
     return err == -ENOSPC || err == -EDQUOT ? TALLY_NOSPC : err == -ENOMEM ? TALLY_NOMEM : TALLY_IO;
 }
 
@@ -236,8 +239,14 @@ static int unreadable(struct pass *pass, int err)
         return TALLY_NOMEM;
     }
     snprintf(pass->info->text, sizeof(pass->info->text), "%s: cannot read: %s", pass->name,
-             strerrordesc_np(-err));
+             wal_errno_text(-err));
     return TALLY_IO;
+}
+
+static bool is_head(const unsigned char *at)
+{
+    return memcmp(at + AT_MAGIC, magic, sizeof(magic)) == 0 &&
+           get_le64(at + AT_CHECKSUM) == wal_codec_checksum(at, AT_CHECKSUM, 0);
 }
 
 static int read_head(struct pass *pass, uint64_t lsn)
@@ -248,8 +257,7 @@ static int read_head(struct pass *pass, uint64_t lsn)
     if (err != 0) {
         return unreadable(pass, err);
     }
-    if (memcmp(at + AT_MAGIC, magic, sizeof(magic)) != 0 ||
-        get_le64(at + AT_CHECKSUM) != wal_codec_checksum(at, AT_CHECKSUM, 0)) {
+    if (!is_head(at)) {
         return damaged(pass, "no valid header");
     }
     if (get_le32(at + AT_VERSION) != VERSION || get_le32(at + AT_RESERVED) != 0) {
@@ -263,6 +271,10 @@ static int read_head(struct pass *pass, uint64_t lsn)
     if (pass->place.number != lsn || pass->place.bytes != (uint64_t)size ||
         !wal_is_zero(at + HEAD_BYTES, WAL_PAGE_BYTES - HEAD_BYTES)) {
         return damaged(pass, "a header that is not this file's");
+    }
+    if (lsn > WAL_LSN_MAX || pass->place.bytes < BYTES_MIN ||
+        pass->place.bytes % WAL_PAGE_BYTES != 0 || pass->info->images > WAL_LSN_MAX) {
+        return damaged(pass, "a header that no snapshot has");
     }
     return 0;
 }
@@ -314,8 +326,13 @@ static int read_block(struct pass *pass)
         damaged(pass, "a newer version's block");
         return TALLY_NEWER;
     }
-    if (state != WAL_BLOCK_VALID || header.first_lsn != pass->next) {
+    if (state != WAL_BLOCK_VALID || header.first_lsn != pass->next ||
+        header.durable_lsn != header.first_lsn - 1) {
         return damaged(pass, "no valid next block");
+    }
+    /* Images are in all blocks but the seal: who visits takes the one without for the end. */
+    if (header.flags != (header.count > 0 ? 0 : WAL_BLOCK_SEAL | WAL_BLOCK_CLEAN)) {
+        return damaged(pass, "a block that no snapshot has");
     }
     err = read_payload(pass, &header, &raw);
     if (err != 0) {
@@ -392,6 +409,43 @@ int wal_snap_newest_name(struct wal_io *io, uint64_t *lsn)
     return err;
 }
 
+/* Returns 1: the file is headed by what names this lsn; 0: it is not, or has gone meanwhile; or a
+ * negative errno value. */
+static int is_witness(struct wal_io *io, uint64_t lsn, struct wal_snap_info *info)
+{
+    unsigned char head[HEAD_BYTES];
+    char name[WAL_NAME_BYTES];
+    wal_snap_name(name, lsn);
+    int fd = io->ops->open(io, name, WAL_OPEN_READ);
+    if (fd < 0) {
+        return fd == -ENOENT || fd == -EMEDIUMTYPE ? 0 : fd;
+    }
+    int64_t n = wal_whole_read(io, fd, head, sizeof(head), 0);
+    io->ops->close(io, fd);
+    if (n < 0) {
+        return (int)n;
+    }
+    if (n != (int64_t)sizeof(head) || !is_head(head) || get_le32(head + AT_VERSION) != VERSION ||
+        get_le64(head + AT_LSN) != lsn || lsn > WAL_LSN_MAX) {
+        return 0;
+    }
+    info->lsn = lsn;
+    memcpy(info->uuid, head + AT_UUID, WAL_UUID_BYTES);
+    return 1;
+}
+
+int wal_snap_witness(struct wal_io *io, struct wal_snap_info *info)
+{
+    struct wal_numbers lsns = {.count = 0};
+    int err = wal_numbers_list(&lsns, io, wal_snap_is_name);
+    *info = (struct wal_snap_info){.lsn = 0};
+    for (size_t i = lsns.count; err == 0 && i-- > 0;) {
+        err = is_witness(io, lsns.at[i], info);
+    }
+    wal_numbers_fini(&lsns);
+    return err < 0 ? err : 0;
+}
+
 /* The newest of these that is whole; info->text then says what is wrong with the newest of all, if
  * anything is. Returns 0 or TALLY_NOMEM. */
 static int choose(struct wal_io *io, const struct wal_numbers *lsns, struct wal_snap_info *info)
@@ -425,7 +479,7 @@ int wal_snap_choose(struct wal_io *io, struct wal_snap_info *info)
         err = TALLY_NOMEM;
     } else {
         snprintf(info->text, sizeof(info->text), "cannot list the directory: %s",
-                 strerrordesc_np(-err));
+                 wal_errno_text(-err));
         err = TALLY_IO;
     }
     wal_numbers_fini(&lsns);

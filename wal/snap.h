@@ -65,6 +65,14 @@ int wal_snap_read(struct wal_io *io, uint64_t lsn, wal_visit_fn visit, void *arg
  * negative errno value. */
 int wal_snap_newest_name(struct wal_io *io, uint64_t *lsn);
 
+/*
+ * The newest snapshot with a valid header, whatever became of what is behind it; info->lsn is 0
+ * without one. Its header was written last, and its name was given when it was whole: so all
+ * records up to its lsn were durable, and a log that ends before is damaged. Only lsn and uuid are
+ * set. Returns 0, or a negative errno value: what cannot be read may say more than what can.
+ */
+int wal_snap_witness(struct wal_io *io, struct wal_snap_info *info);
+
 /* ---- removing ---- */
 
 /* Removes all snapshots but these two. Errors: TALLY_IO. */

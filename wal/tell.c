@@ -2,6 +2,7 @@
 #include "wal/tell.h"
 
 #include "wal/base/err.h"
+#include "wal/whole.h"
 
 #include <inttypes.h>
 #include <stdarg.h>
@@ -24,11 +25,10 @@ void wal_tell_failure(struct wal_scan *scan, uint64_t number, const char *doing,
 {
     char name[WAL_NAME_BYTES];
     wal_segment_name(name, number);
-    wal_tell_note(scan, 1, "%s: %s: %s", name, doing, strerrordesc_np(-err));
+    wal_tell_note(scan, 1, "%s: %s: %s", name, doing, wal_errno_text(-err));
 }
 
-/* "records 11 to 20", "record 11", or words for a mark. */
-static void range_tell(char *to, size_t room, uint64_t from, uint64_t until)
+void wal_tell_range(char *to, size_t room, uint64_t from, uint64_t until)
 {
     if (until < from) {
         snprintf(to, room, "a block without records");
@@ -39,14 +39,26 @@ static void range_tell(char *to, size_t room, uint64_t from, uint64_t until)
     }
 }
 
+/* "after record 10", or that there is none before. */
+static void after_tell(char *to, size_t room, uint64_t next_lsn)
+{
+    if (next_lsn > 1) {
+        snprintf(to, room, "after record %" PRIu64, next_lsn - 1);
+    } else {
+        snprintf(to, room, "before the first record");
+    }
+}
+
 /* Rows 4 to 8 speak of the place. */
 static void place_tell(const struct wal_scan *scan, const char *name, char *text, size_t room)
 {
     char range[64];
+    char after[48];
     char later[WAL_NAME_BYTES];
+    after_tell(after, sizeof(after), scan->next_lsn);
     switch (scan->verdict.row) {
     case 4:
-        range_tell(range, sizeof(range), scan->next_lsn, scan->behind.later_lsn - 1);
+        wal_tell_range(range, sizeof(range), scan->next_lsn, scan->behind.later_lsn - 1);
         wal_segment_name(later, scan->behind.later_number);
         snprintf(text, room,
                  "%s: damaged at offset %" PRIu64 ": %s of a sealed segment cannot be read, and %s "
@@ -54,7 +66,7 @@ static void place_tell(const struct wal_scan *scan, const char *name, char *text
                  name, scan->offset, range, later);
         break;
     case 5:
-        range_tell(range, sizeof(range), scan->next_lsn, scan->behind.witness_lsn);
+        wal_tell_range(range, sizeof(range), scan->next_lsn, scan->behind.witness_lsn);
         snprintf(text, room,
                  "%s: damaged at offset %" PRIu64 ": %s cannot be read, and was acknowledged: the "
                  "block at offset %" PRIu64 " says so",
@@ -62,21 +74,18 @@ static void place_tell(const struct wal_scan *scan, const char *name, char *text
         break;
     case 6:
         snprintf(text, room,
-                 "%s: damaged at offset %" PRIu64 ": bytes behind the block that %s, where nothing "
-                 "is ever written; the last record is %" PRIu64,
-                 name, scan->offset, scan->clean ? "closed the log" : "sealed the segment",
-                 scan->next_lsn - 1);
+                 "%s: damaged at offset %" PRIu64 ", %s: bytes behind the block that %s, where "
+                 "nothing is ever written",
+                 name, scan->offset, after, scan->clean ? "closed the log" : "sealed the segment");
         break;
     case 7:
-        snprintf(text, room, "%s: %s at offset %" PRIu64 " after record %" PRIu64, name,
-                 scan->clean ? "closed in order" : "ends", scan->offset, scan->next_lsn - 1);
+        snprintf(text, room, "%s: %s at offset %" PRIu64 " %s", name,
+                 scan->clean ? "closed in order" : "ends", scan->offset, after);
         break;
     default:
         snprintf(text, room,
-                 "%s: a torn %s at offset %" PRIu64 " after record %" PRIu64
-                 ", from a write that was never acknowledged",
-                 name, scan->signs.zeros ? "header behind the end" : "tail", scan->offset,
-                 scan->next_lsn - 1);
+                 "%s: a torn %s at offset %" PRIu64 " %s, from a write that was never acknowledged",
+                 name, scan->signs.zeros ? "header behind the end" : "tail", scan->offset, after);
         break;
     }
 }
@@ -127,7 +136,7 @@ void wal_tell_report(const struct wal_scan *scan, struct wal_report *report)
     };
     if (scan->cut_lsn != 0) {
         char range[64];
-        range_tell(range, sizeof(range), scan->next_lsn, scan->cut_lsn - 1);
+        wal_tell_range(range, sizeof(range), scan->next_lsn, scan->cut_lsn - 1);
         report->row = 0;
         report->clean_shutdown = false;
         snprintf(report->text, sizeof(report->text),

@@ -12,6 +12,9 @@ void wal_tell_note(struct wal_scan *scan, int row, const char *format, ...)
 /* Notes a failed file call on a segment: row 1. doing: "cannot read". */
 void wal_tell_failure(struct wal_scan *scan, uint64_t number, const char *doing, int err);
 
+/* "records 11 to 20", "record 11", or words for a mark, where until is before from. */
+void wal_tell_range(char *to, size_t room, uint64_t from, uint64_t until);
+
 /* Fills the report from a scan that has run. */
 void wal_tell_report(const struct wal_scan *scan, struct wal_report *report);
 

@@ -71,7 +71,7 @@ static int fail(struct wal *wal, const char *doing, int err)
 {
     char name[WAL_NAME_BYTES];
     wal_segment_name(name, wal->active.head.number);
-    snprintf(wal->why, sizeof(wal->why), "%s: %s: %s", name, doing, strerrordesc_np(-err));
+    snprintf(wal->why, sizeof(wal->why), "%s: %s: %s", name, doing, wal_errno_text(-err));
     wal->err = TALLY_IO;
     return TALLY_IO;
 }
@@ -300,7 +300,7 @@ static int lock(struct wal_io *io, struct wal_report *report)
         return refuse(report, TALLY_LOCKED, tally_err_text(TALLY_LOCKED));
     }
     if (err != 0) {
-        snprintf(report->text, sizeof(report->text), "LOCK: %s", strerrordesc_np(-err));
+        snprintf(report->text, sizeof(report->text), "LOCK: %s", wal_errno_text(-err));
         return TALLY_IO;
     }
     return 0;
@@ -339,6 +339,21 @@ static void tell_snapshot(struct wal_report *report, const struct wal_snap_info 
     }
 }
 
+/* A run of the server counts on from here, and must not come to the end of what counts. */
+static int check_margins(const struct wal_scan *scan, struct wal_report *report)
+{
+    uint64_t last = scan->segments.count > 0 ? scan->segments.at[scan->segments.count - 1] : 0;
+    const char *what = NULL;
+    if (scan->next_lsn > WAL_LSN_MAX - WAL_LSN_MARGIN) {
+        what = "the log has no numbers left for more records";
+    } else if (last > WAL_NUMBER_MAX - WAL_NUMBER_MARGIN) {
+        what = "the log has no numbers left for more segments";
+    } else if (scan->epoch_max >= WAL_EPOCH_MAX) {
+        what = "the log was started too often: there is no epoch left";
+    }
+    return what == NULL ? 0 : refuse(report, TALLY_DAMAGE, what);
+}
+
 /* Reads the log and brings its end in order. */
 static int recover(const struct wal_options *options, struct wal *wal, struct wal_scan *scan,
                    struct wal_report *report)
@@ -358,6 +373,9 @@ static int recover(const struct wal_options *options, struct wal *wal, struct wa
         return refuse(report, err, tally_err_text(err));
     }
     err = wal_tell_error(scan);
+    if (err == 0) {
+        err = check_margins(scan, report);
+    }
     if (err != 0) {
         return err;
     }

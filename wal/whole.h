@@ -18,6 +18,9 @@ int64_t wal_whole_read(struct wal_io *io, int fd, void *into, size_t len, uint64
 /* Overwrites [from, to) with zeros. Returns 0 or a negative errno value. */
 int wal_whole_clear(struct wal_io *io, int fd, uint64_t from, uint64_t to);
 
+/* What a file call's errno value says; static storage. EMEDIUMTYPE is ours: wal/io.h. */
+const char *wal_errno_text(int errnum);
+
 bool wal_is_zero(const void *bytes, size_t len);
 
 #endif

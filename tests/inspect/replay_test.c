@@ -16,7 +16,7 @@
 
 extern char **environ;
 
-enum { CODE_DAMAGE = 5, CODE_USAGE = 64, CODE_IN_USE = 73, PAGE = 4096 };
+enum { CODE_DAMAGE = 5, CODE_USAGE = 64, CODE_IN_USE = 73, CODE_UNREADABLE = 74, PAGE = 4096 };
 
 static struct disk disk;
 static char home[160];
@@ -145,10 +145,10 @@ Test(inspect_replay, an_empty_directory_is_taken_and_a_filled_one_is_73)
     free(after);
 }
 
-Test(inspect_replay, a_place_where_nothing_can_be_made_is_73)
+Test(inspect_replay, a_directory_that_cannot_be_made_is_74_and_one_that_is_something_else_is_73)
 {
     snprintf(into, sizeof(into), "%s/none/new", home);
-    cr_expect_eq(replay("5"), CODE_IN_USE);
+    cr_expect_eq(replay("5"), CODE_UNREADABLE);
     snprintf(into, sizeof(into), "/dev/null");
     cr_expect_eq(replay("5"), CODE_IN_USE);
 }

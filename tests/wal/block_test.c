@@ -211,6 +211,10 @@ Test(wal_block, room_for_the_seal_is_always_kept)
     cr_expect_eq(wal_block_header_get(block, &got, &head, last), WAL_BLOCK_WRONG);
     header.flags = WAL_BLOCK_SEAL;
     wal_block_sign(block, &header, wal_block_seed(&head, last));
+    cr_expect_eq(wal_block_header_get(block, &got, &head, last), WAL_BLOCK_WRONG, "with records");
+    header.count = 0;
+    wal_block_pack(block, &header, NULL, 0);
+    wal_block_sign(block, &header, wal_block_seed(&head, last));
     cr_expect_eq(wal_block_header_get(block, &got, &head, last), WAL_BLOCK_VALID);
 }
 

@@ -236,7 +236,7 @@ Test(wal_damage, anything_behind_a_clean_end_is_refused)
     disk_poke(&disk, disk_segment(1), page(5) + 77, "x", 1);
     expect_refused(6, TALLY_DAMAGE);
     expect_text("offset 12288");
-    expect_text("record is 10");
+    expect_text("after record 10");
 }
 
 Test(wal_damage, anything_behind_a_seal_is_refused)

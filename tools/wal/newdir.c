@@ -174,7 +174,7 @@ int newdir_begin(struct newdir *newdir, const char *path, struct wal_io *from, u
         int err = errno;
         newdir->temp[0] = '\0';
         newdir_fini(newdir);
-        return say(path, strerrordesc_np(err), EXIT_IN_USE);
+        return say(path, strerrordesc_np(err), EXIT_UNREADABLE);
     }
     code = open_log(newdir, from, saved_lsn);
     if (code != EXIT_WHOLE) {
