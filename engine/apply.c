@@ -1,6 +1,7 @@
 /* apply for polls and votes, and the switch over all record types. */
 #include "engine/apply.h"
 
+#include "engine/alike.h"
 #include "engine/apply_internal.h"
 #include "engine/label.h"
 #include "engine/saver.h"
@@ -116,7 +117,7 @@ static int poll_reserve(struct state *state, struct poll *poll)
 int poll_add_option(struct state *state, struct poll *poll, struct option *option)
 {
     if (poll_reserve(state, poll) != 0 || table_put(&state->options, option->id, option) != 0 ||
-        index_put(&state->labels, option) != 0) {
+        index_put(&state->labels, option) != 0 || alike_add(state, option) != 0) {
         return TALLY_NOMEM;
     }
     uint64_t count = FIELD_OWN(poll->option_count);

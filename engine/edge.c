@@ -294,10 +294,10 @@ int edge_option_find(struct edge *edge, struct span poll, struct span label, uin
 {
     char *fold = NULL;
     size_t len = 0;
-    struct span trimmed = label;
-    int err = label_trim(&trimmed);
+    struct label clean;
+    int err = label_clean(label, &clean);
     if (err == 0) {
-        err = label_fold(trimmed, &fold, &len);
+        err = label_fold(label_span(&clean), &fold, &len);
     }
     if (err != 0) {
         return err == TALLY_NOMEM ? err : TALLY_NOTFOUND;

@@ -97,22 +97,24 @@ int edge_poll(struct edge *edge, const struct edge_poll *ask)
     return append(edge, request);
 }
 
-int edge_option(struct edge *edge, struct span poll, struct span label)
+int edge_option(struct edge *edge, struct span poll, struct span text)
 {
+    struct label clean;
     char *fold = NULL;
     size_t fold_len = 0;
-    int err = name_is_valid(poll) ? label_trim(&label) : TALLY_INVAL;
+    int err = name_is_valid(poll) ? label_clean(text, &clean) : TALLY_INVAL;
     if (err == 0 && state_poll(&edge->tally->state, poll) == NULL && nothing_in_flight(edge)) {
         return TALLY_NOTFOUND;
     }
     if (err == 0) {
-        err = label_fold(label, &fold, &fold_len);
+        err = label_fold(label_span(&clean), &fold, &fold_len);
     }
     if (err != 0) {
         return err;
     }
-    struct span texts[] = {
-        [OPTION_POLL] = poll, [OPTION_LABEL] = label, [OPTION_FOLD] = {fold, fold_len}};
+    struct span texts[] = {[OPTION_POLL] = poll,
+                           [OPTION_LABEL] = label_span(&clean),
+                           [OPTION_FOLD] = {fold, fold_len}};
     struct request *request = NULL;
     err = begin(edge, RECORD_OPTION, texts, 3, &request);
     free(fold);

@@ -2,6 +2,7 @@
 #include "engine/label.h"
 
 #include "wal/base/err.h"
+#include "wal/base/glyph.h"
 
 #include <stdlib.h>
 #include <utf8proc.h>
@@ -21,59 +22,240 @@ bool name_is_valid(struct span name)
     return true;
 }
 
-static utf8proc_ssize_t next_character(struct span text, size_t at, utf8proc_int32_t *c)
+/* ---- labels ---- */
+
+/*
+ * What a character is in a label. What cannot be seen is left out, but for what makes others look
+ * as they do: joiners, selectors and the tags of flags.
+ */
+enum kind {
+    KIND_SEEN,
+    KIND_BLANK,
+    KIND_JOINER,   /* between two pictures, or between letters of scripts that join */
+    KIND_SELECTOR, /* behind what is seen */
+    KIND_TAG,      /* behind a black flag: see flags */
+    KIND_HIDDEN,
+    KIND_REFUSED,
+};
+
+enum {
+    BLANK_BRAILLE = 0x2800,
+    NULL_NOTEHEAD = 0x1D159,
+    KHITAN_FILLER = 0x16FE4,
+    JOINER_NONE = 0x200C,
+    JOINER = 0x200D,
+    FLAG_BLACK = 0x1F3F4,
+    TAG_FIRST = 0xE0020,
+    TAG_END = 0xE007F,
+    JOINING_FIRST = 0x0600, /* Arabic to the scripts of South Asia */
+    JOINING_END = 0x1D00,
+};
+
+/* The flags that are a black flag and tags: England, Scotland, Wales, without the U+E0000 of each.
+ */
+static const char *const flags[] = {"gbeng\x7f", "gbsct\x7f", "gbwls\x7f"};
+
+static bool is_within(uint32_t c, uint32_t first, uint32_t last)
 {
-    const utf8proc_uint8_t *bytes = (const utf8proc_uint8_t *)text.at + at;
-    return utf8proc_iterate(bytes, (utf8proc_ssize_t)(text.len - at), c);
+    return c >= first && c <= last;
 }
 
-static bool is_blank(utf8proc_int32_t c)
+static const utf8proc_property_t *property_of(uint32_t c)
 {
-    return c == ' ' || utf8proc_category(c) == UTF8PROC_CATEGORY_ZS;
+    return utf8proc_get_property((utf8proc_int32_t)c);
 }
 
-static bool is_allowed(utf8proc_int32_t c)
+static bool is_picture(uint32_t c)
 {
-    utf8proc_category_t category = utf8proc_category(c);
-    return category != UTF8PROC_CATEGORY_CC && category != UTF8PROC_CATEGORY_CN &&
-           category != UTF8PROC_CATEGORY_CS && category != UTF8PROC_CATEGORY_ZL &&
-           category != UTF8PROC_CATEGORY_ZP;
+    return property_of(c)->boundclass == UTF8PROC_BOUNDCLASS_EXTENDED_PICTOGRAPHIC;
 }
 
-int label_trim(struct span *label)
+static enum kind kind_of(uint32_t c)
 {
-    size_t begin = 0;
-    size_t end = 0; /* behind the last character that is not blank */
-    size_t characters = 0;
-    size_t kept = 0;
-    for (size_t at = 0; at < label->len;) {
-        utf8proc_int32_t c = 0;
-        utf8proc_ssize_t len = next_character(*label, at, &c);
-        if (len <= 0 || !is_allowed(c)) {
+    const utf8proc_property_t *property = property_of(c);
+    switch (property->category) {
+    case UTF8PROC_CATEGORY_CC:
+    case UTF8PROC_CATEGORY_CN:
+    case UTF8PROC_CATEGORY_CS:
+    case UTF8PROC_CATEGORY_ZL:
+    case UTF8PROC_CATEGORY_ZP:
+        return KIND_REFUSED;
+    case UTF8PROC_CATEGORY_ZS:
+        return KIND_BLANK;
+    default:
+        break;
+    }
+    if (c == JOINER || c == JOINER_NONE) {
+        return KIND_JOINER;
+    }
+    if (is_within(c, 0xFE00, 0xFE0F) || is_within(c, 0xE0100, 0xE01EF) ||
+        is_within(c, 0x180B, 0x180D) || c == 0x180F) {
+        return KIND_SELECTOR;
+    }
+    if (is_within(c, TAG_FIRST, TAG_END)) {
+        return KIND_TAG;
+    }
+    if (c == BLANK_BRAILLE) {
+        return KIND_BLANK;
+    }
+    bool is_note = is_within(c, 0xFFF9, 0xFFFB);
+    bool shows_nothing = is_note || c == NULL_NOTEHEAD || c == KHITAN_FILLER;
+    return property->ignorable || shows_nothing ? KIND_HIDDEN : KIND_SEEN;
+}
+
+/* A letter or mark of a script in which a joiner changes how its neighbours look. */
+static bool is_joining(uint32_t c)
+{
+    utf8proc_propval_t category = property_of(c)->category;
+    return is_within(c, JOINING_FIRST, JOINING_END - 1) && category >= UTF8PROC_CATEGORY_LU &&
+           category <= UTF8PROC_CATEGORY_ME;
+}
+
+/* The bytes of the tags at the start of rest, when with a black flag they are a flag; or 0. */
+static size_t flag_bytes(struct span rest)
+{
+    for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
+        const unsigned char *tag = (const unsigned char *)flags[i];
+        size_t at = 0;
+        size_t len = 1;
+        while (*tag != '\0' && len > 0) {
+            uint32_t c = 0;
+            len = glyph_read((struct span){rest.at + at, rest.len - at}, &c);
+            len = c == 0xE0000U + *tag ? len : 0;
+            at += len;
+            tag++;
+        }
+        if (len > 0) {
+            return at;
+        }
+    }
+    return 0;
+}
+
+/* Where label_clean is. */
+struct cleaning {
+    struct label *label;
+    size_t end;        /* behind the last character that is no blank */
+    size_t characters; /* blanks at the beginning not counted */
+    uint32_t before;   /* the last one that was kept; 0: none */
+    bool in_picture;   /* it is a picture, or belongs to one */
+};
+
+/* Returns false when the label is too long. */
+static bool keep(struct cleaning *at, struct span bytes, uint32_t c, bool is_blank)
+{
+    bool is_first = at->label->len == 0;
+    if (is_blank && is_first) {
+        return true;
+    }
+    at->characters++;
+    at->before = c;
+    if (at->characters > LABEL_CHARACTERS_MAX) {
+        return is_blank; /* blanks at the end go */
+    }
+    memcpy(at->label->at + at->label->len, bytes.at, bytes.len);
+    at->label->len += bytes.len;
+    at->end = is_blank ? at->end : at->label->len;
+    return true;
+}
+
+/* Whether a joiner makes a difference to be seen between what was kept and what comes. */
+static bool joins(const struct cleaning *at, struct span rest)
+{
+    uint32_t next = 0;
+    if (glyph_read(rest, &next) == 0) {
+        return false;
+    }
+    return (at->in_picture && is_picture(next)) || (is_joining(at->before) && is_joining(next));
+}
+
+/* A character that is kept only for what it does to its neighbours. */
+static bool keep_helper(struct cleaning *at, struct span bytes, uint32_t c, struct span rest)
+{
+    enum kind kind = kind_of(c);
+    bool is_wanted = kind == KIND_SELECTOR ? at->before != 0 && kind_of(at->before) == KIND_SEEN
+                                           : kind == KIND_JOINER && joins(at, rest);
+    return !is_wanted || keep(at, bytes, c, false);
+}
+
+static bool take_seen(struct cleaning *at, struct span bytes, uint32_t c, struct span rest)
+{
+    /* a skin colour belongs to the picture before it */
+    bool extends = property_of(c)->boundclass == UTF8PROC_BOUNDCLASS_EXTEND;
+    at->in_picture = is_picture(c) || (at->in_picture && extends);
+    size_t tags = c == FLAG_BLACK ? flag_bytes(rest) : 0;
+    bool fits = keep(at, bytes, c, false);
+    for (size_t i = 0; fits && i < tags; i += 4) {
+        fits = keep(at, (struct span){rest.at + i, 4}, TAG_END, false);
+    }
+    return fits;
+}
+
+int label_clean(struct span text, struct label *label)
+{
+    struct cleaning at = {.label = label};
+    bool fits = true;
+    label->len = 0;
+    while (fits && text.len > 0) {
+        uint32_t c = 0;
+        size_t len = glyph_read(text, &c);
+        enum kind kind = len > 0 ? kind_of(c) : KIND_REFUSED;
+        if (kind == KIND_REFUSED) {
             return TALLY_INVAL;
         }
-        if (!is_blank(c)) {
-            begin = end == 0 ? at : begin;
-            characters = end == 0 ? 0 : characters;
-            end = at + (size_t)len;
-            kept = characters + 1;
+        struct span bytes = {text.at, len};
+        text = (struct span){text.at + len, text.len - len};
+        if (kind == KIND_SEEN) {
+            fits = take_seen(&at, bytes, c, text);
+        } else if (kind == KIND_BLANK) {
+            at.in_picture = false;
+            fits = keep(&at, bytes, c, true);
+        } else {
+            fits = keep_helper(&at, bytes, c, text);
         }
-        characters++;
-        at += (size_t)len;
     }
-    if (kept == 0 || kept > LABEL_CHARACTERS_MAX) {
-        return TALLY_INVAL;
+    label->len = at.end;
+    return fits && label->len > 0 ? 0 : TALLY_INVAL;
+}
+
+/* What of a label counts when labels are compared. Returns its bytes; at most as many as before. */
+static size_t reduce(struct span label, char *into)
+{
+    size_t out = 0;
+    size_t tags = 0;
+    bool after_blank = true;
+    while (label.len > 0) {
+        uint32_t c = 0;
+        size_t len = glyph_read(label, &c);
+        len = len > 0 ? len : 1; /* no UTF-8: utf8proc_map says so */
+        enum kind kind = kind_of(c);
+        struct span rest = {label.at + len, label.len - len};
+        bool counts = kind == KIND_SEEN || kind == KIND_REFUSED || tags > 0;
+        if (kind == KIND_BLANK && !after_blank) {
+            into[out++] = ' ';
+        } else if (counts) {
+            memcpy(into + out, label.at, len);
+            out += len;
+        }
+        after_blank = kind == KIND_BLANK || (after_blank && !counts);
+        tags = tags > len ? tags - len : 0;
+        tags = c == FLAG_BLACK ? flag_bytes(rest) : tags;
+        label = rest;
     }
-    *label = (struct span){label->at + begin, end - begin};
-    return 0;
+    return out;
 }
 
 int label_fold(struct span label, char **folded, size_t *len)
 {
+    char counts[LABEL_BYTES_MAX];
     utf8proc_uint8_t *out = NULL;
+    if (label.len > sizeof counts) {
+        return TALLY_INVAL;
+    }
+    size_t bytes = reduce(label, counts);
     utf8proc_ssize_t n =
-        utf8proc_map((const utf8proc_uint8_t *)label.at, (utf8proc_ssize_t)label.len, &out,
-                     UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD);
+        utf8proc_map((const utf8proc_uint8_t *)counts, (utf8proc_ssize_t)bytes, &out,
+                     UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD);
     if (n < 0) {
         return n == UTF8PROC_ERROR_NOMEM ? TALLY_NOMEM : TALLY_INVAL;
     }
@@ -81,6 +263,8 @@ int label_fold(struct span label, char **folded, size_t *len)
     *len = (size_t)n;
     return 0;
 }
+
+/* ---- tags ---- */
 
 static struct span next_tag(struct span tags, size_t *at)
 {

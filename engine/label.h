@@ -6,21 +6,41 @@
 
 #include <stdbool.h>
 
-enum { NAME_LEN_MAX = 64, LABEL_CHARACTERS_MAX = 50, TAGS_BYTES_MAX = 1024 };
+enum {
+    NAME_LEN_MAX = 64,
+    LABEL_CHARACTERS_MAX = 50,
+    LABEL_BYTES_MAX = 4 * LABEL_CHARACTERS_MAX,
+    TAGS_BYTES_MAX = 1024,
+};
 
 /* 1 to 64 of A-Z a-z 0-9 _ . - */
 bool name_is_valid(struct span name);
 
-/*
- * Trims a label in place (the span shrinks) and checks it: 1 to 50 characters of UTF-8, no control
- * characters. Returns 0 or INVAL.
- */
-int label_trim(struct span *label);
+/* A label as it is stored and shown. */
+struct label {
+    size_t len;
+    char at[LABEL_BYTES_MAX];
+};
+
+static inline struct span label_span(const struct label *label)
+{
+    return (struct span){label->at, label->len};
+}
 
 /*
- * The label as it is compared: case folded and composed by Unicode's rules. It goes into the log
- * beside the label, so a later version of those rules changes no verdict of the past. Owned by the
- * caller: free(). Errors: INVAL, NOMEM.
+ * Makes a label of a text: without blanks at its ends, and without what cannot be seen (Unicode's
+ * default-ignorable characters and a few more). Kept are joiners between two pictures or between
+ * letters of scripts that join, one variation selector behind what is seen, the tags of three flags.
+ * A label is its own label. Returns 0; INVAL when that leaves nothing or more than 50 characters,
+ * and for control characters, what is no UTF-8 and what Unicode has not assigned.
+ */
+int label_clean(struct span text, struct label *label);
+
+/*
+ * A label as it is compared: what is kept only for its neighbours left out (but for the flags),
+ * blanks in a row as one, then composed and case folded with compatibility (NFKC_Casefold). It goes
+ * into the log beside the label, so a later version of those rules changes no verdict of the past.
+ * Owned by the caller: free(). Errors: INVAL, NOMEM.
  */
 int label_fold(struct span label, char **folded, size_t *len);
 

@@ -1,7 +1,9 @@
 /* Reads of polls, queues, workers and counters. */
 #include "engine/read.h"
 
+#include "engine/alike.h"
 #include "engine/engine.h"
+#include "engine/label.h"
 #include "wal/base/clock.h"
 
 #include <stdlib.h>
@@ -123,6 +125,32 @@ void read_tally_init(struct read_tally *r, struct span poll, size_t top)
 void read_tally_fini(struct read_tally *r)
 {
     free(r->rows);
+}
+
+/* ---- labels that are alike ---- */
+
+static int run_similar(struct read *read, const struct state *state)
+{
+    struct read_similar *r = (struct read_similar *)read;
+    const struct option *found[SIMILAR_MAX];
+    char *fold = NULL;
+    size_t len = 0;
+    r->row_count = 0;
+    int err = label_fold(r->label, &fold, &len);
+    int count = err;
+    if (err == 0) {
+        count = alike_find(state, r->poll, (struct span){fold, len}, found, SIMILAR_MAX);
+    }
+    free(fold);
+    for (int i = 0; i < count; i++) {
+        r->rows[r->row_count++] = blob_span(found[i]->label);
+    }
+    return count < 0 ? count : 0;
+}
+
+void read_similar_init(struct read_similar *r, struct span poll, struct span label)
+{
+    *r = (struct read_similar){.read.run = run_similar, .poll = poll, .label = label};
 }
 
 /* ---- POLLS ---- */

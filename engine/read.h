@@ -44,6 +44,17 @@ struct read_tally {
 void read_tally_init(struct read_tally *r, struct span poll, size_t top); /* NOTFOUND */
 void read_tally_fini(struct read_tally *r);
 
+/* ---- labels that are alike ---- */
+enum { SIMILAR_MAX = 5 };
+struct read_similar {
+    struct read read;
+    struct span poll;
+    struct span label;             /* as label_clean makes it */
+    struct span rows[SIMILAR_MAX]; /* the label itself first, then the most alike */
+    size_t row_count;
+};
+void read_similar_init(struct read_similar *r, struct span poll, struct span label);
+
 /* ---- POLLS ---- */
 struct poll_row {
     struct span name;

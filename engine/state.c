@@ -1,6 +1,7 @@
 /* Making, finding and freeing what the state is made of. */
 #include "engine/state.h"
 
+#include "engine/alike.h"
 #include "engine/label.h"
 #include "wal/base/err.h"
 
@@ -54,6 +55,7 @@ int state_init(struct state *state)
     err = err != 0 ? err : index_init(&state->queues, queue_key);
     err = err != 0 ? err : index_init(&state->workers, worker_key);
     err = err != 0 ? err : index_init(&state->uniqs, uniq_key);
+    err = err != 0 ? err : alike_init(state);
     err = err != 0 ? err : table_init(&state->options);
     err = err != 0 ? err : table_init(&state->builds);
     err = err != 0 ? err : table_init(&state->poll_ids);
@@ -126,6 +128,7 @@ void state_fini(struct state *state)
     for (uint64_t id = 1; state->builds.chunks != NULL && id < builds; id++) {
         build_free(state_build(state, id));
     }
+    alike_fini(state);
     uint64_t options = FIELD_OWN(state->option_count);
     for (uint64_t id = 1; state->options.chunks != NULL && id <= options; id++) {
         free_option(state_option(state, id));

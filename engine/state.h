@@ -13,6 +13,7 @@
 /*
  *     polls (by name) ── poll ── options by place ──┐
  *     labels (by poll and folded label) ────────────┤
+ *     beginnings (by poll and first bytes of a word)┤
  *     options (by id) ──────────────────────────────┴─ option { word | accepted, votes }
  *
  *     queues (by name) ── queue ── need sets ── ticket lists (engine/ticket.h)
@@ -244,6 +245,7 @@ struct state {
     _Atomic uint64_t lsn;
     uint64_t time_ms;
     struct index polls, labels, queues, workers, uniqs;
+    struct index beginnings; /* of the words of labels: engine/alike.h */
     struct table options, builds, poll_ids, queue_ids, worker_ids;
     _Atomic uint64_t option_count, build_next, poll_count, worker_count;
     _Atomic uint64_t builds_in_memory, payload_bytes;

@@ -2,11 +2,10 @@
 #include "net/reply.h"
 
 #include "net/number.h"
+#include "wal/base/glyph.h"
 
 #include <stdarg.h>
 #include <stdio.h>
-
-enum { ERR_TEXT_BYTES_MAX = 400, ESCAPED_BYTES_MAX = 4 };
 
 static void put(struct reply *reply, const char *text)
 {
@@ -107,7 +106,8 @@ static bool is_plain(struct span text)
     return text.len > 0;
 }
 
-/* Writes one byte of a quoted text, at most ESCAPED_BYTES_MAX bytes; returns how many. */
+/* Writes one byte that is not shown as it is, at most REPLY_ESCAPED_BYTES_MAX bytes; returns how
+ * many. */
 static size_t escape(char *to, char c)
 {
     static const char hex[] = "0123456789ABCDEF";
@@ -130,10 +130,6 @@ static size_t escape(char *to, char c)
     default:
         break;
     }
-    if (byte >= 0x20 && byte != 0x7f) {
-        to[0] = c;
-        return 1;
-    }
     to[1] = 'x';
     to[2] = hex[byte >> 4];
     to[3] = hex[byte & 15];
@@ -151,8 +147,13 @@ size_t reply_quote(char *to, size_t room, struct span text)
         return 0;
     }
     to[len++] = '"';
-    for (size_t i = 0; i < text.len && len + ESCAPED_BYTES_MAX + 1 <= room; i++) {
-        len += escape(to + len, text.at[i]);
+    while (text.len > 0 && len + REPLY_ESCAPED_BYTES_MAX + 1 <= room) {
+        bool is_special = text.at[0] == '"' || text.at[0] == '\\';
+        size_t shown = is_special ? 0 : glyph_shown(text);
+        memcpy(to + len, text.at, shown);
+        len += shown > 0 ? shown : escape(to + len, text.at[0]);
+        shown = shown > 0 ? shown : 1;
+        text = (struct span){text.at + shown, text.len - shown};
     }
     to[len++] = '"';
     return len;
@@ -160,7 +161,7 @@ size_t reply_quote(char *to, size_t room, struct span text)
 
 void reply_text(struct reply *reply, const char *key, struct span text)
 {
-    size_t room = text.len * ESCAPED_BYTES_MAX + 2;
+    size_t room = text.len * REPLY_ESCAPED_BYTES_MAX + 2;
     put_key(reply, key);
     char *to = buf_room(reply->to, room);
     if (to != NULL) {
@@ -171,6 +172,7 @@ void reply_text(struct reply *reply, const char *key, struct span text)
 void reply_percent(struct reply *reply, uint64_t part, uint64_t whole)
 {
     uint64_t tenths = whole == 0 ? 0 : (part * 1000 + whole / 2) / whole;
+    tenths = tenths == 1000 && part < whole ? 999 : tenths;
     put_key(reply, NULL);
     put_number(reply, tenths / 10);
     put(reply, ".");
@@ -179,21 +181,20 @@ void reply_percent(struct reply *reply, uint64_t part, uint64_t whole)
 
 void reply_err(struct reply *reply, int err, const char *format, ...)
 {
-    char text[ERR_TEXT_BYTES_MAX];
+    char text[REPLY_ERR_BYTES_MAX];
     va_list args;
     va_start(args, format);
     int wanted = vsnprintf(text, sizeof(text), format, args);
     va_end(args);
     size_t len = wanted < 0 ? 0 : (size_t)wanted;
     len = len < sizeof(text) ? len : sizeof(text) - 1;
-    for (size_t i = 0; i < len; i++) {
-        if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f) {
-            text[i] = '?';
-        }
-    }
     put(reply, "ERR ");
     put(reply, tally_err_name(err));
     put(reply, " ");
-    buf_put(reply->to, text, len);
+    for (size_t i = 0; i < len;) {
+        size_t shown = glyph_shown((struct span){text + i, len - i});
+        buf_put(reply->to, shown > 0 ? text + i : "?", shown > 0 ? shown : 1);
+        i += shown > 0 ? shown : 1;
+    }
     put(reply, "\r\n");
 }

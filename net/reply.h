@@ -8,6 +8,11 @@
 
 #include <stdint.h>
 
+enum {
+    REPLY_ERR_BYTES_MAX = 400,   /* of an error's text, its end included */
+    REPLY_ESCAPED_BYTES_MAX = 4, /* what reply_quote makes of a byte; two more for the quotes */
+};
+
 /*
  * A reply is one of
  *     reply_ok                                      OK
@@ -41,14 +46,16 @@ void reply_number(struct reply *reply, const char *key, uint64_t number);
 void reply_name(struct reply *reply, const char *key, struct span name);
 void reply_text(struct reply *reply, const char *key, struct span text);
 
-/* A share of a hundred with one decimal, rounded: `33.3`. */
+/* A share of a hundred with one decimal, rounded: `33.3`; `100.0` only for all of it. */
 void reply_percent(struct reply *reply, uint64_t part, uint64_t whole);
 
-/* The text is one line, cut at 400 bytes; control characters become '?'. */
+/* The text is one line, cut at 400 bytes; what a terminal would obey (wal/base/glyph.h) becomes
+ * '?'. */
 void reply_err(struct reply *reply, int err, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
-/* Writes a text as reply_text does. For parts of an error's text. */
+/* Writes a text as reply_text does: what a terminal would obey is escaped. For parts of an error's
+ * text; with less room than it may take, what does not fit is left out. */
 size_t reply_quote(char *to, size_t room, struct span text);
 
 #endif

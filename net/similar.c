@@ -1,127 +1,61 @@
 /* Labels that are like a label. */
 #include "net/similar.h"
 
+#include "engine/label.h"
 #include "engine/read.h"
 
 #include <stdlib.h>
 
-enum {
-    POLL_BYTES_MAX = 64,
-    LABEL_BYTES_MAX = 256,
-    BEGINNING_BYTES = 3, /* so many alike make a beginning */
-    TEXT_BYTES_MAX = 380,
-};
-
 struct similar {
     struct reading reading;
-    struct read_tally tally;
-    struct span label;
-    char poll_bytes[POLL_BYTES_MAX];
-    char label_bytes[LABEL_BYTES_MAX];
+    struct read_similar similar;
+    char poll[NAME_LEN_MAX];
+    struct label label;
 };
 
-/* All bytes beyond ASCII become one: a suggestion may be wrong, and need not know Unicode. */
-static unsigned char fold(char c)
-{
-    unsigned char byte = (unsigned char)c;
-    if (byte >= 0x80) {
-        return 0x80;
-    }
-    return byte >= 'A' && byte <= 'Z' ? (unsigned char)(byte - 'A' + 'a') : byte;
-}
+static const char clash[] = "the poll has this label already";
+static const char intro[] = "; similar:";
 
-static bool alike(const char *a, const char *b, size_t len)
+size_t similar_list(char *to, size_t room, const struct span *labels, size_t count)
 {
-    size_t i = 0;
-    while (i < len && fold(a[i]) == fold(b[i])) {
-        i++;
-    }
-    return i == len;
-}
-
-static bool contains(struct span whole, struct span part)
-{
-    for (size_t i = 0; part.len > 0 && i + part.len <= whole.len; i++) {
-        if (alike(whole.at + i, part.at, part.len)) {
-            return true;
+    size_t len = 0;
+    for (size_t i = 0; i < count; i++) {
+        char quoted[LABEL_BYTES_MAX * REPLY_ESCAPED_BYTES_MAX + 2];
+        size_t bytes = reply_quote(quoted, sizeof(quoted), labels[i]);
+        if (len + 1 + bytes > room) {
+            break; /* half a label would be another one */
         }
+        to[len] = ' ';
+        memcpy(to + len + 1, quoted, bytes);
+        len += 1 + bytes;
     }
-    return false;
-}
-
-bool similar_to(struct span a, struct span b)
-{
-    if (a.len >= BEGINNING_BYTES && b.len >= BEGINNING_BYTES &&
-        alike(a.at, b.at, BEGINNING_BYTES)) {
-        return true;
-    }
-    return contains(a, b) || contains(b, a);
-}
-
-static struct span trim(struct span label)
-{
-    while (label.len > 0 && label.at[0] == ' ') {
-        label.at++;
-        label.len--;
-    }
-    while (label.len > 0 && label.at[label.len - 1] == ' ') {
-        label.len--;
-    }
-    return label;
-}
-
-static bool is_same(struct span a, struct span b)
-{
-    return a.len == b.len && alike(a.at, b.at, a.len);
+    return len;
 }
 
 static void format(struct reading *reading, struct reply *reply)
 {
-    const struct similar *mine = (const struct similar *)reading;
-    char text[TEXT_BYTES_MAX + 1];
-    size_t len = 0;
-    unsigned count = 0;
-    if (mine->tally.read.err != 0) {
-        reply_err(reply, TALLY_EXISTS, "the poll has this label already");
-        return;
-    }
-    for (int pass = 0; pass < 2; pass++) {
-        for (size_t i = 0; i < mine->tally.row_count && count < SIMILAR_MAX; i++) {
-            struct span label = mine->tally.rows[i].label;
-            bool same = is_same(label, mine->label);
-            bool wanted = pass == 0 ? same : !same && similar_to(label, mine->label);
-            if (wanted && len + label.len + 5 < TEXT_BYTES_MAX) {
-                text[len++] = ' ';
-                len += reply_quote(text + len, TEXT_BYTES_MAX - len, label);
-                count++;
-            }
-        }
-    }
+    const struct read_similar *similar = &((const struct similar *)reading)->similar;
+    char text[REPLY_ERR_BYTES_MAX - sizeof(clash) - sizeof(intro) + 2];
+    size_t len = similar_list(text, sizeof(text) - 1, similar->rows, similar->row_count);
     text[len] = '\0';
-    reply_err(reply, TALLY_EXISTS, "the poll has this label already; similar:%s", text);
+    reply_err(reply, TALLY_EXISTS, "%s%s%s", clash, len > 0 ? intro : "", text);
 }
 
 static void destroy(struct reading *reading)
 {
-    read_tally_fini(&((struct similar *)reading)->tally);
     free(reading);
 }
 
 struct reading *similar_new(struct span poll, struct span label)
 {
     struct similar *mine = calloc(1, sizeof(*mine));
-    if (mine == NULL || poll.len > POLL_BYTES_MAX) {
+    if (mine == NULL || poll.len > sizeof(mine->poll) || label_clean(label, &mine->label) != 0) {
         free(mine);
         return NULL;
     }
-    label = trim(label);
-    label.len = label.len < LABEL_BYTES_MAX ? label.len : LABEL_BYTES_MAX;
-    memcpy(mine->poll_bytes, poll.at, poll.len);
-    if (label.len > 0) {
-        memcpy(mine->label_bytes, label.at, label.len);
-    }
-    mine->label = (struct span){mine->label_bytes, label.len};
-    read_tally_init(&mine->tally, (struct span){mine->poll_bytes, poll.len}, SIZE_MAX);
-    mine->reading = (struct reading){&mine->tally.read, format, destroy};
+    memcpy(mine->poll, poll.at, poll.len);
+    read_similar_init(&mine->similar, (struct span){mine->poll, poll.len},
+                      label_span(&mine->label));
+    mine->reading = (struct reading){&mine->similar.read, format, destroy};
     return &mine->reading;
 }

@@ -5,14 +5,11 @@
 #include "net/pending.h"
 #include "wal/base/span.h"
 
-enum { SIMILAR_MAX = 5 };
-
-/* A reading that answers `ERR EXISTS` with up to SIMILAR_MAX labels of the poll. NULL: no memory.
- * Both spans are copied; poll is a name. */
+/* A reading that answers `ERR EXISTS` with labels of the poll that are like this one. NULL: no
+ * memory, or no label. Both spans are copied; poll is a name. */
 struct reading *similar_new(struct span poll, struct span label);
 
-/* Whether one of two labels contains the other, or both begin alike, without regard to the case of
- * ASCII letters; any two bytes beyond ASCII are taken as alike. */
-bool similar_to(struct span a, struct span b);
+/* Adds quoted labels, each behind a blank, as long as they fit whole. Returns the bytes written. */
+size_t similar_list(char *to, size_t room, const struct span *labels, size_t count);
 
 #endif

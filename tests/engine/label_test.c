@@ -5,6 +5,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <utf8proc.h>
 
 static bool folds_alike(const char *a, const char *b)
 {
@@ -22,11 +23,14 @@ static bool folds_alike(const char *a, const char *b)
 
 static int trim(const char *text, const char *wanted)
 {
-    struct span label = span_of(text);
-    int err = label_trim(&label);
+    struct label label;
+    struct label again;
+    int err = label_clean(span_of(text), &label);
     if (err == 0) {
-        cr_assert(span_equal(label, span_of(wanted)), "'%s' became '%.*s'", text, (int)label.len,
-                  label.at);
+        cr_assert(span_equal(label_span(&label), span_of(wanted)), "'%s' became '%.*s'", text,
+                  (int)label.len, label.at);
+        cr_assert_eq(label_clean(label_span(&label), &again), 0);
+        cr_assert(span_equal(label_span(&again), label_span(&label)), "a label is its own label");
     }
     return err;
 }
@@ -69,8 +73,8 @@ Test(label, control_characters_are_refused)
             cr_assert_eq(trim(text, text), 0, "U+%04X", (unsigned)c);
         }
     }
-    struct span nul = {"a\0b", 3};
-    cr_assert_eq(label_trim(&nul), TALLY_INVAL);
+    struct label label;
+    cr_assert_eq(label_clean((struct span){"a\0b", 3}, &label), TALLY_INVAL);
     cr_assert_eq(trim("a\u2028b", ""), TALLY_INVAL);
 }
 
@@ -99,6 +103,128 @@ Test(label, case_and_composition_make_no_difference)
     cr_assert(folds_alike("ΣΊΣΥΦΟΣ", "σίσυφος"));
     cr_assert(!folds_alike("e", "é"));
     cr_assert(!folds_alike("red", "re d"));
+}
+
+Test(label, what_cannot_be_seen_is_left_out)
+{
+    static const char *const unseen[] = {
+        "\u200b", "\u200c",     "\u200d",     "\u2060",     "\ufeff", /* of no width */
+        "\u00ad", "\u034f",               /* soft hyphen, grapheme joiner */
+        "\u200e", "\u200f",     "\u061c", /* direction marks */
+        "\u202a", "\u202b",     "\u202c",     "\u202d",     "\u202e", /* embeddings and overrides */
+        "\u2066", "\u2067",     "\u2068",     "\u2069",               /* isolates */
+        "\u115f", "\u1160",     "\u3164",     "\uffa0",               /* fillers */
+        "\u17b4", "\u17b5",     "\u180e",     "\u2061",     "\u206f",
+        "\ufff9", "\U0001d159", "\U0001d173", "\U000e0041", "\U000e007f"};
+    for (size_t i = 0; i < sizeof unseen / sizeof unseen[0]; i++) {
+        char text[64];
+        snprintf(text, sizeof text, "%sE%slixir%s", unseen[i], unseen[i], unseen[i]);
+        cr_assert_eq(trim(text, "Elixir"), 0, "number %zu", i);
+        cr_assert(folds_alike(text, "ELIXIR"), "number %zu", i);
+        cr_assert_eq(trim(unseen[i], ""), TALLY_INVAL, "number %zu shows nothing", i);
+        snprintf(text, sizeof text, " %s%s ", unseen[i], unseen[i]);
+        cr_assert_eq(trim(text, ""), TALLY_INVAL, "number %zu and blanks", i);
+    }
+    cr_assert_eq(trim("\u2800", ""), TALLY_INVAL, "a pattern of no dots");
+    cr_assert_eq(trim("red\u200b \u200b", "red"), 0, "blanks behind it go, too");
+    cr_assert(folds_alike("dark  \u3000red", "Dark Red"), "blanks are not counted");
+}
+
+/* By Unicode's own list, as far as utf8proc knows it. */
+Test(label, no_character_that_shows_nothing_makes_a_second_label)
+{
+    for (uint32_t c = 0x80; c < 0x110000; c++) {
+        const utf8proc_property_t *property = utf8proc_get_property((utf8proc_int32_t)c);
+        char text[16] = "ab";
+        struct label label;
+        if (property->category == UTF8PROC_CATEGORY_CN || !property->ignorable) {
+            continue;
+        }
+        size_t len =
+            1 + (size_t)utf8proc_encode_char((utf8proc_int32_t)c, (utf8proc_uint8_t *)text + 1);
+        text[len] = 'b';
+        if (label_clean((struct span){text, len + 1}, &label) == 0) {
+            char folds[LABEL_BYTES_MAX + 1] = "";
+            memcpy(folds, label.at, label.len);
+            cr_assert(folds_alike(folds, "ab"), "U+%04X", (unsigned)c);
+        }
+        cr_assert_eq(label_clean((struct span){text + 1, len - 1}, &label), TALLY_INVAL, "U+%04X",
+                     (unsigned)c);
+    }
+}
+
+Test(label, what_was_folded_stays_as_it_is)
+{
+    for (uint32_t c = 0x20; c < 0x110000; c++) {
+        utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)c);
+        char text[8] = "x"; /* for some begin with a blank when they are folded */
+        struct label label;
+        char *once = NULL;
+        char *twice = NULL;
+        size_t len = 0;
+        size_t len_twice = 0;
+        if (category == UTF8PROC_CATEGORY_CN || category == UTF8PROC_CATEGORY_CS) {
+            continue;
+        }
+        utf8proc_encode_char((utf8proc_int32_t)c, (utf8proc_uint8_t *)text + 1);
+        if (label_clean(span_of(text), &label) != 0) {
+            continue;
+        }
+        cr_assert_eq(label_fold(label_span(&label), &once, &len), 0);
+        cr_assert_eq(label_fold((struct span){once, len}, &twice, &len_twice), 0);
+        cr_assert(span_equal((struct span){once, len}, (struct span){twice, len_twice}), "U+%04X",
+                  (unsigned)c);
+        free(once);
+        free(twice);
+    }
+}
+
+Test(label, emoji_stay_as_they_are)
+{
+    static const char *const emoji[] = {
+        "\U0001F600",
+        "\u2764\ufe0f",                                               /* red heart */
+        "\U0001F44D\U0001F3FD",                                       /* thumb, skin colour */
+        "\U0001F469\u200d\U0001F4BB",                                 /* woman at a computer */
+        "\U0001F468\u200d\U0001F469\u200d\U0001F467\u200d\U0001F466", /* family */
+        "\U0001F469\U0001F3FD\u200d\U0001F680",
+        "\U0001F3F3\ufe0f\u200d\U0001F308", /* rainbow flag */
+        "1\ufe0f\u20e3",                    /* key 1 */
+        "\U0001F1E9\U0001F1EA",             /* flag of Germany */
+        "\U0001F3F4\U000E0067\U000E0062\U000E0065\U000E006E\U000E0067\U000E007F",
+    };
+    for (size_t i = 0; i < sizeof emoji / sizeof emoji[0]; i++) {
+        cr_assert_eq(trim(emoji[i], emoji[i]), 0, "number %zu", i);
+    }
+    cr_assert(folds_alike("\u2764\ufe0f", "\u2764"), "the selector makes no second heart");
+    cr_assert(!folds_alike("\U0001F44D\U0001F3FD", "\U0001F44D"));
+    cr_assert(folds_alike("\U0001F34E\u200d\U0001F350", "\U0001F34E\U0001F350"),
+              "nor does a joiner make a second apple and pear");
+    const char *england = emoji[9];
+    cr_assert(folds_alike(england, england));
+    cr_assert(!folds_alike(england, "\U0001F3F4"), "England is not any black flag");
+    cr_assert(!folds_alike(england, "\U0001F3F4\U000E0067\U000E0062\U000E0073\U000E0063\U000E0074"
+                                    "\U000E007F"),
+              "nor Scotland");
+    cr_assert_eq(trim("\U0001F3F4\U000E0078\U000E007F", "\U0001F3F4"), 0, "flags there are not");
+    cr_assert_eq(trim("\u2764\ufe0f\ufe0f\u200d\u200d", "\u2764\ufe0f"), 0);
+}
+
+Test(label, joiners_of_scripts_that_join_are_shown_and_not_compared)
+{
+    const char *persian = "\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645";
+    cr_assert_eq(trim(persian, persian), 0);
+    cr_assert(folds_alike(persian, "\u0645\u06cc\u062e\u0648\u0627\u0647\u0645"));
+    cr_assert_eq(trim("\u0915\u094d\u200d\u0937", "\u0915\u094d\u200d\u0937"), 0);
+    cr_assert_eq(trim("a\u200cb", "ab"), 0);
+}
+
+Test(label, ligatures_sharp_s_and_final_sigma_make_no_difference)
+{
+    cr_assert(folds_alike("\uFB01n", "FIN"));
+    cr_assert(folds_alike("Stra\u00dfe", "STRA\u1E9EE"));
+    cr_assert(folds_alike("\u03c3", "\u03c2"));
+    cr_assert(folds_alike("\uff21", "a"));
 }
 
 Test(label, names_are_of_few_characters)

@@ -69,15 +69,21 @@ Test(reply, rows)
     expect_text("OK *0\r\n");
 }
 
-Test(reply, percent_is_rounded_to_one_decimal)
+Test(reply, a_hundred_percent_is_all_there_is)
 {
     static const struct {
         uint64_t part, whole;
         const char *text;
-    } rows[] = {{0, 0, "0.0"},    {0, 5, "0.0"},
-                {1, 3, "33.3"},   {2, 3, "66.7"},
-                {5, 5, "100.0"},  {1, 2000, "0.1"},
-                {1, 2001, "0.0"}, {(uint64_t)1 << 39, (uint64_t)1 << 40, "50.0"}};
+    } rows[] = {{0, 0, "0.0"},
+                {0, 5, "0.0"},
+                {1, 3, "33.3"},
+                {2, 3, "66.7"},
+                {5, 5, "100.0"},
+                {1, 2000, "0.1"},
+                {1, 2001, "0.0"},
+                {1999, 2000, "99.9"},
+                {999999, 1000000, "99.9"},
+                {(uint64_t)1 << 39, (uint64_t)1 << 40, "50.0"}};
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         reply_row(&reply);
         reply_percent(&reply, rows[i].part, rows[i].whole);
@@ -91,6 +97,8 @@ Test(reply, an_error_is_one_line_whatever_is_in_it)
     expect_text("ERR NOTFOUND no such poll\r\n");
     reply_err(&reply, TALLY_INVAL, "%s", "a\r\nOK 5\x1b[0m\x7f");
     expect_text("ERR INVAL a??OK 5?[0m?\r\n");
+    reply_err(&reply, TALLY_INVAL, "%s", "\xC3\xA9\u202E\xC2\x9B\xFF");
+    expect_text("ERR INVAL \xC3\xA9??????\r\n");
     char text[2000];
     memset(text, 'x', sizeof(text) - 1);
     text[sizeof(text) - 1] = '\0';
@@ -111,6 +119,11 @@ Test(reply, names_are_bare_and_the_rest_is_quoted)
         {"\x01\n", "\"\\x01\\n\""},
         {"C++", "\"C++\""},
         {"\xC3\xA9", "\"\xC3\xA9\""},
+        {"a\xC2\x85z", "\"a\\xC2\\x85z\""},
+        {"a\u202Eb", "\"a\\xE2\\x80\\xAE"
+                     "b\""},
+        {"\u2066\u2028", "\"\\xE2\\x81\\xA6\\xE2\\x80\\xA8\""},
+        {"\xFF\xC3", "\"\\xFF\\xC3\""},
     };
     for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
         text[reply_quote(text, sizeof(text) - 1, span_of(pairs[i][0]))] = '\0';

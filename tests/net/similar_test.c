@@ -1,24 +1,32 @@
-/* Labels that are like a label. */
+/* Labels that are like a label, as an error's text names them. */
 #include "net/similar.h"
 
+#include "engine/label.h"
+
 #include <criterion/criterion.h>
+#include <stdio.h>
 
-static bool similar(const char *a, const char *b)
+Test(similar, no_label_is_cut_in_the_middle)
 {
-    return similar_to(span_of(a), span_of(b)) && similar_to(span_of(b), span_of(a));
-}
-
-Test(similar, without_regard_to_case_by_part_and_by_beginning)
-{
-    cr_expect(similar("Elixir", "eLIXIR"));
-    cr_expect(similar("Java", "JavaScript"));
-    cr_expect(similar("Objective-C", "c"));
-    cr_expect(similar("Haskell", "hascal"));
-    cr_expect(similar("\xC3\x89"
-                      "clair",
-                      "\xC3\xA9"
-                      "clair"));
-    cr_expect_not(similar("Go", "Rust"));
-    cr_expect_not(similar("Elixir", "Erlang"));
-    cr_expect_not(similar("Elixir", ""));
+    char wide[LABEL_BYTES_MAX + 1];
+    for (size_t i = 0; i < LABEL_BYTES_MAX; i += 4) {
+        memcpy(wide + i, "\U0001F600", 4);
+    }
+    wide[LABEL_BYTES_MAX] = '\0';
+    const struct span labels[] = {SPAN("a b"), span_of(wide), SPAN("plain"), SPAN("\u202E\"")};
+    char text[512];
+    for (size_t room = 0; room < sizeof text; room++) {
+        size_t len = similar_list(text, room, labels, 4);
+        cr_assert_leq(len, room);
+        size_t quotes = 0;
+        for (size_t i = 0; i < len; i++) {
+            quotes += text[i] == '"' && (i == 0 || text[i - 1] != '\\');
+        }
+        cr_assert_eq(quotes % 2, 0, "room %zu: %.*s", room, (int)len, text);
+        cr_assert(len == 0 || text[0] == ' ');
+    }
+    size_t len = similar_list(text, sizeof text, labels, 4);
+    char wanted[512];
+    snprintf(wanted, sizeof wanted, " \"a b\" \"%s\" plain \"\\xE2\\x80\\xAE\\\"\"", wide);
+    cr_assert(span_equal((struct span){text, len}, span_of(wanted)), "%.*s", (int)len, text);
 }

@@ -54,10 +54,11 @@ bool filter_option(struct filter *filter, const char *word)
         return number_parse(word, &filter->option) && filter->option > 0;
     }
     struct span poll = {word, (size_t)(slash - word)};
-    struct span label = span_of(slash + 1);
+    struct label label;
     char *folded;
     size_t len;
-    if (!name_is_valid(poll) || label_trim(&label) != 0 || label_fold(label, &folded, &len) != 0) {
+    if (!name_is_valid(poll) || label_clean(span_of(slash + 1), &label) != 0 ||
+        label_fold(label_span(&label), &folded, &len) != 0) {
         return false;
     }
     free(filter->option_key);
