@@ -30,9 +30,9 @@ static inline struct span label_span(const struct label *label)
 /*
  * Makes a label of a text: without blanks at its ends, and without what cannot be seen (Unicode's
  * default-ignorable characters and a few more). Kept are joiners between two pictures or between
- * letters of scripts that join, one variation selector behind what is seen, the tags of three flags.
- * A label is its own label. Returns 0; INVAL when that leaves nothing or more than 50 characters,
- * and for control characters, what is no UTF-8 and what Unicode has not assigned.
+ * letters of scripts that join, one variation selector behind what is seen, the tags of three
+ * flags. A label is its own label. Returns 0; INVAL when that leaves nothing or more than 50
+ * characters, and for control characters, what is no UTF-8 and what Unicode has not assigned.
  */
 int label_clean(struct span text, struct label *label);
 

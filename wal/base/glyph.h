@@ -11,8 +11,8 @@
 size_t glyph_read(struct span text, uint32_t *code);
 
 /*
- * The bytes of the first character of a text when it may be shown as it is. Returns 0 when its first
- * byte has to be escaped: what is no UTF-8, and what a terminal obeys instead of showing it:
+ * The bytes of the first character of a text when it may be shown as it is. Returns 0 when its
+ * first byte has to be escaped: what is no UTF-8, and what a terminal obeys instead of showing it:
  * control characters (C0, DEL, C1), line and paragraph separators, marks that turn the direction of
  * a line. Whoever prints a text from outside goes through it by this, an escaped byte at a time.
  */
