@@ -89,6 +89,16 @@ static void on_damage(void *arg, const struct wal_report *damage)
     snapshot_renew(tally); /* what is in memory is whole: the next start shall not need that file */
 }
 
+static void on_trouble(void *arg, const char *what)
+{
+    const struct tally *tally = arg;
+    if (tally->options.trouble != NULL) {
+        tally->options.trouble(tally->options.trouble_arg, what);
+    } else {
+        fprintf(stderr, "tally: %s\n", what);
+    }
+}
+
 static int open_log(struct tally *tally, struct tally_report *report,
                     struct snapshot_found *snapshot)
 {
@@ -107,6 +117,8 @@ static int open_log(struct tally *tally, struct tally_report *report,
         .segment_bytes = bytes,
         .start_bytes = 4 * tally->lane_bytes_all,
         .janitor = &janitor,
+        .on_trouble = on_trouble,
+        .trouble_arg = tally,
         .load = load_block,
         .seen = see_end,
     };

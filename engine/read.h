@@ -164,6 +164,7 @@ struct engine_info {
     uint64_t log_raw_bytes;
     uint64_t log_stored_bytes;
     uint64_t log_room_bytes;
+    uint64_t segment_failures; /* tries to make the next segment that have failed */
     uint64_t packed_segments; /* since the start */
     uint64_t packed_from_bytes;
     uint64_t packed_to_bytes;

@@ -180,6 +180,7 @@ void edge_info(struct edge *edge, struct engine_info *info)
         .log_raw_bytes = FIELD_GET(tally->raw_bytes),
         .log_stored_bytes = FIELD_GET(tally->stored_bytes),
         .log_room_bytes = FIELD_GET(tally->log_room),
+        .segment_failures = wal_segment_failures(tally->wal),
         .sync_ns_sum = FIELD_GET(tally->sync_ns),
         .commit_us_last = FIELD_GET(tally->commit_us_last),
         .commit_us_max = FIELD_GET(tally->commit_us_max),

@@ -45,6 +45,10 @@ struct tally_options {
      */
     void (*warn)(void *arg, const char *what);
     void *warn_arg;
+    /* Called when the log cannot have its next segment now (no space, no descriptor), and when it
+     * has it after all; threads as warn. NULL: print what. */
+    void (*trouble)(void *arg, const char *what);
+    void *trouble_arg;
     struct wal_io *io; /* NULL: the real file system at dir; else borrowed, and dir is unused */
 };
 

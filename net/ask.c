@@ -28,7 +28,7 @@ static const char *advice(int err)
     case TALLY_CLOSED:
         return "the poll is closed";
     case TALLY_READONLY:
-        return "the disk is full: free some space, it heals by itself";
+        return "the log cannot grow, most likely the disk is full: free space, it heals by itself";
     case TALLY_DRAINING:
         return "the server is going down: try again in a moment";
     case TALLY_NOMEM:

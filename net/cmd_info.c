@@ -88,6 +88,7 @@ static void add_log(const struct facts *facts, struct lines *lines)
     add(lines, "log_raw_bytes", engine->log_raw_bytes);
     add(lines, "log_stored_bytes", engine->log_stored_bytes);
     add(lines, "log_room_bytes", engine->log_room_bytes);
+    add(lines, "segment_failures", engine->segment_failures);
     add(lines, "packed_segments", engine->packed_segments);
     add(lines, "packed_from_bytes", engine->packed_from_bytes);
     add(lines, "packed_to_bytes", engine->packed_to_bytes);

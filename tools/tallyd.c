@@ -1,5 +1,6 @@
 /* tallyd: the server. The order in main is the order of its life. */
 #include "engine/tally.h"
+#include "net/descriptors.h"
 #include "net/door.h"
 #include "net/server.h"
 #include "wal/base/clock.h"
@@ -16,7 +17,7 @@
 #include <unistd.h>
 
 enum { EXIT_USAGE = 64, EXIT_DAMAGED = 65, EXIT_MEMORY = 71, EXIT_DIRECTORY = 73, EXIT_IO = 74 };
-enum { EXIT_KEY = 78, KEY_LEN_MIN = 32, KEY_LEN_MAX = 1000, PORT_DEFAULT = 8259 };
+enum { EXIT_CONFIG = 78, KEY_LEN_MIN = 32, KEY_LEN_MAX = 1000, PORT_DEFAULT = 8259 };
 enum { THREADS_MAX = 16, CONNECTIONS_MAX = 10000, PAYLOAD_BYTES_MAX = 1 << 20 };
 
 enum {
@@ -155,7 +156,7 @@ static void read_key(struct settings *settings)
     if (file == NULL || fgets(settings->key, (int)sizeof settings->key, file) == NULL) {
         fprintf(stderr, "tallyd: cannot read a key from %s: %s\n", settings->key_file,
                 file == NULL ? strerror(errno) : "it is empty");
-        exit(EXIT_KEY);
+        exit(EXIT_CONFIG);
     }
     fclose(file);
     settings->key[strcspn(settings->key, "\r\n")] = '\0';
@@ -180,15 +181,36 @@ static void check_key(struct settings *settings)
         if (len < KEY_LEN_MIN) {
             fprintf(stderr, "tallyd: the API key has %zu characters; it needs at least %d\n", len,
                     KEY_LEN_MIN);
-            exit(EXIT_KEY);
+            exit(EXIT_CONFIG);
         }
     } else if (!is_loopback(settings->bind)) {
         fprintf(stderr,
                 "tallyd: %s is not a loopback address, so an API key of at least %d characters is "
                 "needed: --api-key-file FILE or TALLY_API_KEY\n",
                 settings->bind, KEY_LEN_MIN);
-        exit(EXIT_KEY);
+        exit(EXIT_CONFIG);
     }
+}
+
+/* ---- descriptors ---- */
+
+/* Returns how many connections there may be: a client can never take what the log needs. */
+static uint32_t claim_descriptors(const struct settings *settings)
+{
+    struct descriptors descriptors;
+    descriptors_claim(&descriptors, CONNECTIONS_MAX, settings->threads);
+    if (descriptors.limit < descriptors.needed) {
+        fprintf(stderr,
+                "tallyd: %u open files are allowed, with %u threads it takes at least %u: raise "
+                "the limit (ulimit -n, LimitNOFILE=), or take fewer --threads\n",
+                descriptors.limit, settings->threads, descriptors.needed);
+        exit(EXIT_CONFIG);
+    }
+    if (descriptors.connections < CONNECTIONS_MAX) {
+        fprintf(stderr, "tallyd: %u open files are allowed: at most %u connections\n",
+                descriptors.limit, descriptors.connections);
+    }
+    return descriptors.connections;
 }
 
 /* ---- the data ---- */
@@ -204,6 +226,12 @@ static void warn(void *arg, const char *what)
 {
     (void)arg;
     fprintf(stderr, "tallyd: DAMAGE on the disk, all is whole in memory: %s\n", what);
+}
+
+static void trouble(void *arg, const char *what)
+{
+    (void)arg;
+    fprintf(stderr, "tallyd: %s\n", what);
 }
 
 static int exit_code_of(int err)
@@ -265,7 +293,8 @@ static struct tally *open_data(const struct settings *settings, struct door *doo
                                  .fatal = fatal,
                                  .progress = tell_progress,
                                  .progress_arg = &progress,
-                                 .warn = warn};
+                                 .warn = warn,
+                                 .trouble = trouble};
     struct tally_report report;
     struct tally *tally = NULL;
     int err = tally_open(&tally, &opts, &report);
@@ -308,6 +337,7 @@ int main(int argc, char **argv)
     argp_err_exit_status = EXIT_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &settings);
     check_key(&settings);
+    uint32_t connections_max = claim_descriptors(&settings);
     signal(SIGPIPE, SIG_IGN);
     sigset_t signals = stop_signals();
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
@@ -325,7 +355,7 @@ int main(int argc, char **argv)
                                    .threads = settings.threads,
                                    .key = settings.key[0] != '\0' ? settings.key : NULL,
                                    .payload_bytes_max = PAYLOAD_BYTES_MAX,
-                                   .connections_max = CONNECTIONS_MAX};
+                                   .connections_max = connections_max};
     struct server *server = NULL;
     err = server_start(&server, tally, &serve);
     if (err != 0) {

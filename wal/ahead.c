@@ -8,17 +8,23 @@
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 
 #define RETRY_NS 250000000L
 
-enum ahead_state { AHEAD_MAKING, AHEAD_FULL, AHEAD_READY, AHEAD_FAILED };
+enum ahead_state { AHEAD_MAKING, AHEAD_WAITING, AHEAD_READY, AHEAD_FAILED };
 
 struct wal_ahead {
     /* set once, before the helper starts */
     struct wal_io *io;
+    struct wal_ahead_trouble trouble;
     pthread_t thread;
+
+    /* the helper's */
+    int said; /* the error that was said last of this segment; 0: none */
 
     pthread_mutex_t lock;   /* what follows, up to the atomics */
     pthread_cond_t wanted;  /* to the helper: taken, or stop */
@@ -30,7 +36,8 @@ struct wal_ahead {
 
     /* written under the lock, read by anybody */
     _Atomic uint64_t ready_bytes;
-    atomic_bool is_full;
+    atomic_bool is_waiting;
+    _Atomic uint64_t failures;
 };
 
 /* REQUIRES: the lock is held. */
@@ -41,18 +48,54 @@ static void state_set(struct wal_ahead *ahead, enum ahead_state state)
     /* A1: relaxed: a hint for those who plan; the segment itself is taken under the lock */
     atomic_store_explicit(&ahead->ready_bytes, ready_bytes, memory_order_relaxed);
     /* A2: relaxed: a hint, as A1 */
-    atomic_store_explicit(&ahead->is_full, state == AHEAD_FULL, memory_order_relaxed);
+    atomic_store_explicit(&ahead->is_waiting, state == AHEAD_WAITING, memory_order_relaxed);
     pthread_cond_broadcast(&ahead->changed);
 }
 
-static bool is_no_space(int err)
+/* What can pass by itself, or by what somebody does. */
+static bool can_pass(int err)
 {
-    return err == -ENOSPC || err == -EDQUOT;
+    switch (-err) {
+    case ENOSPC:
+    case EDQUOT:
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM:
+    case EINTR:
+    case EAGAIN:
+        return true;
+    default:
+        return false;
+    }
 }
 
-/* Says that the disk is full and waits before the next try. Returns false when it is time to stop.
- */
-static bool wait_for_space(struct wal_ahead *ahead)
+static void say(const struct wal_ahead *ahead, uint64_t number, const char *what, int err)
+{
+    char name[WAL_NAME_BYTES];
+    char text[192];
+    if (ahead->trouble.say == NULL) {
+        return;
+    }
+    wal_segment_name(name, number);
+    snprintf(text, sizeof(text), "%s %s%s%s", name, what, err != 0 ? ": " : "",
+             err != 0 ? strerrordesc_np(-err) : "");
+    ahead->trouble.say(ahead->trouble.arg, text);
+}
+
+/* Counts a failed try, and says it unless it was said of this segment already. */
+static void note_failure(struct wal_ahead *ahead, uint64_t number, int err)
+{
+    /* A5: relaxed: a count publishes nothing */
+    atomic_fetch_add_explicit(&ahead->failures, 1, memory_order_relaxed);
+    if (err != ahead->said) {
+        ahead->said = err;
+        say(ahead, number,
+            can_pass(err) ? "cannot be made now, it is tried again" : "cannot be made, ever", err);
+    }
+}
+
+/* Waits before the next try. Returns false when it is time to stop. */
+static bool wait_to_try(struct wal_ahead *ahead)
 {
     struct timespec until;
     clock_gettime(CLOCK_MONOTONIC, &until);
@@ -62,8 +105,8 @@ static bool wait_for_space(struct wal_ahead *ahead)
         until.tv_sec++;
     }
     pthread_mutex_lock(&ahead->lock);
-    if (ahead->state != AHEAD_FULL) {
-        state_set(ahead, AHEAD_FULL);
+    if (ahead->state != AHEAD_WAITING) {
+        state_set(ahead, AHEAD_WAITING);
     }
     int err = 0;
     while (!ahead->stop && err != ETIMEDOUT) {
@@ -96,7 +139,7 @@ static int make_once(struct wal_ahead *ahead, struct wal_making *making,
     return err != 0 ? err : wal_making_finish(making, segment);
 }
 
-/* Makes the segment of that head, trying again as long as there is no space. As make_once. */
+/* Makes the segment of that head, trying again as long as what is wrong can pass. As make_once. */
 static int make(struct wal_ahead *ahead, const struct wal_segment_head *head,
                 struct wal_segment *segment)
 {
@@ -105,8 +148,15 @@ static int make(struct wal_ahead *ahead, const struct wal_segment_head *head,
     wal_making_init(&making, ahead->io, head);
     do {
         err = make_once(ahead, &making, segment);
-    } while (is_no_space(err) && wait_for_space(ahead));
+        if (err != 0 && err != -ECANCELED) {
+            note_failure(ahead, head->number, err);
+        }
+    } while (can_pass(err) && wait_to_try(ahead));
     wal_making_fini(&making);
+    if (err == 0 && ahead->said != 0) {
+        ahead->said = 0;
+        say(ahead, head->number, "is made after all", 0);
+    }
     return err;
 }
 
@@ -142,7 +192,8 @@ static void sync_fini(struct wal_ahead *ahead)
     pthread_mutex_destroy(&ahead->lock);
 }
 
-int wal_ahead_new(struct wal_ahead **out, struct wal_io *io, const struct wal_segment_head *head)
+int wal_ahead_new(struct wal_ahead **out, struct wal_io *io, const struct wal_segment_head *head,
+                  const struct wal_ahead_trouble *trouble)
 {
     struct wal_ahead *ahead = calloc(1, sizeof(*ahead));
     if (ahead == NULL) {
@@ -156,10 +207,12 @@ int wal_ahead_new(struct wal_ahead **out, struct wal_io *io, const struct wal_se
     pthread_cond_init(&ahead->changed, NULL);
     pthread_mutex_init(&ahead->lock, NULL);
     ahead->io = io;
+    ahead->trouble = *trouble;
     ahead->state = AHEAD_MAKING;
     ahead->segment = (struct wal_segment){.head = *head, .fd = -1};
     atomic_init(&ahead->ready_bytes, 0);
-    atomic_init(&ahead->is_full, false);
+    atomic_init(&ahead->is_waiting, false);
+    atomic_init(&ahead->failures, 0);
     if (thread_start(&ahead->thread, helper, ahead) != 0) {
         sync_fini(ahead);
         free(ahead);
@@ -176,7 +229,7 @@ int wal_ahead_take(struct wal_ahead *ahead, struct wal_segment *segment, int *er
     while (ahead->state == AHEAD_MAKING) {
         pthread_cond_wait(&ahead->changed, &ahead->lock);
     }
-    if (ahead->state == AHEAD_FULL) {
+    if (ahead->state == AHEAD_WAITING) {
         err = TALLY_NOSPC;
     } else if (ahead->state == AHEAD_FAILED) {
         *errnum = ahead->errnum;
@@ -198,10 +251,16 @@ uint64_t wal_ahead_ready_bytes(const struct wal_ahead *ahead)
     return atomic_load_explicit(&ahead->ready_bytes, memory_order_relaxed);
 }
 
-bool wal_ahead_is_full(const struct wal_ahead *ahead)
+bool wal_ahead_is_waiting(const struct wal_ahead *ahead)
 {
     /* A4: relaxed: a hint, as A2 */
-    return atomic_load_explicit(&ahead->is_full, memory_order_relaxed);
+    return atomic_load_explicit(&ahead->is_waiting, memory_order_relaxed);
+}
+
+uint64_t wal_ahead_failures(const struct wal_ahead *ahead)
+{
+    /* A6: relaxed: a count, as A5 */
+    return atomic_load_explicit(&ahead->failures, memory_order_relaxed);
 }
 
 void wal_ahead_destroy(struct wal_ahead *ahead)

@@ -20,16 +20,26 @@
  */
 struct wal_ahead;
 
+/* Who hears that a segment cannot be made, and that it has been made after all: one sentence each,
+ * by the helper's thread. say may be NULL; it may not block. */
+struct wal_ahead_trouble {
+    void (*say)(void *arg, const char *what);
+    void *arg;
+};
+
 /*
  * Starts the helper, which makes head->number at once, then after each take the next one. A segment
- * of that number that an earlier start left, blank and of that size, is used.
- * Errors: TALLY_NOMEM. Owns: *out is the caller's. io is borrowed.
+ * of that number that an earlier start left, blank and of that size, is used. What can pass (no
+ * space, no descriptor, no memory, an interrupted call) is said once and tried again 4 times a
+ * second; any other failure is said and final.
+ * Errors: TALLY_NOMEM. Owns: *out is the caller's. io is borrowed; *trouble is copied.
  */
-int wal_ahead_new(struct wal_ahead **out, struct wal_io *io, const struct wal_segment_head *head);
+int wal_ahead_new(struct wal_ahead **out, struct wal_io *io, const struct wal_segment_head *head,
+                  const struct wal_ahead_trouble *trouble);
 
 /*
  * Hands over the next segment; waits while it is being made.
- * Errors: TALLY_NOSPC: the disk is full, ask again later; TALLY_IO: it cannot be made, ever;
+ * Errors: TALLY_NOSPC: it cannot be made now, ask again later; TALLY_IO: it cannot be made, ever;
  * *errnum then says why. Owns: segment->fd is the caller's. Threads: the writer.
  */
 int wal_ahead_take(struct wal_ahead *ahead, struct wal_segment *segment, int *errnum);
@@ -37,8 +47,11 @@ int wal_ahead_take(struct wal_ahead *ahead, struct wal_segment *segment, int *er
 /* How long the segment is that can be taken without waiting; 0: there is none. Any thread. */
 uint64_t wal_ahead_ready_bytes(const struct wal_ahead *ahead);
 
-/* Whether the next segment cannot be made for lack of space. Any thread. */
-bool wal_ahead_is_full(const struct wal_ahead *ahead);
+/* Whether the next segment cannot be made now: it is being tried again. Any thread. */
+bool wal_ahead_is_waiting(const struct wal_ahead *ahead);
+
+/* How many tries have failed, of all segments. Any thread. */
+uint64_t wal_ahead_failures(const struct wal_ahead *ahead);
 
 /* Stops the helper and frees everything; a segment that is ready stays on the disk for the next
  * start, one that is half made does not. */

@@ -203,7 +203,12 @@ uint64_t wal_room_bytes(const struct wal *wal)
 
 bool wal_disk_full(const struct wal *wal)
 {
-    return wal_ahead_is_full(wal->ahead);
+    return wal_ahead_is_waiting(wal->ahead);
+}
+
+uint64_t wal_segment_failures(const struct wal *wal)
+{
+    return wal_ahead_failures(wal->ahead);
 }
 
 uint64_t wal_next_lsn(const struct wal *wal)
@@ -394,12 +399,14 @@ static int recover(const struct wal_options *options, struct wal *wal, struct wa
     return 0;
 }
 
-static int start_helper(struct wal *wal, struct wal_report *report)
+static int start_helper(struct wal *wal, const struct wal_options *options,
+                        struct wal_report *report)
 {
+    const struct wal_ahead_trouble trouble = {options->on_trouble, options->trouble_arg};
     struct wal_segment_head head = wal->active.head;
     head.number++;
     head.bytes = wal->segment_bytes;
-    int err = wal_ahead_new(&wal->ahead, wal->io, &head);
+    int err = wal_ahead_new(&wal->ahead, wal->io, &head, &trouble);
     return err == 0 ? 0 : refuse(report, err, "cannot start the helper thread");
 }
 
@@ -457,7 +464,7 @@ int wal_open(struct wal **out, const struct wal_options *options, wal_visit_fn v
     if (err != 0) {
         goto free_wal;
     }
-    err = start_helper(wal, report);
+    err = start_helper(wal, options, report);
     if (err != 0) {
         goto close_active;
     }

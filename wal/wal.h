@@ -78,6 +78,10 @@ struct wal_options {
     uint64_t segment_bytes; /* 0: the default; a multiple of 4096 */
     uint64_t start_bytes; /* of a segment that a start has to wait for; 0: 8 MiB; a multiple, too */
     const struct wal_janitor_options *janitor; /* borrowed until open returns; NULL: no janitor */
+    /* Called when the next segment cannot be made, once for each reason, and when it is made after
+     * all; by the helper's thread, it may not block. NULL: nobody. */
+    void (*on_trouble)(void *arg, const char *what);
+    void *trouble_arg;
     /* Called first, for each block of the newest snapshot that is whole (wal/snap.h:
      * wal_snap_read), with visit's arg. NULL: snapshots are not looked at, and the log must begin
      * at record 1. */
@@ -128,9 +132,12 @@ int wal_confirm(struct wal *wal);
  */
 uint64_t wal_room_bytes(const struct wal *wal);
 
-/* True while the next segment cannot be made for lack of space. The helper thread tries again by
- * itself, 4 times a second. Any thread, as a hint. */
+/* True while the next segment cannot be made: for lack of space, most times; of descriptors or
+ * memory, too. The helper thread tries again by itself, 4 times a second. Any thread, as a hint. */
 bool wal_disk_full(const struct wal *wal);
+
+/* How many tries to make the next segment have failed since the open. Any thread. */
+uint64_t wal_segment_failures(const struct wal *wal);
 
 static inline uint64_t wal_stored_bytes_max(uint64_t raw_bytes)
 {

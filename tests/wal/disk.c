@@ -102,8 +102,10 @@ int disk_open(struct disk *disk)
 {
     uint64_t next_lsn = 1;
     io_make(disk);
-    struct wal_options options = {
-        .io = disk->io, .segment_bytes = disk->segment_bytes, .janitor = disk->janitor};
+    struct wal_options options = {.io = disk->io,
+                                  .segment_bytes = disk->segment_bytes,
+                                  .janitor = disk->janitor,
+                                  .on_trouble = disk->on_trouble};
     int err = wal_open(&disk->wal, &options, disk_check_block, &next_lsn, &disk->report);
     if (err == 0) {
         cr_assert_eq(disk->report.next_lsn, next_lsn);

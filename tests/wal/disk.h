@@ -14,6 +14,7 @@ struct disk {
     struct wal *wal;                           /* NULL when not open */
     uint64_t segment_bytes;                    /* 64 KiB, unless a test says otherwise */
     const struct wal_janitor_options *janitor; /* NULL, unless a test says otherwise */
+    void (*on_trouble)(void *arg, const char *what); /* as janitor */
     struct wal_report report;
 };
 

@@ -7,6 +7,7 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,6 +180,76 @@ Test(wal_fault, a_next_segment_that_cannot_be_made_is_final_when_it_is_needed)
     cr_expect_eq(disk_append(&disk, 1, 20, false), TALLY_IO);
     cr_expect(strstr(wal_why(disk.wal), "next segment") != NULL, "%s", wal_why(disk.wal));
     expect_reopens(14, 14);
+}
+
+static char troubles[4][192];
+static _Atomic int trouble_count;
+
+static int troubles_heard(void)
+{
+    return atomic_load_explicit(&trouble_count, memory_order_acquire);
+}
+
+static void hear_trouble(void *arg, const char *what)
+{
+    (void)arg;
+    int n = troubles_heard();
+    snprintf(troubles[n % 4], sizeof(troubles[0]), "%s", what);
+    atomic_store_explicit(&trouble_count, n + 1, memory_order_release);
+}
+
+/* What can pass is tried again, said once and counted, and the log never ends of it. */
+static void expect_passes(enum fault_call call, int err, int times)
+{
+    fault.temp_only = true;
+    disk.on_trouble = hear_trouble;
+    atomic_store_explicit(&trouble_count, 0, memory_order_relaxed);
+    fault_io_heal(&fault);
+    stop();
+    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    await_next_segment();
+    fault_io_set(&fault, call, err, 0, times);
+    uint64_t records = wal_next_lsn(disk.wal) - 1;
+    for (int i = 0; i < 40;) { /* more than two segments */
+        int got = disk_append(&disk, 1, 20, false);
+        cr_assert(got == 0 || got == TALLY_NOSPC, "call %d, %s: %s", call, strerror(-err),
+                  wal_why(disk.wal));
+        i += got == 0;
+    }
+    await_next_segment();
+    cr_expect_eq(fault.faults, times);
+    cr_expect_eq(wal_segment_failures(disk.wal), (uint64_t)times);
+    cr_expect_eq(troubles_heard(), 2, "%d said", troubles_heard());
+    cr_expect(strstr(troubles[0], "tried again") != NULL &&
+                  strstr(troubles[0], strerror(-err)) != NULL,
+              "%s", troubles[0]);
+    cr_expect(strstr(troubles[1], "after all") != NULL, "%s", troubles[1]);
+    fault.temp_only = false;
+    expect_reopens(records + 40, records + 40);
+}
+
+Test(wal_fault, what_can_pass_is_tried_again_when_the_next_segment_is_made)
+{
+    static const int errors[] = {-EMFILE, -ENFILE, -ENOMEM, -EINTR, -EAGAIN, -ENOSPC};
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        expect_passes(FAULT_OPEN, errors[i], 1);
+    }
+    expect_passes(FAULT_DATASYNC, -EINTR, 1);
+    expect_passes(FAULT_SYNC, -ENOMEM, 1);
+    expect_passes(FAULT_RENAME, -EINTR, 1);
+    expect_passes(FAULT_OPEN, -EMFILE, 3);
+}
+
+Test(wal_fault, what_cannot_pass_is_said_when_it_happens)
+{
+    fault.temp_only = true;
+    disk.on_trouble = hear_trouble;
+    fault_io_set(&fault, FAULT_PWRITE, -EIO, 1 + 1, -1); /* the first segment: one step, header */
+    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    while (troubles_heard() == 0) {
+        sched_yield();
+    }
+    cr_expect(strstr(troubles[0], "ever: Input/output error") != NULL, "%s", troubles[0]);
 }
 
 Test(wal_fault, short_and_interrupted_calls_are_continued)
