@@ -102,6 +102,8 @@ static struct beginning *beginning_get(struct state *state, struct blob *key)
         return NULL;
     }
     beginning->key = key;
+    ledger_add(&state->ledger, LEDGER_ENTITIES,
+               sizeof *beginning + WEIGHT_PLACES + blob_weight(beginning->key));
     return index_put(&state->beginnings, beginning) == 0 ? beginning : NULL;
 }
 
@@ -117,6 +119,7 @@ int alike_add(struct state *state, struct option *option)
             free(entry);
             return TALLY_NOMEM;
         }
+        ledger_add(&state->ledger, LEDGER_ENTITIES, sizeof *entry + WEIGHT_ALLOCATION);
         *entry = (struct entry){option, first_of(beginning)};
         /* A2: release; pairs with A1 */
         atomic_store_explicit(&beginning->first, entry, memory_order_release);

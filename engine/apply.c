@@ -32,6 +32,7 @@ static int poll_new(struct state *state, const struct record *record, struct pol
         return TALLY_NOMEM;
     }
     FIELD_PUT(state->poll_count, poll->id);
+    ledger_add(&state->ledger, LEDGER_ENTITIES, poll_weight(poll));
     *out = poll;
     return 0;
 }
@@ -121,6 +122,7 @@ int poll_add_option(struct state *state, struct poll *poll, struct option *optio
         return TALLY_NOMEM;
     }
     uint64_t count = FIELD_OWN(poll->option_count);
+    ledger_add(&state->ledger, LEDGER_ENTITIES, option_weight(option));
     FIELD_PUT(FIELD_OWN(poll->options)[count], option);
     FIELD_PUT(poll->option_count, count + 1);
     return 0;

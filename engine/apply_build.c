@@ -35,10 +35,11 @@ static struct queue *queue_new(struct state *state, struct span name)
         index_put(&state->queues, queue) != 0) {
         return NULL;
     }
+    ledger_add(&state->ledger, LEDGER_ENTITIES, queue_weight(queue));
     return queue;
 }
 
-int queue_add_set(struct queue *queue, struct span tags)
+int queue_add_set(struct state *state, struct queue *queue, struct span tags)
 {
     uint32_t count = FIELD_OWN(queue->set_count);
     struct need_set *set = calloc(1, sizeof *set);
@@ -53,6 +54,7 @@ int queue_add_set(struct queue *queue, struct span tags)
     }
     FIELD_PUT(queue->sets[count], set);
     FIELD_PUT(queue->set_count, count + 1);
+    ledger_add(&state->ledger, LEDGER_ENTITIES, need_set_weight(set));
     return 0;
 }
 
@@ -70,7 +72,7 @@ static int set_of(struct state *state, struct queue *queue, struct span tags)
         return TALLY_FULL;
     }
     save_queue(state, queue);
-    return queue_add_set(queue, tags) == 0 ? (int)count : TALLY_NOMEM;
+    return queue_add_set(state, queue, tags) == 0 ? (int)count : TALLY_NOMEM;
 }
 
 static uint64_t queue_open(const struct queue *queue)
@@ -85,8 +87,7 @@ static int judge_submit(struct state *state, const struct record *record, struct
     const struct queue *queue = state_queue(state, record->text[SUBMIT_QUEUE]);
     bool no_room =
         queue == NULL ? state->queues.count >= QUEUES_MAX : queue_open(queue) >= QUEUE_OPEN_MAX;
-    if (no_room || FIELD_OWN(state->build_next) >= TABLE_IDS_MAX ||
-        FIELD_OWN(state->payload_bytes) + record->text[SUBMIT_PAYLOAD].len > PAYLOADS_BYTES_MAX) {
+    if (no_room || FIELD_OWN(state->build_next) >= TABLE_IDS_MAX) {
         v->err = TALLY_FULL;
         return 0;
     }
@@ -115,8 +116,10 @@ static int build_fill(struct state *state, struct build *build, const struct rec
     build->id = FIELD_OWN(state->build_next);
     build->submitted_ms = record->time_ms;
     build->pending_lsn = record->lsn;
-    build->payload = blob_new(record->text[SUBMIT_PAYLOAD]);
-    if (build->payload == NULL || table_put(&state->builds, build->id, build) != 0) {
+    struct parcel *payload =
+        parcel_new(&state->ledger, LEDGER_PAYLOADS, record->text[SUBMIT_PAYLOAD]);
+    FIELD_PUT(build->payload, payload);
+    if (payload == NULL || table_put(&state->builds, build->id, build) != 0) {
         return TALLY_NOMEM;
     }
     if (record->text[SUBMIT_UNIQ].len > 0) {
@@ -127,7 +130,8 @@ static int build_fill(struct state *state, struct build *build, const struct rec
     }
     FIELD_PUT(state->build_next, build->id + 1);
     FIELD_ADD(state->builds_in_memory, 1);
-    FIELD_ADD(state->payload_bytes, build->payload->len);
+    FIELD_ADD(state->payload_bytes, payload->len);
+    ledger_add(&state->ledger, LEDGER_ENTITIES, build_weight(build));
     return 0;
 }
 
@@ -220,26 +224,11 @@ static int step_claim(struct state *state, struct build *build, const struct rec
     return 0;
 }
 
-/* The oldest finished build goes when the queue keeps too many. */
-static void trim_ended(struct state *state, struct queue *queue)
-{
-    if (queue->ended_count <= QUEUE_KEEP) {
-        return;
-    }
-    struct build *build = queue->ended_first;
-    save_build(state, build);
-    queue->ended_first = build->next_ended;
-    queue->ended_count--;
-    enum build_state was = half_state(FIELD_OWN(build->applied));
-    FIELD_ADD(queue->by_state[was], (uint64_t)-1);
-    (void)table_put(&state->builds, build->id, NULL); /* its chunk is there: cannot fail */
-    FIELD_ADD(state->builds_in_memory, (uint64_t)-1);
-    FIELD_ADD(state->payload_bytes, (uint64_t)-build->payload->len);
-    state_retire(state, build, build_free);
-}
+/* ---- finished builds ---- */
 
-void queue_add_ended(struct queue *queue, struct build *build)
+void build_add_ended(struct state *state, struct build *build)
 {
+    struct queue *queue = build->queue;
     if (queue->ended_last == NULL || queue->ended_first == NULL) {
         queue->ended_first = build;
     } else {
@@ -247,6 +236,77 @@ void queue_add_ended(struct queue *queue, struct build *build)
     }
     queue->ended_last = build;
     queue->ended_count++;
+    TAILQ_INSERT_TAIL(&state->ended, build, ended);
+    state->ended_count++;
+    state->ended_bytes += build_bytes(build);
+    if (state->ended_kept == NULL && FIELD_OWN(build->payload) != NULL) {
+        state->ended_kept = build;
+    }
+}
+
+static void give_back(struct state *state, _Atomic(struct parcel *) *place)
+{
+    struct parcel *parcel = FIELD_OWN(*place);
+    FIELD_PUT(*place, NULL);
+    state_retire(state, parcel, parcel_release);
+}
+
+/* The oldest one that has them gives payload, result and error back. The payload goes first: who
+ * finds no result and then a payload knows that there was none. */
+static void forget_bytes(struct state *state)
+{
+    struct build *build = state->ended_kept;
+    save_build(state, build);
+    state->ended_kept = TAILQ_NEXT(build, ended);
+    state->ended_bytes -= build_bytes(build);
+    FIELD_ADD(state->payload_bytes, (uint64_t)-FIELD_OWN(build->payload)->len);
+    give_back(state, &build->payload);
+    give_back(state, &build->result);
+    give_back(state, &build->error);
+}
+
+/* The oldest finished build of a queue leaves. */
+static void forget_build(struct state *state, struct queue *queue)
+{
+    struct build *build = queue->ended_first;
+    save_build(state, build);
+    queue->ended_first = build->next_ended;
+    queue->ended_count--;
+    if (state->ended_kept == build) {
+        state->ended_kept = TAILQ_NEXT(build, ended);
+    }
+    TAILQ_REMOVE(&state->ended, build, ended);
+    state->ended_count--;
+    state->ended_bytes -= build_bytes(build);
+    enum build_state was = half_state(FIELD_OWN(build->applied));
+    FIELD_ADD(queue->by_state[was], (uint64_t)-1);
+    (void)table_put(&state->builds, build->id, NULL); /* its chunk is there: cannot fail */
+    FIELD_ADD(state->builds_in_memory, (uint64_t)-1);
+    FIELD_ADD(state->payload_bytes, (uint64_t)-parcel_span(FIELD_OWN(build->payload)).len);
+    ledger_sub(&state->ledger, LEDGER_ENTITIES, build_weight(build));
+    state_retire(state, build, build_free);
+}
+
+/*
+ * How much memory finished builds may take is the machine's, so it is no rule of apply: the
+ * timekeeper looks, and the record says which ones give back. In the list of all, the first is
+ * also the first of its queue.
+ */
+static int apply_forget(struct state *state, const struct record *record)
+{
+    const uint64_t *num = record->num;
+    if (num[FORGET_BYTES_UNTIL] >= record->lsn || num[FORGET_BUILDS_UNTIL] >= record->lsn) {
+        return TALLY_CORRUPT;
+    }
+    while (state->ended_kept != NULL && state->ended_kept->ended_lsn <= num[FORGET_BYTES_UNTIL]) {
+        forget_bytes(state);
+    }
+    const struct build *first;
+    while ((first = TAILQ_FIRST(&state->ended)) != NULL &&
+           first->ended_lsn <= num[FORGET_BUILDS_UNTIL]) {
+        forget_build(state, first->queue);
+    }
+    return 0;
 }
 
 static void step_end(struct state *state, struct build *build, const struct record *record)
@@ -255,12 +315,15 @@ static void step_end(struct state *state, struct build *build, const struct reco
     FIELD_PUT(build->ended_ms, record->time_ms);
     if (build->uniq != NULL) {
         index_remove(&state->uniqs, build);
+        ledger_sub(&state->ledger, LEDGER_ENTITIES, blob_weight(build->uniq));
         state_retire(state, build->uniq, free);
         build->uniq = NULL;
     }
     build->ended_lsn = record->lsn;
-    queue_add_ended(queue, build);
-    trim_ended(state, queue);
+    build_add_ended(state, build);
+    if (queue->ended_count > QUEUE_KEEP) {
+        forget_build(state, queue);
+    }
 }
 
 static int replace_text(struct state *state, _Atomic(struct blob *) *place, struct span text)
@@ -276,9 +339,20 @@ static int replace_text(struct state *state, _Atomic(struct blob *) *place, stru
 }
 
 /* A text that says nothing leaves what was there. */
-static int put_text(struct state *state, _Atomic(struct blob *) *place, struct span text)
+static int put_text(struct state *state, _Atomic(struct parcel *) *place, enum ledger_kind kind,
+                    struct span text)
 {
-    return text.len > 0 ? replace_text(state, place, text) : 0;
+    if (text.len == 0) {
+        return 0;
+    }
+    struct parcel *parcel = parcel_new(&state->ledger, kind, text);
+    if (parcel == NULL) {
+        return TALLY_NOMEM;
+    }
+    struct parcel *old = FIELD_OWN(*place);
+    FIELD_PUT(*place, parcel);
+    state_retire(state, old, parcel_release);
+    return 0;
 }
 
 static int step_texts(struct state *state, struct build *build, const struct record *record)
@@ -286,11 +360,11 @@ static int step_texts(struct state *state, struct build *build, const struct rec
     static const struct span expired = {"lease expired", sizeof "lease expired" - 1};
     switch (record->type) {
     case RECORD_DONE:
-        return put_text(state, &build->result, record->text[STEP_TEXT]);
+        return put_text(state, &build->result, LEDGER_RESULTS, record->text[STEP_TEXT]);
     case RECORD_FAIL:
-        return put_text(state, &build->error, record->text[STEP_TEXT]);
+        return put_text(state, &build->error, LEDGER_ERRORS, record->text[STEP_TEXT]);
     case RECORD_EXPIRE:
-        return put_text(state, &build->error, expired);
+        return put_text(state, &build->error, LEDGER_ERRORS, expired);
     default:
         return 0;
     }
@@ -402,6 +476,7 @@ static int worker_new(struct state *state, const struct record *record, struct w
         return TALLY_NOMEM;
     }
     FIELD_PUT(state->worker_count, worker->id);
+    ledger_add(&state->ledger, LEDGER_ENTITIES, worker_weight(worker));
     *out = worker;
     return 0;
 }
@@ -421,6 +496,7 @@ static int apply_worker(struct state *state, const struct record *record, struct
         return err;
     }
     save_worker(state, worker);
+    uint64_t weight = worker_weight(worker);
     bool is_new = FIELD_OWN(worker->state) == WORKER_GONE;
     uint64_t keep = is_new ? 0 : record->num[WORKER_KEEP];
     if (record->num[WORKER_SLOTS] != 0 || is_new) {
@@ -435,6 +511,7 @@ static int apply_worker(struct state *state, const struct record *record, struct
         err = replace_text(state, &worker->tags, record->text[WORKER_TAGS]);
     }
     FIELD_PUT(worker->state, WORKER_ONLINE);
+    ledger_add(&state->ledger, LEDGER_ENTITIES, worker_weight(worker) - weight);
     v->value = is_new ? 0 : 1;
     return err;
 }
@@ -469,7 +546,7 @@ static int apply_offline(struct state *state, const struct record *record)
 
 bool apply_is_of_builds(unsigned type)
 {
-    return (type >= RECORD_SUBMIT && type <= RECORD_OFFLINE) ||
+    return (type >= RECORD_SUBMIT && type <= RECORD_OFFLINE) || type == RECORD_FORGET ||
            (type >= RECORD_CLAIM && type <= RECORD_UNHOLD);
 }
 
@@ -485,6 +562,8 @@ int apply_of_builds(struct state *state, const struct record *record, struct ver
         return apply_bye(state, record, verdict);
     case RECORD_OFFLINE:
         return apply_offline(state, record);
+    case RECORD_FORGET:
+        return apply_forget(state, record);
     default:
         return apply_is_of_builds(record->type) ? apply_build_step(state, record) : TALLY_CORRUPT;
     }

@@ -14,10 +14,10 @@ int poll_add_option(struct state *state, struct poll *poll, struct option *optio
 void build_count(struct build *build, enum build_state from, enum build_state to);
 
 /* Adds a need set at the end. REQUIRES: there is room. Errors: NOMEM. */
-int queue_add_set(struct queue *queue, struct span tags);
+int queue_add_set(struct state *state, struct queue *queue, struct span tags);
 
 /* Puts a build that has ended behind those that ended before. */
-void queue_add_ended(struct queue *queue, struct build *build);
+void build_add_ended(struct state *state, struct build *build);
 
 /* Room for so many held builds. Errors: NOMEM. */
 int worker_reserve(struct state *state, struct worker *worker, uint32_t slots);

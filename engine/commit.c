@@ -101,11 +101,11 @@ static uint64_t apply_slot(struct tally *tally, struct lane_slot *slot, struct r
     }
     uint64_t bytes = 0;
     if (slot->type == RECORD_DONE || slot->type == RECORD_FAIL) {
-        bytes = blob_span(slot->arg).len;
-        free(slot->arg);
+        bytes = parcel_span(slot->arg).len;
+        parcel_release(slot->arg);
     } else if (!slot_is_step(slot)) {
         bytes = ((const struct request *)slot->arg)->bytes;
-        free(slot->arg);
+        request_free(&tally->state.ledger, slot->arg);
         slot->err = (int16_t)verdict.err;
         slot->word = slot->type == RECORD_BYE ? tally->bye_released : verdict.value;
         slot->entity = (void *)(uintptr_t)tally->own->next;

@@ -95,9 +95,10 @@ static uint64_t mix_build(uint64_t digest, const struct state *state, const stru
             FIELD_OWN(build->lease_ms), worker != NULL ? worker->id : 0, build->submitted_ms,
             FIELD_OWN(build->started_ms), FIELD_OWN(build->ended_ms), build->pending_lsn,
             build->due_ms, build->ended_lsn, build->held_at);
-    digest = mix_text(digest, blob_span(build->payload));
-    digest = mix_text(digest, blob_span(FIELD_OWN(build->result)));
-    digest = mix_text(digest, blob_span(FIELD_OWN(build->error)));
+    digest = mix(digest, FIELD_OWN(build->payload) == NULL);
+    digest = mix_text(digest, parcel_span(FIELD_OWN(build->payload)));
+    digest = mix_text(digest, parcel_span(FIELD_OWN(build->result)));
+    digest = mix_text(digest, parcel_span(FIELD_OWN(build->error)));
     digest = mix_text(digest, blob_span(build->uniq));
     return build->uniq == NULL
                ? digest
@@ -111,7 +112,8 @@ uint64_t state_digest(const struct state *state)
             FIELD_OWN(state->poll_count), FIELD_OWN(state->option_count), state->polls.count,
             state->labels.count, state->queues.count, state->workers.count, state->uniqs.count,
             FIELD_OWN(state->worker_count), FIELD_OWN(state->build_next),
-            FIELD_OWN(state->builds_in_memory), FIELD_OWN(state->payload_bytes));
+            FIELD_OWN(state->builds_in_memory), FIELD_OWN(state->payload_bytes), state->ended_count,
+            state->ended_bytes, state->ended_kept != NULL ? state->ended_kept->id : 0);
     for (uint64_t id = 1; id <= FIELD_OWN(state->poll_count); id++) {
         digest = mix_poll(digest, state, table_get(&state->poll_ids, id));
     }

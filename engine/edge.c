@@ -176,6 +176,11 @@ static enum engine_room room_of(const struct edge *edge)
     return (enum engine_room)atomic_load_explicit(&edge->tally->room, memory_order_acquire);
 }
 
+struct ledger *edge_ledger(const struct edge *edge)
+{
+    return &edge->tally->state.ledger;
+}
+
 int edge_mode(const struct edge *edge)
 {
     /* E9: acquire; pairs with E10 */

@@ -33,6 +33,7 @@ enum { EDGE_NIL = 1, EDGE_QUEUED = 2 };
 
 struct tally; /* the engine: engine/tally.h */
 struct edge;
+struct ledger; /* engine/ledger.h */
 
 /*
  * Opens a door for the calling thread, which becomes the only one that may use it. wake(arg) is
@@ -231,6 +232,9 @@ struct edge_snapshot {
  * answer; 0: one counts; TALLY_IO: it could not be made. With the answer *ticket is 0 again.
  */
 int edge_snapshot(struct edge *edge, uint64_t *ticket, struct edge_snapshot *done);
+
+/* Where the caller counts what it holds for its clients. */
+struct ledger *edge_ledger(const struct edge *edge);
 
 /* TALLY_OK, TALLY_READONLY or TALLY_DRAINING: what a new mutation would be told now. */
 int edge_mode(const struct edge *edge);

@@ -128,11 +128,14 @@ static bool nothing_pending(const struct edge *edge, const struct choice *choice
     return seq_read_whole(&edge->tally->state.seq, mark) && pending == 0;
 }
 
-static void claimed(struct build *build, struct edge_claimed *got)
+/* False: the build has ended meanwhile, and its payload is gone. */
+static bool claimed(struct build *build, struct edge_claimed *got)
 {
+    const struct parcel *payload = FIELD_GET(build->payload);
     got->id = build->id;
     got->queue = blob_span(build->queue->name);
-    got->payload = blob_span(build->payload);
+    got->payload = parcel_span(payload);
+    return payload != NULL;
 }
 
 /* All slots are taken: by a build that it holds for sure, or by one that is coming or going. */
@@ -167,7 +170,9 @@ static int claim_again(struct edge *edge, const struct edge_claim *ask, struct w
     if (ask->fresh_only) {
         return EDGE_NIL;
     }
-    claimed(found, got);
+    if (!claimed(found, got)) {
+        return TALLY_PARK;
+    }
     got->token = half_token(word_half(word));
     got->attempt = FIELD_GET(found->attempts);
     got->lease_ms = lease_left_ms(edge, found, word);
@@ -192,7 +197,7 @@ static int claim_fresh(struct edge *edge, const struct edge_claim *ask, struct w
                                                   .word = (uint64_t)before << 32 | after,
                                                   .entity = build,
                                                   .arg = worker};
-    claimed(build, got);
+    (void)claimed(build, got); /* it is ours, so it has not ended */
     got->token = half_token(after);
     got->attempt = FIELD_GET(build->attempts) + 1U;
     got->lease_ms = lease_ms;
@@ -320,18 +325,23 @@ static int end_claim(struct edge *edge, struct build *build, uint64_t seen, enum
     if (err != 0) {
         return err;
     }
-    struct blob *blob = text.len > 0 ? blob_new(text) : NULL;
-    if (text.len > 0 && blob == NULL) {
+    struct ledger *ledger = &edge->tally->state.ledger;
+    if (text.len > 0 && !ledger_takes(ledger, text.len, true)) {
+        return TALLY_MEMORY;
+    }
+    enum ledger_kind kind = slot.type == RECORD_DONE ? LEDGER_RESULTS : LEDGER_ERRORS;
+    struct parcel *parcel = text.len > 0 ? parcel_new(ledger, kind, text) : NULL;
+    if (text.len > 0 && parcel == NULL) {
         return TALLY_NOMEM;
     }
     uint32_t after = half_next(word_half(seen), to);
     DCHECK(build_edge_legal(slot.type, word_half(seen), after));
     if (!word_step_half(&build->word, seen, build_word(after, 0))) {
-        free(blob);
+        parcel_release(parcel);
         return TALLY_PARK;
     }
     slot.entity = build;
-    slot.arg = blob;
+    slot.arg = parcel;
     edge->lane->bytes_in += text.len;
     append_step(edge, slot, seen, after);
     worker_seen(edge, FIELD_GET(build->worker));

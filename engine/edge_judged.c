@@ -13,7 +13,8 @@ static bool nothing_in_flight(const struct edge *edge)
     return edge->lane->next == edge_applied(edge);
 }
 
-static int may_append(const struct edge *edge, const struct span *texts, unsigned count)
+static int may_append(const struct edge *edge, const struct span *texts, unsigned count,
+                      uint64_t growth)
 {
     int err = edge_mode(edge);
     if (err != 0) {
@@ -23,19 +24,31 @@ static int may_append(const struct edge *edge, const struct span *texts, unsigne
     for (unsigned i = 0; i < count; i++) {
         bytes += texts[i].len;
     }
+    if (growth > 0 && !ledger_takes(&edge->tally->state.ledger, growth + bytes, false)) {
+        return TALLY_MEMORY;
+    }
     bool room = edge_room(edge) > 0 && lane_takes_bytes(edge->lane, bytes);
     return room ? 0 : TALLY_ROOM;
 }
 
+/* What a request says, and how much the state grows by it beside its texts; 0: not at all, so it
+ * needs no leave of the ledger. */
+struct begin {
+    enum record_type type;
+    const struct span *texts;
+    unsigned count;
+    uint64_t growth;
+};
+
 /* A request with room made sure of; to be filled and then appended. */
-static int begin(const struct edge *edge, enum record_type type, const struct span *texts,
-                 unsigned count, struct request **out)
+static int begin(struct edge *edge, const struct begin *what, struct request **out)
 {
-    int err = may_append(edge, texts, count);
+    int err = may_append(edge, what->texts, what->count, what->growth);
     if (err != 0) {
         return err;
     }
-    *out = request_new(type, texts, count);
+    *out =
+        request_new(&edge->tally->state.ledger, what->type, what->texts, what->count, what->growth);
     return *out != NULL ? 0 : TALLY_NOMEM;
 }
 
@@ -45,6 +58,17 @@ static int append(struct edge *edge, struct request *request)
     *lane_append(edge->lane) =
         (struct lane_slot){.type = (uint8_t)request->record.type, .arg = request};
     return 0;
+}
+
+/* A build; and a queue where there is none, and a set of tags, which may be new. */
+static uint64_t submit_growth(const struct edge *edge, const struct edge_submit *ask)
+{
+    static const struct build build;
+    static const struct queue queue;
+    static const struct need_set set;
+    bool is_new = state_queue(&edge->tally->state, ask->queue) == NULL;
+    return build_weight(&build) + (is_new ? queue_weight(&queue) : 0) +
+           (is_new || ask->need.len > 0 ? need_set_weight(&set) : 0);
 }
 
 int edge_submit(struct edge *edge, const struct edge_submit *ask)
@@ -59,8 +83,9 @@ int edge_submit(struct edge *edge, const struct edge_submit *ask)
                            [SUBMIT_NEED] = {need, need_len},
                            [SUBMIT_UNIQ] = ask->uniq,
                            [SUBMIT_PAYLOAD] = ask->payload};
+    struct begin what = {RECORD_SUBMIT, texts, 4, submit_growth(edge, ask)};
     struct request *request = NULL;
-    err = begin(edge, RECORD_SUBMIT, texts, 4, &request);
+    err = begin(edge, &what, &request);
     if (err != 0) {
         return err;
     }
@@ -82,8 +107,11 @@ int edge_poll(struct edge *edge, const struct edge_poll *ask)
                               [POLL_CLOSE_MS] = ask->close_ms,
                               [POLL_RATE_N] = ask->rate_n,
                               [POLL_RATE_MS] = ask->rate_ms};
+    static const struct poll poll;
+    bool is_new = state_poll(&edge->tally->state, ask->name) == NULL;
+    struct begin what = {RECORD_POLL, &ask->name, 1, is_new ? poll_weight(&poll) : 0};
     struct request *request = NULL;
-    int err = begin(edge, RECORD_POLL, &ask->name, 1, &request);
+    int err = begin(edge, &what, &request);
     if (err != 0) {
         return err;
     }
@@ -115,8 +143,10 @@ int edge_option(struct edge *edge, struct span poll, struct span text)
     struct span texts[] = {[OPTION_POLL] = poll,
                            [OPTION_LABEL] = label_span(&clean),
                            [OPTION_FOLD] = {fold, fold_len}};
+    static const struct option option;
+    struct begin what = {RECORD_OPTION, texts, 3, option_weight(&option)};
     struct request *request = NULL;
-    err = begin(edge, RECORD_OPTION, texts, 3, &request);
+    err = begin(edge, &what, &request);
     free(fold);
     return err != 0 ? err : append(edge, request);
 }
@@ -135,8 +165,10 @@ int edge_worker(struct edge *edge, const struct edge_worker *ask)
     }
     struct span texts[] = {
         [WORKER_ID] = ask->id, [WORKER_NAME] = ask->name, [WORKER_TAGS] = {tags, tags_len}};
+    static const struct worker none;
+    struct begin what = {RECORD_WORKER, texts, 3, worker == NULL ? worker_weight(&none) : 0};
     struct request *request = NULL;
-    err = begin(edge, RECORD_WORKER, texts, 3, &request);
+    err = begin(edge, &what, &request);
     if (err != 0) {
         return err;
     }
@@ -153,8 +185,9 @@ int edge_bye(struct edge *edge, struct span name)
     if (!there && nothing_in_flight(edge)) {
         return TALLY_NOTFOUND;
     }
+    struct begin what = {RECORD_BYE, &name, 1, 0};
     struct request *request = NULL;
-    int err = begin(edge, RECORD_BYE, &name, 1, &request);
+    int err = begin(edge, &what, &request);
     return err != 0 ? err : append(edge, request);
 }
 

@@ -2,6 +2,7 @@
 #include "engine/engine.h"
 
 #include "engine/loader.h"
+#include "engine/machine.h"
 #include "engine/replay.h"
 #include "wal/base/check.h"
 #include "wal/base/clock.h"
@@ -193,6 +194,7 @@ static struct tally *tally_new(const struct tally_options *options)
     set->edges = set->edges == 0 ? 4 : set->edges > EDGES_MAX ? EDGES_MAX : set->edges;
     set->segment_bytes = set->segment_bytes == 0 ? WAL_SEGMENT_BYTES_DEFAULT : set->segment_bytes;
     set->payload_bytes_max = set->payload_bytes_max == 0 ? 1U << 20 : set->payload_bytes_max;
+    set->memory_bytes = set->memory_bytes == 0 ? machine_memory_bytes() / 2 : set->memory_bytes;
     set->snapshot_bytes = set->snapshot_bytes == 0 ? SNAPSHOT_BYTES : set->snapshot_bytes;
     set->snapshot_s = set->snapshot_s == 0 ? SNAPSHOT_S : set->snapshot_s;
     set->retain_bytes = set->retain_bytes == 0 ? RETAIN_BYTES : set->retain_bytes;
@@ -215,6 +217,7 @@ int tally_open(struct tally **out, const struct tally_options *options, struct t
     }
     struct snapshot_found snapshot = {.lsn = 0};
     int err = tally->own != NULL && tally->batch != NULL ? state_init(&tally->state) : TALLY_NOMEM;
+    tally->state.ledger.ceiling = tally->options.memory_bytes;
     err = err != 0 ? err : open_io(tally, report);
     err = err != 0 ? err : open_log(tally, report, &snapshot);
     err = err != 0 ? err : start(tally, &snapshot);

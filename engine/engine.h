@@ -58,6 +58,7 @@ enum { REQUEST_NUMS_BYTES = 64 };
 struct request {
     struct record record;
     size_t bytes;
+    uint64_t weight; /* in the ledger: itself, and what apply will make of it */
     char texts[];
 };
 
@@ -116,6 +117,7 @@ struct tally {
     struct gate gate;
     struct stuck stuck;
     uint64_t bye_released;
+    uint64_t forgotten_at; /* in its own lane: behind the last FORGET */
     bool offered; /* since the last publication */
     struct snapshot snapshot;
 };
@@ -155,6 +157,9 @@ void edge_nudge(struct edge *edge);
 int edge_mode_completion(const struct edge *edge);
 
 /* ---- request.c ---- */
-struct request *request_new(enum record_type type, const struct span *texts, unsigned count);
+/* `growth` is what it will add to the state beside its texts. Returns NULL without memory. */
+struct request *request_new(struct ledger *ledger, enum record_type type, const struct span *texts,
+                            unsigned count, uint64_t growth);
+void request_free(struct ledger *ledger, struct request *request);
 
 #endif

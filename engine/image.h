@@ -27,7 +27,7 @@ enum { IMAGE_NUMS = 20, IMAGE_TEXTS = 4 };
     X(WORKER, 5, "id,state,slots,room,done,failed", "worker,name,tags")                            \
     X(BUILD, 6,                                                                                    \
       "id,applied,queue,set,pri,how,tries,attempts,submit_lease_ms,lease_ms,worker,held_at,"       \
-      "submitted_ms,started_ms,ended_ms,pending_lsn,due_ms,ended_lsn",                             \
+      "submitted_ms,started_ms,ended_ms,pending_lsn,due_ms,ended_lsn,forgotten",                   \
       "payload,result,error,uniq")                                                                 \
     X(END, 7, "images", "")
 
@@ -78,7 +78,8 @@ enum {
     IBUILD_ENDED_MS,
     IBUILD_PENDING_LSN,
     IBUILD_DUE_MS,
-    IBUILD_ENDED_LSN
+    IBUILD_ENDED_LSN,
+    IBUILD_FORGOTTEN /* 1: payload, result and error are given back */
 };
 enum { IBUILD_PAYLOAD, IBUILD_RESULT, IBUILD_ERROR, IBUILD_UNIQ };
 enum { END_IMAGES };

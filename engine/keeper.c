@@ -10,6 +10,7 @@
 enum {
     TICK_NS = WHEEL_TICK_MS * 1000 * 1000,
     SLICE = 1024, /* builds looked at in one round */
+    FORGET_SLICE = 4096,
     STRIDE_NS_MAX = 1000 * 1000 * 1000,
     IDLE_NS_MAX = 1000 * 1000 * 1000,
 };
@@ -49,7 +50,7 @@ static bool keeper_step(struct tally *tally, struct build *build, uint64_t seen,
 
 static void keeper_judge(struct tally *tally, enum record_type type, uint64_t a, uint64_t b)
 {
-    struct request *request = request_new(type, NULL, 0);
+    struct request *request = request_new(&tally->state.ledger, type, NULL, 0, 0);
     if (request == NULL) {
         no_memory(tally);
     }
@@ -347,12 +348,55 @@ static void look_at_windows(struct tally *tally)
     }
 }
 
+/* ---- what finished builds give back ---- */
+
+/* How far the oldest ones have to go so that what is left of `bytes` is within `bytes_max`: the lsn
+ * that ended the last of them. A slice at a time. */
+static uint64_t forget_until(const struct build *build, uint64_t bytes, uint64_t bytes_max,
+                             uint64_t (*bytes_of)(const struct build *build))
+{
+    uint64_t until = 0;
+    for (int i = 0; i < FORGET_SLICE && build != NULL && bytes > bytes_max; i++) {
+        uint64_t mine = bytes_of(build);
+        bytes -= mine < bytes ? mine : bytes;
+        until = build->ended_lsn;
+        build = TAILQ_NEXT(build, ended);
+    }
+    return until;
+}
+
+static void look_at_finished(struct tally *tally)
+{
+    const struct state *state = &tally->state;
+    uint64_t ceiling = state->ledger.ceiling;
+    static const struct build none;
+    if (lane_applied(tally->own) < tally->forgotten_at || !own_room(tally, KEEPER_ROOM)) {
+        return; /* what it said last is still on its way */
+    }
+    if (tally->forgotten_at != 0) {
+        tally->forgotten_at = 0;
+        rcu_retire_flush(state->retirer); /* few things, but large ones */
+    }
+    bool is_tight = !ledger_takes(&state->ledger, ceiling / LEDGER_RESERVE_SHARE, false);
+    uint64_t share = is_tight ? LEDGER_FINISHED_SHARE_MIN : LEDGER_FINISHED_SHARE;
+    uint64_t bytes_until =
+        forget_until(state->ended_kept, state->ended_bytes, ceiling / share, build_bytes);
+    uint64_t builds_until =
+        forget_until(TAILQ_FIRST(&state->ended), state->ended_count * build_weight(&none),
+                     ceiling / LEDGER_ENDED_SHARE, build_weight);
+    if (bytes_until != 0 || builds_until != 0) {
+        keeper_judge(tally, RECORD_FORGET, bytes_until, builds_until);
+        tally->forgotten_at = tally->own->next;
+    }
+}
+
 void keeper_run(struct tally *tally)
 {
     run_wheel(tally, move_clock(tally));
     if (FIELD_OWN(tally->room) == ROOM_FULL) {
         look_for_silence(tally);
         look_at_windows(tally);
+        look_at_finished(tally);
     }
     run_gate(tally);
     (void)lane_publish(tally->own);

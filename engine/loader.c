@@ -99,6 +99,7 @@ static int load_poll(struct loader *loader, const struct image *image)
     FIELD_PUT(poll->close_ms, num[IPOLL_CLOSE_MS]);
     FIELD_PUT(poll->rate, rate_word(num[IPOLL_RATE_N], num[IPOLL_RATE_MS]));
     poll_set_window(poll, num[IPOLL_OPEN] != 0);
+    ledger_add(&state->ledger, LEDGER_ENTITIES, poll_weight(poll));
     return load_seconds(poll, image->text[IPOLL_SECONDS]) == 0
                ? 0
                : wrong(loader, "the seconds of a poll");
@@ -140,7 +141,7 @@ static int load_sets(struct loader *loader, struct queue *queue, struct span tag
         if (from > tags.len || (i + 1 == count) != (to == tags.len)) {
             return wrong(loader, "the need sets of a queue");
         }
-        if (queue_add_set(queue, (struct span){tags.at + from, to - from}) != 0) {
+        if (queue_add_set(loader->state, queue, (struct span){tags.at + from, to - from}) != 0) {
             return TALLY_NOMEM;
         }
         from = to + 1;
@@ -166,6 +167,7 @@ static int load_queue(struct loader *loader, const struct image *image)
         index_put(&state->queues, queue) != 0) {
         return TALLY_NOMEM;
     }
+    ledger_add(&state->ledger, LEDGER_ENTITIES, queue_weight(queue));
     return load_sets(loader, queue, image->text[IQUEUE_TAGS], num[IQUEUE_SETS]);
 }
 
@@ -198,30 +200,49 @@ static int load_worker(struct loader *loader, const struct image *image)
     FIELD_PUT(worker->done, num[IWORKER_DONE]);
     FIELD_PUT(worker->failed, num[IWORKER_FAILED]);
     int err = worker_reserve(state, worker, (uint32_t)num[IWORKER_ROOM]);
+    ledger_add(&state->ledger, LEDGER_ENTITIES, worker_weight(worker));
     return title != NULL && tags != NULL ? err : TALLY_NOMEM;
 }
 
 /* An empty text of a build is none. Returns false without memory. */
-static bool load_text(_Atomic(struct blob *) *place, struct span text)
+static bool load_text(struct loader *loader, _Atomic(struct parcel *) *place, enum ledger_kind kind,
+                      struct span text)
 {
     if (text.len == 0) {
         return true;
     }
-    struct blob *blob = blob_new(text);
-    FIELD_PUT(*place, blob);
-    return blob != NULL;
+    struct parcel *parcel = parcel_new(&loader->state->ledger, kind, text);
+    FIELD_PUT(*place, parcel);
+    return parcel != NULL;
+}
+
+/* Payload, result and error; none of them once they are given back. */
+static int load_texts(struct loader *loader, struct build *build, const struct image *image)
+{
+    struct state *state = loader->state;
+    if (image->num[IBUILD_FORGOTTEN] != 0) {
+        return 0;
+    }
+    struct parcel *payload =
+        parcel_new(&state->ledger, LEDGER_PAYLOADS, image->text[IBUILD_PAYLOAD]);
+    FIELD_PUT(build->payload, payload);
+    if (payload == NULL ||
+        !load_text(loader, &build->result, LEDGER_RESULTS, image->text[IBUILD_RESULT]) ||
+        !load_text(loader, &build->error, LEDGER_ERRORS, image->text[IBUILD_ERROR])) {
+        return TALLY_NOMEM;
+    }
+    FIELD_ADD(state->payload_bytes, payload->len);
+    return 0;
 }
 
 static int build_fill(struct loader *loader, struct build *build, const struct image *image)
 {
     struct state *state = loader->state;
-    build->payload = blob_new(image->text[IBUILD_PAYLOAD]);
-    if (build->payload == NULL || !load_text(&build->result, image->text[IBUILD_RESULT]) ||
-        !load_text(&build->error, image->text[IBUILD_ERROR])) {
-        return TALLY_NOMEM;
+    int err = load_texts(loader, build, image);
+    if (err != 0) {
+        return err;
     }
     FIELD_ADD(state->builds_in_memory, 1);
-    FIELD_ADD(state->payload_bytes, build->payload->len);
     struct span uniq = image->text[IBUILD_UNIQ];
     if (uniq.len == 0) {
         return 0;
@@ -260,7 +281,8 @@ static bool build_fits(const struct loader *loader, const struct image *image)
            queue != NULL && (worker != NULL) == (num[IBUILD_WORKER] != 0) &&
            num[IBUILD_SET] < FIELD_OWN(queue->set_count) && num[IBUILD_PRI] < PRIORITIES &&
            is > BUILD_NONE && is < BUILD_STATES &&
-           half_ended((uint32_t)num[IBUILD_APPLIED]) == (num[IBUILD_ENDED_LSN] != 0);
+           half_ended((uint32_t)num[IBUILD_APPLIED]) == (num[IBUILD_ENDED_LSN] != 0) &&
+           (num[IBUILD_FORGOTTEN] == 0 || num[IBUILD_ENDED_LSN] != 0);
 }
 
 static int load_build(struct loader *loader, const struct image *image)
@@ -301,6 +323,7 @@ static int load_build(struct loader *loader, const struct image *image)
     build_count(build, BUILD_NONE, half_state(FIELD_OWN(build->applied)));
     loader->builds++;
     int err = build_fill(loader, build, image);
+    ledger_add(&state->ledger, LEDGER_ENTITIES, build_weight(build));
     return err != 0 ? err : build_hold(loader, build);
 }
 
@@ -375,11 +398,13 @@ static int end_builds(struct loader *loader)
         }
     }
     qsort(ended, count, sizeof *ended, compare_ended);
+    bool in_order = true;
     for (uint64_t i = 0; i < count; i++) {
-        queue_add_ended(ended[i]->queue, ended[i]);
+        in_order = in_order && (state->ended_kept == NULL || FIELD_OWN(ended[i]->payload) != NULL);
+        build_add_ended(state, ended[i]);
     }
     free(ended);
-    return 0;
+    return in_order ? 0 : wrong(loader, "a build gave its bytes back before an older one");
 }
 
 int loader_end(struct loader *loader)

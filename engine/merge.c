@@ -40,7 +40,7 @@ static void step_record(const struct lane_slot *slot, struct record *record)
         record->num[STEP_DELAY_MS] = slot->n;
     }
     if (slot->type == RECORD_DONE || slot->type == RECORD_FAIL) {
-        record->text[STEP_TEXT] = blob_span(slot->arg);
+        record->text[STEP_TEXT] = parcel_span(slot->arg);
     }
 }
 

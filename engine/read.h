@@ -3,6 +3,7 @@
 #define TALLY_ENGINE_READ_H
 
 #include "engine/edge.h"
+#include "engine/ledger.h"
 
 #include <stddef.h>
 
@@ -182,7 +183,9 @@ struct engine_info {
     uint64_t workers;
     uint64_t builds; /* in memory, finished ones too */
     uint64_t builds_by_state[BUILD_STATES];
-    uint64_t payload_bytes;
+    uint64_t memory[LEDGER_KINDS];
+    uint64_t memory_bytes; /* their sum */
+    uint64_t memory_bytes_max;
     uint64_t retired;          /* waiting for a grace period */
     uint64_t snapshot_lsn;     /* of the last that counts; 0: none */
     uint64_t snapshot_time_ms; /* log time */

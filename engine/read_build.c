@@ -35,7 +35,7 @@ static bool is_wanted(const struct read_builds *r, const struct build *build)
 static int fill_row(struct build_row *row, const struct build *build)
 {
     const struct worker *worker = FIELD_GET(build->worker);
-    const struct blob *error = FIELD_GET(build->error);
+    const struct parcel *error = FIELD_GET(build->error);
     *row = (struct build_row){
         .id = build->id,
         .queue = blob_span(build->queue->name),
@@ -122,11 +122,9 @@ void read_builds_fini(struct read_builds *r)
 int edge_payload(struct edge *edge, uint64_t id, struct span *bytes)
 {
     const struct build *build = state_build(&edge->tally->state, id);
-    if (build == NULL) {
-        return TALLY_NOTFOUND;
-    }
-    *bytes = blob_span(build->payload);
-    return 0;
+    const struct parcel *payload = build != NULL ? FIELD_GET(build->payload) : NULL;
+    *bytes = parcel_span(payload);
+    return payload != NULL ? 0 : TALLY_NOTFOUND;
 }
 
 int edge_result(struct edge *edge, uint64_t id, struct span *bytes)
@@ -138,8 +136,10 @@ int edge_result(struct edge *edge, uint64_t id, struct span *bytes)
     if (half_state(FIELD_GET(build->applied)) != BUILD_COMPLETED) {
         return TALLY_STATE;
     }
-    *bytes = blob_span(FIELD_GET(build->result));
-    return 0;
+    const struct parcel *result = FIELD_GET(build->result);
+    *bytes = parcel_span(result);
+    /* behind the result: the payload goes first */
+    return FIELD_GET(build->payload) != NULL ? 0 : TALLY_NOTFOUND;
 }
 
 /* ---- INFO ---- */
@@ -189,7 +189,7 @@ void edge_info(struct edge *edge, struct engine_info *info)
         .votes = FIELD_GET(state->votes),
         .workers = FIELD_GET(state->worker_count),
         .builds = FIELD_GET(state->builds_in_memory),
-        .payload_bytes = FIELD_GET(state->payload_bytes),
+        .memory_bytes_max = state->ledger.ceiling,
         .retired = rcu_retired(state->retirer),
         .snapshot_lsn = made->lsn,
         .snapshot_time_ms = made->time_ms,
@@ -202,6 +202,10 @@ void edge_info(struct edge *edge, struct engine_info *info)
         .readonly = FIELD_GET(tally->room) != ROOM_FULL,
         .draining = FIELD_GET(tally->draining),
     };
+    for (unsigned kind = 0; kind < LEDGER_KINDS; kind++) {
+        info->memory[kind] = ledger_of(&state->ledger, (enum ledger_kind)kind);
+        info->memory_bytes += info->memory[kind];
+    }
     index_each(&state->queues, add_states, info);
     add_janitor(tally->wal, info);
 }

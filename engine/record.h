@@ -26,6 +26,7 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
     X(BYE, 6, "", "worker")                                                                        \
     X(OFFLINE, 7, "worker", "")                                                                    \
     X(POLL_WINDOW, 8, "poll,open", "")                                                             \
+    X(FORGET, 9, "bytes_until,builds_until", "")                                                   \
     X(CLAIM, 16, "build,before,after,worker,lease_ms", "")                                         \
     X(BEAT, 17, "build,before,after", "")                                                          \
     X(DONE, 18, "build,before,after", "result")                                                    \
@@ -57,6 +58,7 @@ enum { WORKER_SLOTS, WORKER_KEEP };
 enum { WORKER_ID, WORKER_NAME, WORKER_TAGS };
 enum { WORKER_KEEP_NAME = 1, WORKER_KEEP_TAGS = 2 };
 enum { POLL_WINDOW_POLL, POLL_WINDOW_OPEN };
+enum { FORGET_BYTES_UNTIL, FORGET_BUILDS_UNTIL }; /* lsns: of those that ended no later */
 enum { STEP_BUILD, STEP_BEFORE, STEP_AFTER, STEP_WORKER, STEP_LEASE_MS, STEP_DELAY_MS = 3 };
 enum { STEP_TEXT };
 

@@ -3,7 +3,8 @@
 
 #include <stdlib.h>
 
-struct request *request_new(enum record_type type, const struct span *texts, unsigned count)
+struct request *request_new(struct ledger *ledger, enum record_type type, const struct span *texts,
+                            unsigned count, uint64_t growth)
 {
     size_t bytes = REQUEST_NUMS_BYTES;
     for (unsigned i = 0; i < count; i++) {
@@ -15,6 +16,8 @@ struct request *request_new(enum record_type type, const struct span *texts, uns
     }
     request->record = (struct record){.type = type};
     request->bytes = bytes;
+    request->weight = sizeof *request + bytes + growth;
+    ledger_add(ledger, LEDGER_IN_FLIGHT, request->weight);
     char *at = request->texts;
     for (unsigned i = 0; i < count; i++) {
         if (texts[i].len > 0) {
@@ -24,4 +27,10 @@ struct request *request_new(enum record_type type, const struct span *texts, uns
         at += texts[i].len;
     }
     return request;
+}
+
+void request_free(struct ledger *ledger, struct request *request)
+{
+    ledger_sub(ledger, LEDGER_IN_FLIGHT, request->weight);
+    free(request);
 }

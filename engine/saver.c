@@ -142,9 +142,11 @@ void saver_build(struct saver *saver, struct build *build)
                                   [IBUILD_ENDED_MS] = FIELD_OWN(build->ended_ms),
                                   [IBUILD_PENDING_LSN] = build->pending_lsn,
                                   [IBUILD_DUE_MS] = build->due_ms,
-                                  [IBUILD_ENDED_LSN] = build->ended_lsn},
-                          .text = {blob_span(build->payload), blob_span(FIELD_OWN(build->result)),
-                                   blob_span(FIELD_OWN(build->error)), blob_span(build->uniq)}};
+                                  [IBUILD_ENDED_LSN] = build->ended_lsn,
+                                  [IBUILD_FORGOTTEN] = FIELD_OWN(build->payload) == NULL},
+                          .text = {parcel_span(FIELD_OWN(build->payload)),
+                                   parcel_span(FIELD_OWN(build->result)),
+                                   parcel_span(FIELD_OWN(build->error)), blob_span(build->uniq)}};
     save_queue(saver->state, build->queue);
     if (worker != NULL) {
         save_worker(saver->state, worker);

@@ -63,6 +63,7 @@ int snapshot_start(struct tally *tally, const struct snapshot_found *found)
         .arg = tally,
         .newest_lsn = found->lsn,
         .wal = tally->wal,
+        .ledger = &tally->state.ledger,
     };
     memcpy(writer->uuid, wal_uuid(tally->wal), sizeof writer->uuid);
     int err = snapshot_writer_init(writer);

@@ -49,6 +49,7 @@ struct snapshot_writer {
     /* written before the thread begins */
     struct wal_io *io;
     struct wal *wal; /* whose janitor packs beside it */
+    struct ledger *ledger;
     unsigned char uuid[WAL_UUID_BYTES];
     uint64_t retain_bytes;
     uint64_t retain_ms;

@@ -11,8 +11,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void chunk_free(struct snapshot_chunk *chunk)
+static void chunk_free(const struct snapshot_writer *writer, struct snapshot_chunk *chunk)
 {
+    ledger_sub(writer->ledger, LEDGER_SAVES, chunk->images.room);
     image_buf_fini(&chunk->images);
     free(chunk);
 }
@@ -38,6 +39,7 @@ int snapshot_writer_put(void *arg, struct image_buf *images)
     }
     *chunk = (struct snapshot_chunk){.images = *images};
     *images = (struct image_buf){.at = NULL};
+    ledger_add(writer->ledger, LEDGER_SAVES, chunk->images.room);
     pthread_mutex_lock(&writer->mutex);
     bool is_open = writer->phase == HAND_OPEN; /* else it has failed already */
     if (is_open) {
@@ -48,7 +50,7 @@ int snapshot_writer_put(void *arg, struct image_buf *images)
     }
     pthread_mutex_unlock(&writer->mutex);
     if (!is_open) {
-        chunk_free(chunk);
+        chunk_free(writer, chunk);
     }
     return is_open ? 0 : TALLY_IO;
 }
@@ -115,7 +117,7 @@ static int write_all(struct snapshot_writer *writer, struct wal_snap *snap, uint
     struct snapshot_chunk *chunk = NULL;
     while ((chunk = next_chunk(writer, &is_whole)) != NULL) {
         int err = wal_snap_put(snap, chunk->images.count, chunk->images.at, chunk->images.len);
-        chunk_free(chunk);
+        chunk_free(writer, chunk);
         if (err != 0) {
             return err;
         }
@@ -179,7 +181,7 @@ static void end_one(struct snapshot_writer *writer, const struct snapshot_result
     while (writer->first != NULL) {
         struct snapshot_chunk *chunk = writer->first;
         writer->first = chunk->next;
-        chunk_free(chunk);
+        chunk_free(writer, chunk);
     }
     writer->last = NULL;
     writer->count = 0;
@@ -229,7 +231,7 @@ void snapshot_writer_fini(struct snapshot_writer *writer)
     while (writer->first != NULL) {
         struct snapshot_chunk *chunk = writer->first;
         writer->first = chunk->next;
-        chunk_free(chunk);
+        chunk_free(writer, chunk);
     }
     pthread_mutex_destroy(&writer->mutex);
     pthread_cond_destroy(&writer->changed);

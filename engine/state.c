@@ -62,6 +62,8 @@ int state_init(struct state *state)
     err = err != 0 ? err : table_init(&state->queue_ids);
     err = err != 0 ? err : table_init(&state->worker_ids);
     atomic_init(&state->build_next, 1);
+    TAILQ_INIT(&state->ended);
+    state->ledger.ceiling = UINT64_MAX;
     return err;
 }
 
@@ -114,9 +116,9 @@ void build_free(void *entity)
 {
     struct build *build = entity;
     if (build != NULL) {
-        free(build->payload);
-        free(FIELD_OWN(build->result));
-        free(FIELD_OWN(build->error));
+        parcel_release(FIELD_OWN(build->payload));
+        parcel_release(FIELD_OWN(build->result));
+        parcel_release(FIELD_OWN(build->error));
         free(build->uniq);
         free(build);
     }
@@ -146,6 +148,52 @@ void state_fini(struct state *state)
     table_fini(&state->poll_ids);
     table_fini(&state->queue_ids);
     table_fini(&state->worker_ids);
+}
+
+uint64_t blob_weight(const struct blob *blob)
+{
+    return blob != NULL ? sizeof *blob + blob->len + 1 + WEIGHT_ALLOCATION : 0;
+}
+
+uint64_t poll_weight(const struct poll *poll)
+{
+    return sizeof *poll + WEIGHT_PLACES + blob_weight(poll->name);
+}
+
+uint64_t option_weight(const struct option *option)
+{
+    return sizeof *option + 2 * WEIGHT_PLACES + blob_weight(option->label) +
+           blob_weight(option->key);
+}
+
+uint64_t queue_weight(const struct queue *queue)
+{
+    return sizeof *queue + WEIGHT_PLACES + blob_weight(queue->name);
+}
+
+uint64_t need_set_weight(const struct need_set *set)
+{
+    uint64_t dummies = PRIORITIES * (sizeof(struct ticket) + WEIGHT_ALLOCATION);
+    return sizeof *set + WEIGHT_ALLOCATION + dummies + blob_weight(set->tags);
+}
+
+uint64_t worker_weight(const struct worker *worker)
+{
+    const struct worker_held *held = FIELD_OWN(worker->held);
+    uint64_t slots = held != NULL ? sizeof *held + held->room * sizeof held->slot[0] : 0;
+    return sizeof *worker + WEIGHT_PLACES + slots + blob_weight(worker->name) +
+           blob_weight(FIELD_OWN(worker->title)) + blob_weight(FIELD_OWN(worker->tags));
+}
+
+uint64_t build_bytes(const struct build *build)
+{
+    return parcel_span(FIELD_OWN(build->payload)).len + parcel_span(FIELD_OWN(build->result)).len +
+           parcel_span(FIELD_OWN(build->error)).len;
+}
+
+uint64_t build_weight(const struct build *build)
+{
+    return sizeof *build + WEIGHT_PLACES + sizeof(struct ticket) + blob_weight(build->uniq);
 }
 
 void state_retire(struct state *state, void *p, void (*free_fn)(void *p))

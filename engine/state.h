@@ -4,11 +4,15 @@
 
 #include "engine/edge.h"
 #include "engine/index.h"
+#include "engine/ledger.h"
+#include "engine/parcel.h"
 #include "engine/read.h"
 #include "engine/seq.h"
 #include "engine/table.h"
 #include "engine/ticket.h"
 #include "engine/word.h"
+
+#include <sys/queue.h>
 
 /*
  *     polls (by name) ── poll ── options by place ──┐
@@ -47,11 +51,12 @@
  *   held_count and the slots       a cut (WORKERS); a claim counts the slots that it has looked at
  *   by_state of a queue            a cut
  *   pending counts of lists        seq_read_begin / seq_read_whole in edge_claim
+ *   payload and result of a build  result is read first, then the payload: that one goes first
  *   lsn, bytes, time of a snapshot   snapshot.made, an immutable object: engine/snapshot.h
  *
  * Reclamation: polls, options, queues and workers live as long as the state. A finished build
- * beyond QUEUE_KEEP of its queue is taken out of the table and retired; arrays that grow are
- * retired.
+ * beyond QUEUE_KEEP of its queue, or named by a FORGET record, is taken out of the table and
+ * retired; so are payload, result and error that it gives back, and arrays that grow.
  */
 
 struct blob { /* bytes with their length, one allocation */
@@ -75,7 +80,6 @@ enum {
     QUEUE_OPEN_MAX = 1 << 24, /* unfinished builds of a queue */
     QUEUE_KEEP = 100000,      /* finished builds a queue keeps */
 };
-#define PAYLOADS_BYTES_MAX ((uint64_t)8 << 30)
 
 struct option {
     /* hit by the edges */
@@ -173,13 +177,16 @@ struct build {
     _Atomic uint64_t ended_ms;
     uint64_t pending_lsn; /* what made it pending or delayed last */
     uint64_t due_ms;
-    struct blob *payload;
-    _Atomic(struct blob *) result;
-    _Atomic(struct blob *) error;
+    _Atomic(struct parcel *) payload; /* NULL: it has ended and given back all three */
+    _Atomic(struct parcel *) result;
+    _Atomic(struct parcel *) error;
     struct blob *uniq;        /* queue and uniq: the key of state.uniqs, while unfinished */
     struct build *next_ended; /* the committer alone: the queue's finished builds, oldest first */
     uint64_t ended_lsn;       /* what ended it; 0: nothing yet */
+    TAILQ_ENTRY(build) ended; /* the committer alone: state.ended */
 };
+
+TAILQ_HEAD(build_list, build);
 
 enum { NEED_SETS_MAX = 64, PRIORITIES = 10 };
 
@@ -250,6 +257,12 @@ struct state {
     _Atomic uint64_t option_count, build_next, poll_count, worker_count;
     _Atomic uint64_t builds_in_memory, payload_bytes;
     _Atomic uint64_t votes;
+    struct ledger ledger;
+    /* the committer alone: all finished builds, oldest first, from which they leave; the first of
+     * them that has not given its bytes back; and what these hold */
+    struct build_list ended;
+    struct build *ended_kept;
+    uint64_t ended_count, ended_bytes;
     struct state_hooks hooks;
     struct saver *saver;         /* the committer alone: the snapshot that is being made, or NULL */
     uint32_t saves;              /* the committer alone: how many were begun */
@@ -275,6 +288,23 @@ static inline struct build *state_build(const struct state *state, uint64_t id)
 {
     return table_get(&state->builds, id);
 }
+
+/*
+ * What an entity takes in memory, about: with its names, its places in indexes, tables and lists,
+ * and what the allocator adds; without payload, result and error. What is added to LEDGER_ENTITIES
+ * when it is made is subtracted when it goes; a part that changes is weighed before and after.
+ */
+enum { WEIGHT_PLACES = 64, WEIGHT_ALLOCATION = 16 };
+uint64_t blob_weight(const struct blob *blob);
+uint64_t poll_weight(const struct poll *poll);
+uint64_t option_weight(const struct option *option);
+uint64_t queue_weight(const struct queue *queue);
+uint64_t need_set_weight(const struct need_set *set);
+uint64_t worker_weight(const struct worker *worker);
+uint64_t build_weight(const struct build *build);
+
+/* Payload, result and error of a build; 0 when it has given them back. */
+uint64_t build_bytes(const struct build *build);
 
 /* "first/second": the key of an option (poll, folded label) or of a UNIQ (queue, uniq). By free().
  */

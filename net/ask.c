@@ -31,6 +31,9 @@ static const char *advice(int err)
         return "the log cannot grow, most likely the disk is full: free space, it heals by itself";
     case TALLY_DRAINING:
         return "the server is going down: try again in a moment";
+    case TALLY_MEMORY:
+        return "the memory for clients is used up: finish builds, or start with a larger --memory; "
+               "INFO memory says what takes it";
     case TALLY_NOMEM:
         return "retry_ms=1000 out of memory";
     default:
@@ -43,7 +46,8 @@ void reply_refused(struct reply *reply, int err, const char *what)
     if (err == TALLY_NOTFOUND) {
         reply_err(reply, err, "no such %s", what);
     } else {
-        reply_err(reply, err == TALLY_NOMEM ? TALLY_BUSY : err, "%s", advice(err));
+        int code = err == TALLY_NOMEM ? TALLY_BUSY : err == TALLY_MEMORY ? TALLY_FULL : err;
+        reply_err(reply, code, "%s", advice(err));
     }
 }
 

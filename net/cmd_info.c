@@ -9,7 +9,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-enum { LINES_MAX = 64 };
+enum { LINES_MAX = 128 };
 
 /* The lines are collected first, because their number is said before them. */
 struct lines {
@@ -75,7 +75,11 @@ static void add_memory(const struct facts *facts, struct lines *lines)
     struct rusage usage;
     getrusage(RUSAGE_SELF, &usage);
     add(lines, "resident_max_bytes", (uint64_t)usage.ru_maxrss * 1024);
-    add(lines, "payload_bytes", facts->engine.payload_bytes);
+    add(lines, "memory_bytes_max", facts->engine.memory_bytes_max);
+    add(lines, "memory_bytes", facts->engine.memory_bytes);
+#define X(kind, key) add(lines, #key, facts->engine.memory[LEDGER_##kind]);
+    LEDGER_LIST(X)
+#undef X
     add(lines, "retired", facts->engine.retired);
 }
 

@@ -189,7 +189,7 @@ static enum outcome show_bytes(struct ask *ask,
         return ask_error(ask, err, "the build has no result yet");
     }
     if (err != 0) {
-        return ask_refused(ask, err, "build");
+        return ask_refused(ask, err, "build, or it ended long ago and gave its bytes back");
     }
     reply_begin(&ask->reply);
     reply_blob(&ask->reply, bytes);

@@ -1,6 +1,7 @@
 /* A connection: receiving, stopping and going on, sending, closing. */
 #include "net/conn.h"
 
+#include "engine/ledger.h"
 #include "net/auth.h"
 #include "net/command.h"
 #include "net/loop.h"
@@ -32,6 +33,7 @@ void conn_open(struct loop *loop, int fd, struct rate_address address)
     conn->wants_in = true;
     conn->wants_end = true;
     TAILQ_INSERT_TAIL(&loop->all, conn, all);
+    conn_count(conn);
     if (!conn->is_authed) {
         conn->auth_until_ns = loop->now_ns + (uint64_t)AUTH_WITHIN_MS * NS_PER_MS;
         loop_due(loop, conn->auth_until_ns);
@@ -61,6 +63,32 @@ void conn_close(struct conn *conn)
     TAILQ_INSERT_TAIL(&loop->closed, conn, all);
     /* C5: relaxed: as C4 */
     atomic_fetch_sub_explicit(&loop->server->connections, 1, memory_order_relaxed);
+}
+
+void conn_destroy(struct conn *conn)
+{
+    struct ledger *ledger = edge_ledger(conn->loop->edge);
+    ledger_sub(ledger, LEDGER_CONNECTIONS, conn->counted_in);
+    ledger_sub(ledger, LEDGER_REPLIES, conn->counted_out);
+    TAILQ_REMOVE(&conn->loop->closed, conn, all);
+    buf_fini(&conn->in);
+    buf_fini(&conn->held);
+    buf_fini(&conn->out);
+    free(conn);
+}
+
+void conn_count(struct conn *conn)
+{
+    uint64_t in = sizeof(*conn) + conn->in.room;
+    uint64_t out = conn->held.room + conn->out.room;
+    if (in != conn->counted_in) {
+        ledger_add(edge_ledger(conn->loop->edge), LEDGER_CONNECTIONS, in - conn->counted_in);
+        conn->counted_in = in;
+    }
+    if (out != conn->counted_out) {
+        ledger_add(edge_ledger(conn->loop->edge), LEDGER_REPLIES, out - conn->counted_out);
+        conn->counted_out = out;
+    }
 }
 
 void conn_end(struct conn *conn)
@@ -322,6 +350,7 @@ void conn_finish(struct conn *conn)
             conn_close(conn);
         }
     }
+    conn_count(conn);
     if (conn->fd < 0) {
         return;
     }

@@ -80,6 +80,8 @@ struct conn {
     bool wants_end;
     unsigned auth_failures;
     size_t lingered_bytes;
+    uint64_t counted_in;  /* what the ledger knows of: the struct and its input */
+    uint64_t counted_out; /* ... and its replies */
 
     uint64_t wait_until_ns;   /* of a claim; 0: none */
     uint64_t snapshot_ticket; /* of edge_snapshot; 0: none */
@@ -107,6 +109,12 @@ void conn_close(struct conn *conn);
 
 /* Runs no further request; closes when all replies have left. */
 void conn_end(struct conn *conn);
+
+/* Tells the ledger what it holds now. */
+void conn_count(struct conn *conn);
+
+/* Frees it. REQUIRES: it is closed, and nothing of it is in flight. */
+void conn_destroy(struct conn *conn);
 
 /* At the end of a pass: sends, closes, tells epoll what is wanted. */
 void conn_finish(struct conn *conn);

@@ -255,15 +255,6 @@ static void finish_touched(struct loop *loop)
     }
 }
 
-static void conn_destroy(struct conn *conn)
-{
-    TAILQ_REMOVE(&conn->loop->closed, conn, all);
-    buf_fini(&conn->in);
-    buf_fini(&conn->held);
-    buf_fini(&conn->out);
-    free(conn);
-}
-
 static void free_closed(struct loop *loop)
 {
     struct conn *next;

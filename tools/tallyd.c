@@ -19,9 +19,11 @@
 enum { EXIT_USAGE = 64, EXIT_DAMAGED = 65, EXIT_MEMORY = 71, EXIT_DIRECTORY = 73, EXIT_IO = 74 };
 enum { EXIT_CONFIG = 78, KEY_LEN_MIN = 32, KEY_LEN_MAX = 1000, PORT_DEFAULT = 8259 };
 enum { THREADS_MAX = 16, CONNECTIONS_MAX = 10000, PAYLOAD_BYTES_MAX = 1 << 20 };
+enum { MEMORY_BYTES_MIN = 16 << 20 };
 
 enum {
-    OPTION_SNAPSHOT_BYTES = 1000,
+    OPTION_MEMORY = 1000,
+    OPTION_SNAPSHOT_BYTES,
     OPTION_SNAPSHOT_SECONDS,
     OPTION_RETAIN_BYTES,
     OPTION_RETAIN_AGE
@@ -35,6 +37,7 @@ struct settings {
     const char *key_file;
     uint16_t port;
     unsigned threads;
+    uint64_t memory_bytes;
     uint64_t snapshot_bytes;
     uint64_t snapshot_s;
     uint64_t retain_bytes;
@@ -50,6 +53,8 @@ static const struct argp_option options[] = {
     {"threads", 't', "N", 0, "I/O threads (1 to 16; the cores less one)", 0},
     {"api-key-file", 'k', "FILE", 0, "A key of at least 32 characters, which clients say with AUTH",
      0},
+    {"memory", OPTION_MEMORY, "N", 0,
+     "What clients can make it hold, at least 16M (half of the memory); 0: no limit", 0},
     {"snapshot-bytes", OPTION_SNAPSHOT_BYTES, "N", 0,
      "Save the state after so many bytes of log (256M); 0: never for that reason", 0},
     {"snapshot-seconds", OPTION_SNAPSHOT_SECONDS, "N", 0,
@@ -118,6 +123,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case 'k':
         settings->key_file = arg;
+        return 0;
+    case OPTION_MEMORY:
+        settings->memory_bytes = bytes_of(arg, state, "--memory");
+        if (settings->memory_bytes < MEMORY_BYTES_MIN) {
+            argp_error(state, "--memory must be at least 16M");
+        }
         return 0;
     case OPTION_SNAPSHOT_BYTES:
         settings->snapshot_bytes = bytes_of(arg, state, "--snapshot-bytes");
@@ -286,6 +297,7 @@ static struct tally *open_data(const struct settings *settings, struct door *doo
                                  .create = true,
                                  .edges = settings->threads,
                                  .payload_bytes_max = PAYLOAD_BYTES_MAX,
+                                 .memory_bytes = settings->memory_bytes,
                                  .snapshot_bytes = settings->snapshot_bytes,
                                  .snapshot_s = settings->snapshot_s,
                                  .retain_bytes = settings->retain_bytes,

@@ -153,6 +153,12 @@ static void make_judged(struct history *h, const struct state *state)
         }
         break;
     case 5:
+        if (seed_below(&h->seed, 3) == 0) {
+            record = next_record(h, RECORD_FORGET);
+            record->num[FORGET_BYTES_UNTIL] = seed_below(&h->seed, record->lsn);
+            record->num[FORGET_BUILDS_UNTIL] = record->num[FORGET_BYTES_UNTIL] / 4;
+            break;
+        }
         record = next_record(h, workers == 0 ? RECORD_BYE : RECORD_OFFLINE);
         record->num[0] = 1 + seed_below(&h->seed, workers == 0 ? 1 : workers);
         break;

@@ -32,6 +32,7 @@
     X(TIMEOUT, "it took too long")                                                                 \
     X(PARK, "undecided until the next commit")                                                     \
     X(ROOM, "no room in the lane")                                                                 \
+    X(MEMORY, "the memory for clients is used up")                                                 \
     X(NOMEM, "out of memory")                                                                      \
     X(IO, "input/output error")                                                                    \
     X(NOSPC, "no space left on the device")                                                        \
