@@ -50,11 +50,26 @@ void buf_move(struct buf *to, struct buf *from, size_t len)
     buf_take(from, len);
 }
 
-void buf_shrink(struct buf *buf)
+void buf_give_back(struct buf *buf, size_t keep)
 {
-    if (buf_len(buf) == 0 && buf->room > BUF_KEEP_BYTES) {
+    size_t len = buf_len(buf);
+    size_t wanted = len > keep ? len : keep;
+    if (wanted == 0) {
         bool failed = buf->failed;
         buf_fini(buf);
         buf->failed = failed;
+        return;
+    }
+    size_t room = wanted < BUF_KEEP_BYTES / 2 ? BUF_KEEP_BYTES : wanted * 2;
+    if (wanted > buf->room / 4 || room >= buf->room) {
+        return;
+    }
+    memmove(buf->at, buf->at + buf->start, len);
+    buf->start = 0;
+    buf->end = len;
+    char *at = realloc(buf->at, room);
+    if (at != NULL) {
+        buf->at = at;
+        buf->room = room;
     }
 }

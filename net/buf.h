@@ -18,7 +18,7 @@ struct buf {
     bool failed;
 };
 
-enum { BUF_KEEP_BYTES = 16 * 1024 }; /* an empty buffer larger than this is given back */
+enum { BUF_KEEP_BYTES = 8 * 1024 }; /* a buffer no larger than this is kept, empty or not */
 
 void buf_fini(struct buf *buf);
 
@@ -28,8 +28,9 @@ bool buf_grow(struct buf *buf, size_t len);
 /* Appends what `from` holds to `to`, the first `len` bytes of it; exchanges them when it can. */
 void buf_move(struct buf *to, struct buf *from, size_t len);
 
-/* Gives the memory of an empty, large buffer back. */
-void buf_shrink(struct buf *buf);
+/* Gives back what a large buffer does not need for its bytes, nor for the `keep` bytes that it is
+ * about to hold: all of it, or what is more than four times as much. */
+void buf_give_back(struct buf *buf, size_t keep);
 
 static inline size_t buf_len(const struct buf *buf)
 {
@@ -56,6 +57,14 @@ static inline void buf_put(struct buf *buf, const void *bytes, size_t len)
     if (to != NULL && len > 0) {
         memcpy(to, bytes, len);
         buf_wrote(buf, len);
+    }
+}
+
+/* The same, at the cost of a compare for a small one. */
+static inline void buf_shrink(struct buf *buf, size_t keep)
+{
+    if (__builtin_expect(buf->room > BUF_KEEP_BYTES, 0)) {
+        buf_give_back(buf, keep);
     }
 }
 

@@ -53,8 +53,7 @@ enum outcome cmd_auth(struct ask *ask)
     struct conn *conn = ask->conn;
     const struct auth *auth = &ask->loop->server->auth;
     if (!auth->is_needed || auth_accepts(auth, ask->request->words[0])) {
-        conn->is_authed = true;
-        conn->auth_until_ns = 0;
+        conn_unlock(conn);
         reply_ok(&ask->reply);
         return ASK_ANSWERED;
     }

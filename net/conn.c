@@ -10,11 +10,28 @@
 #include "wal/base/check.h"
 
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 enum { NS_PER_MS = 1000000 };
+
+/* What is sent and not read waits here or in the kernel; before AUTH both have a small bound. */
+static void bound_unsent(const struct conn *conn, int bytes)
+{
+    setsockopt(conn->fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes));
+}
+
+void conn_unlock(struct conn *conn)
+{
+    if (!conn->is_authed) {
+        conn->is_authed = true;
+        conn->auth_until_ns = 0;
+        bound_unsent(conn, 0); /* what the system says */
+    }
+}
 
 void conn_open(struct loop *loop, int fd, struct rate_address address)
 {
@@ -35,6 +52,7 @@ void conn_open(struct loop *loop, int fd, struct rate_address address)
     TAILQ_INSERT_TAIL(&loop->all, conn, all);
     conn_count(conn);
     if (!conn->is_authed) {
+        bound_unsent(conn, CONN_LOCKED_OUTPUT_BYTES_MAX);
         conn->auth_until_ns = loop->now_ns + (uint64_t)AUTH_WITHIN_MS * NS_PER_MS;
         loop_due(loop, conn->auth_until_ns);
     }
@@ -95,7 +113,7 @@ void conn_end(struct conn *conn)
 {
     conn->is_closing = true;
     conn->drop_err = 0;
-    conn->auth_until_ns = 0;
+    conn->request_until_ns = 0;
     conn_touch(conn);
 }
 
@@ -141,7 +159,6 @@ static void run_kept(struct conn *conn)
 {
     size_t done = run_input(conn, conn->in.at + conn->in.start, buf_len(&conn->in));
     buf_take(&conn->in, done);
-    buf_shrink(&conn->in);
 }
 
 /* A request too big for the thread's buffer is received where it will be run. */
@@ -220,6 +237,7 @@ void conn_stop(struct conn *conn, enum stop stop)
     struct loop *loop = conn->loop;
     DCHECK(conn->stop == STOP_NONE && stop != STOP_NONE);
     conn->stop = stop;
+    conn->request_until_ns = 0; /* it is us who let it wait */
     conn->stop_seen = stop == STOP_COMMIT   ? loop->commits
                       : stop == STOP_ROOM   ? loop->freed
                       : stop == STOP_OFFERS ? loop->offers
@@ -228,9 +246,10 @@ void conn_stop(struct conn *conn, enum stop stop)
     TAILQ_INSERT_TAIL(&loop->stopped, conn, stopped);
 }
 
-static bool has_output_room(const struct conn *conn)
+bool conn_has_output_room(const struct conn *conn)
 {
-    return buf_len(&conn->out) + buf_len(&conn->held) <= CONN_OUTPUT_BYTES_MAX;
+    size_t max = conn->is_authed ? CONN_OUTPUT_BYTES_MAX : CONN_LOCKED_OUTPUT_BYTES_MAX;
+    return buf_len(&conn->out) + buf_len(&conn->held) <= max;
 }
 
 bool conn_may_resume(const struct conn *conn)
@@ -257,7 +276,7 @@ bool conn_may_resume(const struct conn *conn)
         return loop->offers != conn->stop_seen || loop->now_ns >= conn->wait_until_ns ||
                conn->is_leaving || loop->stop_at_ns != 0;
     case STOP_OUTPUT:
-        return has_output_room(conn);
+        return conn_has_output_room(conn);
     }
     return false;
 }
@@ -309,7 +328,6 @@ static void send_out(struct conn *conn)
     if (sent > 0) {
         counter_add(&conn->loop->counters.bytes_out, (uint64_t)sent);
         buf_take(out, (size_t)sent);
-        buf_shrink(out);
         conn->stall_until_ns = 0;
     }
     if (buf_len(out) > 0 && conn->stall_until_ns == 0) {
@@ -334,6 +352,27 @@ static void say_goodbye(struct conn *conn)
     loop_due(conn->loop, conn->linger_until_ns);
 }
 
+/* A request that has begun has to be whole in time; what stops us does not count against it. */
+static void watch_request(struct conn *conn)
+{
+    bool is_half = buf_len(&conn->in) > 0 || conn->drop_err != 0;
+    if (!is_half || conn->stop != STOP_NONE || conn->is_closing || conn->is_ended) {
+        conn->request_until_ns = 0;
+    } else if (conn->request_until_ns == 0) {
+        uint64_t ms = conn->loop->server->options.request_ms;
+        conn->request_until_ns = conn->loop->now_ns + ms * NS_PER_MS;
+        loop_due(conn->loop, conn->request_until_ns);
+    }
+}
+
+/* No memory stays with a connection that it does not need for what it holds. */
+static void give_back(struct conn *conn)
+{
+    buf_shrink(&conn->in, conn->need);
+    buf_shrink(&conn->held, 0);
+    buf_shrink(&conn->out, 0);
+}
+
 void conn_finish(struct conn *conn)
 {
     if (conn->in.failed || conn->held.failed || conn->out.failed) {
@@ -350,11 +389,14 @@ void conn_finish(struct conn *conn)
             conn_close(conn);
         }
     }
+    give_back(conn);
     conn_count(conn);
     if (conn->fd < 0) {
         return;
     }
-    conn->loop->again = conn->loop->again || (conn->stop == STOP_OUTPUT && has_output_room(conn));
+    watch_request(conn);
+    conn->loop->again =
+        conn->loop->again || (conn->stop == STOP_OUTPUT && conn_has_output_room(conn));
     /* a stopped connection is only taken off epoll when input comes: mostly it goes on before */
     bool wants_in = conn->wants_in || may_read(conn);
     bool wants_out = buf_len(&conn->out) > 0;
@@ -377,6 +419,7 @@ uint64_t conn_deadline_ns(const struct conn *conn)
     uint64_t at = UINT64_MAX;
     at = conn->stop == STOP_OFFERS ? earlier(at, conn->wait_until_ns) : at;
     at = earlier(at, conn->auth_until_ns);
+    at = earlier(at, conn->request_until_ns);
     at = earlier(at, conn->stall_until_ns);
     return earlier(at, conn->linger_until_ns);
 }
@@ -386,16 +429,30 @@ static bool is_past(uint64_t until_ns, uint64_t now_ns)
     return until_ns != 0 && now_ns >= until_ns;
 }
 
+/* Nothing outlives the time until AUTH: no output that nobody reads, no goodbye. */
+static void close_locked(struct conn *conn)
+{
+    struct reply reply = {.to = &conn->out};
+    if (!conn->is_closing && buf_len(&conn->out) == 0) {
+        reply_err(&reply, TALLY_TIMEOUT, "AUTH has to come within %d s", AUTH_WITHIN_MS / 1000);
+        /* unread input would make the close a reset, which takes the line with it */
+        receive(conn, conn->loop->input, LOOP_INPUT_BYTES);
+    }
+    if (conn->fd >= 0 && buf_len(&conn->out) > 0) {
+        send_out(conn);
+    }
+    conn_close(conn);
+}
+
 void conn_due(struct conn *conn)
 {
     uint64_t now_ns = conn->loop->now_ns;
     if (is_past(conn->stall_until_ns, now_ns) || is_past(conn->linger_until_ns, now_ns)) {
         conn_close(conn);
     } else if (is_past(conn->auth_until_ns, now_ns)) {
-        struct reply reply = {.to = &conn->out};
-        conn->auth_until_ns = 0;
-        reply_err(&reply, TALLY_TIMEOUT, "AUTH has to come within %d s", AUTH_WITHIN_MS / 1000);
-        conn_end(conn);
+        close_locked(conn);
+    } else if (is_past(conn->request_until_ns, now_ns)) {
+        run_late(conn);
     } else if (conn->stop == STOP_OFFERS && now_ns >= conn->wait_until_ns) {
         conn_resume(conn);
     }

@@ -16,6 +16,7 @@ enum {
     CONN_RECEIVE_BYTES = 64 * 1024,       /* at most in one pass */
     CONN_LOCKED_RECEIVE_BYTES = 2 * 1024, /* the same before AUTH */
     CONN_OUTPUT_BYTES_MAX = 1024 * 1024,  /* waiting output beyond which no request is run */
+    CONN_LOCKED_OUTPUT_BYTES_MAX = 4096,  /* the same before AUTH; and as much in the kernel */
     CONN_STALL_MS = 60 * 1000,            /* a reader that reads nothing for so long is closed */
     CONN_LINGER_MS = 5 * 1000,            /* ... and this long its last words are listened to */
     CONN_LINGER_BYTES_MAX = 128 * 1024 * 1024,
@@ -69,6 +70,7 @@ struct conn {
     const char *drop_text;
 
     bool is_authed;
+    bool is_known;     /* has sent a request: it is a client of ours */
     bool is_leaving;   /* the client will send no more, but not all is read */
     bool is_ended;     /* all it sent is read */
     bool is_closing;   /* runs no more requests; closes when its replies are sent */
@@ -83,9 +85,10 @@ struct conn {
     uint64_t counted_in;  /* what the ledger knows of: the struct and its input */
     uint64_t counted_out; /* ... and its replies */
 
-    uint64_t wait_until_ns;   /* of a claim; 0: none */
-    uint64_t snapshot_ticket; /* of edge_snapshot; 0: none */
-    uint64_t auth_until_ns;
+    uint64_t wait_until_ns;    /* of a claim; 0: none */
+    uint64_t snapshot_ticket;  /* of edge_snapshot; 0: none */
+    uint64_t auth_until_ns;    /* 0: the key was shown, or none is asked for */
+    uint64_t request_until_ns; /* for a request that is not whole; 0: none */
     uint64_t stall_until_ns;
     uint64_t linger_until_ns;
 
@@ -106,6 +109,12 @@ void conn_leaves(struct conn *conn); /* the client will send no more */
 
 /* Closes the socket. The struct is freed at the end of a pass with nothing of it in flight. */
 void conn_close(struct conn *conn);
+
+/* The key was shown. */
+void conn_unlock(struct conn *conn);
+
+/* Whether a further request may be run: the client reads its replies. */
+bool conn_has_output_room(const struct conn *conn);
 
 /* Runs no further request; closes when all replies have left. */
 void conn_end(struct conn *conn);

@@ -1,6 +1,7 @@
 /* Framing of the line dialect: lines, words, quotes, payloads. */
 #include "net/parse.h"
 
+#include "net/foreign.h"
 #include "net/number.h"
 #include "wal/base/check.h"
 
@@ -252,9 +253,14 @@ static struct parsed counted(struct span bytes, struct cut *cut, size_t line_byt
     return how;
 }
 
-static bool is_http(struct span verb)
+/* A line that is refused is looked at again: what another protocol says is not answered. */
+static struct parsed refuse_line(struct cut *cut, size_t line_bytes,
+                                 const struct parse_limits *limits, int err, const char *text)
 {
-    return word_equal(verb, "POST") || word_equal(verb, "GET") || word_equal(verb, "HOST:");
+    if (foreign_line(cut->line) || (limits->is_first && !foreign_is_text(cut->line))) {
+        return (struct parsed){.kind = PARSE_FOREIGN, .consumed = line_bytes};
+    }
+    return refuse(cut, line_bytes, err, text);
 }
 
 static struct parsed parse_line(struct parser *parser, struct span bytes, struct cut *cut,
@@ -265,11 +271,8 @@ static struct parsed parse_line(struct parser *parser, struct span bytes, struct
     size_t line_bytes = cut->at;
     cut->at = 0;
     size_t count = cut_line(parser, cut, words, &rest);
-    if (count > 0 && is_http(words[0])) {
-        return (struct parsed){.kind = PARSE_HTTP, .consumed = line_bytes};
-    }
     if (count == 0) {
-        return refuse(cut, line_bytes, TALLY_SYNTAX, cut->text);
+        return refuse_line(cut, line_bytes, limits, TALLY_SYNTAX, cut->text);
     }
     struct parsed how = {.kind = PARSE_REQUEST, .consumed = line_bytes};
     struct span payload = words[count - 1];
@@ -279,8 +282,8 @@ static struct parsed parse_line(struct parser *parser, struct span bytes, struct
     memcpy(request->words, words + 1, (count - 1) * sizeof(words[0]));
     enum payload_rule rule = limits->rule(words[0]);
     if (rule == PAYLOAD_UNKNOWN_VERB) {
-        return limits->locked ? refuse(cut, line_bytes, TALLY_NOAUTH, "send AUTH first")
-                              : refuse(cut, line_bytes, TALLY_UNKNOWN, "no such verb: try HELP");
+        return refuse_line(cut, line_bytes, limits, limits->locked ? TALLY_NOAUTH : TALLY_UNKNOWN,
+                           limits->locked ? "send AUTH first" : "no such verb: try HELP");
     }
     if (!takes_payload(rule) && (rest || cut->has_dollar)) {
         return refuse(cut, line_bytes, TALLY_SYNTAX,
@@ -306,6 +309,9 @@ struct parsed parse(struct parser *parser, struct span bytes, const struct parse
     if (lf != NULL && len > 0 && bytes.at[len - 1] == '\r') {
         len--;
     }
+    if (limits->is_first && foreign_begin((struct span){bytes.at, len})) {
+        return (struct parsed){.kind = PARSE_FOREIGN, .consumed = bytes.len};
+    }
     /* without its end, a line may still turn out to be one CR shorter than it looks */
     if (len > limits->line_bytes_max + (lf == NULL)) {
         return (struct parsed){.kind = PARSE_ERROR,
@@ -319,7 +325,11 @@ struct parsed parse(struct parser *parser, struct span bytes, const struct parse
     }
     struct cut cut = {.line = {bytes.at, len}, .at = line_bytes};
     if (len > 0 && memchr(bytes.at, '\0', len) != NULL) {
-        return refuse(&cut, line_bytes, TALLY_SYNTAX, "a NUL byte in the line");
+        /* no text has one: whoever sends it is out of step, or speaks something else */
+        struct parsed how =
+            refuse_line(&cut, line_bytes, limits, TALLY_SYNTAX, "a NUL byte in the line");
+        how.then_close = true;
+        return how;
     }
     return parse_line(parser, bytes, &cut, limits, request);
 }

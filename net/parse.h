@@ -38,16 +38,17 @@ struct request {
 struct parse_limits {
     size_t line_bytes_max;
     size_t payload_bytes_max;
-    bool locked; /* before AUTH: payloads are dropped */
+    bool locked;   /* before AUTH: payloads are dropped */
+    bool is_first; /* no request has come yet: what no client of ours sends is not answered */
     enum payload_rule (*rule)(struct span verb);
 };
 
 enum parse_kind {
     PARSE_REQUEST,
-    PARSE_MORE,  /* it is not all there; ask again when `need` bytes are, or any more for 0 */
-    PARSE_ERROR, /* one ERR; the stream is in step, unless then_close */
-    PARSE_DROP,  /* drop `drop` bytes and the line end behind them, then one ERR */
-    PARSE_HTTP,  /* close without a word */
+    PARSE_MORE,    /* it is not all there; ask again when `need` bytes are, or any more for 0 */
+    PARSE_ERROR,   /* one ERR; the stream is in step, unless then_close */
+    PARSE_DROP,    /* drop `drop` bytes and the line end behind them, then one ERR */
+    PARSE_FOREIGN, /* another protocol's: close without a word */
 };
 
 struct parsed {

@@ -142,6 +142,7 @@ static size_t run_one(struct conn *conn, const char *at, size_t len)
     struct loop *loop = conn->loop;
     struct request request;
     loop->limits.locked = !conn->is_authed;
+    loop->limits.is_first = !conn->is_known;
     loop->limits.line_bytes_max =
         conn->is_authed ? PARSE_LINE_BYTES_MAX : PARSE_LOCKED_LINE_BYTES_MAX;
     struct parsed how = parse(&loop->parser, (struct span){at, len}, &loop->limits, &request);
@@ -149,6 +150,7 @@ static size_t run_one(struct conn *conn, const char *at, size_t len)
     if (how.kind == PARSE_MORE) {
         return 0;
     }
+    conn->is_known = conn->is_known || how.kind == PARSE_REQUEST || how.kind == PARSE_DROP;
     if (pending_room(&loop->pending) <= loop->votes.run_count + 1) {
         conn_stop(conn, STOP_QUEUE);
         return 0;
@@ -169,7 +171,7 @@ static size_t run_one(struct conn *conn, const char *at, size_t len)
     if (how.kind == PARSE_ERROR) {
         answer_error(conn, how.err, how.text);
     }
-    if (how.kind == PARSE_HTTP || how.then_close) {
+    if (how.kind == PARSE_FOREIGN || how.then_close) {
         conn_end(conn);
     }
     return how.consumed;
@@ -204,12 +206,17 @@ size_t run_input(struct conn *conn, const char *at, size_t len)
 {
     size_t done = 0;
     while (done < len && may_run(conn)) {
-        if (buf_len(&conn->out) + buf_len(&conn->held) > CONN_OUTPUT_BYTES_MAX) {
+        if (!conn_has_output_room(conn)) {
             conn_stop(conn, STOP_OUTPUT);
             break;
         }
         if (conn->drop_err == 0 && conn->is_authed) {
-            done += votes_read(conn, at + done, len - done);
+            size_t votes = votes_read(conn, at + done, len - done);
+            if (votes > 0) {
+                conn->is_known = true;
+                conn->request_until_ns = 0;
+            }
+            done += votes;
         }
         if (done == len) {
             break;
@@ -220,8 +227,23 @@ size_t run_input(struct conn *conn, const char *at, size_t len)
             break;
         }
         done += part;
+        if (conn->drop_err == 0) {
+            conn->request_until_ns = 0; /* the next one has its own time */
+        }
     }
     return conn->is_closing ? len : done;
+}
+
+void run_late(struct conn *conn)
+{
+    /* its time began when nothing before it was left to run, so no vote of it is unflushed */
+    DCHECK(conn->votes == 0 && conn->stop == STOP_NONE);
+    if (pending_room(&conn->loop->pending) <= conn->loop->votes.run_count + 1) {
+        conn_close(conn); /* no place for the reply, and no reason to wait for one */
+        return;
+    }
+    answer_error(conn, TALLY_TIMEOUT, "the request did not come to its end in time");
+    conn_end(conn);
 }
 
 /* ---- the way back ---- */

@@ -20,13 +20,15 @@ enum { EXIT_USAGE = 64, EXIT_DAMAGED = 65, EXIT_MEMORY = 71, EXIT_DIRECTORY = 73
 enum { EXIT_CONFIG = 78, KEY_LEN_MIN = 32, KEY_LEN_MAX = 1000, PORT_DEFAULT = 8259 };
 enum { THREADS_MAX = 16, CONNECTIONS_MAX = 10000, PAYLOAD_BYTES_MAX = 1 << 20 };
 enum { MEMORY_BYTES_MIN = 16 << 20 };
+enum { REQUEST_S_DEFAULT = 60, REQUEST_S_MAX = 24 * 60 * 60 };
 
 enum {
     OPTION_MEMORY = 1000,
     OPTION_SNAPSHOT_BYTES,
     OPTION_SNAPSHOT_SECONDS,
     OPTION_RETAIN_BYTES,
-    OPTION_RETAIN_AGE
+    OPTION_RETAIN_AGE,
+    OPTION_REQUEST_SECONDS
 };
 
 const char *argp_program_version = "tallyd " TALLY_VERSION;
@@ -38,6 +40,7 @@ struct settings {
     uint16_t port;
     unsigned threads;
     uint64_t memory_bytes;
+    unsigned request_s;
     uint64_t snapshot_bytes;
     uint64_t snapshot_s;
     uint64_t retain_bytes;
@@ -62,6 +65,8 @@ static const struct argp_option options[] = {
     {"retain-bytes", OPTION_RETAIN_BYTES, "N", 0,
      "Old log goes, once two snapshots hold it, when all of it is larger (8G); 0: never", 0},
     {"retain-age", OPTION_RETAIN_AGE, "SECONDS", 0, "And when it is older (7d); 0: never", 0},
+    {"request-seconds", OPTION_REQUEST_SECONDS, "N", 0,
+     "A request that has begun is whole after so long (60), or its connection ends", 0},
     {NULL, 0, NULL, 0, "Bytes may end in K, M, G, seconds in m, h, d.", 0},
     {0},
 };
@@ -141,6 +146,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         return 0;
     case OPTION_RETAIN_AGE:
         settings->retain_s = seconds_of(arg, state, "--retain-age");
+        return 0;
+    case OPTION_REQUEST_SECONDS:
+        settings->request_s = (unsigned)number(arg, REQUEST_S_MAX, state, "--request-seconds");
+        if (settings->request_s == 0) {
+            argp_error(state, "--request-seconds must be at least 1");
+        }
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -341,8 +352,11 @@ static sigset_t stop_signals(void)
 
 int main(int argc, char **argv)
 {
-    struct settings settings = {
-        .bind = "127.0.0.1", .data = "./data", .port = PORT_DEFAULT, .threads = threads_default()};
+    struct settings settings = {.bind = "127.0.0.1",
+                                .data = "./data",
+                                .port = PORT_DEFAULT,
+                                .threads = threads_default(),
+                                .request_s = REQUEST_S_DEFAULT};
     const struct argp argp = {
         options, parse_option, NULL, "Counts votes and hands out builds; every OK is on disk.",
         NULL,    NULL,         NULL};
@@ -367,7 +381,8 @@ int main(int argc, char **argv)
                                    .threads = settings.threads,
                                    .key = settings.key[0] != '\0' ? settings.key : NULL,
                                    .payload_bytes_max = PAYLOAD_BYTES_MAX,
-                                   .connections_max = connections_max};
+                                   .connections_max = connections_max,
+                                   .request_ms = settings.request_s * 1000};
     struct server *server = NULL;
     err = server_start(&server, tally, &serve);
     if (err != 0) {

@@ -102,13 +102,13 @@ Test(parse, bad_quotes_are_an_error_in_step)
     expect_error("NONSENSE :$5\n", TALLY_UNKNOWN, false);
 }
 
-Test(parse, a_nul_is_an_error_in_step)
+Test(parse, a_nul_is_an_error_and_a_close)
 {
     struct parsed how = parse_bytes("VOTE 1\0\nPING\n", 13);
     cr_expect_eq(how.kind, PARSE_ERROR);
     cr_expect_eq(how.err, TALLY_SYNTAX);
     cr_expect_eq(how.consumed, 8);
-    cr_expect_not(how.then_close);
+    cr_expect(how.then_close);
 }
 
 static void expect_payload(const char *text, const char *payload, size_t words)
@@ -212,9 +212,25 @@ Test(parse, words_have_a_bound)
 
 Test(parse, a_browser_is_told_nothing)
 {
-    cr_expect_eq(parse_text("POST / HTTP/1.1\n").kind, PARSE_HTTP);
-    cr_expect_eq(parse_text("GET / HTTP/1.1\r\n").kind, PARSE_HTTP);
-    cr_expect_eq(parse_text("Host: x\r\n").kind, PARSE_HTTP);
+    cr_expect_eq(parse_text("POST / HTTP/1.1\n").kind, PARSE_FOREIGN);
+    cr_expect_eq(parse_text("GET / HTTP/1.1\r\n").kind, PARSE_FOREIGN);
+    cr_expect_eq(parse_text("Host: x\r\n").kind, PARSE_FOREIGN);
+    cr_expect_eq(parse_text("POST / \"\n").kind, PARSE_FOREIGN, "also with a bad quote");
+}
+
+Test(parse, a_first_line_begins_with_letters)
+{
+    limits.is_first = true;
+    cr_expect_eq(parse_text("*1").kind, PARSE_FOREIGN, "before it ends");
+    cr_expect_eq(parse_text("\x16\x03\x01\nPING\n").kind, PARSE_FOREIGN);
+    cr_expect_eq(parse_bytes("PING\0\n", 6).kind, PARSE_FOREIGN);
+    cr_expect_eq(parse_text("NONSENSE \xff\n").kind, PARSE_FOREIGN);
+    cr_expect_eq(parse_text("PI").kind, PARSE_MORE);
+    cr_expect_eq(parse_text("  PING \xff\r\n").kind, PARSE_REQUEST);
+    cr_expect_eq(parse_text("\r\n").err, TALLY_SYNTAX);
+    cr_expect_eq(parse_text("NONSENSE\n").err, TALLY_UNKNOWN);
+    limits.is_first = false;
+    cr_expect_eq(parse_text("\x16\x03\x01\n").err, TALLY_UNKNOWN);
 }
 
 static const char script[] = "PING\r\nVOTE 12 N 3\nSUBMIT q PRI 1 $12\r\n\nPING\nVOTE 1\r\n"

@@ -1,0 +1,341 @@
+/* Who is no client of ours, or not yet, or not any more: it gets little, and not for long. */
+#include "tests/lib/check.h"
+#include "tests/lib/client.h"
+#include "tests/lib/proc.h"
+#include "tests/lib/scene.h"
+#include "tests/lib/server.h"
+#include "tests/limits/state.h"
+
+#include <inttypes.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static struct server server;
+static struct client client; /* the one that looks */
+
+static const char key[] = "0123456789abcdef0123456789ABCDEF";
+
+static void start(const char *const *args)
+{
+    /* what a sanitizer keeps of freed memory is not what this looks for */
+    setenv("ASAN_OPTIONS", "quarantine_size_mb=1", 1);
+    server_start(&server, args);
+    unsetenv("ASAN_OPTIONS");
+    client_open(&client, &server);
+}
+
+static void stop(void)
+{
+    client_close(&client);
+    server_stop(&server);
+}
+
+/* The memory of the server that is in use, in KiB. */
+static long resident_kib(void)
+{
+    char path[64];
+    long pages = 0;
+    snprintf(path, sizeof(path), "/proc/%d/statm", (int)server.pid);
+    FILE *file = fopen(path, "re");
+    EXPECT(file != NULL && fscanf(file, "%*d %ld", &pages) == 1, "%s", path);
+    fclose(file);
+    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+static uint64_t connections(void)
+{
+    const struct reply *reply = client_get(&client, "INFO clients");
+    for (size_t i = 0; i < reply->row_count; i++) {
+        uint64_t count = line_field_number(reply->rows[i], "connections");
+        if (count != UINT64_MAX) {
+            return count;
+        }
+    }
+    EXPECT(false, "INFO clients has no connections=");
+    return 0;
+}
+
+/* ---- before the key ---- */
+
+enum { CROWD = 100, HELPS = 2500, CROWD_KIB_MAX = 24 * 1024, AUTH_MS = 5000, AUTH_LATE_MS = 25000 };
+
+static void ask_for_help(struct client *other)
+{
+    static char lines[HELPS * 5];
+    for (size_t i = 0; i < HELPS; i++) {
+        memcpy(lines + i * 5, "HELP\n", 5);
+    }
+    client_open(other, &server);
+    client_write(other, lines, sizeof(lines));
+}
+
+/* What stands in the way of the end: a reply that nobody reads, and wrong keys, or none. */
+static void before_the_key(void)
+{
+    static struct client crowd[CROWD];
+    setenv("TALLY_API_KEY", key, 1);
+    start(NULL);
+    unsetenv("TALLY_API_KEY");
+    client_expect(&client, "OK", "AUTH %s", key);
+    long before_kib = resident_kib();
+    uint64_t since_ms = proc_now_ms();
+    for (size_t i = 0; i < CROWD; i++) {
+        ask_for_help(&crowd[i]);
+        if (i % 2 == 1) {
+            client_write(&crowd[i], "AUTH x\nAUTH x\nAUTH x\n", 21);
+        }
+    }
+    while (connections() <= CROWD) {
+        sched_yield();
+        EXPECT(proc_now_ms() - since_ms < AUTH_MS - 500, "they are not accepted, or closed");
+    }
+    long most_kib = 0;
+    uint64_t spent_ms = 0;
+    while (connections() > 1) {
+        long now_kib = resident_kib();
+        most_kib = now_kib > most_kib ? now_kib : most_kib;
+        spent_ms = proc_now_ms() - since_ms;
+        EXPECT(spent_ms < AUTH_LATE_MS, "%" PRIu64 " connections after %" PRIu64 " ms",
+               connections(), spent_ms);
+        sched_yield();
+    }
+    EXPECT(spent_ms > AUTH_MS - 500, "closed after %" PRIu64 " ms already", spent_ms);
+    EXPECT(most_kib - before_kib < CROWD_KIB_MAX, "%ld KiB more", most_kib - before_kib);
+    client_close_all(crowd, CROWD);
+    stop();
+}
+
+/* ---- another protocol ---- */
+
+struct bytes {
+    const char *at;
+    size_t len;
+};
+#define BYTES(text)                                                                                \
+    {                                                                                              \
+        text, sizeof(text) - 1                                                                     \
+    }
+#define THEN "\nSUBMIT owned :x\nVOTE 1\n"
+
+static const struct bytes foreign_first[] = {
+    BYTES("POST / HTTP/1.1\r\nHost: x\r\n\r" THEN),
+    BYTES("POST / \"" THEN),
+    BYTES("post /x" THEN),
+    BYTES("GET /\r" THEN),
+    BYTES("PUT /\\ \"\\q\" $5" THEN),
+    BYTES("HEAD / HTTP/1.1" THEN),
+    BYTES("OPTIONS * HTTP/1.1" THEN),
+    BYTES("CONNECT x:1 HTTP/1.1" THEN),
+    BYTES("DELETE / HTTP/1.1" THEN),
+    BYTES("PATCH /" THEN),
+    BYTES("TRACE /" THEN),
+    BYTES("PRI * HTTP/2.0\r\n\r\nSM\r\n\r" THEN),
+    BYTES("PROPFIND /a HTTP/1.1" THEN),
+    BYTES("Host: x" THEN),
+    BYTES("  Accept: */*" THEN),
+    BYTES("SSH-2.0-OpenSSH_9.2" THEN),
+    BYTES("*1\r\n$4\r\nPING\r" THEN),
+    BYTES("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" THEN),
+    BYTES("\x16\x03\x01\x02\x01\x01" THEN),
+    BYTES("\0" THEN),
+    BYTES("\x80\x2e\x01" THEN),
+    BYTES("\xff\xfe" THEN),
+    BYTES("PING\0" THEN),
+    BYTES("VOTE 1\0" THEN),
+    BYTES("NONSENSE \x01" THEN),
+    BYTES("NONSENSE \xc3\x28" THEN),
+    BYTES("PING\x01" THEN),
+    BYTES("PING \"\x1b[2J" THEN),
+    BYTES("\n\r\n  \nPOST / \"" THEN),
+    BYTES("NONSENSE\nSSH-2.0-x" THEN),
+};
+
+/* A line that was ours does not make the next one ours. */
+static const struct bytes foreign_later[] = {
+    BYTES("POST / HTTP/1.1" THEN), BYTES("Host: x" THEN), BYTES("GET / \"" THEN),
+    BYTES("PUT / $9" THEN),        BYTES("PRI *" THEN),
+};
+
+/* Expects the close, and no reply but those of `SYNTAX` or `UNKNOWN`, as many as are said. */
+static void expect_closed(const struct bytes *bytes, size_t index, size_t errors)
+{
+    struct client other;
+    const struct reply *reply;
+    size_t got = 0;
+    client_open(&other, &server);
+    client_write(&other, bytes->at, bytes->len);
+    while ((reply = client_read(&other)) != NULL) {
+        EXPECT(reply_is_err(reply, "SYNTAX") || reply_is_err(reply, "UNKNOWN") ||
+                   reply_is(reply, "OK PONG"),
+               "%zu gave '%s'", index, reply->line);
+        got++;
+    }
+    EXPECT(!other.is_late && !other.is_broken, "%zu: the server does not close", index);
+    EXPECT(got == errors, "%zu got %zu replies", index, got);
+    client_close(&other);
+}
+
+static void foreign_protocols(void)
+{
+    start(NULL);
+    scene_poll(&client, "lang");
+    scene_option(&client, "lang", "C");
+    char *before = state_read(&client);
+    for (size_t i = 0; i < CHECK_COUNT(foreign_first); i++) {
+        size_t errors = i + 2 == CHECK_COUNT(foreign_first)   ? 3
+                        : i + 1 == CHECK_COUNT(foreign_first) ? 1
+                                                              : 0;
+        expect_closed(&foreign_first[i], i, errors);
+    }
+    for (size_t i = 0; i < CHECK_COUNT(foreign_later); i++) {
+        char all[128] = "PING\n";
+        memcpy(all + 5, foreign_later[i].at, foreign_later[i].len);
+        expect_closed(&(struct bytes){all, 5 + foreign_later[i].len}, 100 + i, 1);
+    }
+    state_expect(&client, before, "another protocol");
+    free(before);
+    stop();
+}
+
+/* The bytes of a request without its end: closed as soon as they tell, not when the line ends. */
+static void foreign_beginnings(void)
+{
+    static const struct bytes begins[] = {BYTES("\x16\x03\x01\x02"), BYTES("SSH-2.0"), BYTES("*1"),
+                                          BYTES("\0"), BYTES("Host:")};
+    start(NULL);
+    for (size_t i = 0; i < CHECK_COUNT(begins); i++) {
+        expect_closed(&begins[i], i, 0);
+    }
+    stop();
+}
+
+/* Who mistypes the first line is told, and goes on. */
+static void mistyped(void)
+{
+    static const struct bytes lines[] = {BYTES("\n"), BYTES("NONSENSE\n"), BYTES("  ping\tx\n"),
+                                         BYTES("PING \"\n"), BYTES("vot lang/1.2\n")};
+    start(NULL);
+    for (size_t i = 0; i < CHECK_COUNT(lines); i++) {
+        struct client other;
+        client_open(&other, &server);
+        client_write(&other, lines[i].at, lines[i].len);
+        const struct reply *reply = client_next(&other);
+        EXPECT(strncmp(reply->line, "ERR ", 4) == 0, "%zu gave '%s'", i, reply->line);
+        client_expect(&other, "OK PONG", "PING");
+        client_close(&other);
+    }
+    struct client other;
+    client_open(&other, &server);
+    client_write(&other, "SUBMIT q :raw \x01\x1b\xff bytes\n", 24);
+    EXPECT(reply_is(client_next(&other), "OK 1"), "'%s'", other.reply.line);
+    client_close(&other);
+    stop();
+}
+
+/* ---- memory that stays ---- */
+
+enum { READERS = 50, BLOB_BYTES = (1 << 20) - 4096, READERS_KIB_MAX = 16 * 1024 };
+
+/* Much goes in and out of it, at last two large payloads in one go; then it is idle. */
+static void use_much(struct client *reader)
+{
+    static char pings[64 * 1024];
+    for (size_t i = 0; i < sizeof(pings); i += 8) {
+        memcpy(pings + i, "PING abc", 8);
+        pings[i + 7] = '\n';
+    }
+    client_open(reader, &server);
+    client_write(reader, pings, sizeof(pings));
+    for (size_t n = 0; n < sizeof(pings) / 8; n++) {
+        EXPECT(reply_is(client_next(reader), "OK PONG ab"), "PING");
+    }
+    client_write(reader, "PAYLOAD 1\nPAYLOAD 1\n", 20);
+    for (int i = 0; i < 2; i++) {
+        EXPECT(client_next(reader)->blob_bytes == BLOB_BYTES, "PAYLOAD");
+    }
+}
+
+static void idle_after_much(void)
+{
+    static struct client readers[READERS];
+    static char blob[BLOB_BYTES];
+    start(NULL);
+    memset(blob, 'x', sizeof(blob));
+    client_send_blob(&client, "SUBMIT big", blob, sizeof(blob));
+    EXPECT(reply_is(client_next(&client), "OK 1"), "SUBMIT");
+    use_much(&readers[0]);
+    long before_kib = resident_kib();
+    for (size_t i = 1; i < READERS; i++) {
+        use_much(&readers[i]);
+    }
+    long more_kib = resident_kib() - before_kib;
+    EXPECT(more_kib < READERS_KIB_MAX, "%ld KiB stay", more_kib);
+    client_close_all(readers, READERS);
+    stop();
+}
+
+/* ---- half a request ---- */
+
+static void expect_timeout(const char *begin, const char *more)
+{
+    struct client other;
+    client_open(&other, &server);
+    client_expect(&other, "OK PONG", "PING");
+    client_write(&other, begin, strlen(begin));
+    uint64_t since_ms = proc_now_ms();
+    for (int i = 0; i < 100 && more != NULL && client_write(&other, more, strlen(more)); i++) {
+        struct pollfd answer = {.fd = other.fd, .events = POLLIN};
+        if (poll(&answer, 1, 40) == 1) {
+            break; /* else it never rests, and never ends */
+        }
+    }
+    const struct reply *reply = client_next(&other);
+    EXPECT(reply_is_err(reply, "TIMEOUT"), "'%s' gave '%s'", begin, reply->line);
+    EXPECT(proc_now_ms() - since_ms > 900, "'%s' was ended too early", begin);
+    client_expect_close(&other);
+    client_close(&other);
+}
+
+static void half_requests(void)
+{
+    static const char *const args[] = {"--request-seconds", "1", NULL};
+    start(args);
+    scene_worker(&client, "w");
+    expect_timeout("PI", NULL);
+    expect_timeout("SUBMIT q $100\nhalf", NULL);
+    expect_timeout("SUBMIT q $2000000\nto be dropped", "more");
+    client_write(&client, "CLAIM w q WAIT 1500\nPI", 22);
+    /* it was us who let it wait: the half line behind the claim has its own time */
+    EXPECT(reply_is(client_next(&client), "NIL"), "'%s'", client.reply.line);
+    client_write(&client, "NG\n", 3);
+    EXPECT(reply_is(client_next(&client), "OK PONG"), "'%s'", client.reply.line);
+    /* and each request has a time of its own, however they are cut */
+    uint64_t since_ms = proc_now_ms();
+    client_write(&client, "PI", 2);
+    while (proc_now_ms() - since_ms < 1500) {
+        client_write(&client, "NG\nPI", 5);
+        EXPECT(reply_is(client_next(&client), "OK PONG"), "'%s'", client.reply.line);
+    }
+    client_write(&client, "NG\n", 3);
+    EXPECT(reply_is(client_next(&client), "OK PONG"), "'%s'", client.reply.line);
+    stop();
+}
+
+static const struct check_test tests[] = {
+    {"Before AUTH unread output stops at a few KiB, and the 5 s end whatever stands in the way",
+     before_the_key},
+    {"What another protocol says closes the connection without a word", foreign_protocols},
+    {"A first line that is not ours is closed before it ends", foreign_beginnings},
+    {"A mistyped first line is one error, and a payload may hold any byte", mistyped},
+    {"An idle connection keeps no memory of what went through it", idle_after_much},
+    {"A request that has begun and does not end is ERR TIMEOUT and a close", half_requests},
+};
+
+int main(int argc, char **argv)
+{
+    return check_main(argc, argv, tests, CHECK_COUNT(tests));
+}
