@@ -3,6 +3,7 @@
 
 #include "engine/alike.h"
 #include "engine/apply_internal.h"
+#include "engine/feed.h"
 #include "engine/label.h"
 #include "engine/saver.h"
 #include "wal/base/err.h"
@@ -123,8 +124,12 @@ int poll_add_option(struct state *state, struct poll *poll, struct option *optio
     }
     uint64_t count = FIELD_OWN(poll->option_count);
     ledger_add(&state->ledger, LEDGER_ENTITIES, option_weight(option));
+    option->place = (uint32_t)count;
     FIELD_PUT(FIELD_OWN(poll->options)[count], option);
     FIELD_PUT(poll->option_count, count + 1);
+    if (poll->feed != NULL) {
+        feed_note(poll->feed, option, FIELD_OWN(option->votes));
+    }
     return 0;
 }
 

@@ -35,6 +35,7 @@ static struct queue *queue_new(struct state *state, struct span name)
         index_put(&state->queues, queue) != 0) {
         return NULL;
     }
+    FIELD_PUT(state->queue_count, queue->id);
     ledger_add(&state->ledger, LEDGER_ENTITIES, queue_weight(queue));
     return queue;
 }

@@ -1,5 +1,6 @@
 /* apply for votes: one by one as they come, or many at a time in a replay. */
 #include "engine/apply_internal.h"
+#include "engine/feed.h"
 #include "engine/saver.h"
 #include "wal/base/check.h"
 #include "wal/base/err.h"
@@ -38,6 +39,9 @@ int apply_vote(struct state *state, const struct record *record)
         return TALLY_CORRUPT;
     }
     poll_add(state, option->poll, record->time_ms / 1000, step.n);
+    if (option->poll->feed != NULL) {
+        feed_note(option->poll->feed, option, step.before + step.n);
+    }
     return 0;
 }
 

@@ -67,6 +67,7 @@ static void write_block(struct tally *tally)
             engine_fatal(tally, 74, "the disk is full and the server is to end");
         }
         put_room(tally, ROOM_NONE);
+        reader_serve(tally->reader); /* reads go on */
         if (wake_may_sleep(&tally->wake)) {
             wake_block(&tally->wake, FULL_RETRY_NS);
             wake_awake(&tally->wake);
@@ -120,20 +121,9 @@ static void apply_batch(struct tally *tally)
     seq_write_begin(&tally->state.seq);
     for (uint32_t i = 0; i < tally->batch_count; i++) {
         struct lane_slot *slot = tally->batch[i];
-        if (slot->type != LANE_READ) {
-            slot->n = (uint32_t)apply_slot(tally, slot, &record);
-        }
+        slot->n = (uint32_t)apply_slot(tally, slot, &record);
     }
     seq_write_end(&tally->state.seq);
-    for (uint32_t i = 0; i < tally->batch_count; i++) {
-        struct lane_slot *slot = tally->batch[i];
-        if (slot->type == LANE_READ) {
-            struct read *read = slot->arg;
-            read->lsn = FIELD_OWN(tally->state.lsn);
-            read->err = read->run(read, &tally->state);
-            slot->n = 0;
-        }
-    }
 }
 
 /* Frees the room of the texts and publishes a lane's applied position. */
@@ -279,6 +269,7 @@ void *commit_main(void *arg)
     /* E7: acquire; pairs with E8 */
     while (!atomic_load_explicit(&tally->stopping, memory_order_acquire)) {
         keeper_run(tally);
+        reader_serve(tally->reader);
         bool goes_on = snapshot_run(tally);
         if (commit(tally)) {
             continue;

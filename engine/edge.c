@@ -6,6 +6,7 @@
 #include "wal/base/check.h"
 #include "wal/base/clock.h"
 
+#include <sched.h>
 #include <stdlib.h>
 
 /* ---- opening and closing ---- */
@@ -84,6 +85,10 @@ void edge_destroy(struct edge *edge)
 {
     CHECK(edge_applied(edge) == edge->lane->next);
     edge->lane->freed = edge->lane->next;
+    /* R7: acquire; pairs with R8 */
+    while (atomic_load_explicit(&edge->reads_open, memory_order_acquire) != 0) {
+        sched_yield(); /* the reader is between its answer and the wake */
+    }
     wake_awake(&edge->lane->wake);
     rcu_thread_unregister();
     /* the committer wakes under this lock: whom it has just seen asleep, it has woken by now */

@@ -138,13 +138,19 @@ static int start(struct tally *tally, const struct snapshot_found *snapshot)
     if (tally->state.retirer == NULL) {
         return TALLY_NOMEM;
     }
-    struct index *indexes[] = {&tally->state.polls, &tally->state.labels, &tally->state.queues,
-                               &tally->state.workers, &tally->state.uniqs};
+    struct index *indexes[] = {&tally->state.polls,  &tally->state.labels,
+                               &tally->state.queues, &tally->state.workers,
+                               &tally->state.uniqs,  &tally->state.beginnings};
     for (size_t i = 0; i < sizeof indexes / sizeof indexes[0]; i++) {
         indexes[i]->retirer = tally->state.retirer;
     }
     if (keeper_init(tally) != 0 || snapshot_start(tally, snapshot) != 0 ||
-        thread_start(&tally->thread, commit_main, tally) != 0) {
+        reader_new(&tally->reader, tally) != 0) {
+        free(tally->state.retirer); /* nothing was retired yet */
+        return TALLY_NOMEM;
+    }
+    if (thread_start(&tally->thread, commit_main, tally) != 0) {
+        reader_stop(tally->reader);
         free(tally->state.retirer); /* nothing was retired yet */
         return TALLY_NOMEM;
     }
@@ -154,6 +160,7 @@ static int start(struct tally *tally, const struct snapshot_found *snapshot)
 static void tally_free(struct tally *tally)
 {
     edges_free(tally);
+    reader_free(tally->reader);
     state_fini(&tally->state);
     columns_fini(&tally->columns);
     lane_destroy(tally->own);
@@ -241,6 +248,7 @@ void tally_drain(struct tally *tally)
 
 int tally_close(struct tally *tally)
 {
+    reader_stop(tally->reader);
     /* E8: release; pairs with E7 */
     atomic_store_explicit(&tally->stopping, true, memory_order_release);
     wake_up(&tally->wake);

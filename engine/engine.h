@@ -5,6 +5,7 @@
 #include "engine/apply.h"
 #include "engine/columns.h"
 #include "engine/lane.h"
+#include "engine/reader.h"
 #include "engine/snapshot.h"
 #include "engine/tally.h"
 #include "engine/wheel.h"
@@ -36,6 +37,7 @@ struct edge {
     void (*wake)(void *arg);
     void *arg;
     bool in_use;     /* under tally.doors */
+    _Atomic uint32_t reads_open; /* with the reader: engine/reader.h */
     uint64_t now_ms; /* wall time, once a pass */
     uint64_t mono_ms;
     /* votes of this pass, by option */
@@ -116,6 +118,7 @@ struct tally {
     size_t windowed_count, windowed_room;
     struct gate gate;
     struct stuck stuck;
+    struct reader *reader; /* written once */
     uint64_t bye_released;
     uint64_t forgotten_at; /* in its own lane: behind the last FORGET */
     bool offered; /* since the last publication */
@@ -139,7 +142,7 @@ static inline bool slot_is_step(const struct lane_slot *slot)
     return slot->type >= RECORD_CLAIM && slot->type <= RECORD_UNHOLD;
 }
 
-/* The record that a slot stands for, but for its lsn and time. Not for LANE_READ. */
+/* The record that a slot stands for, but for its lsn and time. */
 void slot_record(const struct lane_slot *slot, struct record *record);
 
 /* ---- keeper.c: the timekeeper, in the committer ---- */

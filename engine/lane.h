@@ -37,17 +37,15 @@ enum { LANE_SLOT_BYTES = 32 };
  * its texts. */
 
 struct lane_slot {
-    uint8_t type; /* enum record_type, or LANE_READ */
+    uint8_t type; /* enum record_type */
     uint8_t spare;
     int16_t err; /* verdict */
     uint32_t n;  /* votes; lease or delay in ms */
     uint64_t
         word; /* VOTE: the word before. Step: before and after, 32 bits each. Verdict: a number */
     void *entity; /* option, build; verdict of BYE: the committer's lane position to wait for */
-    void *arg;    /* claim: worker; done, fail: blob; judged: request; read: the read */
+    void *arg;    /* claim: worker; done, fail: blob; judged: request */
 };
-
-enum { LANE_READ = 0xff };
 
 struct lane {
     /* written by the edge */

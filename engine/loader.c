@@ -46,6 +46,7 @@ static int load_head(struct loader *loader, const struct image *image)
     FIELD_PUT(state->votes, num[HEAD_VOTES]);
     FIELD_PUT(state->poll_count, num[HEAD_POLLS]);
     FIELD_PUT(state->option_count, num[HEAD_OPTIONS]);
+    FIELD_PUT(state->queue_count, num[HEAD_QUEUES]);
     FIELD_PUT(state->worker_count, num[HEAD_WORKERS]);
     FIELD_PUT(state->build_next, num[HEAD_BUILD_NEXT]);
     return index_reserve(&state->labels, num[HEAD_OPTIONS]);

@@ -80,9 +80,7 @@ static bool take(struct tally *tally, const struct lane_slot *slot)
     if (slot_is_step(slot)) {
         return take_step(tally, slot);
     }
-    if (slot->type != LANE_READ) {
-        must(tally, columns_add(&tally->columns, &((const struct request *)slot->arg)->record));
-    }
+    must(tally, columns_add(&tally->columns, &((const struct request *)slot->arg)->record));
     return true;
 }
 

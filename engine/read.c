@@ -4,6 +4,8 @@
 #include "engine/alike.h"
 #include "engine/engine.h"
 #include "engine/label.h"
+#include "engine/reader.h"
+#include "engine/slice.h"
 #include "wal/base/clock.h"
 
 #include <stdlib.h>
@@ -12,22 +14,16 @@ enum { TRIES = 3 };
 
 int edge_read(struct edge *edge, struct read *read)
 {
-    const struct state *state = &edge->tally->state;
     for (int i = 0; i < TRIES; i++) {
-        uint64_t mark = 0;
-        if (!seq_read_begin(&state->seq, &mark)) {
-            continue;
-        }
-        read->lsn = FIELD_GET(state->lsn);
-        read->err = read->run(read, state);
-        if (seq_read_whole(&state->seq, mark)) {
-            return 0;
+        if (slice_make(read, &edge->tally->state)) {
+            if (read->err != READ_MORE && read->err != READ_BESIDE) {
+                slice_end(read);
+                return 0;
+            }
+            break;
         }
     }
-    if (edge_room(edge) == 0) {
-        return TALLY_ROOM;
-    }
-    *lane_append(edge->lane) = (struct lane_slot){.type = LANE_READ, .arg = read};
+    reader_ask(edge->tally->reader, edge, read);
     return EDGE_QUEUED;
 }
 
@@ -38,31 +34,23 @@ static int compare_spans(struct span a, struct span b)
     return order != 0 ? order : (a.len > b.len) - (a.len < b.len);
 }
 
-/* Rows that grow; the element size is the caller's. */
-struct rows {
-    void **at;
-    size_t *count;
-    size_t room;
-    size_t size;
-    int err;
-};
-
-/* Room for one more row, zeroed; NULL without memory (err says so). */
-static void *rows_add(struct rows *rows)
+/*
+ * Looks at a slice of a table's entities, from read->next on. add returns 0 or an error. What is
+ * looked at is what there was, not more: a table has no large holes.
+ */
+static int walk(struct read *read, const struct table *table, uint64_t last,
+                int (*add)(struct read *read, void *entity))
 {
-    if (*rows->count == rows->room) {
-        size_t room = rows->room * 2 + 16;
-        void *grown = realloc(*rows->at, room * rows->size);
-        if (grown == NULL) {
-            rows->err = TALLY_NOMEM;
-            return NULL;
+    int err = 0;
+    uint64_t end = read->next + SLICE_ENTITIES;
+    for (; err == 0 && read->next <= last; read->next++) {
+        if (read->next == end) {
+            return READ_MORE;
         }
-        *rows->at = grown;
-        rows->room = room;
+        void *entity = table_get(table, read->next);
+        err = entity != NULL ? add(read, entity) : 0;
     }
-    void *row = (char *)*rows->at + (*rows->count)++ * rows->size;
-    memset(row, 0, rows->size);
-    return row;
+    return err;
 }
 
 /* ---- TALLY ---- */
@@ -77,7 +65,7 @@ static int compare_tally(const void *a, const void *b)
     return (x->id > y->id) - (x->id < y->id);
 }
 
-static uint64_t last_minute(const struct poll *poll)
+uint64_t poll_last_minute(const struct poll *poll)
 {
     uint64_t now = clock_wall_ms() / 1000;
     uint64_t sum = 0;
@@ -94,85 +82,85 @@ static int run_tally(struct read *read, const struct state *state)
 {
     struct read_tally *r = (struct read_tally *)read;
     const struct poll *poll = state_poll(state, r->poll);
-    r->row_count = 0;
     if (poll == NULL) {
         return TALLY_NOTFOUND;
     }
     uint64_t count = FIELD_GET(poll->option_count);
-    struct option *_Atomic *options = FIELD_GET(poll->options);
-    struct tally_row *rows = realloc(r->rows, (size_t)(count + 1) * sizeof *rows);
-    if (rows == NULL) {
-        return TALLY_NOMEM;
+    if (count > SLICE_ENTITIES) {
+        return READ_BESIDE;
     }
-    r->rows = rows;
+    struct option *_Atomic *options = FIELD_GET(poll->options);
     for (uint64_t i = 0; i < count; i++) {
+        struct tally_row *row = slice_row(read);
+        if (row == NULL) {
+            return TALLY_NOMEM;
+        }
         const struct option *option = FIELD_GET(options[i]);
-        rows[i] =
-            (struct tally_row){option->id, FIELD_GET(option->votes), blob_span(option->label)};
+        *row = (struct tally_row){option->id, FIELD_GET(option->votes), blob_span(option->label)};
     }
     r->total = FIELD_GET(poll->total);
-    r->rate_per_min = last_minute(poll);
-    qsort(rows, (size_t)count, sizeof *rows, compare_tally);
-    r->row_count = count < r->top ? (size_t)count : r->top;
+    r->rate_per_min = poll_last_minute(poll);
     return 0;
+}
+
+static void end_tally(struct read *read)
+{
+    struct read_tally *r = (struct read_tally *)read;
+    r->rows = read->rows.at;
+    r->row_count = read->rows.count;
 }
 
 void read_tally_init(struct read_tally *r, struct span poll, size_t top)
 {
-    *r = (struct read_tally){.read.run = run_tally, .poll = poll, .top = top};
+    *r = (struct read_tally){.read = {.run = run_tally,
+                                      .end = end_tally,
+                                      .compare = compare_tally,
+                                      .wanted = top,
+                                      .rows.size = sizeof(struct tally_row)},
+                             .poll = poll};
 }
 
 void read_tally_fini(struct read_tally *r)
 {
-    free(r->rows);
+    slice_fini(&r->read);
 }
 
 /* ---- labels that are alike ---- */
 
-static int run_similar(struct read *read, const struct state *state)
+int edge_similar(struct edge *edge, struct span poll, struct span label,
+                 struct span rows[SIMILAR_MAX])
 {
-    struct read_similar *r = (struct read_similar *)read;
     const struct option *found[SIMILAR_MAX];
     char *fold = NULL;
     size_t len = 0;
-    r->row_count = 0;
-    int err = label_fold(r->label, &fold, &len);
-    int count = err;
-    if (err == 0) {
-        count = alike_find(state, r->poll, (struct span){fold, len}, found, SIMILAR_MAX);
+    int count = label_fold(label, &fold, &len);
+    if (count == 0) {
+        count = alike_find(&edge->tally->state, poll, (struct span){fold, len}, found, SIMILAR_MAX);
     }
     free(fold);
     for (int i = 0; i < count; i++) {
-        r->rows[r->row_count++] = blob_span(found[i]->label);
+        rows[i] = blob_span(found[i]->label);
     }
-    return count < 0 ? count : 0;
-}
-
-void read_similar_init(struct read_similar *r, struct span poll, struct span label)
-{
-    *r = (struct read_similar){.read.run = run_similar, .poll = poll, .label = label};
+    return count;
 }
 
 /* ---- POLLS ---- */
 
-struct polls_walk {
-    struct read_polls *r;
-    struct rows rows;
-};
-
-static void add_poll(void *arg, void *entity)
+static int add_poll(struct read *read, void *entity)
 {
-    struct polls_walk *walk = arg;
+    const struct read_polls *r = (const struct read_polls *)read;
     const struct poll *poll = entity;
     struct span name = blob_span(poll->name);
-    if (walk->r->after.at != NULL && compare_spans(name, walk->r->after) <= 0) {
-        return;
+    if (r->after.at != NULL && compare_spans(name, r->after) <= 0) {
+        return 0;
     }
-    struct poll_row *row = rows_add(&walk->rows);
-    if (row != NULL) {
-        *row = (struct poll_row){name, FIELD_GET(poll->option_count), FIELD_GET(poll->total),
-                                 FIELD_GET(poll->open)};
+    struct poll_row *row = slice_row(read);
+    if (row == NULL) {
+        return TALLY_NOMEM;
     }
+    *row = (struct poll_row){name, FIELD_GET(poll->option_count), FIELD_GET(poll->total),
+                             FIELD_GET(poll->open)};
+    return 0;
 }
 
 static int compare_polls(const void *a, const void *b)
@@ -182,35 +170,33 @@ static int compare_polls(const void *a, const void *b)
 
 static int run_polls(struct read *read, const struct state *state)
 {
+    return walk(read, &state->poll_ids, FIELD_GET(state->poll_count), add_poll);
+}
+
+static void end_polls(struct read *read)
+{
     struct read_polls *r = (struct read_polls *)read;
-    read_polls_fini(r);
-    struct polls_walk walk = {r, {(void **)&r->rows, &r->row_count, 0, sizeof *r->rows, 0}};
-    index_each(&state->polls, add_poll, &walk);
-    if (r->row_count > 0) {
-        qsort(r->rows, r->row_count, sizeof *r->rows, compare_polls);
-    }
-    r->row_count = r->row_count < r->count ? r->row_count : r->count;
-    return walk.rows.err;
+    r->rows = read->rows.at;
+    r->row_count = read->rows.count;
 }
 
 void read_polls_init(struct read_polls *r, struct span after, size_t count)
 {
-    *r = (struct read_polls){.read.run = run_polls, .after = after, .count = count};
+    *r = (struct read_polls){.read = {.run = run_polls,
+                                      .end = end_polls,
+                                      .compare = compare_polls,
+                                      .wanted = count,
+                                      .next = 1,
+                                      .rows.size = sizeof(struct poll_row)},
+                             .after = after};
 }
 
 void read_polls_fini(struct read_polls *r)
 {
-    free(r->rows);
-    r->rows = NULL;
-    r->row_count = 0;
+    slice_fini(&r->read);
 }
 
 /* ---- QUEUES ---- */
-
-struct queues_walk {
-    struct read_queues *r;
-    struct rows rows;
-};
 
 static uint64_t oldest_of(const struct queue *queue, uint64_t now_ms)
 {
@@ -227,19 +213,19 @@ static uint64_t oldest_of(const struct queue *queue, uint64_t now_ms)
     return now_ms - oldest;
 }
 
-static void add_queue(void *arg, void *entity)
+static int add_queue(struct read *read, void *entity)
 {
-    struct queues_walk *walk = arg;
     const struct queue *queue = entity;
-    struct queue_row *row = rows_add(&walk->rows);
+    struct queue_row *row = slice_row(read);
     if (row == NULL) {
-        return;
+        return TALLY_NOMEM;
     }
-    row->name = blob_span(queue->name);
+    row->name = slice_text(read, blob_span(queue->name));
     for (int i = 0; i < BUILD_STATES; i++) {
         row->by_state[i] = FIELD_GET(queue->by_state[i]);
     }
     row->oldest_ms = oldest_of(queue, clock_wall_ms());
+    return row->name.at != NULL ? 0 : TALLY_NOMEM;
 }
 
 static int compare_queues(const void *a, const void *b)
@@ -249,71 +235,63 @@ static int compare_queues(const void *a, const void *b)
 
 static int run_queues(struct read *read, const struct state *state)
 {
+    const struct read_queues *r = (const struct read_queues *)read;
+    if (r->name.at == NULL) {
+        return walk(read, &state->queue_ids, FIELD_GET(state->queue_count), add_queue);
+    }
+    struct queue *queue = state_queue(state, r->name);
+    return queue != NULL ? add_queue(read, queue) : TALLY_NOTFOUND;
+}
+
+static void end_queues(struct read *read)
+{
     struct read_queues *r = (struct read_queues *)read;
-    read_queues_fini(r);
-    struct queues_walk walk = {r, {(void **)&r->rows, &r->row_count, 0, sizeof *r->rows, 0}};
-    if (r->name.at != NULL) {
-        struct queue *queue = state_queue(state, r->name);
-        if (queue == NULL) {
-            return TALLY_NOTFOUND;
-        }
-        add_queue(&walk, queue);
-    } else {
-        index_each(&state->queues, add_queue, &walk);
-    }
-    if (r->row_count > 0) {
-        qsort(r->rows, r->row_count, sizeof *r->rows, compare_queues);
-    }
-    return walk.rows.err;
+    r->rows = read->rows.at;
+    r->row_count = read->rows.count;
 }
 
 void read_queues_init(struct read_queues *r, struct span name)
 {
-    *r = (struct read_queues){.read.run = run_queues, .name = name};
+    *r = (struct read_queues){.read = {.run = run_queues,
+                                       .end = end_queues,
+                                       .compare = compare_queues,
+                                       .wanted = SIZE_MAX,
+                                       .next = 1,
+                                       .rows.size = sizeof(struct queue_row)},
+                              .name = name};
 }
 
 void read_queues_fini(struct read_queues *r)
 {
-    free(r->rows);
-    r->rows = NULL;
-    r->row_count = 0;
+    slice_fini(&r->read);
 }
 
 /* ---- WORKERS ---- */
 
-struct workers_walk {
-    struct rows rows;
-    uint64_t now_ms;
-};
-
-static char *copy_text(struct span text)
+static int add_worker(struct read *read, void *entity)
 {
-    return text.len > 0 ? strndup(text.at, text.len) : NULL;
-}
-
-static void add_worker(void *arg, void *entity)
-{
-    struct workers_walk *walk = arg;
     const struct worker *worker = entity;
     if (FIELD_GET(worker->state) == WORKER_GONE) {
-        return;
+        return 0;
     }
-    struct worker_row *row = rows_add(&walk->rows);
+    struct worker_row *row = slice_row(read);
     if (row == NULL) {
-        return;
+        return TALLY_NOMEM;
     }
+    uint64_t now_ms = clock_mono_ns() / 1000000;
     uint64_t seen_ms = FIELD_GET(worker->seen_ms);
     *row = (struct worker_row){
-        .id = blob_span(worker->name),
-        .name = copy_text(blob_span(FIELD_GET(worker->title))),
-        .tags = copy_text(blob_span(FIELD_GET(worker->tags))),
+        .id = slice_text(read, blob_span(worker->name)),
+        .name = slice_text(read, blob_span(FIELD_GET(worker->title))),
+        .tags = slice_text(read, blob_span(FIELD_GET(worker->tags))),
         .online = FIELD_GET(worker->state) == WORKER_ONLINE,
         .done = FIELD_GET(worker->done),
         .failed = FIELD_GET(worker->failed),
-        .seen_ms = walk->now_ms > seen_ms ? walk->now_ms - seen_ms : 0,
+        .seen_ms = now_ms > seen_ms ? now_ms - seen_ms : 0,
         .builds = FIELD_GET(worker->held_count),
         .slots = FIELD_GET(worker->slots),
     };
+    return row->id.at != NULL && row->name.at != NULL && row->tags.at != NULL ? 0 : TALLY_NOMEM;
 }
 
 static int compare_workers(const void *a, const void *b)
@@ -323,37 +301,36 @@ static int compare_workers(const void *a, const void *b)
 
 static int run_workers(struct read *read, const struct state *state)
 {
+    const struct read_workers *r = (const struct read_workers *)read;
+    if (r->id.at == NULL) {
+        return walk(read, &state->worker_ids, FIELD_GET(state->worker_count), add_worker);
+    }
+    struct worker *worker = state_worker(state, r->id);
+    if (worker == NULL || FIELD_GET(worker->state) == WORKER_GONE) {
+        return TALLY_NOTFOUND;
+    }
+    return add_worker(read, worker);
+}
+
+static void end_workers(struct read *read)
+{
     struct read_workers *r = (struct read_workers *)read;
-    read_workers_fini(r);
-    struct workers_walk walk = {{(void **)&r->rows, &r->row_count, 0, sizeof *r->rows, 0},
-                                clock_mono_ns() / 1000000};
-    if (r->id.at != NULL) {
-        struct worker *worker = state_worker(state, r->id);
-        if (worker == NULL || FIELD_GET(worker->state) == WORKER_GONE) {
-            return TALLY_NOTFOUND;
-        }
-        add_worker(&walk, worker);
-    } else {
-        index_each(&state->workers, add_worker, &walk);
-    }
-    if (r->row_count > 0) {
-        qsort(r->rows, r->row_count, sizeof *r->rows, compare_workers);
-    }
-    return walk.rows.err;
+    r->rows = read->rows.at;
+    r->row_count = read->rows.count;
 }
 
 void read_workers_init(struct read_workers *r, struct span id)
 {
-    *r = (struct read_workers){.read.run = run_workers, .id = id};
+    *r = (struct read_workers){.read = {.run = run_workers,
+                                        .end = end_workers,
+                                        .compare = compare_workers,
+                                        .wanted = SIZE_MAX,
+                                        .next = 1,
+                                        .rows.size = sizeof(struct worker_row)},
+                               .id = id};
 }
 
 void read_workers_fini(struct read_workers *r)
 {
-    for (size_t i = 0; i < r->row_count; i++) {
-        free(r->rows[i].name);
-        free(r->rows[i].tags);
-    }
-    free(r->rows);
-    r->rows = NULL;
-    r->row_count = 0;
+    slice_fini(&r->read);
 }

@@ -9,23 +9,50 @@
 
 struct state;
 
+/* The rows of a read, and their texts. */
+struct read_text;
+struct read_rows {
+    void *at;
+    size_t count, room;
+    size_t size; /* of a row */
+    struct read_text *text;
+};
+
 /*
- * A read copies what it needs in `run`, which may be called several times: the copy counts only if
- * no commit was applied meanwhile. After a few tries the committer runs it between two blocks.
- * Embed it first in a typed read below; the init functions fill it.
+ * A read copies what it needs, slice by slice (engine/slice.h); each slice is of one moment of the
+ * state. A read of one slice, and any TALLY, is one moment. Embed it first in a typed read below;
+ * the init functions fill it.
  */
 struct read {
-    int (*run)(struct read *read, const struct state *state); /* 0 or the error to answer */
-    int err;                                                  /* what the last run returned */
-    uint64_t lsn;                                             /* the state's, when it ran */
+    /* written once */
+    int (*run)(struct read *read, const struct state *state);
+    void (*end)(struct read *read);              /* hands the rows to the typed read */
+    int (*compare)(const void *a, const void *b); /* rows; NULL: they come in order */
+    size_t wanted;                               /* rows */
+    /* the outcome */
+    int err;      /* what the last run returned */
+    uint64_t lsn; /* the state's, when it ran */
+    /* on the way: the edge's, or the reader's once it was asked (engine/reader.h) */
+    uint64_t next;
+    struct read_rows rows;
+    struct edge *edge;
+    struct read *asked_before;
+    _Atomic bool is_done;
+    _Atomic bool unwanted;
 };
 
 /*
  * Returns 0 when read->err and the typed fields are filled now; EDGE_QUEUED when they will be once
- * edge_applied() >= edge_tail() of this moment (keep the read alive until then); TALLY_ROOM.
- * Names and labels in the rows live as long as the engine; other text is owned by the read.
+ * read_is_done says so (keep the read alive until then; the edge is woken). Names and labels in the
+ * rows live as long as the read or the engine.
  */
 int edge_read(struct edge *edge, struct read *read);
+
+/* Of a read that was queued. Order: acquire. */
+bool read_is_done(const struct read *read);
+
+/* Nobody wants it any more: it will be done soon, with or without rows. */
+void read_is_unwanted(struct read *read);
 
 /* ---- TALLY ---- */
 struct tally_row {
@@ -36,25 +63,21 @@ struct tally_row {
 struct read_tally {
     struct read read;
     struct span poll;
-    size_t top; /* rows wanted; SIZE_MAX: all */
     uint64_t total;
     uint64_t rate_per_min;  /* votes of the last 60 s */
-    struct tally_row *rows; /* most votes first, then the lower id; owned */
+    struct tally_row *rows; /* most votes first, then the lower id */
     size_t row_count;
 };
-void read_tally_init(struct read_tally *r, struct span poll, size_t top); /* NOTFOUND */
+/* The rows are top at most; SIZE_MAX: all. NOTFOUND; BUSY: votes overtake the counting. */
+void read_tally_init(struct read_tally *r, struct span poll, size_t top);
 void read_tally_fini(struct read_tally *r);
 
 /* ---- labels that are alike ---- */
 enum { SIMILAR_MAX = 5 };
-struct read_similar {
-    struct read read;
-    struct span poll;
-    struct span label;             /* as label_clean makes it */
-    struct span rows[SIMILAR_MAX]; /* the label itself first, then the most alike */
-    size_t row_count;
-};
-void read_similar_init(struct read_similar *r, struct span poll, struct span label);
+/* Finds labels of a poll that are like one (as label_clean makes it): itself first, then the most
+ * alike; engine/alike.h. They live as long as the engine. Returns how many; NOMEM, INVAL. */
+int edge_similar(struct edge *edge, struct span poll, struct span label,
+                 struct span rows[SIMILAR_MAX]);
 
 /* ---- POLLS ---- */
 struct poll_row {
@@ -65,9 +88,8 @@ struct poll_row {
 };
 struct read_polls {
     struct read read;
-    struct span after; /* by name; at NULL: from the first */
-    size_t count;
-    struct poll_row *rows; /* by name; owned */
+    struct span after;     /* by name; at NULL: from the first */
+    struct poll_row *rows; /* by name */
     size_t row_count;
 };
 void read_polls_init(struct read_polls *r, struct span after, size_t count);
@@ -98,8 +120,7 @@ struct build_row {
     uint64_t submitted_ms; /* wall time; 0: not yet */
     uint64_t started_ms;
     uint64_t ended_ms;
-    char *error; /* owned; NULL: none */
-    size_t error_len;
+    struct span error; /* at NULL: none */
 };
 struct read_builds {
     struct read read;
@@ -110,7 +131,7 @@ struct read_builds {
     uint64_t after;      /* ids above this; with reverse: below this, 0 for from the newest */
     size_t count;
     bool reverse;
-    struct build_row *rows; /* by id; owned */
+    struct build_row *rows; /* by id */
     size_t row_count;
 };
 /* Zero the rest, then set the fields wanted between init and edge_read. */
@@ -130,7 +151,7 @@ struct queue_row {
 struct read_queues {
     struct read read;
     struct span name;       /* one (NOTFOUND), or at NULL for all */
-    struct queue_row *rows; /* by name; owned */
+    struct queue_row *rows; /* by name */
     size_t row_count;
 };
 void read_queues_init(struct read_queues *r, struct span name);
@@ -139,8 +160,8 @@ void read_queues_fini(struct read_queues *r);
 /* ---- WORKERS ---- */
 struct worker_row {
     struct span id;
-    char *name; /* owned, like tags */
-    char *tags;
+    struct span name;
+    struct span tags;
     bool online;
     uint64_t done;
     uint64_t failed;
@@ -151,7 +172,7 @@ struct worker_row {
 struct read_workers {
     struct read read;
     struct span id;          /* one (NOTFOUND), or at NULL for all that have not left */
-    struct worker_row *rows; /* by id; owned */
+    struct worker_row *rows; /* by id */
     size_t row_count;
 };
 void read_workers_init(struct read_workers *r, struct span id);

@@ -2,6 +2,7 @@
 #include "engine/read.h"
 
 #include "engine/engine.h"
+#include "engine/slice.h"
 
 #include <stdlib.h>
 
@@ -32,14 +33,17 @@ static bool is_wanted(const struct read_builds *r, const struct build *build)
            (worker != NULL && span_equal(r->worker, blob_span(worker->name)));
 }
 
-static int fill_row(struct build_row *row, const struct build *build)
+static int add_build(struct read *read, const struct build *build)
 {
     const struct worker *worker = FIELD_GET(build->worker);
     const struct parcel *error = FIELD_GET(build->error);
+    struct build_row *row = slice_row(read);
+    if (row == NULL) {
+        return TALLY_NOMEM;
+    }
     *row = (struct build_row){
         .id = build->id,
-        .queue = blob_span(build->queue->name),
-        .worker = worker != NULL ? blob_span(worker->name) : (struct span){NULL, 0},
+        .queue = slice_text(read, blob_span(build->queue->name)),
         .state = half_state(FIELD_GET(build->applied)),
         .pri = build->pri,
         .attempt = FIELD_GET(build->attempts),
@@ -48,41 +52,36 @@ static int fill_row(struct build_row *row, const struct build *build)
         .started_ms = FIELD_GET(build->started_ms),
         .ended_ms = FIELD_GET(build->ended_ms),
     };
+    if (worker != NULL) {
+        row->worker = slice_text(read, blob_span(worker->name));
+    }
     if (error != NULL) {
-        row->error = strndup(error->at, error->len);
-        row->error_len = error->len;
-        return row->error != NULL ? 0 : TALLY_NOMEM;
+        row->error = slice_text(read, parcel_span(error));
     }
-    return 0;
+    bool whole = row->queue.at != NULL && (worker == NULL || row->worker.at != NULL) &&
+                 (error == NULL || row->error.at != NULL);
+    return whole ? 0 : TALLY_NOMEM;
 }
 
-static int add_build(struct read_builds *r, size_t *room, const struct build *build)
-{
-    if (r->row_count == *room) {
-        size_t more = *room * 2 + 16;
-        struct build_row *grown = realloc(r->rows, more * sizeof *grown);
-        if (grown == NULL) {
-            return TALLY_NOMEM;
-        }
-        r->rows = grown;
-        *room = more;
-    }
-    return fill_row(&r->rows[r->row_count++], build);
-}
-
+/* read->next: the id to look at next; 0: at its beginning. */
 static int list_builds(struct read_builds *r, const struct state *state)
 {
-    uint64_t next = FIELD_GET(state->build_next);
-    uint64_t id = r->after + 1;
-    size_t room = 0;
+    uint64_t newest = FIELD_GET(state->build_next) - 1;
+    uint64_t id = r->read.next;
     int err = 0;
-    if (r->reverse) {
-        id = r->after == 0 || r->after > next ? next - 1 : r->after - 1;
+    if (id == 0 && r->reverse) {
+        id = r->after == 0 || r->after > newest ? newest : r->after - 1;
+    } else if (id == 0) {
+        id = r->after < newest ? r->after + 1 : newest + 1;
     }
-    while (err == 0 && id > 0 && id < next && r->row_count < r->count) {
+    for (int i = 0; err == 0 && id > 0 && id <= newest && r->read.rows.count < r->count; i++) {
+        if (i == SLICE_ENTITIES) {
+            r->read.next = id;
+            return READ_MORE;
+        }
         const struct build *build = state_build(state, id);
         if (build != NULL && is_wanted(r, build)) {
-            err = add_build(r, &room, build);
+            err = add_build(&r->read, build);
         }
         id = r->reverse ? id - 1 : id + 1;
     }
@@ -92,11 +91,9 @@ static int list_builds(struct read_builds *r, const struct state *state)
 static int run_builds(struct read *read, const struct state *state)
 {
     struct read_builds *r = (struct read_builds *)read;
-    size_t room = 0;
-    read_builds_fini(r);
     if (r->id != 0) {
         const struct build *build = state_build(state, r->id);
-        return build != NULL ? add_build(r, &room, build) : TALLY_NOTFOUND;
+        return build != NULL ? add_build(read, build) : TALLY_NOTFOUND;
     }
     if (r->queue.at != NULL && state_queue(state, r->queue) == NULL) {
         return TALLY_NOTFOUND;
@@ -104,19 +101,24 @@ static int run_builds(struct read *read, const struct state *state)
     return list_builds(r, state);
 }
 
+static void end_builds(struct read *read)
+{
+    struct read_builds *r = (struct read_builds *)read;
+    r->rows = read->rows.at;
+    r->row_count = read->rows.count;
+}
+
 void read_builds_init(struct read_builds *r)
 {
-    *r = (struct read_builds){.read.run = run_builds};
+    *r = (struct read_builds){.read = {.run = run_builds,
+                                       .end = end_builds,
+                                       .wanted = SIZE_MAX,
+                                       .rows.size = sizeof(struct build_row)}};
 }
 
 void read_builds_fini(struct read_builds *r)
 {
-    for (size_t i = 0; i < r->row_count; i++) {
-        free(r->rows[i].error);
-    }
-    free(r->rows);
-    r->rows = NULL;
-    r->row_count = 0;
+    slice_fini(&r->read);
 }
 
 int edge_payload(struct edge *edge, uint64_t id, struct span *bytes)

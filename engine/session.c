@@ -132,9 +132,12 @@ int tally_tally(struct session *s, const char *poll, struct tally_count *rows, s
     struct read_tally r;
     read_tally_init(&r, span_of(poll), *count);
     begin(s);
-    int err = edge_read(s->edge, &r.read);
-    settle(s->edge);
-    err = err < 0 ? err : r.read.err;
+    if (edge_read(s->edge, &r.read) == EDGE_QUEUED) {
+        while (!read_is_done(&r.read)) {
+            next_commit(s->edge);
+        }
+    }
+    int err = r.read.err;
     for (size_t i = 0; err == 0 && i < r.row_count; i++) {
         rows[i] = (struct tally_count){r.rows[i].id, r.rows[i].votes};
     }

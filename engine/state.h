@@ -93,6 +93,7 @@ struct option {
     struct blob *label;
     struct blob *key; /* poll id and folded label: the key of state.labels */
     uint32_t saved;   /* the committer alone: engine/saver.h */
+    uint32_t place;   /* in its poll */
 };
 
 enum { POLL_SECONDS = 64 };
@@ -131,6 +132,7 @@ struct poll {
     _Atomic uint64_t option_count;
     uint64_t option_room;
     _Atomic uint64_t total;
+    struct feed *feed; /* the committer alone: of whom ranks the poll, engine/reader.h; or NULL */
     _Atomic uint64_t open_ms;
     _Atomic uint64_t close_ms;
     _Atomic uint64_t rate;       /* rate_word() */
@@ -254,7 +256,7 @@ struct state {
     struct index polls, labels, queues, workers, uniqs;
     struct index beginnings; /* of the words of labels: engine/alike.h */
     struct table options, builds, poll_ids, queue_ids, worker_ids;
-    _Atomic uint64_t option_count, build_next, poll_count, worker_count;
+    _Atomic uint64_t option_count, build_next, poll_count, queue_count, worker_count;
     _Atomic uint64_t builds_in_memory, payload_bytes;
     _Atomic uint64_t votes;
     struct ledger ledger;

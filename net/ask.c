@@ -78,15 +78,15 @@ enum outcome ask_read(struct ask *ask, struct reading *reading)
     if (reading == NULL) {
         return ask_refused(ask, TALLY_NOMEM, "");
     }
-    int err = edge_read(ask->edge, reading->read);
-    if (err == EDGE_QUEUED) {
-        ask->reading = reading;
-        return ASK_READING;
+    if (edge_read(ask->edge, reading->read) == EDGE_QUEUED) {
+        ask->conn->reading = reading;
+        return ask_stop(ask, STOP_READING);
     }
-    if (err == TALLY_ROOM || err == TALLY_PARK) {
-        reading->destroy(reading);
-        return ask_refused(ask, err, "");
-    }
+    return ask_rows(ask, reading);
+}
+
+enum outcome ask_rows(struct ask *ask, struct reading *reading)
+{
     reading->format(reading, &ask->reply);
     reading->destroy(reading);
     return ASK_ANSWERED;

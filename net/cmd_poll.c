@@ -173,11 +173,17 @@ enum outcome cmd_option(struct ask *ask)
     if (err == 0) {
         ask->verdict = answer_option;
         ask->reading =
-            similar_new(poll, label); /* without it the clash is told without its likes */
+            similar_new(ask->edge, poll, label); /* without it the clash is told without likes */
         return ASK_JUDGED;
     }
     if (err == TALLY_EXISTS && ask->conn->judged == 0) {
-        return ask_read(ask, similar_new(poll, label));
+        struct reading *similar = similar_new(ask->edge, poll, label);
+        if (similar == NULL) {
+            return ask_refused(ask, TALLY_NOMEM, "");
+        }
+        similar->format(similar, &ask->reply);
+        similar->destroy(similar);
+        return ASK_ANSWERED;
     }
     if (err == TALLY_INVAL) {
         counter_add(&ask->loop->counters.errors, 1);

@@ -28,8 +28,8 @@ static void put_build(struct reply *reply, const struct build_row *row)
     reply_number(reply, "submitted_ms", row->submitted_ms);
     reply_number(reply, "started_ms", row->started_ms);
     reply_number(reply, "ended_ms", row->ended_ms);
-    if (row->error != NULL) {
-        reply_text(reply, "error", (struct span){row->error, row->error_len});
+    if (row->error.at != NULL) {
+        reply_text(reply, "error", row->error);
     }
     reply_end(reply);
 }

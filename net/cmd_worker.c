@@ -84,10 +84,10 @@ struct workers_reading {
     char id[NAME_BYTES_MAX];
 };
 
-static void put_text(struct reply *reply, const char *key, const char *text)
+static void put_text(struct reply *reply, const char *key, struct span text)
 {
-    if (text != NULL && text[0] != '\0') {
-        reply_text(reply, key, span_of(text));
+    if (text.len > 0) {
+        reply_text(reply, key, text);
     } else {
         reply_name(reply, key, SPAN("-"));
     }

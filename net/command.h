@@ -13,7 +13,6 @@ enum outcome {
     ASK_CLAIMED,  /* the same; later claims need not wait for it */
     ASK_VOTED,    /* the next flush writes the reply */
     ASK_JUDGED,   /* ask->verdict writes the reply */
-    ASK_READING,  /* ask->reading writes the reply */
     ASK_STOPPED,  /* ask->stop says why; nothing was changed or written */
     ASK_LAST,     /* answered; and the connection closes behind it */
 };
@@ -90,8 +89,11 @@ void reply_refused(struct reply *reply, int err, const char *what);
 
 enum outcome ask_stop(struct ask *ask, enum stop stop);
 
-/* Runs a read and answers with it, at once or when its rows have come. Takes the reading over. */
+/* Runs a read and answers with it; or stops, until its rows have come. Takes the reading over. */
 enum outcome ask_read(struct ask *ask, struct reading *reading);
+
+/* Answers with a read that is done. Takes the reading over. */
+enum outcome ask_rows(struct ask *ask, struct reading *reading);
 
 /* The handlers of the table. */
 enum outcome cmd_ping(struct ask *ask);

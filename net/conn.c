@@ -2,6 +2,7 @@
 #include "net/conn.h"
 
 #include "engine/ledger.h"
+#include "engine/read.h"
 #include "net/auth.h"
 #include "net/command.h"
 #include "net/loop.h"
@@ -69,6 +70,9 @@ void conn_close(struct conn *conn)
     }
     close(conn->fd);
     conn->fd = -1;
+    if (conn->reading != NULL) {
+        read_is_unwanted(conn->reading->read);
+    }
     if (conn->is_stopped) {
         TAILQ_REMOVE(&loop->stopped, conn, stopped);
     }
@@ -92,6 +96,9 @@ void conn_destroy(struct conn *conn)
     buf_fini(&conn->in);
     buf_fini(&conn->held);
     buf_fini(&conn->out);
+    if (conn->reading != NULL) {
+        conn->reading->destroy(conn->reading);
+    }
     free(conn);
 }
 
@@ -275,6 +282,8 @@ bool conn_may_resume(const struct conn *conn)
     case STOP_OFFERS:
         return loop->offers != conn->stop_seen || loop->now_ns >= conn->wait_until_ns ||
                conn->is_leaving || loop->stop_at_ns != 0;
+    case STOP_READING:
+        return read_is_done(conn->reading->read);
     case STOP_OUTPUT:
         return conn_has_output_room(conn);
     }
@@ -296,7 +305,6 @@ void conn_await(struct conn *conn, const struct pending_entry *entry)
 {
     struct pending_entry mine = *entry;
     mine.conn = conn;
-    mine.at = mine.pos;
     if (pending_push(&conn->loop->pending, &mine)) {
         conn->in_flight++;
         conn->changes += (mine.flags & PENDING_CHANGE) != 0;

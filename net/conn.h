@@ -33,6 +33,7 @@ enum {
  *          |                |--- TALLY_ROOM ---------------------------> STOP_ROOM      |
  *          |                |--- too many replies are in flight ------> STOP_QUEUE     |
  *          |                |--- CLAIM ... WAIT, nothing there --------> STOP_OFFERS    |
+ *          |                |--- a read that takes long is being made -> STOP_READING   |
  *          |                `--- the client does not read ------------> STOP_OUTPUT    |
  *          `------ what it waits for has come: the request is read again -------------'
  */
@@ -46,6 +47,7 @@ enum stop {
     STOP_ROOM,
     STOP_QUEUE,
     STOP_OFFERS,
+    STOP_READING,
     STOP_OUTPUT,
 };
 
@@ -63,6 +65,7 @@ struct conn {
     uint32_t votes;     /* cast, and not yet flushed */
     enum stop stop;
     uint64_t stop_seen; /* what had not moved when it stopped */
+    struct reading *reading; /* owned; of the request it stopped at, for STOP_READING */
 
     size_t need;      /* bytes of input without which there is no use in parsing */
     size_t drop_left; /* bytes of a payload still to be dropped */

@@ -1,6 +1,7 @@
 /* One I/O thread: waits, and makes passes over what is ready. */
 #include "net/loop.h"
 
+#include "engine/read.h"
 #include "engine/tally.h"
 #include "net/command.h"
 #include "net/run.h"
@@ -260,7 +261,8 @@ static void free_closed(struct loop *loop)
     struct conn *next;
     for (struct conn *conn = TAILQ_FIRST(&loop->closed); conn != NULL; conn = next) {
         next = TAILQ_NEXT(conn, all);
-        if (conn->in_flight == 0 && conn->votes == 0) {
+        bool is_read = conn->reading == NULL || read_is_done(conn->reading->read);
+        if (conn->in_flight == 0 && conn->votes == 0 && is_read) {
             conn_destroy(conn);
         }
     }

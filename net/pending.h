@@ -14,9 +14,9 @@ enum {
     PENDING_MAX = 1 << 16, /* entries; beyond, requests wait as for room in the lane */
 };
 
-/* A read whose rows come later; embedded first in a typed one. */
+/* A read, and how it is answered; embedded first in a typed one. */
 struct reading {
-    struct read *read;
+    struct read *read; /* NULL: format needs none */
     void (*format)(struct reading *reading, struct reply *reply);
     void (*destroy)(struct reading *reading);
 };
@@ -24,7 +24,6 @@ struct reading {
 enum pending_kind {
     PENDING_HELD,    /* the text stands in the connection's held buffer */
     PENDING_VERDICT, /* made from the verdict of the judged request at pos */
-    PENDING_READING, /* made from rows */
 };
 
 enum {
@@ -42,11 +41,10 @@ enum {
  */
 struct pending_entry {
     uint64_t pos; /* it may be answered when the lane is applied up to here */
-    uint64_t at;  /* and keeps the slots from here on; the same, but for a read that was added */
     struct conn *conn;
     size_t held_bytes; /* of the held buffer, for PENDING_HELD */
     void (*verdict)(struct reply *reply, int err, uint64_t value);
-    struct reading *reading; /* owned; with PENDING_VERDICT: read when it EXISTS */
+    struct reading *reading; /* owned; the answer when it EXISTS */
     uint8_t kind;
     uint8_t flags;
 };

@@ -56,9 +56,6 @@ static void place(struct ask *ask, enum outcome outcome, size_t bytes)
         entry.flags = PENDING_CHANGE | PENDING_JUDGED;
         entry.verdict = ask->verdict;
         break;
-    case ASK_READING:
-        entry.kind = PENDING_READING;
-        break;
     }
     conn_await(conn, &entry);
 }
@@ -117,7 +114,9 @@ static bool run_request(struct conn *conn, const struct request *request)
         return false;
     }
     size_t before = buf_len(&conn->held);
-    enum outcome outcome = run_command(&ask, command);
+    struct reading *reading = conn->reading; /* the request stopped for it, and goes on */
+    conn->reading = NULL;
+    enum outcome outcome = reading != NULL ? ask_rows(&ask, reading) : run_command(&ask, command);
     if (conn->votes > 0 && outcome != ASK_VOTED && outcome != ASK_STOPPED) {
         /* a refused vote behind others: its reply comes after theirs, so it is asked again then */
         conn->held.end = conn->held.start + before;
@@ -248,22 +247,6 @@ void run_late(struct conn *conn)
 
 /* ---- the way back ---- */
 
-/* An option that EXISTS is answered with its likes, which takes a read. */
-static bool read_more(struct loop *loop, struct pending_entry *entry, struct reply *reply)
-{
-    int err = edge_read(loop->edge, entry->reading->read);
-    if (err == EDGE_QUEUED) {
-        entry->kind = PENDING_READING;
-        entry->pos = edge_tail(loop->edge);
-        return false;
-    }
-    if (err == TALLY_ROOM || err == TALLY_PARK) {
-        return false;
-    }
-    entry->reading->format(entry->reading, reply);
-    return true;
-}
-
 static bool answer_verdict(struct loop *loop, struct pending_entry *entry, struct reply *reply)
 {
     uint64_t value = 0;
@@ -275,9 +258,10 @@ static bool answer_verdict(struct loop *loop, struct pending_entry *entry, struc
         counter_add(&loop->counters.errors, 1);
     }
     if (err == TALLY_EXISTS && entry->reading != NULL) {
-        return read_more(loop, entry, reply);
+        entry->reading->format(entry->reading, reply);
+    } else {
+        entry->verdict(reply, err, value);
     }
-    entry->verdict(reply, err, value);
     return true;
 }
 
@@ -288,8 +272,6 @@ static bool answer(struct loop *loop, struct pending_entry *entry)
     struct reply reply = {.to = &conn->out};
     if (entry->kind == PENDING_HELD) {
         buf_move(&conn->out, &conn->held, entry->held_bytes);
-    } else if (entry->kind == PENDING_READING) {
-        entry->reading->format(entry->reading, &reply);
     } else if (conn->fd >= 0 && !answer_verdict(loop, entry, &reply)) {
         return false;
     }
@@ -308,8 +290,8 @@ void run_release(struct loop *loop)
             break;
         }
     }
-    if (head != NULL && head->at <= applied && head->at > 0) {
-        free_to = head->at - 1;
+    if (head != NULL && head->pos <= applied && head->pos > 0) {
+        free_to = head->pos - 1;
     }
     if (free_to > loop->freed) {
         edge_free(loop->edge, free_to);

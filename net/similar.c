@@ -8,8 +8,9 @@
 
 struct similar {
     struct reading reading;
-    struct read_similar similar;
+    struct edge *edge;
     char poll[NAME_LEN_MAX];
+    size_t poll_len;
     struct label label;
 };
 
@@ -34,9 +35,12 @@ size_t similar_list(char *to, size_t room, const struct span *labels, size_t cou
 
 static void format(struct reading *reading, struct reply *reply)
 {
-    const struct read_similar *similar = &((const struct similar *)reading)->similar;
+    const struct similar *mine = (const struct similar *)reading;
     char text[REPLY_ERR_BYTES_MAX - sizeof(clash) - sizeof(intro) + 2];
-    size_t len = similar_list(text, sizeof(text) - 1, similar->rows, similar->row_count);
+    struct span rows[SIMILAR_MAX];
+    int count = edge_similar(mine->edge, (struct span){mine->poll, mine->poll_len},
+                             label_span(&mine->label), rows);
+    size_t len = similar_list(text, sizeof(text) - 1, rows, count > 0 ? (size_t)count : 0);
     text[len] = '\0';
     reply_err(reply, TALLY_EXISTS, "%s%s%s", clash, len > 0 ? intro : "", text);
 }
@@ -46,7 +50,7 @@ static void destroy(struct reading *reading)
     free(reading);
 }
 
-struct reading *similar_new(struct span poll, struct span label)
+struct reading *similar_new(struct edge *edge, struct span poll, struct span label)
 {
     struct similar *mine = calloc(1, sizeof(*mine));
     if (mine == NULL || poll.len > sizeof(mine->poll) || label_clean(label, &mine->label) != 0) {
@@ -54,8 +58,8 @@ struct reading *similar_new(struct span poll, struct span label)
         return NULL;
     }
     memcpy(mine->poll, poll.at, poll.len);
-    read_similar_init(&mine->similar, (struct span){mine->poll, poll.len},
-                      label_span(&mine->label));
-    mine->reading = (struct reading){&mine->similar.read, format, destroy};
+    mine->poll_len = poll.len;
+    mine->edge = edge;
+    mine->reading = (struct reading){NULL, format, destroy};
     return &mine->reading;
 }

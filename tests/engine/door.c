@@ -135,12 +135,10 @@ void door_worker(struct door *door, const char *id, uint32_t slots)
 int door_read(struct door *door, struct read *read)
 {
     int err = edge_read(door->edge, read);
-    while (err == TALLY_ROOM) {
-        door_settle(door);
-        err = edge_read(door->edge, read);
+    while (err == EDGE_QUEUED && !read_is_done(read)) {
+        door_wait(door);
     }
-    door_settle(door);
-    return err < 0 ? err : read->err;
+    return read->err;
 }
 
 struct tally *door_engine(const char *dir, unsigned edges)

@@ -109,7 +109,7 @@ static struct build_row build_of(uint64_t id)
     cr_assert_eq(door_read(&door, &r.read), 0);
     struct build_row row = r.rows[0];
     read_builds_fini(&r);
-    row.error = NULL;
+    row.error.at = NULL;
     return row;
 }
 
@@ -131,7 +131,7 @@ Test(keeper, a_lease_that_runs_out_costs_an_attempt)
     cr_assert_gt(second, first);
     cr_assert_eq(build_of(id).attempt, 2);
     wait_for(id, BUILD_FAILED);
-    cr_assert_eq(build_of(id).error_len, sizeof("lease expired") - 1);
+    cr_assert_eq(build_of(id).error.len, sizeof("lease expired") - 1);
     cr_assert_eq(done(id, second), TALLY_STALE);
     struct edge_claimed got;
     cr_assert_eq(try_claim(&got), EDGE_NIL);

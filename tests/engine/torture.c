@@ -94,7 +94,7 @@ static void compare_pictures(const struct picture *a, const struct picture *b)
         const struct build_row *x = &a->builds.rows[i];
         const struct build_row *y = &b->builds.rows[i];
         MUST(x->id == y->id && x->state == y->state && x->attempt == y->attempt &&
-                 x->error_len == y->error_len && x->ended_ms == y->ended_ms,
+                 x->error.len == y->error.len && x->ended_ms == y->ended_ms,
              "build %lu changed", (unsigned long)x->id);
     }
 }

@@ -14,7 +14,8 @@
     X(TAIL_NOT_CLEARED, "old bytes after the tail not cleared")                                    \
     X(SEGMENT_REMOVED_EARLY, "segment removed before the snapshot is safe")                        \
     X(PACK_NOT_SYNCED, "packed segment in its place before it is synced")                          \
-    X(REPLAY_SHARES, "votes of one option replayed by two threads")
+    X(REPLAY_SHARES, "votes of one option replayed by two threads")                                \
+    X(RANK_COPY_EARLY, "a poll's votes copied before its changes are told")
 
 enum mutant {
     MUTANT_NONE,

@@ -1,0 +1,117 @@
+/* Rows that grow slice by slice, and go back by one when it was not whole. */
+#include "engine/slice.h"
+
+#include "wal/base/err.h"
+
+#include <stdlib.h>
+
+enum { TEXT_BYTES = 16 * 1024 };
+
+struct read_text {
+    struct read_text *before;
+    size_t used;
+    size_t room;
+    char at[];
+};
+
+/* Takes back what came after a moment. */
+static void texts_back(struct read_rows *rows, struct read_text *to, size_t used)
+{
+    while (rows->text != to) {
+        struct read_text *before = rows->text->before;
+        free(rows->text);
+        rows->text = before;
+    }
+    if (to != NULL) {
+        to->used = used;
+    }
+}
+
+bool slice_make(struct read *read, const struct state *state)
+{
+    const struct read_rows before = read->rows;
+    size_t used = before.text != NULL ? before.text->used : 0;
+    uint64_t next = read->next;
+    uint64_t mark = 0;
+    if (!seq_read_begin(&state->seq, &mark)) {
+        return false;
+    }
+    read->lsn = FIELD_GET(state->lsn);
+    read->err = read->run(read, state);
+    if (seq_read_whole(&state->seq, mark)) {
+        return true;
+    }
+    read->next = next;
+    read->rows.count = before.count;
+    texts_back(&read->rows, before.text, used);
+    return false;
+}
+
+static void order(struct read *read)
+{
+    struct read_rows *rows = &read->rows;
+    if (read->compare != NULL && rows->count > 1) {
+        qsort(rows->at, rows->count, rows->size, read->compare);
+    }
+    rows->count = rows->count < read->wanted ? rows->count : read->wanted;
+}
+
+void slice_trim(struct read *read)
+{
+    /* sorting after so many makes each row be sorted twice or so */
+    if (read->rows.count / 2 > read->wanted) {
+        order(read);
+    }
+}
+
+void slice_end(struct read *read)
+{
+    if (read->err == 0) {
+        order(read);
+    }
+    read->end(read);
+}
+
+void slice_fini(struct read *read)
+{
+    texts_back(&read->rows, NULL, 0);
+    free(read->rows.at);
+    read->rows = (struct read_rows){.size = read->rows.size};
+}
+
+void *slice_row(struct read *read)
+{
+    struct read_rows *rows = &read->rows;
+    if (rows->count == rows->room) {
+        size_t room = rows->room * 2 + 16;
+        void *grown = realloc(rows->at, room * rows->size);
+        if (grown == NULL) {
+            return NULL;
+        }
+        rows->at = grown;
+        rows->room = room;
+    }
+    void *row = (char *)rows->at + rows->count++ * rows->size;
+    memset(row, 0, rows->size);
+    return row;
+}
+
+struct span slice_text(struct read *read, struct span text)
+{
+    struct read_text *at = read->rows.text;
+    if (at == NULL || at->room - at->used < text.len) {
+        size_t room = text.len > TEXT_BYTES ? text.len : TEXT_BYTES;
+        struct read_text *more = malloc(sizeof *more + room);
+        if (more == NULL) {
+            return (struct span){NULL, 0};
+        }
+        *more = (struct read_text){.before = at, .room = room};
+        read->rows.text = at = more;
+    }
+    char *to = at->at + at->used;
+    if (text.len > 0) {
+        memcpy(to, text.at, text.len);
+    }
+    at->used += text.len;
+    return (struct span){to, text.len};
+}

@@ -1,0 +1,251 @@
+/* Long reads beside votes: each TALLY is one moment, a connection sees its own past, lists are
+ * whole.
+ */
+#include "engine/slice.h"
+#include "tests/engine/door.h"
+#include "tests/lib/seed.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    POLLS = 12, /* more than are ranked at a time */
+    OPTIONS = SLICE_ENTITIES + 100,
+    THREADS = 2,
+    READS = 60,
+    WORKERS = 3 * SLICE_ENTITIES,
+    BATCH = 32, /* votes between two looks */
+};
+
+struct voter {
+    struct tally *tally;
+    pthread_barrier_t *start;
+    pthread_t thread;
+    unsigned number;
+    uint64_t votes[POLLS][OPTIONS]; /* its own */
+    uint64_t busy;                  /* reads that votes have overtaken */
+};
+
+static uint64_t first_option[POLLS];
+
+static void fill(struct door *door)
+{
+    for (unsigned p = 0; p < POLLS; p++) {
+        char poll[16];
+        snprintf(poll, sizeof poll, "p%u", p);
+        door_poll(door, poll);
+        for (unsigned i = 0; i < OPTIONS; i++) {
+            char label[16];
+            snprintf(label, sizeof label, "o%u", i);
+            MUST(edge_option(door->edge, span_of(poll), span_of(label)) == 0, "OPTION");
+        }
+        door_settle(door);
+        uint64_t id = 0;
+        MUST(edge_option_find(door->edge, span_of(poll), SPAN("o0"), &id) == 0, "no option");
+        first_option[p] = id;
+    }
+    for (unsigned i = 0; i < WORKERS; i++) {
+        char worker[16];
+        snprintf(worker, sizeof worker, "w%u", i);
+        struct edge_worker ask = {.id = span_of(worker), .name = SPAN("a name"), .slots = 1};
+        MUST(edge_worker(door->edge, &ask) == 0, "WORKER");
+    }
+    door_settle(door);
+}
+
+/* One record with one vote. */
+static void vote(struct door *door, uint64_t option)
+{
+    struct edge_vote cast;
+    int err = edge_vote(door->edge, option, 1, &cast);
+    while (door_again(door, err)) {
+        err = edge_vote(door->edge, option, 1, &cast);
+    }
+    MUST(err == 0, "VOTE: %s", tally_err_name(err));
+    edge_flush(door->edge);
+}
+
+static void expect_order(const struct read_tally *r)
+{
+    uint64_t sum = 0;
+    for (size_t i = 0; i < r->row_count; i++) {
+        const struct tally_row *row = &r->rows[i];
+        sum += row->votes;
+        MUST(i == 0 || row[-1].votes > row->votes ||
+                 (row[-1].votes == row->votes && row[-1].id < row->id),
+             "option %lu is not in its place", (unsigned long)row->id);
+    }
+    MUST(r->row_count == OPTIONS, "%zu options", r->row_count);
+    MUST(sum == r->total, "total %lu, but %lu votes", (unsigned long)r->total, (unsigned long)sum);
+}
+
+/* Votes of this thread's own options are exactly those it has cast, all of which are applied. */
+static void look(struct voter *v, struct door *door, unsigned p)
+{
+    char poll[16];
+    struct read_tally r;
+    snprintf(poll, sizeof poll, "p%u", p);
+    read_tally_init(&r, span_of(poll), SIZE_MAX);
+    door_settle(door);
+    int err = door_read(door, &r.read);
+    if (err == TALLY_BUSY) {
+        v->busy++;
+        read_tally_fini(&r);
+        return;
+    }
+    MUST(err == 0, "TALLY: %s", tally_err_name(err));
+    expect_order(&r);
+    for (size_t i = 0; i < r.row_count; i++) {
+        uint64_t place = r.rows[i].id - first_option[p];
+        MUST(place % THREADS != v->number || r.rows[i].votes == v->votes[p][place],
+             "option %lu has %lu votes, not %lu", (unsigned long)r.rows[i].id,
+             (unsigned long)r.rows[i].votes, (unsigned long)v->votes[p][place]);
+    }
+    read_tally_fini(&r);
+}
+
+static void *vote_main(void *arg)
+{
+    struct voter *v = arg;
+    struct seed seed = {v->number + 1};
+    struct door door;
+    door_open(&door, v->tally);
+    pthread_barrier_wait(v->start);
+    for (unsigned i = 0; i < READS; i++) {
+        for (unsigned n = 0; n < BATCH; n++) {
+            unsigned p = (unsigned)seed_below(&seed, POLLS);
+            uint64_t place = seed_below(&seed, OPTIONS / THREADS) * THREADS + v->number;
+            vote(&door, first_option[p] + place);
+            v->votes[p][place]++;
+        }
+        look(v, &door, (unsigned)seed_below(&seed, POLLS));
+    }
+    door_close(&door);
+    return NULL;
+}
+
+/* Votes alone, one a record, and for one poll: the total says how many records there are. */
+static void *cut_main(void *arg)
+{
+    struct voter *v = arg;
+    struct seed seed = {v->number + 10};
+    struct door door;
+    door_open(&door, v->tally);
+    pthread_barrier_wait(v->start);
+    for (unsigned i = 0; i < READS * BATCH; i++) {
+        vote(&door, first_option[0] + seed_below(&seed, OPTIONS));
+        if (i % BATCH == 0) {
+            door_wait(&door);
+        }
+    }
+    door_close(&door);
+    return NULL;
+}
+
+static void expect_cuts(struct door *door)
+{
+    uint64_t base = 0;
+    uint64_t last = 0;
+    for (unsigned i = 0; i < READS; i++) {
+        struct read_tally r;
+        read_tally_init(&r, SPAN("p0"), SIZE_MAX);
+        int err = door_read(door, &r.read);
+        MUST(err == 0 || err == TALLY_BUSY, "TALLY: %s", tally_err_name(err));
+        if (err == 0) {
+            expect_order(&r);
+            base = base == 0 ? r.read.lsn - r.total : base;
+            MUST(r.read.lsn - r.total == base, "%lu votes at %lu, not %lu", (unsigned long)r.total,
+                 (unsigned long)r.read.lsn, (unsigned long)(r.read.lsn - base));
+            MUST(r.read.lsn >= last, "the past was read");
+            last = r.read.lsn;
+        }
+        read_tally_fini(&r);
+    }
+}
+
+static void expect_workers(struct door *door)
+{
+    struct read_workers r;
+    read_workers_init(&r, (struct span){NULL, 0});
+    MUST(door_read(door, &r.read) == 0, "WORKERS");
+    MUST(r.row_count == WORKERS, "%zu workers", r.row_count);
+    for (size_t i = 0; i < r.row_count; i++) {
+        MUST(span_equal(r.rows[i].name, SPAN("a name")), "a worker's name");
+        MUST(i == 0 || memcmp(r.rows[i - 1].id.at, r.rows[i].id.at, r.rows[i].id.len) <= 0 ||
+                 r.rows[i - 1].id.len != r.rows[i].id.len,
+             "workers out of order");
+    }
+    read_workers_fini(&r);
+}
+
+/* Reads that nobody wants any more end all the same. */
+static void expect_ends(struct door *door)
+{
+    enum { COUNT = 20 };
+    struct read_workers reads[COUNT];
+    for (int i = 0; i < COUNT; i++) {
+        read_workers_init(&reads[i], (struct span){NULL, 0});
+        MUST(edge_read(door->edge, &reads[i].read) == EDGE_QUEUED, "it is not that long");
+        read_is_unwanted(&reads[i].read);
+    }
+    for (int i = 0; i < COUNT; i++) {
+        while (!read_is_done(&reads[i].read)) {
+            door_wait(door);
+        }
+        read_workers_fini(&reads[i]);
+    }
+}
+
+static uint64_t run(struct tally *tally, struct voter *voters, void *(*main_fn)(void *arg),
+                    struct door *door)
+{
+    pthread_barrier_t start;
+    uint64_t busy = 0;
+    pthread_barrier_init(&start, NULL, THREADS + 1);
+    for (unsigned i = 0; i < THREADS; i++) {
+        voters[i].tally = tally;
+        voters[i].start = &start;
+        voters[i].number = i;
+        MUST(pthread_create(&voters[i].thread, NULL, main_fn, &voters[i]) == 0, "thread");
+    }
+    pthread_barrier_wait(&start);
+    if (main_fn == cut_main) {
+        expect_cuts(door);
+    }
+    edge_pass_end(door->edge);
+    rcu_offline();
+    for (unsigned i = 0; i < THREADS; i++) {
+        pthread_join(voters[i].thread, NULL);
+        busy += voters[i].busy;
+    }
+    rcu_online();
+    edge_pass_begin(door->edge);
+    pthread_barrier_destroy(&start);
+    return busy;
+}
+
+int main(void)
+{
+    char dir[256];
+    struct door door;
+    struct voter *voters = calloc(THREADS, sizeof *voters);
+    MUST(voters != NULL, "memory");
+    torture_dir(dir, sizeof dir);
+    struct tally *tally = door_engine(dir, THREADS + 1);
+    door_open(&door, tally);
+    fill(&door);
+    uint64_t busy = run(tally, voters, vote_main, &door);
+    for (unsigned i = 0; i < THREADS; i++) {
+        look(&voters[i], &door, i);
+    }
+    run(tally, voters, cut_main, &door);
+    expect_workers(&door);
+    expect_ends(&door);
+    door_close(&door);
+    MUST(tally_close(tally) == 0, "close");
+    torture_dir_remove(dir);
+    free(voters);
+    printf("%d reads of long polls, %lu overtaken by votes\n", THREADS * READS,
+           (unsigned long)busy);
+    return 0;
+}
