@@ -173,6 +173,26 @@ static void tally_free(struct tally *tally)
     free(tally);
 }
 
+static int dir_error(int err)
+{
+    switch (-err) {
+    case ENOENT:
+    case ENOTDIR:
+        return TALLY_NOTFOUND;
+    case EACCES:
+    case EPERM:
+    case EROFS:
+        return TALLY_DENIED;
+    case ENOSPC:
+    case EDQUOT:
+        return TALLY_NOSPC;
+    case ENOMEM:
+        return TALLY_NOMEM;
+    default:
+        return TALLY_IO;
+    }
+}
+
 static int open_io(struct tally *tally, struct tally_report *report)
 {
     tally->io = tally->options.io;
@@ -181,10 +201,9 @@ static int open_io(struct tally *tally, struct tally_report *report)
     }
     int err = wal_file_io_new(&tally->io, tally->options.dir, tally->options.create);
     if (err != 0) {
-        snprintf(report->text, sizeof report->text, "cannot open the directory %s: %s",
-                 tally->options.dir, strerror(-err));
+        snprintf(report->text, sizeof report->text, "the directory: %s", strerrordesc_np(-err));
         tally->io = NULL;
-        return err == -ENOSPC ? TALLY_NOSPC : TALLY_IO;
+        return dir_error(err);
     }
     tally->io_is_ours = true;
     return 0;

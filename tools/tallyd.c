@@ -3,6 +3,8 @@
 #include "net/descriptors.h"
 #include "net/door.h"
 #include "net/server.h"
+#include "tools/ending.h"
+#include "tools/stop.h"
 #include "wal/base/clock.h"
 #include "wal/base/number.h"
 
@@ -16,8 +18,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { EXIT_USAGE = 64, EXIT_DAMAGED = 65, EXIT_MEMORY = 71, EXIT_DIRECTORY = 73, EXIT_IO = 74 };
-enum { EXIT_CONFIG = 78, KEY_LEN_MIN = 32, KEY_LEN_MAX = 1000, PORT_DEFAULT = 8259 };
+enum { KEY_LEN_MIN = 32, KEY_LEN_MAX = 1000, PORT_DEFAULT = 8259 };
 enum { THREADS_MAX = 16, CONNECTIONS_MAX = 10000, PAYLOAD_BYTES_MAX = 1 << 20 };
 enum { MEMORY_BYTES_MIN = 16 << 20 };
 enum { REQUEST_S_DEFAULT = 60, REQUEST_S_MAX = 24 * 60 * 60 };
@@ -256,19 +257,12 @@ static void trouble(void *arg, const char *what)
     fprintf(stderr, "tallyd: %s\n", what);
 }
 
-static int exit_code_of(int err)
+/* Says what was wrong and what to do, and ends. */
+_Noreturn static void end(const struct ending *ending, const char *cannot, const char *what,
+                          const char *why)
 {
-    switch (err) {
-    case TALLY_DAMAGE:
-    case TALLY_NEWER:
-        return EXIT_DAMAGED;
-    case TALLY_LOCKED:
-        return EXIT_DIRECTORY;
-    case TALLY_NOMEM:
-        return EXIT_MEMORY;
-    default:
-        return EXIT_IO;
-    }
+    fprintf(stderr, "tallyd: cannot %s %s: %s\ntallyd: %s\n", cannot, what, why, ending->remedy);
+    exit(ending->code);
 }
 
 /* ---- how far it is ---- */
@@ -325,9 +319,8 @@ static struct tally *open_data(const struct settings *settings, struct door *doo
         fputs("\r\033[K", stderr);
     }
     if (err != 0) {
-        fprintf(stderr, "tallyd: cannot open the data in %s: %s (%s)\n", settings->data,
-                report.text, tally_err_text(err));
-        exit(exit_code_of(err));
+        end(ending_of_data(err), "open the data in", settings->data,
+            report.text[0] != '\0' ? report.text : tally_err_text(err));
     }
     bool tell = report.torn || report.snapshot_passed;
     fprintf(stderr, "tallyd: %llu records read from %s", (unsigned long long)report.records,
@@ -340,15 +333,6 @@ static struct tally *open_data(const struct settings *settings, struct door *doo
 }
 
 /* ---- the life ---- */
-
-static sigset_t stop_signals(void)
-{
-    sigset_t set;
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    return set;
-}
 
 int main(int argc, char **argv)
 {
@@ -365,15 +349,17 @@ int main(int argc, char **argv)
     check_key(&settings);
     uint32_t connections_max = claim_descriptors(&settings);
     signal(SIGPIPE, SIG_IGN);
-    sigset_t signals = stop_signals();
-    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    int err = stop_watch();
+    if (err != 0) {
+        fprintf(stderr, "tallyd: cannot start a thread: %s\n", strerror(err));
+        return EXIT_MEMORY;
+    }
     struct door *door = NULL;
     char address[80];
-    int err = door_new(&door, settings.bind, settings.port, address, sizeof address);
+    err = door_new(&door, settings.bind, settings.port, address, sizeof address);
     if (err != 0) {
-        fprintf(stderr, "tallyd: cannot listen on %s:%u: %s\n", settings.bind, settings.port,
-                strerror(-err));
-        return EXIT_IO;
+        snprintf(address, sizeof address, "%s:%u", settings.bind, settings.port);
+        end(ending_of_door(err), "listen on", address, strerror(-err));
     }
     fprintf(stderr, "tallyd: listening on %s, reading %s\n", address, settings.data);
     struct tally *tally = open_data(&settings, door);
@@ -390,12 +376,11 @@ int main(int argc, char **argv)
         tally_close(tally);
         return EXIT_IO;
     }
+    stop_serves();
     printf("tallyd ready on %s\n", address);
     fflush(stdout);
 
-    int signal_number = 0;
-    sigwait(&signals, &signal_number);
-    fprintf(stderr, "tallyd: %s: draining\n", strsignal(signal_number));
+    fprintf(stderr, "tallyd: %s: draining\n", strsignal(stop_await()));
     tally_drain(tally);
     server_stop(server);
     return tally_close(tally) == 0 ? 0 : EXIT_IO;

@@ -63,7 +63,7 @@ static int file_open(struct wal_io *io, const char *name, enum wal_open_mode mod
     CHECK(strchr(name, '/') == NULL);
     int dir_fd = file_io_of(io)->dir_fd;
     int fd = open_regular(dir_fd, name, flags[mode]);
-    if (fd == -EINVAL && mode == WAL_OPEN_PAGES) {
+    if ((fd == -EINVAL || fd == -EOPNOTSUPP) && mode == WAL_OPEN_PAGES) {
         fd = open_regular(dir_fd, name, O_RDWR); /* the file system has no O_DIRECT */
     }
     return fd;
@@ -79,7 +79,7 @@ static int64_t file_pwrite(struct wal_io *io, int fd, const void *from, size_t l
 {
     (void)io;
     ssize_t n = pwrite(fd, from, len, (off_t)offset);
-    if (n < 0 && errno == EINVAL && (fcntl(fd, F_GETFL) & O_DIRECT) != 0) {
+    if (n < 0 && (errno == EINVAL || errno == EOPNOTSUPP) && (fcntl(fd, F_GETFL) & O_DIRECT) != 0) {
         /* the rest behind a short write, or a disk with larger sectors: by the page cache from now
          * on */
         n = fcntl(fd, F_SETFL, O_RDWR) < 0 ? -1 : pwrite(fd, from, len, (off_t)offset);
@@ -179,18 +179,29 @@ static int file_list(struct wal_io *io, int (*each)(void *arg, const char *name)
     return err;
 }
 
+/*
+ * The directory itself is locked as well: the name of the lock's file can be taken away under a
+ * server, and then another could make and lock it anew. Where a directory cannot be locked (NFS
+ * asks for a descriptor that can be written), the file alone has to do.
+ */
+static int lock_dir(int dir_fd)
+{
+    return flock(dir_fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK ? -EWOULDBLOCK : 0;
+}
+
 static int file_lock(struct wal_io *io, const char *name)
 {
     struct file_io *file = file_io_of(io);
     if (file->lock_fd >= 0) {
         return 0;
     }
-    int fd = open_regular(file->dir_fd, name, O_RDWR | O_CREAT);
+    int err = lock_dir(file->dir_fd);
+    int fd = err == 0 ? open_regular(file->dir_fd, name, O_RDWR | O_CREAT) : err;
     if (fd < 0) {
         return fd;
     }
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-        int err = -errno;
+        err = -errno;
         close(fd);
         return err;
     }
@@ -216,7 +227,7 @@ static void file_destroy(struct wal_io *io)
 {
     struct file_io *file = file_io_of(io);
     if (file->lock_fd >= 0) {
-        close(file->lock_fd); /* gives up the lock */
+        close(file->lock_fd); /* gives up the lock; dir_fd gives up the other */
     }
     if (file->dir_fd >= 0) {
         close(file->dir_fd);

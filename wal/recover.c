@@ -26,14 +26,41 @@ static int translate(struct wal_report *report, const char *doing, int err)
     return err == -ENOSPC || err == -EDQUOT ? TALLY_NOSPC : TALLY_IO;
 }
 
+/* What is to be removed, and what could not be. */
+struct sweep {
+    struct wal_io *io;
+    char name[WAL_NAME_BYTES];
+};
+
+/* Only what we can have made goes: a file of ours, under a name of ours. */
 static int remove_temp(void *arg, const char *name)
 {
-    struct wal_io *io = arg;
+    struct sweep *sweep = arg;
     if (!wal_segment_is_temp(name)) {
         return 0;
     }
-    int err = io->ops->unlink(io, name);
-    return err == -ENOENT ? 0 : err;
+    int fd = sweep->io->ops->open(sweep->io, name, WAL_OPEN_READ);
+    int err = fd < 0 ? fd : 0;
+    if (err == 0) {
+        sweep->io->ops->close(sweep->io, fd);
+        err = sweep->io->ops->unlink(sweep->io, name);
+    }
+    if (err == 0 || err == -ENOENT) {
+        return 0;
+    }
+    snprintf(sweep->name, sizeof(sweep->name), "%s", name);
+    return err;
+}
+
+static int remove_temps(struct wal_io *io, struct wal_report *report)
+{
+    struct sweep sweep = {.io = io};
+    char doing[WAL_NAME_BYTES + 64] = "cannot list the directory";
+    int err = io->ops->list(io, remove_temp, &sweep);
+    if (err != 0 && sweep.name[0] != '\0') {
+        snprintf(doing, sizeof(doing), "%s: cannot remove what was left half made", sweep.name);
+    }
+    return err == 0 ? 0 : translate(report, doing, err);
 }
 
 /* Finds a name that is not taken; the last one is taken again when all are. */
@@ -93,7 +120,11 @@ static int copy_keep(struct wal_scan *scan, int from, char name[WAL_NAME_BYTES])
     if (err == 0) {
         err = io->ops->rename(io, temp, name);
     }
-    return err != 0 ? err : io->ops->syncdir(io);
+    if (err != 0) {
+        (void)io->ops->unlink(io, temp); /* else the next start does it */
+        return err;
+    }
+    return io->ops->syncdir(io);
 }
 
 static int clear_tail(struct wal_scan *scan, int fd, struct wal_report *report)
@@ -223,9 +254,9 @@ static int begin_segment(struct wal_scan *scan, uint64_t start_bytes, struct wal
 int wal_recover(struct wal_scan *scan, uint64_t start_bytes, struct wal_segment *active,
                 struct wal_report *report)
 {
-    int err = scan->io->ops->list(scan->io, remove_temp, scan->io);
+    int err = remove_temps(scan->io, report);
     if (err != 0) {
-        return translate(report, "cannot remove what was left half made", err);
+        return err;
     }
     if (scan->segments.count > 0) {
         err = with_segment(scan, report, settle_segment);
@@ -251,8 +282,11 @@ static int mend_header(struct wal_scan *scan, struct wal_report *report)
 
 int wal_recover_tail(struct wal_scan *scan, struct wal_report *report)
 {
-    int err = scan->io->ops->list(scan->io, remove_temp, scan->io);
-    if (err == 0 && scan->behind.filled_end > 0) {
+    int err = remove_temps(scan->io, report);
+    if (err != 0) {
+        return err;
+    }
+    if (scan->behind.filled_end > 0) {
         err = with_segment(scan, report, clear_tail);
     }
     if (err == 0 && scan->signs.torn_header) {

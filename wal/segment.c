@@ -80,15 +80,23 @@ bool wal_segment_is_name(const char *name, uint64_t *number)
     return wal_name_has_number(name, "wal-", ".seg", number);
 }
 
-bool wal_segment_is_temp(const char *name)
+/* "torn-<lsn>.tmp"; the lsn as it is printed: digits, no zero in front. */
+static bool is_torn_temp(const char *name)
 {
     size_t len = strlen(name);
-    bool is_wal = strncmp(name, "wal-", 4) == 0;
-    if (is_wal && len > 5 && strcmp(name + len - 5, ".pack") == 0) {
-        return true;
+    if (len < 10 || strncmp(name, "torn-", 5) != 0 || strcmp(name + len - 4, ".tmp") != 0) {
+        return false;
     }
-    bool ours = is_wal || strncmp(name, "torn-", 5) == 0 || strncmp(name, "snap-", 5) == 0;
-    return ours && len > 4 && strcmp(name + len - 4, ".tmp") == 0;
+    size_t digits = strspn(name + 5, "0123456789");
+    return digits == len - 9 && digits <= 20 && name[5] != '0';
+}
+
+bool wal_segment_is_temp(const char *name)
+{
+    uint64_t number;
+    return wal_name_has_number(name, "wal-", ".tmp", &number) ||
+           wal_name_has_number(name, "wal-", ".pack", &number) ||
+           wal_name_has_number(name, "snap-", ".tmp", &number) || is_torn_temp(name);
 }
 
 void wal_segment_head_put(unsigned char page[WAL_PAGE_BYTES], const struct wal_segment_head *head)

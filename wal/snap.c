@@ -446,15 +446,56 @@ int wal_snap_witness(struct wal_io *io, struct wal_snap_info *info)
     return err < 0 ? err : 0;
 }
 
+static int unlisted(struct wal_snap_info *info, int err)
+{
+    snprintf(info->text, sizeof(info->text), "cannot list the directory: %s", wal_errno_text(-err));
+    return err == -ENOMEM ? TALLY_NOMEM : TALLY_IO;
+}
+
+/* Whether a newer version made that file: its header is whole and says so. What cannot be read is
+ * for others to tell. */
+static bool is_newer(struct wal_io *io, uint64_t lsn)
+{
+    unsigned char head[HEAD_BYTES];
+    char name[WAL_NAME_BYTES];
+    wal_snap_name(name, lsn);
+    int fd = io->ops->open(io, name, WAL_OPEN_READ);
+    if (fd < 0) {
+        return false;
+    }
+    int64_t n = wal_whole_read(io, fd, head, sizeof(head), 0);
+    io->ops->close(io, fd);
+    return n == (int64_t)sizeof(head) && is_head(head) && get_le32(head + AT_VERSION) > VERSION;
+}
+
+/* Nothing that a newer version wrote is passed over: it would be removed as an old one is. */
+static int refuse_newer(struct wal_io *io, const struct wal_numbers *lsns,
+                        struct wal_snap_info *info)
+{
+    for (size_t i = 0; i < lsns->count; i++) {
+        if (is_newer(io, lsns->at[i])) {
+            char name[WAL_NAME_BYTES];
+            wal_snap_name(name, lsns->at[i]);
+            snprintf(info->text, sizeof(info->text), "%s: a newer version's snapshot", name);
+            return TALLY_NEWER;
+        }
+    }
+    return 0;
+}
+
 /* The newest of these that is whole; info->text then says what is wrong with the newest of all, if
- * anything is. Returns 0 or TALLY_NOMEM. */
+ * anything is. Returns 0, TALLY_NEWER or TALLY_NOMEM. */
 static int choose(struct wal_io *io, const struct wal_numbers *lsns, struct wal_snap_info *info)
 {
     char text[sizeof(info->text)] = "";
-    int err = TALLY_DAMAGE;
+    int err = refuse_newer(io, lsns, info);
+    if (err != 0) {
+        return err;
+    }
+    err = TALLY_DAMAGE;
     for (size_t i = lsns->count; i-- > 0 && err != 0;) {
         err = wal_snap_read(io, lsns->at[i], NULL, NULL, info);
-        if (err == TALLY_NOMEM) {
+        if (err == TALLY_NOMEM || err == TALLY_NEWER) {
             return err;
         }
         if (err != 0 && text[0] == '\0') {
@@ -468,6 +509,20 @@ static int choose(struct wal_io *io, const struct wal_numbers *lsns, struct wal_
     return 0;
 }
 
+int wal_snap_check_versions(struct wal_io *io, struct wal_snap_info *info)
+{
+    struct wal_numbers lsns = {.count = 0};
+    int err = wal_numbers_list(&lsns, io, wal_snap_is_name);
+    *info = (struct wal_snap_info){.lsn = 0};
+    if (err == 0) {
+        err = refuse_newer(io, &lsns, info);
+    } else {
+        err = unlisted(info, err);
+    }
+    wal_numbers_fini(&lsns);
+    return err;
+}
+
 int wal_snap_choose(struct wal_io *io, struct wal_snap_info *info)
 {
     struct wal_numbers lsns = {.count = 0};
@@ -475,12 +530,8 @@ int wal_snap_choose(struct wal_io *io, struct wal_snap_info *info)
     *info = (struct wal_snap_info){.lsn = 0};
     if (err == 0) {
         err = choose(io, &lsns, info);
-    } else if (err == -ENOMEM) {
-        err = TALLY_NOMEM;
     } else {
-        snprintf(info->text, sizeof(info->text), "cannot list the directory: %s",
-                 wal_errno_text(-err));
-        err = TALLY_IO;
+        err = unlisted(info, err);
     }
     wal_numbers_fini(&lsns);
     return err;

@@ -48,9 +48,13 @@ struct wal_snap_info {
 
 /*
  * Finds the newest snapshot that verifies whole. Returns 0 also when there is none (info->lsn is
- * 0). Errors: TALLY_IO when the directory cannot be listed, TALLY_NOMEM. Threads: any.
+ * 0). Errors: TALLY_IO when the directory cannot be listed; TALLY_NEWER when any of them, whole or
+ * not, is a newer version's: it is not ours to pass over; TALLY_NOMEM. Threads: any.
  */
 int wal_snap_choose(struct wal_io *io, struct wal_snap_info *info);
+
+/* Whether all snapshots are of this version or an older one. Errors: as wal_snap_choose. */
+int wal_snap_check_versions(struct wal_io *io, struct wal_snap_info *info);
 
 /*
  * Verifies a snapshot from the first to the last byte, and hands its blocks to visit (NULL:

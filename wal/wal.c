@@ -305,8 +305,10 @@ static int lock(struct wal_io *io, struct wal_report *report)
         return refuse(report, TALLY_LOCKED, tally_err_text(TALLY_LOCKED));
     }
     if (err != 0) {
+        bool is_denied = err == -EACCES || err == -EPERM || err == -EROFS;
         snprintf(report->text, sizeof(report->text), "LOCK: %s", wal_errno_text(-err));
-        return TALLY_IO;
+        return is_denied ? TALLY_DENIED
+                         : (err == -ENOSPC || err == -EDQUOT ? TALLY_NOSPC : TALLY_IO);
     }
     return 0;
 }
@@ -487,9 +489,14 @@ free_wal:
 int wal_repair(struct wal_io *io, wal_visit_fn visit, void *arg, struct wal_report *report)
 {
     *report = (struct wal_report){.end = WAL_END_FAILED};
+    struct wal_snap_info info;
     int err = lock(io, report);
     if (err != 0) {
         return err;
+    }
+    err = wal_snap_check_versions(io, &info);
+    if (err != 0) {
+        return refuse(report, err, info.text);
     }
     struct wal_scan scan;
     wal_scan_init(&scan, io, visit, arg);

@@ -100,10 +100,10 @@ struct wal; /* the open log, for one writer */
  * could undo; the disk is changed only after it, and options->seen, have accepted every block.
  * A snapshot that is not whole is passed over for the one before it, if the log reaches back to
  * that; report->text says so.
- * Errors: TALLY_LOCKED; TALLY_IO; TALLY_DAMAGE; TALLY_NEWER; TALLY_NOSPC (no room for a first
- * segment, or for the copy of a torn tail); TALLY_NOMEM; TALLY_INVAL: segment_bytes; what visit
- * returned. report is filled in every case. Threads: one; may
- * block for long.
+ * Errors: TALLY_LOCKED; TALLY_DENIED: the lock's file may not be written; TALLY_IO; TALLY_DAMAGE;
+ * TALLY_NEWER; TALLY_NOSPC (no room for a first segment, or for the copy of a torn tail);
+ * TALLY_NOMEM; TALLY_INVAL: segment_bytes; what visit returned. report is filled in every case.
+ * Threads: one; may block for long.
  */
 int wal_open(struct wal **out, const struct wal_options *options, wal_visit_fn visit, void *arg,
              struct wal_report *report);

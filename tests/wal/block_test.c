@@ -314,6 +314,25 @@ Test(wal_segment, names_are_read_strictly)
     cr_expect(wal_segment_is_temp(name));
     cr_expect(wal_segment_is_temp("torn-12.tmp"));
     cr_expect_not(wal_segment_is_temp("torn-12.bin"));
-    cr_expect_not(wal_segment_is_temp("notes.tmp"));
+    cr_expect(wal_segment_is_temp("torn-18446744073709551615.tmp"));
+    cr_expect(wal_segment_is_temp("wal-00000000000000ab.pack"));
+    cr_expect(wal_segment_is_temp("snap-00000000000000ab.tmp"));
+    static const char *const theirs[] = {
+        "notes.tmp",
+        "wal-mynotes.tmp",
+        "snap-mine.tmp",
+        "torn-.tmp",
+        "torn-1.2.tmp",
+        "torn-012.tmp",
+        "wal-my.pack",
+        "wal-00000000000000AB.tmp",
+        "snap-00000000000000ab.pack",
+        "wal-1.tmp",
+        "wal-.tmp",
+        "torn-123456789012345678901.tmp",
+    };
+    for (size_t i = 0; i < sizeof(theirs) / sizeof(theirs[0]); i++) {
+        cr_expect_not(wal_segment_is_temp(theirs[i]), "%s", theirs[i]);
+    }
     cr_expect_not(wal_segment_is_temp("wal-0000000000000001.seg"));
 }

@@ -1,0 +1,88 @@
+/* The signals that end the server: SIGTERM and SIGINT, heard by a thread of their own. */
+#include "tools/stop.h"
+
+#include "wal/base/thread.h"
+
+#include <semaphore.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { READING, ENDING, SERVING, DRAINING };
+
+/*
+ * Who moves it on: READING to SERVING the first thread, READING to ENDING and SERVING to DRAINING
+ * the one that hears; so one of the two that leave READING wins.
+ */
+static _Atomic int phase = READING;
+static sigset_t signals;
+static sem_t asked;
+static int asked_by; /* written before asked is posted */
+
+static void end_at_once(int number, const char *why, int code)
+{
+    const char *clear = isatty(STDERR_FILENO) == 1 ? "\r\033[K" : "";
+    fprintf(stderr, "%stallyd: %s: %s\n", clear, strsignal(number), why);
+    _exit(code);
+}
+
+static void heard(int number)
+{
+    int seen = READING;
+    /* S1: relaxed: the phase alone is what matters */
+    if (atomic_compare_exchange_strong_explicit(&phase, &seen, ENDING, memory_order_relaxed,
+                                                memory_order_relaxed)) {
+        end_at_once(number, "ending while the log is read, it is as it was", 0);
+    }
+    if (seen == DRAINING) {
+        end_at_once(number, "ending at once, what was in flight was not answered", 128 + number);
+    }
+    asked_by = number;
+    /* S2: relaxed: as S1 */
+    atomic_store_explicit(&phase, DRAINING, memory_order_relaxed);
+    sem_post(&asked);
+}
+
+static void *hear(void *arg)
+{
+    (void)arg;
+    for (;;) {
+        int number = 0;
+        if (sigwait(&signals, &number) == 0) {
+            heard(number);
+        }
+    }
+    return NULL;
+}
+
+int stop_watch(void)
+{
+    pthread_t thread;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sem_init(&asked, 0, 0);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL);
+    int err = thread_start(&thread, hear, NULL);
+    return err != 0 ? err : pthread_detach(thread);
+}
+
+void stop_serves(void)
+{
+    int seen = READING;
+    /* S3: relaxed: as S1 */
+    while (!atomic_compare_exchange_strong_explicit(&phase, &seen, SERVING, memory_order_relaxed,
+                                                    memory_order_relaxed)) {
+        pause(); /* the other thread ends the process */
+    }
+}
+
+int stop_await(void)
+{
+    while (sem_wait(&asked) != 0) {
+    }
+    return asked_by;
+}
