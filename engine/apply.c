@@ -6,6 +6,7 @@
 #include "engine/feed.h"
 #include "engine/label.h"
 #include "engine/saver.h"
+#include "engine/sound.h"
 #include "wal/base/err.h"
 
 #include <stdlib.h>
@@ -45,9 +46,8 @@ static bool keeps(const struct record *record, unsigned field)
 
 static int apply_poll(struct state *state, const struct record *record, struct verdict *v)
 {
-    if (keeps(record, POLL_RATE_N) != keeps(record, POLL_RATE_MS) ||
-        !rate_is_valid(record->num[POLL_RATE_N], record->num[POLL_RATE_MS])) {
-        return TALLY_CORRUPT;
+    if (record_wrong(record) != NULL || keeps(record, POLL_RATE_N) != keeps(record, POLL_RATE_MS)) {
+        return TALLY_CORRUPT; /* the edge asks the same before it appends: sound.h */
     }
     struct poll *poll = state_poll(state, record->text[POLL_NAME]);
     bool is_new = poll == NULL;
@@ -155,6 +155,9 @@ static int option_new(struct state *state, struct poll *poll, const struct recor
 
 static int apply_option(struct state *state, const struct record *record, struct verdict *v)
 {
+    if (record_wrong(record) != NULL) {
+        return TALLY_CORRUPT;
+    }
     struct poll *poll = state_poll(state, record->text[OPTION_POLL]);
     if (poll == NULL) {
         v->err = TALLY_NOTFOUND;
@@ -199,7 +202,8 @@ static int apply_by_type(struct state *state, const struct record *record, struc
 int apply(struct state *state, const struct record *record, struct verdict *verdict)
 {
     *verdict = (struct verdict){0, 0};
-    if (record->lsn <= FIELD_OWN(state->lsn) || record->time_ms < state->time_ms) {
+    if (record->lsn <= FIELD_OWN(state->lsn) || record->time_ms < state->time_ms ||
+        record->time_ms > SOUND_TIME_MS_MAX) {
         return TALLY_CORRUPT;
     }
     int err = apply_by_type(state, record, verdict);

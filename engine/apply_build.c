@@ -3,6 +3,7 @@
 
 #include "engine/label.h"
 #include "engine/saver.h"
+#include "engine/sound.h"
 #include "wal/base/err.h"
 
 #include <stdlib.h>
@@ -401,13 +402,24 @@ static void step_left(struct state *state, struct build *build, const struct rec
     build->due_ms = record->time_ms + record->num[STEP_DELAY_MS];
 }
 
+/* Whether a step leaves the attempts of a build where more can be counted. */
+static bool attempts_fit(const struct build *build, const struct record *record)
+{
+    uint32_t attempts = FIELD_OWN(build->attempts);
+    enum build_state to = half_state((uint32_t)record->num[STEP_AFTER]);
+    bool is_back = record->type == RECORD_RELEASE || record->type == RECORD_UNHOLD;
+    bool is_offered = to == BUILD_PENDING || to == BUILD_DELAYED;
+    return is_offered && record->type != RECORD_DUE ? attempts - is_back < SOUND_ATTEMPTS_MAX
+                                                    : attempts <= SOUND_ATTEMPTS_MAX;
+}
+
 static int apply_build_step(struct state *state, const struct record *record)
 {
     struct build *build = state_build(state, record->num[STEP_BUILD]);
     uint32_t before = (uint32_t)record->num[STEP_BEFORE];
     uint32_t after = (uint32_t)record->num[STEP_AFTER];
     if (build == NULL || FIELD_OWN(build->applied) != before ||
-        !build_edge_legal(record->type, before, after)) {
+        !build_edge_legal(record->type, before, after) || !attempts_fit(build, record)) {
         return TALLY_CORRUPT;
     }
     save_build(state, build);
@@ -554,6 +566,9 @@ bool apply_is_of_builds(unsigned type)
 int apply_of_builds(struct state *state, const struct record *record, struct verdict *verdict)
 {
     *verdict = (struct verdict){0, 0};
+    if (record_wrong(record) != NULL) {
+        return TALLY_CORRUPT; /* the edge asks the same before it appends: sound.h */
+    }
     switch (record->type) {
     case RECORD_SUBMIT:
         return apply_submit(state, record, verdict);

@@ -21,7 +21,8 @@ static void poll_add(struct state *state, struct poll *poll, uint64_t second, ui
 /* Votes of one option, but for the sums of its poll and of the state. Returns whether they fit. */
 static bool option_take(struct state *state, struct option *option, const struct vote_step *step)
 {
-    if (option == NULL || step->n == 0 || FIELD_OWN(option->votes) != step->before) {
+    if (option == NULL || step->n == 0 || FIELD_OWN(option->votes) != step->before ||
+        step->before + step->n > VOTES_MASK) {
         return false;
     }
     save_option(state, option);

@@ -1,5 +1,6 @@
 /* The committer: one thread that merges, writes, applies and publishes, block by block. */
 #include "engine/engine.h"
+#include "engine/sound.h"
 
 #include "wal/base/check.h"
 #include "wal/base/clock.h"
@@ -204,6 +205,7 @@ static bool commit(struct tally *tally)
     uint64_t began_ns = clock_mono_ns();
     uint64_t wall_ms = clock_wall_ms();
     uint64_t last_ms = tally->state.time_ms;
+    wall_ms = wall_ms < SOUND_TIME_MS_MAX ? wall_ms : SOUND_TIME_MS_MAX; /* apply takes no more */
     columns_begin(&tally->columns, wall_ms > last_ms ? wall_ms : last_ms);
     if (merge(tally) == 0) {
         merge_look_if_stuck(tally);

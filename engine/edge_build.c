@@ -3,6 +3,7 @@
 
 #include "engine/engine.h"
 #include "engine/label.h"
+#include "engine/sound.h"
 #include "wal/base/check.h"
 
 #include <stdlib.h>
@@ -213,7 +214,7 @@ int edge_claim(struct edge *edge, const struct edge_claim *ask, struct edge_clai
         return state == WORKER_GONE ? TALLY_NOTFOUND : TALLY_OFFLINE;
     }
     worker_seen(edge, worker);
-    int err = edge_mode(edge);
+    int err = ask->lease_ms <= SOUND_LEASE_MS_MAX ? edge_mode(edge) : TALLY_RANGE;
     if (err != 0) {
         return err;
     }
@@ -325,6 +326,9 @@ static int end_claim(struct edge *edge, struct build *build, uint64_t seen, enum
     if (err != 0) {
         return err;
     }
+    if (text.len > SOUND_TEXT_BYTES_MAX) {
+        return TALLY_TOOBIG;
+    }
     struct ledger *ledger = &edge->tally->state.ledger;
     if (text.len > 0 && !ledger_takes(ledger, text.len, true)) {
         return TALLY_MEMORY;
@@ -374,7 +378,8 @@ int edge_fail(struct edge *edge, const struct edge_fail *ask, struct edge_failed
 {
     struct build *build = NULL;
     uint64_t seen = 0;
-    int err = look(edge, ask->id, ask->token, &build, &seen);
+    int err = ask->delay_ms <= SOUND_DELAY_MS_MAX ? look(edge, ask->id, ask->token, &build, &seen)
+                                                  : TALLY_RANGE;
     if (err == 1) {
         failed(build, half_state(word_half(seen)) == BUILD_FAILED, how);
         return ended_by(build, seen, ask->token, HOW_FAIL) ? 0 : TALLY_STALE;
@@ -394,7 +399,7 @@ int edge_release(struct edge *edge, uint64_t id, uint32_t token, uint32_t delay_
 {
     struct build *build = NULL;
     uint64_t seen = 0;
-    int err = look(edge, id, token, &build, &seen);
+    int err = delay_ms <= SOUND_DELAY_MS_MAX ? look(edge, id, token, &build, &seen) : TALLY_RANGE;
     if (err != 0) {
         return err == 1 ? TALLY_STALE : err;
     }

@@ -4,6 +4,7 @@
 
 #include "engine/engine.h"
 #include "engine/label.h"
+#include "engine/sound.h"
 #include "wal/base/check.h"
 
 #include <stdlib.h>
@@ -52,8 +53,13 @@ static int begin(struct edge *edge, const struct begin *what, struct request **o
     return *out != NULL ? 0 : TALLY_NOMEM;
 }
 
+/* What apply would refuse is never appended. */
 static int append(struct edge *edge, struct request *request)
 {
+    if (record_wrong(&request->record) != NULL) {
+        free(request);
+        return TALLY_INVAL;
+    }
     edge->lane->bytes_in += request->bytes;
     *lane_append(edge->lane) =
         (struct lane_slot){.type = (uint8_t)request->record.type, .arg = request};

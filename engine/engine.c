@@ -31,8 +31,8 @@ static int load_block(void *arg, const struct wal_block *block)
 {
     struct opening *opening = arg;
     if (block->count == 0) {
-        opening->found.lsn = opening->loader.head.num[HEAD_LSN];
-        opening->found.time_ms = opening->loader.head.num[HEAD_TIME_MS];
+        opening->found.lsn = opening->loader.proof.head.num[HEAD_LSN];
+        opening->found.time_ms = opening->loader.proof.head.num[HEAD_TIME_MS];
     }
     return loader_block(&opening->loader, block);
 }
@@ -64,9 +64,9 @@ static int say(int err, const struct opening *opening, const struct wal_report *
     report->torn = found->end == WAL_END_TORN;
     report->snapshot_lsn = opening->found.lsn;
     report->snapshot_passed = found->snapshot_passed;
-    if (err == TALLY_CORRUPT && opening->loader.why != NULL) {
+    if (err == TALLY_CORRUPT && opening->loader.proof.why != NULL) {
         snprintf(report->text, sizeof report->text, "the snapshot contradicts itself: %s",
-                 opening->loader.why);
+                 opening->loader.proof.why);
     } else if (err == TALLY_CORRUPT && opening->replay.bad_lsn != 0) {
         snprintf(report->text, sizeof report->text,
                  "the log contradicts itself: record %llu (%s) does not fit what is before it",

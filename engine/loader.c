@@ -10,37 +10,29 @@
 void loader_init(struct loader *loader, struct state *state)
 {
     *loader = (struct loader){.state = state};
+    proof_init(&loader->proof, 0);
 }
 
 void loader_fini(struct loader *loader)
 {
-    free(loader->totals);
-    loader->totals = NULL;
+    proof_fini(&loader->proof);
 }
 
+/* What the proof could not see. */
 static int wrong(struct loader *loader, const char *why)
 {
-    loader->why = why;
+    loader->proof.why = why;
     return TALLY_CORRUPT;
 }
+
+/* Labels are made room for at once, but no more than this many: what a head says is not believed
+ * before they are there. */
+enum { LABELS_RESERVED_MAX = 1 << 20 };
 
 static int load_head(struct loader *loader, const struct image *image)
 {
     struct state *state = loader->state;
     const uint64_t *num = image->num;
-    if (loader->images != 0) {
-        return wrong(loader, "a second head");
-    }
-    if (num[HEAD_POLLS] > POLLS_MAX || num[HEAD_QUEUES] > QUEUES_MAX ||
-        num[HEAD_WORKERS] > WORKERS_MAX || num[HEAD_OPTIONS] >= TABLE_IDS_MAX ||
-        num[HEAD_BUILD_NEXT] > TABLE_IDS_MAX || num[HEAD_BUILD_NEXT] == 0) {
-        return wrong(loader, "counts beyond the limits");
-    }
-    loader->head = *image;
-    loader->totals = calloc(num[HEAD_POLLS] + 1, sizeof *loader->totals);
-    if (loader->totals == NULL) {
-        return TALLY_NOMEM;
-    }
     FIELD_PUT(state->lsn, num[HEAD_LSN]);
     state->time_ms = num[HEAD_TIME_MS];
     FIELD_PUT(state->votes, num[HEAD_VOTES]);
@@ -49,41 +41,32 @@ static int load_head(struct loader *loader, const struct image *image)
     FIELD_PUT(state->queue_count, num[HEAD_QUEUES]);
     FIELD_PUT(state->worker_count, num[HEAD_WORKERS]);
     FIELD_PUT(state->build_next, num[HEAD_BUILD_NEXT]);
-    return index_reserve(&state->labels, num[HEAD_OPTIONS]);
+    uint64_t options = num[HEAD_OPTIONS];
+    return index_reserve(&state->labels,
+                         options < LABELS_RESERVED_MAX ? options : LABELS_RESERVED_MAX);
 }
 
-/* Whether an id may be put into a table: in range and not there yet. */
-static bool is_free(const struct table *table, uint64_t id, uint64_t last)
-{
-    return id > 0 && id <= last && table_get(table, id) == NULL;
-}
-
-static int load_seconds(struct poll *poll, struct span text)
+/* They were looked at: sound.c. */
+static void load_seconds(struct poll *poll, struct span text)
 {
     const unsigned char *at = (const unsigned char *)text.at;
     const unsigned char *end = at + text.len;
-    while (at != end) {
-        uint64_t place = 0;
-        uint64_t second = 0;
-        uint64_t votes = 0;
-        if (get_varint(&at, end, &place) != 0 || get_varint(&at, end, &second) != 0 ||
-            get_varint(&at, end, &votes) != 0 || place >= POLL_SECONDS) {
-            return TALLY_CORRUPT;
-        }
+    uint64_t place = 0;
+    uint64_t second = 0;
+    uint64_t votes = 0;
+    while (at != end && get_varint(&at, end, &place) == 0 && get_varint(&at, end, &second) == 0 &&
+           get_varint(&at, end, &votes) == 0) {
         FIELD_PUT(poll->second[place], second);
         FIELD_PUT(poll->second_votes[place], votes);
     }
-    return 0;
 }
 
 static int load_poll(struct loader *loader, const struct image *image)
 {
     struct state *state = loader->state;
     const uint64_t *num = image->num;
-    if (!is_free(&state->poll_ids, num[IMAGE_ID], loader->head.num[HEAD_POLLS]) ||
-        state_poll(state, image->text[IPOLL_NAME]) != NULL ||
-        !rate_is_valid(num[IPOLL_RATE_N], num[IPOLL_RATE_MS])) {
-        return wrong(loader, "a poll that cannot be");
+    if (state_poll(state, image->text[IPOLL_NAME]) != NULL) {
+        return wrong(loader, "a poll's name twice");
     }
     struct poll *poll = calloc(1, sizeof *poll);
     if (poll == NULL) {
@@ -101,9 +84,8 @@ static int load_poll(struct loader *loader, const struct image *image)
     FIELD_PUT(poll->rate, rate_word(num[IPOLL_RATE_N], num[IPOLL_RATE_MS]));
     poll_set_window(poll, num[IPOLL_OPEN] != 0);
     ledger_add(&state->ledger, LEDGER_ENTITIES, poll_weight(poll));
-    return load_seconds(poll, image->text[IPOLL_SECONDS]) == 0
-               ? 0
-               : wrong(loader, "the seconds of a poll");
+    load_seconds(poll, image->text[IPOLL_SECONDS]);
+    return 0;
 }
 
 static int load_option(struct loader *loader, const struct image *image)
@@ -111,9 +93,6 @@ static int load_option(struct loader *loader, const struct image *image)
     struct state *state = loader->state;
     const uint64_t *num = image->num;
     struct poll *poll = table_get(&state->poll_ids, num[IOPTION_POLL]);
-    if (poll == NULL || !is_free(&state->options, num[IMAGE_ID], loader->head.num[HEAD_OPTIONS])) {
-        return wrong(loader, "an option that cannot be");
-    }
     struct option *option = aligned_alloc(64, sizeof *option);
     if (option == NULL) {
         return TALLY_NOMEM;
@@ -126,12 +105,12 @@ static int load_option(struct loader *loader, const struct image *image)
         .key = key_of_two(blob_span(poll->name), image->text[IOPTION_FOLD]),
     };
     FIELD_PUT(option->votes, num[IOPTION_VOTES]);
-    loader->totals[poll->id] += num[IOPTION_VOTES];
     bool is_whole = option->label != NULL && option->key != NULL;
     return table_put(&state->options, option->id, option) == 0 && is_whole ? 0 : TALLY_NOMEM;
 }
 
-static int load_sets(struct loader *loader, struct queue *queue, struct span tags, uint64_t count)
+/* They were looked at: sound.c. */
+static int load_sets(struct state *state, struct queue *queue, struct span tags, uint64_t count)
 {
     size_t from = 0;
     for (uint64_t i = 0; i < count; i++) {
@@ -139,10 +118,7 @@ static int load_sets(struct loader *loader, struct queue *queue, struct span tag
         while (to < tags.len && tags.at[to] != ';') {
             to++;
         }
-        if (from > tags.len || (i + 1 == count) != (to == tags.len)) {
-            return wrong(loader, "the need sets of a queue");
-        }
-        if (queue_add_set(loader->state, queue, (struct span){tags.at + from, to - from}) != 0) {
+        if (queue_add_set(state, queue, (struct span){tags.at + from, to - from}) != 0) {
             return TALLY_NOMEM;
         }
         from = to + 1;
@@ -154,9 +130,8 @@ static int load_queue(struct loader *loader, const struct image *image)
 {
     struct state *state = loader->state;
     const uint64_t *num = image->num;
-    if (!is_free(&state->queue_ids, num[IMAGE_ID], loader->head.num[HEAD_QUEUES]) ||
-        num[IQUEUE_SETS] > NEED_SETS_MAX || state_queue(state, image->text[IQUEUE_NAME]) != NULL) {
-        return wrong(loader, "a queue that cannot be");
+    if (state_queue(state, image->text[IQUEUE_NAME]) != NULL) {
+        return wrong(loader, "a queue's name twice");
     }
     struct queue *queue = calloc(1, sizeof *queue);
     if (queue == NULL) {
@@ -169,18 +144,15 @@ static int load_queue(struct loader *loader, const struct image *image)
         return TALLY_NOMEM;
     }
     ledger_add(&state->ledger, LEDGER_ENTITIES, queue_weight(queue));
-    return load_sets(loader, queue, image->text[IQUEUE_TAGS], num[IQUEUE_SETS]);
+    return load_sets(state, queue, image->text[IQUEUE_TAGS], num[IQUEUE_SETS]);
 }
 
 static int load_worker(struct loader *loader, const struct image *image)
 {
     struct state *state = loader->state;
     const uint64_t *num = image->num;
-    if (!is_free(&state->worker_ids, num[IMAGE_ID], loader->head.num[HEAD_WORKERS]) ||
-        num[IWORKER_STATE] > WORKER_GONE || num[IWORKER_SLOTS] > num[IWORKER_ROOM] ||
-        num[IWORKER_ROOM] > WORKER_SLOTS_MAX ||
-        state_worker(state, image->text[IWORKER_ID]) != NULL) {
-        return wrong(loader, "a worker that cannot be");
+    if (state_worker(state, image->text[IWORKER_ID]) != NULL) {
+        return wrong(loader, "a worker's id twice");
     }
     struct worker *worker = calloc(1, sizeof *worker);
     if (worker == NULL) {
@@ -248,7 +220,10 @@ static int build_fill(struct loader *loader, struct build *build, const struct i
     if (uniq.len == 0) {
         return 0;
     }
-    if (index_get(&state->uniqs, uniq) != NULL || half_ended(FIELD_OWN(build->applied))) {
+    struct span queue = blob_span(build->queue->name);
+    bool is_of_queue = uniq.len > queue.len + 1 && memcmp(uniq.at, queue.at, queue.len) == 0 &&
+                       uniq.at[queue.len] == '/';
+    if (!is_of_queue || index_get(&state->uniqs, uniq) != NULL) {
         return wrong(loader, "a unique build that is not");
     }
     build->uniq = blob_new(uniq);
@@ -271,27 +246,13 @@ static int build_hold(struct loader *loader, struct build *build)
     return 0;
 }
 
-static bool build_fits(const struct loader *loader, const struct image *image)
-{
-    const uint64_t *num = image->num;
-    const struct state *state = loader->state;
-    const struct queue *queue = table_get(&state->queue_ids, num[IBUILD_QUEUE]);
-    const struct worker *worker = table_get(&state->worker_ids, num[IBUILD_WORKER]);
-    enum build_state is = half_state((uint32_t)num[IBUILD_APPLIED]);
-    return is_free(&state->builds, num[IMAGE_ID], loader->head.num[HEAD_BUILD_NEXT] - 1) &&
-           queue != NULL && (worker != NULL) == (num[IBUILD_WORKER] != 0) &&
-           num[IBUILD_SET] < FIELD_OWN(queue->set_count) && num[IBUILD_PRI] < PRIORITIES &&
-           is > BUILD_NONE && is < BUILD_STATES &&
-           half_ended((uint32_t)num[IBUILD_APPLIED]) == (num[IBUILD_ENDED_LSN] != 0) &&
-           (num[IBUILD_FORGOTTEN] == 0 || num[IBUILD_ENDED_LSN] != 0);
-}
-
 static int load_build(struct loader *loader, const struct image *image)
 {
     struct state *state = loader->state;
     const uint64_t *num = image->num;
-    if (!build_fits(loader, image)) {
-        return wrong(loader, "a build that cannot be");
+    const struct queue *queue = table_get(&state->queue_ids, num[IBUILD_QUEUE]);
+    if (num[IBUILD_SET] >= FIELD_OWN(queue->set_count)) {
+        return wrong(loader, "a build of a need set that its queue has not");
     }
     struct build *build = aligned_alloc(64, sizeof *build);
     if (build == NULL) {
@@ -322,19 +283,9 @@ static int load_build(struct loader *loader, const struct image *image)
     FIELD_PUT(build->ended_ms, num[IBUILD_ENDED_MS]);
     FIELD_PUT(build->worker, worker);
     build_count(build, BUILD_NONE, half_state(FIELD_OWN(build->applied)));
-    loader->builds++;
     int err = build_fill(loader, build, image);
     ledger_add(&state->ledger, LEDGER_ENTITIES, build_weight(build));
     return err != 0 ? err : build_hold(loader, build);
-}
-
-static int load_end(struct loader *loader, const struct image *image)
-{
-    if (image->num[END_IMAGES] != loader->images) {
-        return wrong(loader, "another number of images than its end says");
-    }
-    loader->ended = true;
-    return 0;
 }
 
 int loader_image(struct loader *loader, const struct image *image)
@@ -342,39 +293,25 @@ int loader_image(struct loader *loader, const struct image *image)
     static int (*const loads[IMAGE_KINDS])(struct loader * loader, const struct image *image) = {
         [IMAGE_HEAD] = load_head,   [IMAGE_POLL] = load_poll,     [IMAGE_OPTION] = load_option,
         [IMAGE_QUEUE] = load_queue, [IMAGE_WORKER] = load_worker, [IMAGE_BUILD] = load_build,
-        [IMAGE_END] = load_end,
     };
-    if (loader->ended || (loader->images == 0 && image->kind != IMAGE_HEAD) ||
-        loads[image->kind] == NULL) {
-        return wrong(loader, "an image out of its place");
-    }
-    int err = loads[image->kind](loader, image);
-    loader->images++;
-    return err;
+    int err = proof_image(&loader->proof, image);
+    return err == 0 && loads[image->kind] != NULL ? loads[image->kind](loader, image) : err;
 }
 
 /* The options of a poll stand in the order in which they were made, which is that of their ids. */
-static int end_polls(struct loader *loader)
+static int end_options(struct loader *loader)
 {
     struct state *state = loader->state;
-    uint64_t votes = 0;
     for (uint64_t id = 1; id <= FIELD_OWN(state->option_count); id++) {
         struct option *option = state_option(state, id);
-        if (option == NULL) {
-            return wrong(loader, "an option is missing");
+        if (index_get(&state->labels, blob_span(option->key)) != NULL) {
+            return wrong(loader, "a label twice");
         }
         if (poll_add_option(state, option->poll, option) != 0) {
             return TALLY_NOMEM;
         }
     }
-    for (uint64_t id = 1; id <= FIELD_OWN(state->poll_count); id++) {
-        const struct poll *poll = table_get(&state->poll_ids, id);
-        if (poll == NULL || FIELD_OWN(poll->total) != loader->totals[id]) {
-            return wrong(loader, "a poll is missing, or its votes are not those of its options");
-        }
-        votes += loader->totals[id];
-    }
-    return votes == FIELD_OWN(state->votes) ? 0 : wrong(loader, "the sum of all votes");
+    return 0;
 }
 
 static int compare_ended(const void *a, const void *b)
@@ -387,7 +324,7 @@ static int compare_ended(const void *a, const void *b)
 static int end_builds(struct loader *loader)
 {
     struct state *state = loader->state;
-    struct build **ended = malloc((loader->builds + 1) * sizeof *ended);
+    struct build **ended = malloc((loader->proof.counts[IMAGE_BUILD] + 1) * sizeof *ended);
     uint64_t count = 0;
     if (ended == NULL) {
         return TALLY_NOMEM;
@@ -400,6 +337,12 @@ static int end_builds(struct loader *loader)
     }
     qsort(ended, count, sizeof *ended, compare_ended);
     bool in_order = true;
+    for (uint64_t i = 1; i < count; i++) {
+        if (ended[i]->ended_lsn == ended[i - 1]->ended_lsn) {
+            free(ended);
+            return wrong(loader, "two builds that one record has ended");
+        }
+    }
     for (uint64_t i = 0; i < count; i++) {
         in_order = in_order && (state->ended_kept == NULL || FIELD_OWN(ended[i]->payload) != NULL);
         build_add_ended(state, ended[i]);
@@ -410,14 +353,12 @@ static int end_builds(struct loader *loader)
 
 int loader_end(struct loader *loader)
 {
-    const struct state *state = loader->state;
-    const uint64_t *num = loader->head.num;
-    if (!loader->ended || state->queues.count != num[HEAD_QUEUES] ||
-        state->workers.count != num[HEAD_WORKERS] || loader->builds != num[HEAD_BUILDS] ||
-        FIELD_OWN(state->payload_bytes) != num[HEAD_PAYLOAD_BYTES]) {
-        return wrong(loader, "something is missing");
+    if (loader->ended) {
+        return wrong(loader, "a second end");
     }
-    int err = end_polls(loader);
+    loader->ended = true;
+    int err = proof_end(&loader->proof);
+    err = err != 0 ? err : end_options(loader);
     return err != 0 ? err : end_builds(loader);
 }
 
@@ -429,9 +370,8 @@ static int take_image(void *arg, const struct image *image)
 int loader_block(void *arg, const struct wal_block *block)
 {
     struct loader *loader = arg;
-    if (block->count > 0) {
-        return image_each(block->raw, block->raw_bytes, block->count, take_image, arg);
-    }
-    return loader->head.num[HEAD_LSN] == block->segment ? loader_end(loader)
-                                                        : wrong(loader, "it is of another record");
+    loader->proof.lsn = block->segment;
+    return block->count > 0
+               ? image_each(block->raw, block->raw_bytes, block->count, take_image, arg)
+               : loader_end(loader);
 }

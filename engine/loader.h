@@ -2,21 +2,14 @@
 #ifndef TALLY_ENGINE_LOADER_H
 #define TALLY_ENGINE_LOADER_H
 
-#include "engine/image.h"
+#include "engine/proof.h"
 #include "engine/state.h"
-#include "wal/wal.h"
-
-#include <stdbool.h>
 
 /* One load; begin with the state of state_init. */
 struct loader {
     struct state *state;
-    struct image head;
-    uint64_t images;
-    uint64_t builds;
-    bool ended;
-    uint64_t *totals; /* by poll id: the votes of its options */
-    const char *why;  /* what did not fit; static */
+    struct proof proof; /* it is asked about each image first, and says what did not fit */
+    bool ended;         /* loader_end was called: there is no second end */
 };
 
 void loader_init(struct loader *loader, struct state *state);

@@ -69,6 +69,7 @@ struct snapshot_writer {
     /* the writer alone; set before it begins */
     uint64_t newest_lsn; /* of the snapshots that count, as this process has seen for itself */
     uint64_t older_lsn;
+    char why[96]; /* why the last one is none that can be loaded; empty: it can */
 };
 
 /* ---- snapshot_write.c ---- */

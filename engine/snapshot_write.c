@@ -1,6 +1,7 @@
 /* The writer thread of snapshots: from chunks to a file that counts, and what may go then. */
 #include "engine/snapshot.h"
 
+#include "engine/proof.h"
 #include "wal/base/bytes.h"
 #include "wal/base/check.h"
 #include "wal/base/clock.h"
@@ -111,6 +112,20 @@ static struct snapshot_chunk *next_chunk(struct snapshot_writer *writer, bool *i
     return chunk;
 }
 
+/* What is read back has to be a state that can be loaded: else the log would be removed for a file
+ * that no start accepts. */
+static int end_proved(struct snapshot_writer *writer, struct wal_snap *snap, uint64_t *bytes)
+{
+    struct proof proof;
+    proof_init(&proof, writer->lsn);
+    int err = wal_snap_end(snap, proof_block, &proof, bytes);
+    if (err == TALLY_CORRUPT && proof.why != NULL) {
+        snprintf(writer->why, sizeof writer->why, "it cannot be loaded: %s", proof.why);
+    }
+    proof_fini(&proof);
+    return err;
+}
+
 static int write_all(struct snapshot_writer *writer, struct wal_snap *snap, uint64_t *bytes)
 {
     bool is_whole = false;
@@ -122,7 +137,7 @@ static int write_all(struct snapshot_writer *writer, struct wal_snap *snap, uint
             return err;
         }
     }
-    return is_whole ? wal_snap_end(snap, bytes) : TALLY_NOMEM;
+    return is_whole ? end_proved(writer, snap, bytes) : TALLY_NOMEM;
 }
 
 /* Whether a block was written so long ago. It begins with its time (engine/columns.h). */
@@ -159,12 +174,15 @@ static void tidy_up(struct snapshot_writer *writer, struct snapshot_result *resu
 static void make_one(struct snapshot_writer *writer, struct snapshot_result *result)
 {
     struct wal_snap *snap = NULL;
+    writer->why[0] = '\0';
     result->err = wal_snap_new(&snap, writer->io, writer->uuid, result->lsn);
     if (result->err == 0) {
         result->err = write_all(writer, snap, &result->bytes);
     }
     if (result->err != 0) {
-        const char *why = snap != NULL ? wal_snap_why(snap) : "";
+        const char *why = writer->why[0] != '\0' ? writer->why
+                          : snap != NULL         ? wal_snap_why(snap)
+                                                 : "";
         snprintf(result->why, sizeof result->why, "%s",
                  why[0] != '\0' ? why : "given up for lack of memory or of disk space");
     }

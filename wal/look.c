@@ -92,14 +92,15 @@ static void look_at_page(struct wal_scan *scan, struct look *look, const unsigne
     }
 }
 
-/* Where a look ends. What is behind the length that the header promises is refused for being there
- * (judge_size, judge_headless), so nobody reads a terabyte of holes for it. */
+/* Where a look ends. A file that is longer than its header promises, or than any segment, is
+ * refused for that (judge_size, judge_headless), and nobody reads a terabyte of holes first. */
 static uint64_t look_end(const struct wal_scan *scan)
 {
-    uint64_t most = scan->head_state == WAL_HEAD_OK && wal_segment_is_length(scan->head.bytes)
-                        ? scan->head.bytes
-                        : WAL_SEGMENT_BYTES_MAX;
-    return scan->size_bytes < most ? scan->size_bytes : most;
+    if (scan->size_bytes > WAL_SEGMENT_BYTES_MAX) {
+        return 0;
+    }
+    bool is_headed = scan->head_state == WAL_HEAD_OK && scan->head.bytes < scan->size_bytes;
+    return is_headed ? scan->head.bytes : scan->size_bytes;
 }
 
 /* One pass in steps of a page from `offset` to the end of the open segment. Returns 0 or

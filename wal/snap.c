@@ -173,7 +173,7 @@ static int put_head(struct wal_snap *snap)
 static int verify(struct wal_io *io, const char *name, uint64_t lsn, wal_visit_fn visit, void *arg,
                   struct wal_snap_info *info);
 
-int wal_snap_end(struct wal_snap *snap, uint64_t *bytes)
+int wal_snap_end(struct wal_snap *snap, wal_visit_fn visit, void *arg, uint64_t *bytes)
 {
     struct wal_block_header header = {.flags = WAL_BLOCK_SEAL | WAL_BLOCK_CLEAN};
     struct wal_snap_info info = {.lsn = 0};
@@ -189,7 +189,7 @@ int wal_snap_end(struct wal_snap *snap, uint64_t *bytes)
     if (err != 0) {
         return failed(snap, "cannot write and sync", err);
     }
-    err = verify(io, snap->temp, snap->place.number, NULL, NULL, &info);
+    err = verify(io, snap->temp, snap->place.number, visit, arg, &info);
     if (err == 0 && info.images != snap->images) {
         err = TALLY_DAMAGE;
     }

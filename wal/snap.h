@@ -24,11 +24,12 @@ int wal_snap_new(struct wal_snap **out, struct wal_io *io, const unsigned char u
 int wal_snap_put(struct wal_snap *snap, uint32_t count, const void *raw, size_t raw_bytes);
 
 /*
- * Ends the file, syncs it, reads all of it back from the disk and verifies it, gives it its name,
- * and syncs the directory. When it returns 0 the snapshot counts. Errors: as wal_snap_put; DAMAGE
- * when what was read back is not what was written.
+ * Ends the file, syncs it, reads all of it back from the disk and verifies it, shows what was read
+ * to visit (NULL: nobody), gives it its name, and syncs the directory. When it returns 0 the
+ * snapshot counts. Errors: as wal_snap_put; DAMAGE when what was read back is not what was written;
+ * what visit returned.
  */
-int wal_snap_end(struct wal_snap *snap, uint64_t *bytes);
+int wal_snap_end(struct wal_snap *snap, wal_visit_fn visit, void *arg, uint64_t *bytes);
 
 /* What failed, one sentence; empty while nothing did. Lives as long as the snapshot. */
 const char *wal_snap_why(const struct wal_snap *snap);

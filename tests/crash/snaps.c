@@ -25,7 +25,7 @@ static int write_all(struct snaps *snaps, struct wal_snap *snap)
             return err;
         }
     }
-    return wal_snap_end(snap, &bytes);
+    return wal_snap_end(snap, NULL, NULL, &bytes);
 }
 
 /* The third snapshot goes, and the segments that neither of the two needs. */

@@ -49,7 +49,7 @@ static int shelf_load(const struct shelf *shelf, struct state *state)
         err = image_each(buf->at, buf->len, buf->count, load_one, &loader);
     }
     err = err != 0 ? err : loader_end(&loader);
-    cr_expect_eq(err, 0, "%s", loader.why);
+    cr_expect_eq(err, 0, "%s", loader.proof.why);
     loader_fini(&loader);
     return err;
 }

@@ -294,7 +294,7 @@ static void save(struct wal *wal, struct wal_io *io, struct state *state)
     saver_begin(&saver, state, snap_put, snap);
     cr_assert(saver_walk(&saver, 100) && saver.err == 0);
     saver_end(&saver);
-    cr_assert_eq(wal_snap_end(snap, &bytes), 0);
+    cr_assert_eq(wal_snap_end(snap, NULL, NULL, &bytes), 0);
     wal_snap_destroy(snap);
 }
 

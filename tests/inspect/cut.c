@@ -33,7 +33,7 @@ static void save(struct cut *cut)
     saver_begin(&saver, &state, put, snap);
     cr_assert(saver_walk(&saver, SIZE_MAX) && saver.err == 0);
     saver_end(&saver);
-    cr_assert_eq(wal_snap_end(snap, &bytes), 0);
+    cr_assert_eq(wal_snap_end(snap, NULL, NULL, &bytes), 0);
     wal_snap_destroy(snap);
 }
 

@@ -82,7 +82,7 @@ static int snap_at(uint64_t lsn)
     uint64_t bytes;
     int err = wal_snap_new(&snap, disk.io, wal_uuid(disk.wal), lsn);
     err = err != 0 ? err : wal_snap_put(snap, 1, "state", 5);
-    err = err != 0 ? err : wal_snap_end(snap, &bytes);
+    err = err != 0 ? err : wal_snap_end(snap, NULL, NULL, &bytes);
     wal_snap_destroy(snap);
     return err;
 }

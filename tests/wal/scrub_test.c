@@ -173,7 +173,7 @@ static void make_snapshot(char name[WAL_NAME_BYTES])
     memset(image, 7, sizeof(image));
     cr_assert_eq(wal_snap_new(&snap, disk.io, wal_uuid(disk.wal), 1), 0);
     cr_assert_eq(wal_snap_put(snap, 3, image, sizeof(image)), 0);
-    cr_assert_eq(wal_snap_end(snap, &bytes), 0);
+    cr_assert_eq(wal_snap_end(snap, NULL, NULL, &bytes), 0);
     wal_snap_destroy(snap);
     wal_snap_name(name, 1);
 }

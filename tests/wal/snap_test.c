@@ -50,7 +50,7 @@ static int write_snap(struct wal_io *io, const unsigned char *uuid, uint64_t lsn
         fill(raw, lsn, i);
         err = wal_snap_put(snap, 10, raw, sizeof(raw));
     }
-    err = err != 0 ? err : wal_snap_end(snap, &bytes);
+    err = err != 0 ? err : wal_snap_end(snap, NULL, NULL, &bytes);
     cr_assert(snap == NULL || err == 0 || wal_snap_why(snap)[0] != '\0');
     wal_snap_destroy(snap);
     return err;

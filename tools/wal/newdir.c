@@ -1,6 +1,7 @@
 /* A new data directory that appears under its name when it is whole and on disk, or not at all. */
 #include "tools/wal/newdir.h"
 
+#include "engine/proof.h"
 #include "tools/wal/exit.h"
 #include "wal/base/err.h"
 #include "wal/begin.h"
@@ -83,10 +84,13 @@ static int copy_snapshot(struct newdir *newdir, struct wal_io *from,
 {
     struct wal_snap_info info = {.text = ""};
     struct wal_snap *snap = NULL;
+    struct proof proof;
     uint64_t bytes;
     int err = wal_snap_new(&snap, newdir->io, uuid, lsn);
     err = err != 0 ? err : wal_snap_read(from, lsn, put_block, snap, &info);
-    err = err != 0 ? err : wal_snap_end(snap, &bytes);
+    proof_init(&proof, lsn);
+    err = err != 0 ? err : wal_snap_end(snap, proof_block, &proof, &bytes);
+    proof_fini(&proof);
     if (err == TALLY_IO && is_gone(from, lsn)) {
         wal_snap_destroy(snap);
         return NEWDIR_AGAIN;

@@ -1,0 +1,485 @@
+/* What a snapshot or a log may not say: the server refuses it, and never comes up to end later. */
+#include "engine/loader.h"
+#include "engine/sound.h"
+#include "engine/state.h"
+#include "tests/engine/door.h"
+#include "tests/hostile/forge_state.h"
+#include "wal/snap.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static char dir[128];
+static struct tally *tally;
+static struct tally_report report;
+static struct door door;
+
+static void setup(void)
+{
+    torture_dir(dir, sizeof(dir));
+}
+
+static void teardown(void)
+{
+    torture_dir_remove(dir);
+}
+
+TestSuite(hostile_engine, .init = setup, .fini = teardown);
+
+static int open_engine(void)
+{
+    struct tally_options options = {.dir = dir, .create = true, .edges = 1};
+    int err = tally_open(&tally, &options, &report);
+    if (err == 0) {
+        door_open(&door, tally);
+    }
+    return err;
+}
+
+static void close_engine(void)
+{
+    door_close(&door);
+    cr_assert_eq(tally_close(tally), 0);
+}
+
+static void fresh_dir(void)
+{
+    torture_dir_remove(dir);
+    torture_dir(dir, sizeof(dir));
+}
+
+/* ---- snapshots ---- */
+
+static void expect_saved_refused(const struct forge_images *images, const char *what)
+{
+    fresh_dir();
+    forge_saved(dir, images);
+    int err = open_engine();
+    cr_expect_eq(err, TALLY_DAMAGE, "%s: %d, %s", what, err, report.text);
+    cr_expect_not_null(strstr(report.text, "the snapshot contradicts itself"), "%s: %s", what,
+                       report.text);
+    if (err == 0) {
+        close_engine();
+    }
+}
+
+#define TIB ((uint64_t)1 << 40)
+
+Test(hostile_engine, a_forged_state_that_can_be_is_served)
+{
+    struct forge_images images;
+    struct engine_info info;
+    forge_images(&images);
+    forge_saved(dir, &images);
+    cr_assert_eq(open_engine(), 0, "%s", report.text);
+    edge_info(door.edge, &info);
+    cr_expect(info.polls == 1 && info.votes == 5);
+    close_engine();
+    cr_assert_eq(open_engine(), 0, "%s", report.text);
+    close_engine();
+}
+
+static const struct number_case {
+    const char *what;
+    unsigned image;
+    unsigned num;
+    uint64_t value;
+} number_cases[] = {
+    {"an lsn near 2^64", FORGED_HEAD, HEAD_LSN, UINT64_MAX - 5},
+    {"another lsn", FORGED_HEAD, HEAD_LSN, 7},
+    {"a time near 2^64", FORGED_HEAD, HEAD_TIME_MS, UINT64_MAX - 5},
+    {"the sum of votes", FORGED_HEAD, HEAD_VOTES, 6},
+    {"a poll missing", FORGED_HEAD, HEAD_POLLS, 2},
+    {"2^30 polls", FORGED_HEAD, HEAD_POLLS, 1 << 30},
+    {"an option missing", FORGED_HEAD, HEAD_OPTIONS, 3},
+    {"2^30 options", FORGED_HEAD, HEAD_OPTIONS, (1 << 30) - 1},
+    {"2^62 options", FORGED_HEAD, HEAD_OPTIONS, (uint64_t)1 << 62},
+    {"a queue missing", FORGED_HEAD, HEAD_QUEUES, 2},
+    {"a worker missing", FORGED_HEAD, HEAD_WORKERS, 2},
+    {"no next build", FORGED_HEAD, HEAD_BUILD_NEXT, 0},
+    {"fewer builds", FORGED_HEAD, HEAD_BUILDS, 3},
+    {"payload bytes", FORGED_HEAD, HEAD_PAYLOAD_BYTES, 17},
+    {"a period of 0", FORGED_POLL, IPOLL_RATE_N, 5},
+    {"an opening near 2^64", FORGED_POLL, IPOLL_OPEN_MS, UINT64_MAX - 5},
+    {"a closing near 2^64", FORGED_POLL, IPOLL_CLOSE_MS, UINT64_MAX - 5},
+    {"open is 2", FORGED_POLL, IPOLL_OPEN, 2},
+    {"the total of a poll", FORGED_POLL, IPOLL_TOTAL, 6},
+    {"a poll's id", FORGED_POLL, IMAGE_ID, 2},
+    {"an option with 2^40 votes", FORGED_OPTION, IOPTION_VOTES, TIB},
+    {"an option of no poll", FORGED_OPTION, IOPTION_POLL, 2},
+    {"more changes than votes", FORGED_OPTION, IOPTION_CHANGES, UINT64_MAX},
+    {"an option twice", FORGED_OPTION_2, IMAGE_ID, 1},
+    {"option 0", FORGED_OPTION_2, IMAGE_ID, 0},
+    {"fewer sets than tags", FORGED_QUEUE, IQUEUE_SETS, 1},
+    {"more sets than tags", FORGED_QUEUE, IQUEUE_SETS, 3},
+    {"65 sets", FORGED_QUEUE, IQUEUE_SETS, 65},
+    {"a worker with 2^20 slots", FORGED_WORKER, IWORKER_SLOTS, 1 << 20},
+    {"a worker with room for 2^20", FORGED_WORKER, IWORKER_ROOM, 1 << 20},
+    {"a worker without a slot", FORGED_WORKER, IWORKER_SLOTS, 0},
+    {"a worker in a state 3", FORGED_WORKER, IWORKER_STATE, 3},
+    {"a state 9", FORGED_PENDING, IBUILD_APPLIED, (uint64_t)9 << 28 | 1},
+    {"a state of 5 bits", FORGED_PENDING, IBUILD_APPLIED, (uint64_t)1 << 32 | 1 << 28 | 1},
+    {"the last token, pending", FORGED_PENDING, IBUILD_APPLIED, 0x1fffffff},
+    {"the last token, held", FORGED_HELD, IBUILD_APPLIED, 0x3fffffff},
+    {"no token", FORGED_PENDING, IBUILD_APPLIED, 0x10000000},
+    {"a need set that is not there", FORGED_PENDING, IBUILD_SET, 2},
+    {"a priority of 10", FORGED_PENDING, IBUILD_PRI, 10},
+    {"a priority of 2^8", FORGED_PENDING, IBUILD_PRI, 256},
+    {"tries of 2^16", FORGED_PENDING, IBUILD_TRIES, 1 << 16},
+    {"attempts of 2^16", FORGED_PENDING, IBUILD_ATTEMPTS, 1 << 16},
+    {"attempts that end", FORGED_PENDING, IBUILD_ATTEMPTS, UINT16_MAX},
+    {"held without an attempt", FORGED_HELD, IBUILD_ATTEMPTS, 0},
+    {"a lease of 2^32", FORGED_PENDING, IBUILD_LEASE_MS, (uint64_t)1 << 32},
+    {"a lease of 2^32 as submitted", FORGED_PENDING, IBUILD_SUBMIT_LEASE_MS, (uint64_t)1 << 32},
+    {"a queue that is not there", FORGED_PENDING, IBUILD_QUEUE, 2},
+    {"a worker that is not there", FORGED_HELD, IBUILD_WORKER, 2},
+    {"held by nobody", FORGED_HELD, IBUILD_WORKER, 0},
+    {"a slot beyond the last", FORGED_HELD, IBUILD_HELD_AT, 2},
+    {"a slot of 2^32", FORGED_HELD, IBUILD_HELD_AT, (uint64_t)1 << 32},
+    {"pending since a later record", FORGED_PENDING, IBUILD_PENDING_LSN, FORGE_LSN + 1},
+    {"due near 2^64", FORGED_DELAYED, IBUILD_DUE_MS, UINT64_MAX - 5},
+    {"ended without a record", FORGED_ENDED, IBUILD_ENDED_LSN, 0},
+    {"ended by a later record", FORGED_ENDED, IBUILD_ENDED_LSN, FORGE_LSN + 1},
+    {"pending, and ended", FORGED_PENDING, IBUILD_ENDED_LSN, 5},
+    {"build 2^30", FORGED_ENDED, IMAGE_ID, 1 << 30},
+    {"a build twice", FORGED_ENDED, IMAGE_ID, 1},
+};
+
+Test(hostile_engine, a_snapshot_with_a_number_that_cannot_be_is_refused)
+{
+    for (size_t i = 0; i < sizeof(number_cases) / sizeof(number_cases[0]); i++) {
+        const struct number_case *number = &number_cases[i];
+        struct forge_images images;
+        forge_images(&images);
+        images.at[number->image].num[number->num] = number->value;
+        expect_saved_refused(&images, number->what);
+    }
+}
+
+#define TEXT(word)                                                                                 \
+    {                                                                                              \
+        word, sizeof(word) - 1                                                                     \
+    }
+
+static const struct text_case {
+    const char *what;
+    unsigned image;
+    unsigned text;
+    struct span value;
+} text_cases[] = {
+    {"a poll's name with a line end", FORGED_POLL, IPOLL_NAME, TEXT("p\r\nERR")},
+    {"a poll without a name", FORGED_POLL, IPOLL_NAME, {NULL, 0}},
+    {"a poll's name of 65 bytes", FORGED_POLL, IPOLL_NAME,
+     TEXT("12345678901234567890123456789012345678901234567890123456789012345")},
+    {"seconds that do not decode", FORGED_POLL, IPOLL_SECONDS, TEXT("\x80")},
+    {"a second out of its place", FORGED_POLL, IPOLL_SECONDS, TEXT("\x01\x02\x03")},
+    {"a place beyond the last", FORGED_POLL, IPOLL_SECONDS, TEXT("\x40\x40\x03")},
+    {"no label", FORGED_OPTION, IOPTION_LABEL, {NULL, 0}},
+    {"a label with a line end", FORGED_OPTION, IOPTION_LABEL, TEXT("A\nB")},
+    {"a label with a C1 control", FORGED_OPTION, IOPTION_LABEL, TEXT("A\xc2\x9b")},
+    {"a label that is no UTF-8", FORGED_OPTION, IOPTION_LABEL, TEXT("A\xff")},
+    {"a label that turns the line", FORGED_OPTION, IOPTION_LABEL, TEXT("\xe2\x80\xae")},
+    {"a label of 51 characters", FORGED_OPTION, IOPTION_LABEL,
+     TEXT("123456789012345678901234567890123456789012345678901")},
+    {"a folded label twice", FORGED_OPTION_2, IOPTION_FOLD, TEXT("a")},
+    {"a queue's name with a blank", FORGED_QUEUE, IQUEUE_NAME, TEXT("q q")},
+    {"tags such as a;b", FORGED_QUEUE, IQUEUE_TAGS, TEXT(";a;b")},
+    {"tags that do not rise", FORGED_QUEUE, IQUEUE_TAGS, TEXT(";linux,arm")},
+    {"a need set twice", FORGED_QUEUE, IQUEUE_TAGS, TEXT("arm;arm")},
+    {"a tag with a control character", FORGED_QUEUE, IQUEUE_TAGS, TEXT(";a\x01")},
+    {"a worker's id with a line end", FORGED_WORKER, IWORKER_ID, TEXT("w\n")},
+    {"a worker's tags such as a;b", FORGED_WORKER, IWORKER_TAGS, TEXT("a;b")},
+    {"a UNIQ of another queue", FORGED_PENDING, IBUILD_UNIQ, TEXT("r/nightly")},
+    {"a UNIQ of nothing", FORGED_PENDING, IBUILD_UNIQ, TEXT("q/")},
+    {"a UNIQ that has ended", FORGED_ENDED, IBUILD_UNIQ, TEXT("q/other")},
+    {"a UNIQ twice", FORGED_DELAYED, IBUILD_UNIQ, TEXT("q/nightly")},
+};
+
+Test(hostile_engine, a_snapshot_with_a_text_that_cannot_be_is_refused)
+{
+    for (size_t i = 0; i < sizeof(text_cases) / sizeof(text_cases[0]); i++) {
+        const struct text_case *text = &text_cases[i];
+        struct forge_images images;
+        forge_images(&images);
+        images.at[text->image].text[text->text] = text->value;
+        expect_saved_refused(&images, text->what);
+    }
+}
+
+static void swap(struct forge_images *images, unsigned a, unsigned b)
+{
+    struct image image = images->at[a];
+    images->at[a] = images->at[b];
+    images->at[b] = image;
+}
+
+static void append(struct forge_images *images, unsigned of)
+{
+    images->at[images->count++] = images->at[of];
+}
+
+Test(hostile_engine, images_out_of_their_place_are_refused)
+{
+    struct forge_images images;
+    forge_images(&images);
+    append(&images, FORGED_END);
+    expect_saved_refused(&images, "twice the end");
+    forge_images(&images);
+    append(&images, FORGED_OPTION);
+    expect_saved_refused(&images, "an image behind the end");
+    forge_images(&images);
+    images.count--;
+    expect_saved_refused(&images, "no end");
+    forge_images(&images);
+    swap(&images, FORGED_POLL, FORGED_OPTION);
+    expect_saved_refused(&images, "an option before its poll");
+    forge_images(&images);
+    swap(&images, FORGED_HEAD, FORGED_POLL);
+    expect_saved_refused(&images, "a poll before the head");
+    forge_images(&images);
+    images.at[FORGED_POLL] = images.at[FORGED_HEAD];
+    expect_saved_refused(&images, "twice the head");
+    forge_images(&images);
+    images.at[FORGED_DELAYED] = images.at[FORGED_HELD];
+    images.at[FORGED_DELAYED].num[IMAGE_ID] = 3;
+    expect_saved_refused(&images, "two builds in one slot");
+}
+
+/* 28 MiB of payload and result would make an image that fits no block of a snapshot. */
+Test(hostile_engine, texts_that_no_snapshot_could_hold_are_refused)
+{
+    struct forge_images images;
+    size_t bytes = SOUND_TEXT_BYTES_MAX + 1;
+    char *text = calloc(1, bytes);
+    cr_assert_not_null(text);
+    static const unsigned texts[] = {IBUILD_PAYLOAD, IBUILD_RESULT, IBUILD_ERROR};
+    for (size_t i = 0; i < 3; i++) {
+        forge_images(&images);
+        images.at[FORGED_HEAD].num[HEAD_PAYLOAD_BYTES] +=
+            texts[i] == IBUILD_PAYLOAD ? bytes - 4 : 0;
+        images.at[FORGED_ENDED].text[texts[i]] = (struct span){text, bytes};
+        expect_saved_refused(&images, "a text of more than 4 MiB");
+    }
+    free(text);
+}
+
+/* The head promises 2^30 options and builds: nothing is made for what is not there. */
+Test(hostile_engine, ids_near_2_to_the_30_take_no_memory)
+{
+    struct forge_images images;
+    forge_images(&images);
+    images.at[FORGED_HEAD].num[HEAD_OPTIONS] = (1 << 30) - 1;
+    images.at[FORGED_OPTION_2].num[IMAGE_ID] = (1 << 30) - 1;
+    struct loader loader;
+    static struct state state;
+    cr_assert_eq(state_init(&state), 0);
+    loader_init(&loader, &state);
+    int err = 0;
+    for (size_t i = 0; i < images.count && err == 0; i++) {
+        err = loader_image(&loader, &images.at[i]);
+    }
+    err = err != 0 ? err : loader_end(&loader);
+    cr_expect_eq(err, TALLY_CORRUPT);
+    cr_expect_not_null(loader.proof.why);
+    loader_fini(&loader);
+    state_fini(&state);
+}
+
+/* ---- what comes close to an end goes on, and ends well ---- */
+
+static int claim(uint32_t *token, uint64_t *id)
+{
+    const struct edge_claim ask = {
+        .worker = {"w", 1}, .queues = {{"q", 1}}, .queue_count = 1, .lease_ms = 1000};
+    struct edge_claimed got;
+    int err;
+    do {
+        err = edge_claim(door.edge, &ask, &got);
+    } while (door_again(&door, err));
+    *token = err == 0 ? got.token : 0;
+    *id = err == 0 ? got.id : 0;
+    door_settle(&door);
+    return err;
+}
+
+Test(hostile_engine, a_build_with_the_last_token_but_few_fails_and_ends_nothing)
+{
+    struct forge_images images;
+    struct edge_failed how;
+    uint32_t token;
+    uint64_t id;
+    int err;
+    forge_images(&images);
+    images.at[FORGED_PENDING].num[IBUILD_APPLIED] = build_half(BUILD_PENDING, TOKEN_MAX - 4);
+    forge_saved(dir, &images);
+    cr_assert_eq(open_engine(), 0, "%s", report.text);
+    cr_assert_eq(claim(&token, &id), 0);
+    const struct edge_fail ask = {.id = id, .token = token};
+    do {
+        err = edge_fail(door.edge, &ask, &how);
+    } while (door_again(&door, err));
+    cr_assert_eq(err, 0);
+    door_settle(&door);
+    cr_expect(how.final, "there is no token for another try");
+    close_engine();
+    cr_assert_eq(open_engine(), 0, "%s", report.text);
+    close_engine();
+}
+
+Test(hostile_engine, an_option_with_nearly_2_to_the_40_votes_refuses_more_and_ends_nothing)
+{
+    struct forge_images images;
+    struct edge_vote vote;
+    forge_images(&images);
+    images.at[FORGED_OPTION].num[IOPTION_VOTES] = VOTES_MASK;
+    images.at[FORGED_POLL].num[IPOLL_TOTAL] = VOTES_MASK + 2;
+    images.at[FORGED_HEAD].num[HEAD_VOTES] = VOTES_MASK + 2;
+    forge_saved(dir, &images);
+    cr_assert_eq(open_engine(), 0, "%s", report.text);
+    cr_expect_eq(edge_vote(door.edge, 1, 1, &vote), TALLY_RANGE);
+    cr_expect_eq(edge_vote(door.edge, 2, 1, &vote), 0);
+    edge_flush(door.edge);
+    door_settle(&door);
+    close_engine();
+    cr_assert_eq(open_engine(), 0, "%s", report.text);
+    close_engine();
+}
+
+/* ---- logs ---- */
+
+static void expect_logged(const struct forge_records *records, const char *what, int expected)
+{
+    fresh_dir();
+    forge_logged(dir, records);
+    int err = open_engine();
+    cr_expect_eq(err, expected, "%s: %d, %s", what, err, report.text);
+    if (err == 0) {
+        close_engine();
+    }
+}
+
+static struct record *find(struct forge_records *records, enum record_type type)
+{
+    size_t i = 0;
+    while (records->at[i].type != type) {
+        i++;
+    }
+    return &records->at[i];
+}
+
+static const struct record_number_case {
+    const char *what;
+    enum record_type type;
+    unsigned num;
+    uint64_t value;
+} record_numbers[] = {
+    {"a period of 0", RECORD_POLL, POLL_RATE_MS, 0},
+    {"an opening near 2^64", RECORD_POLL, POLL_OPEN_MS, UINT64_MAX},
+    {"a closing near 2^64", RECORD_POLL, POLL_CLOSE_MS, UINT64_MAX},
+    {"no vote", RECORD_VOTE, VOTE_N, 0},
+    {"2^32 votes", RECORD_VOTE, VOTE_N, (uint64_t)1 << 32},
+    {"a priority of 10", RECORD_SUBMIT, SUBMIT_PRI, 10},
+    {"a delay near 2^64", RECORD_SUBMIT, SUBMIT_DELAY_MS, UINT64_MAX},
+    {"a lease of 2^32", RECORD_SUBMIT, SUBMIT_LEASE_MS, (uint64_t)1 << 32},
+    {"no try", RECORD_SUBMIT, SUBMIT_TRIES, 0},
+    {"2^16 tries", RECORD_SUBMIT, SUBMIT_TRIES, (1 << 16) + 3},
+    {"257 slots", RECORD_WORKER, WORKER_SLOTS, 257},
+    {"a lease of 2^32 at a claim", RECORD_CLAIM, STEP_LEASE_MS, (uint64_t)1 << 32},
+    {"a state of 5 bits", RECORD_CLAIM, STEP_AFTER, (uint64_t)1 << 32 | 0x30000002},
+    {"a delay near 2^64 at a fail", RECORD_FAIL, STEP_DELAY_MS, UINT64_MAX},
+    {"a poll that is not there", RECORD_POLL_WINDOW, POLL_WINDOW_POLL, 2},
+    {"a worker that is not there", RECORD_OFFLINE, 0, 2},
+};
+
+static const struct record_text_case {
+    const char *what;
+    enum record_type type;
+    unsigned text;
+    struct span value;
+} record_texts[] = {
+    {"a poll's name with a line end", RECORD_POLL, POLL_NAME, TEXT("p\n")},
+    {"a label with a line end", RECORD_OPTION, OPTION_LABEL, TEXT("A\n1 2 VOTE")},
+    {"a label that is no UTF-8", RECORD_OPTION, OPTION_LABEL, TEXT("\xff")},
+    {"no folded label", RECORD_OPTION, OPTION_FOLD, {NULL, 0}},
+    {"a queue's name with a line end", RECORD_SUBMIT, SUBMIT_QUEUE, TEXT("q\r\n")},
+    {"tags such as a;b", RECORD_SUBMIT, SUBMIT_NEED, TEXT("a;b")},
+    {"tags that do not rise", RECORD_SUBMIT, SUBMIT_NEED, TEXT("b,a")},
+    {"a worker's id with a line end", RECORD_WORKER, WORKER_ID, TEXT("w\n")},
+    {"a worker's tags such as a;b", RECORD_WORKER, WORKER_TAGS, TEXT("a;b")},
+};
+
+Test(hostile_engine, a_log_that_says_what_cannot_be_is_refused)
+{
+    struct forge_records records;
+    forge_records(&records);
+    expect_logged(&records, "as it should be", 0);
+    for (size_t i = 0; i < sizeof(record_numbers) / sizeof(record_numbers[0]); i++) {
+        forge_records(&records);
+        find(&records, record_numbers[i].type)->num[record_numbers[i].num] =
+            record_numbers[i].value;
+        expect_logged(&records, record_numbers[i].what, TALLY_DAMAGE);
+    }
+    for (size_t i = 0; i < sizeof(record_texts) / sizeof(record_texts[0]); i++) {
+        forge_records(&records);
+        find(&records, record_texts[i].type)->text[record_texts[i].text] = record_texts[i].value;
+        expect_logged(&records, record_texts[i].what, TALLY_DAMAGE);
+    }
+    forge_records(&records);
+    records.at[records.count - 1].time_ms = UINT64_MAX - 5;
+    expect_logged(&records, "a time near 2^64", TALLY_DAMAGE);
+}
+
+/* 2^32 - 1 votes a record, chained as they should be: the last one reaches 2^40. */
+Test(hostile_engine, a_log_that_counts_beyond_2_to_the_40_is_refused)
+{
+    struct forge_records records;
+    forge_records(&records);
+    records.count = 3;
+    uint64_t before = 0;
+    for (unsigned i = 0; i < FORGE_RECORDS_MAX - 3; i++) {
+        records.at[records.count++] =
+            (struct record){.type = RECORD_VOTE, .num = {1, before, UINT32_MAX}};
+        before += UINT32_MAX;
+    }
+    expect_logged(&records, "2^32 votes a record", 0);
+    struct forge_images images;
+    forge_images(&images);
+    images.at[FORGED_OPTION].num[IOPTION_VOTES] = VOTES_MASK;
+    cr_expect_null(image_wrong(&images.at[FORGED_OPTION]));
+    images.at[FORGED_OPTION].num[IOPTION_VOTES] = VOTES_MASK + 1;
+    cr_expect_not_null(image_wrong(&images.at[FORGED_OPTION]));
+}
+
+/* ---- what apply refuses is never appended ---- */
+
+Test(hostile_engine, the_edge_refuses_what_apply_would)
+{
+    static char payload[SOUND_TEXT_BYTES_MAX + 1];
+    cr_assert_eq(open_engine(), 0, "%s", report.text);
+    const struct edge_submit good = {
+        .queue = {"q", 1}, .payload = {"make", 4}, .lease_ms = 1000, .tries = 3, .pri = 5};
+    struct edge_submit bad = good;
+    bad.tries = 0;
+    cr_expect_eq(edge_submit(door.edge, &bad), TALLY_INVAL, "no try");
+    bad.tries = SOUND_TRIES_MAX + 1;
+    cr_expect_eq(edge_submit(door.edge, &bad), TALLY_INVAL, "too many tries");
+    bad = good;
+    bad.pri = PRIORITIES;
+    cr_expect_eq(edge_submit(door.edge, &bad), TALLY_INVAL, "a priority of 10");
+    bad = good;
+    bad.lease_ms = (uint32_t)SOUND_LEASE_MS_MAX + 1;
+    cr_expect_eq(edge_submit(door.edge, &bad), TALLY_INVAL, "a lease of a day and more");
+    bad = good;
+    bad.delay_ms = (uint32_t)SOUND_DELAY_MS_MAX + 1;
+    cr_expect_eq(edge_submit(door.edge, &bad), TALLY_INVAL, "a delay of 30 days and more");
+    bad = good;
+    bad.payload = (struct span){payload, sizeof(payload)};
+    cr_expect_eq(edge_submit(door.edge, &bad), TALLY_INVAL, "a payload of 4 MiB and more");
+    struct edge_poll poll = {.name = {"p", 1}, .open_ms = INT64_MAX};
+    cr_expect_eq(edge_poll(door.edge, &poll), TALLY_INVAL, "an opening near 2^63");
+    struct edge_worker worker = {.id = {"w", 1}, .name = {payload, 300}, .slots = 1};
+    cr_expect_eq(edge_worker(door.edge, &worker), TALLY_INVAL, "a name of 300 bytes");
+    cr_expect_eq(edge_tail(door.edge), 0, "nothing was appended");
+    close_engine();
+}
