@@ -8,12 +8,18 @@
 
 #include <stdlib.h>
 
+static void count_state(struct queue *queue, enum build_state state, uint64_t more)
+{
+    FIELD_ADD(queue->by_state[state], more);
+    FIELD_ADD(queue->all_by_state[state], more);
+}
+
 void build_count(struct build *build, enum build_state from, enum build_state to)
 {
     if (from != BUILD_NONE) {
-        FIELD_ADD(build->queue->by_state[from], (uint64_t)-1);
+        count_state(build->queue, from, (uint64_t)-1);
     }
-    FIELD_ADD(build->queue->by_state[to], 1);
+    count_state(build->queue, to, 1);
     struct ticket_list *list = &FIELD_OWN(build->queue->sets[build->set])->lists[build->pri];
     if (from == BUILD_PENDING) {
         FIELD_ADD(list->pending, (uint64_t)-1);
@@ -31,6 +37,7 @@ static struct queue *queue_new(struct state *state, struct span name)
     }
     queue->id = state->queues.count + 1;
     queue->saved = state->saves;
+    queue->all_by_state = state->by_state;
     queue->name = blob_new(name);
     if (queue->name == NULL || table_put(&state->queue_ids, queue->id, queue) != 0 ||
         index_put(&state->queues, queue) != 0) {
@@ -281,7 +288,7 @@ static void forget_build(struct state *state, struct queue *queue)
     state->ended_count--;
     state->ended_bytes -= build_bytes(build);
     enum build_state was = half_state(FIELD_OWN(build->applied));
-    FIELD_ADD(queue->by_state[was], (uint64_t)-1);
+    count_state(queue, was, (uint64_t)-1);
     (void)table_put(&state->builds, build->id, NULL); /* its chunk is there: cannot fail */
     FIELD_ADD(state->builds_in_memory, (uint64_t)-1);
     FIELD_ADD(state->payload_bytes, (uint64_t)-parcel_span(FIELD_OWN(build->payload)).len);

@@ -138,6 +138,7 @@ static int load_queue(struct loader *loader, const struct image *image)
         return TALLY_NOMEM;
     }
     queue->id = num[IMAGE_ID];
+    queue->all_by_state = state->by_state;
     queue->name = blob_new(image->text[IQUEUE_NAME]);
     if (queue->name == NULL || table_put(&state->queue_ids, queue->id, queue) != 0 ||
         index_put(&state->queues, queue) != 0) {

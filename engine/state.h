@@ -49,7 +49,7 @@
  *   held and its room              the room stands in the array
  *   a held slot and its build      the build's word and `applied`: a slot that has gone is seen
  *   held_count and the slots       a cut (WORKERS); a claim counts the slots that it has looked at
- *   by_state of a queue            a cut
+ *   by_state of a queue, of all    a cut
  *   pending counts of lists        seq_read_begin / seq_read_whole in edge_claim
  *   payload and result of a build  result is read first, then the payload: that one goes first
  *   lsn, bytes, time of a snapshot   snapshot.made, an immutable object: engine/snapshot.h
@@ -203,6 +203,7 @@ struct queue {
     _Atomic(struct need_set *) sets[NEED_SETS_MAX];
     _Atomic uint32_t set_count;
     _Atomic uint64_t by_state[BUILD_STATES];
+    _Atomic uint64_t *all_by_state; /* state.by_state: the sum over all queues */
     struct build *ended_first; /* the committer alone */
     struct build *ended_last;
     uint64_t ended_count;
@@ -258,6 +259,7 @@ struct state {
     struct table options, builds, poll_ids, queue_ids, worker_ids;
     _Atomic uint64_t option_count, build_next, poll_count, queue_count, worker_count;
     _Atomic uint64_t builds_in_memory, payload_bytes;
+    _Atomic uint64_t by_state[BUILD_STATES]; /* builds of all queues */
     _Atomic uint64_t votes;
     struct ledger ledger;
     /* the committer alone: all finished builds, oldest first, from which they leave; the first of

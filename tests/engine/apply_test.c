@@ -85,6 +85,7 @@ Test(apply, the_counts_are_those_of_the_builds)
 {
     struct history h = {.count = 0};
     static struct state state;
+    uint64_t all[BUILD_STATES] = {0};
     history_init(&h, &state, 77, RECORDS);
     for (int q = 0; q < 3; q++) {
         char name[TEXT_MAX];
@@ -100,7 +101,11 @@ Test(apply, the_counts_are_those_of_the_builds)
         }
         for (int s = 0; s < BUILD_STATES; s++) {
             cr_assert_eq(FIELD_GET(queue->by_state[s]), by_state[s]);
+            all[s] += by_state[s];
         }
+    }
+    for (int s = 0; s < BUILD_STATES; s++) {
+        cr_assert_eq(FIELD_GET(state.by_state[s]), all[s]);
     }
     state_fini(&state);
     history_fini(&h);
