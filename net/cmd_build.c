@@ -211,9 +211,6 @@ enum outcome cmd_beat(struct ask *ask)
     if (!read_hold(ask, &hold) || !ask_options(ask, 2, options, 1)) {
         return ASK_ANSWERED;
     }
-    if (ask->request->has_payload) {
-        return ask_error(ask, TALLY_INVAL, "BEAT ... TEXT is not available yet");
-    }
     int err =
         edge_beat(ask->edge, hold.id, hold.token, prog == UINT64_MAX ? -1 : (int)prog, &lease_ms);
     if (err != 0) {

@@ -2,6 +2,7 @@
 #include "net/command.h"
 
 #include "engine/read.h"
+#include "wal/base/glyph.h"
 
 #include <stdlib.h>
 
@@ -20,14 +21,16 @@ static void answer_worker(struct reply *reply, int err, uint64_t value)
     reply_end(reply);
 }
 
+/* For people: what a terminal can show, in UTF-8. */
 static bool is_text(struct span text)
 {
-    for (size_t i = 0; i < text.len; i++) {
-        if ((unsigned char)text.at[i] < 0x20 || text.at[i] == 0x7f) {
-            return false;
-        }
+    bool is_good = text.len > 0 && text.len <= NAME_BYTES_MAX;
+    while (is_good && text.len > 0) {
+        size_t shown = glyph_shown(text);
+        is_good = shown > 0;
+        text = (struct span){text.at + shown, text.len - shown};
     }
-    return text.len > 0 && text.len <= NAME_BYTES_MAX;
+    return is_good;
 }
 
 enum outcome cmd_worker(struct ask *ask)
@@ -44,7 +47,7 @@ enum outcome cmd_worker(struct ask *ask)
         return ASK_ANSWERED;
     }
     if (worker.name.at != NULL && !is_text(worker.name)) {
-        return ask_error(ask, TALLY_INVAL, "NAME is 1 to 64 bytes, no control characters");
+        return ask_error(ask, TALLY_INVAL, "NAME is 1 to 64 bytes of UTF-8, no control characters");
     }
     worker.slots = (uint32_t)slots;
     int err = edge_worker(ask->edge, &worker);

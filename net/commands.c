@@ -32,7 +32,7 @@ const struct command commands[] = {
     {"CLAIM", 2, ANY, PAYLOAD_NEVER, COMMAND_CLAIM, cmd_claim,
      "CLAIM worker queue[,queue...] [WAIT ms] [COUNT n] [LEASE ms]",
      "takes the next build: id token queue attempt lease_ms, and its payload"},
-    {"BEAT", 2, ANY, PAYLOAD_TEXT, 0, cmd_beat, "BEAT id token [PROG 0-100]",
+    {"BEAT", 2, ANY, PAYLOAD_NEVER, 0, cmd_beat, "BEAT id token [PROG 0-100]",
      "keeps a claimed build: a fresh lease"},
     {"DONE", 2, ANY, PAYLOAD_RESULT, 0, cmd_done, "DONE id token [RESULT payload]",
      "ends a claimed build well"},

@@ -1,11 +1,11 @@
 /* The door: listens before there is anything to serve, and says so to whoever comes. */
 #include "net/door.h"
 
+#include "net/address.h"
 #include "wal/base/clock.h"
 #include "wal/base/thread.h"
 
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -22,19 +22,21 @@
 
 enum {
     BACKLOG = 1024,
-    PORT_TEXT_BYTES = 8,
-    GUESTS_MAX = 64,
-    GUEST_MS = 5000,  /* to say a line, or to hang up once it is answered */
+    GUEST_MS = 5000,  /* to say something, and to hang up once it is answered */
     LINE_BYTES = 128, /* more of a first line is not needed to answer it */
 };
 
-/* A connection that is answered and sent away. */
+/*
+ *     accept --> [ waits ] -- a whole line, or the room is full --> [ answered ] --> closed
+ *                    |
+ *                    '------- the door opens: the server takes it over
+ *
+ * What a guest says is looked at and left in its socket, so the server can read it all the same.
+ */
 struct guest {
     int fd;
-    uint64_t until_ns;
-    size_t len;
-    bool answered;
-    char line[LINE_BYTES];
+    bool is_answered;
+    uint64_t until_ns; /* once it is answered */
 };
 
 /*
@@ -46,25 +48,11 @@ struct door {
     int stop_fd; /* an eventfd: written once */
     pthread_t thread;
     _Atomic unsigned percent;
-    struct guest guests[GUESTS_MAX];
+    struct guest guests[DOOR_GUESTS_MAX]; /* in the order in which they came */
     nfds_t guest_count;
 };
 
 /* ---- the socket ---- */
-
-static int resolve(const char *bind_to, uint16_t port, struct addrinfo **out)
-{
-    char text[PORT_TEXT_BYTES];
-    struct addrinfo hints = {.ai_family = AF_UNSPEC,
-                             .ai_socktype = SOCK_STREAM,
-                             .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV | AI_PASSIVE};
-    snprintf(text, sizeof(text), "%u", (unsigned)port);
-    int err = getaddrinfo(bind_to, text, &hints, out);
-    if (err == 0) {
-        return 0;
-    }
-    return err == EAI_MEMORY ? -ENOMEM : -EADDRNOTAVAIL;
-}
 
 /* While it is set, accept shows only connections that have said something. */
 static void set_deferred(int fd, int seconds)
@@ -72,144 +60,172 @@ static void set_deferred(int fd, int seconds)
     setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof(seconds));
 }
 
-static int listen_on(const char *bind_to, uint16_t port)
+static int bind_and_listen(int fd, const struct address *address)
 {
-    struct addrinfo *found;
     int one = 1;
-    int err = resolve(bind_to, port, &found);
-    if (err != 0) {
-        return err;
+    int none = 0;
+    set_deferred(fd, GUEST_MS / 1000);
+    /* `::` takes IPv4, too, whatever the system's default is */
+    if (address->at.ss_family == AF_INET6 &&
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &none, sizeof(none)) != 0) {
+        return -errno;
     }
-    int fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    if (fd < 0) {
-        err = -errno;
-    } else {
-        set_deferred(fd, GUEST_MS / 1000);
-        if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
-            bind(fd, found->ai_addr, found->ai_addrlen) != 0 || listen(fd, BACKLOG) != 0) {
-            err = -errno;
-            close(fd);
-        }
+    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one)) != 0 ||
+        bind(fd, (const struct sockaddr *)&address->at, address->at_bytes) != 0 ||
+        listen(fd, BACKLOG) != 0) {
+        return -errno;
     }
-    freeaddrinfo(found);
-    return err != 0 ? err : fd;
+    return 0;
 }
 
-static void tell_address(int fd, char *address, size_t address_bytes)
+static int listen_on(const struct address *address)
 {
-    struct sockaddr_storage at;
-    socklen_t at_len = sizeof(at);
-    char host[NI_MAXHOST] = "?";
-    char port[NI_MAXSERV] = "?";
-    if (getsockname(fd, (struct sockaddr *)&at, &at_len) == 0) {
-        getnameinfo((struct sockaddr *)&at, at_len, host, sizeof(host), port, sizeof(port),
-                    NI_NUMERICHOST | NI_NUMERICSERV);
+    int fd = socket(address->at.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    if (fd < 0) {
+        return -errno;
     }
-    snprintf(address, address_bytes, strchr(host, ':') != NULL ? "[%s]:%s" : "%s:%s", host, port);
+    int err = bind_and_listen(fd, address);
+    if (err != 0) {
+        close(fd);
+    }
+    return err != 0 ? err : fd;
 }
 
 /* ---- the guests ---- */
 
-static void answer(const struct door *door, struct guest *guest)
+/* Reads what is there and forgets it: what stays unread makes a close take the answer with it. */
+static bool drop_input(int fd)
+{
+    char dropped[4096];
+    ssize_t n;
+    do {
+        n = recv(fd, dropped, sizeof(dropped), MSG_DONTWAIT);
+    } while (n == sizeof(dropped));
+    return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
+}
+
+static void answer(const struct door *door, struct guest *guest, bool is_info)
 {
     /* D1: relaxed; from D2: a number for people */
     unsigned percent = atomic_load_explicit(&door->percent, memory_order_relaxed);
-    size_t word = strcspn(guest->line, " \t\r\n");
-    bool is_info = word == 4 && strncasecmp(guest->line, "INFO", word) == 0;
     char reply[96];
     int len = snprintf(reply, sizeof(reply),
                        is_info ? "OK *1\r\nloading_percent=%u\r\n"
                                : "ERR LOADING the log is being read: %u %%\r\n",
                        percent);
+    int one = 1;
+    setsockopt(guest->fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
+    drop_input(guest->fd);
     /* it fits an empty send buffer; a guest who is gone is none of ours */
     (void)send(guest->fd, reply, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
     shutdown(guest->fd, SHUT_WR);
-    guest->answered = true;
+    guest->is_answered = true;
+    guest->until_ns = clock_mono_ns() + (uint64_t)GUEST_MS * 1000000U;
 }
 
-/* Returns false when the guest is gone. What follows the first line is read and dropped, so that
- * the close does not take the answer with it. */
-static bool hear(const struct door *door, struct guest *guest)
+/* Returns false when the guest is gone; is_last: what is there is all that will come. */
+static bool hear(const struct door *door, struct guest *guest, bool is_last)
 {
-    char dropped[4096];
-    char *into = guest->answered ? dropped : guest->line + guest->len;
-    size_t room = guest->answered ? sizeof(dropped) : sizeof(guest->line) - 1 - guest->len;
-    ssize_t n = recv(guest->fd, into, room, MSG_DONTWAIT);
+    char line[LINE_BYTES];
+    if (guest->is_answered) {
+        return drop_input(guest->fd);
+    }
+    ssize_t n = recv(guest->fd, line, sizeof(line), MSG_PEEK | MSG_DONTWAIT);
     if (n <= 0) {
         return n < 0 && (errno == EAGAIN || errno == EINTR);
     }
-    if (!guest->answered) {
-        guest->len += (size_t)n;
-        guest->line[guest->len] = '\0';
-        if (memchr(into, '\n', (size_t)n) != NULL || guest->len == sizeof(guest->line) - 1) {
-            answer(door, guest);
-        }
+    size_t len = (size_t)n;
+    if (memchr(line, '\n', len) == NULL && len < sizeof(line)) {
+        /* it is woken for more than this only, or for its end */
+        int more = (int)len + 1;
+        setsockopt(guest->fd, SOL_SOCKET, SO_RCVLOWAT, &more, sizeof(more));
+        return !is_last;
     }
+    bool is_info = len > 4 && strncasecmp(line, "INFO", 4) == 0 && memchr(" \t\r\n", line[4], 4);
+    answer(door, guest, is_info);
     return true;
+}
+
+static void remove_guest(struct door *door, nfds_t i)
+{
+    close(door->guests[i].fd);
+    door->guest_count--;
+    memmove(&door->guests[i], &door->guests[i + 1],
+            (door->guest_count - i) * sizeof(door->guests[0]));
+}
+
+/* A full room: the oldest one goes, of those that have their answer, if there is any. */
+static void make_room(struct door *door)
+{
+    nfds_t i = 0;
+    while (i < door->guest_count && !door->guests[i].is_answered) {
+        i++;
+    }
+    if (i == door->guest_count) {
+        i = 0;
+        answer(door, &door->guests[0], false);
+    }
+    remove_guest(door, i);
 }
 
 static void let_in(struct door *door)
 {
+    if (door->guest_count == DOOR_GUESTS_MAX) {
+        make_room(door);
+    }
     int fd = accept4(door->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-    if (fd >= 0) {
-        door->guests[door->guest_count++] =
-            (struct guest){.fd = fd, .until_ns = clock_mono_ns() + (uint64_t)GUEST_MS * 1000000U};
+    if (fd < 0) {
+        return;
+    }
+    struct guest *guest = &door->guests[door->guest_count++];
+    *guest = (struct guest){.fd = fd};
+    if (!hear(door, guest, false)) {
+        remove_guest(door, door->guest_count - 1);
     }
 }
 
 static void see_off(struct door *door, const struct pollfd *polled)
 {
     uint64_t now_ns = clock_mono_ns();
-    nfds_t kept = 0;
-    for (nfds_t i = 0; i < door->guest_count; i++) {
+    for (nfds_t i = door->guest_count; i-- > 0;) {
         struct guest *guest = &door->guests[i];
-        bool stays = now_ns < guest->until_ns;
-        if (stays && polled[i].revents != 0) {
-            stays = hear(door, guest);
-        }
-        if (stays) {
-            door->guests[kept++] = *guest;
-        } else {
-            close(guest->fd);
+        bool is_late = guest->is_answered && now_ns >= guest->until_ns;
+        bool is_last = (polled[i].revents & ~POLLIN) != 0;
+        if (is_late || (polled[i].revents != 0 && !hear(door, guest, is_last))) {
+            remove_guest(door, i);
         }
     }
-    door->guest_count = kept;
 }
 
 static void *stand(void *arg)
 {
     struct door *door = arg;
-    struct pollfd polled[GUESTS_MAX + 2];
+    struct pollfd polled[DOOR_GUESTS_MAX + 2];
     do {
         nfds_t count = door->guest_count;
         for (nfds_t i = 0; i < count; i++) {
-            polled[i] = (struct pollfd){.fd = door->guests[i].fd, .events = POLLIN};
+            polled[i] = (struct pollfd){.fd = door->guests[i].fd, .events = POLLIN | POLLRDHUP};
         }
         polled[count] = (struct pollfd){.fd = door->stop_fd, .events = POLLIN};
         polled[count + 1] = (struct pollfd){.fd = door->listen_fd, .events = POLLIN};
-        /* a full room lets nobody in; then, and for the guests' time, it looks again by itself */
-        nfds_t watched = count + (count < GUESTS_MAX ? 2 : 1);
-        polled[count + 1].revents = 0;
-        poll(polled, watched, count > 0 ? GUEST_MS / 10 : -1);
+        /* for the time of the guests it looks again by itself */
+        poll(polled, count + 2, count > 0 ? GUEST_MS / 10 : -1);
         see_off(door, polled);
-        if (polled[count + 1].revents != 0) {
-            let_in(door);
-        }
         if (polled[count].revents != 0) {
             break;
         }
+        if (polled[count + 1].revents != 0) {
+            let_in(door);
+        }
     } while (true);
-    for (nfds_t i = 0; i < door->guest_count; i++) {
-        close(door->guests[i].fd);
-    }
     return NULL;
 }
 
 /* ---- its life ---- */
 
-static int start(struct door *door, const char *bind_to, uint16_t port)
+static int start(struct door *door, const struct address *address)
 {
-    door->listen_fd = listen_on(bind_to, port);
+    door->listen_fd = listen_on(address);
     door->stop_fd = eventfd(0, EFD_CLOEXEC);
     if (door->listen_fd < 0) {
         return door->listen_fd;
@@ -217,14 +233,13 @@ static int start(struct door *door, const char *bind_to, uint16_t port)
     return door->stop_fd < 0 ? -errno : -thread_start(&door->thread, stand, door);
 }
 
-int door_new(struct door **out, const char *bind_to, uint16_t port, char *address,
-             size_t address_bytes)
+int door_new(struct door **out, const struct address *address, char *told, size_t told_bytes)
 {
     struct door *door = calloc(1, sizeof(*door));
     if (door == NULL) {
         return -ENOMEM;
     }
-    int err = start(door, bind_to, port);
+    int err = start(door, address);
     if (err != 0) {
         if (door->listen_fd >= 0) {
             close(door->listen_fd);
@@ -235,7 +250,7 @@ int door_new(struct door **out, const char *bind_to, uint16_t port, char *addres
         free(door);
         return err;
     }
-    tell_address(door->listen_fd, address, address_bytes);
+    address_tell(door->listen_fd, told, told_bytes);
     *out = door;
     return 0;
 }
@@ -246,15 +261,31 @@ void door_progress(struct door *door, unsigned percent)
     atomic_store_explicit(&door->percent, percent, memory_order_relaxed);
 }
 
-int door_open(struct door *door)
+/* The answered ones are closed; the others have lost nothing. */
+static void hand_over(struct door *door, struct door_opened *opened)
 {
-    int listen_fd = door->listen_fd;
+    int one = 1;
+    opened->listen_fd = door->listen_fd;
+    opened->guest_count = 0;
+    for (nfds_t i = 0; i < door->guest_count; i++) {
+        int fd = door->guests[i].fd;
+        if (door->guests[i].is_answered) {
+            close(fd);
+            continue;
+        }
+        setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
+        opened->guests[opened->guest_count++] = fd;
+    }
+}
+
+void door_open(struct door *door, struct door_opened *opened)
+{
     uint64_t one = 1;
     ssize_t written = write(door->stop_fd, &one, sizeof(one));
     (void)written; /* an eventfd at 0 takes it */
     pthread_join(door->thread, NULL);
     close(door->stop_fd);
-    set_deferred(listen_fd, 0);
+    set_deferred(door->listen_fd, 0);
+    hand_over(door, opened);
     free(door);
-    return listen_fd;
 }

@@ -5,23 +5,32 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct address;
 struct door;
+
+enum { DOOR_GUESTS_MAX = 64 };
 
 /*
  * Binds, and starts a thread that answers: the first line of a connection gets ERR LOADING with how
  * far it is (INFO: one row, loading_percent), then the connection is closed, whatever else it said.
- * A connection that has said nothing yet stays and is served later. *address is filled with
- * "ADDRESS:PORT" as bound ([..]:PORT for IPv6). Returns 0 or a negative errno. Owns: *out is the
+ * Who has not said a whole line stays, and is served later. When there are more of them than there
+ * is room for, the oldest gets its ERR LOADING at once, so that nobody keeps others out. *told is
+ * filled with the address as bound (address_tell). Returns 0 or a negative errno. Owns: *out is the
  * caller's until door_open.
  */
-int door_new(struct door **out, const char *bind, uint16_t port, char *address,
-             size_t address_bytes);
+int door_new(struct door **out, const struct address *address, char *told, size_t told_bytes);
 
 /* Says how far it is, 0 to 100. Any thread. */
 void door_progress(struct door *door, unsigned percent);
 
-/* Ends the thread and frees the door. Returns the listening socket, which is the caller's, and
- * whose queue has lost nobody. Threads: the one that made it. */
-int door_open(struct door *door);
+/* What was behind the door: all sockets are the caller's. */
+struct door_opened {
+    int listen_fd;               /* its queue has lost nobody */
+    int guests[DOOR_GUESTS_MAX]; /* connections; of what they said, nothing was read */
+    unsigned guest_count;
+};
+
+/* Ends the thread and frees the door. Threads: the one that made it. */
+void door_open(struct door *door, struct door_opened *opened);
 
 #endif

@@ -127,7 +127,13 @@ static void refuse(struct loop *loop, int fd)
     struct buf text = {0};
     struct reply reply = {.to = &text};
     counter_add(&loop->counters.refused, 1);
-    reply_err(&reply, TALLY_BUSY, "retry_ms=%d too many connections", BUSY_RETRY_MS);
+    if (loop->stop_at_ns != 0) {
+        reply_refused(&reply, TALLY_DRAINING, "");
+    } else {
+        reply_err(&reply, TALLY_BUSY, "retry_ms=%d too many connections", BUSY_RETRY_MS);
+    }
+    /* unread input would make the close a reset, which takes the line with it */
+    (void)recv(fd, loop->input, LOOP_INPUT_BYTES, MSG_DONTWAIT);
     /* a fresh socket has room for a line, or nobody is there to read it */
     ssize_t sent = send(fd, text.at, buf_len(&text), MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)sent;
@@ -136,12 +142,38 @@ static void refuse(struct loop *loop, int fd)
     close(fd);
 }
 
+static void welcome(struct loop *loop, int fd, const struct sockaddr_storage *from)
+{
+    int one = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    if (loop->stop_at_ns == 0 && take_place(loop)) {
+        counter_add(&loop->counters.accepted, 1);
+        conn_open(loop, fd, address_of(from));
+    } else {
+        refuse(loop, fd);
+    }
+}
+
+/* Each thread takes its share of those who came before there was a thread. */
+static void welcome_guests(struct loop *loop)
+{
+    const struct server_options *options = &loop->server->options;
+    loop->now_ns = clock_mono_ns();
+    for (unsigned i = 0; i < options->guest_count; i++) {
+        if (loop->server->loops[i % options->threads] == loop) {
+            struct sockaddr_storage from = {0};
+            socklen_t from_len = sizeof(from);
+            getpeername(options->guests[i], (struct sockaddr *)&from, &from_len);
+            welcome(loop, options->guests[i], &from);
+        }
+    }
+}
+
 static void accept_ready(struct loop *loop)
 {
     for (int i = 0; i < ACCEPTS_MAX; i++) {
         struct sockaddr_storage from;
         socklen_t from_len = sizeof(from);
-        int one = 1;
         int fd = accept4(loop->server->options.listen_fd, (struct sockaddr *)&from, &from_len,
                          SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
@@ -152,13 +184,7 @@ static void accept_ready(struct loop *loop)
         if (fd < 0) {
             return;
         }
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-        if (take_place(loop)) {
-            counter_add(&loop->counters.accepted, 1);
-            conn_open(loop, fd, address_of(&from));
-        } else {
-            refuse(loop, fd);
-        }
+        welcome(loop, fd, &from);
     }
 }
 
@@ -280,9 +306,7 @@ static void drain(struct loop *loop)
     if (loop->stop_at_ns == 0) {
         loop->stop_at_ns = loop->now_ns + (uint64_t)DRAIN_MS * NS_PER_MS;
         loop->again = true; /* claims that wait are told */
-        accept_stop(loop);
-        loop->accept_at_ns = 0;
-        return;
+        return;             /* and who comes now is told, too, as long as we are here */
     }
     loop_due(loop, loop->stop_at_ns);
     struct conn *next;
@@ -364,6 +388,9 @@ static void *run(void *arg)
     struct loop *loop = start->loop;
     struct epoll_event events[EVENTS_MAX];
     loop->start_err = edge_new(&loop->edge, loop->server->tally, wake_from_engine, loop);
+    if (loop->start_err == 0) {
+        welcome_guests(loop);
+    }
     sem_post(&start->ready);
     if (loop->start_err != 0) {
         return NULL;
@@ -371,6 +398,7 @@ static void *run(void *arg)
     while (!is_done(loop)) {
         pass(loop, events, wait_events(loop, events));
     }
+    accept_stop(loop);
     edge_destroy(loop->edge);
     return NULL;
 }

@@ -87,6 +87,7 @@ int server_start(struct server **out, struct tally *tally, const struct server_o
         destroy(server);
         return err;
     }
+    server->options.guests = NULL; /* the caller's; the threads have taken them */
     *out = server;
     return 0;
 }

@@ -8,7 +8,9 @@ struct tally;
 struct server;
 
 struct server_options {
-    int listen_fd;              /* bound, listening, not blocking; net/door.h makes one */
+    int listen_fd;     /* bound, listening, not blocking; net/door.h makes one */
+    const int *guests; /* connections that are there already; borrowed until server_start returns */
+    unsigned guest_count;
     unsigned threads;           /* I/O threads, at least 1 */
     const char *key;            /* the API key; NULL: none is asked for */
     uint32_t payload_bytes_max; /* of one payload */
@@ -20,7 +22,8 @@ struct server_options {
 /*
  * Starts the I/O threads. Returns 0 or a negative errno: of the calls; -ENOMEM, also when the
  * engine has no edge left for a thread; -EINVAL for a key longer than 1000 bytes. Owns: *out is the
- * caller's until server_stop; listen_fd is the server's, also after an error; the key is copied.
+ * caller's until server_stop; listen_fd is the server's, also after an error, and so are the guests
+ * but for -EINVAL; the key is copied.
  * The tally outlives it.
  */
 int server_start(struct server **out, struct tally *tally, const struct server_options *options);

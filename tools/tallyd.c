@@ -1,5 +1,6 @@
 /* tallyd: the server. The order in main is the order of its life. */
 #include "engine/tally.h"
+#include "net/address.h"
 #include "net/descriptors.h"
 #include "net/door.h"
 #include "net/server.h"
@@ -9,7 +10,6 @@
 #include "wal/base/number.h"
 
 #include <argp.h>
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -46,12 +46,14 @@ struct settings {
     uint64_t snapshot_s;
     uint64_t retain_bytes;
     uint64_t retain_s;
+    struct address address; /* of bind and port */
     char key[KEY_LEN_MAX + 1];
 };
 
 static const struct argp_option options[] = {
     {"bind", 'b', "ADDRESS", 0,
-     "Address to listen on (127.0.0.1); another than loopback needs a key", 0},
+     "Address to listen on (127.0.0.1), or a name of loopback; another than loopback needs a key",
+     0},
     {"port", 'p', "PORT", 0, "Port to listen on (8259); 0: any free one", 0},
     {"data", 'd', "DIRECTORY", 0, "Where the log is (./data); made when missing", 0},
     {"threads", 't', "N", 0, "I/O threads (1 to 16; the cores less one)", 0},
@@ -167,32 +169,56 @@ static unsigned threads_default(void)
 
 /* ---- the key ---- */
 
+static void take_key(struct settings *settings, struct span key)
+{
+    if (key.len > KEY_LEN_MAX) {
+        fprintf(stderr, "tallyd: the API key has more than %d characters\n", KEY_LEN_MAX);
+        exit(EXIT_CONFIG);
+    }
+    if (key.len > 0 && memchr(key.at, '\0', key.len) != NULL) {
+        fprintf(stderr, "tallyd: the API key has a NUL in it, which nobody can say\n");
+        exit(EXIT_CONFIG);
+    }
+    memcpy(settings->key, key.at, key.len);
+    settings->key[key.len] = '\0';
+}
+
+/* The first line of the file, without its end. */
+static void read_key_file(struct settings *settings)
+{
+    char text[KEY_LEN_MAX + 3]; /* CR and LF behind the longest; else one byte too many is seen */
+    FILE *file = fopen(settings->key_file, "re");
+    size_t len = file == NULL ? 0 : fread(text, 1, sizeof text, file);
+    if (len == 0) {
+        fprintf(stderr, "tallyd: cannot read a key from %s: %s\n", settings->key_file,
+                file == NULL || ferror(file) ? strerror(errno) : "it is empty");
+        exit(EXIT_CONFIG);
+    }
+    fclose(file);
+    const char *end = memchr(text, '\n', len);
+    len = end != NULL ? (size_t)(end - text) : len;
+    len -= len > 0 && text[len - 1] == '\r';
+    take_key(settings, (struct span){text, len});
+}
+
 /* Reads the key from the file, else from TALLY_API_KEY; empty when there is none. */
 static void read_key(struct settings *settings)
 {
     const char *from = getenv("TALLY_API_KEY");
-    if (settings->key_file == NULL) {
-        snprintf(settings->key, sizeof settings->key, "%s", from != NULL ? from : "");
-        return;
+    if (settings->key_file != NULL) {
+        read_key_file(settings);
+    } else {
+        take_key(settings, span_of(from != NULL ? from : ""));
     }
-    FILE *file = fopen(settings->key_file, "re");
-    if (file == NULL || fgets(settings->key, (int)sizeof settings->key, file) == NULL) {
-        fprintf(stderr, "tallyd: cannot read a key from %s: %s\n", settings->key_file,
-                file == NULL ? strerror(errno) : "it is empty");
-        exit(EXIT_CONFIG);
-    }
-    fclose(file);
-    settings->key[strcspn(settings->key, "\r\n")] = '\0';
 }
 
-static int is_loopback(const char *address)
+static void read_address(struct settings *settings)
 {
-    struct in_addr v4;
-    struct in6_addr v6;
-    if (inet_pton(AF_INET, address, &v4) == 1) {
-        return ntohl(v4.s_addr) >> 24 == 127;
+    const char *why;
+    if (address_read(&settings->address, settings->bind, settings->port, &why) != 0) {
+        fprintf(stderr, "tallyd: --bind %s: %s\n", settings->bind, why);
+        exit(EXIT_USAGE);
     }
-    return inet_pton(AF_INET6, address, &v6) == 1 && IN6_IS_ADDR_LOOPBACK(&v6);
 }
 
 /* A server that others can reach asks for a key; a short key is none. */
@@ -206,7 +232,7 @@ static void check_key(struct settings *settings)
                     KEY_LEN_MIN);
             exit(EXIT_CONFIG);
         }
-    } else if (!is_loopback(settings->bind)) {
+    } else if (!address_is_loopback(&settings->address)) {
         fprintf(stderr,
                 "tallyd: %s is not a loopback address, so an API key of at least %d characters is "
                 "needed: --api-key-file FILE or TALLY_API_KEY\n",
@@ -346,6 +372,7 @@ int main(int argc, char **argv)
         NULL,    NULL,         NULL};
     argp_err_exit_status = EXIT_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &settings);
+    read_address(&settings);
     check_key(&settings);
     uint32_t connections_max = claim_descriptors(&settings);
     signal(SIGPIPE, SIG_IGN);
@@ -356,14 +383,18 @@ int main(int argc, char **argv)
     }
     struct door *door = NULL;
     char address[80];
-    err = door_new(&door, settings.bind, settings.port, address, sizeof address);
+    err = door_new(&door, &settings.address, address, sizeof address);
     if (err != 0) {
         snprintf(address, sizeof address, "%s:%u", settings.bind, settings.port);
         end(ending_of_door(err), "listen on", address, strerror(-err));
     }
     fprintf(stderr, "tallyd: listening on %s, reading %s\n", address, settings.data);
     struct tally *tally = open_data(&settings, door);
-    struct server_options serve = {.listen_fd = door_open(door),
+    struct door_opened opened;
+    door_open(door, &opened);
+    struct server_options serve = {.listen_fd = opened.listen_fd,
+                                   .guests = opened.guests,
+                                   .guest_count = opened.guest_count,
                                    .threads = settings.threads,
                                    .key = settings.key[0] != '\0' ? settings.key : NULL,
                                    .payload_bytes_max = PAYLOAD_BYTES_MAX,

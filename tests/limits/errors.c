@@ -186,6 +186,13 @@ static const struct row holder_rows[] = {
     {"WORKER w3 TAGS a,,b", "INVAL"},
     {"WORKER w3 TAGS \"a b\"", "INVAL"},
     {"WORKER w3 NOPE 1", "INVAL"},
+    {"WORKER w3 NAME \"\"", "INVAL"},
+    {"WORKER w3 NAME \"a\\x1Bb\"", "INVAL"},
+    {"WORKER w3 NAME \"a\\xC2\\x9Bb\"", "INVAL"},
+    {"WORKER w3 NAME a\xC2\x85z", "INVAL"},
+    {"WORKER w3 NAME a\xFF", "INVAL"},
+    {"WORKER w3 NAME a\xE2\x82", "INVAL"},
+    {"WORKER w3 NAME a\xE2\x80\xAEz", "INVAL"},
 };
 
 static struct server server;

@@ -171,6 +171,52 @@ static void http_requests(void)
     stop();
 }
 
+/* The table of bad lines in PROTOCOL.md, row by row. */
+static void bad_lines(void)
+{
+    static const struct {
+        const char *line, *code;
+        bool is_close;
+    } rows[] = {
+        {"\n", "SYNTAX", false},
+        {"PING \"x\n", "SYNTAX", false},
+        {"NONSENSE\n", "UNKNOWN", false},
+        {"NONSENSE $5\n", "UNKNOWN", true},
+        {"PING \"x $5\n", "SYNTAX", true},
+        {"PING $5\n", "SYNTAX", true},
+        {"BEAT 9 1 $8\n", "SYNTAX", true},
+        {"BEAT 9 1 TEXT $8\n", "SYNTAX", true},
+        {"BEAT 9 1 TEXT :on my way\n", "SYNTAX", false},
+        {"VOTE 1 $8\n", "SYNTAX", true},
+        {"SUBMIT $5 line\n", "SYNTAX", true},
+        {"SUBMIT line $x\n", "SYNTAX", true},
+        {"SUBMIT line $67108865\n", "TOOBIG", true},
+        {"DONE 9 1 $8\nVOTE 1\n\n\n", "INVAL", false},
+        {"FAIL 9 1 $8\nVOTE 1\n\n\n", "INVAL", false},
+        {"SUBMIT line $2\nabc\n", "SYNTAX", true},
+    };
+    start();
+    char *before = state_read(&client);
+    for (size_t i = 0; i < CHECK_COUNT(rows); i++) {
+        struct client other;
+        client_open(&other, &server);
+        client_write(&other, rows[i].line, strlen(rows[i].line));
+        client_write(&other, "PING\n", 5);
+        const struct reply *reply = client_next(&other);
+        EXPECT(reply_is_err(reply, rows[i].code), "'%s' gave '%s'", rows[i].line, reply->line);
+        if (rows[i].is_close) {
+            client_expect_close(&other);
+        } else {
+            EXPECT(reply_is(client_next(&other), "OK PONG"), "'%s': '%s'", rows[i].line,
+                   other.reply.line);
+        }
+        client_close(&other);
+    }
+    state_expect(&client, before, "a bad line");
+    free(before);
+    stop();
+}
+
 static void line_ends_and_case(void)
 {
     start();
@@ -243,6 +289,7 @@ static const struct check_test tests[] = {
     {"Half a line and a disconnect do nothing", half_lines},
     {"An empty line is one error", empty_lines},
     {"An HTTP request closes the connection and does nothing", http_requests},
+    {"Each row of the table of bad lines is as PROTOCOL.md says", bad_lines},
     {"LF and CR LF, large and small letters and quoted words are the same request",
      line_ends_and_case},
     {"Errors in the middle of a pipeline leave the stream in step", errors_in_a_pipeline},

@@ -97,19 +97,35 @@ static void told_and_served(void)
     server_stop(&server);
 }
 
-/* More than the door has room for, most of them silent in the middle of a line. */
+/* More than the door has room for, all of them silent in the middle of a line: none keeps others
+ * out, and each gets its reply. */
 static void a_crowd(void)
 {
-    enum { CROWD = 100 };
+    enum { CROWD = 100, LOADING_MIN = 30 };
     static struct client crowd[CROWD];
-    struct client late;
+    struct client info, late;
+    int loading = 0;
     uint64_t option;
     int port = start_slow(&option);
     for (int i = 0; i < CROWD; i++) {
         come(&crowd[i], port);
         client_write(&crowd[i], "PI", 2);
     }
+    come(&info, port);
+    const struct reply *reply = client_ask(&info, "INFO");
+    EXPECT(reply != NULL && reply->row_count == 1 &&
+               line_field_number(reply->rows[0], "loading_percent") <= 100,
+           "INFO behind a crowd");
+    client_close(&info);
     server_await_ready(&server);
+    for (int i = 0; i < CROWD; i++) {
+        client_write(&crowd[i], "NG\n", 3);
+        reply = client_read(&crowd[i]);
+        EXPECT(reply != NULL, "guest %d gets no reply", i);
+        loading += reply_is_err(reply, "LOADING");
+        EXPECT(reply_is_err(reply, "LOADING") || reply_is(reply, "OK PONG"), "'%s'", reply->line);
+    }
+    EXPECT(loading >= LOADING_MIN && loading < CROWD, "%d of %d were told LOADING", loading, CROWD);
     come(&late, port);
     client_expect(&late, "OK PONG", "PING");
     client_close(&late);
@@ -120,7 +136,7 @@ static void a_crowd(void)
 static const struct check_test tests[] = {
     {"While the log is read there is one answer, LOADING, and who waits is served",
      told_and_served},
-    {"A crowd of half lines at the door hinders nothing", a_crowd},
+    {"A crowd of half lines at the door keeps nobody out, and each gets a reply", a_crowd},
 };
 
 int main(int argc, char **argv)
