@@ -7,6 +7,7 @@
 
 #include <stddef.h>
 
+struct parcel; /* engine/parcel.h */
 struct state;
 
 /* The rows of a read, and their texts. */
@@ -47,6 +48,9 @@ struct read {
  * rows live as long as the read or the engine.
  */
 int edge_read(struct edge *edge, struct read *read);
+
+/* What its rows take. */
+size_t read_bytes(const struct read *read);
 
 /* Of a read that was queued. Order: acquire. */
 bool read_is_done(const struct read *read);
@@ -138,9 +142,12 @@ struct read_builds {
 void read_builds_init(struct read_builds *r);
 void read_builds_fini(struct read_builds *r);
 
-/* PAYLOAD, RESULT: the bytes, until edge_pass_end. Errors: NOTFOUND, STATE (no result yet). */
-int edge_payload(struct edge *edge, uint64_t id, struct span *bytes);
-int edge_result(struct edge *edge, uint64_t id, struct span *bytes);
+/*
+ * PAYLOAD, RESULT: the bytes. Owns: the caller has a hold, which it gives back by parcel_release;
+ * NULL is an empty result. Errors: NOTFOUND, STATE (no result yet).
+ */
+int edge_payload(struct edge *edge, uint64_t id, struct parcel **parcel);
+int edge_result(struct edge *edge, uint64_t id, struct parcel **parcel);
 
 /* ---- QUEUES ---- */
 struct queue_row {

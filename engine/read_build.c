@@ -121,15 +121,18 @@ void read_builds_fini(struct read_builds *r)
     slice_fini(&r->read);
 }
 
-int edge_payload(struct edge *edge, uint64_t id, struct span *bytes)
+int edge_payload(struct edge *edge, uint64_t id, struct parcel **parcel)
 {
     const struct build *build = state_build(&edge->tally->state, id);
-    const struct parcel *payload = build != NULL ? FIELD_GET(build->payload) : NULL;
-    *bytes = parcel_span(payload);
-    return payload != NULL ? 0 : TALLY_NOTFOUND;
+    struct parcel *payload = build != NULL ? FIELD_GET(build->payload) : NULL;
+    if (payload == NULL) {
+        return TALLY_NOTFOUND;
+    }
+    *parcel = parcel_hold(payload);
+    return 0;
 }
 
-int edge_result(struct edge *edge, uint64_t id, struct span *bytes)
+int edge_result(struct edge *edge, uint64_t id, struct parcel **parcel)
 {
     const struct build *build = state_build(&edge->tally->state, id);
     if (build == NULL) {
@@ -138,10 +141,13 @@ int edge_result(struct edge *edge, uint64_t id, struct span *bytes)
     if (half_state(FIELD_GET(build->applied)) != BUILD_COMPLETED) {
         return TALLY_STATE;
     }
-    const struct parcel *result = FIELD_GET(build->result);
-    *bytes = parcel_span(result);
+    struct parcel *result = FIELD_GET(build->result);
     /* behind the result: the payload goes first */
-    return FIELD_GET(build->payload) != NULL ? 0 : TALLY_NOTFOUND;
+    if (FIELD_GET(build->payload) == NULL) {
+        return TALLY_NOTFOUND;
+    }
+    *parcel = result != NULL ? parcel_hold(result) : NULL;
+    return 0;
 }
 
 /* ---- INFO ---- */

@@ -79,6 +79,15 @@ void slice_fini(struct read *read)
     read->rows = (struct read_rows){.size = read->rows.size};
 }
 
+size_t read_bytes(const struct read *read)
+{
+    size_t bytes = read->rows.room * read->rows.size;
+    for (const struct read_text *text = read->rows.text; text != NULL; text = text->before) {
+        bytes += sizeof *text + text->room;
+    }
+    return bytes;
+}
+
 void *slice_row(struct read *read)
 {
     struct read_rows *rows = &read->rows;

@@ -82,13 +82,16 @@ enum outcome ask_read(struct ask *ask, struct reading *reading)
         ask->conn->reading = reading;
         return ask_stop(ask, STOP_READING);
     }
-    return ask_rows(ask, reading);
+    return ask_tell(ask, reading);
 }
 
-enum outcome ask_rows(struct ask *ask, struct reading *reading)
+enum outcome ask_tell(struct ask *ask, struct reading *reading)
 {
-    reading->format(reading, &ask->reply);
-    reading->destroy(reading);
+    if (reading->format(reading, &ask->reply)) {
+        reading->destroy(reading);
+    } else {
+        ask->conn->telling = reading;
+    }
     return ASK_ANSWERED;
 }
 

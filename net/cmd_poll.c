@@ -96,24 +96,27 @@ struct polls_reading {
     char after[NAME_BYTES_MAX];
 };
 
-static void format_polls(struct reading *reading, struct reply *reply)
+static void put_poll(const struct reading *reading, size_t i, struct reply *reply)
+{
+    const struct poll_row *row = &((const struct polls_reading *)reading)->polls.rows[i];
+    reply_name(reply, NULL, row->name);
+    reply_number(reply, "options", row->options);
+    reply_number(reply, "votes", row->votes);
+    reply_name(reply, "mode", SPAN("free"));
+    reply_number(reply, "open", row->open);
+}
+
+static bool format_polls(struct reading *reading, struct reply *reply)
 {
     const struct read_polls *polls = &((struct polls_reading *)reading)->polls;
     if (polls->read.err != 0) {
         reply_refused(reply, polls->read.err, "poll");
-        return;
+        return true;
     }
-    reply_rows(reply, polls->row_count);
-    for (size_t i = 0; i < polls->row_count; i++) {
-        const struct poll_row *row = &polls->rows[i];
-        reply_row(reply);
-        reply_name(reply, NULL, row->name);
-        reply_number(reply, "options", row->options);
-        reply_number(reply, "votes", row->votes);
-        reply_name(reply, "mode", SPAN("free"));
-        reply_number(reply, "open", row->open);
-        reply_end(reply);
+    if (reading_begins(reading)) {
+        reply_rows(reply, polls->row_count);
     }
+    return reading_rows(reading, reply, polls->row_count, put_poll);
 }
 
 static void destroy_polls(struct reading *reading)
@@ -143,7 +146,8 @@ enum outcome cmd_polls(struct ask *ask)
         after.at = mine->after;
     }
     read_polls_init(&mine->polls, after, count);
-    mine->reading = (struct reading){&mine->polls.read, format_polls, destroy_polls};
+    mine->reading = (struct reading){
+        .read = &mine->polls.read, .format = format_polls, .destroy = destroy_polls};
     return ask_read(ask, &mine->reading);
 }
 
@@ -251,13 +255,18 @@ struct tally_reading {
     char poll[NAME_BYTES_MAX];
 };
 
-static void format_tally(struct reading *reading, struct reply *reply)
+static void put_option(const struct reading *reading, size_t i, struct reply *reply)
 {
-    const struct read_tally *tally = &((struct tally_reading *)reading)->tally;
-    if (tally->read.err != 0) {
-        reply_refused(reply, tally->read.err, "poll");
-        return;
-    }
+    const struct read_tally *tally = &((const struct tally_reading *)reading)->tally;
+    const struct tally_row *row = &tally->rows[i];
+    reply_number(reply, NULL, row->id);
+    reply_number(reply, NULL, row->votes);
+    reply_percent(reply, row->votes, tally->total);
+    reply_text(reply, NULL, row->label);
+}
+
+static void put_head(const struct read_tally *tally, struct reply *reply)
+{
     reply_rows(reply, tally->row_count + 1);
     reply_row(reply);
     reply_number(reply, "lsn", tally->read.lsn);
@@ -269,15 +278,19 @@ static void format_tally(struct reading *reading, struct reply *reply)
         reply_name(reply, "leader", SPAN("-"));
     }
     reply_end(reply);
-    for (size_t i = 0; i < tally->row_count; i++) {
-        const struct tally_row *row = &tally->rows[i];
-        reply_row(reply);
-        reply_number(reply, NULL, row->id);
-        reply_number(reply, NULL, row->votes);
-        reply_percent(reply, row->votes, tally->total);
-        reply_text(reply, NULL, row->label);
-        reply_end(reply);
+}
+
+static bool format_tally(struct reading *reading, struct reply *reply)
+{
+    const struct read_tally *tally = &((struct tally_reading *)reading)->tally;
+    if (tally->read.err != 0) {
+        reply_refused(reply, tally->read.err, "poll");
+        return true;
     }
+    if (reading_begins(reading)) {
+        put_head(tally, reply);
+    }
+    return reading_rows(reading, reply, tally->row_count, put_option);
 }
 
 static void destroy_tally(struct reading *reading)
@@ -300,6 +313,7 @@ enum outcome cmd_tally(struct ask *ask)
     }
     memcpy(mine->poll, poll.at, poll.len);
     read_tally_init(&mine->tally, (struct span){mine->poll, poll.len}, top);
-    mine->reading = (struct reading){&mine->tally.read, format_tally, destroy_tally};
+    mine->reading = (struct reading){
+        .read = &mine->tally.read, .format = format_tally, .destroy = destroy_tally};
     return ask_read(ask, &mine->reading);
 }

@@ -1,6 +1,7 @@
 /* Commands that show builds and queues: BUILD BUILDS PAYLOAD RESULT QUEUES. */
 #include "net/command.h"
 
+#include "engine/parcel.h"
 #include "engine/read.h"
 
 #include <stdlib.h>
@@ -31,32 +32,37 @@ static void put_build(struct reply *reply, const struct build_row *row)
     if (row->error.at != NULL) {
         reply_text(reply, "error", row->error);
     }
-    reply_end(reply);
 }
 
-static void format_build(struct reading *reading, struct reply *reply)
+static bool format_build(struct reading *reading, struct reply *reply)
 {
     const struct read_builds *builds = &((struct builds_reading *)reading)->builds;
     if (builds->read.err != 0 || builds->row_count == 0) {
         reply_refused(reply, builds->read.err != 0 ? builds->read.err : TALLY_NOTFOUND, "build");
-        return;
+        return true;
     }
     reply_begin(reply);
     put_build(reply, &builds->rows[0]);
+    reply_end(reply);
+    return true;
 }
 
-static void format_builds(struct reading *reading, struct reply *reply)
+static void put_row(const struct reading *reading, size_t row, struct reply *reply)
+{
+    put_build(reply, &((const struct builds_reading *)reading)->builds.rows[row]);
+}
+
+static bool format_builds(struct reading *reading, struct reply *reply)
 {
     const struct read_builds *builds = &((struct builds_reading *)reading)->builds;
     if (builds->read.err != 0) {
         reply_refused(reply, builds->read.err, "queue");
-        return;
+        return true;
     }
-    reply_rows(reply, builds->row_count);
-    for (size_t i = 0; i < builds->row_count; i++) {
-        reply_row(reply);
-        put_build(reply, &builds->rows[i]);
+    if (reading_begins(reading)) {
+        reply_rows(reply, builds->row_count);
     }
+    return reading_rows(reading, reply, builds->row_count, put_row);
 }
 
 static void destroy_builds(struct reading *reading)
@@ -65,12 +71,13 @@ static void destroy_builds(struct reading *reading)
     free(reading);
 }
 
-static struct builds_reading *builds_new(void (*format)(struct reading *, struct reply *))
+static struct builds_reading *builds_new(bool (*format)(struct reading *, struct reply *))
 {
     struct builds_reading *mine = calloc(1, sizeof(*mine));
     if (mine != NULL) {
         read_builds_init(&mine->builds);
-        mine->reading = (struct reading){&mine->builds.read, format, destroy_builds};
+        mine->reading = (struct reading){
+            .read = &mine->builds.read, .format = format, .destroy = destroy_builds};
     }
     return mine;
 }
@@ -176,24 +183,56 @@ enum outcome cmd_builds(struct ask *ask)
 
 /* ---- PAYLOAD, RESULT ---- */
 
+struct parcel_reading {
+    struct reading reading;
+    struct parcel *parcel; /* with a hold */
+};
+
+static bool format_parcel(struct reading *reading, struct reply *reply)
+{
+    struct span bytes = parcel_span(((const struct parcel_reading *)reading)->parcel);
+    if (reading_begins(reading)) {
+        reply_begin(reply);
+        reply_blob_begin(reply, bytes.len);
+    }
+    reading->told += reply_blob_bytes(reply, bytes, reading->told);
+    if (reading->told < bytes.len) {
+        return false;
+    }
+    reply_end(reply);
+    return true;
+}
+
+static void destroy_parcel(struct reading *reading)
+{
+    parcel_release(((struct parcel_reading *)reading)->parcel);
+    free(reading);
+}
+
 static enum outcome show_bytes(struct ask *ask,
-                               int (*get)(struct edge *edge, uint64_t id, struct span *bytes))
+                               int (*get)(struct edge *edge, uint64_t id, struct parcel **parcel))
 {
     uint64_t id = 0;
-    struct span bytes = {0};
+    struct parcel *parcel = NULL;
     if (!ask_number(ask, 0, "id", UINT64_MAX, &id)) {
         return ASK_ANSWERED;
     }
-    int err = get(ask->edge, id, &bytes);
+    int err = get(ask->edge, id, &parcel);
     if (err == TALLY_STATE) {
         return ask_error(ask, err, "the build has no result yet");
     }
     if (err != 0) {
         return ask_refused(ask, err, "build, or it ended long ago and gave its bytes back");
     }
-    reply_begin(&ask->reply);
-    reply_blob(&ask->reply, bytes);
-    return ASK_ANSWERED;
+    struct parcel_reading *mine = calloc(1, sizeof(*mine));
+    if (mine == NULL) {
+        parcel_release(parcel);
+        return ask_refused(ask, TALLY_NOMEM, "");
+    }
+    mine->parcel = parcel;
+    mine->reading = (struct reading){
+        .format = format_parcel, .destroy = destroy_parcel, .held = parcel_span(parcel).len};
+    return ask_tell(ask, &mine->reading);
 }
 
 enum outcome cmd_payload(struct ask *ask)
@@ -214,25 +253,28 @@ struct queues_reading {
     char name[NAME_BYTES_MAX];
 };
 
-static void format_queues(struct reading *reading, struct reply *reply)
+static void put_queue(const struct reading *reading, size_t i, struct reply *reply)
+{
+    const struct queue_row *row = &((const struct queues_reading *)reading)->queues.rows[i];
+    reply_name(reply, NULL, row->name);
+    for (enum build_state state = BUILD_PENDING; state < BUILD_STATES; state++) {
+        reply_number(reply, build_state_name(state), row->by_state[state]);
+    }
+    reply_number(reply, "paused", 0);
+    reply_number(reply, "oldest_ms", row->oldest_ms);
+}
+
+static bool format_queues(struct reading *reading, struct reply *reply)
 {
     const struct read_queues *queues = &((struct queues_reading *)reading)->queues;
     if (queues->read.err != 0) {
         reply_refused(reply, queues->read.err, "queue");
-        return;
+        return true;
     }
-    reply_rows(reply, queues->row_count);
-    for (size_t i = 0; i < queues->row_count; i++) {
-        const struct queue_row *row = &queues->rows[i];
-        reply_row(reply);
-        reply_name(reply, NULL, row->name);
-        for (enum build_state state = BUILD_PENDING; state < BUILD_STATES; state++) {
-            reply_number(reply, build_state_name(state), row->by_state[state]);
-        }
-        reply_number(reply, "paused", 0);
-        reply_number(reply, "oldest_ms", row->oldest_ms);
-        reply_end(reply);
+    if (reading_begins(reading)) {
+        reply_rows(reply, queues->row_count);
     }
+    return reading_rows(reading, reply, queues->row_count, put_queue);
 }
 
 static void destroy_queues(struct reading *reading)
@@ -255,6 +297,7 @@ enum outcome cmd_queues(struct ask *ask)
         return ask_read(ask, NULL);
     }
     read_queues_init(&mine->queues, keep(mine->name, name));
-    mine->reading = (struct reading){&mine->queues.read, format_queues, destroy_queues};
+    mine->reading = (struct reading){
+        .read = &mine->queues.read, .format = format_queues, .destroy = destroy_queues};
     return ask_read(ask, &mine->reading);
 }

@@ -96,28 +96,31 @@ static void put_text(struct reply *reply, const char *key, struct span text)
     }
 }
 
-static void format_workers(struct reading *reading, struct reply *reply)
+static void put_worker(const struct reading *reading, size_t i, struct reply *reply)
+{
+    const struct worker_row *row = &((const struct workers_reading *)reading)->workers.rows[i];
+    reply_name(reply, NULL, row->id);
+    reply_name(reply, NULL, row->online ? SPAN("online") : SPAN("offline"));
+    put_text(reply, "name", row->name);
+    reply_number(reply, "done", row->done);
+    reply_number(reply, "failed", row->failed);
+    reply_number(reply, "seen_ms", row->seen_ms);
+    put_text(reply, "tags", row->tags);
+    reply_number(reply, "builds", row->builds);
+    reply_number(reply, "slots", row->slots);
+}
+
+static bool format_workers(struct reading *reading, struct reply *reply)
 {
     const struct read_workers *workers = &((struct workers_reading *)reading)->workers;
     if (workers->read.err != 0) {
         reply_refused(reply, workers->read.err, "worker");
-        return;
+        return true;
     }
-    reply_rows(reply, workers->row_count);
-    for (size_t i = 0; i < workers->row_count; i++) {
-        const struct worker_row *row = &workers->rows[i];
-        reply_row(reply);
-        reply_name(reply, NULL, row->id);
-        reply_name(reply, NULL, row->online ? SPAN("online") : SPAN("offline"));
-        put_text(reply, "name", row->name);
-        reply_number(reply, "done", row->done);
-        reply_number(reply, "failed", row->failed);
-        reply_number(reply, "seen_ms", row->seen_ms);
-        put_text(reply, "tags", row->tags);
-        reply_number(reply, "builds", row->builds);
-        reply_number(reply, "slots", row->slots);
-        reply_end(reply);
+    if (reading_begins(reading)) {
+        reply_rows(reply, workers->row_count);
     }
+    return reading_rows(reading, reply, workers->row_count, put_worker);
 }
 
 static void destroy_workers(struct reading *reading)
@@ -144,6 +147,7 @@ enum outcome cmd_workers(struct ask *ask)
         id.at = mine->id;
     }
     read_workers_init(&mine->workers, id);
-    mine->reading = (struct reading){&mine->workers.read, format_workers, destroy_workers};
+    mine->reading = (struct reading){
+        .read = &mine->workers.read, .format = format_workers, .destroy = destroy_workers};
     return ask_read(ask, &mine->reading);
 }

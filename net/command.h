@@ -34,6 +34,7 @@ enum command_flags {
     COMMAND_VOTE = 2,  /* may stand behind votes that are not flushed */
     COMMAND_READ = 4,  /* waits until everything of its connection is answered */
     COMMAND_CLAIM = 8, /* waits until every change of its connection but claims is answered */
+    COMMAND_LARGE = 32, /* its reply may be long: BUSY when the buffers have used up their share */
 };
 
 struct command {
@@ -92,8 +93,9 @@ enum outcome ask_stop(struct ask *ask, enum stop stop);
 /* Runs a read and answers with it; or stops, until its rows have come. Takes the reading over. */
 enum outcome ask_read(struct ask *ask, struct reading *reading);
 
-/* Answers with a read that is done. Takes the reading over. */
-enum outcome ask_rows(struct ask *ask, struct reading *reading);
+/* Answers with the first piece of a reading whose rows are there; the connection tells the rest.
+ * Takes the reading over. Only for COMMAND_READ, before which nothing is in flight. */
+enum outcome ask_tell(struct ask *ask, struct reading *reading);
 
 /* The handlers of the table. */
 enum outcome cmd_ping(struct ask *ask);

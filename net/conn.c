@@ -73,6 +73,10 @@ void conn_close(struct conn *conn)
     if (conn->reading != NULL) {
         read_is_unwanted(conn->reading->read);
     }
+    if (conn->telling != NULL) {
+        conn->telling->destroy(conn->telling);
+        conn->telling = NULL;
+    }
     if (conn->is_stopped) {
         TAILQ_REMOVE(&loop->stopped, conn, stopped);
     }
@@ -90,6 +94,9 @@ void conn_close(struct conn *conn)
 void conn_destroy(struct conn *conn)
 {
     struct ledger *ledger = edge_ledger(conn->loop->edge);
+    if (conn->telling != NULL) {
+        conn->telling->destroy(conn->telling);
+    }
     ledger_sub(ledger, LEDGER_CONNECTIONS, conn->counted_in);
     ledger_sub(ledger, LEDGER_REPLIES, conn->counted_out);
     TAILQ_REMOVE(&conn->loop->closed, conn, all);
@@ -106,6 +113,7 @@ void conn_count(struct conn *conn)
 {
     uint64_t in = sizeof(*conn) + conn->in.room;
     uint64_t out = conn->held.room + conn->out.room;
+    out += conn->telling != NULL ? conn->telling->held : 0;
     if (in != conn->counted_in) {
         ledger_add(edge_ledger(conn->loop->edge), LEDGER_CONNECTIONS, in - conn->counted_in);
         conn->counted_in = in;
@@ -135,7 +143,7 @@ void conn_touch(struct conn *conn)
 bool conn_is_idle(const struct conn *conn)
 {
     return conn->stop == STOP_NONE && conn->in_flight == 0 && conn->votes == 0 &&
-           buf_len(&conn->out) == 0;
+           buf_len(&conn->out) == 0 && conn->telling == NULL;
 }
 
 /* ---- receiving ---- */
@@ -162,6 +170,12 @@ static size_t receive(struct conn *conn, char *to, size_t room)
     return 0;
 }
 
+/* The buffers of all connections have used up their share of the memory. */
+static bool is_tight(const struct loop *loop)
+{
+    return !ledger_has_buffers(edge_ledger(loop->edge), LEDGER_CONNECTIONS_SHARE);
+}
+
 static void run_kept(struct conn *conn)
 {
     size_t done = run_input(conn, conn->in.at + conn->in.start, buf_len(&conn->in));
@@ -177,6 +191,7 @@ static void receive_big(struct conn *conn)
         conn_close(conn);
         return;
     }
+    conn_count(conn); /* at once: others may want as much in this pass */
     buf_wrote(&conn->in, receive(conn, to, room));
     if (conn->fd >= 0 && buf_len(&conn->in) >= conn->need) {
         run_kept(conn);
@@ -188,7 +203,9 @@ static void receive_small(struct conn *conn)
 {
     struct loop *loop = conn->loop;
     size_t kept = buf_len(&conn->in);
-    size_t room = conn->is_authed ? CONN_RECEIVE_BYTES : CONN_LOCKED_RECEIVE_BYTES;
+    size_t room = !conn->is_authed ? CONN_LOCKED_RECEIVE_BYTES
+                  : is_tight(loop) ? CONN_TIGHT_RECEIVE_BYTES
+                                   : CONN_RECEIVE_BYTES;
     room = room < LOOP_INPUT_BYTES - kept ? room : LOOP_INPUT_BYTES - kept;
     size_t got = receive(conn, loop->input + kept, room);
     if (got == 0) {
@@ -215,9 +232,18 @@ static void linger(struct conn *conn)
     }
 }
 
+/* A request that does not fit the buffer that there is waits until buffers take less. */
+static bool must_wait_for_memory(const struct conn *conn)
+{
+    return buf_len(&conn->in) > 0 && conn->need > conn->in.room && is_tight(conn->loop);
+}
+
 void conn_readable(struct conn *conn)
 {
     conn_touch(conn);
+    if (may_read(conn) && !conn->is_lingering && must_wait_for_memory(conn)) {
+        conn_stop(conn, STOP_MEMORY);
+    }
     if (!may_read(conn)) {
         conn->wants_in = false;
         loop_watch(conn->loop, conn);
@@ -249,6 +275,10 @@ void conn_stop(struct conn *conn, enum stop stop)
                       : stop == STOP_ROOM   ? loop->freed
                       : stop == STOP_OFFERS ? loop->offers
                                             : 0;
+    if (stop == STOP_MEMORY) {
+        conn->memory_at_ns = loop->now_ns + (uint64_t)CONN_MEMORY_MS * NS_PER_MS;
+        loop_due(loop, conn->memory_at_ns);
+    }
     conn->is_stopped = true;
     TAILQ_INSERT_TAIL(&loop->stopped, conn, stopped);
 }
@@ -256,7 +286,7 @@ void conn_stop(struct conn *conn, enum stop stop)
 bool conn_has_output_room(const struct conn *conn)
 {
     size_t max = conn->is_authed ? CONN_OUTPUT_BYTES_MAX : CONN_LOCKED_OUTPUT_BYTES_MAX;
-    return buf_len(&conn->out) + buf_len(&conn->held) <= max;
+    return conn->telling == NULL && buf_len(&conn->out) + buf_len(&conn->held) <= max;
 }
 
 bool conn_may_resume(const struct conn *conn)
@@ -284,6 +314,8 @@ bool conn_may_resume(const struct conn *conn)
                conn->is_leaving || loop->stop_at_ns != 0;
     case STOP_READING:
         return read_is_done(conn->reading->read);
+    case STOP_MEMORY:
+        return !is_tight(loop);
     case STOP_OUTPUT:
         return conn_has_output_room(conn);
     }
@@ -344,6 +376,22 @@ static void send_out(struct conn *conn)
     }
 }
 
+/* Makes and sends the next pieces of a long reply, as far as the client takes them. */
+static void tell_more(struct conn *conn)
+{
+    for (int i = 0; i < CONN_PIECES_MAX && conn->telling != NULL && conn->fd >= 0; i++) {
+        struct reply reply = {.to = &conn->out};
+        if (reply_is_full(&reply)) {
+            return;
+        }
+        if (conn->telling->format(conn->telling, &reply)) {
+            conn->telling->destroy(conn->telling);
+            conn->telling = NULL;
+        }
+        send_out(conn);
+    }
+}
+
 /*
  * A socket closed with unread input is reset by the kernel, and the client may lose the reply it
  * has not read yet. So first our side is closed, and what still comes is thrown away for a while.
@@ -390,6 +438,7 @@ void conn_finish(struct conn *conn)
     if (buf_len(&conn->out) > 0) {
         send_out(conn);
     }
+    tell_more(conn);
     if (conn->fd >= 0 && !conn->is_lingering && conn_is_idle(conn)) {
         if (conn->is_closing) {
             say_goodbye(conn);
@@ -407,7 +456,7 @@ void conn_finish(struct conn *conn)
         conn->loop->again || (conn->stop == STOP_OUTPUT && conn_has_output_room(conn));
     /* a stopped connection is only taken off epoll when input comes: mostly it goes on before */
     bool wants_in = conn->wants_in || may_read(conn);
-    bool wants_out = buf_len(&conn->out) > 0;
+    bool wants_out = buf_len(&conn->out) > 0 || conn->telling != NULL;
     if (wants_in != conn->wants_in || wants_out != conn->wants_out) {
         conn->wants_in = wants_in;
         conn->wants_out = wants_out;
@@ -426,6 +475,7 @@ uint64_t conn_deadline_ns(const struct conn *conn)
 {
     uint64_t at = UINT64_MAX;
     at = conn->stop == STOP_OFFERS ? earlier(at, conn->wait_until_ns) : at;
+    at = conn->stop == STOP_MEMORY ? earlier(at, conn->memory_at_ns) : at;
     at = earlier(at, conn->auth_until_ns);
     at = earlier(at, conn->request_until_ns);
     at = earlier(at, conn->stall_until_ns);
@@ -461,6 +511,8 @@ void conn_due(struct conn *conn)
         close_locked(conn);
     } else if (is_past(conn->request_until_ns, now_ns)) {
         run_late(conn);
+    } else if (conn->stop == STOP_MEMORY && is_past(conn->memory_at_ns, now_ns)) {
+        conn->memory_at_ns = now_ns + (uint64_t)CONN_MEMORY_MS * NS_PER_MS; /* this pass looks */
     } else if (conn->stop == STOP_OFFERS && now_ns >= conn->wait_until_ns) {
         conn_resume(conn);
     }

@@ -17,6 +17,9 @@ enum {
     CONN_LOCKED_RECEIVE_BYTES = 2 * 1024, /* the same before AUTH */
     CONN_OUTPUT_BYTES_MAX = 1024 * 1024,  /* waiting output beyond which no request is run */
     CONN_LOCKED_OUTPUT_BYTES_MAX = 4096,  /* the same before AUTH; and as much in the kernel */
+    CONN_TIGHT_RECEIVE_BYTES = 4 * 1024,  /* ... and while buffers have used up their share */
+    CONN_MEMORY_MS = 20,                  /* so often a connection looks whether that is over */
+    CONN_PIECES_MAX = 4,                  /* of a long reply, in one pass */
     CONN_STALL_MS = 60 * 1000,            /* a reader that reads nothing for so long is closed */
     CONN_LINGER_MS = 5 * 1000,            /* ... and this long its last words are listened to */
     CONN_LINGER_BYTES_MAX = 128 * 1024 * 1024,
@@ -34,6 +37,7 @@ enum {
  *          |                |--- too many replies are in flight ------> STOP_QUEUE     |
  *          |                |--- CLAIM ... WAIT, nothing there --------> STOP_OFFERS    |
  *          |                |--- a read that takes long is being made -> STOP_READING   |
+ *          |                |--- a long input, no memory for buffers -> STOP_MEMORY    |
  *          |                `--- the client does not read ------------> STOP_OUTPUT    |
  *          `------ what it waits for has come: the request is read again -------------'
  */
@@ -48,6 +52,7 @@ enum stop {
     STOP_QUEUE,
     STOP_OFFERS,
     STOP_READING,
+    STOP_MEMORY,
     STOP_OUTPUT,
 };
 
@@ -58,6 +63,7 @@ struct conn {
     struct buf in;   /* read and not yet run */
     struct buf held; /* replies that wait for the lane, in order */
     struct buf out;  /* replies that may leave */
+    struct reading *telling; /* owned; the rest of a long reply, behind `out`; made as it is sent */
 
     uint32_t in_flight; /* entries of the loop's pending queue */
     uint32_t changes;   /* those with PENDING_CHANGE */
@@ -94,6 +100,7 @@ struct conn {
     uint64_t request_until_ns; /* for a request that is not whole; 0: none */
     uint64_t stall_until_ns;
     uint64_t linger_until_ns;
+    uint64_t memory_at_ns; /* for STOP_MEMORY: when to look again */
 
     struct rate_address address;
     TAILQ_ENTRY(conn) all;

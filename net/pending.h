@@ -14,12 +14,25 @@ enum {
     PENDING_MAX = 1 << 16, /* entries; beyond, requests wait as for room in the lane */
 };
 
-/* A read, and how it is answered; embedded first in a typed one. */
+/*
+ * A reply made of rows or of a blob, piece by piece as the client takes it; embedded first in a
+ * typed one.
+ */
 struct reading {
-    struct read *read; /* NULL: format needs none */
-    void (*format)(struct reading *reading, struct reply *reply);
+    struct read *read; /* NULL: it needs none */
+    bool (*format)(struct reading *reading, struct reply *reply); /* a piece; true: the last one */
     void (*destroy)(struct reading *reading);
+    bool has_begun;
+    size_t told; /* rows or bytes */
+    size_t held; /* bytes that it holds, for the ledger; of rows: set when it begins */
 };
+
+/* True once: then format writes what stands before the rows. */
+bool reading_begins(struct reading *reading);
+
+/* Writes rows as long as the piece is not full. Returns true when all `count` are told. */
+bool reading_rows(struct reading *reading, struct reply *reply, size_t count,
+                  void (*put)(const struct reading *reading, size_t row, struct reply *reply));
 
 enum pending_kind {
     PENDING_HELD,    /* the text stands in the connection's held buffer */

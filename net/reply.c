@@ -71,12 +71,25 @@ static void put_key(struct reply *reply, const char *key)
     }
 }
 
-void reply_blob(struct reply *reply, struct span bytes)
+void reply_blob_begin(struct reply *reply, size_t len_bytes)
 {
     put_key(reply, NULL);
     put(reply, "$");
-    put_number(reply, bytes.len);
+    put_number(reply, len_bytes);
     put(reply, "\r\n");
+}
+
+size_t reply_blob_bytes(struct reply *reply, struct span bytes, size_t from)
+{
+    size_t room = reply_is_full(reply) ? 0 : REPLY_PIECE_BYTES - buf_len(reply->to);
+    size_t part = bytes.len - from < room ? bytes.len - from : room;
+    buf_put(reply->to, bytes.at + from, part);
+    return part;
+}
+
+void reply_blob(struct reply *reply, struct span bytes)
+{
+    reply_blob_begin(reply, bytes.len);
     buf_put(reply->to, bytes.at, bytes.len);
     put(reply, "\r\n");
 }

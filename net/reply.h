@@ -40,6 +40,20 @@ void reply_row(struct reply *reply);
 void reply_end(struct reply *reply);
 void reply_blob(struct reply *reply, struct span bytes);
 
+/*
+ * A long reply is made in pieces: the next one when the client has taken the last. A piece is full
+ * at REPLY_PIECE_BYTES, and takes one row more at most. A blob in pieces is reply_blob_begin,
+ * reply_blob_bytes, reply_end.
+ */
+enum { REPLY_PIECE_BYTES = 64 * 1024 };
+static inline bool reply_is_full(const struct reply *reply)
+{
+    return buf_len(reply->to) >= REPLY_PIECE_BYTES;
+}
+void reply_blob_begin(struct reply *reply, size_t len_bytes);
+/* Writes what of them fits into the piece, from `from` on. Returns how many bytes. */
+size_t reply_blob_bytes(struct reply *reply, struct span bytes, size_t from);
+
 /* One field. key NULL: by position. A name is written as it is; a text is quoted when it holds
  * anything but the characters of names. */
 void reply_number(struct reply *reply, const char *key, uint64_t number);

@@ -2,6 +2,7 @@
  */
 #include "net/run.h"
 
+#include "engine/ledger.h"
 #include "engine/read.h"
 #include "net/command.h"
 #include "net/server_state.h"
@@ -81,6 +82,20 @@ static bool has_args(const struct command *command, const struct request *reques
            (command->payload != PAYLOAD_LAST || request->has_payload);
 }
 
+/* Claims have a share of the buffers that reads cannot take from them. */
+static bool may_be_large(const struct ask *ask, const struct command *command)
+{
+    bool is_claim = (command->flags & COMMAND_CLAIM) != 0;
+    return (command->flags & COMMAND_LARGE) == 0 ||
+           ledger_has_buffers(edge_ledger(ask->edge),
+                              is_claim ? LEDGER_CONNECTIONS_SHARE : LEDGER_REPLIES_SHARE);
+}
+
+static enum outcome too_large(struct ask *ask)
+{
+    return ask_error(ask, TALLY_BUSY, "retry_ms=1000 replies that nobody takes use up memory");
+}
+
 static enum outcome run_command(struct ask *ask, const struct command *command)
 {
     if (!ask->conn->is_authed && (command->flags & COMMAND_OPEN) == 0) {
@@ -95,7 +110,19 @@ static enum outcome run_command(struct ask *ask, const struct command *command)
         ask->request->payload.len > ask->loop->limits.payload_bytes_max) {
         return ask_error(ask, TALLY_TOOBIG, "the payload is larger than allowed");
     }
-    return command->run(ask);
+    return may_be_large(ask, command) ? command->run(ask) : too_large(ask);
+}
+
+/* Goes on with a request that has stopped for a read, whose rows have come. They take memory, which
+ * was not known when it was asked. */
+static enum outcome run_rows(struct ask *ask, const struct command *command,
+                             struct reading *reading)
+{
+    if (may_be_large(ask, command)) {
+        return ask_tell(ask, reading);
+    }
+    reading->destroy(reading);
+    return too_large(ask);
 }
 
 /* Returns false when the request was not run: the connection has stopped in front of it. */
@@ -116,7 +143,8 @@ static bool run_request(struct conn *conn, const struct request *request)
     size_t before = buf_len(&conn->held);
     struct reading *reading = conn->reading; /* the request stopped for it, and goes on */
     conn->reading = NULL;
-    enum outcome outcome = reading != NULL ? ask_rows(&ask, reading) : run_command(&ask, command);
+    enum outcome outcome =
+        reading != NULL ? run_rows(&ask, command, reading) : run_command(&ask, command);
     if (conn->votes > 0 && outcome != ASK_VOTED && outcome != ASK_STOPPED) {
         /* a refused vote behind others: its reply comes after theirs, so it is asked again then */
         conn->held.end = conn->held.start + before;
@@ -132,6 +160,9 @@ static bool run_request(struct conn *conn, const struct request *request)
         counter_add(&conn->loop->counters.requests, 1);
     }
     place(&ask, outcome, buf_len(&conn->held) - before);
+    if ((command->flags & COMMAND_LARGE) != 0) {
+        conn_count(conn); /* at once: others may ask for as much in this pass */
+    }
     return true;
 }
 

@@ -33,7 +33,7 @@ size_t similar_list(char *to, size_t room, const struct span *labels, size_t cou
     return len;
 }
 
-static void format(struct reading *reading, struct reply *reply)
+static bool format(struct reading *reading, struct reply *reply)
 {
     const struct similar *mine = (const struct similar *)reading;
     char text[REPLY_ERR_BYTES_MAX - sizeof(clash) - sizeof(intro) + 2];
@@ -43,6 +43,7 @@ static void format(struct reading *reading, struct reply *reply)
     size_t len = similar_list(text, sizeof(text) - 1, rows, count > 0 ? (size_t)count : 0);
     text[len] = '\0';
     reply_err(reply, TALLY_EXISTS, "%s%s%s", clash, len > 0 ? intro : "", text);
+    return true;
 }
 
 static void destroy(struct reading *reading)
@@ -60,6 +61,6 @@ struct reading *similar_new(struct edge *edge, struct span poll, struct span lab
     memcpy(mine->poll, poll.at, poll.len);
     mine->poll_len = poll.len;
     mine->edge = edge;
-    mine->reading = (struct reading){NULL, format, destroy};
+    mine->reading = (struct reading){.format = format, .destroy = destroy};
     return &mine->reading;
 }

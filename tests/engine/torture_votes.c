@@ -155,11 +155,12 @@ static void read_builds(struct actor *actor, struct door *door, struct last_seen
     MUST(err == 0, "BUILDS: %s", tally_err_name(err));
     saw_lsn(last, r.read.lsn);
     for (size_t i = 0; i < r.row_count; i++) {
-        struct span bytes;
+        struct parcel *parcel = NULL;
         MUST(r.state_mask == 0 || (r.state_mask >> r.rows[i].state & 1) != 0,
              "BUILDS: a state that was not asked for");
-        MUST(edge_payload(door->edge, r.rows[i].id, &bytes) == 0 && bytes.len > 0,
+        MUST(edge_payload(door->edge, r.rows[i].id, &parcel) == 0 && parcel_span(parcel).len > 0,
              "PAYLOAD of build %lu", (unsigned long)r.rows[i].id);
+        parcel_release(parcel);
     }
     read_builds_fini(&r);
     struct read_workers w;

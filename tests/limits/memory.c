@@ -294,6 +294,159 @@ static void the_reserve(void)
     stop();
 }
 
+/* ---- replies that nobody takes ---- */
+
+enum { ERROR_BYTES = 4000, BUILDS = 256, READERS = 60 };
+
+/* Failed builds whose lines are about 16 KiB long each: every byte of the error is escaped. */
+static void make_long_lines(void)
+{
+    char prefix[128];
+    char error[ERROR_BYTES];
+    uint64_t tokens[BUILDS + 1];
+    memset(error, 1, sizeof(error));
+    client_expect(&client, "OK again", "WORKER w1 SLOTS 256");
+    for (int i = 0; i < BUILDS; i++) {
+        EXPECT(client_send(&client, "SUBMIT ios x"), "cut off");
+    }
+    for (int i = 0; i < BUILDS; i++) {
+        EXPECT(reply_is_ok(client_next(&client)), "SUBMIT");
+    }
+    for (int taken = 0; taken < BUILDS;) {
+        const struct reply *reply = client_get(&client, "CLAIM w1 ios COUNT 64");
+        EXPECT(reply->row_count > 0, "CLAIM gave '%s'", reply->line);
+        for (size_t i = 0; i < reply->row_count; i++) {
+            tokens[line_number(reply->rows[i], 0)] = line_number(reply->rows[i], 1);
+        }
+        taken += (int)reply->row_count;
+    }
+    for (uint64_t id = 1; id <= BUILDS; id++) {
+        snprintf(prefix, sizeof(prefix), "FAIL %" PRIu64 " %" PRIu64 " DEAD TEXT", id, tokens[id]);
+        EXPECT(client_send_blob(&client, prefix, error, sizeof(error)), "cut off");
+    }
+    for (int i = 0; i < BUILDS; i++) {
+        EXPECT(reply_is(client_next(&client), "OK failed"), "'%s'", client.reply.line);
+    }
+}
+
+static uint64_t resident_bytes(void)
+{
+    char path[64];
+    unsigned long pages = 0;
+    snprintf(path, sizeof(path), "/proc/%d/statm", (int)server.pid);
+    FILE *file = fopen(path, "r");
+    EXPECT(file != NULL && fscanf(file, "%*u %lu", &pages) == 1, "cannot read %s", path);
+    fclose(file);
+    return (uint64_t)pages * 4096;
+}
+
+/* 60 times 5 MB of reply, nobody reads: a share of the memory and no more is used. Who reads in the
+ * end gets all of it, as it was. */
+static void readers_that_do_not_read(void)
+{
+    static struct client readers[READERS];
+    size_t whole = 0;
+    start();
+    make_long_lines();
+    uint64_t before = resident_bytes();
+    client_open_all(readers, READERS, &server);
+    for (size_t i = 0; i < READERS; i++) {
+        EXPECT(client_send(&readers[i], "BUILDS ios COUNT 1000"), "cut off");
+    }
+    for (int i = 0; i < 200; i++) {
+        client_expect(&client, "OK PONG", "PING");
+        uint64_t held = info("reply_bytes") + info("connection_bytes");
+        EXPECT(held < CEILING / 4, "replies hold %" PRIu64, held);
+    }
+#ifndef __SANITIZE_ADDRESS__
+    EXPECT(resident_bytes() - before < 2 * CEILING, "it has grown by %" PRIu64,
+           resident_bytes() - before);
+#endif
+    for (size_t i = 0; i < READERS; i++) {
+        const struct reply *reply = client_next(&readers[i]);
+        if (reply_is_err(reply, "BUSY")) {
+            EXPECT(strstr(reply->line, "retry_ms=") != NULL, "'%s'", reply->line);
+            continue;
+        }
+        EXPECT(reply->row_count == BUILDS, "reader %zu has %zu rows", i, reply->row_count);
+        for (size_t row = 0; row < BUILDS; row++) {
+            EXPECT(line_field_number(reply->rows[row], "id") == row + 1 &&
+                       strlen(reply->rows[row]) > 4 * (size_t)ERROR_BYTES,
+                   "row %zu of reader %zu is '%.100s'", row, i, reply->rows[row]);
+        }
+        client_expect(&readers[i], "OK PONG", "PING");
+        whole++;
+    }
+    EXPECT(whole > 0, "nobody was answered");
+    client_close_all(readers, READERS);
+    client_expect(&client, "OK PONG", "PING");
+    stop();
+}
+
+/* A payload is told from where it is; one that is given back meanwhile is told to its end. */
+static void a_result_read_slowly(void)
+{
+    struct client reader;
+    start();
+    EXPECT(reply_is_ok(submit(MIB)), "SUBMIT");
+    uint64_t id = finish(MIB);
+    client_open(&reader, &server);
+    for (int i = 0; i < 8; i++) { /* more than the sockets hold */
+        EXPECT(client_send(&reader, "%s %" PRIu64, i % 2 == 0 ? "RESULT" : "PAYLOAD", id), "send");
+    }
+    EXPECT(client_send(&reader, "PING"), "send");
+    for (int i = 0; i < 12; i++) {
+        EXPECT(reply_is_ok(submit(MIB)), "SUBMIT");
+        finish(1);
+    }
+    EXPECT(info("reply_bytes") < 4 * (uint64_t)MIB, "replies hold %" PRIu64, info("reply_bytes"));
+    for (int i = 0; i < 8; i++) {
+        const struct reply *reply = client_next(&reader);
+        bool is_gone = reply_is_err(reply, "NOTFOUND"); /* asked when it had given them back */
+        EXPECT((is_gone && i > 0) ||
+                   (reply->blob_bytes == MIB && memcmp(reply->blob, bytes, sizeof(bytes)) == 0),
+               "reply %d is '%.100s'", i, reply->line);
+    }
+    EXPECT(reply_is(client_next(&reader), "OK PONG"), "'%s'", reader.reply.line);
+    client_close(&reader);
+    stop();
+}
+
+/* 40 half payloads of 1 MiB: a share of the memory is for them, the rest waits unread. Whatever
+ * comes whole is done in the end. */
+static void payloads_half_sent(void)
+{
+    enum { SENDERS = 40, PART = MIB / 4 };
+    static struct client senders[SENDERS];
+    start();
+    scene_poll(&client, "lang");
+    uint64_t option = scene_option(&client, "lang", "Elixir");
+    client_open_all(senders, SENDERS, &server);
+    for (size_t i = 0; i < SENDERS; i++) {
+        EXPECT(client_send(&senders[i], "SUBMIT ios $%d", MIB), "cut off");
+        EXPECT(client_write(&senders[i], bytes, PART), "cut off");
+    }
+    for (int i = 0; i < 200; i++) {
+        client_expect(&client, "OK PONG", "PING");
+        EXPECT(info("connection_bytes") < CEILING / 4 + 4 * (uint64_t)MIB, "input holds %" PRIu64,
+               info("connection_bytes"));
+    }
+    scene_vote_times(&client, option, 0, 10);
+    for (size_t i = 0; i < SENDERS; i++) {
+        EXPECT(client_write(&senders[i], bytes, MIB - PART) && client_write(&senders[i], "\n", 1),
+               "cut off");
+    }
+    size_t taken = 0;
+    for (size_t i = 0; i < SENDERS; i++) {
+        const struct reply *reply = client_next(&senders[i]);
+        EXPECT(reply_is_ok(reply) || reply_is_err(reply, "FULL"), "'%s'", reply->line);
+        taken += reply_is_ok(reply);
+    }
+    EXPECT(taken >= 8, "only %zu were taken", taken);
+    client_close_all(senders, SENDERS);
+    stop();
+}
+
 static const struct check_test tests[] = {
     {"Results are counted, also behind a start", results_are_counted},
     {"What entities take is counted, and nothing stays in flight", entities_are_counted},
@@ -305,6 +458,12 @@ static const struct check_test tests[] = {
     {"At the ceiling what grows is FULL; votes, reads, claims and their ends go on", the_ceiling},
     {"Results pass while the reserve lasts, then FULL; without a result the build ends",
      the_reserve},
+    {"Long replies that nobody reads are made in pieces: all of them hold a share of the memory",
+     readers_that_do_not_read},
+    {"A result that is read slowly comes whole, also when the build gives it back meanwhile",
+     a_result_read_slowly},
+    {"Payloads that are half sent hold a share of the memory, and all come through",
+     payloads_half_sent},
 };
 
 int main(int argc, char **argv)
