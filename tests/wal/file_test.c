@@ -165,7 +165,7 @@ static void write_snap(uint64_t lsn)
     uint64_t bytes;
     cr_assert_eq(wal_snap_new(&snap, disk.io, disk_head(&disk, 1).uuid, lsn), 0);
     cr_assert_eq(wal_snap_put(snap, 1, "image", 5), 0);
-    cr_assert_eq(wal_snap_end(snap, &bytes), 0, "%s", wal_snap_why(snap));
+    cr_assert_eq(wal_snap_end(snap, NULL, NULL, &bytes), 0, "%s", wal_snap_why(snap));
     wal_snap_destroy(snap);
 }
 
