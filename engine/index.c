@@ -123,7 +123,7 @@ static int grow(struct index *index)
 int index_reserve(struct index *index, uint64_t count)
 {
     uint64_t slots = INDEX_FIRST;
-    CHECK(index->used == 0);
+    CHECK(index->used == 0); /* for a head, of which a snapshot has one (proof.c) */
     while ((count + 1) * 8 > slots * 5) {
         slots *= 2;
     }
@@ -157,7 +157,7 @@ void index_remove(struct index *index, const void *entity)
     struct index_array *array = array_of(index);
     uint64_t i = hash_of(index->key_of(entity));
     for (void *at = slot_get(array, i); at != entity; at = slot_get(array, i)) {
-        CHECK(at != NULL);
+        CHECK(at != NULL); /* it was put, once: who puts looks first, a load as apply (loader.c) */
         i++;
     }
     slot_put(array, i, &tomb);

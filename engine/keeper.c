@@ -38,6 +38,8 @@ static bool keeper_step(struct tally *tally, struct build *build, uint64_t seen,
 {
     uint32_t before = word_half(seen);
     uint32_t after = half_next(before, to);
+    /* no bytes lead here: the callers look at the state first, and a loaded one has tokens left for
+     * all that can follow (sound.h: half_is_sound), so that half_next stays within the table */
     CHECK(build_edge_legal(type, before, after));
     if (!word_step(&build->word, &seen, build_word(after, 0))) {
         return false;

@@ -33,7 +33,7 @@ static struct span nth_name(const char *list, unsigned n)
 {
     for (; n > 0; n--) {
         list = strchr(list, ',');
-        CHECK(list != NULL);
+        CHECK(list != NULL); /* n is below the count of a type that the decoder knows */
         list++;
     }
     return (struct span){list, strcspn(list, ",")};

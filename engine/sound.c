@@ -107,7 +107,8 @@ static bool is_step(const struct record *record)
     bool is_claim = record->type == RECORD_CLAIM;
     bool has_delay = record->type == RECORD_FAIL || record->type == RECORD_RELEASE;
     return num[STEP_BEFORE] <= UINT32_MAX && num[STEP_AFTER] <= UINT32_MAX &&
-           half_is_sound((uint32_t)num[STEP_AFTER]) && is_text(record->text[STEP_TEXT]) &&
+           half_is_sound((uint32_t)num[STEP_BEFORE]) && half_is_sound((uint32_t)num[STEP_AFTER]) &&
+           is_text(record->text[STEP_TEXT]) &&
            (!is_claim || num[STEP_LEASE_MS] <= SOUND_LEASE_MS_MAX) &&
            (!has_delay || num[STEP_DELAY_MS] <= SOUND_DELAY_MS_MAX);
 }

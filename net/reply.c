@@ -119,36 +119,6 @@ static bool is_plain(struct span text)
     return text.len > 0;
 }
 
-/* Writes one byte that is not shown as it is, at most REPLY_ESCAPED_BYTES_MAX bytes; returns how
- * many. */
-static size_t escape(char *to, char c)
-{
-    static const char hex[] = "0123456789ABCDEF";
-    unsigned char byte = (unsigned char)c;
-    to[0] = '\\';
-    switch (c) {
-    case '"':
-    case '\\':
-        to[1] = c;
-        return 2;
-    case '\n':
-        to[1] = 'n';
-        return 2;
-    case '\r':
-        to[1] = 'r';
-        return 2;
-    case '\t':
-        to[1] = 't';
-        return 2;
-    default:
-        break;
-    }
-    to[1] = 'x';
-    to[2] = hex[byte >> 4];
-    to[3] = hex[byte & 15];
-    return 4;
-}
-
 size_t reply_quote(char *to, size_t room, struct span text)
 {
     size_t len = 0;
@@ -161,12 +131,7 @@ size_t reply_quote(char *to, size_t room, struct span text)
     }
     to[len++] = '"';
     while (text.len > 0 && len + REPLY_ESCAPED_BYTES_MAX + 1 <= room) {
-        bool is_special = text.at[0] == '"' || text.at[0] == '\\';
-        size_t shown = is_special ? 0 : glyph_shown(text);
-        memcpy(to + len, text.at, shown);
-        len += shown > 0 ? shown : escape(to + len, text.at[0]);
-        shown = shown > 0 ? shown : 1;
-        text = (struct span){text.at + shown, text.len - shown};
+        len += glyph_quote(to + len, &text);
     }
     to[len++] = '"';
     return len;

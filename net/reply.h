@@ -4,13 +4,15 @@
 
 #include "net/buf.h"
 #include "wal/base/err.h"
+#include "wal/base/glyph.h"
 #include "wal/base/span.h"
 
 #include <stdint.h>
 
 enum {
-    REPLY_ERR_BYTES_MAX = 400,   /* of an error's text, its end included */
-    REPLY_ESCAPED_BYTES_MAX = 4, /* what reply_quote makes of a byte; two more for the quotes */
+    REPLY_ERR_BYTES_MAX = 400, /* of an error's text, its end included */
+    /* what reply_quote makes of a byte; two more for the quotes */
+    REPLY_ESCAPED_BYTES_MAX = GLYPH_QUOTED_BYTES_MAX,
 };
 
 /*

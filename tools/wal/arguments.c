@@ -61,7 +61,8 @@ static const char stat_doc[] =
 
 static const char verify_doc[] =
     "Checks every checksum and what the records mean: every option's votes follow each other, "
-    "every build's steps are legal.\v"
+    "every build's steps are legal. Loads each snapshot, and compares it with what the log leads "
+    "to.\v"
     "Draws a bar on standard error when that is a terminal and it takes long.\n\n" EXIT_CODES
     " Of a running server, 4 may be the block that is being written.";
 
@@ -222,7 +223,7 @@ static const char doc[] =
     "Changes nothing, but for `repair`.\n\n"
     "  dump      one line for each record; with --follow also those that come\n"
     "  stat      what the log is made of, as numbers and as pictures\n"
-    "  verify    checksums, and what the records mean\n"
+    "  verify    checksums, and what the records and the snapshots mean\n"
     "  repair    cuts off a torn tail and keeps a copy; a damaged log it leaves alone\n"
     "  replay    a new directory that ends at a past lsn or time\n\n"
     "`tally-wal COMMAND --help` has the options of each.\v"

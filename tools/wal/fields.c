@@ -1,8 +1,30 @@
 /* One record's line: its fields as key=value or as a JSON object. */
 #include "tools/wal/fields.h"
 
+#include "engine/label.h"
+#include "wal/base/glyph.h"
+
 #include <inttypes.h>
 #include <stdio.h>
+
+static void print_quoted(struct span text)
+{
+    char quoted[GLYPH_QUOTED_BYTES_MAX];
+    putchar('"');
+    while (text.len > 0) {
+        fwrite(quoted, 1, glyph_quote(quoted, &text), stdout);
+    }
+    putchar('"');
+}
+
+static void print_name(struct span name)
+{
+    if (name_is_valid(name)) {
+        fwrite(name.at, 1, name.len, stdout);
+    } else {
+        print_quoted(name);
+    }
+}
 
 void fields_number(struct fields *fields, const char *key, uint64_t value)
 {
@@ -18,7 +40,9 @@ void fields_name(struct fields *fields, const char *key, struct span name)
     if (fields->is_json) {
         object_text(fields->object, key, name);
     } else {
-        printf(" %s=%.*s", key, (int)name.len, name.at);
+        /* apply has checked it, but for what a snapshot holds already: that is in quotes then */
+        printf(" %s=", key);
+        print_name(name);
     }
 }
 
@@ -28,18 +52,8 @@ void fields_quoted(struct fields *fields, const char *key, struct span text)
         object_text(fields->object, key, text);
         return;
     }
-    printf(" %s=\"", key);
-    for (size_t i = 0; i < text.len; i++) {
-        unsigned char c = (unsigned char)text.at[i];
-        if (c == '"' || c == '\\') {
-            printf("\\%c", c);
-        } else if (c < 0x20 || c == 0x7f) {
-            printf("\\x%02X", c);
-        } else {
-            putchar(c);
-        }
-    }
-    putchar('"');
+    printf(" %s=", key);
+    print_quoted(text);
 }
 
 void fields_bytes(struct fields *fields, const char *key, struct span bytes)

@@ -18,7 +18,7 @@ void fields_number(struct fields *fields, const char *key, uint64_t value);
 /* A name of the protocol's, which needs no quotes. */
 void fields_name(struct fields *fields, const char *key, struct span name);
 
-/* Any text: in quotes, with \" \\ and \xHH for control characters. */
+/* Any text: in quotes, what a terminal would obey escaped (wal/base/glyph.h). */
 void fields_quoted(struct fields *fields, const char *key, struct span text);
 
 /* Bytes that may be long: the line has their length as key_bytes, JSON has both. */

@@ -29,6 +29,7 @@ struct inspector {
     uint64_t first_lsn; /* of the first record that is there; 1: nothing is gone */
     uint64_t saved_lsn; /* of the snapshot it began with; 0: none */
     uint64_t saved_ms;  /* and its time */
+    uint64_t last_ms;   /* of the record before, among those that the snapshot has */
     struct wal_io *io;
     struct progress progress;
     struct wal_report report;
@@ -36,9 +37,9 @@ struct inspector {
     uint64_t segment_files;
     uint64_t segment_bytes; /* of all their files */
     uint64_t seen_bytes;
-    bool has_begun;   /* a block was seen */
+    bool has_begun;    /* a block was seen */
     uint64_t lost_lsn; /* the first record that is there, when nothing holds those before it */
-    uint64_t bad_lsn; /* the record that contradicts what is before it; 0: none */
+    uint64_t bad_lsn;  /* the record that contradicts what is before it; 0: none */
     const char *bad_type;
 };
 

@@ -2,6 +2,7 @@
 #include "tools/wal/object.h"
 
 #include "wal/base/err.h"
+#include "wal/base/glyph.h"
 
 #include <inttypes.h>
 #include <jansson.h>
@@ -106,6 +107,26 @@ void object_list(struct object *object, const char *key, const uint64_t *values,
     put(object, key, list);
 }
 
+/* jansson leaves DEL, C1 and what turns a line as they are. They can stand in strings alone, and
+ * there any character may be \uXXXX; none of them needs more than four digits. */
+static void print_shown(struct span line, FILE *out)
+{
+    size_t from = 0;
+    for (size_t at = 0; at < line.len;) {
+        struct span rest = {line.at + at, line.len - at};
+        uint32_t code = 0;
+        size_t shown = glyph_shown(rest);
+        size_t len = shown > 0 ? shown : glyph_read(rest, &code);
+        if (shown == 0) {
+            fwrite(line.at + from, 1, at - from, out);
+            fprintf(out, "\\u%04" PRIx32, code);
+            from = at + len;
+        }
+        at += len > 0 ? len : 1; /* it is all UTF-8 */
+    }
+    fwrite(line.at + from, 1, line.len - from, out);
+}
+
 int object_print(struct object *object, FILE *out)
 {
     int err = object == NULL || object->is_broken ? TALLY_NOMEM : 0;
@@ -113,7 +134,7 @@ int object_print(struct object *object, FILE *out)
         char *line = json_dumps(object->json, JSON_COMPACT | JSON_REAL_PRECISION(12));
         err = line == NULL ? TALLY_NOMEM : 0;
         if (line != NULL) {
-            fputs(line, out);
+            print_shown(span_of(line), out);
             fputc('\n', out);
         }
         free(line);

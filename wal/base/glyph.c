@@ -55,3 +55,47 @@ size_t glyph_shown(struct span text)
     size_t len = glyph_read(text, &code);
     return len > 0 && !is_obeyed(code) ? len : 0;
 }
+
+/* Writes one byte that is not shown as it is; returns how many that makes. */
+static size_t escape(char *to, char c)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    unsigned char byte = (unsigned char)c;
+    to[0] = '\\';
+    switch (c) {
+    case '"':
+    case '\\':
+        to[1] = c;
+        return 2;
+    case '\n':
+        to[1] = 'n';
+        return 2;
+    case '\r':
+        to[1] = 'r';
+        return 2;
+    case '\t':
+        to[1] = 't';
+        return 2;
+    default:
+        break;
+    }
+    to[1] = 'x';
+    to[2] = hex[byte >> 4];
+    to[3] = hex[byte & 15];
+    return 4;
+}
+
+size_t glyph_quote(char to[GLYPH_QUOTED_BYTES_MAX], struct span *text)
+{
+    bool is_special = text->at[0] == '"' || text->at[0] == '\\';
+    size_t len = is_special ? 0 : glyph_shown(*text);
+    size_t written = len;
+    if (len > 0) {
+        memcpy(to, text->at, len);
+    } else {
+        written = escape(to, text->at[0]);
+        len = 1;
+    }
+    *text = (struct span){text->at + len, text->len - len};
+    return written;
+}

@@ -18,4 +18,13 @@ size_t glyph_read(struct span text, uint32_t *code);
  */
 size_t glyph_shown(struct span text);
 
+enum { GLYPH_QUOTED_BYTES_MAX = 4 }; /* what glyph_quote makes of a byte */
+
+/*
+ * Writes the first character of a text, which is not empty, as it stands between quotes: itself, or
+ * \" \\ \n \r \t and \xHH for a byte that has to be escaped; and moves *text behind it. Returns the
+ * bytes written.
+ */
+size_t glyph_quote(char to[GLYPH_QUOTED_BYTES_MAX], struct span *text);
+
 #endif
