@@ -156,6 +156,14 @@ int edge_fail(struct edge *edge, const struct edge_fail *ask, struct edge_failed
 /* Gives back, the attempt not counted. Errors: NOTFOUND, STALE, READONLY, PARK, ROOM. */
 int edge_release(struct edge *edge, uint64_t id, uint32_t token, uint32_t delay_ms);
 
+/*
+ * The reply to a claim did not reach the worker: as edge_release, but no sign of life of it. STALE
+ * also when the worker knows of the claim all the same: it has sent a BEAT, or was told again.
+ * Whoever is told again while this is under way gets a token that is stale a moment later, as when
+ * a lease runs out then.
+ */
+int edge_take_back(struct edge *edge, uint64_t id, uint32_t token);
+
 /* ---- judged requests: the verdict comes from edge_verdict ---- */
 
 struct edge_submit {

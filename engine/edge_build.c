@@ -175,6 +175,7 @@ static int claim_again(struct edge *edge, const struct edge_claim *ask, struct w
         return TALLY_PARK;
     }
     got->token = half_token(word_half(word));
+    FIELD_PUT(found->told, got->token);
     got->attempt = FIELD_GET(found->attempts);
     got->lease_ms = lease_left_ms(edge, found, word);
     got->again = true;
@@ -348,8 +349,16 @@ static int end_claim(struct edge *edge, struct build *build, uint64_t seen, enum
     slot.arg = parcel;
     edge->lane->bytes_in += text.len;
     append_step(edge, slot, seen, after);
-    worker_seen(edge, FIELD_GET(build->worker));
     return 0;
+}
+
+/* What the holder asked for: a sign of life. */
+static int by_holder(struct edge *edge, struct build *build, int err)
+{
+    if (err == 0) {
+        worker_seen(edge, FIELD_GET(build->worker));
+    }
+    return err;
 }
 
 int edge_done(struct edge *edge, uint64_t id, uint32_t token, struct span result)
@@ -363,8 +372,9 @@ int edge_done(struct edge *edge, uint64_t id, uint32_t token, struct span result
     if (err != 0) {
         return err;
     }
-    return end_claim(edge, build, seen, BUILD_COMPLETED, (struct lane_slot){.type = RECORD_DONE},
-                     result);
+    err = end_claim(edge, build, seen, BUILD_COMPLETED, (struct lane_slot){.type = RECORD_DONE},
+                    result);
+    return by_holder(edge, build, err);
 }
 
 static void failed(const struct build *build, bool final, struct edge_failed *how)
@@ -391,8 +401,17 @@ int edge_fail(struct edge *edge, const struct edge_fail *ask, struct edge_failed
     enum build_state to = final ? BUILD_FAILED : ask->delay_ms > 0 ? BUILD_DELAYED : BUILD_PENDING;
     to = half_state(half_next(word_half(seen), to));
     failed(build, to == BUILD_FAILED, how);
+    err = end_claim(edge, build, seen, to,
+                    (struct lane_slot){.type = RECORD_FAIL, .n = ask->delay_ms}, ask->text);
+    return by_holder(edge, build, err);
+}
+
+static int give_back(struct edge *edge, struct build *build, uint64_t seen, uint32_t delay_ms)
+{
+    enum build_state to = delay_ms > 0 ? BUILD_DELAYED : BUILD_PENDING;
     return end_claim(edge, build, seen, to,
-                     (struct lane_slot){.type = RECORD_FAIL, .n = ask->delay_ms}, ask->text);
+                     (struct lane_slot){.type = RECORD_RELEASE, .n = delay_ms},
+                     (struct span){NULL, 0});
 }
 
 int edge_release(struct edge *edge, uint64_t id, uint32_t token, uint32_t delay_ms)
@@ -403,8 +422,19 @@ int edge_release(struct edge *edge, uint64_t id, uint32_t token, uint32_t delay_
     if (err != 0) {
         return err == 1 ? TALLY_STALE : err;
     }
-    enum build_state to = delay_ms > 0 ? BUILD_DELAYED : BUILD_PENDING;
-    return end_claim(edge, build, seen, to,
-                     (struct lane_slot){.type = RECORD_RELEASE, .n = delay_ms},
-                     (struct span){NULL, 0});
+    return by_holder(edge, build, give_back(edge, build, seen, delay_ms));
+}
+
+int edge_take_back(struct edge *edge, uint64_t id, uint32_t token)
+{
+    struct build *build = NULL;
+    uint64_t seen = 0;
+    int err = look(edge, id, token, &build, &seen);
+    if (err != 0) {
+        return err == 1 ? TALLY_STALE : err;
+    }
+    if (half_state(word_half(seen)) != BUILD_ASSIGNED || FIELD_GET(build->told) == token) {
+        return TALLY_STALE;
+    }
+    return give_back(edge, build, seen, 0);
 }

@@ -159,6 +159,7 @@ struct build {
     _Alignas(64) _Atomic uint64_t word;
     struct timer timer;        /* the committer alone */
     _Atomic uint32_t lease_ms; /* of the claim that holds it; else what SUBMIT said */
+    _Atomic uint32_t told;     /* token of a claim that was told again: volatile, not state */
     _Atomic uint8_t prog;      /* from BEAT: volatile, not state */
     uint8_t pri;
     uint8_t set; /* index of the need set in the queue */

@@ -135,6 +135,7 @@ static void claim_more(struct ask *ask, struct edge_claim *claim, const struct e
     claim->fresh_only = true;
     while (taken < count && bytes < CLAIM_BYTES_MAX &&
            edge_claim(ask->edge, claim, &got[taken]) == 0) {
+        conn_hands_out(ask->conn, got[taken].id, got[taken].token);
         bytes += got[taken++].payload.len;
     }
     reply_rows(&ask->reply, taken);
@@ -174,6 +175,9 @@ enum outcome cmd_claim(struct ask *ask)
     }
     if (err != 0) {
         return ask_refused(ask, err, "worker: send WORKER first");
+    }
+    if (!got.again) {
+        conn_hands_out(ask->conn, got.id, got.token);
     }
     if (words.count > 0) {
         claim_more(ask, &claim, &got, words.count);

@@ -66,6 +66,7 @@ static void add_clients(const struct facts *facts, struct lines *lines)
     add(lines, "connections_max", server->options.connections_max);
     add(lines, "accepted", SUM(server, accepted));
     add(lines, "refused", SUM(server, refused));
+    add(lines, "undelivered", SUM(server, undelivered));
     add(lines, "bytes_in", SUM(server, bytes_in));
     add(lines, "bytes_out", SUM(server, bytes_out));
 }

@@ -13,7 +13,9 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -62,12 +64,58 @@ void conn_open(struct loop *loop, int fd, struct rate_address address)
     }
 }
 
+/* ---- what was handed out ---- */
+
+/* What the client's machine has acknowledged; also after the end of the connection. */
+static uint64_t acknowledged(const struct conn *conn)
+{
+    int left = 0;
+    return ioctl(conn->fd, SIOCOUTQ, &left) == 0 ? conn->sent_bytes - (uint64_t)left : 0;
+}
+
+void conn_hands_out(struct conn *conn, uint64_t id, uint32_t token)
+{
+    struct handed *handed = &conn->handed;
+    if (handed->count > 0 && handed->count == handed->room) {
+        handed_arrive(handed, acknowledged(conn));
+    }
+    handed_add(handed, &(struct handed_claim){.id = id,
+                                              .token = token,
+                                              .pos = edge_tail(conn->loop->edge),
+                                              .end = HANDED_HELD});
+}
+
+bool conn_has_handed(struct conn *conn)
+{
+    if (conn->handed.count > 0) {
+        handed_arrive(&conn->handed, acknowledged(conn));
+    }
+    if (conn->handed.count == 0) {
+        return false;
+    }
+    conn->handed_at_ns = conn->loop->now_ns + (uint64_t)CONN_HANDED_MS * NS_PER_MS;
+    loop_due(conn->loop, conn->handed_at_ns);
+    return true;
+}
+
+/* It ends: what has not arrived goes back. */
+static void take_back(struct conn *conn)
+{
+    struct loop *loop = conn->loop;
+    if (conn->handed.count > 0) {
+        handed_arrive(&conn->handed, acknowledged(conn));
+        handed_move(&loop->returns, &conn->handed);
+        loop->again = true;
+    }
+}
+
 void conn_close(struct conn *conn)
 {
     struct loop *loop = conn->loop;
     if (conn->fd < 0) {
         return;
     }
+    take_back(conn);
     close(conn->fd);
     conn->fd = -1;
     if (conn->reading != NULL) {
@@ -100,6 +148,7 @@ void conn_destroy(struct conn *conn)
     ledger_sub(ledger, LEDGER_CONNECTIONS, conn->counted_in);
     ledger_sub(ledger, LEDGER_REPLIES, conn->counted_out);
     TAILQ_REMOVE(&conn->loop->closed, conn, all);
+    handed_fini(&conn->handed);
     buf_fini(&conn->in);
     buf_fini(&conn->held);
     buf_fini(&conn->out);
@@ -111,7 +160,7 @@ void conn_destroy(struct conn *conn)
 
 void conn_count(struct conn *conn)
 {
-    uint64_t in = sizeof(*conn) + conn->in.room;
+    uint64_t in = sizeof(*conn) + conn->in.room + conn->handed.room * sizeof(struct handed_claim);
     uint64_t out = conn->held.room + conn->out.room;
     out += conn->telling != NULL ? conn->telling->held : 0;
     if (in != conn->counted_in) {
@@ -367,6 +416,7 @@ static void send_out(struct conn *conn)
     }
     if (sent > 0) {
         counter_add(&conn->loop->counters.bytes_out, (uint64_t)sent);
+        conn->sent_bytes += (uint64_t)sent;
         buf_take(out, (size_t)sent);
         conn->stall_until_ns = 0;
     }
@@ -439,12 +489,9 @@ void conn_finish(struct conn *conn)
         send_out(conn);
     }
     tell_more(conn);
-    if (conn->fd >= 0 && !conn->is_lingering && conn_is_idle(conn)) {
-        if (conn->is_closing) {
-            say_goodbye(conn);
-        } else if (conn->is_ended) {
-            conn_close(conn);
-        }
+    bool is_over = (conn->is_closing || conn->is_ended) && !conn->is_lingering;
+    if (conn->fd >= 0 && is_over && conn_is_idle(conn) && !conn_has_handed(conn)) {
+        say_goodbye(conn);
     }
     give_back(conn);
     conn_count(conn);
@@ -476,6 +523,7 @@ uint64_t conn_deadline_ns(const struct conn *conn)
     uint64_t at = UINT64_MAX;
     at = conn->stop == STOP_OFFERS ? earlier(at, conn->wait_until_ns) : at;
     at = conn->stop == STOP_MEMORY ? earlier(at, conn->memory_at_ns) : at;
+    at = earlier(at, conn->handed_at_ns);
     at = earlier(at, conn->auth_until_ns);
     at = earlier(at, conn->request_until_ns);
     at = earlier(at, conn->stall_until_ns);
@@ -505,6 +553,10 @@ static void close_locked(struct conn *conn)
 void conn_due(struct conn *conn)
 {
     uint64_t now_ns = conn->loop->now_ns;
+    if (is_past(conn->handed_at_ns, now_ns)) {
+        conn->handed_at_ns = 0;
+        conn_touch(conn); /* the end of this pass looks */
+    }
     if (is_past(conn->stall_until_ns, now_ns) || is_past(conn->linger_until_ns, now_ns)) {
         conn_close(conn);
     } else if (is_past(conn->auth_until_ns, now_ns)) {

@@ -3,6 +3,7 @@
 #define TALLY_NET_CONN_H
 
 #include "net/buf.h"
+#include "net/handed.h"
 #include "net/pending.h"
 #include "net/rate.h"
 
@@ -23,6 +24,7 @@ enum {
     CONN_STALL_MS = 60 * 1000,            /* a reader that reads nothing for so long is closed */
     CONN_LINGER_MS = 5 * 1000,            /* ... and this long its last words are listened to */
     CONN_LINGER_BYTES_MAX = 128 * 1024 * 1024,
+    CONN_HANDED_MS = 10, /* so often a closing one looks whether what it handed out has arrived */
 };
 
 /*
@@ -60,17 +62,20 @@ struct conn {
     struct loop *loop;
     int fd; /* -1: closed; the struct stays until nothing is in flight */
 
-    struct buf in;   /* read and not yet run */
-    struct buf held; /* replies that wait for the lane, in order */
-    struct buf out;  /* replies that may leave */
+    struct buf in;           /* read and not yet run */
+    struct buf held;         /* replies that wait for the lane, in order */
+    struct buf out;          /* replies that may leave */
     struct reading *telling; /* owned; the rest of a long reply, behind `out`; made as it is sent */
+
+    struct handed handed; /* builds whose replies may not have arrived */
+    uint64_t sent_bytes;
 
     uint32_t in_flight; /* entries of the loop's pending queue */
     uint32_t changes;   /* those with PENDING_CHANGE */
     uint32_t judged;    /* those with PENDING_JUDGED */
     uint32_t votes;     /* cast, and not yet flushed */
     enum stop stop;
-    uint64_t stop_seen; /* what had not moved when it stopped */
+    uint64_t stop_seen;      /* what had not moved when it stopped */
     struct reading *reading; /* owned; of the request it stopped at, for STOP_READING */
 
     size_t need;      /* bytes of input without which there is no use in parsing */
@@ -101,6 +106,7 @@ struct conn {
     uint64_t stall_until_ns;
     uint64_t linger_until_ns;
     uint64_t memory_at_ns; /* for STOP_MEMORY: when to look again */
+    uint64_t handed_at_ns; /* the same for what was handed out; 0: it is not closing */
 
     struct rate_address address;
     TAILQ_ENTRY(conn) all;
@@ -153,6 +159,12 @@ void conn_await(struct conn *conn, const struct pending_entry *entry);
 
 /* An entry of this connection is answered. */
 void conn_answered(struct conn *conn, const struct pending_entry *entry);
+
+/* The request in hand hands out a build: should its reply not arrive, the build goes back. */
+void conn_hands_out(struct conn *conn, uint64_t id, uint32_t token);
+
+/* Whether there is such a reply, which a close by us would take away; then it looks again soon. */
+bool conn_has_handed(struct conn *conn);
 
 /* Stops the reading of requests. */
 void conn_stop(struct conn *conn, enum stop stop);

@@ -60,6 +60,28 @@ static void set_deferred(int fd, int seconds)
     setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof(seconds));
 }
 
+/* A peer that has gone without a word is found: by probes when nothing is under way, else by what
+ * it does not acknowledge. What is set here, each accepted connection has, too. */
+static int set_keepalive(int fd, unsigned peer_s)
+{
+    const struct {
+        int level, name, value;
+    } options[] = {
+        {SOL_SOCKET, SO_KEEPALIVE, 1},
+        {IPPROTO_TCP, TCP_KEEPIDLE, (int)(peer_s / 2 > 0 ? peer_s / 2 : 1)},
+        {IPPROTO_TCP, TCP_KEEPINTVL, (int)(peer_s / 6 > 0 ? peer_s / 6 : 1)},
+        {IPPROTO_TCP, TCP_KEEPCNT, 3},
+        {IPPROTO_TCP, TCP_USER_TIMEOUT, (int)(peer_s * 1000)},
+    };
+    for (size_t i = 0; peer_s > 0 && i < sizeof(options) / sizeof(options[0]); i++) {
+        if (setsockopt(fd, options[i].level, options[i].name, &options[i].value, sizeof(int)) !=
+            0) {
+            return -errno;
+        }
+    }
+    return 0;
+}
+
 static int bind_and_listen(int fd, const struct address *address)
 {
     int one = 1;
@@ -78,13 +100,14 @@ static int bind_and_listen(int fd, const struct address *address)
     return 0;
 }
 
-static int listen_on(const struct address *address)
+static int listen_on(const struct address *address, unsigned peer_s)
 {
     int fd = socket(address->at.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0) {
         return -errno;
     }
-    int err = bind_and_listen(fd, address);
+    int err = set_keepalive(fd, peer_s);
+    err = err != 0 ? err : bind_and_listen(fd, address);
     if (err != 0) {
         close(fd);
     }
@@ -223,9 +246,9 @@ static void *stand(void *arg)
 
 /* ---- its life ---- */
 
-static int start(struct door *door, const struct address *address)
+static int start(struct door *door, const struct address *address, unsigned peer_s)
 {
-    door->listen_fd = listen_on(address);
+    door->listen_fd = listen_on(address, peer_s);
     door->stop_fd = eventfd(0, EFD_CLOEXEC);
     if (door->listen_fd < 0) {
         return door->listen_fd;
@@ -233,13 +256,14 @@ static int start(struct door *door, const struct address *address)
     return door->stop_fd < 0 ? -errno : -thread_start(&door->thread, stand, door);
 }
 
-int door_new(struct door **out, const struct address *address, char *told, size_t told_bytes)
+int door_new(struct door **out, const struct address *address, unsigned peer_s, char *told,
+             size_t told_bytes)
 {
     struct door *door = calloc(1, sizeof(*door));
     if (door == NULL) {
         return -ENOMEM;
     }
-    int err = start(door, address);
+    int err = start(door, address, peer_s);
     if (err != 0) {
         if (door->listen_fd >= 0) {
             close(door->listen_fd);

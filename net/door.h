@@ -15,10 +15,12 @@ enum { DOOR_GUESTS_MAX = 64 };
  * far it is (INFO: one row, loading_percent), then the connection is closed, whatever else it said.
  * Who has not said a whole line stays, and is served later. When there are more of them than there
  * is room for, the oldest gets its ERR LOADING at once, so that nobody keeps others out. *told is
- * filled with the address as bound (address_tell). Returns 0 or a negative errno. Owns: *out is the
+ * filled with the address as bound (address_tell). A connection whose peer does not answer for
+ * peer_s seconds ends by itself (0: never). Returns 0 or a negative errno. Owns: *out is the
  * caller's until door_open.
  */
-int door_new(struct door **out, const struct address *address, char *told, size_t told_bytes);
+int door_new(struct door **out, const struct address *address, unsigned peer_s, char *told,
+             size_t told_bytes);
 
 /* Says how far it is, 0 to 100. Any thread. */
 void door_progress(struct door *door, unsigned percent);

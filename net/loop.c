@@ -242,6 +242,25 @@ static void do_due(struct loop *loop)
     }
 }
 
+/* Builds whose replies did not arrive go back; what cannot be known yet is asked again. */
+static void give_returns(struct loop *loop)
+{
+    struct handed *returns = &loop->returns;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < returns->count; i++) {
+        int err = edge_take_back(loop->edge, returns->at[i].id, returns->at[i].token);
+        if (err == TALLY_PARK || err == TALLY_ROOM) {
+            returns->at[kept++] = returns->at[i];
+        } else if (err == 0) {
+            counter_add(&loop->counters.undelivered, 1);
+        }
+    }
+    returns->count = kept;
+    if (kept > 0) {
+        loop_due(loop, loop->now_ns + (uint64_t)CONN_HANDED_MS * NS_PER_MS);
+    }
+}
+
 /* One round over those that are stopped now; who stops again is asked in the next round. */
 static bool go_on(struct loop *loop)
 {
@@ -313,7 +332,7 @@ static void drain(struct loop *loop)
     for (struct conn *conn = TAILQ_FIRST(&loop->all); conn != NULL; conn = next) {
         next = TAILQ_NEXT(conn, all);
         bool quiet = conn_is_idle(conn) && (conn->is_closing || !has_unread(conn));
-        if (quiet || loop->now_ns >= loop->stop_at_ns) {
+        if ((quiet && !conn_has_handed(conn)) || loop->now_ns >= loop->stop_at_ns) {
             conn_close(conn);
         }
     }
@@ -336,6 +355,7 @@ static void pass(struct loop *loop, const struct epoll_event *events, int count)
         handle(loop, &events[i]);
     }
     do_due(loop);
+    give_returns(loop);
     run_rounds(loop);
     finish_touched(loop);
     if (is_stopping(loop)) {
@@ -372,7 +392,7 @@ static int wait_events(struct loop *loop, struct epoll_event *events)
 static bool is_done(const struct loop *loop)
 {
     return loop->stop_at_ns != 0 && TAILQ_EMPTY(&loop->all) && TAILQ_EMPTY(&loop->closed) &&
-           edge_applied(loop->edge) >= edge_tail(loop->edge);
+           loop->returns.count == 0 && edge_applied(loop->edge) >= edge_tail(loop->edge);
 }
 
 /* ---- the thread ---- */
@@ -484,6 +504,7 @@ void loop_destroy(struct loop *loop)
     }
     pending_fini(&loop->pending);
     parser_fini(&loop->parser);
+    handed_fini(&loop->returns);
     free(loop->input);
     free(loop);
 }

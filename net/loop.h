@@ -16,7 +16,8 @@ struct server;
 /* Written by the loop alone, read by whoever answers INFO. */
 struct loop_counters {
     _Atomic uint64_t accepted;
-    _Atomic uint64_t refused; /* over the limit of connections */
+    _Atomic uint64_t refused;     /* over the limit of connections */
+    _Atomic uint64_t undelivered; /* builds whose reply did not arrive, given back */
     _Atomic uint64_t requests;
     _Atomic uint64_t votes;
     _Atomic uint64_t errors;
@@ -48,6 +49,7 @@ struct loop {
     struct conn_list all;
     struct conn_list stopped;
     struct conn_list touched;
+    struct handed returns;   /* builds whose replies did not arrive: they go back */
     struct conn_list closed; /* by `all` too: freed when nothing is in flight */
     uint64_t next_ns;        /* no deadline of a connection is earlier */
     uint64_t accept_at_ns;   /* 0, or accepting pauses until then: no file descriptors */

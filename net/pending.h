@@ -42,6 +42,7 @@ enum pending_kind {
 enum {
     PENDING_CHANGE = 1, /* the connection's own later claims and reads must not overtake it */
     PENDING_JUDGED = 2,
+    PENDING_CLAIM = 4, /* it hands out builds */
 };
 
 /*

@@ -50,6 +50,7 @@ static void place(struct ask *ask, enum outcome outcome, size_t bytes)
         entry.held_bytes = bytes;
         break;
     case ASK_CLAIMED:
+        entry.flags = PENDING_CLAIM;
         entry.held_bytes = bytes;
         break;
     case ASK_JUDGED:
@@ -303,6 +304,9 @@ static bool answer(struct loop *loop, struct pending_entry *entry)
     struct reply reply = {.to = &conn->out};
     if (entry->kind == PENDING_HELD) {
         buf_move(&conn->out, &conn->held, entry->held_bytes);
+        if ((entry->flags & PENDING_CLAIM) != 0) {
+            handed_leave(&conn->handed, entry->pos, conn->sent_bytes + buf_len(&conn->out));
+        }
     } else if (conn->fd >= 0 && !answer_verdict(loop, entry, &reply)) {
         return false;
     }

@@ -22,6 +22,7 @@ enum { KEY_LEN_MIN = 32, KEY_LEN_MAX = 1000, PORT_DEFAULT = 8259 };
 enum { THREADS_MAX = 16, CONNECTIONS_MAX = 10000, PAYLOAD_BYTES_MAX = 1 << 20 };
 enum { MEMORY_BYTES_MIN = 16 << 20 };
 enum { REQUEST_S_DEFAULT = 60, REQUEST_S_MAX = 24 * 60 * 60 };
+enum { PEER_S_DEFAULT = 60, PEER_S_MAX = 24 * 60 * 60 };
 
 enum {
     OPTION_MEMORY = 1000,
@@ -29,7 +30,8 @@ enum {
     OPTION_SNAPSHOT_SECONDS,
     OPTION_RETAIN_BYTES,
     OPTION_RETAIN_AGE,
-    OPTION_REQUEST_SECONDS
+    OPTION_REQUEST_SECONDS,
+    OPTION_PEER_SECONDS
 };
 
 const char *argp_program_version = "tallyd " TALLY_VERSION;
@@ -42,6 +44,7 @@ struct settings {
     unsigned threads;
     uint64_t memory_bytes;
     unsigned request_s;
+    unsigned peer_s;
     uint64_t snapshot_bytes;
     uint64_t snapshot_s;
     uint64_t retain_bytes;
@@ -70,6 +73,8 @@ static const struct argp_option options[] = {
     {"retain-age", OPTION_RETAIN_AGE, "SECONDS", 0, "And when it is older (7d); 0: never", 0},
     {"request-seconds", OPTION_REQUEST_SECONDS, "N", 0,
      "A request that has begun is whole after so long (60), or its connection ends", 0},
+    {"peer-seconds", OPTION_PEER_SECONDS, "N", 0,
+     "A client whose machine does not answer for so long is gone (60); 0: never", 0},
     {NULL, 0, NULL, 0, "Bytes may end in K, M, G, seconds in m, h, d.", 0},
     {0},
 };
@@ -155,6 +160,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         if (settings->request_s == 0) {
             argp_error(state, "--request-seconds must be at least 1");
         }
+        return 0;
+    case OPTION_PEER_SECONDS:
+        settings->peer_s = (unsigned)number(arg, PEER_S_MAX, state, "--peer-seconds");
         return 0;
     default:
         return ARGP_ERR_UNKNOWN;
@@ -366,7 +374,8 @@ int main(int argc, char **argv)
                                 .data = "./data",
                                 .port = PORT_DEFAULT,
                                 .threads = threads_default(),
-                                .request_s = REQUEST_S_DEFAULT};
+                                .request_s = REQUEST_S_DEFAULT,
+                                .peer_s = PEER_S_DEFAULT};
     const struct argp argp = {
         options, parse_option, NULL, "Counts votes and hands out builds; every OK is on disk.",
         NULL,    NULL,         NULL};
@@ -383,7 +392,7 @@ int main(int argc, char **argv)
     }
     struct door *door = NULL;
     char address[80];
-    err = door_new(&door, &settings.address, address, sizeof address);
+    err = door_new(&door, &settings.address, settings.peer_s, address, sizeof address);
     if (err != 0) {
         snprintf(address, sizeof address, "%s:%u", settings.bind, settings.port);
         end(ending_of_door(err), "listen on", address, strerror(-err));

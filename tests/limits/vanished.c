@@ -1,0 +1,272 @@
+/* Clients that vanish without a word keep nothing: no connection, no place in line, no build. */
+#include "tests/lib/check.h"
+#include "tests/lib/client.h"
+#include "tests/lib/proc.h"
+#include "tests/lib/scene.h"
+#include "tests/lib/server.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <linux/filter.h>
+#include <poll.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { FOUND_MS = 40000, LEASE_MS = 86400000 };
+
+static struct server server;
+static struct client client; /* the one that stays */
+static const char *const args[] = {"--peer-seconds", "2", NULL};
+
+static void start(void)
+{
+    server_start(&server, args);
+    client_open(&client, &server);
+}
+
+static void stop(void)
+{
+    client_close(&client);
+    server_stop(&server);
+}
+
+/* From now on nothing reaches this client: no byte, no probe, and it acknowledges nothing. */
+static void vanish(const struct client *gone)
+{
+    struct sock_filter nothing = {.code = BPF_RET | BPF_K, .k = 0};
+    struct sock_fprog filter = {.len = 1, .filter = &nothing};
+    EXPECT(setsockopt(gone->fd, SOL_SOCKET, SO_ATTACH_FILTER, &filter, sizeof(filter)) == 0,
+           "SO_ATTACH_FILTER: %s", strerror(errno));
+}
+
+/* Its end is a reset, and nothing else. */
+static void reset(struct client *gone)
+{
+    const struct linger at_once = {.l_onoff = 1};
+    setsockopt(gone->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
+    client_close(gone);
+}
+
+static uint64_t info(const char *section, const char *key)
+{
+    const struct reply *reply = client_get(&client, "INFO %s", section);
+    for (size_t i = 0; i < reply->row_count; i++) {
+        uint64_t value = line_field_number(reply->rows[i], key);
+        if (value != UINT64_MAX) {
+            return value;
+        }
+    }
+    EXPECT(false, "INFO %s has no %s=", section, key);
+    return 0;
+}
+
+static void await_info(const char *section, const char *key, uint64_t value)
+{
+    uint64_t until_ms = proc_now_ms() + FOUND_MS;
+    while (info(section, key) != value) {
+        EXPECT(proc_now_ms() < until_ms, "%s is %" PRIu64 ", not %" PRIu64, key, info(section, key),
+               value);
+        sched_yield();
+    }
+}
+
+static bool is_state(uint64_t build, const char *state)
+{
+    char word[32];
+    const struct reply *reply = client_get(&client, "BUILD %" PRIu64, build);
+    return line_field(reply->line, "state", word, sizeof(word)) && strcmp(word, state) == 0;
+}
+
+static void await_state(uint64_t build, const char *state)
+{
+    uint64_t until_ms = proc_now_ms() + FOUND_MS;
+    while (!is_state(build, state)) {
+        EXPECT(proc_now_ms() < until_ms, "build %" PRIu64 " is not %s", build, state);
+        sched_yield();
+    }
+}
+
+static uint64_t submit_once(const char *queue)
+{
+    char words[64];
+    snprintf(words, sizeof(words), "TRIES 1 LEASE %d", LEASE_MS);
+    return scene_submit(&client, queue, words, "work");
+}
+
+/* As if nobody had ever claimed it: the first attempt of the only one is still there. */
+static void expect_untouched(uint64_t build, const char *queue)
+{
+    struct claim claim;
+    await_state(build, "pending");
+    scene_worker(&client, "heir");
+    scene_claim(&claim, &client, "heir", queue);
+    EXPECT(claim.id == build && claim.attempt == 1, "build %" PRIu64 ", attempt %" PRIu64, claim.id,
+           claim.attempt);
+    client_expect(&client, "OK", "DONE %" PRIu64 " %" PRIu64, claim.id, claim.token);
+}
+
+/* ---- what goes back ---- */
+
+static void waiters(void)
+{
+    struct client found, late;
+    start();
+    client_open(&found, &server);
+    client_open(&late, &server);
+    scene_worker(&found, "w1");
+    scene_worker(&late, "w2");
+    client_send(&found, "CLAIM w1 q1 WAIT 3600000");
+    client_send(&late, "CLAIM w2 q2 WAIT 3600000");
+    await_info("clients", "connections", 3);
+    vanish(&found);
+    await_info("clients", "connections", 2); /* it is found by probes alone */
+    uint64_t build = submit_once("q1");
+    EXPECT(is_state(build, "pending"), "it went to nobody");
+    expect_untouched(build, "q1");
+
+    vanish(&late);
+    build = submit_once("q2"); /* nobody knows yet: it is handed out */
+    await_state(build, "assigned");
+    expect_untouched(build, "q2");
+    EXPECT(info("clients", "undelivered") == 1, "it is not counted");
+    client_close(&found);
+    client_close(&late);
+    stop();
+}
+
+/* The reply is in the kernel, in the output, or not made yet: a reset takes all of them. */
+static void resets(void)
+{
+    static char blob[900 * 1024];
+    struct client gone;
+    uint64_t builds[4];
+    start();
+    memset(blob, 'x', sizeof(blob));
+    for (size_t i = 0; i < CHECK_COUNT(builds); i++) {
+        client_send_blob(&client, "SUBMIT big TRIES 1 LEASE 86400000", blob, sizeof(blob));
+        builds[i] = line_number(client_next(&client)->line, 1);
+    }
+    client_open(&gone, &server);
+    client_expect(&gone, "OK new", "WORKER w1 SLOTS 4");
+    vanish(&gone);
+    client_send(&gone, "CLAIM w1 big COUNT 2");
+    client_send(&gone, "CLAIM w1 big");
+    client_send(&gone, "CLAIM w1 big");
+    for (size_t i = 0; i < CHECK_COUNT(builds); i++) {
+        await_state(builds[i], "assigned");
+    }
+    reset(&gone);
+    for (size_t i = 0; i < CHECK_COUNT(builds); i++) {
+        await_state(builds[i], "pending");
+    }
+    for (size_t i = 0; i < CHECK_COUNT(builds); i++) {
+        expect_untouched(builds[i], "big");
+    }
+    client_expect(&client, "OK released=0", "BYE w1");
+    stop();
+}
+
+/* ---- what stays ---- */
+
+static void expect_held(uint64_t build, uint64_t token, const char *state)
+{
+    EXPECT(is_state(build, state), "build %" PRIu64 " is not %s", build, state);
+    client_expect(&client, "OK", "DONE %" PRIu64 " %" PRIu64, build, token);
+}
+
+/* What has arrived is the client's, however its connection ends. */
+static void arrived(void)
+{
+    enum { ROUNDS = 100 };
+    start();
+    scene_worker(&client, "w1");
+    for (int i = 0; i < ROUNDS; i++) {
+        struct client other;
+        struct claim claim;
+        submit_once("q");
+        client_open(&other, &server);
+        client_send(&other, i % 3 == 0 ? "CLAIM w1 q\nQUIT" : "CLAIM w1 q");
+        if (i % 2 == 0) {
+            shutdown(other.fd, SHUT_WR);
+        }
+        EXPECT(claim_parse(&claim, client_next(&other)), "'%s'", other.reply.line);
+        uint64_t left = i % 4 == 1 ? 1 : 2;
+        if (left == 1) {
+            reset(&other);
+        } else {
+            client_close(&other);
+        }
+        await_info("clients", "connections", 1);
+        expect_held(claim.id, claim.token, "assigned");
+    }
+    EXPECT(info("clients", "undelivered") == 0, "something went back");
+    stop();
+}
+
+/* A lost reply is no loss to a worker that asks again, or that goes on. */
+static void known_otherwise(void)
+{
+    struct client gone[2];
+    struct claim claim, again;
+    uint64_t builds[2] = {0, 0};
+    start();
+    for (int i = 0; i < 2; i++) {
+        client_open(&gone[i], &server);
+        scene_worker(&gone[i], i == 0 ? "w0" : "w1");
+        builds[i] = submit_once(i == 0 ? "q0" : "q1");
+        vanish(&gone[i]);
+        client_send(&gone[i], i == 0 ? "CLAIM w0 q0" : "CLAIM w1 q1");
+        await_state(builds[i], "assigned");
+    }
+    scene_claim(&again, &client, "w0", "q0");
+    EXPECT(again.again && again.id == builds[0], "it is not told again");
+    /* the token of the first claim of a build is what CLAIM again says; here one BEATs with it */
+    scene_claim(&claim, &client, "w1", "q1");
+    EXPECT(claim.again && claim.id == builds[1], "it is not told again");
+    client_get(&client, "BEAT %" PRIu64 " %" PRIu64, claim.id, claim.token);
+    reset(&gone[1]);
+    await_info("clients", "connections", 1);
+    expect_held(again.id, again.token, "assigned");
+    expect_held(claim.id, claim.token, "building");
+    EXPECT(info("clients", "undelivered") == 0, "something went back");
+    client_close(&gone[0]);
+    stop();
+}
+
+/* A server that goes down waits for what it has handed out, too. */
+static void drained(void)
+{
+    struct client other;
+    struct claim claim;
+    start();
+    scene_worker(&client, "w1");
+    submit_once("q");
+    client_open(&other, &server);
+    client_send(&other, "CLAIM w1 q");
+    EXPECT(claim_parse(&claim, client_next(&other)), "CLAIM");
+    client_close(&client);
+    EXPECT(server_term(&server) == 0, "SIGTERM");
+    client_close(&other);
+    server_restart(&server);
+    client_open(&client, &server);
+    expect_held(claim.id, claim.token, "assigned");
+    stop();
+}
+
+static const struct check_test tests[] = {
+    {"A client that vanished while its CLAIM waits takes no build, or the build goes back",
+     waiters},
+    {"A claim's reply that a reset takes away gives the build back, the attempt not counted",
+     resets},
+    {"A claim's reply that has arrived stays claimed, however the connection ends", arrived},
+    {"A claim that its worker knows of by another connection is not given back", known_otherwise},
+    {"A claim told before the drain is held after the restart", drained},
+};
+
+int main(int argc, char **argv)
+{
+    return check_main(argc, argv, tests, CHECK_COUNT(tests));
+}
