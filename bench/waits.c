@@ -26,6 +26,7 @@ struct settings {
     uint64_t options, builds, workers;
     double seconds;
     uint64_t every_us; /* between two votes */
+    const char *only;  /* a request that begins so; NULL: all */
 };
 
 static _Noreturn void fail(const char *what, const char *why)
@@ -265,7 +266,11 @@ static void measure_all(const struct settings *settings)
            "|---|---|---|---|---|---|---|---|\n");
     uint64_t alone_ns = measure(settings, NULL, 0);
     for (size_t i = 0; i < sizeof requests / sizeof requests[0]; i++) {
-        (void)measure(settings, requests[i], alone_ns);
+        bool wanted = settings->only == NULL ||
+                      strncmp(requests[i], settings->only, strlen(settings->only)) == 0;
+        if (wanted) {
+            (void)measure(settings, requests[i], alone_ns);
+        }
     }
     (void)measure(settings, NULL, alone_ns);
 }
@@ -294,6 +299,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
     case 'e':
         settings->every_us = strtoull(arg, NULL, 10);
         return 0;
+    case 'O':
+        settings->only = arg;
+        return 0;
     case ARGP_KEY_END:
         if (settings->port == 0 || settings->options == 0 || settings->every_us == 0) {
             argp_error(state, "--port is needed, and options and the time between votes");
@@ -313,6 +321,7 @@ int main(int argc, char **argv)
         {"workers", 'w', "N", 0, "Workers (100000)", 0},
         {"seconds", 's', "S", 0, "For each verb (5)", 0},
         {"every", 'e', "US", 0, "Between two votes (1000)", 0},
+        {"only", 'O', "TEXT", 0, "Only requests that begin so", 0},
         {0}};
     const struct argp argp = {
         .options = options,

@@ -94,38 +94,32 @@ static int apply_poll_window(struct state *state, const struct record *record)
     return 0;
 }
 
-/* Makes room for one more option in the poll's list. */
-static int poll_reserve(struct state *state, struct poll *poll)
+/* Puts an option at its place, in a part that is made with its first. */
+static int poll_place(struct poll *poll, uint64_t place, struct option *option)
 {
-    uint64_t count = FIELD_OWN(poll->option_count);
-    if (count < poll->option_room) {
-        return 0;
+    uint64_t at = 0;
+    unsigned part = poll_part(place, &at);
+    if (at == 0) {
+        struct option *_Atomic *options = calloc((size_t)POLL_FIRST << part, sizeof *options);
+        if (options == NULL) {
+            return TALLY_NOMEM;
+        }
+        FIELD_PUT(poll->options[part], options);
     }
-    uint64_t room = count * 2 + 16;
-    struct option *_Atomic *grown = calloc(room, sizeof *grown);
-    if (grown == NULL) {
-        return TALLY_NOMEM;
-    }
-    struct option *_Atomic *old = FIELD_OWN(poll->options);
-    for (uint64_t i = 0; i < count; i++) {
-        FIELD_PUT(grown[i], FIELD_OWN(old[i]));
-    }
-    FIELD_PUT(poll->options, grown);
-    poll->option_room = room;
-    state_retire(state, (void *)old, free);
+    FIELD_PUT(FIELD_OWN(poll->options[part])[at], option);
     return 0;
 }
 
 int poll_add_option(struct state *state, struct poll *poll, struct option *option)
 {
-    if (poll_reserve(state, poll) != 0 || table_put(&state->options, option->id, option) != 0 ||
+    uint64_t count = FIELD_OWN(poll->option_count);
+    if (poll_place(poll, count, option) != 0 ||
+        table_put(&state->options, option->id, option) != 0 ||
         index_put(&state->labels, option) != 0 || alike_add(state, option) != 0) {
         return TALLY_NOMEM;
     }
-    uint64_t count = FIELD_OWN(poll->option_count);
     ledger_add(&state->ledger, LEDGER_ENTITIES, option_weight(option));
     option->place = (uint32_t)count;
-    FIELD_PUT(FIELD_OWN(poll->options)[count], option);
     FIELD_PUT(poll->option_count, count + 1);
     if (poll->feed != NULL) {
         feed_note(poll->feed, option, FIELD_OWN(option->votes));

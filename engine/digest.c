@@ -39,7 +39,7 @@ static uint64_t mix_poll(uint64_t digest, const struct state *state, const struc
         digest = MIX(digest, FIELD_OWN(poll->second[i]), FIELD_OWN(poll->second_votes[i]));
     }
     for (uint64_t i = 0; i < FIELD_OWN(poll->option_count); i++) {
-        const struct option *option = FIELD_OWN(FIELD_OWN(poll->options)[i]);
+        const struct option *option = poll_option(poll, i);
         digest =
             MIX(mix_text(digest, blob_span(option->label)), option->id, FIELD_OWN(option->votes),
                 option->changes, option->poll == poll, state_option(state, option->id) == option,

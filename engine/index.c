@@ -1,4 +1,4 @@
-/* Open addressing with one writer: linear probing, tombs, growth by copy. */
+/* Open addressing with one writer: linear probing, tombs, growth a few slots at a time. */
 #include "engine/index.h"
 
 #include "wal/base/check.h"
@@ -6,13 +6,15 @@
 
 #include <stdlib.h>
 
-enum { INDEX_FIRST = 64 };
+/* A new array has room for so many puts that the old one is moved long before it is full. */
+enum { INDEX_FIRST = 64, MOVE_SLOTS = 16 };
 
 /*
  * A slot's hash is written once, before the slot (I2), and read behind it (I1), so it needs no
  * atomics. It spares the look at the keys of others, which lie anywhere in memory.
  */
 struct index_array {
+    _Atomic(struct index_array *) older; /* what is being moved from; NULL: all is here */
     uint64_t mask;
     uint32_t *hash; /* behind the slots, in the same allocation */
     _Atomic(void *) slot[];
@@ -65,6 +67,18 @@ static struct index_array *array_of(const struct index *index)
     return atomic_load_explicit(&index->array, memory_order_acquire);
 }
 
+static struct index_array *older_of(const struct index_array *array)
+{
+    /* I3: acquire; pairs with I4: what has been moved by then is here */
+    return atomic_load_explicit(&array->older, memory_order_acquire);
+}
+
+static void older_put(struct index_array *array, struct index_array *older)
+{
+    /* I4: release; pairs with I3 */
+    atomic_store_explicit(&array->older, older, memory_order_release);
+}
+
 int index_init(struct index *index, struct span (*key_of)(const void *entity))
 {
     *index = (struct index){.key_of = key_of};
@@ -75,6 +89,9 @@ int index_init(struct index *index, struct span (*key_of)(const void *entity))
 
 void index_fini(struct index *index)
 {
+    if (array_of(index) != NULL) {
+        free(older_of(array_of(index)));
+    }
     free(array_of(index));
     *index = (struct index){.retirer = NULL};
 }
@@ -99,6 +116,27 @@ static void drop(const struct index *index, struct index_array *old)
     }
 }
 
+/* Moves what is in the next slots of the older array. */
+static void move_some(struct index *index)
+{
+    struct index_array *array = array_of(index);
+    struct index_array *older = older_of(array);
+    if (older == NULL) {
+        return;
+    }
+    for (int n = 0; n < MOVE_SLOTS && index->moved <= older->mask; n++, index->moved++) {
+        void *entity = slot_get(older, index->moved);
+        if (entity != NULL && entity != &tomb) {
+            array_put(array, slot_hash(older, index->moved), entity);
+            index->used++;
+        }
+    }
+    if (index->moved > older->mask) {
+        older_put(array, NULL);
+        drop(index, older);
+    }
+}
+
 static int grow(struct index *index)
 {
     struct index_array *old = array_of(index);
@@ -107,16 +145,13 @@ static int grow(struct index *index)
     if (array == NULL) {
         return TALLY_NOMEM;
     }
-    for (uint64_t i = 0; i < slots; i++) {
-        void *entity = slot_get(old, i);
-        if (entity != NULL && entity != &tomb) {
-            array_put(array, slot_hash(old, i), entity);
-        }
-    }
+    /* each put since the last growth has moved MOVE_SLOTS, and it took more puts than that */
+    CHECK(older_of(old) == NULL);
+    older_put(array, old);
     /* I2: release; pairs with I1 */
     atomic_store_explicit(&index->array, array, memory_order_release);
-    index->used = index->count;
-    drop(index, old);
+    index->used = 0;
+    index->moved = 0;
     return 0;
 }
 
@@ -149,25 +184,39 @@ int index_put(struct index *index, void *entity)
     array_put(array_of(index), hash_of(index->key_of(entity)), entity);
     index->used++;
     index->count++;
+    move_some(index);
     return 0;
+}
+
+/* Returns whether it was there. */
+static bool take_out(struct index_array *array, uint32_t hash, const void *entity)
+{
+    uint64_t i = hash;
+    void *at = slot_get(array, i);
+    while (at != NULL && at != entity) {
+        at = slot_get(array, ++i);
+    }
+    if (at != NULL) {
+        slot_put(array, i, &tomb);
+    }
+    return at != NULL;
 }
 
 void index_remove(struct index *index, const void *entity)
 {
     struct index_array *array = array_of(index);
-    uint64_t i = hash_of(index->key_of(entity));
-    for (void *at = slot_get(array, i); at != entity; at = slot_get(array, i)) {
-        CHECK(at != NULL); /* it was put, once: who puts looks first, a load as apply (loader.c) */
-        i++;
-    }
-    slot_put(array, i, &tomb);
+    struct index_array *older = older_of(array);
+    uint32_t hash = hash_of(index->key_of(entity));
+    bool is_old = older != NULL && take_out(older, hash, entity);
+    bool is_new = take_out(array, hash, entity);
+    CHECK(is_new ||
+          is_old); /* it was put, once: who puts looks first, a load as apply (loader.c) */
     index->count--;
 }
 
-void *index_get(const struct index *index, struct span key)
+static void *find(const struct index *index, const struct index_array *array, uint32_t hash,
+                  struct span key)
 {
-    const struct index_array *array = array_of(index);
-    uint32_t hash = hash_of(key);
     uint64_t i = hash;
     for (void *at = slot_get(array, i); at != NULL; at = slot_get(array, ++i)) {
         if (at != &tomb && slot_hash(array, i) == hash && span_equal(index->key_of(at), key)) {
@@ -177,13 +226,31 @@ void *index_get(const struct index *index, struct span key)
     return NULL;
 }
 
-void index_each(const struct index *index, void (*fn)(void *arg, void *entity), void *arg)
+void *index_get(const struct index *index, struct span key)
 {
     const struct index_array *array = array_of(index);
-    for (uint64_t i = 0; array != NULL && i <= array->mask; i++) {
+    const struct index_array *older = older_of(array); /* before the look into the new one */
+    uint32_t hash = hash_of(key);
+    void *entity = find(index, array, hash, key);
+    return entity == NULL && older != NULL ? find(index, older, hash, key) : entity;
+}
+
+static void each(const struct index_array *array, uint64_t from,
+                 void (*fn)(void *arg, void *entity), void *arg)
+{
+    for (uint64_t i = from; array != NULL && i <= array->mask; i++) {
         void *entity = slot_get(array, i);
         if (entity != NULL && entity != &tomb) {
             fn(arg, entity);
         }
+    }
+}
+
+void index_each(const struct index *index, void (*fn)(void *arg, void *entity), void *arg)
+{
+    const struct index_array *array = array_of(index);
+    if (array != NULL) {
+        each(older_of(array), index->moved, fn, arg);
+        each(array, 0, fn, arg);
     }
 }

@@ -89,13 +89,12 @@ static int run_tally(struct read *read, const struct state *state)
     if (count > SLICE_ENTITIES) {
         return READ_BESIDE;
     }
-    struct option *_Atomic *options = FIELD_GET(poll->options);
     for (uint64_t i = 0; i < count; i++) {
         struct tally_row *row = slice_row(read);
         if (row == NULL) {
             return TALLY_NOMEM;
         }
-        const struct option *option = FIELD_GET(options[i]);
+        const struct option *option = poll_option(poll, i);
         *row = (struct tally_row){option->id, FIELD_GET(option->votes), blob_span(option->label)};
     }
     r->total = FIELD_GET(poll->total);

@@ -203,7 +203,7 @@ static uint64_t *copy_votes(const struct poll *poll, uint32_t *count)
         if (i % SLICE_ENTITIES == 0) {
             rcu_quiescent();
         }
-        const struct option *option = FIELD_GET(FIELD_GET(poll->options)[i]);
+        const struct option *option = poll_option(poll, i);
         votes[i] = FIELD_GET(option->votes);
     }
     return votes;
@@ -307,7 +307,7 @@ static int fill_rows(const struct ranked *ranked, struct read_tally *r)
         if (i % SLICE_ENTITIES == 0) {
             rcu_quiescent();
         }
-        const struct option *option = FIELD_GET(FIELD_GET(ranked->poll->options)[place]);
+        const struct option *option = poll_option(ranked->poll, place);
         *row = (struct tally_row){option->id, votes, blob_span(option->label)};
     }
     r->total = ranked->rank.total;

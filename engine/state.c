@@ -81,7 +81,9 @@ static void free_poll(void *arg, void *entity)
     (void)arg;
     struct poll *poll = entity;
     free(poll->name);
-    free(FIELD_OWN(poll->options));
+    for (unsigned part = 0; part < POLL_PARTS; part++) {
+        free((void *)FIELD_OWN(poll->options[part]));
+    }
     free(poll);
 }
 

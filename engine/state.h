@@ -43,8 +43,7 @@
  *                                  `open` is for POLLS, the rest is the committer's
  *   second[] and second_votes[]    a cut
  *   total and the options' votes   a cut
- *   options and option_count       a place below the count is set for good before the count moves;
- *                                  the array is read after the count, so it has that place
+ *   options and option_count       a place below the count is set for good before the count moves
  *   sets and set_count             the same
  *   held and its room              the room stands in the array
  *   a held slot and its build      the build's word and `applied`: a slot that has gone is seen
@@ -96,7 +95,8 @@ struct option {
     uint32_t place;   /* in its poll */
 };
 
-enum { POLL_SECONDS = 64 };
+/* Each part of a poll's options is twice as long as the one before, so nothing is ever moved. */
+enum { POLL_SECONDS = 64, POLL_FIRST = 16, POLL_PARTS = 21 };
 
 /* A limit of votes, in one word so that its two numbers are always of one POLL: n:32 | ms:32. 0: no
  * limit. */
@@ -128,9 +128,8 @@ enum { VOTES_CLOSED = 0, VOTES_WAIT = 1 }; /* closed; it is being closed, and vo
 struct poll {
     uint64_t id;
     struct blob *name;
-    _Atomic(struct option *_Atomic *) options; /* by place */
+    _Atomic(struct option *_Atomic *) options[POLL_PARTS]; /* by place: poll_option */
     _Atomic uint64_t option_count;
-    uint64_t option_room;
     _Atomic uint64_t total;
     struct feed *feed; /* the committer alone: of whom ranks the poll, engine/reader.h; or NULL */
     _Atomic uint64_t open_ms;
@@ -145,6 +144,22 @@ struct poll {
     _Atomic uint64_t second[POLL_SECONDS];
     _Atomic uint64_t second_votes[POLL_SECONDS];
 };
+
+/* The part of a place, and the place in it. */
+static inline unsigned poll_part(uint64_t place, uint64_t *in_part)
+{
+    unsigned part = 63 - (unsigned)__builtin_clzll(place / POLL_FIRST + 1);
+    *in_part = place - POLL_FIRST * (((uint64_t)1 << part) - 1);
+    return part;
+}
+
+/* REQUIRES: the place is below option_count. */
+static inline struct option *poll_option(const struct poll *poll, uint64_t place)
+{
+    uint64_t at = 0;
+    unsigned part = poll_part(place, &at);
+    return FIELD_GET(FIELD_GET(poll->options[part])[at]);
+}
 
 struct timer {
     struct timer *prev; /* NULL: not in the wheel */
@@ -205,7 +220,7 @@ struct queue {
     _Atomic uint32_t set_count;
     _Atomic uint64_t by_state[BUILD_STATES];
     _Atomic uint64_t *all_by_state; /* state.by_state: the sum over all queues */
-    struct build *ended_first; /* the committer alone */
+    struct build *ended_first;      /* the committer alone */
     struct build *ended_last;
     uint64_t ended_count;
     uint32_t saved; /* the committer alone: engine/saver.h */

@@ -61,11 +61,43 @@ Test(index, it_holds_what_was_put_and_not_removed)
             cr_assert_eq(index_put(&index, thing), 0);
         }
         thing->in = !thing->in;
-        if (round % 4000 == 0) {
+        if (round % 100 == 0) {
             check_index(&index, things);
         }
     }
     check_index(&index, things);
+    index_fini(&index);
+    free(things);
+}
+
+/* Growing is spread over the puts behind it: each finds all there is, in whichever array it stands.
+ */
+Test(index, it_finds_all_while_it_grows)
+{
+    enum { MANY = 20000, LOOKS = 50 };
+    struct thing *things = calloc(MANY, sizeof(struct thing));
+    struct index index;
+    struct seed seed = {9};
+    uint64_t growing = 0;
+    cr_assert(things != NULL && index_init(&index, thing_key) == 0);
+    for (int i = 0; i < MANY; i++) {
+        snprintf(things[i].name, sizeof(things[i].name), "%d", i);
+        uint64_t before = index.moved;
+        cr_assert_eq(index_put(&index, &things[i]), 0);
+        things[i].in = true;
+        growing += index.moved != before;
+        cr_assert(index.moved <= before + 16, "a put moves few");
+        for (int look = 0; look < LOOKS; look++) {
+            struct thing *thing = &things[seed_below(&seed, (uint64_t)i + 1)];
+            cr_assert_eq(index_get(&index, thing_key(thing)), thing->in ? thing : NULL);
+        }
+        struct thing *gone = &things[seed_below(&seed, (uint64_t)i + 1)];
+        if (i % 3 == 0 && gone->in) {
+            index_remove(&index, gone);
+            gone->in = false;
+        }
+    }
+    cr_assert(growing > 100);
     index_fini(&index);
     free(things);
 }
