@@ -168,6 +168,12 @@ static int fill(struct rank *rank, const uint64_t *keys, uint32_t count)
     return 0;
 }
 
+size_t rank_bytes(const struct rank *rank)
+{
+    return rank->chunk_count * sizeof(struct rank_chunk) + rank->room * sizeof rank->votes[0] +
+           rank->chunk_room * (sizeof rank->chunks[0] + sizeof rank->first[0]);
+}
+
 int rank_build(struct rank *rank, uint64_t *votes, uint32_t count)
 {
     rank->votes = votes;

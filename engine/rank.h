@@ -42,6 +42,9 @@ struct rank_at {
 int rank_build(struct rank *rank, uint64_t *votes, uint32_t count);
 void rank_fini(struct rank *rank);
 
+/* What it takes in memory. */
+size_t rank_bytes(const struct rank *rank);
+
 /* Gives an option its votes; a place that is the next one is a new option. Errors: NOMEM, and the
  * rank is of no use any more; CORRUPT: the place is beyond. */
 int rank_set(struct rank *rank, uint32_t place, uint64_t votes);

@@ -14,6 +14,7 @@ enum { TRIES = 3 };
 
 int edge_read(struct edge *edge, struct read *read)
 {
+    read->ledger = edge_ledger(edge);
     for (int i = 0; i < TRIES; i++) {
         if (slice_make(read, &edge->tally->state)) {
             if (read->err != READ_MORE && read->err != READ_BESIDE) {

@@ -17,6 +17,8 @@ struct read_rows {
     size_t count, room;
     size_t size; /* of a row */
     struct read_text *text;
+    struct parcel **parcels; /* held as long as the rows */
+    size_t parcel_count, parcel_room;
 };
 
 /*
@@ -36,6 +38,8 @@ struct read {
     /* on the way: the edge's, or the reader's once it was asked (engine/reader.h) */
     uint64_t next;
     struct read_rows rows;
+    struct ledger *ledger;
+    size_t counted; /* there, among the replies; parcels count by themselves */
     struct edge *edge;
     struct read *asked_before;
     _Atomic bool is_done;
@@ -45,12 +49,9 @@ struct read {
 /*
  * Returns 0 when read->err and the typed fields are filled now; EDGE_QUEUED when they will be once
  * read_is_done says so (keep the read alive until then; the edge is woken). Names and labels in the
- * rows live as long as the read or the engine.
+ * rows live as long as the read or the engine; a read ends before the engine.
  */
 int edge_read(struct edge *edge, struct read *read);
-
-/* What its rows take. */
-size_t read_bytes(const struct read *read);
 
 /* Of a read that was queued. Order: acquire. */
 bool read_is_done(const struct read *read);

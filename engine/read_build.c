@@ -36,7 +36,7 @@ static bool is_wanted(const struct read_builds *r, const struct build *build)
 static int add_build(struct read *read, const struct build *build)
 {
     const struct worker *worker = FIELD_GET(build->worker);
-    const struct parcel *error = FIELD_GET(build->error);
+    struct parcel *error = FIELD_GET(build->error);
     struct build_row *row = slice_row(read);
     if (row == NULL) {
         return TALLY_NOMEM;
@@ -56,7 +56,7 @@ static int add_build(struct read *read, const struct build *build)
         row->worker = slice_text(read, blob_span(worker->name));
     }
     if (error != NULL) {
-        row->error = slice_text(read, parcel_span(error));
+        row->error = slice_parcel(read, error);
     }
     bool whole = row->queue.at != NULL && (worker == NULL || row->worker.at != NULL) &&
                  (error == NULL || row->error.at != NULL);

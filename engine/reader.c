@@ -31,6 +31,7 @@ struct ranked {
     struct feed *feed;
     struct rank rank;
     uint64_t asked_ns;
+    size_t counted; /* in the ledger, among the entities */
 };
 
 struct reader {
@@ -90,7 +91,9 @@ static void make(struct reader *reader, struct read *read)
 {
     const struct timespec pause = {.tv_nsec = RETRY_NS};
     const struct state *state = &reader->tally->state;
-    do {
+    /* rows that nobody takes are not made without end */
+    read->err = ledger_has_buffers(&state->ledger, LEDGER_REPLIES_SHARE) ? READ_MORE : TALLY_BUSY;
+    while (read->err == READ_MORE) {
         /* R9: relaxed: a hint, and nothing else */
         if (atomic_load_explicit(&read->unwanted, memory_order_relaxed)) {
             read->err = TALLY_NOTFOUND;
@@ -100,7 +103,7 @@ static void make(struct reader *reader, struct read *read)
         }
         rcu_quiescent();
         slice_trim(read);
-    } while (read->err == READ_MORE);
+    }
     if (read->err == READ_BESIDE) {
         read->err = reader_tally(reader, read);
     }
@@ -166,9 +169,19 @@ void reader_serve(struct reader *reader)
     serve(&reader->detach, false, &reader->wake);
 }
 
+/* Tells the ledger what a rank takes now. */
+static void rank_count(struct reader *reader, struct ranked *ranked, size_t bytes)
+{
+    if (bytes != ranked->counted) {
+        ledger_add(&reader->tally->state.ledger, LEDGER_ENTITIES, bytes - ranked->counted);
+        ranked->counted = bytes;
+    }
+}
+
 static void rank_drop(struct reader *reader, struct ranked *ranked)
 {
     if (ranked->poll != NULL) {
+        rank_count(reader, ranked, 0);
         have_done(reader, &reader->detach, ranked->feed);
         rank_fini(&ranked->rank);
         free(ranked->feed);
@@ -231,8 +244,17 @@ static int rank_make(struct reader *reader, struct ranked *ranked, struct poll *
     rcu_online();
     if (err != 0) {
         rank_drop(reader, ranked);
+    } else {
+        rank_count(reader, ranked, sizeof *feed + rank_bytes(&ranked->rank));
     }
     return err;
+}
+
+/* So many as take a sixteenth of the memory for clients when they are new; one always. */
+static int ranks_max(const struct reader *reader)
+{
+    uint64_t fit = reader->tally->state.ledger.ceiling / 16 / sizeof(struct feed);
+    return fit == 0 ? 1 : fit < RANKS_MAX ? (int)fit : RANKS_MAX;
 }
 
 /* The rank of a poll, or where it is to be made: a free place, or that of the one that was not
@@ -240,7 +262,8 @@ static int rank_make(struct reader *reader, struct ranked *ranked, struct poll *
 static struct ranked *rank_of(struct reader *reader, const struct poll *poll)
 {
     struct ranked *place = &reader->ranks[0];
-    for (int i = 0; i < RANKS_MAX; i++) {
+    int max = ranks_max(reader);
+    for (int i = 0; i < max; i++) {
         struct ranked *ranked = &reader->ranks[i];
         if (ranked->poll == poll) {
             return ranked;
@@ -265,6 +288,8 @@ static void look_after_ranks(struct reader *reader)
         int err = drain(ranked, FIELD_GET(ranked->feed->tail));
         if (err != 0 || now_ns - ranked->asked_ns > rank_keep_ns) {
             rank_drop(reader, ranked);
+        } else {
+            rank_count(reader, ranked, sizeof *ranked->feed + rank_bytes(&ranked->rank));
         }
     }
 }

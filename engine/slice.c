@@ -27,6 +27,27 @@ static void texts_back(struct read_rows *rows, struct read_text *to, size_t used
     }
 }
 
+static void parcels_back(struct read_rows *rows, size_t to)
+{
+    while (rows->parcel_count > to) {
+        parcel_release(rows->parcels[--rows->parcel_count]);
+    }
+}
+
+/* Tells the ledger what the rows take now. */
+static void count(struct read *read)
+{
+    const struct read_rows *rows = &read->rows;
+    size_t bytes = rows->room * rows->size + rows->parcel_room * sizeof(struct parcel *);
+    for (const struct read_text *text = rows->text; text != NULL; text = text->before) {
+        bytes += sizeof *text + text->room;
+    }
+    if (bytes != read->counted) {
+        ledger_add(read->ledger, LEDGER_REPLIES, bytes - read->counted);
+        read->counted = bytes;
+    }
+}
+
 bool slice_make(struct read *read, const struct state *state)
 {
     const struct read_rows before = read->rows;
@@ -38,13 +59,15 @@ bool slice_make(struct read *read, const struct state *state)
     }
     read->lsn = FIELD_GET(state->lsn);
     read->err = read->run(read, state);
-    if (seq_read_whole(&state->seq, mark)) {
-        return true;
+    bool is_whole = seq_read_whole(&state->seq, mark);
+    if (!is_whole) {
+        read->next = next;
+        read->rows.count = before.count;
+        texts_back(&read->rows, before.text, used);
+        parcels_back(&read->rows, before.parcel_count);
     }
-    read->next = next;
-    read->rows.count = before.count;
-    texts_back(&read->rows, before.text, used);
-    return false;
+    count(read);
+    return is_whole;
 }
 
 static void order(struct read *read)
@@ -69,23 +92,18 @@ void slice_end(struct read *read)
     if (read->err == 0) {
         order(read);
     }
+    count(read);
     read->end(read);
 }
 
 void slice_fini(struct read *read)
 {
     texts_back(&read->rows, NULL, 0);
+    parcels_back(&read->rows, 0);
     free(read->rows.at);
+    free((void *)read->rows.parcels);
     read->rows = (struct read_rows){.size = read->rows.size};
-}
-
-size_t read_bytes(const struct read *read)
-{
-    size_t bytes = read->rows.room * read->rows.size;
-    for (const struct read_text *text = read->rows.text; text != NULL; text = text->before) {
-        bytes += sizeof *text + text->room;
-    }
-    return bytes;
+    count(read);
 }
 
 void *slice_row(struct read *read)
@@ -103,6 +121,22 @@ void *slice_row(struct read *read)
     void *row = (char *)rows->at + rows->count++ * rows->size;
     memset(row, 0, rows->size);
     return row;
+}
+
+struct span slice_parcel(struct read *read, struct parcel *parcel)
+{
+    struct read_rows *rows = &read->rows;
+    if (rows->parcel_count == rows->parcel_room) {
+        size_t room = rows->parcel_room * 2 + 16;
+        struct parcel **grown = realloc((void *)rows->parcels, room * sizeof(struct parcel *));
+        if (grown == NULL) {
+            return (struct span){NULL, 0};
+        }
+        rows->parcels = grown;
+        rows->parcel_room = room;
+    }
+    rows->parcels[rows->parcel_count++] = parcel_hold(parcel);
+    return parcel_span(parcel);
 }
 
 struct span slice_text(struct read *read, struct span text)

@@ -32,6 +32,9 @@ void slice_fini(struct read *read);
 void *slice_row(struct read *read);
 struct span slice_text(struct read *read, struct span text);
 
+/* The same for a parcel, which is held and not copied. */
+struct span slice_parcel(struct read *read, struct parcel *parcel);
+
 /* The votes of a poll in the last 60 s. */
 uint64_t poll_last_minute(const struct poll *poll);
 

@@ -34,6 +34,8 @@ static const char *advice(int err)
     case TALLY_MEMORY:
         return "the memory for clients is used up: finish builds, or start with a larger --memory; "
                "INFO memory says what takes it";
+    case TALLY_BUSY:
+        return "retry_ms=1000 the server is busy";
     case TALLY_NOMEM:
         return "retry_ms=1000 out of memory";
     default:

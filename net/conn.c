@@ -426,14 +426,16 @@ static void send_out(struct conn *conn)
     }
 }
 
-/* Makes and sends the next pieces of a long reply, as far as the client takes them. */
+/* Makes and sends the next pieces of a long reply, as far as the client takes them, and the pass
+ * has some left: then epoll says at once that the next one may come. */
 static void tell_more(struct conn *conn)
 {
-    for (int i = 0; i < CONN_PIECES_MAX && conn->telling != NULL && conn->fd >= 0; i++) {
+    while (conn->telling != NULL && conn->fd >= 0 && conn->loop->pieces > 0) {
         struct reply reply = {.to = &conn->out};
         if (reply_is_full(&reply)) {
             return;
         }
+        conn->loop->pieces--;
         if (conn->telling->format(conn->telling, &reply)) {
             conn->telling->destroy(conn->telling);
             conn->telling = NULL;

@@ -20,7 +20,6 @@ enum {
     CONN_LOCKED_OUTPUT_BYTES_MAX = 4096,  /* the same before AUTH; and as much in the kernel */
     CONN_TIGHT_RECEIVE_BYTES = 4 * 1024,  /* ... and while buffers have used up their share */
     CONN_MEMORY_MS = 20,                  /* so often a connection looks whether that is over */
-    CONN_PIECES_MAX = 4,                  /* of a long reply, in one pass */
     CONN_STALL_MS = 60 * 1000,            /* a reader that reads nothing for so long is closed */
     CONN_LINGER_MS = 5 * 1000,            /* ... and this long its last words are listened to */
     CONN_LINGER_BYTES_MAX = 128 * 1024 * 1024,

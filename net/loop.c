@@ -34,6 +34,7 @@
 enum {
     EVENTS_MAX = 256,
     ACCEPTS_MAX = 64, /* in one pass */
+    PIECES_MAX = 8,   /* of long replies, in one pass: about 1 ms */
     ROUNDS_MAX = 16,  /* of going on, before what can be sent is sent */
     ACCEPT_PAUSE_MS = 100,
     DRAIN_MS = 10 * 1000,
@@ -348,6 +349,7 @@ static void pass(struct loop *loop, const struct epoll_event *events, int count)
 {
     loop->now_ns = clock_mono_ns();
     loop->again = false;
+    loop->pieces = PIECES_MAX;
     counter_add(&loop->counters.passes, 1);
     edge_pass_begin(loop->edge);
     sample(loop);

@@ -56,6 +56,7 @@ struct loop {
     uint64_t stop_at_ns;     /* 0, or it drains, at most until then */
     bool is_accepting;
     bool again; /* the next pass must not block */
+    int pieces; /* of long replies, that may still be made in this pass */
 
     _Alignas(64) struct loop_counters counters;
 };

@@ -1,20 +1,9 @@
 /* Replies in flight: a ring of fixed size. */
 #include "net/pending.h"
 
-#include "engine/read.h"
 #include "wal/base/check.h"
 
 #include <stdlib.h>
-
-bool reading_begins(struct reading *reading)
-{
-    bool begins = !reading->has_begun;
-    reading->has_begun = true;
-    if (begins && reading->read != NULL) {
-        reading->held = read_bytes(reading->read);
-    }
-    return begins;
-}
 
 bool reading_rows(struct reading *reading, struct reply *reply, size_t count,
                   void (*put)(const struct reading *reading, size_t row, struct reply *reply))

@@ -24,11 +24,16 @@ struct reading {
     void (*destroy)(struct reading *reading);
     bool has_begun;
     size_t told; /* rows or bytes */
-    size_t held; /* bytes that it holds, for the ledger; of rows: set when it begins */
+    size_t held; /* bytes that it keeps in memory beside its rows, which count by themselves */
 };
 
 /* True once: then format writes what stands before the rows. */
-bool reading_begins(struct reading *reading);
+static inline bool reading_begins(struct reading *reading)
+{
+    bool begins = !reading->has_begun;
+    reading->has_begun = true;
+    return begins;
+}
 
 /* Writes rows as long as the piece is not full. Returns true when all `count` are told. */
 bool reading_rows(struct reading *reading, struct reply *reply, size_t count,

@@ -92,11 +92,6 @@ static bool may_be_large(const struct ask *ask, const struct command *command)
                               is_claim ? LEDGER_CONNECTIONS_SHARE : LEDGER_REPLIES_SHARE);
 }
 
-static enum outcome too_large(struct ask *ask)
-{
-    return ask_error(ask, TALLY_BUSY, "retry_ms=1000 replies that nobody takes use up memory");
-}
-
 static enum outcome run_command(struct ask *ask, const struct command *command)
 {
     if (!ask->conn->is_authed && (command->flags & COMMAND_OPEN) == 0) {
@@ -111,19 +106,10 @@ static enum outcome run_command(struct ask *ask, const struct command *command)
         ask->request->payload.len > ask->loop->limits.payload_bytes_max) {
         return ask_error(ask, TALLY_TOOBIG, "the payload is larger than allowed");
     }
-    return may_be_large(ask, command) ? command->run(ask) : too_large(ask);
-}
-
-/* Goes on with a request that has stopped for a read, whose rows have come. They take memory, which
- * was not known when it was asked. */
-static enum outcome run_rows(struct ask *ask, const struct command *command,
-                             struct reading *reading)
-{
-    if (may_be_large(ask, command)) {
-        return ask_tell(ask, reading);
+    if (!may_be_large(ask, command)) {
+        return ask_error(ask, TALLY_BUSY, "retry_ms=1000 replies that nobody takes use up memory");
     }
-    reading->destroy(reading);
-    return too_large(ask);
+    return command->run(ask);
 }
 
 /* Returns false when the request was not run: the connection has stopped in front of it. */
@@ -144,8 +130,7 @@ static bool run_request(struct conn *conn, const struct request *request)
     size_t before = buf_len(&conn->held);
     struct reading *reading = conn->reading; /* the request stopped for it, and goes on */
     conn->reading = NULL;
-    enum outcome outcome =
-        reading != NULL ? run_rows(&ask, command, reading) : run_command(&ask, command);
+    enum outcome outcome = reading != NULL ? ask_tell(&ask, reading) : run_command(&ask, command);
     if (conn->votes > 0 && outcome != ASK_VOTED && outcome != ASK_STOPPED) {
         /* a refused vote behind others: its reply comes after theirs, so it is asked again then */
         conn->held.end = conn->held.start + before;

@@ -63,21 +63,38 @@ static void check_votes(const struct actor *actors, unsigned option, uint64_t to
     free(seen);
 }
 
-/* What is compared over a restart. */
+/* What is compared over a restart: the reads, and rows of our own, since theirs end with the
+ * engine.
+ */
 struct picture {
     struct read_tally votes;
     struct read_builds builds;
 };
 
+static void *copy_of(const void *rows, size_t bytes)
+{
+    void *copy = malloc(bytes + 1);
+    MUST(copy != NULL, "out of memory");
+    memcpy(copy, rows, bytes);
+    return copy;
+}
+
 static void take_picture(struct door *door, struct picture *picture)
 {
-    read_tally_init(&picture->votes, SPAN("hot"), SIZE_MAX);
-    read_builds_init(&picture->builds);
-    picture->builds.count = SIZE_MAX;
-    int err = door_read(door, &picture->votes.read);
+    struct read_tally votes;
+    struct read_builds builds;
+    read_tally_init(&votes, SPAN("hot"), SIZE_MAX);
+    read_builds_init(&builds);
+    builds.count = SIZE_MAX;
+    int err = door_read(door, &votes.read);
     MUST(err == 0, "TALLY: %s", tally_err_name(err));
-    err = door_read(door, &picture->builds.read);
+    err = door_read(door, &builds.read);
     MUST(err == 0, "BUILDS: %s", tally_err_name(err));
+    *picture = (struct picture){votes, builds};
+    picture->votes.rows = copy_of(votes.rows, votes.row_count * sizeof *votes.rows);
+    picture->builds.rows = copy_of(builds.rows, builds.row_count * sizeof *builds.rows);
+    read_tally_fini(&votes);
+    read_builds_fini(&builds);
 }
 
 static void compare_pictures(const struct picture *a, const struct picture *b)
@@ -101,8 +118,8 @@ static void compare_pictures(const struct picture *a, const struct picture *b)
 
 static void picture_fini(struct picture *picture)
 {
-    read_tally_fini(&picture->votes);
-    read_builds_fini(&picture->builds);
+    free(picture->votes.rows);
+    free(picture->builds.rows);
 }
 
 /* Until every lease has run out and every delay is over, so that nothing changes by itself. */
