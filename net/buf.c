@@ -1,8 +1,6 @@
 /* A byte buffer: growing, moving and giving back. */
 #include "net/buf.h"
 
-#include "wal/base/check.h"
-
 #include <stdlib.h>
 
 enum { ROOM_MIN = 512 };
@@ -13,14 +11,25 @@ void buf_fini(struct buf *buf)
     *buf = (struct buf){.at = NULL};
 }
 
-bool buf_grow(struct buf *buf, size_t len)
+/* Moves what is held to the front. */
+static void pack(struct buf *buf)
 {
     size_t held = buf_len(buf);
+    size_t end = buf->end;
     if (buf->start > 0) {
+        buf->end = 0;
+        buf_open(buf, held);
         memmove(buf->at, buf->at + buf->start, held);
         buf->start = 0;
         buf->end = held;
+        buf_fence(buf, held, end);
     }
+}
+
+bool buf_grow(struct buf *buf, size_t len)
+{
+    size_t held = buf_len(buf);
+    pack(buf);
     if (buf->room - held >= len) {
         return true;
     }
@@ -33,21 +42,28 @@ bool buf_grow(struct buf *buf, size_t len)
     }
     buf->at = at;
     buf->room = room;
+    buf_fence(buf, held, room);
     return true;
 }
 
-void buf_move(struct buf *to, struct buf *from, size_t len)
+size_t buf_move(struct buf *to, struct buf *from, size_t len)
 {
-    DCHECK(len <= buf_len(from));
+    /* what is moved was counted where it was written: one byte more would be foreign memory */
+    CHECK(len <= buf_len(from));
+    size_t before = buf_len(to);
+    to->failed = to->failed || from->failed;
+    from->failed = false;
     if (len == buf_len(from) && buf_len(to) == 0) {
         struct buf taken = *from;
         *from = *to;
         *to = taken;
-        from->failed = to->failed = from->failed || to->failed;
-        return;
+        to->failed = from->failed;
+        from->failed = false;
+        return len;
     }
     buf_put(to, from->at + from->start, len);
     buf_take(from, len);
+    return buf_len(to) - before;
 }
 
 void buf_give_back(struct buf *buf, size_t keep)
@@ -64,12 +80,11 @@ void buf_give_back(struct buf *buf, size_t keep)
     if (wanted > buf->room / 4 || room >= buf->room) {
         return;
     }
-    memmove(buf->at, buf->at + buf->start, len);
-    buf->start = 0;
-    buf->end = len;
+    pack(buf);
     char *at = realloc(buf->at, room);
     if (at != NULL) {
         buf->at = at;
         buf->room = room;
+        buf_fence(buf, len, room);
     }
 }

@@ -31,10 +31,11 @@ struct ask {
 
 enum command_flags {
     COMMAND_OPEN = 1,  /* also before AUTH */
-    COMMAND_VOTE = 2,  /* may stand behind votes that are not flushed */
+    COMMAND_VOTE = 2,  /* as COMMAND_STEP; and may stand behind votes that are not flushed */
     COMMAND_READ = 4,  /* waits until everything of its connection is answered */
     COMMAND_CLAIM = 8, /* waits until every change of its connection but claims is answered */
     COMMAND_LARGE = 32, /* its reply may be long: BUSY when the buffers have used up their share */
+    COMMAND_STEP = 16, /* waits until every judged request of its connection is answered */
 };
 
 struct command {

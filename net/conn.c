@@ -323,6 +323,7 @@ void conn_stop(struct conn *conn, enum stop stop)
     conn->stop_seen = stop == STOP_COMMIT   ? loop->commits
                       : stop == STOP_ROOM   ? loop->freed
                       : stop == STOP_OFFERS ? loop->offers
+                      : stop == STOP_TURN   ? loop->turns
                                             : 0;
     if (stop == STOP_MEMORY) {
         conn->memory_at_ns = loop->now_ns + (uint64_t)CONN_MEMORY_MS * NS_PER_MS;
@@ -365,6 +366,8 @@ bool conn_may_resume(const struct conn *conn)
         return read_is_done(conn->reading->read);
     case STOP_MEMORY:
         return !is_tight(loop);
+    case STOP_TURN:
+        return loop->turns != conn->stop_seen;
     case STOP_OUTPUT:
         return conn_has_output_room(conn);
     }

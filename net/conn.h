@@ -32,13 +32,14 @@ enum {
  *      reads on <- STOP_NONE --- a vote is not flushed ---------------> STOP_FLUSH   --.
  *          ^                |--- a read behind what is in flight -----> STOP_ALL       |
  *          |                |--- a claim behind a change --------------> STOP_CHANGES   |
- *          |                |--- a refusal behind a judged request ---> STOP_JUDGED    |
+ *          |                |--- a step behind a judged request -------> STOP_JUDGED    |
  *          |                |--- TALLY_PARK ---------------------------> STOP_COMMIT    |
  *          |                |--- TALLY_ROOM ---------------------------> STOP_ROOM      |
  *          |                |--- too many replies are in flight ------> STOP_QUEUE     |
  *          |                |--- CLAIM ... WAIT, nothing there --------> STOP_OFFERS    |
  *          |                |--- a read that takes long is being made -> STOP_READING   |
  *          |                |--- a long input, no memory for buffers -> STOP_MEMORY    |
+ *          |                |--- the thread's turn is over ------------> STOP_TURN      |
  *          |                `--- the client does not read ------------> STOP_OUTPUT    |
  *          `------ what it waits for has come: the request is read again -------------'
  */
@@ -54,6 +55,7 @@ enum stop {
     STOP_OFFERS,
     STOP_READING,
     STOP_MEMORY,
+    STOP_TURN,
     STOP_OUTPUT,
 };
 

@@ -29,13 +29,15 @@
  *     ── one send a connection ── end
  *
  * What was appended is published before anything can block, so nobody waits for a record that
- * only this thread knows.
+ * only this thread knows. The reading and the going on are a turn each, and bounded in time; what
+ * did not get its turn comes first in a later pass: epoll and the list of the stopped take turns.
  */
 enum {
     EVENTS_MAX = 256,
     ACCEPTS_MAX = 64, /* in one pass */
     PIECES_MAX = 8,   /* of long replies, in one pass: about 1 ms */
     ROUNDS_MAX = 16,  /* of going on, before what can be sent is sent */
+    TURN_NS = 1000 * 1000,
     ACCEPT_PAUSE_MS = 100,
     DRAIN_MS = 10 * 1000,
     BUSY_RETRY_MS = 1000,
@@ -191,6 +193,22 @@ static void accept_ready(struct loop *loop)
 
 /* ---- the parts of a pass ---- */
 
+static void turn_begin(struct loop *loop, uint64_t now_ns)
+{
+    loop->turns++;
+    loop->turn_until_ns = now_ns + TURN_NS;
+    loop->turn_work = 0;
+    loop->turn_over = false;
+}
+
+bool loop_turn_look(struct loop *loop)
+{
+    loop->turn_work = 0;
+    loop->turn_over = clock_mono_ns() >= loop->turn_until_ns;
+    loop->again = loop->again || loop->turn_over;
+    return loop->turn_over;
+}
+
 static void sample(struct loop *loop)
 {
     loop->commits = edge_commits(loop->edge);
@@ -268,7 +286,8 @@ static bool go_on(struct loop *loop)
     struct conn *last = TAILQ_LAST(&loop->stopped, conn_list);
     struct conn *next;
     bool moved = false;
-    for (struct conn *conn = TAILQ_FIRST(&loop->stopped); conn != NULL; conn = next) {
+    for (struct conn *conn = TAILQ_FIRST(&loop->stopped); conn != NULL && !loop->turn_over;
+         conn = next) {
         next = conn == last ? NULL : TAILQ_NEXT(conn, stopped);
         if (conn_may_resume(conn)) {
             moved = true;
@@ -281,12 +300,13 @@ static bool go_on(struct loop *loop)
 static void run_rounds(struct loop *loop)
 {
     int rounds = 0;
+    turn_begin(loop, clock_mono_ns());
     do {
         votes_flush(loop);
         edge_publish(loop->edge);
         run_release(loop);
         sample(loop);
-    } while (rounds++ < ROUNDS_MAX && go_on(loop));
+    } while (rounds++ < ROUNDS_MAX && !loop->turn_over && go_on(loop));
     loop->again = loop->again || rounds > ROUNDS_MAX;
     votes_flush(loop);
     edge_publish(loop->edge);
@@ -353,7 +373,8 @@ static void pass(struct loop *loop, const struct epoll_event *events, int count)
     counter_add(&loop->counters.passes, 1);
     edge_pass_begin(loop->edge);
     sample(loop);
-    for (int i = 0; i < count; i++) {
+    turn_begin(loop, loop->now_ns);
+    for (int i = 0; i < count && !loop_turn_is_over(loop); i++) {
         handle(loop, &events[i]);
     }
     do_due(loop);
@@ -507,6 +528,7 @@ void loop_destroy(struct loop *loop)
     pending_fini(&loop->pending);
     parser_fini(&loop->parser);
     handed_fini(&loop->returns);
+    buf_fini(&loop->reply);
     free(loop->input);
     free(loop);
 }

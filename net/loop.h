@@ -39,12 +39,19 @@ struct loop {
     struct parse_limits limits;
     struct pending pending;
     struct votes votes;
+    struct buf reply; /* of the request under way: net/run.c; empty between two */
 
     /* Sampled before anything is asked, so that what moves meanwhile is seen to have moved. */
     uint64_t now_ns;
     uint64_t commits;
     uint64_t freed;
     uint64_t offers;
+
+    /* a turn: requests run between two publications, engine/edge.h */
+    uint64_t turns;
+    uint64_t turn_until_ns;
+    size_t turn_work; /* bytes of input since the clock was read */
+    bool turn_over;
 
     struct conn_list all;
     struct conn_list stopped;
@@ -61,7 +68,11 @@ struct loop {
     _Alignas(64) struct loop_counters counters;
 };
 
-enum { LOOP_INPUT_BYTES = 256 * 1024 };
+enum {
+    LOOP_INPUT_BYTES = 256 * 1024,
+    LOOP_LOOK_WORK = 16 * 1024, /* the clock is read after so many bytes of input */
+    LOOP_REQUEST_WORK = 256,    /* a request that is no plain vote counts as so many */
+};
 
 /* Errors: negative errno. Owns: *out is the caller's until loop_destroy. */
 int loop_new(struct loop **out, struct server *server);
@@ -84,6 +95,22 @@ void loop_watch(struct loop *loop, struct conn *conn);
 static inline void loop_due(struct loop *loop, uint64_t at_ns)
 {
     loop->next_ns = at_ns < loop->next_ns ? at_ns : loop->next_ns;
+}
+
+/* Counts what was done in this turn. */
+static inline void loop_worked(struct loop *loop, size_t work)
+{
+    loop->turn_work += work;
+}
+
+/*
+ * Whether the turn has lasted long enough: then no further request is run in it, so that what it
+ * has stepped is published. A turn ends about 1 ms after it has begun, however much input there is.
+ */
+bool loop_turn_look(struct loop *loop);
+static inline bool loop_turn_is_over(struct loop *loop)
+{
+    return loop->turn_over || (loop->turn_work >= LOOP_LOOK_WORK && loop_turn_look(loop));
 }
 
 static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)

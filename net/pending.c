@@ -38,6 +38,7 @@ bool pending_push(struct pending *pending, const struct pending_entry *entry)
             return false;
         }
     }
+    /* may_run in net/run.c asks for a place before each request, votes_cast before each vote */
     CHECK(pending_room(pending) > 0);
     pending->entries[pending->tail++ % PENDING_MAX] = *entry;
     return true;

@@ -8,29 +8,42 @@
 #include "net/server_state.h"
 #include "wal/base/check.h"
 
-/* Answers at once, or behind what is in flight: replies leave in the order of the requests. */
-static void answer_now(struct conn *conn, size_t bytes)
+/*
+ *     command ── writes ──▶ loop->reply ── moved, and counted here ──▶ conn->held ── the lane is
+ *                                       └── nothing is in flight ──▶ conn->out      applied ──▶ out
+ *
+ * A request's reply is written into a buffer of its own, so what it is long does not depend on what
+ * else may come into the connection's buffers meanwhile.
+ */
+static size_t hold_reply(struct conn *conn)
 {
+    struct buf *reply = &conn->loop->reply;
+    return buf_move(&conn->held, reply, buf_len(reply));
+}
+
+/* Answers at once, or behind what is in flight: replies leave in the order of the requests. */
+static void answer_now(struct conn *conn)
+{
+    struct buf *reply = &conn->loop->reply;
     if (conn->in_flight == 0 && conn->votes == 0) {
-        buf_move(&conn->out, &conn->held, bytes);
+        buf_move(&conn->out, reply, buf_len(reply));
         conn_touch(conn);
         return;
     }
-    conn_await(conn,
-               &(struct pending_entry){.pos = edge_tail(conn->loop->edge), .held_bytes = bytes});
+    conn_await(conn, &(struct pending_entry){.pos = edge_tail(conn->loop->edge),
+                                             .held_bytes = hold_reply(conn)});
 }
 
 static void answer_error(struct conn *conn, int err, const char *text)
 {
-    size_t before = buf_len(&conn->held);
-    struct reply reply = {.to = &conn->held};
+    struct reply reply = {.to = &conn->loop->reply};
     reply_err(&reply, err, "%s", text);
     counter_add(&conn->loop->counters.errors, 1);
-    answer_now(conn, buf_len(&conn->held) - before);
+    answer_now(conn);
 }
 
 /* Puts the reply, or the promise of one, in its place. */
-static void place(struct ask *ask, enum outcome outcome, size_t bytes)
+static void place(struct ask *ask, enum outcome outcome)
 {
     struct conn *conn = ask->conn;
     struct pending_entry entry = {.pos = edge_tail(ask->edge), .reading = ask->reading};
@@ -39,19 +52,19 @@ static void place(struct ask *ask, enum outcome outcome, size_t bytes)
     case ASK_STOPPED:
         return;
     case ASK_ANSWERED:
-        answer_now(conn, bytes);
+        answer_now(conn);
         return;
     case ASK_LAST:
-        answer_now(conn, bytes);
+        answer_now(conn);
         conn_end(conn);
         return;
     case ASK_STEPPED:
         entry.flags = PENDING_CHANGE;
-        entry.held_bytes = bytes;
+        entry.held_bytes = hold_reply(conn);
         break;
     case ASK_CLAIMED:
         entry.flags = PENDING_CLAIM;
-        entry.held_bytes = bytes;
+        entry.held_bytes = hold_reply(conn);
         break;
     case ASK_JUDGED:
         entry.kind = PENDING_VERDICT;
@@ -67,6 +80,9 @@ static enum stop must_stop(const struct conn *conn, unsigned flags)
 {
     if (conn->votes > 0 && (flags & COMMAND_VOTE) == 0) {
         return STOP_FLUSH;
+    }
+    if ((flags & (COMMAND_VOTE | COMMAND_STEP)) != 0 && conn->judged > 0) {
+        return STOP_JUDGED;
     }
     if ((flags & COMMAND_READ) != 0 && conn->in_flight > 0) {
         return STOP_ALL;
@@ -120,20 +136,21 @@ static bool run_request(struct conn *conn, const struct request *request)
                       .loop = conn->loop,
                       .edge = conn->loop->edge,
                       .request = request,
-                      .reply = {.to = &conn->held}};
+                      .reply = {.to = &conn->loop->reply}};
+    /* the parser has refused every verb that the table does not have: PAYLOAD_UNKNOWN_VERB */
     CHECK(command != NULL);
     enum stop stop = must_stop(conn, command->flags);
     if (stop != STOP_NONE) {
         conn_stop(conn, stop);
         return false;
     }
-    size_t before = buf_len(&conn->held);
     struct reading *reading = conn->reading; /* the request stopped for it, and goes on */
     conn->reading = NULL;
     enum outcome outcome = reading != NULL ? ask_tell(&ask, reading) : run_command(&ask, command);
     if (conn->votes > 0 && outcome != ASK_VOTED && outcome != ASK_STOPPED) {
         /* a refused vote behind others: its reply comes after theirs, so it is asked again then */
-        conn->held.end = conn->held.start + before;
+        buf_take(&conn->loop->reply, buf_len(&conn->loop->reply));
+        conn->loop->reply.failed = false;
         ask.stop = STOP_FLUSH;
         outcome = ASK_STOPPED;
     }
@@ -145,7 +162,7 @@ static bool run_request(struct conn *conn, const struct request *request)
     if (outcome != ASK_VOTED) {
         counter_add(&conn->loop->counters.requests, 1);
     }
-    place(&ask, outcome, buf_len(&conn->held) - before);
+    place(&ask, outcome);
     if ((command->flags & COMMAND_LARGE) != 0) {
         conn_count(conn); /* at once: others may ask for as much in this pass */
     }
@@ -167,10 +184,6 @@ static size_t run_one(struct conn *conn, const char *at, size_t len)
         return 0;
     }
     conn->is_known = conn->is_known || how.kind == PARSE_REQUEST || how.kind == PARSE_DROP;
-    if (pending_room(&loop->pending) <= loop->votes.run_count + 1) {
-        conn_stop(conn, STOP_QUEUE);
-        return 0;
-    }
     if (how.kind == PARSE_REQUEST) {
         return run_request(conn, &request) ? how.consumed : 0;
     }
@@ -213,37 +226,52 @@ static size_t run_drop(struct conn *conn, const char *at, size_t len)
     return end + 1;
 }
 
-static bool may_run(const struct conn *conn)
+/*
+ * Whether the next request may be run. Whatever it is, it may be answered, so a place among the
+ * replies in flight is made sure of first, beside those of the votes that are not flushed.
+ */
+static bool may_run(struct conn *conn)
 {
-    return conn->stop == STOP_NONE && !conn->is_closing && conn->fd >= 0;
+    struct loop *loop = conn->loop;
+    if (conn->stop != STOP_NONE || conn->is_closing || conn->fd < 0) {
+        return false;
+    }
+    if (!conn_has_output_room(conn)) {
+        conn_stop(conn, STOP_OUTPUT);
+    } else if (pending_room(&loop->pending) <= loop->votes.run_count + 1) {
+        conn_stop(conn, STOP_QUEUE);
+    } else if (loop_turn_is_over(loop)) {
+        conn_stop(conn, STOP_TURN);
+    } else if (loop->votes.cast_count == VOTES_MAX) {
+        votes_flush(loop); /* here, where no request is under way */
+    }
+    return conn->stop == STOP_NONE;
+}
+
+/* Runs the request at the front, and the plain votes before it. Returns the bytes done with. */
+static size_t run_next(struct conn *conn, const char *at, size_t len)
+{
+    if (conn->drop_err != 0) {
+        return run_drop(conn, at, len);
+    }
+    size_t voted = conn->is_authed && conn->judged == 0 ? votes_read(conn, at, len) : 0;
+    if (voted > 0) {
+        conn->is_known = true;
+        loop_worked(conn->loop, voted);
+        return voted;
+    }
+    loop_worked(conn->loop, LOOP_REQUEST_WORK);
+    return run_one(conn, at, len);
 }
 
 size_t run_input(struct conn *conn, const char *at, size_t len)
 {
     size_t done = 0;
-    while (done < len && may_run(conn)) {
-        if (!conn_has_output_room(conn)) {
-            conn_stop(conn, STOP_OUTPUT);
-            break;
-        }
-        if (conn->drop_err == 0 && conn->is_authed) {
-            size_t votes = votes_read(conn, at + done, len - done);
-            if (votes > 0) {
-                conn->is_known = true;
-                conn->request_until_ns = 0;
-            }
-            done += votes;
-        }
-        if (done == len) {
-            break;
-        }
-        size_t part = conn->drop_err != 0 ? run_drop(conn, at + done, len - done)
-                                          : run_one(conn, at + done, len - done);
-        if (part == 0) {
-            break;
-        }
+    size_t part = 1;
+    while (part > 0 && done < len && may_run(conn)) {
+        part = run_next(conn, at + done, len - done);
         done += part;
-        if (conn->drop_err == 0) {
+        if (part > 0 && conn->drop_err == 0) {
             conn->request_until_ns = 0; /* the next one has its own time */
         }
     }

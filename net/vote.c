@@ -30,11 +30,11 @@ static int check_rate(struct conn *conn, uint64_t option, uint64_t votes, struct
 }
 
 /* Room for the reply is made sure of before the step: after it there is only OK. */
-static bool has_room(struct loop *loop, const struct conn *conn)
+static bool has_room(const struct loop *loop, const struct conn *conn)
 {
-    struct votes *votes = &loop->votes;
+    const struct votes *votes = &loop->votes;
     if (votes->cast_count == VOTES_MAX) {
-        votes_flush(loop);
+        return false;
     }
     if (votes->run_count > 0 && votes->runs[votes->run_count - 1].conn == conn) {
         return true;
@@ -130,4 +130,5 @@ void votes_flush(struct loop *loop)
     counter_add(&loop->counters.requests, votes->cast_count);
     votes->cast_count = 0;
     votes->run_count = 0;
+    edge_publish(loop->edge);
 }

@@ -38,11 +38,15 @@ size_t votes_read(struct conn *conn, const char *at, size_t len);
 
 /*
  * Casts n votes; the reply is made by the next flush. Errors: those of edge_vote; RATE and BUSY
- * with *retry_ms; ROOM also when too many replies are in flight.
+ * with *retry_ms; ROOM also when too many replies are in flight, or VOTES_MAX are cast: it never
+ * flushes by itself, because a request may be under way.
  */
 int votes_cast(struct conn *conn, uint64_t option, uint64_t n, uint64_t *retry_ms);
 
-/* Makes the steps and the replies of all votes since the last flush. */
+/*
+ * Makes the steps and the replies of all votes since the last flush, and publishes the steps: other
+ * threads' votes for the same options wait behind them. Not while a request is under way.
+ */
 void votes_flush(struct loop *loop);
 
 #endif
