@@ -6,7 +6,6 @@
 
 enum outcome ask_error(struct ask *ask, int err, const char *text)
 {
-    counter_add(&ask->loop->counters.errors, 1);
     reply_err(&ask->reply, err, "%s", text);
     return ASK_ANSWERED;
 }
@@ -70,7 +69,6 @@ enum outcome ask_refused(struct ask *ask, int err, const char *what)
     if (ask->conn->judged > 0 && may_become_true(err)) {
         return ask_stop(ask, STOP_JUDGED);
     }
-    counter_add(&ask->loop->counters.errors, 1);
     reply_refused(&ask->reply, err, what);
     return ASK_ANSWERED;
 }
@@ -113,7 +111,6 @@ bool is_name(struct span word)
 bool ask_name(struct ask *ask, struct span word, const char *what)
 {
     if (!is_name(word)) {
-        counter_add(&ask->loop->counters.errors, 1);
         reply_err(&ask->reply, TALLY_INVAL, "a %s is 1 to %d of A-Z a-z 0-9 _ . -", what,
                   NAME_BYTES_MAX);
         return false;
@@ -143,7 +140,6 @@ static bool read_number(struct ask *ask, struct span word, const struct option *
 {
     int err = number_read(word, option->min, option->max, option->to);
     if (err != 0) {
-        counter_add(&ask->loop->counters.errors, 1);
         reply_err(&ask->reply, err, "%s is a number from %llu to %llu, in digits", option->word,
                   (unsigned long long)option->min, (unsigned long long)option->max);
     }
@@ -181,7 +177,6 @@ bool ask_options(struct ask *ask, size_t from, const struct option *options, siz
             continue;
         }
         if (++i == request->count) {
-            counter_add(&ask->loop->counters.errors, 1);
             reply_err(&ask->reply, TALLY_ARGS, "%s takes a value", option->word);
             return false;
         }

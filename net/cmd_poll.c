@@ -190,7 +190,6 @@ enum outcome cmd_option(struct ask *ask)
         return ASK_ANSWERED;
     }
     if (err == TALLY_INVAL) {
-        counter_add(&ask->loop->counters.errors, 1);
         answer_option(&ask->reply, err, 0);
         return ASK_ANSWERED;
     }
@@ -239,7 +238,6 @@ enum outcome cmd_vote(struct ask *ask)
         return ASK_VOTED;
     }
     if (err == TALLY_RATE || (err == TALLY_BUSY && retry_ms > 0)) {
-        counter_add(&ask->loop->counters.errors, 1);
         reply_err(&ask->reply, err, "retry_ms=%llu %s", (unsigned long long)retry_ms,
                   tally_err_text(err));
         return ASK_ANSWERED;

@@ -78,11 +78,12 @@ void conn_hands_out(struct conn *conn, uint64_t id, uint32_t token)
     struct handed *handed = &conn->handed;
     if (handed->count > 0 && handed->count == handed->room) {
         handed_arrive(handed, acknowledged(conn));
+        if (handed->count > handed->room / 2) {
+            handed_grow(handed); /* so that this costs each claim little, however few arrive */
+        }
     }
-    handed_add(handed, &(struct handed_claim){.id = id,
-                                              .token = token,
-                                              .pos = edge_tail(conn->loop->edge),
-                                              .end = HANDED_HELD});
+    handed_add(handed, &(struct handed_claim){
+                           .id = id, .token = token, .pos = edge_tail(conn->loop->edge)});
 }
 
 bool conn_has_handed(struct conn *conn)

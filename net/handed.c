@@ -12,35 +12,38 @@ void handed_fini(struct handed *handed)
     *handed = (struct handed){.at = NULL};
 }
 
-void handed_add(struct handed *handed, const struct handed_claim *claim)
+bool handed_grow(struct handed *handed)
 {
-    if (handed->count == handed->room) {
-        uint32_t room = handed->room < ROOM_MIN ? ROOM_MIN : handed->room * 2;
-        struct handed_claim *at = realloc(handed->at, room * sizeof(*at));
-        if (at == NULL) {
-            return;
-        }
+    uint32_t room = handed->room < ROOM_MIN ? ROOM_MIN : handed->room * 2;
+    struct handed_claim *at = realloc(handed->at, room * sizeof(*at));
+    if (at != NULL) {
         handed->at = at;
         handed->room = room;
     }
-    handed->at[handed->count++] = *claim;
+    return handed->count < handed->room;
+}
+
+void handed_add(struct handed *handed, const struct handed_claim *claim)
+{
+    if (handed->count < handed->room || handed_grow(handed)) {
+        handed->at[handed->count++] = *claim;
+    }
 }
 
 void handed_leave(struct handed *handed, uint64_t pos, uint64_t end)
 {
-    for (uint32_t i = handed->count; i-- > 0 && handed->at[i].end == HANDED_HELD;) {
-        if (handed->at[i].pos <= pos) {
-            handed->at[i].end = end;
-        }
+    while (handed->left < handed->count && handed->at[handed->left].pos <= pos) {
+        handed->at[handed->left++].end = end;
     }
 }
 
 void handed_arrive(struct handed *handed, uint64_t bytes)
 {
     uint32_t gone = 0;
-    while (gone < handed->count && handed->at[gone].end <= bytes) {
+    while (gone < handed->left && handed->at[gone].end <= bytes) {
         gone++;
     }
+    handed->left -= gone;
     handed->count -= gone;
     if (handed->count == 0) {
         handed_fini(handed);

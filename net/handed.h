@@ -2,10 +2,9 @@
 #ifndef TALLY_NET_HANDED_H
 #define TALLY_NET_HANDED_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-#define HANDED_HELD UINT64_MAX /* the end of a reply that is not among those that may leave yet */
 
 struct handed_claim {
     uint64_t id;
@@ -15,19 +14,23 @@ struct handed_claim {
 };
 
 /*
- *     added ── the claim is applied, the reply may leave ──▶ its end is known ── acknowledged ──▶
- * gone |                                                       |
- *       '------------ the connection ends before that: the build goes back -----------'
+ *     added -- the claim is applied --> its end is known -- acknowledged --> gone
+ *       |                                     |
+ *       '--------------- the connection ends -+--> the build goes back
  *
  * In the order of the claims, which is that of the replies. All zero is an empty one.
  */
 struct handed {
     struct handed_claim *at; /* owned */
     uint32_t count;
+    uint32_t left; /* of them, from the first on: the end is known */
     uint32_t room;
 };
 
 void handed_fini(struct handed *handed);
+
+/* Makes room for more than there is now: at least as much again. Returns whether there is room. */
+bool handed_grow(struct handed *handed);
 
 /* Adds one. Without memory it is not noted, and its lease has to run out. */
 void handed_add(struct handed *handed, const struct handed_claim *claim);

@@ -166,6 +166,7 @@ void reply_err(struct reply *reply, int err, const char *format, ...)
     va_end(args);
     size_t len = wanted < 0 ? 0 : (size_t)wanted;
     len = len < sizeof(text) ? len : sizeof(text) - 1;
+    reply->is_err = true;
     put(reply, "ERR ");
     put(reply, tally_err_name(err));
     put(reply, " ");

@@ -28,6 +28,7 @@ enum {
 struct reply {
     struct buf *to;
     bool is_first; /* of the fields of a row: no blank before it */
+    bool is_err;   /* reply_err wrote it */
 };
 
 void reply_ok(struct reply *reply);

@@ -34,11 +34,18 @@ static void answer_now(struct conn *conn)
                                              .held_bytes = hold_reply(conn)});
 }
 
+/* A request is counted when it has its reply, or is on its way to it; an ERR when it is written. */
+static void count_request(struct loop *loop, const struct reply *reply)
+{
+    counter_add(&loop->counters.requests, 1);
+    counter_add(&loop->counters.errors, reply->is_err);
+}
+
 static void answer_error(struct conn *conn, int err, const char *text)
 {
     struct reply reply = {.to = &conn->loop->reply};
     reply_err(&reply, err, "%s", text);
-    counter_add(&conn->loop->counters.errors, 1);
+    count_request(conn->loop, &reply);
     answer_now(conn);
 }
 
@@ -114,7 +121,6 @@ static enum outcome run_command(struct ask *ask, const struct command *command)
         return ask_error(ask, TALLY_NOAUTH, "send AUTH first");
     }
     if (!has_args(command, ask->request)) {
-        counter_add(&ask->loop->counters.errors, 1);
         reply_err(&ask->reply, TALLY_ARGS, "usage: %s", command->syntax);
         return ASK_ANSWERED;
     }
@@ -160,7 +166,7 @@ static bool run_request(struct conn *conn, const struct request *request)
     }
     conn->wait_until_ns = 0;
     if (outcome != ASK_VOTED) {
-        counter_add(&conn->loop->counters.requests, 1);
+        count_request(conn->loop, &ask.reply);
     }
     place(&ask, outcome);
     if ((command->flags & COMMAND_LARGE) != 0) {
@@ -299,14 +305,12 @@ static bool answer_verdict(struct loop *loop, struct pending_entry *entry, struc
     if (err == TALLY_PARK) {
         return false;
     }
-    if (err < 0) {
-        counter_add(&loop->counters.errors, 1);
-    }
     if (err == TALLY_EXISTS && entry->reading != NULL) {
         entry->reading->format(entry->reading, reply);
     } else {
         entry->verdict(reply, err, value);
     }
+    counter_add(&loop->counters.errors, reply->is_err);
     return true;
 }
 

@@ -344,6 +344,69 @@ static void similar_labels(void)
     server_stop(&server);
 }
 
+static uint64_t server_count(struct client *looker, const char *key)
+{
+    const struct reply *reply = client_get(looker, "INFO server");
+    for (size_t i = 0; i < reply->row_count; i++) {
+        uint64_t value = line_field_number(reply->rows[i], key);
+        if (value != UINT64_MAX) {
+            return value;
+        }
+    }
+    EXPECT(false, "INFO server has no %s=", key);
+    return 0;
+}
+
+/* Sends the lines on a connection of their own, until it closes: all that comes is counted once. */
+static void expect_counts(const char *lines, size_t lines_bytes)
+{
+    struct client other;
+    const struct reply *reply;
+    uint64_t replies = 0;
+    uint64_t refused = 0;
+    uint64_t requests = server_count(&client, "requests");
+    uint64_t errors = server_count(&client, "errors");
+    client_open(&other, &server);
+    client_write(&other, lines, lines_bytes);
+    while ((reply = client_read(&other)) != NULL) {
+        replies++;
+        refused += strncmp(reply->line, "ERR ", 4) == 0;
+    }
+    EXPECT(!other.is_late && !other.is_broken, "the last line closes");
+    client_close(&other);
+    errors = server_count(&client, "errors") - errors;
+    requests = server_count(&client, "requests") - requests - 3; /* those of INFO */
+    EXPECT(errors == refused, "errors=%" PRIu64 " for %" PRIu64, errors, refused);
+    EXPECT(requests == replies, "requests=%" PRIu64 " for %" PRIu64, requests, replies);
+}
+
+/* Refused behind votes, by a command, by the parser, by the log's verdict, by a read, behind a
+ * drop. */
+static void counted_once(void)
+{
+    static const char *const scripts[] = {
+        "VOTE lang/Elixir\nVOTE 999999\nVOTE lang/Elixir\nVOTE lang/nobody\nVOTE 1\nVOTE 1 N 0\n"
+        "VOTE 1\nPOLL bad/name\nVOTE 1\nVOTE\nVOTE 1\nVOTE 1 N 4 M 3\nQUIT\n",
+        "\nNONSENSE\nPING \"x\nPING :x\nPING\nSUBMIT line $2\nabc\n",
+        "OPTION lang elixir\nOPTION lang Rust\nOPTION lang RUST\nOPTION nowhere x\n"
+        "OPTION lang \"\"\nSUBMIT line UNIQ x :a\nSUBMIT line UNIQ x :b\nBYE nobody\nQUIT\n",
+        "TALLY nowhere\nBUILD 999\nPAYLOAD 999\nRESULT 999\nQUEUES nowhere\nWORKERS nobody\n"
+        "BUILDS nowhere\nPOLLS COUNT 0\nINFO nothing\nHELP nothing\nHELP\nQUIT\n",
+        "BEAT 999 1\nDONE 999 1\nFAIL 999 1\nRELEASE 999 1\nCLAIM nobody line\nSUBMIT line\nQUIT\n",
+    };
+    static char dropped[2000000 + 64] = "SUBMIT line $2000000\n";
+    size_t head = strlen(dropped);
+    set_up_scene();
+    for (size_t i = 0; i < CHECK_COUNT(scripts); i++) {
+        expect_counts(scripts[i], strlen(scripts[i]));
+    }
+    memset(dropped + head, '\n', 2000001);
+    memcpy(dropped + head + 2000001, "PING\nQUIT\n", 10);
+    expect_counts(dropped, head + 2000001 + 10);
+    client_close(&client);
+    server_stop(&server);
+}
+
 /* The last values that are still good, one below the first bad ones above. */
 static void good_limits(void)
 {
@@ -372,6 +435,7 @@ static const struct check_test tests[] = {
     {"Every error of BEAT, DONE, FAIL, RELEASE and the workers is one ERR and changes nothing",
      bad_holders},
     {"A label that is taken is named in the error", similar_labels},
+    {"Each reply is counted once in requests, each ERR once in errors", counted_once},
     {"The last good value of each bound is good", good_limits},
 };
 
