@@ -72,12 +72,13 @@ static int apply_poll(struct state *state, const struct record *record, struct v
         FIELD_PUT(poll->rate, rate_word(record->num[POLL_RATE_N], record->num[POLL_RATE_MS]));
     }
     /* an open poll is closed, and a closed one opened, only by POLL_WINDOW: the gate stands before
-     * it */
-    bool open = is_new ? FIELD_OWN(poll->open_ms) <= record->time_ms : FIELD_OWN(poll->open);
+     * it; a new one has no votes to wait for */
+    bool open = is_new ? window_is_open(FIELD_OWN(poll->open_ms), FIELD_OWN(poll->close_ms),
+                                        record->time_ms)
+                       : FIELD_OWN(poll->open);
     poll_set_window(poll, open);
-    bool has_times = FIELD_OWN(poll->open_ms) != 0 || FIELD_OWN(poll->close_ms) != 0;
-    if ((has_times || !open) && state->hooks.windowed != NULL) {
-        state->hooks.windowed(state->hooks.arg, poll);
+    if (state->hooks.altered != NULL) {
+        state->hooks.altered(state->hooks.arg, poll);
     }
     return 0;
 }
@@ -91,6 +92,9 @@ static int apply_poll_window(struct state *state, const struct record *record)
     save_poll(state, poll);
     poll->gated = false;
     poll_set_window(poll, record->num[POLL_WINDOW_OPEN] != 0);
+    if (state->hooks.windowed != NULL) {
+        state->hooks.windowed(state->hooks.arg, poll);
+    }
     return 0;
 }
 

@@ -99,7 +99,7 @@ static uint64_t apply_slot(struct tally *tally, struct lane_slot *slot, struct r
     }
     if (slot->type == RECORD_WORKER && verdict.err == 0) {
         struct worker *worker = state_worker(&tally->state, record->text[WORKER_ID]);
-        FIELD_PUT(worker->seen_ms, clock_mono_ns() / 1000000);
+        FIELD_PUT(worker->seen_ms, time_run_ms(&tally->time));
     }
     uint64_t bytes = 0;
     if (slot->type == RECORD_DONE || slot->type == RECORD_FAIL) {
@@ -111,6 +111,10 @@ static uint64_t apply_slot(struct tally *tally, struct lane_slot *slot, struct r
         slot->err = (int16_t)verdict.err;
         slot->word = slot->type == RECORD_BYE ? tally->bye_released : verdict.value;
         slot->entity = (void *)(uintptr_t)tally->own->next;
+        if (slot->type == RECORD_POLL && verdict.err == 0) {
+            slot->word = tally->altered->altered;
+            slot->entity = tally->altered;
+        }
     }
     slot->arg = NULL;
     return bytes;
@@ -199,14 +203,19 @@ static bool answer_nudge(struct tally *tally)
     return true;
 }
 
+/* The log time of a block that is begun now; no edge has read a later one for a record in it. */
+static uint64_t record_ms(const struct tally *tally)
+{
+    uint64_t log_ms = time_log_ms(&tally->time);
+    log_ms = log_ms < SOUND_TIME_MS_MAX ? log_ms : SOUND_TIME_MS_MAX; /* apply takes no more */
+    return log_ms > tally->state.time_ms ? log_ms : tally->state.time_ms;
+}
+
 /* One commit. Returns false when there was nothing to do. */
 static bool commit(struct tally *tally)
 {
     uint64_t began_ns = clock_mono_ns();
-    uint64_t wall_ms = clock_wall_ms();
-    uint64_t last_ms = tally->state.time_ms;
-    wall_ms = wall_ms < SOUND_TIME_MS_MAX ? wall_ms : SOUND_TIME_MS_MAX; /* apply takes no more */
-    columns_begin(&tally->columns, wall_ms > last_ms ? wall_ms : last_ms);
+    columns_begin(&tally->columns, record_ms(tally));
     if (merge(tally) == 0) {
         merge_look_if_stuck(tally);
     }
@@ -267,7 +276,7 @@ void *commit_main(void *arg)
     let_others_finish();
     rcu_thread_register();
     tally->last_commit_ns = clock_mono_ns();
-    tally->tick_mono_ns = tally->last_commit_ns;
+    (void)time_look(&tally->time); /* the start is no running time */
     /* E7: acquire; pairs with E8 */
     while (!atomic_load_explicit(&tally->stopping, memory_order_acquire)) {
         keeper_run(tally);

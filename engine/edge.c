@@ -4,7 +4,6 @@
 #include "engine/engine.h"
 #include "engine/label.h"
 #include "wal/base/check.h"
-#include "wal/base/clock.h"
 
 #include <sched.h>
 #include <stdlib.h>
@@ -108,8 +107,11 @@ void edges_free(struct tally *tally)
 
 void edge_pass_begin(struct edge *edge)
 {
-    edge->now_ms = clock_wall_ms();
-    edge->mono_ms = clock_mono_ns() / 1000000;
+    const struct engine_time *time = &edge->tally->time;
+    uint64_t mono_ns = time_mono_ns(time);
+    uint64_t log_ms = time_log_at(time, mono_ns);
+    edge->now_ms = log_ms > edge->now_ms ? log_ms : edge->now_ms;
+    edge->run_ms = time_run_at(time, mono_ns);
 }
 
 void edge_pass_end(struct edge *edge)

@@ -33,7 +33,7 @@ static void slot_give(struct worker *worker)
 static void worker_seen(const struct edge *edge, struct worker *worker)
 {
     /* K2: relaxed: a time publishes nothing */
-    atomic_store_explicit(&worker->seen_ms, edge->mono_ms, memory_order_relaxed);
+    atomic_store_explicit(&worker->seen_ms, edge->run_ms, memory_order_relaxed);
 }
 
 /* What is left of a lease; the ticks round it up, so it is never said to be more than it was. */

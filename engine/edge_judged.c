@@ -167,7 +167,7 @@ int edge_worker(struct edge *edge, const struct edge_worker *ask)
     }
     struct worker *worker = state_worker(&edge->tally->state, ask->id);
     if (worker != NULL) {
-        FIELD_PUT(worker->seen_ms, edge->mono_ms);
+        FIELD_PUT(worker->seen_ms, edge->run_ms);
     }
     struct span texts[] = {
         [WORKER_ID] = ask->id, [WORKER_NAME] = ask->name, [WORKER_TAGS] = {tags, tags_len}};
@@ -205,6 +205,12 @@ int edge_verdict(struct edge *edge, uint64_t pos, uint64_t *value)
     if (slot->type == RECORD_BYE && slot->err == 0) {
         uint64_t until = (uint64_t)(uintptr_t)slot->entity;
         return lane_applied(edge->tally->own) >= until ? 0 : TALLY_PARK;
+    }
+    if (slot->type == RECORD_POLL && slot->err == 0) {
+        /* what OK says of its times holds for whoever asks next: engine/window.c */
+        const struct poll *poll = slot->entity;
+        *value = 0;
+        return FIELD_GET(poll->settled) >= slot->word ? 0 : TALLY_PARK;
     }
     return slot->err;
 }

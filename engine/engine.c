@@ -144,6 +144,7 @@ static int start(struct tally *tally, const struct snapshot_found *snapshot)
     for (size_t i = 0; i < sizeof indexes / sizeof indexes[0]; i++) {
         indexes[i]->retirer = tally->state.retirer;
     }
+    time_start(&tally->time, tally->state.time_ms);
     if (keeper_init(tally) != 0 || snapshot_start(tally, snapshot) != 0 ||
         reader_new(&tally->reader, tally) != 0) {
         free(tally->state.retirer); /* nothing was retired yet */
@@ -165,7 +166,6 @@ static void tally_free(struct tally *tally)
     columns_fini(&tally->columns);
     lane_destroy(tally->own);
     free(tally->batch);
-    free(tally->windowed);
     if (tally->io_is_ours) {
         tally->io->ops->destroy(tally->io);
     }
@@ -216,6 +216,7 @@ static struct tally *tally_new(const struct tally_options *options)
         return NULL;
     }
     *tally = (struct tally){.options = *options};
+    time_init(&tally->time, options->clock);
     struct tally_options *set = &tally->options;
     set->edges = set->edges == 0 ? 4 : set->edges > EDGES_MAX ? EDGES_MAX : set->edges;
     set->segment_bytes = set->segment_bytes == 0 ? WAL_SEGMENT_BYTES_DEFAULT : set->segment_bytes;

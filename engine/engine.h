@@ -8,6 +8,7 @@
 #include "engine/reader.h"
 #include "engine/snapshot.h"
 #include "engine/tally.h"
+#include "engine/time.h"
 #include "engine/wheel.h"
 #include "wal/wal.h"
 
@@ -38,8 +39,8 @@ struct edge {
     void *arg;
     bool in_use;     /* under tally.doors */
     _Atomic uint32_t reads_open; /* with the reader: engine/reader.h */
-    uint64_t now_ms; /* wall time, once a pass */
-    uint64_t mono_ms;
+    uint64_t now_ms; /* log time, once a pass; never less than before */
+    uint64_t run_ms; /* running time */
     /* votes of this pass, by option */
     uint32_t vote_count;
     uint16_t vote_generation;
@@ -64,12 +65,19 @@ struct request {
     char texts[];
 };
 
-/* The poll that is being closed: rule 10 of the design. */
+/* The polls that are being closed together: rule 10 of the design. */
 struct gate {
-    struct poll *poll;   /* NULL: none */
-    _Atomic bool passed; /* every edge has ended a pass since */
-    bool tails_known;
-    uint64_t tails[EDGES_MAX + 1];
+    enum gate_phase {
+        GATE_IDLE,  /* polls that wait for it are marked */
+        GATE_GRACE, /* votes begun before end their pass */
+        GATE_TAILS, /* and are applied */
+        GATE_SAYS,  /* then the log says that they are closed */
+    } phase;
+    struct timer waiting; /* polls for the next one */
+    struct timer closing; /* polls of this one */
+    uint32_t count;       /* in `closing` */
+    _Atomic bool passed;  /* every edge has ended a pass since */
+    uint64_t tails[EDGES_MAX];
 };
 
 /* Heads of lanes that are not next: usual for some instructions, a bug after a grace period. */
@@ -96,6 +104,7 @@ struct tally {
     _Atomic uint32_t tick; /* of the lease clock */
     _Atomic uint32_t room; /* enum engine_room */
     _Atomic uint64_t commit_us_last, commit_us_max, sync_ns, raw_bytes, stored_bytes, log_room;
+    struct engine_time time;
     /* written by anybody, seldom */
     _Alignas(64) _Atomic bool draining;
     _Atomic bool stopping;
@@ -108,15 +117,14 @@ struct tally {
     struct columns columns;
     struct lane_slot **batch;
     uint32_t batch_count;
-    struct wheel wheel;
-    uint64_t tick_mono_ns; /* when the lease clock was read last */
+    struct wheel leases;  /* builds that are held, in ticks of the lease clock */
+    struct wheel delays;  /* builds that are delayed, in ticks of log time */
+    struct wheel windows; /* polls that open or close, in ticks of log time */
     uint64_t tick_rest_ns;
-    uint64_t workers_seen_ns;
-    uint64_t windows_ns;
+    uint64_t workers_seen_ms;
     uint64_t last_commit_ns;
-    struct poll **windowed; /* polls with times */
-    size_t windowed_count, windowed_room;
     struct gate gate;
+    struct poll *altered; /* by the POLL that was applied last */
     struct stuck stuck;
     struct reader *reader; /* written once */
     uint64_t bye_released;
@@ -151,6 +159,22 @@ int keeper_init(struct tally *tally);
 void keeper_run(struct tally *tally);
 /* How long the committer may sleep, in ns. */
 uint64_t keeper_idle_ns(const struct tally *tally);
+/* Whether the committer's own lane has room beyond what it needs for commits. */
+bool keeper_has_room(const struct tally *tally);
+/* Appends a judged record to it. REQUIRES: there is room. */
+void keeper_judge(struct tally *tally, enum record_type type, uint64_t a, uint64_t b);
+
+/* ---- window.c: polls open and close, in the committer ---- */
+/* After the replay, and once log time goes on. */
+void window_init(struct tally *tally);
+/* The hooks: a POLL was applied; a poll was opened or closed. */
+void window_altered(void *tally, struct poll *poll);
+void window_moved(void *tally, struct poll *poll);
+/* Looks at those whose times have come. */
+void window_run(struct tally *tally);
+/* Closes what waits to be closed. */
+void gate_run(struct tally *tally);
+bool gate_is_busy(const struct tally *tally);
 
 /* ---- edge.c ---- */
 void edges_free(struct tally *tally);

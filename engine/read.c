@@ -6,7 +6,6 @@
 #include "engine/label.h"
 #include "engine/reader.h"
 #include "engine/slice.h"
-#include "wal/base/clock.h"
 
 #include <stdlib.h>
 
@@ -15,6 +14,8 @@ enum { TRIES = 3 };
 int edge_read(struct edge *edge, struct read *read)
 {
     read->ledger = edge_ledger(edge);
+    read->log_ms = edge->now_ms;
+    read->run_ms = edge->run_ms;
     for (int i = 0; i < TRIES; i++) {
         if (slice_make(read, &edge->tally->state)) {
             if (read->err != READ_MORE && read->err != READ_BESIDE) {
@@ -66,13 +67,13 @@ static int compare_tally(const void *a, const void *b)
     return (x->id > y->id) - (x->id < y->id);
 }
 
-uint64_t poll_last_minute(const struct poll *poll)
+uint64_t poll_last_minute(const struct poll *poll, uint64_t log_ms)
 {
-    uint64_t now = clock_wall_ms() / 1000;
+    uint64_t now = log_ms / 1000;
     uint64_t sum = 0;
     for (unsigned i = 0; i < POLL_SECONDS; i++) {
         uint64_t second = FIELD_GET(poll->second[i]);
-        if (second + 60 > now && second <= now) {
+        if (second + 60 > now) { /* one may be later than the reader's clock by a moment */
             sum += FIELD_GET(poll->second_votes[i]);
         }
     }
@@ -99,7 +100,7 @@ static int run_tally(struct read *read, const struct state *state)
         *row = (struct tally_row){option->id, FIELD_GET(option->votes), blob_span(option->label)};
     }
     r->total = FIELD_GET(poll->total);
-    r->rate_per_min = poll_last_minute(poll);
+    r->rate_per_min = poll_last_minute(poll, read->log_ms);
     return 0;
 }
 
@@ -224,7 +225,7 @@ static int add_queue(struct read *read, void *entity)
     for (int i = 0; i < BUILD_STATES; i++) {
         row->by_state[i] = FIELD_GET(queue->by_state[i]);
     }
-    row->oldest_ms = oldest_of(queue, clock_wall_ms());
+    row->oldest_ms = oldest_of(queue, read->log_ms);
     return row->name.at != NULL ? 0 : TALLY_NOMEM;
 }
 
@@ -278,7 +279,7 @@ static int add_worker(struct read *read, void *entity)
     if (row == NULL) {
         return TALLY_NOMEM;
     }
-    uint64_t now_ms = clock_mono_ns() / 1000000;
+    uint64_t now_ms = read->run_ms;
     uint64_t seen_ms = FIELD_GET(worker->seen_ms);
     *row = (struct worker_row){
         .id = slice_text(read, blob_span(worker->name)),

@@ -35,6 +35,8 @@ struct read {
     /* the outcome */
     int err;      /* what the last run returned */
     uint64_t lsn; /* the state's, when it ran */
+    uint64_t log_ms; /* log and running time when it was asked */
+    uint64_t run_ms;
     /* on the way: the edge's, or the reader's once it was asked (engine/reader.h) */
     uint64_t next;
     struct read_rows rows;
@@ -223,6 +225,11 @@ struct engine_info {
     uint64_t snapshots; /* since the start */
     uint64_t snapshot_failures;
     uint64_t segments_removed;
+    uint64_t wall_ms; /* the wall clock, and what is made of it: engine/time.h */
+    uint64_t log_ms;
+    uint64_t wall_behind_ms; /* of log time */
+    uint64_t wall_ahead_ms;
+    uint64_t start_ahead_ms;
     bool snapshot_running;
     bool readonly;
     bool draining;

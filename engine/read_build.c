@@ -221,6 +221,13 @@ void edge_info(struct edge *edge, struct engine_info *info)
         info->memory[kind] = ledger_of(&state->ledger, (enum ledger_kind)kind);
         info->memory_bytes += info->memory[kind];
     }
+    struct time_info time;
+    time_info(&tally->time, &time);
+    info->wall_ms = time.wall_ms;
+    info->log_ms = time.log_ms;
+    info->wall_behind_ms = time.behind_ms;
+    info->wall_ahead_ms = time.ahead_ms;
+    info->start_ahead_ms = time.start_ahead_ms;
     add_states(state, info);
     add_janitor(tally->wal, info);
 }

@@ -59,6 +59,7 @@ int snapshot_start(struct tally *tally, const struct snapshot_found *found)
         .io = tally->io,
         .retain_bytes = options->retain_bytes,
         .retain_ms = options->retain_s < UINT64_MAX / 1000 ? options->retain_s * 1000 : UINT64_MAX,
+        .time = &tally->time,
         .wake = wake_committer,
         .arg = tally,
         .newest_lsn = found->lsn,
@@ -106,7 +107,7 @@ static void end(struct tally *tally, const struct snapshot_result *result)
     s->running = false;
     const struct snapshot_made made = {.lsn = result->lsn,
                                        .bytes = result->bytes,
-                                       .time_ms = clock_wall_ms(),
+                                       .time_ms = tally->time.log_ms,
                                        .took_ms = (now_ns - s->began_ns) / 1000000};
     bool is_good = result->err == 0 && tell(tally, &made) == 0;
     if (is_good) {

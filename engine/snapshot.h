@@ -3,6 +3,7 @@
 #define TALLY_ENGINE_SNAPSHOT_H
 
 #include "engine/saver.h"
+#include "engine/time.h"
 #include "wal/snap.h"
 
 #include <pthread.h>
@@ -53,6 +54,7 @@ struct snapshot_writer {
     unsigned char uuid[WAL_UUID_BYTES];
     uint64_t retain_bytes;
     uint64_t retain_ms;
+    const struct engine_time *time;
     void (*wake)(void *arg);
     void *arg;
     pthread_t thread;

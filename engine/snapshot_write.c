@@ -4,7 +4,6 @@
 #include "engine/proof.h"
 #include "wal/base/bytes.h"
 #include "wal/base/check.h"
-#include "wal/base/clock.h"
 #include "wal/base/err.h"
 #include "wal/base/thread.h"
 
@@ -146,7 +145,7 @@ static bool is_old(void *arg, const struct wal_block *block)
     const struct snapshot_writer *writer = arg;
     const unsigned char *at = block->raw;
     uint64_t time_ms = 0;
-    uint64_t now_ms = clock_wall_ms();
+    uint64_t now_ms = time_log_ms(writer->time);
     return get_varint(&at, at + block->raw_bytes, &time_ms) == 0 && now_ms > writer->retain_ms &&
            time_ms < now_ms - writer->retain_ms;
 }

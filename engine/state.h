@@ -52,6 +52,7 @@
  *   pending counts of lists        seq_read_begin / seq_read_whole in edge_claim
  *   payload and result of a build  result is read first, then the payload: that one goes first
  *   lsn, bytes, time of a snapshot   snapshot.made, an immutable object: engine/snapshot.h
+ *   log time; running time         one word each beside the monotonic clock: engine/time.h
  *
  * Reclamation: polls, options, queues and workers live as long as the state. A finished build
  * beyond QUEUE_KEEP of its queue, or named by a FORGET record, is taken out of the table and
@@ -121,9 +122,23 @@ static inline bool rate_is_valid(uint64_t n, uint64_t ms)
     return n <= EDGE_RATE_N_MAX && ms <= EDGE_RATE_MS_MAX && (n == 0 || ms > 0);
 }
 
+struct timer {
+    struct timer *prev; /* NULL: in no ring */
+    struct timer *next;
+};
+
 /* What a vote asks of its poll, in one word: until when votes are taken, in log time, or one of: */
 enum { VOTES_CLOSED = 0, VOTES_WAIT = 1 }; /* closed; it is being closed, and votes wait */
 #define VOTES_EVER UINT64_MAX              /* no end is set */
+
+/* Where the committer has a poll, to open or close it: engine/window.c. */
+enum poll_window { WINDOW_NONE, WINDOW_TIMED, WINDOW_WAITING, WINDOW_MOVING };
+
+/* Whether a poll with these times takes votes. */
+static inline bool window_is_open(uint64_t open_ms, uint64_t close_ms, uint64_t log_ms)
+{
+    return open_ms <= log_ms && (close_ms == 0 || log_ms < close_ms);
+}
 
 struct poll {
     uint64_t id;
@@ -137,9 +152,14 @@ struct poll {
     _Atomic uint64_t rate;       /* rate_word() */
     _Atomic bool open;           /* as the log last said */
     _Atomic uint64_t vote_until; /* log ms, VOTES_CLOSED, VOTES_WAIT or VOTES_EVER */
-    bool gated;                  /* the committer alone: it is closing the poll */
-    bool windowed;               /* the committer's list has it */
     uint32_t saved;              /* the committer alone: engine/saver.h */
+    /* volatile, not state: engine/window.c */
+    _Atomic uint64_t settled;   /* of `altered` */
+    uint64_t altered;           /* the committer alone, and what follows */
+    uint64_t decided;
+    struct timer timer;
+    enum poll_window window;
+    bool gated; /* votes wait for it to be closed */
     /* votes by second: place is second mod POLL_SECONDS */
     _Atomic uint64_t second[POLL_SECONDS];
     _Atomic uint64_t second_votes[POLL_SECONDS];
@@ -160,11 +180,6 @@ static inline struct option *poll_option(const struct poll *poll, uint64_t place
     unsigned part = poll_part(place, &at);
     return FIELD_GET(FIELD_GET(poll->options[part])[at]);
 }
-
-struct timer {
-    struct timer *prev; /* NULL: not in the wheel */
-    struct timer *next;
-};
 
 /* How a build's current token came to be: for the reply to a repeated request. */
 enum build_edge_how { HOW_NONE, HOW_DONE, HOW_FAIL, HOW_OTHER };
@@ -241,7 +256,7 @@ struct worker {
     _Atomic uint32_t state;
     _Atomic uint32_t slots;
     _Atomic uint32_t used;    /* volatile: slots taken, claims in flight included; any thread */
-    _Atomic uint64_t seen_ms; /* volatile: monotonic; any thread */
+    _Atomic uint64_t seen_ms; /* volatile: running time; any thread */
     _Atomic uint64_t done;
     _Atomic uint64_t failed;
     _Atomic uint64_t held_count;
@@ -263,7 +278,8 @@ struct state_hooks {
     void (*claimed)(void *arg, struct build *build); /* became held: arm the lease */
     void (*left)(void *arg, struct build *build);    /* ended or left its holder */
     void (*gone)(void *arg, struct worker *worker);  /* said BYE: its builds go back */
-    void (*windowed)(void *arg, struct poll *poll);  /* has times to open or close */
+    void (*altered)(void *arg, struct poll *poll);   /* was made, or its times may be others */
+    void (*windowed)(void *arg, struct poll *poll);  /* was opened or closed */
 };
 
 struct state {

@@ -13,6 +13,13 @@
 struct tally;   /* the engine: one data directory, one committer thread */
 struct session; /* one thread's blocking door to it */
 
+/* The machine's clocks. Threads: any, both of them. */
+struct tally_clock {
+    uint64_t (*wall_ms)(void *arg); /* since 1970; may jump */
+    uint64_t (*mono_ns)(void *arg); /* never goes back */
+    void *arg;
+};
+
 struct tally_options {
     const char *dir;
     bool create;                /* make the directory when it is missing */
@@ -52,6 +59,7 @@ struct tally_options {
      * has it after all; threads as warn. NULL: print what. */
     void (*trouble)(void *arg, const char *what);
     void *trouble_arg;
+    const struct tally_clock *clock; /* NULL: the machine's; else copied, for tests that turn it */
     struct wal_io *io; /* NULL: the real file system at dir; else borrowed, and dir is unused */
 };
 

@@ -1,13 +1,13 @@
 /* The wheel's rings. */
 #include "engine/wheel.h"
 
-static void ring_init(struct timer *head)
+void timer_ring_init(struct timer *head)
 {
     head->next = head;
     head->prev = head;
 }
 
-static void ring_add(struct timer *head, struct timer *timer)
+void timer_ring_add(struct timer *head, struct timer *timer)
 {
     timer->prev = head->prev;
     timer->next = head;
@@ -15,7 +15,7 @@ static void ring_add(struct timer *head, struct timer *timer)
     head->prev = timer;
 }
 
-static void ring_remove(struct timer *timer)
+void timer_ring_remove(struct timer *timer)
 {
     timer->prev->next = timer->next;
     timer->next->prev = timer->prev;
@@ -24,55 +24,54 @@ static void ring_remove(struct timer *timer)
 
 static void ring_move(struct timer *from, struct timer *to)
 {
-    if (from->next == from) {
+    if (timer_ring_is_empty(from)) {
         return;
     }
     from->next->prev = to->prev;
     to->prev->next = from->next;
     from->prev->next = to;
     to->prev = from->prev;
-    ring_init(from);
+    timer_ring_init(from);
 }
 
-void wheel_init(struct wheel *wheel)
+void wheel_init(struct wheel *wheel, uint64_t now)
 {
-    wheel->now = 1;
+    wheel->now = now;
     wheel->count = 0;
-    ring_init(&wheel->taken);
+    timer_ring_init(&wheel->taken);
     for (int i = 0; i < WHEEL_BUCKETS; i++) {
-        ring_init(&wheel->bucket[i]);
+        timer_ring_init(&wheel->bucket[i]);
     }
 }
 
-void wheel_put(struct wheel *wheel, struct build *build, uint32_t due)
+void wheel_put(struct wheel *wheel, struct timer *timer, uint64_t due)
 {
-    if (build->timer.next != NULL) {
-        wheel_remove(wheel, build);
-    }
-    uint32_t tick = due > wheel->now ? due : wheel->now + 1;
-    ring_add(&wheel->bucket[tick % WHEEL_BUCKETS], &build->timer);
+    wheel_remove(wheel, timer);
+    uint64_t tick = due > wheel->now ? due : wheel->now + 1;
+    timer_ring_add(&wheel->bucket[tick % WHEEL_BUCKETS], timer);
     wheel->count++;
 }
 
-void wheel_remove(struct wheel *wheel, struct build *build)
+void wheel_remove(struct wheel *wheel, struct timer *timer)
 {
-    if (build->timer.next != NULL) {
-        ring_remove(&build->timer);
+    if (timer->next != NULL) {
+        timer_ring_remove(timer);
         wheel->count--;
     }
 }
 
-struct build *wheel_next(struct wheel *wheel, uint32_t to)
+struct timer *wheel_next(struct wheel *wheel, uint64_t to)
 {
-    while (wheel->taken.next == &wheel->taken) {
+    while (timer_ring_is_empty(&wheel->taken)) {
         if (wheel->now >= to) {
             return NULL;
         }
-        wheel->now++;
+        /* each bucket once is all there is, however far the time has jumped */
+        bool far = to - wheel->now > WHEEL_BUCKETS;
+        wheel->now = far ? to - WHEEL_BUCKETS + 1 : wheel->now + 1;
         ring_move(&wheel->bucket[wheel->now % WHEEL_BUCKETS], &wheel->taken);
     }
     struct timer *timer = wheel->taken.next;
-    struct build *build = (struct build *)((char *)timer - offsetof(struct build, timer));
-    wheel_remove(wheel, build);
-    return build;
+    wheel_remove(wheel, timer);
+    return timer;
 }

@@ -49,7 +49,11 @@ static void add_server(const struct facts *facts, struct lines *lines)
     const struct server *server = facts->loop->server;
     add(lines, "pid", (uint64_t)getpid());
     add(lines, "uptime_ms", (clock_mono_ns() - server->started_ns) / 1000000);
-    add(lines, "wall_ms", clock_wall_ms());
+    add(lines, "wall_ms", facts->engine.wall_ms);
+    add(lines, "log_ms", facts->engine.log_ms);
+    add(lines, "wall_behind_ms", facts->engine.wall_behind_ms);
+    add(lines, "wall_ahead_ms", facts->engine.wall_ahead_ms);
+    add(lines, "start_ahead_ms", facts->engine.start_ahead_ms);
     add(lines, "threads", server->options.threads);
     add(lines, "readonly", facts->engine.readonly);
     add(lines, "draining", facts->engine.draining);
@@ -101,7 +105,7 @@ static void add_log(const struct facts *facts, struct lines *lines)
     add(lines, "scrub_passes", engine->scrub_passes);
     add(lines, "scrub_bytes", engine->scrub_bytes);
     add(lines, "scrub_damage", engine->scrub_damage);
-    uint64_t now_ms = clock_wall_ms();
+    uint64_t now_ms = engine->log_ms;
     bool has_age = engine->snapshot_lsn > 0 && now_ms > engine->snapshot_time_ms;
     add(lines, "snapshot_lsn", engine->snapshot_lsn);
     add(lines, "snapshot_bytes", engine->snapshot_bytes);

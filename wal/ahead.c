@@ -1,6 +1,7 @@
 /* The helper thread that makes the next segment before it is needed. */
 #include "wal/ahead.h"
 
+#include "wal/base/clock.h"
 #include "wal/base/check.h"
 #include "wal/base/err.h"
 #include "wal/base/thread.h"
@@ -97,13 +98,9 @@ static void note_failure(struct wal_ahead *ahead, uint64_t number, int err)
 /* Waits before the next try. Returns false when it is time to stop. */
 static bool wait_to_try(struct wal_ahead *ahead)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += RETRY_NS;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_nsec -= 1000000000L;
-        until.tv_sec++;
-    }
+    uint64_t until_ns = clock_mono_ns() + RETRY_NS;
+    const struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000U),
+                                   .tv_nsec = (long)(until_ns % 1000000000U)};
     pthread_mutex_lock(&ahead->lock);
     if (ahead->state != AHEAD_WAITING) {
         state_set(ahead, AHEAD_WAITING);

@@ -143,10 +143,14 @@ int door_read(struct door *door, struct read *read)
 
 struct tally *door_engine(const char *dir, unsigned edges)
 {
-    struct tally_options options = {.dir = dir, .create = true, .edges = edges};
+    return door_engine_with(&(struct tally_options){.dir = dir, .create = true, .edges = edges});
+}
+
+struct tally *door_engine_with(const struct tally_options *options)
+{
     struct tally_report report;
     struct tally *tally = NULL;
-    int err = tally_open(&tally, &options, &report);
+    int err = tally_open(&tally, options, &report);
     MUST(err == 0, "open: %s (%s)", tally_err_name(err), report.text);
     return tally;
 }

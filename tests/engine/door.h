@@ -40,6 +40,7 @@ int door_read(struct door *door, struct read *read);
 
 /* Opens the engine in dir; must succeed. */
 struct tally *door_engine(const char *dir, unsigned edges);
+struct tally *door_engine_with(const struct tally_options *options);
 
 /* A fresh directory below TMPDIR, and its end with all files. */
 void torture_dir(char *path, size_t room);

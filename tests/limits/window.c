@@ -81,6 +81,28 @@ static void closes_under_votes(void)
     end();
 }
 
+/* Nobody who asks behind the OK sees the poll as it was, on whatever connection. */
+static void ok_holds(void)
+{
+    struct client other;
+    begin();
+    client_open(&other, &server);
+    client_expect(&client, "OK", "POLL p");
+    uint64_t option = scene_option(&client, "p", "a");
+    for (int i = 0; i < 10; i++) {
+        client_expect(&client, "OK", "POLL p CLOSE 1");
+        const struct reply *reply = client_get(&other, "POLLS");
+        EXPECT(reply->row_count == 1 && strstr(reply->rows[0], "open=0") != NULL, "'%s'",
+               reply->rows[0]);
+        client_expect_err(&other, "CLOSED", "VOTE %" PRIu64, option);
+        client_expect(&client, "OK", "POLL p CLOSE 0");
+        reply = client_get(&other, "VOTE %" PRIu64, option);
+        EXPECT(reply_is_ok(reply), "'%s'", reply->line);
+    }
+    client_close(&other);
+    end();
+}
+
 static void rate(void)
 {
     begin();
@@ -116,6 +138,7 @@ static void need_sets(void)
 static const struct check_test tests[] = {
     {"A poll that is closed, or not open yet, takes no vote", closed_and_not_open_yet},
     {"A poll that closes under votes counts exactly what was acknowledged", closes_under_votes},
+    {"What OK has said of a poll's times holds for whoever asks next", ok_holds},
     {"A vote over the rate is refused with the time to wait", rate},
     {"The 65th set of needed tags of a queue is FULL", need_sets},
 };

@@ -11,6 +11,7 @@ static const struct rule {
     {"layer", SOURCE_C | SOURCE_HEADER, rule_layers},
     {"fence", SOURCE_C | SOURCE_HEADER, rule_fences},
     {"file-call", SOURCE_C | SOURCE_HEADER, rule_file_calls},
+    {"clock", SOURCE_C | SOURCE_HEADER, rule_clocks},
     {"size", SOURCE_C | SOURCE_HEADER, rule_sizes},
     {"function", SOURCE_C | SOURCE_HEADER, rule_functions},
     {"atomic", SOURCE_C | SOURCE_HEADER, rule_atomics},

@@ -169,3 +169,38 @@ void rule_file_calls(const struct tree *tree, const struct source *source, struc
         }
     }
 }
+
+/* Who may ask the machine for the time: rule "One clock" of engine/README.md. */
+static const struct clock_call {
+    const char *call;
+    const char *inside[FOLDERS_MAX];
+    const char *words;
+} clock_calls[] = {
+    {"clock_wall_ms",
+     {"engine/time.c", "wal/base/clock."},
+     "only engine/time.c asks for the wall clock: take log time from it"},
+    {"clock_gettime", {"wal/base/clock.c"}, "call clock_mono_ns() of wal/base/clock.h"},
+    {"gettimeofday", {"wal/base/clock.c"}, "only engine/time.c asks for the wall clock"},
+    {"time", {"wal/base/clock.c"}, "only engine/time.c asks for the wall clock"},
+};
+
+void rule_clocks(const struct tree *tree, const struct source *source, struct report *report)
+{
+    (void)tree;
+    if (source_is_under(source, "tests/") || source_is_under(source, "bench/"))
+        return;
+    size_t at = 0;
+    size_t start;
+    size_t len;
+    while (word_next(source->code, &at, &start, &len)) {
+        if (!word_is_called(source->code, start, len))
+            continue;
+        for (size_t i = 0; i < COUNT_OF(clock_calls); i++) {
+            const struct clock_call *clock = &clock_calls[i];
+            if (word_is(source->code, start, len, clock->call) &&
+                !is_one_of(source->path, clock->inside))
+                report_add(report, source, source_line(source, start), "%s(): %s", clock->call,
+                           clock->words);
+        }
+    }
+}

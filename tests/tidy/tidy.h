@@ -83,6 +83,7 @@ bool word_is_called(const char *view, size_t start, size_t len);
 void rule_layers(const struct tree *tree, const struct source *source, struct report *report);
 void rule_fences(const struct tree *tree, const struct source *source, struct report *report);
 void rule_file_calls(const struct tree *tree, const struct source *source, struct report *report);
+void rule_clocks(const struct tree *tree, const struct source *source, struct report *report);
 void rule_sizes(const struct tree *tree, const struct source *source, struct report *report);
 void rule_functions(const struct tree *tree, const struct source *source, struct report *report);
 void rule_atomics(const struct tree *tree, const struct source *source, struct report *report);

@@ -122,6 +122,19 @@ Test(tidy, files_are_touched_in_one_file)
     check(samples, COUNT_OF(samples));
 }
 
+Test(tidy, the_machine_is_asked_for_the_time_in_one_file)
+{
+    static const struct sample samples[] = {
+        {"engine/a.c", DOC "int a = clock_wall_ms();\n", NULL, NULL, "only engine/time.c asks"},
+        {"net/a.c", DOC "int a = time(NULL);\n", NULL, NULL, "only engine/time.c asks"},
+        {"tools/a.c", DOC "int a = clock_gettime(0, &t);\n", NULL, NULL, "call clock_mono_ns()"},
+        {"engine/time.c", DOC "int a = clock_wall_ms();\n", NULL, NULL, NULL},
+        {"wal/base/clock.c", DOC "int a = clock_gettime(0, &t);\n", NULL, NULL, NULL},
+        {"wal/a.c", DOC "int a = clock_mono_ns();\n", NULL, NULL, NULL},
+    };
+    check(samples, COUNT_OF(samples));
+}
+
 /* A text of `before`, `line` as often as told, and `after`. Lives until the next call. */
 static const char *repeat(const char *before, const char *line, size_t times, const char *after)
 {

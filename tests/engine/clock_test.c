@@ -1,0 +1,364 @@
+/* The engine while its clocks are turned: delays, windows, ages, silence and retention. */
+#include "tests/engine/door.h"
+#include "tests/engine/turned.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#define DAY_MS  ((int64_t)24 * 3600 * 1000)
+#define HOUR_MS ((int64_t)3600 * 1000)
+#define YEAR_MS (365 * DAY_MS)
+
+enum { RETAIN_S = 3600, SILENCE_MS = 300 * 1000 };
+
+static char dir[256];
+static struct turned turned;
+static struct tally *tally;
+static struct door door;
+static uint64_t option;
+
+static void start(void)
+{
+    struct tally_clock clock = turned_clock(&turned);
+    struct tally_options options = {
+        .dir = dir, .create = true, .edges = 1, .retain_s = RETAIN_S, .clock = &clock};
+    tally = door_engine_with(&options);
+    door_open(&door, tally);
+}
+
+static void stop(void)
+{
+    door_close(&door);
+    cr_assert_eq(tally_close(tally), 0);
+}
+
+static void begin(void)
+{
+    torture_dir(dir, sizeof(dir));
+    turned_wall(&turned, 0);
+    start();
+    door_poll(&door, "votes");
+    option = door_option(&door, "votes", "yes");
+}
+
+static void end(void)
+{
+    stop();
+    torture_dir_remove(dir);
+}
+
+TestSuite(clock, .init = begin, .fini = end, .timeout = 0);
+
+static uint64_t submit(uint32_t delay_ms)
+{
+    uint64_t id = 0;
+    struct edge_submit ask = {.queue = SPAN("q"),
+                              .payload = SPAN("make"),
+                              .delay_ms = delay_ms,
+                              .lease_ms = 60000,
+                              .tries = 3};
+    cr_assert_eq(door_judged(&door, edge_submit(door.edge, &ask), &id), 0);
+    return id;
+}
+
+static enum build_state state_of(uint64_t id)
+{
+    struct read_builds r;
+    read_builds_init(&r);
+    r.id = id;
+    cr_assert_eq(door_read(&door, &r.read), 0);
+    enum build_state state = r.rows[0].state;
+    read_builds_fini(&r);
+    return state;
+}
+
+/* A commit with one vote in it; so the committer looks at the clocks, too. */
+static int vote(void)
+{
+    struct edge_vote cast;
+    edge_pass_end(door.edge);
+    edge_pass_begin(door.edge);
+    int err = edge_vote(door.edge, option, 1, &cast);
+    while (door_again(&door, err)) {
+        err = edge_vote(door.edge, option, 1, &cast);
+    }
+    edge_flush(door.edge);
+    door_settle(&door);
+    return err;
+}
+
+/* Time passes for everybody, a second at a time, in front of an engine that runs. */
+static void live(unsigned seconds)
+{
+    for (unsigned i = 0; i < seconds; i++) {
+        turned_skip(&turned, 1000);
+        cr_assert_eq(vote(), 0);
+    }
+}
+
+static void wait_for(uint64_t id, enum build_state state)
+{
+    while (state_of(id) != state) {
+        door_wait(&door);
+    }
+}
+
+static int poll_times(const char *name, uint64_t open_ms, uint64_t close_ms)
+{
+    struct edge_poll ask = {span_of(name), (int64_t)open_ms, (int64_t)close_ms, EDGE_KEEP,
+                            EDGE_KEEP};
+    return door_judged(&door, edge_poll(door.edge, &ask), NULL);
+}
+
+static struct engine_info info_of(void)
+{
+    struct engine_info info;
+    edge_info(door.edge, &info);
+    return info;
+}
+
+/* ---- delays ---- */
+
+/* Right is: after what is left of the delay, in running time; here it is passed a second a time.
+ * What the restart took may be a part of it, but not half. */
+static void is_offered_after(uint64_t id, unsigned seconds)
+{
+    live(seconds / 2);
+    cr_assert_eq(state_of(id), BUILD_DELAYED, "too early");
+    live(seconds - seconds / 2);
+    wait_for(id, BUILD_PENDING);
+}
+
+Test(clock, a_delay_ends_after_a_restart_with_the_clock_an_hour_back)
+{
+    uint64_t id = submit(30000);
+    stop();
+    turned_wall(&turned, -HOUR_MS);
+    start();
+    is_offered_after(id, 30);
+    cr_assert_geq(info_of().wall_behind_ms, HOUR_MS - 60000);
+}
+
+Test(clock, a_delay_ends_after_a_restart_in_1970_even_when_the_clock_is_set_right)
+{
+    uint64_t id = submit(30000);
+    stop();
+    turned_wall(&turned, 5000 - (int64_t)turned_wall_ms(&turned));
+    start();
+    live(1);
+    turned_wall(&turned, 0);
+    is_offered_after(id, 29);
+}
+
+Test(clock, a_delay_that_is_over_ends_as_soon_as_the_clock_is_right)
+{
+    uint64_t id = submit(30000);
+    stop();
+    turned_wall(&turned, 5000 - (int64_t)turned_wall_ms(&turned));
+    start();
+    live(1);
+    cr_assert_eq(state_of(id), BUILD_DELAYED);
+    turned_wall(&turned, HOUR_MS);
+    wait_for(id, BUILD_PENDING);
+}
+
+Test(clock, a_delay_of_thirty_days_is_one_with_the_clock_13_6_years_back)
+{
+    uint64_t id = submit(30U * 24 * 3600 * 1000);
+    for (int64_t back_ms = 13 * YEAR_MS; back_ms < 14 * YEAR_MS; back_ms += 30 * DAY_MS) {
+        stop();
+        turned_wall(&turned, -back_ms);
+        start();
+        live(5);
+        cr_assert_eq(state_of(id), BUILD_DELAYED);
+    }
+    /* the whole turn of 32 bits of ticks, to the tick */
+    stop();
+    turned_wall(&turned, 30 * DAY_MS - ((int64_t)UINT32_MAX + 1) * WHEEL_TICK_MS);
+    start();
+    live(5);
+    cr_assert_eq(state_of(id), BUILD_DELAYED);
+}
+
+/* ---- an excursion: the clock a day ahead for a second ---- */
+
+static void excursion(void)
+{
+    turned_wall(&turned, DAY_MS);
+    for (int i = 0; i < 10; i++) {
+        turned_skip(&turned, 100);
+        cr_assert_eq(vote(), 0);
+    }
+    turned_wall(&turned, 0);
+    cr_assert_eq(vote(), 0);
+}
+
+Test(clock, an_excursion_leaves_no_age_behind)
+{
+    struct read_tally tallied;
+    struct read_queues queues;
+    struct read_workers workers;
+    uint64_t lsn = 0;
+    struct edge_snapshot done = {.lsn = 0};
+    door_worker(&door, "w", 1);
+    submit(0);
+    cr_assert_eq(vote(), 0);
+    int err = edge_snapshot(door.edge, &lsn, &done);
+    while (door_again(&door, err)) {
+        err = edge_snapshot(door.edge, &lsn, &done);
+    }
+    excursion();
+    read_tally_init(&tallied, SPAN("votes"), 10);
+    cr_assert_eq(door_read(&door, &tallied.read), 0);
+    cr_assert_eq(tallied.rate_per_min, 12);
+    read_tally_fini(&tallied);
+    read_queues_init(&queues, SPAN("q"));
+    cr_assert_eq(door_read(&door, &queues.read), 0);
+    cr_assert_lt(queues.rows[0].oldest_ms, 60000);
+    read_queues_fini(&queues);
+    read_workers_init(&workers, SPAN("w"));
+    cr_assert_eq(door_read(&door, &workers.read), 0);
+    cr_assert_lt(workers.rows[0].seen_ms, 60000);
+    read_workers_fini(&workers);
+    struct engine_info info = info_of();
+    cr_assert_geq(info.log_ms, info.snapshot_time_ms);
+    cr_assert_lt(info.log_ms - info.snapshot_time_ms, 60000);
+}
+
+Test(clock, an_excursion_closes_no_poll_and_offers_no_build)
+{
+    uint64_t id = submit(3600 * 1000);
+    cr_assert_eq(poll_times("votes", 0, turned_wall_ms(&turned) + 60000), 0);
+    excursion();
+    live(5);
+    cr_assert_eq(vote(), 0, "the poll is open");
+    cr_assert_eq(state_of(id), BUILD_DELAYED);
+    turned_skip(&turned, 60000);
+    cr_assert_eq(vote(), TALLY_CLOSED);
+}
+
+static void snapshot(void)
+{
+    uint64_t ticket = 0;
+    struct edge_snapshot done;
+    cr_assert_eq(vote(), 0);
+    int err = edge_snapshot(door.edge, &ticket, &done);
+    while (err == TALLY_PARK) {
+        door_wait(&door);
+        err = edge_snapshot(door.edge, &ticket, &done);
+    }
+    cr_assert_eq(err, 0);
+}
+
+Test(clock, an_excursion_removes_no_history)
+{
+    for (int i = 0; i < 3; i++) { /* each start begins a segment */
+        cr_assert_eq(vote(), 0);
+        stop();
+        start();
+    }
+    snapshot();
+    snapshot();
+    turned_wall(&turned, DAY_MS);
+    snapshot();
+    snapshot();
+    turned_wall(&turned, 0);
+    cr_assert_eq(info_of().segments_removed, 0);
+    turned_wall(&turned, DAY_MS);
+    live(11);
+    snapshot();
+    snapshot();
+    cr_assert_geq(info_of().segments_removed, 3, "the control: when it stands it is believed");
+}
+
+/* ---- a process that was stopped ---- */
+
+static bool is_online(const char *name)
+{
+    struct read_workers workers;
+    read_workers_init(&workers, span_of(name));
+    cr_assert_eq(door_read(&door, &workers.read), 0);
+    bool online = workers.rows[0].online;
+    read_workers_fini(&workers);
+    return online;
+}
+
+Test(clock, five_minutes_of_suspension_make_no_worker_offline)
+{
+    door_worker(&door, "w", 1);
+    live(10);
+    turned_skip(&turned, SILENCE_MS + 60000);
+    live(10);
+    cr_assert(is_online("w"));
+    live(SILENCE_MS / 1000 - 30);
+    cr_assert(is_online("w"), "not yet");
+    live(30);
+    while (is_online("w")) { /* the control */
+        door_wait(&door);
+    }
+}
+
+/* ---- the gate ---- */
+
+static unsigned count_open(void)
+{
+    unsigned open = 0;
+    struct read_polls polls;
+    read_polls_init(&polls, (struct span){NULL, 0}, 1000);
+    cr_assert_eq(door_read(&door, &polls.read), 0);
+    for (size_t i = 0; i < polls.row_count; i++) {
+        open += polls.rows[i].open;
+    }
+    read_polls_fini(&polls);
+    return open;
+}
+
+Test(clock, polls_of_one_closing_time_close_through_one_gate)
+{
+    enum { POLLS = 100 };
+    char name[16];
+    uint64_t close_ms = turned_wall_ms(&turned) + HOUR_MS;
+    for (int i = 0; i < POLLS; i++) {
+        snprintf(name, sizeof(name), "p%d", i);
+        cr_assert_eq(poll_times(name, 0, close_ms), 0);
+    }
+    cr_assert_eq(count_open(), POLLS + 1);
+    turned_skip(&turned, HOUR_MS + 1000);
+    unsigned gates = 0;
+    for (unsigned open = POLLS + 1; open > 1;) {
+        unsigned now = count_open();
+        gates += now < open;
+        open = now;
+        if (open > 1) {
+            door_wait(&door);
+        }
+    }
+    cr_assert_leq(gates, 2, "all in one block, or two");
+}
+
+/* OK waits until it is so: nobody who asks behind it sees the poll as it was. */
+Test(clock, what_ok_has_said_of_a_polls_times_holds)
+{
+    for (int i = 0; i < 20; i++) {
+        cr_assert_eq(poll_times("votes", 0, 1), 0);
+        cr_assert_eq(count_open(), 0);
+        cr_assert_eq(vote(), TALLY_CLOSED);
+        cr_assert_eq(poll_times("votes", 0, 0), 0);
+        cr_assert_eq(count_open(), 1);
+        cr_assert_eq(vote(), 0);
+    }
+}
+
+/* It ends although the poll is altered again and again before anything is done. */
+Test(clock, the_verdict_comes_however_often_a_poll_is_altered)
+{
+    enum { TIMES = 400 };
+    for (int round = 0; round < 5; round++) {
+        for (int i = 0; i < TIMES; i++) {
+            struct edge_poll ask = {SPAN("votes"), 0, i % 2, EDGE_KEEP, EDGE_KEEP};
+            cr_assert_eq(edge_poll(door.edge, &ask), 0);
+        }
+        cr_assert_eq(door_judged(&door, 0, NULL), 0);
+        cr_assert_eq(count_open(), 0, "the last one said CLOSE 1");
+    }
+}
