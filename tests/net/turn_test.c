@@ -1,0 +1,149 @@
+/* A turn of an I/O thread: bounded in time, and what it has stepped is published. */
+#include "engine/tally.h"
+#include "net/conn.h"
+#include "net/loop.h"
+#include "net/run.h"
+#include "net/server_state.h"
+#include "wal/base/clock.h"
+
+#include <arpa/inet.h>
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static char dir[] = "/tmp/tally-turn-XXXXXX";
+static struct server server;
+static struct tally *tally;
+static struct loop *loop;
+static struct conn *conn;
+static int client_fd;
+
+static void no_wake(void *arg)
+{
+    (void)arg;
+}
+
+/* A loop on this thread, with an edge and one connection, and nobody who runs its passes. */
+static void set_up(void)
+{
+    struct tally_report report;
+    int pair[2];
+    cr_assert_not_null(mkdtemp(dir));
+    const struct tally_options options = {.dir = dir, .create = true, .edges = 2};
+    cr_assert_eq(tally_open(&tally, &options, &report), 0, "%s", report.text);
+    server.tally = tally;
+    server.options = (struct server_options){.payload_bytes_max = 1024, .threads = 1};
+    server.options.listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(listen(server.options.listen_fd, 1), 0);
+    cr_assert_eq(loop_new(&loop, &server), 0);
+    cr_assert_eq(edge_new(&loop->edge, tally, no_wake, NULL), 0);
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    client_fd = pair[1];
+    conn_open(loop, pair[0], (struct rate_address){0});
+    conn = TAILQ_FIRST(&loop->all);
+    edge_pass_begin(loop->edge);
+}
+
+static void remove_dir(void)
+{
+    char path[512];
+    DIR *opened = opendir(dir);
+    for (struct dirent *entry = readdir(opened); entry != NULL; entry = readdir(opened)) {
+        snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
+        unlink(path);
+    }
+    closedir(opened);
+    rmdir(dir);
+}
+
+static void wait_applied(void)
+{
+    uint64_t until_ns = clock_mono_ns() + (uint64_t)20 * 1000 * 1000 * 1000;
+    while (edge_applied(loop->edge) < edge_tail(loop->edge)) {
+        cr_assert(clock_mono_ns() < until_ns, "nobody knows of what was stepped");
+    }
+}
+
+static void tear_down(void)
+{
+    wait_applied();
+    edge_pass_end(loop->edge);
+    edge_free(loop->edge, edge_applied(loop->edge));
+    edge_destroy(loop->edge);
+    cr_assert_eq(tally_close(tally), 0);
+    close(client_fd);
+    remove_dir();
+}
+
+TestSuite(turn, .init = set_up, .fini = tear_down);
+
+/* What run_input has done of `count` times `request`. */
+static size_t run_times(const char *request, size_t count)
+{
+    size_t len = strlen(request);
+    char *text = malloc(len * count);
+    for (size_t i = 0; i < count; i++) {
+        memcpy(text + i * len, request, len);
+    }
+    size_t done = run_input(conn, text, len * count) / len;
+    free(text);
+    return done;
+}
+
+Test(turn, ends_soon_after_its_time_however_much_input_there_is)
+{
+    loop->turn_until_ns = 0; /* its time is over, and nobody has looked yet */
+    size_t done = run_times("PING\n", 4096);
+    cr_expect_leq(done, LOOP_LOOK_WORK / LOOP_REQUEST_WORK);
+    cr_expect_eq(conn->stop, STOP_TURN);
+    cr_expect(loop->again, "the next pass must not sleep");
+    cr_expect_not(conn_may_resume(conn));
+    loop->turns++;
+    cr_expect(conn_may_resume(conn), "another turn, another try");
+}
+
+Test(turn, takes_all_while_there_is_time)
+{
+    loop->turn_until_ns = UINT64_MAX;
+    cr_expect_eq(run_times("PING\n", 4096), 4096);
+    cr_expect_eq(conn->stop, STOP_NONE);
+}
+
+static void make_option(void)
+{
+    loop->turn_until_ns = UINT64_MAX;
+    cr_assert_eq(run_times("POLL p\nOPTION p a\n", 1), 1);
+    edge_publish(loop->edge);
+    wait_applied();
+    run_release(loop);
+}
+
+Test(turn, publishes_with_each_flush)
+{
+    make_option();
+    cr_assert_eq(run_times("VOTE 1\n", VOTES_MAX + 1), VOTES_MAX + 1);
+    cr_assert_eq(loop->votes.cast_count, 1, "the table was full, and is flushed between requests");
+    wait_applied();
+    votes_flush(loop);
+    wait_applied();
+    run_release(loop);
+    cr_expect_eq(conn->in_flight, 0);
+}
+
+Test(turn, room_that_was_not_written_is_never_sent)
+{
+    make_option();
+    run_times("VOTE 1\nVOTE 1\n", 1);
+    votes_flush(loop);
+    wait_applied();
+    size_t before = buf_len(&conn->out);
+    run_release(loop);
+    cr_expect_eq(buf_len(&conn->out) - before, strlen("OK 1\r\nOK 2\r\n"));
+    cr_expect_eq(buf_len(&conn->held), 0);
+#ifdef BUF_FENCED
+    cr_expect(__asan_address_is_poisoned(conn->out.at + conn->out.end), "the rest can be read");
+#endif
+}
