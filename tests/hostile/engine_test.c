@@ -264,6 +264,17 @@ Test(hostile_engine, texts_that_no_snapshot_could_hold_are_refused)
     free(text);
 }
 
+/* All sums are right: the word of the option could not hold them. */
+Test(hostile_engine, an_option_with_2_to_the_40_votes_is_refused)
+{
+    struct forge_images images;
+    forge_images(&images);
+    images.at[FORGED_OPTION].num[IOPTION_VOTES] = TIB;
+    images.at[FORGED_POLL].num[IPOLL_TOTAL] = TIB + 2;
+    images.at[FORGED_HEAD].num[HEAD_VOTES] = TIB + 2;
+    expect_saved_refused(&images, "2^40 votes");
+}
+
 /* The head promises 2^30 options and builds: nothing is made for what is not there. */
 Test(hostile_engine, ids_near_2_to_the_30_take_no_memory)
 {

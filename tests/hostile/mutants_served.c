@@ -1,0 +1,175 @@
+/* Mutants, served: a start refuses them, or else the server does all that it is for, makes a
+ * snapshot that counts, ends in order, and starts again. What is synced is never refused later. */
+#include "tests/engine/door.h"
+#include "tests/hostile/mutate.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { SECONDS = 30, PEAK_MIB = 600 };
+
+struct totals {
+    uint64_t opened;
+    uint64_t refused;
+};
+
+static char dir[128];
+static uint64_t seed_now;
+static char what[MUTANT_WHAT_BYTES];
+static struct tally *tally;
+static struct door door;
+
+#define FINE(is_so, ...)                                                                           \
+    do {                                                                                           \
+        if (!(is_so)) {                                                                            \
+            fprintf(stderr, "FAILED: hostile_mutants_served --seed %llu --count 1 (%s): ",         \
+                    (unsigned long long)seed_now, what);                                           \
+            fprintf(stderr, __VA_ARGS__);                                                          \
+            fprintf(stderr, "\n");                                                                 \
+            exit(1);                                                                               \
+        }                                                                                          \
+    } while (0)
+
+static void on_fatal(void *arg, int code, const char *why)
+{
+    (void)arg;
+    FINE(false, "the server ended itself with %d: %s", code, why);
+}
+
+static int open_engine(struct tally_report *report)
+{
+    struct tally_options options = {
+        .dir = dir, .create = true, .edges = 4, .segment_bytes = 1 << 16, .fatal = on_fatal};
+    return tally_open(&tally, &options, report);
+}
+
+static void vote_all(void)
+{
+    for (uint64_t id = 1; id <= 3; id++) {
+        struct edge_vote vote;
+        int err;
+        do {
+            err = edge_vote(door.edge, id, 1, &vote);
+            edge_flush(door.edge);
+        } while (door_again(&door, err));
+        FINE(err == 0 || err == TALLY_NOTFOUND || err == TALLY_CLOSED || err == TALLY_RANGE,
+             "a vote for %llu: %s", (unsigned long long)id, tally_err_name(err));
+    }
+    door_settle(&door);
+}
+
+static int claim(const char *worker, struct edge_claimed *got)
+{
+    const struct edge_claim ask = {
+        .worker = span_of(worker), .queues = {{"q", 1}}, .queue_count = 1, .lease_ms = 1000};
+    int err;
+    do {
+        err = edge_claim(door.edge, &ask, got);
+    } while (door_again(&door, err));
+    door_settle(&door);
+    return err;
+}
+
+/* Ends what a worker gets, each in another way. */
+static void work(const char *worker)
+{
+    for (unsigned i = 0; i < 8; i++) {
+        struct edge_claimed got;
+        struct edge_failed how;
+        int err = claim(worker, &got);
+        if (err != 0) {
+            FINE(err == EDGE_NIL || err == TALLY_OFFLINE, "a claim: %s", tally_err_name(err));
+            return;
+        }
+        const struct edge_fail fail = {.id = got.id, .token = got.token, .text = {"no", 2}};
+        do {
+            err = i % 3 == 0   ? edge_fail(door.edge, &fail, &how)
+                  : i % 3 == 1 ? edge_release(door.edge, got.id, got.token, 0)
+                               : edge_done(door.edge, got.id, got.token, (struct span){"ok", 2});
+        } while (door_again(&door, err));
+        door_settle(&door);
+        FINE(err == 0 || err == TALLY_STALE, "the end of a claim: %s", tally_err_name(err));
+    }
+}
+
+static void change_all(void)
+{
+    const struct edge_poll poll = {
+        .name = {"p", 1}, .open_ms = 0, .close_ms = 0, .rate_n = 5, .rate_ms = 1000};
+    const struct edge_worker worker = {.id = {"w", 1}, .slots = 2};
+    const struct edge_submit submit = {
+        .queue = {"q", 1}, .payload = {"make", 4}, .lease_ms = 1000, .tries = 3};
+    int err = door_judged(&door, edge_poll(door.edge, &poll), NULL);
+    FINE(err == 0, "a poll: %s", tally_err_name(err));
+    err = door_judged(&door, edge_option(door.edge, (struct span){"p", 1}, (struct span){"New", 3}),
+                      NULL);
+    FINE(err == 0 || err == TALLY_EXISTS, "an option: %s", tally_err_name(err));
+    err = door_judged(&door, edge_worker(door.edge, &worker), NULL);
+    FINE(err == 0, "a worker: %s", tally_err_name(err));
+    err = door_judged(&door, edge_submit(door.edge, &submit), NULL);
+    FINE(err == 0 || err == TALLY_FULL, "a build: %s", tally_err_name(err));
+}
+
+static void snapshot(void)
+{
+    struct edge_snapshot done;
+    uint64_t ticket = 0;
+    int err;
+    do {
+        err = edge_snapshot(door.edge, &ticket, &done);
+    } while (door_again(&door, err));
+    FINE(err == 0, "a snapshot: %s", tally_err_name(err));
+}
+
+static void serve(void)
+{
+    door_open(&door, tally);
+    vote_all();
+    change_all();
+    work("w");
+    vote_all();
+    snapshot();
+    door_close(&door);
+    FINE(tally_close(tally) == 0, "the end");
+}
+
+static void run(uint64_t seed_start, struct totals *totals)
+{
+    struct seed seed = {seed_start};
+    struct tally_report report;
+    seed_now = seed_start;
+    mutant_begin(seed_start, "hostile_mutants_served", SECONDS);
+    mutate(&seed, dir, what);
+    int err = open_engine(&report);
+    FINE(err == 0 || err == TALLY_DAMAGE || err == TALLY_NEWER, "the start: %s, %s",
+         tally_err_name(err), report.text);
+    if (err == 0) {
+        totals->opened++;
+        serve();
+        err = open_engine(&report);
+        FINE(err == 0, "the second start: %s, %s", tally_err_name(err), report.text);
+        FINE(tally_close(tally) == 0, "the second end");
+    } else {
+        totals->refused++;
+        FINE(report.text[0] != '\0', "it is refused without a word");
+    }
+    mutant_dir_clear(dir);
+}
+
+int main(int argc, char **argv)
+{
+    uint64_t start = mutant_arg(argc, argv, "--seed", 1);
+    uint64_t count = mutant_arg(argc, argv, "--count", 100);
+    struct totals totals = {0};
+    mutant_dir(dir, sizeof(dir));
+    for (uint64_t i = 0; i < count; i++) {
+        run(start + i, &totals);
+    }
+    mutant_dir_remove(dir);
+    uint64_t peak = mutant_peak_mib();
+    printf("%llu mutants: %llu refused, %llu served and started again; at most %llu MiB\n",
+           (unsigned long long)count, (unsigned long long)totals.refused,
+           (unsigned long long)totals.opened, (unsigned long long)peak);
+    FINE(peak < PEAK_MIB, "%llu MiB", (unsigned long long)peak);
+    return 0;
+}
