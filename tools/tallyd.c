@@ -358,8 +358,8 @@ static struct tally *open_data(const struct settings *settings, struct door *doo
             report.text[0] != '\0' ? report.text : tally_err_text(err));
     }
     bool tell = report.torn || report.snapshot_passed;
-    fprintf(stderr, "tallyd: %llu records read from %s", (unsigned long long)report.records,
-            settings->data);
+    fprintf(stderr, "tallyd: %llu record%s read from %s", (unsigned long long)report.records,
+            report.records == 1 ? "" : "s", settings->data);
     if (report.snapshot_lsn > 0) {
         fprintf(stderr, ", with the snapshot at %llu", (unsigned long long)report.snapshot_lsn);
     }

@@ -9,6 +9,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static char dir[128];
 static struct tally *tally;
@@ -354,6 +355,32 @@ Test(hostile_engine, an_option_with_nearly_2_to_the_40_votes_refuses_more_and_en
     door_settle(&door);
     close_engine();
     cr_assert_eq(open_engine(), 0, "%s", report.text);
+    close_engine();
+}
+
+/* A mistake in the state itself, as a bug would make it: what is read back says so, and nothing
+ * that is there goes for it. */
+Test(hostile_engine, a_snapshot_that_cannot_be_loaded_does_not_count)
+{
+    struct forge_images images;
+    struct edge_snapshot done;
+    uint64_t ticket = 0;
+    char path[256];
+    int err;
+    forge_images(&images);
+    forge_saved(dir, &images);
+    cr_assert_eq(open_engine(), 0, "%s", report.text);
+    FIELD_ADD(tally->state.votes, 1);
+    door_poll(&door, "another");
+    do {
+        err = edge_snapshot(door.edge, &ticket, &done);
+    } while (door_again(&door, err));
+    cr_expect_eq(err, TALLY_IO, "it counts: %d", err);
+    snprintf(path, sizeof(path), "%s/snap-%016x.tally", dir, FORGE_LSN + 1);
+    cr_expect_neq(access(path, F_OK), 0, "it has a name");
+    close_engine();
+    cr_assert_eq(open_engine(), 0, "the log has it all: %s", report.text);
+    cr_expect_eq(report.snapshot_lsn, FORGE_LSN);
     close_engine();
 }
 

@@ -160,7 +160,8 @@ static void say_done(const struct replay *replay)
     char time[MOMENT_TEXT_BYTES];
     uint64_t saved_lsn = replay->inspector->saved_lsn;
     moment_format(time, replay->last_ms);
-    printf("%" PRIu64 " records, up to %s", replay->last_lsn - saved_lsn, time);
+    uint64_t count = replay->last_lsn - saved_lsn;
+    printf("%" PRIu64 " record%s, up to %s", count, count == 1 ? "" : "s", time);
     if (saved_lsn > 0) {
         printf(", behind the snapshot at record %" PRIu64, saved_lsn);
     }
