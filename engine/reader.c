@@ -324,6 +324,7 @@ static int fill_rows(const struct ranked *ranked, struct read_tally *r)
     struct rank_at at = {0};
     uint32_t place = 0;
     uint64_t votes = 0;
+    r->read.compare = NULL; /* they come in order */
     for (uint32_t i = 0; i < count && rank_next(&ranked->rank, &at, &place, &votes); i++) {
         struct tally_row *row = slice_row(&r->read);
         if (row == NULL) {

@@ -35,7 +35,7 @@
 enum {
     EVENTS_MAX = 256,
     ACCEPTS_MAX = 64, /* in one pass */
-    PIECES_MAX = 8,   /* of long replies, in one pass: about 1 ms */
+    PIECES_MAX = 2,   /* of long replies, in one pass: less than 1 ms, wherever their rows are */
     ROUNDS_MAX = 16,  /* of going on, before what can be sent is sent */
     TURN_NS = 1000 * 1000,
     ACCEPT_PAUSE_MS = 100,
