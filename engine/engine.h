@@ -121,6 +121,7 @@ struct tally {
     struct wheel delays;  /* builds that are delayed, in ticks of log time */
     struct wheel windows; /* polls that open or close, in ticks of log time */
     uint64_t tick_rest_ns;
+    uint64_t workers_next; /* whom to look at next; 0: all were */
     uint64_t workers_seen_ms;
     uint64_t last_commit_ns;
     struct gate gate;

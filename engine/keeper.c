@@ -11,6 +11,7 @@ enum {
     SLICE = 1024, /* builds looked at in one round */
     FORGET_SLICE = 4096,
     SILENCE_LOOK_MS = 1000,
+    SILENCE_SLICE = 2048, /* workers looked at in one round */
     IDLE_NS_MAX = 1000 * 1000 * 1000,
 };
 
@@ -234,15 +235,21 @@ static void run_wheel(struct tally *tally, struct wheel *wheel, uint64_t tick,
 
 /* ---- workers that say nothing ---- */
 
+/* At all of them once in SILENCE_LOOK_MS, a slice in each round. */
 static void look_for_silence(struct tally *tally)
 {
     uint64_t now_ms = time_run_at(&tally->time, tally->time.looked_ns);
-    if (now_ms - tally->workers_seen_ms < SILENCE_LOOK_MS) {
-        return;
+    uint64_t id = tally->workers_next;
+    if (id == 0) {
+        if (now_ms - tally->workers_seen_ms < SILENCE_LOOK_MS) {
+            return;
+        }
+        tally->workers_seen_ms = now_ms;
+        id = 1;
     }
-    tally->workers_seen_ms = now_ms;
     uint64_t count = FIELD_OWN(tally->state.worker_count);
-    for (uint64_t id = 1; id <= count && keeper_has_room(tally); id++) {
+    uint64_t end = id + SILENCE_SLICE;
+    for (; id <= count && id < end && keeper_has_room(tally); id++) {
         struct worker *worker = table_get(&tally->state.worker_ids, id);
         /* K2: relaxed: a time publishes nothing */
         uint64_t seen_ms = atomic_load_explicit(&worker->seen_ms, memory_order_relaxed);
@@ -255,6 +262,7 @@ static void look_for_silence(struct tally *tally)
             keeper_judge(tally, RECORD_OFFLINE, id, 0);
         }
     }
+    tally->workers_next = id <= count ? id : 0;
 }
 
 /* ---- what finished builds give back ---- */
@@ -315,7 +323,7 @@ void keeper_run(struct tally *tally)
 uint64_t keeper_idle_ns(const struct tally *tally)
 {
     bool near = tally->leases.count + tally->delays.count + tally->windows.count > 0;
-    if (gate_is_busy(tally) || tally->stuck.asked) {
+    if (gate_is_busy(tally) || tally->stuck.asked || tally->workers_next != 0) {
         return TICK_NS / 10;
     }
     return near || FIELD_OWN(tally->room) != ROOM_FULL ? (uint64_t)TICK_NS : (uint64_t)IDLE_NS_MAX;

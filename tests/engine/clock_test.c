@@ -298,6 +298,43 @@ Test(clock, five_minutes_of_suspension_make_no_worker_offline)
     }
 }
 
+static size_t count_online(size_t wanted)
+{
+    size_t online = 0;
+    struct read_workers workers;
+    read_workers_init(&workers, (struct span){NULL, 0});
+    cr_assert_eq(door_read(&door, &workers.read), 0);
+    cr_assert_eq(workers.row_count, wanted);
+    for (size_t i = 0; i < workers.row_count; i++) {
+        online += workers.rows[i].online;
+    }
+    read_workers_fini(&workers);
+    return online;
+}
+
+/* They are looked at slice by slice: none is left out, however many there are. */
+Test(clock, all_silent_workers_go_offline)
+{
+    enum { WORKERS = 5000 };
+    for (int i = 0; i < WORKERS; i++) {
+        char name[16];
+        snprintf(name, sizeof(name), "w%d", i);
+        struct edge_worker ask = {.id = span_of(name), .slots = 1};
+        int err = edge_worker(door.edge, &ask);
+        while (door_again(&door, err)) {
+            err = edge_worker(door.edge, &ask);
+        }
+        cr_assert_eq(err, 0);
+    }
+    door_settle(&door);
+    live(SILENCE_MS / 1000 - 30);
+    cr_assert_eq(count_online(WORKERS), WORKERS);
+    live(60);
+    while (count_online(WORKERS) > 0) {
+        door_wait(&door);
+    }
+}
+
 /* ---- the gate ---- */
 
 static unsigned count_open(void)
