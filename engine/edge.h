@@ -133,7 +133,8 @@ int edge_beat(struct edge *edge, uint64_t id, uint32_t token, int prog, uint64_t
 
 /*
  * Ends a claim with a result (may be empty), copied. Repeated with the same token: 0 again.
- * Errors: NOTFOUND, STALE, READONLY (no reserve left), NOMEM, PARK, ROOM.
+ * Errors: NOTFOUND, STALE, READONLY (no reserve left), MEMORY (a result, and no memory for clients
+ * is left), NOMEM, PARK, ROOM.
  */
 int edge_done(struct edge *edge, uint64_t id, uint32_t token, struct span result);
 
@@ -150,7 +151,7 @@ struct edge_failed {
     uint32_t attempts_left; /* else */
 };
 
-/* Errors: NOTFOUND, STALE, READONLY, NOMEM, PARK, ROOM. Repeated: the same again. */
+/* Errors: those of edge_done, MEMORY for a text. Repeated: the same again. */
 int edge_fail(struct edge *edge, const struct edge_fail *ask, struct edge_failed *how);
 
 /* Gives back, the attempt not counted. Errors: NOTFOUND, STALE, READONLY, PARK, ROOM. */
@@ -164,7 +165,8 @@ int edge_release(struct edge *edge, uint64_t id, uint32_t token, uint32_t delay_
  */
 int edge_take_back(struct edge *edge, uint64_t id, uint32_t token);
 
-/* ---- judged requests: the verdict comes from edge_verdict ---- */
+/* ---- judged requests: the verdict comes from edge_verdict ----
+ * Errors of those that add to the state: MEMORY, at the ceiling of the ledger. */
 
 struct edge_submit {
     struct span queue;   /* a name; the queue is made when it is new */

@@ -287,8 +287,9 @@ static void look_at_finished(struct tally *tally)
     const struct state *state = &tally->state;
     uint64_t ceiling = state->ledger.ceiling;
     static const struct build none;
-    if (lane_applied(tally->own) < tally->forgotten_at || !keeper_has_room(tally)) {
-        return; /* what it said last is still on its way */
+    bool is_on_its_way = lane_applied(tally->own) < tally->forgotten_at; /* what was said last */
+    if (state->ended_count == 0 || is_on_its_way || !keeper_has_room(tally)) {
+        return;
     }
     if (tally->forgotten_at != 0) {
         tally->forgotten_at = 0;

@@ -159,19 +159,20 @@ void conn_destroy(struct conn *conn)
     free(conn);
 }
 
+static size_t rooms_of(const struct conn *conn)
+{
+    size_t told = conn->telling != NULL ? conn->telling->held : 0;
+    return sizeof(*conn) + conn->in.room + conn->held.room + conn->out.room + told;
+}
+
 void conn_count(struct conn *conn)
 {
-    uint64_t in = sizeof(*conn) + conn->in.room + conn->handed.room * sizeof(struct handed_claim);
-    uint64_t out = conn->held.room + conn->out.room;
-    out += conn->telling != NULL ? conn->telling->held : 0;
-    if (in != conn->counted_in) {
-        ledger_add(edge_ledger(conn->loop->edge), LEDGER_CONNECTIONS, in - conn->counted_in);
-        conn->counted_in = in;
-    }
-    if (out != conn->counted_out) {
-        ledger_add(edge_ledger(conn->loop->edge), LEDGER_REPLIES, out - conn->counted_out);
-        conn->counted_out = out;
-    }
+    uint64_t in = sizeof(*conn) + conn->in.room;
+    uint64_t out = rooms_of(conn) - in;
+    ledger_add(edge_ledger(conn->loop->edge), LEDGER_CONNECTIONS, in - conn->counted_in);
+    ledger_add(edge_ledger(conn->loop->edge), LEDGER_REPLIES, out - conn->counted_out);
+    conn->counted_in = in;
+    conn->counted_out = out;
 }
 
 void conn_end(struct conn *conn)
@@ -500,7 +501,9 @@ void conn_finish(struct conn *conn)
         say_goodbye(conn);
     }
     give_back(conn);
-    conn_count(conn);
+    if (rooms_of(conn) != conn->counted_in + conn->counted_out) { /* mostly it is the same */
+        conn_count(conn);
+    }
     if (conn->fd < 0) {
         return;
     }

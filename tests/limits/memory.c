@@ -2,6 +2,7 @@
  * back. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
+#include "tests/lib/proc.h"
 #include "tests/lib/scene.h"
 #include "tests/lib/server.h"
 
@@ -9,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { MIB = 1024 * 1024, CEILING = 32 * MIB };
 
@@ -193,29 +195,28 @@ static void less_memory_than_before(void)
 
 /* ---- the ceiling ---- */
 
-/* Builds of 1 MiB until there is no room, then of 1 KiB. Returns how many. */
+/* Builds until there is no room for a small one. Returns how many. */
 static size_t fill(void)
 {
+    static const size_t sizes[] = {MIB, 64 * 1024, 4096, 1};
     size_t count = 0;
-    while (reply_is_ok(submit(MIB))) {
-        count++;
+    for (size_t i = 0; i < CHECK_COUNT(sizes); i++) {
+        while (reply_is_ok(submit(sizes[i]))) {
+            EXPECT(++count < 1000, "it takes everything");
+        }
+        EXPECT(reply_is_err(&client.reply, "FULL") && strstr(client.reply.line, "--memory") != NULL,
+               "'%s'", client.reply.line);
     }
-    while (reply_is_ok(submit(1024))) {
-        EXPECT(++count < 4096, "it takes everything");
-    }
-    EXPECT(reply_is_err(&client.reply, "FULL") && strstr(client.reply.line, "--memory") != NULL,
-           "'%s'", client.reply.line);
     return count;
 }
 
-/* What grows is refused: a small thing may still fit where a build does not, but not many do. */
-static void until_full(const char *request)
+/* What is smaller than a build may fit some times more. */
+static void expect_full(const char *request)
 {
-    int count = 0;
-    while (reply_is_ok(client_get(&client, "%s%d", request, count))) {
-        EXPECT(++count < 4096, "'%s' goes on and on", request);
+    for (int i = 0; !reply_is_err(client_get(&client, "%s%d", request, i), "FULL"); i++) {
+        EXPECT(reply_is_ok(&client.reply) && i < 16, "%s%d gave '%s'", request, i,
+               client.reply.line);
     }
-    EXPECT(reply_is_err(&client.reply, "FULL"), "'%s'", client.reply.line);
 }
 
 static void the_ceiling(void)
@@ -229,9 +230,10 @@ static void the_ceiling(void)
     EXPECT(count > 24 && info("memory_bytes") <= CEILING, "%zu builds, %" PRIu64 " bytes", count,
            info("memory_bytes"));
 
-    until_full("POLL more");
-    until_full("OPTION lang more");
-    until_full("WORKER more");
+    /* what grows is refused */
+    expect_full("POLL other");
+    expect_full("OPTION lang label");
+    expect_full("WORKER other");
     /* what does not goes on */
     scene_vote_times(&client, option, 0, 100);
     client_expect(&client, "OK", "POLL lang RATE 0");
@@ -456,7 +458,24 @@ static void payloads_half_sent(void)
     stop();
 }
 
+/* ---- the option ---- */
+
+static void the_default(void)
+{
+    uint64_t machine_bytes = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    const char *const too_small[] = {getenv("TALLYD"), "--memory", "15M", NULL};
+    server_start(&server, NULL);
+    client_open(&client, &server);
+    uint64_t ceiling = info("memory_bytes_max");
+    EXPECT(ceiling > 0 && ceiling <= machine_bytes / 2, "%" PRIu64 " of %" PRIu64, ceiling,
+           machine_bytes);
+    stop();
+    int code = proc_run(too_small, NULL);
+    EXPECT(code == 64, "--memory 15M ends with %d", code);
+}
+
 static const struct check_test tests[] = {
+    {"The ceiling is half of the memory, or what --memory says, 16M at least", the_default},
     {"Results are counted, also behind a start", results_are_counted},
     {"What entities take is counted, and nothing stays in flight", entities_are_counted},
     {"Finished builds give payload and result back, so SUBMIT always goes on; a start and a "
