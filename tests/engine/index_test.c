@@ -147,44 +147,49 @@ Test(table, ids_have_their_place)
 
 enum { TIMED = 500 };
 
+struct timed {
+    struct timer timer; /* first: a timer of the wheel is one of these */
+    uint32_t id;
+};
+
 /* Takes what is due as the timekeeper does: what is not due yet goes back. */
-static struct build *next_due(struct wheel *wheel, uint32_t to, const uint32_t *due)
+static struct timed *next_due(struct wheel *wheel, uint32_t to, const uint32_t *due)
 {
-    struct build *build = wheel_next(wheel, to);
-    while (build != NULL && due[build->id] > wheel->now) {
-        wheel_put(wheel, build, due[build->id]);
-        build = wheel_next(wheel, to);
+    struct timed *timed = (struct timed *)wheel_next(wheel, to);
+    while (timed != NULL && due[timed->id] > wheel->now) {
+        wheel_put(wheel, &timed->timer, due[timed->id]);
+        timed = (struct timed *)wheel_next(wheel, to);
     }
-    return build;
+    return timed;
 }
 
 Test(wheel, everything_comes_at_its_time)
 {
     static struct wheel wheel;
-    static struct build builds[TIMED];
+    static struct timed timed[TIMED];
     static uint32_t due[TIMED];
     struct seed seed = {11};
-    wheel_init(&wheel);
+    wheel_init(&wheel, 1);
     for (uint32_t i = 0; i < TIMED; i++) {
-        builds[i].id = i;
+        timed[i].id = i;
         due[i] = 2 + (uint32_t)seed_below(&seed, 3 * WHEEL_BUCKETS);
-        wheel_put(&wheel, &builds[i], due[i]);
+        wheel_put(&wheel, &timed[i].timer, due[i]);
     }
     for (uint32_t i = 0; i < TIMED; i += 7) {
         due[i] += 1000; /* a heartbeat: the wheel is not told */
     }
     for (uint32_t i = 3; i < TIMED; i += 7) {
-        wheel_remove(&wheel, &builds[i]);
+        wheel_remove(&wheel, &timed[i].timer);
         due[i] = 0;
     }
     uint64_t came = 0;
     for (uint32_t tick = 2; tick < 4 * WHEEL_BUCKETS; tick += 3) {
-        struct build *build = next_due(&wheel, tick, due);
-        for (; build != NULL; build = next_due(&wheel, tick, due)) {
-            uint32_t at = due[build->id];
+        struct timed *next = next_due(&wheel, tick, due);
+        for (; next != NULL; next = next_due(&wheel, tick, due)) {
+            uint32_t at = due[next->id];
             cr_assert(at != 0, "it was removed or came before");
             cr_assert(at <= wheel.now && at + 3 > tick, "due at %u, came at %u", at, tick);
-            due[build->id] = 0;
+            due[next->id] = 0;
             came++;
         }
         cr_assert_eq(wheel.now, tick);
@@ -196,15 +201,15 @@ Test(wheel, everything_comes_at_its_time)
 Test(wheel, what_is_due_already_comes_with_the_next_tick)
 {
     static struct wheel wheel;
-    static struct build build;
-    wheel_init(&wheel);
+    static struct timer timer;
+    wheel_init(&wheel, 1);
     cr_assert_eq(wheel_next(&wheel, 100), NULL);
-    wheel_put(&wheel, &build, 5);
-    wheel_put(&wheel, &build, 0);
+    wheel_put(&wheel, &timer, 5);
+    wheel_put(&wheel, &timer, 0);
     cr_assert_eq(wheel.count, 1, "put twice is there once");
     cr_assert_eq(wheel_next(&wheel, 100), NULL, "the hand is there");
-    cr_assert_eq(wheel_next(&wheel, 101), &build);
+    cr_assert_eq(wheel_next(&wheel, 101), &timer);
     cr_assert_eq(wheel.count, 0);
-    wheel_remove(&wheel, &build);
+    wheel_remove(&wheel, &timer);
     cr_assert_eq(wheel.count, 0, "what is not there can be removed");
 }
