@@ -14,19 +14,29 @@ static void count_state(struct queue *queue, enum build_state state, uint64_t mo
     FIELD_ADD(queue->all_by_state[state], more);
 }
 
-void build_count(struct build *build, enum build_state from, enum build_state to)
+int build_count(struct build *build, enum build_state from, enum build_state to)
 {
+    struct queue *queue = build->queue;
+    struct ticket_list *list = &FIELD_OWN(queue->sets[build->set])->lists[build->pri];
     if (from != BUILD_NONE) {
-        count_state(build->queue, from, (uint64_t)-1);
+        count_state(queue, from, (uint64_t)-1);
     }
-    count_state(build->queue, to, 1);
-    struct ticket_list *list = &FIELD_OWN(build->queue->sets[build->set])->lists[build->pri];
+    if (to != BUILD_NONE) {
+        count_state(queue, to, 1);
+    }
     if (from == BUILD_PENDING) {
         FIELD_ADD(list->pending, (uint64_t)-1);
+        oldest_remove(&queue->oldest, build);
     }
     if (to == BUILD_PENDING) {
         FIELD_ADD(list->pending, 1);
+        if (oldest_put(&queue->oldest, build) != 0) {
+            return TALLY_NOMEM;
+        }
     }
+    const struct oldest *oldest = &queue->oldest;
+    FIELD_PUT(queue->oldest_submitted_ms, oldest->count > 0 ? oldest->at[0]->submitted_ms : 0);
+    return 0;
 }
 
 static struct queue *queue_new(struct state *state, struct span name)
@@ -188,10 +198,10 @@ static int apply_submit(struct state *state, const struct record *record, struct
     build->accepted = build_half(to, 1);
     FIELD_PUT(build->applied, build->accepted);
     word_set(&build->word, build_word(build->accepted, 0));
-    build_count(build, BUILD_NONE, to);
+    err = build_count(build, BUILD_NONE, to);
     hook_build(state, build, to);
     v->value = build->id;
-    return 0;
+    return err;
 }
 
 /* ---- steps ---- */
@@ -233,107 +243,7 @@ static int step_claim(struct state *state, struct build *build, const struct rec
     return 0;
 }
 
-/* ---- finished builds ---- */
-
-void build_add_ended(struct state *state, struct build *build)
-{
-    struct queue *queue = build->queue;
-    if (queue->ended_last == NULL || queue->ended_first == NULL) {
-        queue->ended_first = build;
-    } else {
-        queue->ended_last->next_ended = build;
-    }
-    queue->ended_last = build;
-    queue->ended_count++;
-    TAILQ_INSERT_TAIL(&state->ended, build, ended);
-    state->ended_count++;
-    state->ended_bytes += build_bytes(build);
-    if (state->ended_kept == NULL && FIELD_OWN(build->payload) != NULL) {
-        state->ended_kept = build;
-    }
-}
-
-static void give_back(struct state *state, _Atomic(struct parcel *) *place)
-{
-    struct parcel *parcel = FIELD_OWN(*place);
-    FIELD_PUT(*place, NULL);
-    state_retire(state, parcel, parcel_release);
-}
-
-/* The oldest one that has them gives payload, result and error back. The payload goes first: who
- * finds no result and then a payload knows that there was none. */
-static void forget_bytes(struct state *state)
-{
-    struct build *build = state->ended_kept;
-    save_build(state, build);
-    state->ended_kept = TAILQ_NEXT(build, ended);
-    state->ended_bytes -= build_bytes(build);
-    FIELD_ADD(state->payload_bytes, (uint64_t)-FIELD_OWN(build->payload)->len);
-    give_back(state, &build->payload);
-    give_back(state, &build->result);
-    give_back(state, &build->error);
-}
-
-/* The oldest finished build of a queue leaves. */
-static void forget_build(struct state *state, struct queue *queue)
-{
-    struct build *build = queue->ended_first;
-    save_build(state, build);
-    queue->ended_first = build->next_ended;
-    queue->ended_count--;
-    if (state->ended_kept == build) {
-        state->ended_kept = TAILQ_NEXT(build, ended);
-    }
-    TAILQ_REMOVE(&state->ended, build, ended);
-    state->ended_count--;
-    state->ended_bytes -= build_bytes(build);
-    enum build_state was = half_state(FIELD_OWN(build->applied));
-    count_state(queue, was, (uint64_t)-1);
-    (void)table_put(&state->builds, build->id, NULL); /* its chunk is there: cannot fail */
-    FIELD_ADD(state->builds_in_memory, (uint64_t)-1);
-    FIELD_ADD(state->payload_bytes, (uint64_t)-parcel_span(FIELD_OWN(build->payload)).len);
-    ledger_sub(&state->ledger, LEDGER_ENTITIES, build_weight(build));
-    state_retire(state, build, build_free);
-}
-
-/*
- * How much memory finished builds may take is the machine's, so it is no rule of apply: the
- * timekeeper looks, and the record says which ones give back. In the list of all, the first is
- * also the first of its queue.
- */
-static int apply_forget(struct state *state, const struct record *record)
-{
-    const uint64_t *num = record->num;
-    if (num[FORGET_BYTES_UNTIL] >= record->lsn || num[FORGET_BUILDS_UNTIL] >= record->lsn) {
-        return TALLY_CORRUPT;
-    }
-    while (state->ended_kept != NULL && state->ended_kept->ended_lsn <= num[FORGET_BYTES_UNTIL]) {
-        forget_bytes(state);
-    }
-    const struct build *first;
-    while ((first = TAILQ_FIRST(&state->ended)) != NULL &&
-           first->ended_lsn <= num[FORGET_BUILDS_UNTIL]) {
-        forget_build(state, first->queue);
-    }
-    return 0;
-}
-
-static void step_end(struct state *state, struct build *build, const struct record *record)
-{
-    struct queue *queue = build->queue;
-    FIELD_PUT(build->ended_ms, record->time_ms);
-    if (build->uniq != NULL) {
-        index_remove(&state->uniqs, build);
-        ledger_sub(&state->ledger, LEDGER_ENTITIES, blob_weight(build->uniq));
-        state_retire(state, build->uniq, free);
-        build->uniq = NULL;
-    }
-    build->ended_lsn = record->lsn;
-    build_add_ended(state, build);
-    if (queue->ended_count > QUEUE_KEEP) {
-        forget_build(state, queue);
-    }
-}
+/* ---- texts ---- */
 
 static int replace_text(struct state *state, _Atomic(struct blob *) *place, struct span text)
 {
@@ -444,7 +354,9 @@ static int apply_build_step(struct state *state, const struct record *record)
     if (record->type != RECORD_BEAT) {
         FIELD_PUT(build->how, (uint8_t)how_of(record));
     }
-    build_count(build, half_state(before), to);
+    if (build_count(build, half_state(before), to) != 0) {
+        return TALLY_NOMEM;
+    }
     FIELD_PUT(build->applied, after);
     if (half_held(before) && !half_held(after)) {
         step_left(state, build, record);
@@ -454,7 +366,7 @@ static int apply_build_step(struct state *state, const struct record *record)
     }
     hook_build(state, build, to);
     if (half_ended(after)) {
-        step_end(state, build, record);
+        build_end(state, build, record);
     }
     return 0;
 }

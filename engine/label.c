@@ -15,7 +15,7 @@ bool name_is_valid(struct span name)
         return false;
     }
     for (size_t i = 0; i < name.len; i++) {
-        if (name.at[i] == '\0' || strchr(allowed, name.at[i]) == NULL) {
+        if (memchr(allowed, name.at[i], sizeof allowed - 1) == NULL) {
             return false;
         }
     }

@@ -283,8 +283,8 @@ static int load_build(struct loader *loader, const struct image *image)
     FIELD_PUT(build->started_ms, num[IBUILD_STARTED_MS]);
     FIELD_PUT(build->ended_ms, num[IBUILD_ENDED_MS]);
     FIELD_PUT(build->worker, worker);
-    build_count(build, BUILD_NONE, half_state(FIELD_OWN(build->applied)));
-    int err = build_fill(loader, build, image);
+    int err = build_count(build, BUILD_NONE, half_state(FIELD_OWN(build->applied)));
+    err = err != 0 ? err : build_fill(loader, build, image);
     ledger_add(&state->ledger, LEDGER_ENTITIES, build_weight(build));
     return err != 0 ? err : build_hold(loader, build);
 }

@@ -201,17 +201,8 @@ void read_polls_fini(struct read_polls *r)
 
 static uint64_t oldest_of(const struct queue *queue, uint64_t now_ms)
 {
-    uint64_t oldest = now_ms;
-    for (uint32_t i = 0; i < FIELD_GET(queue->set_count); i++) {
-        struct need_set *set = FIELD_GET(queue->sets[i]);
-        for (int pri = 0; pri < PRIORITIES; pri++) {
-            const struct ticket *ticket = ticket_first(&set->lists[pri]);
-            if (ticket != NULL && ticket->build->submitted_ms < oldest) {
-                oldest = ticket->build->submitted_ms;
-            }
-        }
-    }
-    return now_ms - oldest;
+    uint64_t since_ms = FIELD_GET(queue->oldest_submitted_ms);
+    return since_ms != 0 && since_ms < now_ms ? now_ms - since_ms : 0;
 }
 
 static int add_queue(struct read *read, void *entity)

@@ -99,6 +99,7 @@ static void free_queue(void *arg, void *entity)
         free(set->tags);
         free(set);
     }
+    oldest_fini(&queue->oldest);
     free(queue->name);
     free(queue);
 }

@@ -5,6 +5,7 @@
 #include "engine/edge.h"
 #include "engine/index.h"
 #include "engine/ledger.h"
+#include "engine/oldest.h"
 #include "engine/parcel.h"
 #include "engine/read.h"
 #include "engine/seq.h"
@@ -49,6 +50,7 @@
  *   a held slot and its build      the build's word and `applied`: a slot that has gone is seen
  *   held_count and the slots       a cut (WORKERS); a claim counts the slots that it has looked at
  *   by_state of a queue, of all    a cut
+ *   oldest_submitted_ms            one word: of the heap, which is apply's
  *   pending counts of lists        seq_read_begin / seq_read_whole in edge_claim
  *   payload and result of a build  result is read first, then the payload: that one goes first
  *   lsn, bytes, time of a snapshot   snapshot.made, an immutable object: engine/snapshot.h
@@ -154,8 +156,8 @@ struct poll {
     _Atomic uint64_t vote_until; /* log ms, VOTES_CLOSED, VOTES_WAIT or VOTES_EVER */
     uint32_t saved;              /* the committer alone: engine/saver.h */
     /* volatile, not state: engine/window.c */
-    _Atomic uint64_t settled;   /* of `altered` */
-    uint64_t altered;           /* the committer alone, and what follows */
+    _Atomic uint64_t settled; /* of `altered` */
+    uint64_t altered;         /* the committer alone, and what follows */
     uint64_t decided;
     struct timer timer;
     enum poll_window window;
@@ -203,8 +205,9 @@ struct build {
     uint64_t id;
     struct queue *queue;
     _Atomic(struct worker *) worker;
-    uint32_t held_at; /* slot in worker->held */
-    uint32_t saved;   /* engine/saver.h */
+    uint32_t held_at;   /* slot in worker->held */
+    uint32_t saved;     /* engine/saver.h */
+    uint32_t oldest_at; /* place in queue->oldest, while it is pending */
     uint64_t submitted_ms;
     _Atomic uint64_t started_ms;
     _Atomic uint64_t ended_ms;
@@ -235,7 +238,9 @@ struct queue {
     _Atomic uint32_t set_count;
     _Atomic uint64_t by_state[BUILD_STATES];
     _Atomic uint64_t *all_by_state; /* state.by_state: the sum over all queues */
-    struct build *ended_first;      /* the committer alone */
+    struct oldest oldest;           /* the committer alone: what is pending, engine/oldest.h */
+    _Atomic uint64_t oldest_submitted_ms; /* of those; 0: none is pending */
+    struct build *ended_first;            /* the committer alone */
     struct build *ended_last;
     uint64_t ended_count;
     uint32_t saved; /* the committer alone: engine/saver.h */

@@ -2,6 +2,7 @@
 #include "net/door.h"
 
 #include "net/address.h"
+#include "net/parse.h"
 #include "wal/base/clock.h"
 #include "wal/base/thread.h"
 
@@ -15,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -164,7 +164,8 @@ static bool hear(const struct door *door, struct guest *guest, bool is_last)
         setsockopt(guest->fd, SOL_SOCKET, SO_RCVLOWAT, &more, sizeof(more));
         return !is_last;
     }
-    bool is_info = len > 4 && strncasecmp(line, "INFO", 4) == 0 && memchr(" \t\r\n", line[4], 4);
+    bool is_info =
+        len > 4 && word_equal((struct span){line, 4}, "INFO") && memchr(" \t\r\n", line[4], 4);
     answer(door, guest, is_info);
     return true;
 }

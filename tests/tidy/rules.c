@@ -19,6 +19,7 @@ static const struct rule {
     {"guard", SOURCE_HEADER, rule_guards},
     {"first-line", SOURCE_C | SOURCE_HEADER, rule_first_line},
     {"banned", SOURCE_C | SOURCE_HEADER, rule_banned},
+    {"string", SOURCE_C | SOURCE_HEADER, rule_strings},
     {"left-over", SOURCE_C | SOURCE_HEADER | SOURCE_CMAKE | SOURCE_TEXT, rule_leftovers},
     {"skipped", SOURCE_C | SOURCE_CMAKE, rule_skipped},
     {"built", SOURCE_C, rule_built},

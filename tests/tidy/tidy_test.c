@@ -295,6 +295,39 @@ Test(tidy, banned_calls_come_with_the_remedy)
     check(samples, COUNT_OF(samples));
 }
 
+Test(tidy, bytes_from_outside_are_no_strings)
+{
+    static const struct sample samples[] = {
+        {"engine/read_build.c", DOC "char *a = strndup(error->at, error->len);\n", NULL, NULL,
+         "engine/read_build.c:2: [string] strndup() stops at a NUL"},
+        {"net/run.c", DOC "int a = strncasecmp(word, verb, 4);\n", NULL, NULL,
+         "named in c_strings"},
+        {"tools/wal/fields.c", DOC "size_t a = strnlen(text.at, text.len);\n", NULL, NULL,
+         "a struct span"},
+        {"wal/reader.c", DOC "struct span a = span_of(block);\n", NULL, NULL, "[string] span_of()"},
+        {"net/reply.c", DOC "size_t a = strlen(text);\n", NULL, NULL, NULL},
+        {"net/reply.c", DOC "char *a = strchr(text, 10);\n", NULL, NULL, "[string] strchr()"},
+        {"tools/wal/filter.c", DOC "size_t a = strcspn(list, comma);\n", NULL, NULL, NULL},
+        {"engine/read_build.c", DOC "const char *a = strerror(e) + v->strlen(a); /* strlen(a) */\n",
+         NULL, NULL, NULL},
+        {"tests/net/a.c", DOC "size_t a = strlen(text);\n", NULL, NULL, NULL},
+    };
+    check(samples, COUNT_OF(samples));
+}
+
+Test(tidy, reads_look_at_no_words)
+{
+    static const struct sample samples[] = {
+        {"engine/read.c", DOC "uint64_t a = word_get(&build->word);\n", NULL, NULL,
+         "word_get() is banned: reads see the committed state"},
+        {"engine/read_build.c", DOC "void *a = ticket_first(list);\n", NULL, NULL,
+         "a ticket lives by its word"},
+        {"net/cmd_show.c", DOC "uint64_t a = word_get(&build->word);\n", NULL, NULL, "[banned]"},
+        {"engine/edge_build.c", DOC "uint64_t a = word_get(&build->word);\n", NULL, NULL, NULL},
+    };
+    check(samples, COUNT_OF(samples));
+}
+
 Test(tidy, nothing_is_left_over)
 {
     check_one(DOC "/* TO"
