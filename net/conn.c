@@ -423,10 +423,15 @@ static void send_out(struct conn *conn)
         counter_add(&conn->loop->counters.bytes_out, (uint64_t)sent);
         conn->sent_bytes += (uint64_t)sent;
         buf_take(out, (size_t)sent);
+    }
+    bool waits = buf_len(out) > 0 || conn->telling != NULL;
+    if (!waits || conn->sent_bytes - conn->stall_from >= CONN_STALL_BYTES) {
         conn->stall_until_ns = 0;
     }
-    if (buf_len(out) > 0 && conn->stall_until_ns == 0) {
-        conn->stall_until_ns = conn->loop->now_ns + (uint64_t)CONN_STALL_MS * NS_PER_MS;
+    if (waits && conn->stall_until_ns == 0) {
+        uint64_t ms = conn->loop->server->options.request_ms;
+        conn->stall_until_ns = conn->loop->now_ns + ms * NS_PER_MS;
+        conn->stall_from = conn->sent_bytes;
         loop_due(conn->loop, conn->stall_until_ns);
     }
 }

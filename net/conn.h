@@ -20,7 +20,7 @@ enum {
     CONN_LOCKED_OUTPUT_BYTES_MAX = 4096,  /* the same before AUTH; and as much in the kernel */
     CONN_TIGHT_RECEIVE_BYTES = 4 * 1024,  /* ... and while buffers have used up their share */
     CONN_MEMORY_MS = 20,                  /* so often a connection looks whether that is over */
-    CONN_STALL_MS = 60 * 1000,            /* a reader that reads nothing for so long is closed */
+    CONN_STALL_BYTES = 16 * 1024,         /* or all that waits: a reader takes it in request_ms */
     CONN_LINGER_MS = 5 * 1000,            /* ... and this long its last words are listened to */
     CONN_LINGER_BYTES_MAX = 128 * 1024 * 1024,
     CONN_HANDED_MS = 10, /* so often a closing one looks whether what it handed out has arrived */
@@ -104,7 +104,8 @@ struct conn {
     uint64_t snapshot_ticket;  /* of edge_snapshot; 0: none */
     uint64_t auth_until_ns;    /* 0: the key was shown, or none is asked for */
     uint64_t request_until_ns; /* for a request that is not whole; 0: none */
-    uint64_t stall_until_ns;
+    uint64_t stall_until_ns;   /* 0: no output waits */
+    uint64_t stall_from;       /* sent_bytes when that was set */
     uint64_t linger_until_ns;
     uint64_t memory_at_ns; /* for STOP_MEMORY: when to look again */
     uint64_t handed_at_ns; /* the same for what was handed out; 0: it is not closing */

@@ -15,8 +15,7 @@ struct server_options {
     const char *key;            /* the API key; NULL: none is asked for */
     uint32_t payload_bytes_max; /* of one payload */
     uint32_t connections_max;
-    uint32_t
-        request_ms; /* a request that has begun is whole after so long, or the connection ends */
+    uint32_t request_ms; /* for a request to arrive, and for replies to be taken: net/conn.h */
 };
 
 /*

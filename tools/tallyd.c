@@ -73,7 +73,7 @@ static const struct argp_option options[] = {
      "Old log goes, once two snapshots hold it, when all of it is larger (8G); 0: never", 0},
     {"retain-age", OPTION_RETAIN_AGE, "SECONDS", 0, "And when it is older (7d); 0: never", 0},
     {"request-seconds", OPTION_REQUEST_SECONDS, "N", 0,
-     "A request that has begun is whole after so long (60), or its connection ends", 0},
+     "A request arrives, and replies are taken, within so long (60), or the connection ends", 0},
     {"peer-seconds", OPTION_PEER_SECONDS, "N", 0,
      "A client whose machine does not answer for so long is gone (60); 0: never", 0},
     {NULL, 0, NULL, 0, "Bytes may end in K, M, G, seconds in m, h, d.", 0},

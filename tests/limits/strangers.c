@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static struct server server;
@@ -325,6 +326,41 @@ static void half_requests(void)
     stop();
 }
 
+/* Takes a little now and then, and never the rest. Returns whether the server has had enough of it;
+ * what the kernel has taken for it already still comes. */
+static bool is_ended_reading_slowly(const struct client *other)
+{
+    static char bytes[2048];
+    uint64_t until_ms = proc_now_ms() + 10000;
+    while (connections() > 1 && proc_now_ms() < until_ms) {
+        struct pollfd end = {.fd = other->fd, .events = POLLRDHUP};
+        if (poll(&end, 1, 250) == 1 || recv(other->fd, bytes, sizeof(bytes), 0) <= 0) {
+            return true;
+        }
+    }
+    return connections() == 1;
+}
+
+static void slow_readers(void)
+{
+    static const char *const args[] = {"--request-seconds", "1", NULL};
+    static char blob[BLOB_BYTES];
+    int room = 8192;
+    struct client other;
+    start(args);
+    memset(blob, 'x', sizeof(blob));
+    client_send_blob(&client, "SUBMIT big", blob, sizeof(blob));
+    EXPECT(reply_is(client_next(&client), "OK 1"), "SUBMIT");
+    client_open(&other, &server);
+    setsockopt(other.fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
+    for (int i = 0; i < 8; i++) {
+        client_write(&other, "PAYLOAD 1\n", 10);
+    }
+    EXPECT(is_ended_reading_slowly(&other), "it may read on for ever");
+    client_close(&other);
+    stop();
+}
+
 static const struct check_test tests[] = {
     {"Before AUTH unread output stops at a few KiB, and the 5 s end whatever stands in the way",
      before_the_key},
@@ -333,6 +369,7 @@ static const struct check_test tests[] = {
     {"A mistyped first line is one error, and a payload may hold any byte", mistyped},
     {"An idle connection keeps no memory of what went through it", idle_after_much},
     {"A request that has begun and does not end is ERR TIMEOUT and a close", half_requests},
+    {"A reader that takes a little now and then is closed", slow_readers},
 };
 
 int main(int argc, char **argv)
