@@ -183,6 +183,11 @@ static enum engine_room room_of(const struct edge *edge)
     return (enum engine_room)atomic_load_explicit(&edge->tally->room, memory_order_acquire);
 }
 
+struct ledger *tally_ledger(struct tally *tally)
+{
+    return &tally->state.ledger;
+}
+
 struct ledger *edge_ledger(const struct edge *edge)
 {
     return &edge->tally->state.ledger;

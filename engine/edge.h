@@ -245,6 +245,7 @@ int edge_snapshot(struct edge *edge, uint64_t *ticket, struct edge_snapshot *don
 
 /* Where the caller counts what it holds for its clients. */
 struct ledger *edge_ledger(const struct edge *edge);
+struct ledger *tally_ledger(struct tally *tally);
 
 /* TALLY_OK, TALLY_READONLY or TALLY_DRAINING: what a new mutation would be told now. */
 int edge_mode(const struct edge *edge);

@@ -29,7 +29,8 @@
     X(IN_FLIGHT, in_flight_bytes)    /* judged requests, and what they will become */              \
     X(REPLIES, reply_bytes)          /* waiting for the disk or the client, and rows of reads */   \
     X(CONNECTIONS, connection_bytes) /* themselves and what they have sent */                      \
-    X(SAVES, save_bytes)             /* of a snapshot, not written yet */
+    X(SAVES, save_bytes)             /* of a snapshot, not written yet */                          \
+    X(RATES, rate_bytes)             /* who has voted in limited polls, and when */
 
 enum ledger_kind {
 #define X(name, key) LEDGER_##name,

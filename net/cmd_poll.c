@@ -237,6 +237,11 @@ enum outcome cmd_vote(struct ask *ask)
     if (err == 0) {
         return ASK_VOTED;
     }
+    if (err == TALLY_RANGE) {
+        return ask_error(ask, err,
+                         "more votes at once than the poll's RATE allows, or than the "
+                         "option can still count");
+    }
     if (err == TALLY_RATE || (err == TALLY_BUSY && retry_ms > 0)) {
         reply_err(&ask->reply, err, "retry_ms=%llu %s", (unsigned long long)retry_ms,
                   tally_err_text(err));

@@ -58,7 +58,7 @@ static int start_loops(struct server *server)
 static int prepare(struct server *server)
 {
     server->loops = calloc(server->options.threads, sizeof(struct loop *));
-    if (server->loops == NULL || rate_new(&server->rate) != 0) {
+    if (server->loops == NULL || rate_new(&server->rate, tally_ledger(server->tally)) != 0) {
         return -ENOMEM;
     }
     if (!auth_init(&server->auth, server->options.key)) {

@@ -6,6 +6,7 @@
 #include "net/number.h"
 #include "net/rate.h"
 #include "net/server_state.h"
+#include "wal/base/clock.h"
 
 /* Nineteen digits always fit 64 bits; whatever is longer is read by the strict reader. */
 enum { FAST_DIGITS_MAX = 19, REPLY_BYTES_MAX = NUMBER_DIGITS_MAX + 5 };
@@ -25,7 +26,7 @@ static int check_rate(struct conn *conn, uint64_t option, uint64_t votes, struct
     }
     ask->from = conn->address;
     ask->votes = votes;
-    ask->now_ms = loop->now_ns / 1000000;
+    ask->now_ms = clock_mono_ns() / 1000000; /* the pass may have begun before the vote was sent */
     return rate_take(loop->server->rate, ask, retry_ms);
 }
 

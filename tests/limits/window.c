@@ -114,6 +114,30 @@ static void rate(void)
     EXPECT(reply_is_err(reply, "RATE") && strstr(reply->line, "retry_ms=") != NULL, "'%s'",
            reply->line);
     EXPECT(scene_total(&client, "few") == 2, "a vote over the rate was counted");
+    client_expect_err(&client, "RANGE", "VOTE %" PRIu64 " N 3", option);
+    end();
+}
+
+/* What a refusal says holds: after it, to the ms, the vote passes. A claim that waits is the clock.
+ */
+static void retry(void)
+{
+    begin();
+    client_expect(&client, "OK", "POLL slow RATE 1/300");
+    uint64_t option = scene_option(&client, "slow", "a");
+    scene_worker(&client, "w");
+    uint64_t refused = 0;
+    for (int i = 0; i < 8; i++) {
+        const struct reply *reply = client_get(&client, "VOTE %" PRIu64, option);
+        if (reply_is_err(reply, "RATE")) {
+            refused++;
+            uint64_t wait_ms = line_field_number(reply->line, "retry_ms");
+            client_expect(&client, "NIL", "CLAIM w empty WAIT %" PRIu64, wait_ms);
+            reply = client_get(&client, "VOTE %" PRIu64, option);
+        }
+        EXPECT(reply_is_ok(reply), "'%s'", reply->line);
+    }
+    EXPECT(refused > 0, "no vote was refused");
     end();
 }
 
@@ -140,6 +164,7 @@ static const struct check_test tests[] = {
     {"A poll that closes under votes counts exactly what was acknowledged", closes_under_votes},
     {"What OK has said of a poll's times holds for whoever asks next", ok_holds},
     {"A vote over the rate is refused with the time to wait", rate},
+    {"After retry_ms the vote passes", retry},
     {"The 65th set of needed tags of a queue is FULL", need_sets},
 };
 

@@ -1,116 +1,297 @@
-/* Votes per address: so many in a window, wherever the window is laid. */
+/* Votes per address: so many in a window that slides exactly, in memory that nobody can use up. */
 #include "net/rate.h"
 
+#include "tests/lib/seed.h"
 #include "wal/base/err.h"
 
 #include <criterion/criterion.h>
+#include <pthread.h>
 
+static struct ledger ledger;
 static struct rate *rate;
 
 static void set_up(void)
 {
-    cr_assert_eq(rate_new(&rate), 0);
+    ledger = (struct ledger){.ceiling = (uint64_t)2 << 30};
+    cr_assert_eq(rate_new(&rate, &ledger), 0);
 }
 
 static void tear_down(void)
 {
     rate_destroy(rate);
+    cr_expect_eq(ledger_sum(&ledger), 0, "every byte is given back");
 }
 
 TestSuite(rate, .init = set_up, .fini = tear_down);
 
-static struct rate_ask ask_at(uint64_t now_ms)
+static uint64_t retry_ms;
+
+static int take(uint64_t now_ms, uint64_t votes, uint64_t n, uint64_t per_ms)
 {
-    return (struct rate_ask){
-        .poll = 1, .from = {0, 5}, .n = 10, .per_ms = 60000, .votes = 1, .now_ms = now_ms};
+    const struct rate_ask ask = {
+        .poll = 1, .from = {0, 5}, .n = n, .per_ms = per_ms, .votes = votes, .now_ms = now_ms};
+    return rate_take(rate, &ask, &retry_ms);
 }
 
-Test(rate, ten_pass_and_the_eleventh_is_told_when)
+static int take_from(uint64_t address, uint64_t poll, uint64_t now_ms)
 {
-    uint64_t retry_ms = 0;
-    for (uint64_t i = 0; i < 10; i++) {
-        struct rate_ask ask = ask_at(1000 + i);
-        cr_expect_eq(rate_take(rate, &ask, &retry_ms), 0);
-    }
-    struct rate_ask ask = ask_at(2000);
-    cr_assert_eq(rate_take(rate, &ask, &retry_ms), TALLY_RATE);
-    cr_assert(retry_ms > 0 && retry_ms <= 120000);
-    ask.now_ms += retry_ms - 1;
-    uint64_t again_ms = 0;
-    cr_expect_eq(rate_take(rate, &ask, &again_ms), TALLY_RATE, "a moment too early");
-    ask.now_ms += 1;
-    cr_expect_eq(rate_take(rate, &ask, &again_ms), 0, "as it was told; %d more", (int)again_ms);
+    const struct rate_ask ask = {
+        .poll = poll, .from = {0, address}, .n = 1, .per_ms = 60000, .votes = 1, .now_ms = now_ms};
+    return rate_take(rate, &ask, &retry_ms);
 }
 
-Test(rate, a_border_between_windows_gives_no_fresh_votes)
+/* ---- exact ---- */
+
+Test(rate, one_a_second_passes_each_1050_ms)
 {
-    uint64_t retry_ms = 0;
+    for (uint64_t i = 0; i < 100; i++) {
+        cr_assert_eq(take(1000 + i * 1050, 1, 1, 1000), 0, "vote %d", (int)i);
+    }
+}
+
+Test(rate, one_a_day_passes_every_day)
+{
+    const uint64_t day_ms = 24 * 3600 * 1000;
+    for (uint64_t i = 1; i < 10; i++) {
+        cr_assert_eq(take(i * day_ms, 1, 1, day_ms), 0);
+        cr_assert_eq(take(i * day_ms + day_ms - 1, 1, 1, day_ms), TALLY_RATE);
+        cr_assert_eq(retry_ms, 1);
+    }
+}
+
+Test(rate, two_votes_are_over_when_the_window_is)
+{
+    cr_assert_eq(take(1000, 2, 2, 3000), 0);
+    cr_assert_eq(take(3999, 1, 2, 3000), TALLY_RATE);
+    cr_assert_eq(retry_ms, 1);
+    cr_assert_eq(take(4200, 2, 2, 3000), 0);
+}
+
+Test(rate, the_nth_last_vote_decides)
+{
     for (uint64_t i = 0; i < 10; i++) {
-        struct rate_ask ask = ask_at(1000 + 59000);
-        ask.now_ms = i == 0 ? 1000 : ask.now_ms;
-        cr_expect_eq(rate_take(rate, &ask, &retry_ms), 0);
+        cr_assert_eq(take(1000 + i * 100, 1, 10, 60000), 0);
     }
-    struct rate_ask ask = ask_at(1000 + 60001);
-    cr_expect_eq(rate_take(rate, &ask, &retry_ms), TALLY_RATE);
-    ask.now_ms = 1000 + 60000 + 30000;
-    for (int i = 0; i < 5; i++) {
-        cr_expect_eq(rate_take(rate, &ask, &retry_ms), 0, "half of the old ones have slid out");
+    for (uint64_t i = 0; i < 10; i++) { /* each leaves its place to one */
+        cr_assert_eq(take(60999 + i * 100, 1, 10, 60000), TALLY_RATE);
+        cr_assert_eq(retry_ms, 1);
+        cr_assert_eq(take(61000 + i * 100, 1, 10, 60000), 0);
     }
-    cr_expect_eq(rate_take(rate, &ask, &retry_ms), TALLY_RATE);
+}
+
+Test(rate, more_than_the_limit_at_once_is_out_of_range)
+{
+    cr_assert_eq(take(1000, 6, 5, 1000), TALLY_RANGE);
+    cr_assert_eq(take(1000, 5, 5, 1000), 0, "and was not counted");
+    cr_assert_eq(take(1000, 6, 5, 1000), TALLY_RANGE);
+}
+
+/* What any window holds, vote by vote. */
+struct told {
+    uint64_t at_ms;
+    uint64_t votes;
+};
+
+static uint64_t held(const struct told *told, size_t count, uint64_t now_ms, uint64_t per_ms)
+{
+    uint64_t votes = 0;
+    for (size_t i = count; i > 0 && told[i - 1].at_ms + per_ms > now_ms; i--) {
+        votes += told[i - 1].votes;
+    }
+    return votes;
+}
+
+/* Against the plain list of all votes; and what a refusal says is true to the ms. */
+Test(rate, it_is_what_a_list_of_all_votes_says)
+{
+    enum { ASKS = 2000 };
+    static struct told told[ASKS];
+    for (uint64_t start = 1; start <= 20; start++) {
+        struct seed seed = {start};
+        uint64_t n = 1 + seed_below(&seed, start % 2 == 0 ? 8 : 100);
+        uint64_t per_ms = 1 + seed_below(&seed, 5000);
+        uint64_t now_ms = start * 100000000;
+        size_t count = 0;
+        for (int i = 0; i < ASKS; i++) {
+            uint64_t votes = 1 + seed_below(&seed, n < 3 ? n : 3);
+            now_ms += seed_below(&seed, 2 * per_ms / n + 2);
+            int err = take(now_ms, votes, n, per_ms);
+            bool fits = held(told, count, now_ms, per_ms) + votes <= n;
+            cr_assert_eq(err, fits ? 0 : TALLY_RATE, "seed %d, ask %d", (int)start, i);
+            if (err != 0) {
+                uint64_t wait_ms = retry_ms;
+                cr_assert_eq(take(now_ms + wait_ms - 1, votes, n, per_ms), TALLY_RATE);
+                now_ms += wait_ms;
+                cr_assert_eq(take(now_ms, votes, n, per_ms), 0, "as it was told");
+            }
+            told[count++] = (struct told){now_ms, votes};
+        }
+    }
+}
+
+/* Many times in a window are told apart by its 4096th part: never to the side of more votes. */
+Test(rate, a_large_limit_is_never_passed_and_a_refusal_holds)
+{
+    enum { N = 20000, ASKS = 60000 };
+    static struct told told[ASKS];
+    const uint64_t per_ms = 3600 * 1000;
+    uint64_t now_ms = 1000000;
+    size_t refused = 0;
+    for (size_t i = 0; i < ASKS; i++) {
+        now_ms += i % 300; /* 150 ms a vote: a little faster than it allows */
+        if (take(now_ms, 1, N, per_ms) != 0) {
+            uint64_t wait_ms = retry_ms;
+            refused++;
+            cr_assert_leq(wait_ms, per_ms);
+            now_ms += wait_ms;
+            cr_assert_eq(take(now_ms, 1, N, per_ms), 0, "as it was told");
+        }
+        told[i] = (struct told){now_ms, 1};
+        if (i % 1000 == 0) {
+            cr_assert_leq(held(told, i + 1, now_ms, per_ms), N);
+            cr_assert_lt(ledger_sum(&ledger), 100000, "64 KiB of times and two entries");
+        }
+    }
+    cr_assert_gt(refused, 0);
+    cr_assert_leq(now_ms - 1000000, per_ms * (ASKS / N) + per_ms / 100, "and hardly under it");
+}
+
+Test(rate, a_time_from_before_the_last_vote_does_not_clear_the_window)
+{
+    for (uint64_t i = 0; i < 10; i++) {
+        cr_assert_eq(take(i % 2 == 0 ? 1000 : 999, 1, 10, 60000), 0);
+    }
+    cr_assert_eq(take(999, 1, 10, 60000), TALLY_RATE, "another thread's older time");
+    cr_assert_eq(take(1000, 1, 10, 60000), TALLY_RATE);
+}
+
+Test(rate, a_limit_that_is_altered_holds_for_the_votes_before)
+{
+    cr_assert_eq(take(1000, 10, 10, 60000), 0);
+    cr_assert_eq(take(1500, 1, 5, 60000), TALLY_RATE);
+    cr_assert_eq(take(1500, 1, 11, 60000), 0);
+    cr_assert_eq(take(2500, 1, 1, 1000), 0);
 }
 
 Test(rate, polls_and_addresses_count_apart)
 {
-    uint64_t retry_ms = 0;
-    struct rate_ask ask = ask_at(1000);
-    ask.votes = 10;
-    cr_expect_eq(rate_take(rate, &ask, &retry_ms), 0);
-    ask.from.low = 6;
-    cr_expect_eq(rate_take(rate, &ask, &retry_ms), 0);
-    ask.poll = 2;
-    cr_expect_eq(rate_take(rate, &ask, &retry_ms), 0);
-    cr_expect_eq(rate_take(rate, &ask, &retry_ms), TALLY_RATE);
+    cr_assert_eq(take_from(5, 1, 1000), 0);
+    cr_assert_eq(take_from(6, 1, 1000), 0);
+    cr_assert_eq(take_from(6, 2, 1000), 0);
+    cr_assert_eq(take_from(6, 2, 1000), TALLY_RATE);
+    cr_assert_eq(take_from(5, 1, 1000), TALLY_RATE);
 }
 
 Test(rate, refused_votes_are_given_back)
 {
-    uint64_t retry_ms = 0;
-    struct rate_ask ask = ask_at(1000);
-    for (int i = 0; i < 50; i++) {
-        cr_expect_eq(rate_take(rate, &ask, &retry_ms), 0);
+    for (uint64_t i = 0; i < 100000; i++) {
+        const struct rate_ask ask = {
+            .poll = 1, .from = {0, 5}, .n = 2, .per_ms = 60000, .votes = 2, .now_ms = 1000 + i / 3};
+        cr_assert_eq(rate_take(rate, &ask, &retry_ms), 0);
         rate_give_back(rate, &ask);
     }
+    cr_assert_lt(ledger_sum(&ledger), 1000, "they leave nothing behind");
 }
 
-Test(rate, a_time_from_before_the_window_does_not_clear_it)
+/* ---- bounded ---- */
+
+/* What PROTOCOL.md promises. */
+Test(rate, so_many_addresses_have_room_at_once)
 {
-    uint64_t retry_ms = 0;
-    for (uint64_t i = 0; i < 10; i++) {
-        struct rate_ask ask = ask_at(i % 2 == 0 ? 1000 : 999);
-        cr_expect_eq(rate_take(rate, &ask, &retry_ms), 0);
+    enum { PROMISED = 262144 };
+    struct rate_ask ask = {.poll = 1, .n = 4, .per_ms = 60000, .votes = 1};
+    for (uint64_t i = 1; i <= PROMISED; i++) {
+        ask.from.low = i * 256;
+        for (ask.now_ms = 997; ask.now_ms <= 1000; ask.now_ms++) {
+            cr_assert_eq(rate_take(rate, &ask, &retry_ms), 0, "address %d", (int)i);
+        }
     }
-    struct rate_ask ask = ask_at(999);
-    cr_expect_eq(rate_take(rate, &ask, &retry_ms), TALLY_RATE, "another thread's older time");
-    ask.now_ms = 1000;
-    cr_expect_eq(rate_take(rate, &ask, &retry_ms), TALLY_RATE);
+    uint64_t more = 0;
+    while (take_from(((uint64_t)1 << 40) + more, 1, 1001) == 0) {
+        more++;
+    }
+    cr_assert_eq(retry_ms, 1000);
+    cr_assert_lt(more, PROMISED / 2);
+    cr_assert_leq(ledger_sum(&ledger), RATE_BYTES_MAX);
+    for (uint64_t i = 1; i <= PROMISED; i++) {
+        cr_assert_eq(take_from(i * 256, 1, 1002), TALLY_RATE, "nobody is forgotten");
+    }
+    int tries = 0; /* when the windows are over there is room again, for anybody */
+    while (take_from(7, 3, 70000) != 0) {
+        tries++;
+    }
+    cr_assert_eq(tries, 0);
 }
 
-Test(rate, a_full_table_refuses_and_forgets_nobody)
+Test(rate, one_client_in_very_many_polls_leaves_room_for_all)
 {
-    uint64_t retry_ms = 0;
-    struct rate_ask first = ask_at(1000);
-    first.votes = 10;
-    cr_expect_eq(rate_take(rate, &first, &retry_ms), 0);
-    bool busy = false;
-    for (uint64_t i = 100; i < 200000; i++) {
-        struct rate_ask ask = ask_at(1001);
-        ask.from.low = i;
-        int err = rate_take(rate, &ask, &retry_ms);
-        cr_assert(err == 0 || (err == TALLY_BUSY && retry_ms > 0));
-        busy = busy || err == TALLY_BUSY;
+    uint64_t polls = 0;
+    while (polls < 130000 && take_from(1, polls + 1, 1000) == 0) {
+        polls++;
     }
-    cr_expect(busy);
-    first.votes = 1;
-    first.now_ms = 1002;
-    cr_expect_eq(rate_take(rate, &first, &retry_ms), TALLY_RATE);
+    cr_assert_lt(polls, 130000, "it is refused");
+    cr_assert_gt(polls, 16384);
+    cr_assert_leq(ledger_sum(&ledger), RATE_BYTES_MAX / 2 / RATE_FREE_SHARE);
+    for (uint64_t i = 1; i <= 65536; i++) {
+        cr_assert_eq(take_from(i * 256, 1, 1000), 0, "address %d", (int)i);
+    }
+}
+
+Test(rate, a_thousand_clients_in_very_many_polls_leave_room_for_others)
+{
+    for (uint64_t client = 1; client <= 1000; client++) {
+        for (uint64_t poll = 1; take_from(client, poll, 1000) == 0; poll++) {
+        }
+    }
+    for (uint64_t i = 4; i <= 100000; i++) {
+        cr_assert_eq(take_from(i * 256, 1, 1000), 0, "address %d", (int)i);
+    }
+}
+
+Test(rate, what_is_over_is_given_back)
+{
+    for (uint64_t i = 1; i <= 100000; i++) {
+        cr_assert_eq(take_from(i, 1, 1000), 0);
+    }
+    uint64_t before = ledger_sum(&ledger);
+    for (uint64_t i = 1; i <= 100000; i++) {
+        cr_assert_eq(take_from(i % 1000 + 1000000, 1, 70000 + i * 60000), 0);
+    }
+    cr_assert_lt(ledger_sum(&ledger), before / 10);
+}
+
+/* ---- many threads ---- */
+
+enum { THREADS = 4, LIMIT = 5000 };
+static _Atomic uint64_t passed;
+
+static void *take_main(void *arg)
+{
+    struct seed seed = {(uint64_t)(uintptr_t)arg};
+    uint64_t retry = 0;
+    for (int i = 0; i < 20000; i++) {
+        const struct rate_ask ask = {.poll = 1,
+                                     .from = {0, 5},
+                                     .n = LIMIT,
+                                     .per_ms = 60000,
+                                     .votes = 1,
+                                     .now_ms = 1000 + seed_below(&seed, 3)};
+        if (rate_take(rate, &ask, &retry) == 0) {
+            /* T1: relaxed: a count, read after the join */
+            atomic_fetch_add_explicit(&passed, 1, memory_order_relaxed);
+        }
+    }
+    return NULL;
+}
+
+Test(rate, threads_with_times_of_their_own_pass_no_more_than_the_limit)
+{
+    pthread_t threads[THREADS];
+    for (uintptr_t i = 0; i < THREADS; i++) {
+        cr_assert_eq(pthread_create(&threads[i], NULL, take_main, (void *)(i + 1)), 0);
+    }
+    for (int i = 0; i < THREADS; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    cr_assert_eq(passed, LIMIT);
 }
