@@ -18,7 +18,7 @@ enum {
     EDGES_MAX = 64,
     BATCH_RECORDS_MAX = 1 << 17,
     BATCH_BYTES_MAX = 8 << 20,
-    KEEPER_ROOM = 4096,             /* slots of its own lane that the timekeeper leaves free */
+    KEEPER_ROOM = LANE_SLOTS / 8,   /* slots of its own lane that the timekeeper leaves free */
     WORKER_SILENCE_MS = 300 * 1000, /* then a worker is offline */
 };
 

@@ -140,5 +140,6 @@ int main(int argc, char **argv)
     fprintf(told, "%llu mutants read by each verb; at most %llu MiB\n", (unsigned long long)count,
             (unsigned long long)peak);
     FINE(peak < PEAK_MIB, "%llu MiB", (unsigned long long)peak);
+    mutant_over();
     return 0;
 }

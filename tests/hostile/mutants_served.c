@@ -171,5 +171,6 @@ int main(int argc, char **argv)
            (unsigned long long)count, (unsigned long long)totals.refused,
            (unsigned long long)totals.opened, (unsigned long long)peak);
     FINE(peak < PEAK_MIB, "%llu MiB", (unsigned long long)peak);
+    mutant_over();
     return 0;
 }

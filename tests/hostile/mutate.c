@@ -481,10 +481,27 @@ static void on_signal(int number)
     raise(number);
 }
 
+static bool is_over;
+
+/* What a helper of a test ends: exit, not a signal. */
+static void on_exit_tell(void)
+{
+    if (!is_over) {
+        fputs(repeat, stderr);
+    }
+}
+
+void mutant_over(void)
+{
+    is_over = true;
+}
+
 void mutant_begin(uint64_t seed, const char *command, unsigned seconds)
 {
-    snprintf(repeat, sizeof(repeat),
-             "FAILED (hangs, or ended by a signal): %s --seed %llu --count 1\n", command,
+    if (repeat[0] == '\0') {
+        atexit(on_exit_tell);
+    }
+    snprintf(repeat, sizeof(repeat), "FAILED: %s --seed %llu --count 1\n", command,
              (unsigned long long)seed);
     signal(SIGALRM, on_signal);
     signal(SIGABRT, on_signal);

@@ -21,6 +21,9 @@ uint64_t mutant_arg(int argc, char **argv, const char *name, uint64_t without);
 /* From now on a mutant that takes longer than so many seconds ends the program, with its seed. */
 void mutant_begin(uint64_t seed, const char *command, unsigned seconds);
 
+/* All went well: the end of the program tells nothing. */
+void mutant_over(void);
+
 /* The most memory that the process had, in MiB. */
 uint64_t mutant_peak_mib(void);
 
