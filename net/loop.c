@@ -381,6 +381,7 @@ static void pass(struct loop *loop, const struct epoll_event *events, int count)
     give_returns(loop);
     run_rounds(loop);
     finish_touched(loop);
+    buf_shrink(&loop->reply, 0); /* after a large reply that was copied */
     if (is_stopping(loop)) {
         drain(loop);
     }
