@@ -44,7 +44,7 @@ static int walk(struct read *read, const struct table *table, uint64_t last,
                 int (*add)(struct read *read, void *entity))
 {
     int err = 0;
-    uint64_t end = read->next + SLICE_ENTITIES;
+    uint64_t end = read->next + READ_SLICE;
     for (; err == 0 && read->next <= last; read->next++) {
         if (read->next == end) {
             return READ_MORE;
@@ -88,7 +88,7 @@ static int run_tally(struct read *read, const struct state *state)
         return TALLY_NOTFOUND;
     }
     uint64_t count = FIELD_GET(poll->option_count);
-    if (count > SLICE_ENTITIES) {
+    if (count > READ_SLICE) {
         return READ_BESIDE;
     }
     for (uint64_t i = 0; i < count; i++) {

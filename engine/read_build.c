@@ -75,7 +75,7 @@ static int list_builds(struct read_builds *r, const struct state *state)
         id = r->after < newest ? r->after + 1 : newest + 1;
     }
     for (int i = 0; err == 0 && id > 0 && id <= newest && r->read.rows.count < r->count; i++) {
-        if (i == SLICE_ENTITIES) {
+        if (i == READ_SLICE) {
             r->read.next = id;
             return READ_MORE;
         }

@@ -213,7 +213,7 @@ static uint64_t *copy_votes(const struct poll *poll, uint32_t *count)
     *count = (uint32_t)FIELD_GET(poll->option_count);
     uint64_t *votes = malloc((*count + (size_t)1) * sizeof *votes);
     for (uint32_t i = 0; votes != NULL && i < *count; i++) {
-        if (i % SLICE_ENTITIES == 0) {
+        if (i % READ_SLICE == 0) {
             rcu_quiescent();
         }
         const struct option *option = poll_option(poll, i);
@@ -330,7 +330,7 @@ static int fill_rows(const struct ranked *ranked, struct read_tally *r)
         if (row == NULL) {
             return TALLY_NOMEM;
         }
-        if (i % SLICE_ENTITIES == 0) {
+        if (i % READ_SLICE == 0) {
             rcu_quiescent();
         }
         const struct option *option = poll_option(ranked->poll, place);

@@ -10,11 +10,11 @@
  * goes to the reader (engine/reader.h), slice by slice. A slice takes less than 0.3 ms, so that it
  * may be made three times in a millisecond, and mostly fits between two blocks being applied.
  *
- * `run` begins at read->next, looks at no more than SLICE_ENTITIES, adds rows by slice_row, and
+ * `run` begins at read->next, looks at no more than READ_SLICE, adds rows by slice_row, and
  * returns 0 at the end, READ_MORE with read->next set, READ_BESIDE when slices would not do, or the
  * error to answer. It must bear a state that is being changed: what it made then is thrown away.
  */
-enum { SLICE_ENTITIES = 512, READ_MORE = 3, READ_BESIDE = 4 };
+enum { READ_SLICE = 512, READ_MORE = 3, READ_BESIDE = 4 };
 
 /* Runs one slice. Returns false, and nothing has happened, when a block was applied meanwhile. */
 bool slice_make(struct read *read, const struct state *state);

@@ -10,10 +10,10 @@
 
 enum {
     POLLS = 12, /* more than are ranked at a time */
-    OPTIONS = SLICE_ENTITIES + 100,
+    OPTIONS = READ_SLICE + 100,
     THREADS = 2,
     READS = 60,
-    WORKERS = 3 * SLICE_ENTITIES,
+    WORKERS = 3 * READ_SLICE,
     BATCH = 32, /* votes between two looks */
 };
 
