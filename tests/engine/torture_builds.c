@@ -190,6 +190,25 @@ static void fail_build(struct actor *actor, struct door *door, const struct edge
     }
 }
 
+/* The reply to the claim was lost on its way. */
+static void lose(struct actor *actor, struct door *door, const struct edge_claimed *got)
+{
+    trace_give_up(actor->t, got->id);
+    int err = edge_take_back(door->edge, got->id, got->token);
+    while (door_again(door, err)) {
+        err = edge_take_back(door->edge, got->id, got->token);
+    }
+    MUST(err == 0 || err == TALLY_STALE, "take back: %s", tally_err_name(err));
+    MUST(err != 0 || !got->again, "taken back from one who was told again");
+    door_settle(door);
+    err = done(door, got->id, got->token);
+    MUST(err == 0 || err == TALLY_STALE, "done after that: %s", tally_err_name(err));
+    door_settle(door);
+    if (err == 0) {
+        trace_done(actor->t, got->id, got->token);
+    }
+}
+
 /* Sleeps over the lease: then the build is somebody else's, and the late answer is refused. */
 static void expire(struct actor *actor, struct door *door, const struct edge_claimed *got)
 {
@@ -239,7 +258,10 @@ static void work(struct actor *actor, struct door *door, const struct edge_claim
         fail_build(actor, door, got);
         break;
     case 3:
+        lose(actor, door, got);
+        break;
     case 4:
+    case 5:
         heartbeat(door, got);
         finish(actor, door, got);
         break;
