@@ -11,7 +11,7 @@ enum {
     SLICE = 1024,        /* builds looked at in one round */
     FORGET_SLICE = 1024, /* builds: their record is applied in less than 1 ms */
     SILENCE_LOOK_MS = 1000,
-    SILENCE_SLICE = 2048, /* workers looked at in one round */
+    SILENCE_SLICE = 1024, /* workers looked at in one round */
     IDLE_NS_MAX = 1000 * 1000 * 1000,
 };
 
