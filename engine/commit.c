@@ -23,33 +23,6 @@ _Noreturn void engine_fatal(struct tally *tally, int code, const char *why)
     _exit(code);
 }
 
-static void put_room(struct tally *tally, enum engine_room room)
-{
-    /* E5: release; pairs with E6 */
-    atomic_store_explicit(&tally->room, (uint32_t)room, memory_order_release);
-}
-
-/*
- * What the log still takes. Between two looks one block is written, of at most what all lanes can
- * hold, while the lanes fill up again; so with twice that left nothing that was let in can fail to
- * be written. The reserve above it is for completions.
- */
-static void judge_room(struct tally *tally)
-{
-    uint64_t left = wal_room_bytes(tally->wal);
-    uint64_t floor = 2 * tally->lane_bytes_all;
-    bool full = wal_disk_full(tally->wal);
-    enum engine_room room = ROOM_FULL;
-    if (full && left < floor) {
-        room = ROOM_NONE;
-    } else if (full && left < floor + tally->lane_bytes_all) {
-        room = ROOM_RESERVE;
-    }
-    put_room(tally, room);
-    /* C1: relaxed: a count publishes nothing */
-    atomic_store_explicit(&tally->log_room, left, memory_order_relaxed);
-}
-
 /*
  * Writes the block; waits for room as long as the disk is full, but not for ever once the server is
  * to end: then what is in flight was never answered, and is lost like in a crash. Any other failure
@@ -67,7 +40,7 @@ static void write_block(struct tally *tally)
         if (tries > FULL_DRAIN_TRIES) {
             engine_fatal(tally, 74, "the disk is full and the server is to end");
         }
-        put_room(tally, ROOM_NONE);
+        room_put(tally, ROOM_NONE);
         reader_serve(tally->reader); /* reads go on */
         if (wake_may_sleep(&tally->wake)) {
             wake_block(&tally->wake, FULL_RETRY_NS);
@@ -228,7 +201,7 @@ static bool commit(struct tally *tally)
         rcu_online();
     }
     apply_batch(tally);
-    judge_room(tally);
+    room_judge(tally);
     publish(tally);
     count_commit(tally, began_ns);
     rcu_quiescent();
@@ -241,7 +214,7 @@ static void idle(struct tally *tally)
 {
     uint64_t ns = keeper_idle_ns(tally);
     uint64_t quiet_ns = clock_mono_ns() - tally->last_commit_ns;
-    judge_room(tally);
+    room_judge(tally);
     rcu_retire_flush(tally->state.retirer);
     rcu_offline();
     if (quiet_ns < CONFIRM_AFTER_NS) {

@@ -90,14 +90,18 @@ static void on_damage(void *arg, const struct wal_report *damage)
     snapshot_renew(tally); /* what is in memory is whole: the next start shall not need that file */
 }
 
-static void on_trouble(void *arg, const char *what)
+void engine_trouble(const struct tally *tally, const char *what)
 {
-    const struct tally *tally = arg;
     if (tally->options.trouble != NULL) {
         tally->options.trouble(tally->options.trouble_arg, what);
     } else {
         fprintf(stderr, "tally: %s\n", what);
     }
+}
+
+static void on_trouble(void *arg, const char *what)
+{
+    engine_trouble(arg, what);
 }
 
 static int open_log(struct tally *tally, struct tally_report *report,
@@ -112,11 +116,13 @@ static int open_log(struct tally *tally, struct tally_report *report,
     while (bytes < 4 * tally->lane_bytes_all) {
         bytes *= 2;
     }
+    uint64_t start_bytes = 4 * tally->lane_bytes_all;
+    tally->disk.log_bytes_min = start_bytes + bytes;
     const struct wal_janitor_options janitor = {.on_damage = on_damage, .arg = tally};
     struct wal_options options = {
         .io = tally->io,
         .segment_bytes = bytes,
-        .start_bytes = 4 * tally->lane_bytes_all,
+        .start_bytes = start_bytes,
         .janitor = &janitor,
         .on_trouble = on_trouble,
         .trouble_arg = tally,
@@ -145,6 +151,7 @@ static int start(struct tally *tally, const struct snapshot_found *snapshot)
         indexes[i]->retirer = tally->state.retirer;
     }
     time_start(&tally->time, tally->state.time_ms);
+    room_init(tally);
     if (keeper_init(tally) != 0 || snapshot_start(tally, snapshot) != 0 ||
         reader_new(&tally->reader, tally) != 0) {
         free(tally->state.retirer); /* nothing was retired yet */
@@ -209,6 +216,21 @@ static int open_io(struct tally *tally, struct tally_report *report)
     return 0;
 }
 
+/* History takes no more than half of what the file system can hold, and there are to be snapshots
+ * long before. */
+static void set_by_disk(struct tally_options *set, struct wal_io *io)
+{
+    struct wal_space space = {.total_bytes = UINT64_MAX};
+    (void)io->ops->space(io, &space); /* what cannot be asked is large */
+    uint64_t half = space.total_bytes / 2;
+    if (set->retain_bytes == 0) {
+        set->retain_bytes = half < RETAIN_BYTES ? half : RETAIN_BYTES;
+    }
+    if (set->snapshot_bytes == 0) {
+        set->snapshot_bytes = half / 4 < SNAPSHOT_BYTES ? half / 4 : SNAPSHOT_BYTES;
+    }
+}
+
 static struct tally *tally_new(const struct tally_options *options)
 {
     struct tally *tally = aligned_alloc(64, sizeof *tally);
@@ -222,9 +244,7 @@ static struct tally *tally_new(const struct tally_options *options)
     set->segment_bytes = set->segment_bytes == 0 ? WAL_SEGMENT_BYTES_DEFAULT : set->segment_bytes;
     set->payload_bytes_max = set->payload_bytes_max == 0 ? 1U << 20 : set->payload_bytes_max;
     set->memory_bytes = set->memory_bytes == 0 ? machine_memory_bytes() / 2 : set->memory_bytes;
-    set->snapshot_bytes = set->snapshot_bytes == 0 ? SNAPSHOT_BYTES : set->snapshot_bytes;
     set->snapshot_s = set->snapshot_s == 0 ? SNAPSHOT_S : set->snapshot_s;
-    set->retain_bytes = set->retain_bytes == 0 ? RETAIN_BYTES : set->retain_bytes;
     set->retain_s = set->retain_s == 0 ? RETAIN_S : set->retain_s;
     /* the committer's own lane has no texts */
     uint64_t slots_bytes = (uint64_t)LANE_SLOTS * LANE_SLOT_BYTES;
@@ -246,7 +266,10 @@ int tally_open(struct tally **out, const struct tally_options *options, struct t
     int err = tally->own != NULL && tally->batch != NULL ? state_init(&tally->state) : TALLY_NOMEM;
     tally->state.ledger.ceiling = tally->options.memory_bytes;
     err = err != 0 ? err : open_io(tally, report);
-    err = err != 0 ? err : open_log(tally, report, &snapshot);
+    if (err == 0) {
+        set_by_disk(&tally->options, tally->io);
+        err = open_log(tally, report, &snapshot);
+    }
     err = err != 0 ? err : start(tally, &snapshot);
     if (err != 0) {
         snapshot_stop(tally);
@@ -256,6 +279,9 @@ int tally_open(struct tally **out, const struct tally_options *options, struct t
         tally_free(tally);
         return err;
     }
+    report->disk_needed_bytes = FIELD_GET(tally->disk.needed_bytes);
+    report->disk_free_bytes = FIELD_GET(tally->disk.free_bytes);
+    report->readonly = FIELD_GET(tally->room) != ROOM_FULL;
     *out = tally;
     return 0;
 }

@@ -37,10 +37,10 @@ struct edge {
     struct lane *lane;
     void (*wake)(void *arg);
     void *arg;
-    bool in_use;     /* under tally.doors */
+    bool in_use;                 /* under tally.doors */
     _Atomic uint32_t reads_open; /* with the reader: engine/reader.h */
-    uint64_t now_ms; /* log time, once a pass; never less than before */
-    uint64_t run_ms; /* running time */
+    uint64_t now_ms;             /* log time, once a pass; never less than before */
+    uint64_t run_ms;             /* running time */
     /* votes of this pass, by option */
     uint32_t vote_count;
     uint16_t vote_generation;
@@ -87,6 +87,20 @@ struct stuck {
     uint64_t commits;
 };
 
+/* The disk, as the committer has seen it last. */
+struct room {
+    uint64_t log_bytes_min; /* two segments; set by the open */
+    uint64_t looked_ns;
+    uint64_t looked_stored;
+    uint64_t free_after; /* while a snapshot is made: what it will leave, at least */
+    bool is_short;       /* it has no room for one more snapshot */
+    bool is_told;        /* that new changes are refused */
+    /* written by the committer, read by anybody */
+    _Atomic uint64_t free_bytes, total_bytes;
+    _Atomic uint64_t snapshot_bytes; /* that one more snapshot takes at most */
+    _Atomic uint64_t needed_bytes;   /* by the log without history and its snapshots */
+};
+
 struct tally {
     /* written once */
     struct tally_options options;
@@ -130,15 +144,30 @@ struct tally {
     struct reader *reader; /* written once */
     uint64_t bye_released;
     uint64_t forgotten_at; /* in its own lane: behind the last FORGET */
-    bool offered; /* since the last publication */
+    bool offered;          /* since the last publication */
     struct snapshot snapshot;
+    struct room disk;
 };
 
 /* Ends the engine's work: calls options.fatal, which must not come back to work as usual. */
 _Noreturn void engine_fatal(struct tally *tally, int code, const char *why);
 
+/* Tells the operator what may pass: options.trouble. Threads: any. */
+void engine_trouble(const struct tally *tally, const char *what);
+
 /* ---- commit.c ---- */
 void *commit_main(void *tally);
+
+/* ---- room.c ---- */
+/* Before the committer begins. */
+void room_init(struct tally *tally);
+void room_put(struct tally *tally, enum engine_room room);
+/* Threads, of this and the rest: the committer. */
+void room_judge(struct tally *tally);
+/* A snapshot is going to take what it takes at most. */
+void room_snapshot_begins(struct tally *tally);
+/* Whether a snapshot that nobody has asked for leaves room for another one. */
+bool room_for_snapshot(const struct tally *tally);
 
 /* ---- merge.c ---- */
 /* Takes what is next from all lanes into the batch and the block; returns how many slots. */

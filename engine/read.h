@@ -29,9 +29,9 @@ struct read_rows {
 struct read {
     /* written once */
     int (*run)(struct read *read, const struct state *state);
-    void (*end)(struct read *read);              /* hands the rows to the typed read */
+    void (*end)(struct read *read);               /* hands the rows to the typed read */
     int (*compare)(const void *a, const void *b); /* rows; NULL: they come in order */
-    size_t wanted;                               /* rows */
+    size_t wanted;                                /* rows */
     /* the outcome */
     int err;      /* what the last run returned */
     uint64_t lsn; /* the state's, when it ran */
@@ -196,8 +196,12 @@ struct engine_info {
     uint64_t log_raw_bytes;
     uint64_t log_stored_bytes;
     uint64_t log_room_bytes;
+    uint64_t retain_bytes;
+    uint64_t disk_needed_bytes; /* by the log without history, and its snapshots */
+    uint64_t disk_free_bytes;
+    uint64_t disk_bytes;
     uint64_t segment_failures; /* tries to make the next segment that have failed */
-    uint64_t packed_segments; /* since the start */
+    uint64_t packed_segments;  /* since the start */
     uint64_t packed_from_bytes;
     uint64_t packed_to_bytes;
     uint64_t pack_failures;

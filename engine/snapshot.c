@@ -12,6 +12,7 @@ enum {
     SLICE_NS = 300 * 1000, /* of the walk, between two commits */
     SLICE_ENTITIES = 64,   /* between two looks at the clock */
     RETRY_S = 10,          /* after one that failed */
+    SWEEP_S = 1,           /* between two looks at what may go, on a full disk */
 };
 
 #define NS_PER_S ((uint64_t)1000 * 1000 * 1000)
@@ -96,6 +97,35 @@ static void answer(struct tally *tally, bool is_good)
     atomic_store_explicit(&tally->nudged, true, memory_order_release);
 }
 
+/* Two snapshots are of two records, and on a full disk there may come no other: one that forgets
+ * nothing. */
+static void step_on(struct tally *tally)
+{
+    bool is_same = FIELD_OWN(tally->state.lsn) == newest_lsn(&tally->snapshot);
+    if (is_same && FIELD_OWN(tally->room) != ROOM_NONE && keeper_has_room(tally)) {
+        keeper_judge(tally, RECORD_FORGET, 0, 0);
+    }
+}
+
+/* Nothing went: would more than it takes, behind one more snapshot, or two? */
+static void end_sweep(struct tally *tally, const struct snapshot_result *result)
+{
+    struct snapshot *s = &tally->snapshot;
+    uint64_t takes_bytes = FIELD_OWN(tally->disk.snapshot_bytes);
+    s->running = false;
+    s->sweeping = false;
+    FIELD_ADD(s->segments_removed, result->segments_removed);
+    s->makes_room = result->segments_removed == 0 &&
+                    (result->gain_bytes > takes_bytes || result->gain2_bytes > 2 * takes_bytes);
+    s->sweep_ns = clock_mono_ns() + SWEEP_S * NS_PER_S;
+    if (s->makes_room) {
+        step_on(tally);
+    }
+    if (result->why[0] != '\0') {
+        fprintf(stderr, "tally: the disk is full: %s\n", result->why);
+    }
+}
+
 static void end(struct tally *tally, const struct snapshot_result *result)
 {
     struct snapshot *s = &tally->snapshot;
@@ -147,8 +177,14 @@ static bool is_wanted(struct tally *tally, uint64_t now_ns)
     uint64_t bytes = s->log_bytes + FIELD_OWN(tally->stored_bytes);
     uint64_t quiet_s = (now_ns - s->quiet_ns) / NS_PER_S;
     bool is_due = bytes - s->bytes_at >= options->snapshot_bytes || quiet_s >= options->snapshot_s;
-    bool has_room = FIELD_OWN(tally->room) == ROOM_FULL;
-    return is_asked || ((is_due || is_damaged) && has_room && now_ns >= s->retry_ns);
+    bool is_wanted = s->makes_room || ((is_due || is_damaged) && room_for_snapshot(tally));
+    return is_asked || (is_wanted && now_ns >= s->retry_ns);
+}
+
+/* New changes are refused, or soon will be. */
+static bool is_full(const struct tally *tally)
+{
+    return FIELD_OWN(tally->room) != ROOM_FULL || wal_disk_full(tally->wal);
 }
 
 static void begin(struct tally *tally, uint64_t now_ns)
@@ -159,8 +195,10 @@ static void begin(struct tally *tally, uint64_t now_ns)
     s->began_ns = now_ns;
     s->quiet_ns = now_ns;
     s->bytes_at = s->log_bytes + FIELD_OWN(tally->stored_bytes);
+    s->makes_room = false;
+    room_snapshot_begins(tally);
     FIELD_PUT(s->is_running, true);
-    snapshot_writer_begin(&s->writer, FIELD_OWN(tally->state.lsn));
+    snapshot_writer_begin(&s->writer, FIELD_OWN(tally->state.lsn), is_full(tally));
     saver_begin(&s->saver, &tally->state, snapshot_writer_put, &s->writer);
 }
 
@@ -170,9 +208,6 @@ static bool walk(struct tally *tally)
     struct snapshot *s = &tally->snapshot;
     uint64_t slice = tally->options.snapshot_slice;
     uint64_t until_ns = slice > 0 ? 0 : clock_mono_ns() + SLICE_NS;
-    if (FIELD_OWN(tally->room) != ROOM_FULL) {
-        s->saver.err = TALLY_NOSPC; /* the log needs the room more */
-    }
     do {
         if (s->saver.err == 0 && snapshot_writer_is_full(&s->writer)) {
             return false;
@@ -192,10 +227,19 @@ bool snapshot_run(struct tally *tally)
     struct snapshot *s = &tally->snapshot;
     struct snapshot_result result;
     if (s->running && snapshot_writer_result(&s->writer, &result)) {
-        end(tally, &result);
+        if (s->sweeping) {
+            end_sweep(tally, &result);
+        } else {
+            end(tally, &result);
+        }
         return true;
     }
     uint64_t now_ns = clock_mono_ns();
+    if (!s->running && now_ns >= s->sweep_ns && is_full(tally)) {
+        s->running = true;
+        s->sweeping = true;
+        snapshot_writer_sweep(&s->writer);
+    }
     if (!s->running && is_wanted(tally, now_ns)) {
         begin(tally, now_ns);
     }

@@ -22,6 +22,11 @@
  * The committer never waits for the writer: when CHUNKS_MAX are not written yet the walk pauses;
  * only what apply saves by itself may exceed them. A chunk belongs to the list, then to the writer.
  * The writer wakes the committer when there is room again and when it has a result.
+ *
+ * On a full disk the committer asks for a sweep first: what two snapshots hold goes, whatever was
+ * to be kept as history. If nothing could go, and one more snapshot would let go of more than it
+ * takes, it is made, in the room that is kept free for it (engine/room.c), and the sweep comes
+ * again.
  */
 enum { SNAPSHOT_CHUNKS_MAX = 8 };
 
@@ -35,11 +40,14 @@ struct snapshot_result {
     uint64_t lsn;
     uint64_t bytes;
     uint64_t segments_removed;
+    uint64_t gain_bytes;  /* of a sweep: so much would go behind one more snapshot */
+    uint64_t gain2_bytes; /* and behind two more */
     char why[224];
 };
 
 enum hand_over_phase {
     HAND_IDLE,      /* the writer has nothing to do */
+    HAND_SWEEP,     /* what two snapshots hold is to go, whatever is to be kept: the disk is full */
     HAND_OPEN,      /* chunks come */
     HAND_CLOSED,    /* all have come */
     HAND_ABANDONED, /* the committer has failed, or the engine ends */
@@ -63,6 +71,7 @@ struct snapshot_writer {
     pthread_cond_t changed;
     enum hand_over_phase phase;
     bool stopping;
+    bool is_full;
     uint64_t lsn;
     struct snapshot_chunk *first;
     struct snapshot_chunk *last;
@@ -82,7 +91,10 @@ int snapshot_writer_init(struct snapshot_writer *writer);
 void snapshot_writer_fini(struct snapshot_writer *writer);
 
 /* Threads, of the rest: the committer; none blocks. */
-void snapshot_writer_begin(struct snapshot_writer *writer, uint64_t lsn);
+/* is_full: history is not kept now, there is no room for it. */
+void snapshot_writer_begin(struct snapshot_writer *writer, uint64_t lsn, bool is_full);
+/* Removes what two snapshots hold, without a new one; ends with a result, too. */
+void snapshot_writer_sweep(struct snapshot_writer *writer);
 /* As saver.emit; the writer itself is the arg. */
 int snapshot_writer_put(void *writer, struct image_buf *images);
 void snapshot_writer_close(struct snapshot_writer *writer, bool is_whole);
@@ -107,6 +119,9 @@ struct snapshot {
     struct saver saver;
     bool walking;
     bool running;
+    bool sweeping;      /* and it is no snapshot */
+    bool makes_room;    /* one is wanted, so that old log can go: the disk is full */
+    uint64_t sweep_ns;  /* not before this */
     uint64_t serves;    /* tickets up to this are answered by the one that runs */
     uint64_t log_bytes; /* what was replayed; what is stored since comes to it */
     uint64_t bytes_at;  /* both together, when the last one began */

@@ -20,14 +20,26 @@ static void chunk_free(const struct snapshot_writer *writer, struct snapshot_chu
 
 /* ---- the committer's side ---- */
 
-void snapshot_writer_begin(struct snapshot_writer *writer, uint64_t lsn)
+static void begin_phase(struct snapshot_writer *writer, enum hand_over_phase phase, uint64_t lsn,
+                        bool is_full)
 {
     pthread_mutex_lock(&writer->mutex);
     CHECK(writer->phase == HAND_IDLE);
-    writer->phase = HAND_OPEN;
+    writer->phase = phase;
     writer->lsn = lsn;
+    writer->is_full = is_full;
     pthread_cond_signal(&writer->changed);
     pthread_mutex_unlock(&writer->mutex);
+}
+
+void snapshot_writer_begin(struct snapshot_writer *writer, uint64_t lsn, bool is_full)
+{
+    begin_phase(writer, HAND_OPEN, lsn, is_full);
+}
+
+void snapshot_writer_sweep(struct snapshot_writer *writer)
+{
+    begin_phase(writer, HAND_SWEEP, 0, true);
 }
 
 int snapshot_writer_put(void *arg, struct image_buf *images)
@@ -150,18 +162,15 @@ static bool is_old(void *arg, const struct wal_block *block)
            time_ms < now_ms - writer->retain_ms;
 }
 
-/* A snapshot counts: the third goes, and the segments that neither of the two needs. */
-static void tidy_up(struct snapshot_writer *writer, struct snapshot_result *result)
+/* Removes the segments that the older snapshot holds and that need not, or cannot, be kept. */
+static void retain(struct snapshot_writer *writer, struct snapshot_result *result, bool is_full)
 {
-    writer->older_lsn = writer->newest_lsn;
-    writer->newest_lsn = result->lsn;
     const struct wal_retain retain = {.safe_lsn = writer->older_lsn,
-                                      .bytes_max = writer->retain_bytes,
+                                      .bytes_max = is_full ? 0 : writer->retain_bytes,
                                       .is_old = is_old,
                                       .arg = writer,
                                       .wal = writer->wal};
-    int err = wal_snap_keep(writer->io, writer->newest_lsn, writer->older_lsn);
-    int removed = err == 0 ? wal_retain(writer->io, &retain) : err;
+    int removed = wal_retain(writer->io, &retain);
     if (removed < 0) {
         snprintf(result->why, sizeof result->why, "the old files cannot be removed: %s",
                  tally_err_text(removed));
@@ -170,7 +179,50 @@ static void tidy_up(struct snapshot_writer *writer, struct snapshot_result *resu
     }
 }
 
-static void make_one(struct snapshot_writer *writer, struct snapshot_result *result)
+/* A snapshot counts: the third goes, and the segments that neither of the two needs. */
+static void tidy_up(struct snapshot_writer *writer, struct snapshot_result *result, bool is_full)
+{
+    writer->older_lsn = writer->newest_lsn;
+    writer->newest_lsn = result->lsn;
+    int err = wal_snap_keep(writer->io, writer->newest_lsn, writer->older_lsn);
+    if (err != 0) {
+        snprintf(result->why, sizeof result->why, "the old files cannot be removed: %s",
+                 tally_err_text(err));
+    } else {
+        retain(writer, result, is_full);
+    }
+}
+
+/* After a start only the newest is known to be whole. The older one is read before it counts. */
+static void find_older(struct snapshot_writer *writer)
+{
+    uint64_t lsn = 0;
+    struct wal_snap_info info;
+    struct proof proof;
+    if (wal_snap_before(writer->io, writer->newest_lsn, &lsn) != 0 || lsn == 0) {
+        return;
+    }
+    proof_init(&proof, lsn);
+    if (wal_snap_read(writer->io, lsn, proof_block, &proof, &info) == 0) {
+        writer->older_lsn = lsn;
+    }
+    proof_fini(&proof);
+}
+
+static void sweep(struct snapshot_writer *writer, struct snapshot_result *result)
+{
+    if (writer->older_lsn == 0 && writer->newest_lsn != 0) {
+        find_older(writer);
+    }
+    if (writer->older_lsn != 0) {
+        retain(writer, result, true);
+    }
+    result->gain_bytes = wal_retain_bytes(writer->io, writer->newest_lsn) +
+                         wal_snap_bytes(writer->io, writer->older_lsn);
+    result->gain2_bytes = wal_retain_bytes(writer->io, WAL_LSN_MAX);
+}
+
+static void make_one(struct snapshot_writer *writer, struct snapshot_result *result, bool is_full)
 {
     struct wal_snap *snap = NULL;
     writer->why[0] = '\0';
@@ -187,7 +239,7 @@ static void make_one(struct snapshot_writer *writer, struct snapshot_result *res
     }
     wal_snap_destroy(snap);
     if (result->err == 0 && result->lsn != writer->newest_lsn) {
-        tidy_up(writer, result);
+        tidy_up(writer, result, is_full);
     }
 }
 
@@ -208,13 +260,17 @@ static void end_one(struct snapshot_writer *writer, const struct snapshot_result
     writer->wake(writer->arg);
 }
 
-static bool wait_for_one(struct snapshot_writer *writer, struct snapshot_result *result)
+/* Waits for what is to be done. Returns false when it is time to end. */
+static bool wait_for_one(struct snapshot_writer *writer, struct snapshot_result *result,
+                         bool *is_sweep, bool *is_full)
 {
     pthread_mutex_lock(&writer->mutex);
     while (!writer->stopping && (writer->phase == HAND_IDLE || writer->phase == HAND_ENDED)) {
         pthread_cond_wait(&writer->changed, &writer->mutex);
     }
     *result = (struct snapshot_result){.lsn = writer->lsn};
+    *is_sweep = writer->phase == HAND_SWEEP;
+    *is_full = writer->is_full;
     bool goes_on = !writer->stopping;
     pthread_mutex_unlock(&writer->mutex);
     return goes_on;
@@ -224,8 +280,14 @@ static void *writer_main(void *arg)
 {
     struct snapshot_writer *writer = arg;
     struct snapshot_result result;
-    while (wait_for_one(writer, &result)) {
-        make_one(writer, &result);
+    bool is_sweep = false;
+    bool is_full = false;
+    while (wait_for_one(writer, &result, &is_sweep, &is_full)) {
+        if (is_sweep) {
+            sweep(writer, &result);
+        } else {
+            make_one(writer, &result, is_full);
+        }
         end_one(writer, &result);
     }
     return NULL;

@@ -28,14 +28,16 @@ struct tally_options {
     /* What clients can make it hold (engine/ledger.h); 0: half of what the machine, or its control
      * group, has; UINT64_MAX: no limit. */
     uint64_t memory_bytes;
-    uint64_t segment_bytes;     /* 0: 64 MiB */
+    uint64_t segment_bytes; /* 0: 64 MiB */
     /* A snapshot is made after so many bytes of log, or so many seconds with a change; 0: 256 MiB,
-     * 900 s; UINT64_MAX: never for that reason. */
+     * or an eighth of what the file system can hold, if that is less; 900 s; UINT64_MAX: never for
+     * that reason. */
     uint64_t snapshot_bytes;
     uint64_t snapshot_s;
     uint32_t snapshot_slice; /* for tests: entities looked at after a commit; 0: for 0.3 ms */
     /* Segments that two snapshots do not need go when the log is larger, or they are older, than
-     * this; 0: 8 GiB, 7 days; UINT64_MAX: never for that reason. */
+     * this; 0: 8 GiB, or half of what the file system can hold, if that is less; 7 days;
+     * UINT64_MAX: never for that reason. On a full disk they go in any case. */
     uint64_t retain_bytes;
     uint64_t retain_s;
     /*
@@ -66,11 +68,14 @@ struct tally_options {
 /* What open found; text is for people. */
 struct tally_report {
     uint64_t records;
-    uint64_t lsn;          /* of the last record */
-    uint64_t snapshot_lsn; /* of the snapshot that was loaded; 0: none */
-    bool clean;            /* the log ended with a clean shutdown, or was new */
-    bool torn;             /* a torn tail was kept aside and cut */
-    bool snapshot_passed;  /* one is damaged, and the one before it was taken, or none */
+    uint64_t lsn;               /* of the last record */
+    uint64_t snapshot_lsn;      /* of the snapshot that was loaded; 0: none */
+    bool clean;                 /* the log ended with a clean shutdown, or was new */
+    bool torn;                  /* a torn tail was kept aside and cut */
+    uint64_t disk_needed_bytes; /* by the log without history, and its snapshots */
+    uint64_t disk_free_bytes;
+    bool readonly;        /* the disk is full: new changes are refused */
+    bool snapshot_passed; /* one is damaged, and the one before it was taken, or none */
     char text[512];
 };
 

@@ -98,6 +98,10 @@ static void add_log(const struct facts *facts, struct lines *lines)
     add(lines, "log_stored_bytes", engine->log_stored_bytes);
     add(lines, "log_room_bytes", engine->log_room_bytes);
     add(lines, "segment_failures", engine->segment_failures);
+    add(lines, "retain_bytes", engine->retain_bytes);
+    add(lines, "disk_needed_bytes", engine->disk_needed_bytes);
+    add(lines, "disk_free_bytes", engine->disk_free_bytes);
+    add(lines, "disk_bytes", engine->disk_bytes);
     add(lines, "packed_segments", engine->packed_segments);
     add(lines, "packed_from_bytes", engine->packed_from_bytes);
     add(lines, "packed_to_bytes", engine->packed_to_bytes);

@@ -66,11 +66,15 @@ static const struct argp_option options[] = {
     {"memory", OPTION_MEMORY, "N", 0,
      "What clients can make it hold, at least 16M (half of the memory); 0: no limit", 0},
     {"snapshot-bytes", OPTION_SNAPSHOT_BYTES, "N", 0,
-     "Save the state after so many bytes of log (256M); 0: never for that reason", 0},
+     "Save the state after so many bytes of log (256M, on a small disk less); 0: never for that "
+     "reason",
+     0},
     {"snapshot-seconds", OPTION_SNAPSHOT_SECONDS, "N", 0,
      "Save it after so long, if anything has changed (15m); 0: never for that reason", 0},
     {"retain-bytes", OPTION_RETAIN_BYTES, "N", 0,
-     "Old log goes, once two snapshots hold it, when all of it is larger (8G); 0: never", 0},
+     "Old log goes, once two snapshots hold it, when all of it is larger (8G, or half of the "
+     "disk); 0: never",
+     0},
     {"retain-age", OPTION_RETAIN_AGE, "SECONDS", 0, "And when it is older (7d); 0: never", 0},
     {"request-seconds", OPTION_REQUEST_SECONDS, "N", 0,
      "A request arrives, and replies are taken, within so long (60), or the connection ends", 0},
@@ -364,6 +368,10 @@ static struct tally *open_data(const struct settings *settings, struct door *doo
         fprintf(stderr, ", with the snapshot at %llu", (unsigned long long)report.snapshot_lsn);
     }
     fprintf(stderr, "%s%s\n", tell ? "; " : "", tell ? report.text : "");
+    fprintf(stderr, "tallyd: it takes %llu MiB of disk without history; %llu MiB are free%s\n",
+            (unsigned long long)(report.disk_needed_bytes >> 20),
+            (unsigned long long)(report.disk_free_bytes >> 20),
+            report.readonly ? ": too few, so new changes are refused until there are more" : "");
     return tally;
 }
 

@@ -22,6 +22,7 @@ struct wal_ahead {
     /* set once, before the helper starts */
     struct wal_io *io;
     struct wal_ahead_trouble trouble;
+    const _Atomic uint64_t *reserve;
     pthread_t thread;
 
     /* the helper's */
@@ -122,6 +123,20 @@ static bool is_stopped(struct wal_ahead *ahead)
     return stop;
 }
 
+/* Whether all that is not written yet leaves what is to stay free. What cannot be asked is met when
+ * it is written. Returns 0 or -ENOSPC. */
+static int check_reserve(const struct wal_ahead *ahead, const struct wal_making *making)
+{
+    struct wal_space space;
+    /* A7: relaxed: a number alone; who sets it finds out by the disk what was made of it */
+    uint64_t reserve = atomic_load_explicit(ahead->reserve, memory_order_relaxed);
+    uint64_t left = making->head.bytes - (making->fd >= 0 ? making->done_bytes : 0);
+    if (reserve == 0 || ahead->io->ops->space(ahead->io, &space) != 0) {
+        return 0;
+    }
+    return space.free_bytes < left || space.free_bytes - left < reserve ? -ENOSPC : 0;
+}
+
 /* One attempt. Returns 0, a negative errno value, or -ECANCELED when it is time to stop. */
 static int make_once(struct wal_ahead *ahead, struct wal_making *making,
                      struct wal_segment *segment)
@@ -131,7 +146,8 @@ static int make_once(struct wal_ahead *ahead, struct wal_making *making,
         return err < 0 ? err : wal_making_reuse(ahead->io, &making->head, segment);
     }
     do {
-        err = is_stopped(ahead) ? -ECANCELED : wal_making_step(making);
+        err = is_stopped(ahead) ? -ECANCELED : check_reserve(ahead, making);
+        err = err != 0 ? err : wal_making_step(making);
     } while (err > 0);
     return err != 0 ? err : wal_making_finish(making, segment);
 }
@@ -190,7 +206,7 @@ static void sync_fini(struct wal_ahead *ahead)
 }
 
 int wal_ahead_new(struct wal_ahead **out, struct wal_io *io, const struct wal_segment_head *head,
-                  const struct wal_ahead_trouble *trouble)
+                  const struct wal_ahead_trouble *trouble, const _Atomic uint64_t *reserve)
 {
     struct wal_ahead *ahead = calloc(1, sizeof(*ahead));
     if (ahead == NULL) {
@@ -205,6 +221,7 @@ int wal_ahead_new(struct wal_ahead **out, struct wal_io *io, const struct wal_se
     pthread_mutex_init(&ahead->lock, NULL);
     ahead->io = io;
     ahead->trouble = *trouble;
+    ahead->reserve = reserve;
     ahead->state = AHEAD_MAKING;
     ahead->segment = (struct wal_segment){.head = *head, .fd = -1};
     atomic_init(&ahead->ready_bytes, 0);

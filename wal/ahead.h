@@ -31,11 +31,12 @@ struct wal_ahead_trouble {
  * Starts the helper, which makes head->number at once, then after each take the next one. A segment
  * of that number that an earlier start left, blank and of that size, is used. What can pass (no
  * space, no descriptor, no memory, an interrupted call) is said once and tried again 4 times a
- * second; any other failure is said and final.
- * Errors: TALLY_NOMEM. Owns: *out is the caller's. io is borrowed; *trouble is copied.
+ * second; any other failure is said and final. So many bytes of the disk as *reserve says at the
+ * moment are left free.
+ * Errors: TALLY_NOMEM. Owns: *out is the caller's. io and reserve are borrowed; *trouble is copied.
  */
 int wal_ahead_new(struct wal_ahead **out, struct wal_io *io, const struct wal_segment_head *head,
-                  const struct wal_ahead_trouble *trouble);
+                  const struct wal_ahead_trouble *trouble, const _Atomic uint64_t *reserve);
 
 /*
  * Hands over the next segment; waits while it is being made.

@@ -13,6 +13,7 @@
 #include <sys/file.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 struct file_io {
@@ -179,6 +180,17 @@ static int file_list(struct wal_io *io, int (*each)(void *arg, const char *name)
     return err;
 }
 
+static int file_space(struct wal_io *io, struct wal_space *space)
+{
+    struct statvfs stat;
+    if (fstatvfs(file_io_of(io)->dir_fd, &stat) < 0) {
+        return -errno;
+    }
+    *space = (struct wal_space){.free_bytes = (uint64_t)stat.f_bavail * stat.f_frsize,
+                                .total_bytes = (uint64_t)stat.f_blocks * stat.f_frsize};
+    return 0;
+}
+
 /*
  * The directory itself is locked as well: the name of the lock's file can be taken away under a
  * server, and then another could make and lock it anew. Where a directory cannot be locked (NFS
@@ -249,6 +261,7 @@ static const struct wal_io_ops file_ops = {
     .unlink = file_unlink,
     .syncdir = file_syncdir,
     .list = file_list,
+    .space = file_space,
     .lock = file_lock,
     .random = file_random,
     .destroy = file_destroy,

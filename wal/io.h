@@ -16,6 +16,12 @@ enum wal_open_mode {
                       * cache where the file system can, which saves a third of a commit's CPU */
 };
 
+/* Of the file system that the directory is in. */
+struct wal_space {
+    uint64_t free_bytes; /* that we may still take */
+    uint64_t total_bytes;
+};
+
 /*
  * All return 0 (or a count of bytes, or a descriptor) or a negative errno value; open and lock
  * return -EMEDIUMTYPE for what is no regular file, links among it. A descriptor is a
@@ -38,6 +44,7 @@ struct wal_io_ops {
     int (*unlink)(struct wal_io *io, const char *name);
     int (*syncdir)(struct wal_io *io);
     int (*list)(struct wal_io *io, int (*each)(void *arg, const char *name), void *arg);
+    int (*space)(struct wal_io *io, struct wal_space *space);
     int (*lock)(struct wal_io *io, const char *name);          /* -EWOULDBLOCK: another io has it */
     void (*random)(struct wal_io *io, void *into, size_t len); /* the log's uuid, the epochs */
     void (*destroy)(struct wal_io *io);

@@ -16,6 +16,11 @@
 /* Several tails can be torn at the same lsn, one after the other. So many copies are kept. */
 #define COPIES_MAX 9
 
+static bool is_no_space(int err)
+{
+    return err == -ENOSPC || err == -EDQUOT;
+}
+
 static int translate(struct wal_report *report, const char *doing, int err)
 {
     report->end = WAL_END_FAILED;
@@ -23,7 +28,7 @@ static int translate(struct wal_report *report, const char *doing, int err)
     if (err == -ENOMEM) {
         return TALLY_NOMEM;
     }
-    return err == -ENOSPC || err == -EDQUOT ? TALLY_NOSPC : TALLY_IO;
+    return is_no_space(err) ? TALLY_NOSPC : TALLY_IO;
 }
 
 /* What is to be removed, and what could not be. */
@@ -132,6 +137,7 @@ static int clear_tail(struct wal_scan *scan, int fd, struct wal_report *report)
     char name[WAL_NAME_BYTES];
     size_t len = strlen(report->text);
     int err = copy_keep(scan, fd, name);
+    scan->is_touched = scan->is_touched || err == 0;
     if (err == 0 && !MUTANT(MUTANT_TAIL_NOT_CLEARED)) {
         err = wal_whole_clear(scan->io, fd, scan->offset, scan->behind.filled_end);
     }
@@ -181,6 +187,7 @@ static int settle_segment(struct wal_scan *scan, int fd, struct wal_report *repo
     if (err != 0 || scan->offset == WAL_SEGMENT_FIRST_BLOCK) {
         return err;
     }
+    scan->is_touched = true;
     if (!scan->ended) {
         err = wal_recover_seal(io, &segment, end, scan->next_lsn, 0);
         end += WAL_PAGE_BYTES;
@@ -225,7 +232,43 @@ static int64_t left_bytes(struct wal_scan *scan, uint64_t number)
     return size;
 }
 
-static int begin_segment(struct wal_scan *scan, uint64_t start_bytes, struct wal_segment *active)
+/* The next length to try: what the disk says that it has, less what it needs for itself, or half.
+ */
+static uint64_t shorter(struct wal_io *io, uint64_t bytes)
+{
+    struct wal_space space;
+    uint64_t half = bytes / 2;
+    uint64_t next = half;
+    if (io->ops->space(io, &space) == 0) {
+        uint64_t fits = space.free_bytes - space.free_bytes / 64;
+        next = fits > half && fits < bytes ? fits : half;
+    }
+    return next / WAL_PAGE_BYTES * WAL_PAGE_BYTES;
+}
+
+/*
+ * Where the disk has not keep_bytes beside the segment, little more than half of it has to do: so
+ * much takes the ends of builds. Where it has not even that, what there is.
+ */
+static int make_first(struct wal_io *io, struct wal_segment_head *head, uint64_t keep_bytes,
+                      struct wal_segment *active)
+{
+    struct wal_space space;
+    if (io->ops->space(io, &space) == 0 && space.free_bytes < head->bytes + keep_bytes) {
+        uint64_t little = (head->bytes / 2 + head->bytes / 16) / WAL_PAGE_BYTES * WAL_PAGE_BYTES;
+        head->bytes = little < WAL_SEGMENT_BYTES_MIN ? WAL_SEGMENT_BYTES_MIN : little;
+    }
+    int err = wal_making_run(io, head, active);
+    while (is_no_space(err) && head->bytes > WAL_SEGMENT_BYTES_MIN) {
+        uint64_t bytes = shorter(io, head->bytes);
+        head->bytes = bytes < WAL_SEGMENT_BYTES_MIN ? WAL_SEGMENT_BYTES_MIN : bytes;
+        err = wal_making_run(io, head, active);
+    }
+    return err;
+}
+
+static int begin_segment(struct wal_scan *scan, uint64_t start_bytes, uint64_t keep_bytes,
+                         struct wal_segment *active)
 {
     struct wal_segment_head head = {
         .number = 1,
@@ -248,30 +291,43 @@ static int begin_segment(struct wal_scan *scan, uint64_t start_bytes, struct wal
         head.bytes = (uint64_t)left;
         return wal_making_reuse(scan->io, &head, active);
     }
-    return wal_making_run(scan->io, &head, active);
+    return make_first(scan->io, &head, keep_bytes, active);
 }
 
-int wal_recover(struct wal_scan *scan, uint64_t start_bytes, struct wal_segment *active,
-                struct wal_report *report)
+/* What was there before: the temporary files, the end of the last segment. */
+static int settle(struct wal_scan *scan, struct wal_report *report)
 {
-    int err = remove_temps(scan->io, report);
+    int err = scan->is_swept ? 0 : remove_temps(scan->io, report);
     if (err != 0) {
         return err;
     }
+    scan->is_swept = true; /* what comes under such a name from now on is in use */
     if (scan->segments.count > 0) {
         err = with_segment(scan, report, settle_segment);
     }
     if (err != 0) {
-        return translate(report, "cannot bring the end of the log in order", err);
+        err = translate(report, "cannot bring the end of the log in order", err);
+        return err == TALLY_NOSPC && scan->is_touched ? TALLY_IO : err;
     }
-    err = begin_segment(scan, start_bytes, active);
+    scan->is_settled = true;
+    return 0;
+}
+
+int wal_recover(struct wal_scan *scan, uint64_t start_bytes, uint64_t keep_bytes,
+                struct wal_segment *active, struct wal_report *report)
+{
+    int err = scan->is_settled ? 0 : settle(scan, report);
+    if (err != 0) {
+        return err;
+    }
+    err = begin_segment(scan, start_bytes, keep_bytes, active);
     return err == 0 ? 0 : translate(report, "cannot begin a segment", err);
 }
 
 static int mend_header(struct wal_scan *scan, struct wal_report *report)
 {
     struct wal_segment segment;
-    int err = begin_segment(scan, 0, &segment);
+    int err = begin_segment(scan, 0, 0, &segment);
     if (err != 0) {
         return err;
     }

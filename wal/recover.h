@@ -11,11 +11,13 @@
  * the first segment of the new epoch. Each step is on disk before the next one begins, and a crash
  * between any two leaves a log that recovers to the same records.
  * REQUIRES: the lock is held; the scan was a recovery, and its verdict is to go on.
- * Errors: TALLY_IO, TALLY_NOSPC, TALLY_NOMEM; report->text then says why. Owns: active->fd is the
- * caller's.
+ * The segment is shorter than start_bytes where the disk has less, or has not keep_bytes beside it.
+ * Errors: TALLY_IO, TALLY_NOMEM; TALLY_NOSPC: there is not even room for the shortest, or for the
+ * copy of the tail; nothing that was there has changed, and it may be called again with the same
+ * scan. report->text then says why. Owns: active->fd is the caller's.
  */
-int wal_recover(struct wal_scan *scan, uint64_t start_bytes, struct wal_segment *active,
-                struct wal_report *report);
+int wal_recover(struct wal_scan *scan, uint64_t start_bytes, uint64_t keep_bytes,
+                struct wal_segment *active, struct wal_report *report);
 
 /* The first half of wal_recover alone: a torn tail is kept and cleared, a torn header of an empty
  * segment written anew; a whole log is left as it is. As wal_recover. */

@@ -178,6 +178,21 @@ static int remove_one(struct stock *stock, struct wal *wal, uint64_t number)
     return err;
 }
 
+uint64_t wal_retain_bytes(struct wal_io *io, uint64_t safe_lsn)
+{
+    const struct wal_retain retain = {.safe_lsn = safe_lsn, .bytes_max = 0};
+    struct stock stock = {.io = io};
+    uint64_t bytes = 0;
+    int go = safe_lsn > 0 && stock_take(&stock) == 0;
+    for (size_t i = 0; go > 0 && i + 1 < stock.segments.count; i++) {
+        go = may_go(&stock, &retain, stock.segments.at[i + 1]);
+        int64_t more = go > 0 ? bytes_of(io, stock.segments.at[i]) : 0;
+        bytes += more > 0 ? (uint64_t)more : 0;
+    }
+    wal_numbers_fini(&stock.segments);
+    return bytes;
+}
+
 int wal_retain(struct wal_io *io, const struct wal_retain *retain)
 {
     struct stock stock = {.io = io};

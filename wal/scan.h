@@ -22,7 +22,7 @@ struct wal_behind {
 };
 
 /* One scan, its place, and at the end its findings. Everything is written by
- * scan.c, place.c, cut.c and look.c. */
+ * scan.c, place.c, cut.c and look.c, and what is marked so by recover.c. */
 struct wal_scan {
     struct wal_io *io;
     wal_visit_fn visit; /* may be NULL */
@@ -85,6 +85,9 @@ struct wal_scan {
     struct wal_verdict verdict; /* row 0: there is no segment */
     int errnum;                 /* of the last failed file call, negative */
     int note_row;               /* the row that note speaks of; 0: none yet */
+    bool is_swept;              /* of the repair behind it: it has removed what was half made, */
+    bool is_touched;            /* has changed the segment, */
+    bool is_settled;            /* and has done all it has to do there */
     char note[256];
 };
 

@@ -400,13 +400,34 @@ int wal_snap_read(struct wal_io *io, uint64_t lsn, wal_visit_fn visit, void *arg
 
 /* ---- which there are ---- */
 
-int wal_snap_newest_name(struct wal_io *io, uint64_t *lsn)
+int wal_snap_before(struct wal_io *io, uint64_t below, uint64_t *lsn)
 {
     struct wal_numbers lsns = {.count = 0};
     int err = wal_numbers_list(&lsns, io, wal_snap_is_name);
-    *lsn = err == 0 && lsns.count > 0 ? lsns.at[lsns.count - 1] : 0;
+    *lsn = 0;
+    for (size_t i = 0; err == 0 && i < lsns.count && lsns.at[i] < below; i++) {
+        *lsn = lsns.at[i];
+    }
     wal_numbers_fini(&lsns);
     return err;
+}
+
+int wal_snap_newest_name(struct wal_io *io, uint64_t *lsn)
+{
+    return wal_snap_before(io, UINT64_MAX, lsn);
+}
+
+uint64_t wal_snap_bytes(struct wal_io *io, uint64_t lsn)
+{
+    char name[WAL_NAME_BYTES];
+    wal_snap_name(name, lsn);
+    int fd = io->ops->open(io, name, WAL_OPEN_READ);
+    if (fd < 0) {
+        return 0;
+    }
+    int64_t bytes = io->ops->size(io, fd);
+    io->ops->close(io, fd);
+    return bytes > 0 ? (uint64_t)bytes : 0;
 }
 
 /* Returns 1: the file is headed by what names this lsn; 0: it is not, or has gone meanwhile; or a

@@ -70,6 +70,13 @@ int wal_snap_read(struct wal_io *io, uint64_t lsn, wal_visit_fn visit, void *arg
  * negative errno value. */
 int wal_snap_newest_name(struct wal_io *io, uint64_t *lsn);
 
+/* The highest lsn below this one in the name of a snapshot, whole or not; 0: there is none. Returns
+ * 0 or a negative errno value. */
+int wal_snap_before(struct wal_io *io, uint64_t below, uint64_t *lsn);
+
+/* The size of a snapshot's file; 0: there is none. */
+uint64_t wal_snap_bytes(struct wal_io *io, uint64_t lsn);
+
 /*
  * The newest snapshot with a valid header, whatever became of what is behind it; info->lsn is 0
  * without one. Its header was written last, and its name was given when it was whole: so all
@@ -103,5 +110,9 @@ struct wal_retain {
  * TALLY_NOMEM. Threads: any one at a time.
  */
 int wal_retain(struct wal_io *io, const struct wal_retain *retain);
+
+/* How many bytes of segments wal_retain would remove, if that were the older snapshot's lsn and
+ * nothing were to be kept. Threads: as wal_retain. */
+uint64_t wal_retain_bytes(struct wal_io *io, uint64_t safe_lsn);
 
 #endif

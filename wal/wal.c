@@ -23,7 +23,10 @@
 
 /* A start that finds no segment made ahead waits for a short one, and the helper makes a full one.
  */
-#define START_BYTES ((uint64_t)8 << 20)
+#define START_BYTES    ((uint64_t)8 << 20)
+
+/* A log that waits for its first segment asks the disk so often. */
+#define BEGIN_AGAIN_NS ((uint64_t)250 * 1000 * 1000)
 
 struct wal {
     /* the writer's */
@@ -37,11 +40,21 @@ struct wal {
     struct wal_stats stats;
     int err; /* TALLY_IO once a write or sync has failed; then it stays */
     char why[256];
+    pthread_mutex_t files; /* see wal_files_lock; never held by the writer */
+
+    /* of the open, for as long as the log waits for its first segment */
+    struct wal_options options;
+    struct wal_janitor_options janitor_options;
+    struct wal_scan scan;
+    uint64_t tried_ns;
+
+    /* written once, before has_begun is set */
     struct wal_ahead *ahead;
     struct wal_janitor *janitor; /* NULL: none */
-    pthread_mutex_t files;       /* see wal_files_lock; never held by the writer */
 
     /* written by the writer, read by anybody */
+    _Atomic bool has_begun;
+    _Atomic uint64_t reserve_bytes;
     _Atomic uint64_t left_bytes; /* in the active segment, the seal's room not counted */
 };
 
@@ -159,12 +172,20 @@ static int commit(struct wal *wal, struct wal_block_header *header, size_t bytes
     return 0;
 }
 
+static bool has_begun(const struct wal *wal)
+{
+    /* W5: acquire; pairs with W6: what was written before is there */
+    return atomic_load_explicit(&wal->has_begun, memory_order_acquire);
+}
+
+static int begin_again(struct wal *wal);
+
 int wal_append(struct wal *wal, uint32_t count, const void *raw, size_t raw_bytes)
 {
     struct wal_block_header header = {.count = count};
     CHECK((count == 0) == (raw_bytes == 0));
-    if (wal->err != 0) {
-        return wal->err;
+    if (wal->err != 0 || (!has_begun(wal) && begin_again(wal) != 0)) {
+        return wal->err != 0 ? wal->err : TALLY_NOSPC;
     }
     if (raw_bytes > WAL_RAW_BYTES_MAX || wal_block_bytes(raw_bytes) > block_bytes_max(wal)) {
         return TALLY_TOOBIG;
@@ -180,6 +201,9 @@ int wal_append(struct wal *wal, uint32_t count, const void *raw, size_t raw_byte
 int wal_confirm(struct wal *wal)
 {
     struct wal_block_header header = {.flags = WAL_BLOCK_CONFIRM};
+    if (wal->err == 0 && !has_begun(wal)) {
+        return begin_again(wal);
+    }
     if (wal->err != 0 || wal->is_confirmed) {
         return wal->err;
     }
@@ -195,7 +219,7 @@ int wal_confirm(struct wal *wal)
 
 uint64_t wal_room_bytes(const struct wal *wal)
 {
-    uint64_t ready = wal_ahead_ready_bytes(wal->ahead);
+    uint64_t ready = has_begun(wal) ? wal_ahead_ready_bytes(wal->ahead) : 0;
     uint64_t next = ready > 0 ? ready - WAL_SEGMENT_FIRST_BLOCK - WAL_PAGE_BYTES : 0;
     /* W2: relaxed: a count, as W1 */
     return atomic_load_explicit(&wal->left_bytes, memory_order_relaxed) + next;
@@ -203,12 +227,18 @@ uint64_t wal_room_bytes(const struct wal *wal)
 
 bool wal_disk_full(const struct wal *wal)
 {
-    return wal_ahead_is_waiting(wal->ahead);
+    return !has_begun(wal) || wal_ahead_is_waiting(wal->ahead);
 }
 
 uint64_t wal_segment_failures(const struct wal *wal)
 {
-    return wal_ahead_failures(wal->ahead);
+    return has_begun(wal) ? wal_ahead_failures(wal->ahead) : 1;
+}
+
+void wal_reserve(struct wal *wal, uint64_t bytes)
+{
+    /* W3: relaxed: a number alone; it is read by the helper (A7) */
+    atomic_store_explicit(&wal->reserve_bytes, bytes, memory_order_relaxed);
 }
 
 uint64_t wal_next_lsn(const struct wal *wal)
@@ -218,7 +248,7 @@ uint64_t wal_next_lsn(const struct wal *wal)
 
 const unsigned char *wal_uuid(const struct wal *wal)
 {
-    return wal->active.head.uuid;
+    return has_begun(wal) ? wal->active.head.uuid : wal->scan.uuid;
 }
 
 const char *wal_why(const struct wal *wal)
@@ -234,7 +264,7 @@ void wal_stats(const struct wal *wal, struct wal_stats *stats)
 void wal_janitor_stats(const struct wal *wal, struct wal_janitor_stats *stats)
 {
     *stats = (struct wal_janitor_stats){0};
-    if (wal->janitor != NULL) {
+    if (has_begun(wal) && wal->janitor != NULL) {
         wal_janitor_tell(wal->janitor, stats);
     }
 }
@@ -242,7 +272,7 @@ void wal_janitor_stats(const struct wal *wal, struct wal_janitor_stats *stats)
 uint64_t wal_damage(const struct wal *wal, struct wal_report *report)
 {
     *report = (struct wal_report){.end = WAL_END_CLEAN};
-    return wal->janitor != NULL ? wal_janitor_damage(wal->janitor, report) : 0;
+    return has_begun(wal) && wal->janitor != NULL ? wal_janitor_damage(wal->janitor, report) : 0;
 }
 
 void wal_files_lock(struct wal *wal)
@@ -271,6 +301,7 @@ static int end_clean(struct wal *wal)
 
 static void wal_free(struct wal *wal)
 {
+    wal_scan_fini(&wal->scan);
     pthread_mutex_destroy(&wal->files);
     free(wal->buffer);
     free(wal);
@@ -279,6 +310,10 @@ static void wal_free(struct wal *wal)
 int wal_close(struct wal *wal, bool clean)
 {
     int err = wal->err;
+    if (!has_begun(wal)) {
+        wal_free(wal); /* nothing was written */
+        return err;
+    }
     if (wal->janitor != NULL) {
         wal_janitor_destroy(wal->janitor);
     }
@@ -361,18 +396,18 @@ static int check_margins(const struct wal_scan *scan, struct wal_report *report)
     return what == NULL ? 0 : refuse(report, TALLY_DAMAGE, what);
 }
 
-/* Reads the log and brings its end in order. */
-static int recover(const struct wal_options *options, struct wal *wal, struct wal_scan *scan,
-                   struct wal_report *report)
+/* Reads the log, and judges whether it may go on. */
+static int read_log(struct wal *wal, struct wal_report *report)
 {
+    struct wal_scan *scan = &wal->scan;
     struct wal_snap_info info = {.lsn = 0};
-    int err = load(options, scan, &info, report);
+    int err = load(&wal->options, scan, &info, report);
     if (err != 0) {
         return err;
     }
     err = wal_scan_run(scan);
-    if (err == 0 && options->seen != NULL) {
-        err = options->seen(scan->arg);
+    if (err == 0 && wal->options.seen != NULL) {
+        err = wal->options.seen(scan->arg);
     }
     wal_tell_report(scan, report);
     tell_snapshot(report, &info);
@@ -383,44 +418,98 @@ static int recover(const struct wal_options *options, struct wal *wal, struct wa
     if (err == 0) {
         err = check_margins(scan, report);
     }
-    if (err != 0) {
-        return err;
-    }
-    uint64_t start_bytes = options->start_bytes != 0 ? options->start_bytes : START_BYTES;
-    start_bytes = start_bytes < wal->segment_bytes ? start_bytes : wal->segment_bytes;
-    err = wal_recover(scan, start_bytes, &wal->active, report);
-    if (err != 0) {
-        return err;
-    }
-    wal->io = options->io;
-    wal->offset = WAL_SEGMENT_FIRST_BLOCK;
     wal->next_lsn = scan->next_lsn;
-    wal->is_confirmed = true; /* by the seal before it */
-    wal->stats.segments = 1;
-    left_publish(wal);
-    return 0;
+    /* so much a snapshot can take at most: what was loaded, and what was read behind it */
+    wal_reserve(wal, info.bytes + scan->stored_bytes);
+    return err;
 }
 
-static int start_helper(struct wal *wal, const struct wal_options *options,
-                        struct wal_report *report)
+static int start_helper(struct wal *wal, struct wal_report *report)
 {
-    const struct wal_ahead_trouble trouble = {options->on_trouble, options->trouble_arg};
+    const struct wal_ahead_trouble trouble = {wal->options.on_trouble, wal->options.trouble_arg};
     struct wal_segment_head head = wal->active.head;
     head.number++;
     head.bytes = wal->segment_bytes;
-    int err = wal_ahead_new(&wal->ahead, wal->io, &head, &trouble);
+    int err = wal_ahead_new(&wal->ahead, wal->io, &head, &trouble, &wal->reserve_bytes);
     return err == 0 ? 0 : refuse(report, err, "cannot start the helper thread");
 }
 
-static int start_janitor(struct wal *wal, const struct wal_janitor_options *options,
-                         struct wal_report *report)
+static int start_janitor(struct wal *wal, struct wal_report *report)
 {
-    if (options == NULL) {
+    if (wal->options.janitor == NULL) {
         return 0;
     }
-    int err =
-        wal_janitor_new(&wal->janitor, wal->io, options, &wal->files, wal->active.head.number);
+    int err = wal_janitor_new(&wal->janitor, wal->io, wal->options.janitor, &wal->files,
+                              wal->active.head.number);
     return err == 0 ? 0 : refuse(report, err, "cannot start the janitor thread");
+}
+
+/* Brings the end of the log in order, and begins a segment. On an error all is as if it had not
+ * been called, but for what wal_recover has done. */
+static int begin(struct wal *wal, struct wal_report *report)
+{
+    uint64_t start_bytes = wal->options.start_bytes != 0 ? wal->options.start_bytes : START_BYTES;
+    start_bytes = start_bytes < wal->segment_bytes ? start_bytes : wal->segment_bytes;
+    /* W4: relaxed: as W3, by the same thread */
+    uint64_t keep_bytes = atomic_load_explicit(&wal->reserve_bytes, memory_order_relaxed);
+    int err = wal_recover(&wal->scan, start_bytes, keep_bytes, &wal->active, report);
+    if (err != 0) {
+        return err;
+    }
+    wal->offset = WAL_SEGMENT_FIRST_BLOCK;
+    wal->is_confirmed = true; /* by the seal before it */
+    wal->stats.segments = 1;
+    left_publish(wal);
+    err = start_helper(wal, report);
+    if (err != 0) {
+        goto close_active;
+    }
+    err = start_janitor(wal, report);
+    if (err != 0) {
+        goto stop_helper;
+    }
+    /* W6: release; pairs with W5 */
+    atomic_store_explicit(&wal->has_begun, true, memory_order_release);
+    wal_scan_fini(&wal->scan);
+    wal_scan_init(&wal->scan, wal->io, NULL, NULL);
+    return 0;
+
+stop_helper:
+    wal_ahead_destroy(wal->ahead);
+close_active:
+    wal->io->ops->close(wal->io, wal->active.fd);
+    return err;
+}
+
+/* A full disk is no failure: what was read is served, and the log begins when there is room. */
+static int begin_or_wait(struct wal *wal, struct wal_report *report)
+{
+    struct wal_report before = *report;
+    int err = begin(wal, report);
+    if (err != TALLY_NOSPC || wal->scan.segments.count == 0 || !wal->scan.has_uuid) {
+        return err;
+    }
+    size_t len = strlen(before.text);
+    snprintf(before.text + len, sizeof(before.text) - len,
+             "; no room to go on with it: it is read only until there is");
+    *report = before;
+    return 0;
+}
+
+static int begin_again(struct wal *wal)
+{
+    struct wal_report report = {.end = WAL_END_FAILED};
+    uint64_t now_ns = clock_mono_ns();
+    if (now_ns - wal->tried_ns < BEGIN_AGAIN_NS) {
+        return TALLY_NOSPC;
+    }
+    wal->tried_ns = now_ns;
+    int err = begin(wal, &report);
+    if (err == TALLY_IO) {
+        snprintf(wal->why, sizeof(wal->why), "%.200s", report.text);
+        wal->err = TALLY_IO;
+    }
+    return err == 0 || err == TALLY_IO ? err : TALLY_NOSPC;
 }
 
 static struct wal *wal_alloc(const struct wal_options *options)
@@ -431,7 +520,15 @@ static struct wal *wal_alloc(const struct wal_options *options)
     }
     wal->segment_bytes =
         options->segment_bytes != 0 ? options->segment_bytes : WAL_SEGMENT_BYTES_DEFAULT;
+    wal->io = options->io;
+    wal->options = *options;
+    if (options->janitor != NULL) {
+        wal->janitor_options = *options->janitor;
+        wal->options.janitor = &wal->janitor_options;
+    }
     atomic_init(&wal->left_bytes, 0);
+    atomic_init(&wal->has_begun, false);
+    atomic_init(&wal->reserve_bytes, 0);
     /* Pages that no block has needed yet take no memory. */
     wal->buffer = aligned_alloc(WAL_PAGE_BYTES, (size_t)block_bytes_max(wal));
     if (wal->buffer == NULL) {
@@ -457,33 +554,17 @@ int wal_open(struct wal **out, const struct wal_options *options, wal_visit_fn v
     if (wal == NULL) {
         return refuse(report, TALLY_NOMEM, tally_err_text(TALLY_NOMEM));
     }
-    struct wal_scan scan;
-    wal_scan_init(&scan, options->io, visit, arg);
-    scan.is_recovery = true;
-    scan.needs_beginning = true;
-    err = recover(options, wal, &scan, report);
-    wal_scan_fini(&scan);
+    wal_scan_init(&wal->scan, options->io, visit, arg);
+    wal->scan.is_recovery = true;
+    wal->scan.needs_beginning = true;
+    err = read_log(wal, report);
+    err = err != 0 ? err : begin_or_wait(wal, report);
     if (err != 0) {
-        goto free_wal;
-    }
-    err = start_helper(wal, options, report);
-    if (err != 0) {
-        goto close_active;
-    }
-    err = start_janitor(wal, options->janitor, report);
-    if (err != 0) {
-        goto stop_helper;
+        wal_free(wal);
+        return err;
     }
     *out = wal;
     return 0;
-
-stop_helper:
-    wal_ahead_destroy(wal->ahead);
-close_active:
-    wal->io->ops->close(wal->io, wal->active.fd);
-free_wal:
-    wal_free(wal);
-    return err;
 }
 
 int wal_repair(struct wal_io *io, wal_visit_fn visit, void *arg, struct wal_report *report)

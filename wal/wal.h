@@ -101,9 +101,11 @@ struct wal; /* the open log, for one writer */
  * A snapshot that is not whole is passed over for the one before it, if the log reaches back to
  * that; report->text says so.
  * Errors: TALLY_LOCKED; TALLY_DENIED: the lock's file may not be written; TALLY_IO; TALLY_DAMAGE;
- * TALLY_NEWER; TALLY_NOSPC (no room for a first segment, or for the copy of a torn tail);
- * TALLY_NOMEM; TALLY_INVAL: segment_bytes; what visit returned. report is filled in every case.
- * Threads: one; may block for long.
+ * TALLY_NEWER; TALLY_NOSPC (no room for the first segment of a new log; one that is there is opened
+ * all the same: then wal_disk_full holds, appends are TALLY_NOSPC, nothing on the disk has changed,
+ * and each append or confirm looks for room again, 4 times a second at most); TALLY_NOMEM;
+ * TALLY_INVAL: segment_bytes; what visit returned. report is filled in every case. Threads: one;
+ * may block for long.
  */
 int wal_open(struct wal **out, const struct wal_options *options, wal_visit_fn visit, void *arg,
              struct wal_report *report);
@@ -135,6 +137,10 @@ uint64_t wal_room_bytes(const struct wal *wal);
 /* True while the next segment cannot be made: for lack of space, most times; of descriptors or
  * memory, too. The helper thread tries again by itself, 4 times a second. Any thread, as a hint. */
 bool wal_disk_full(const struct wal *wal);
+
+/* From now on so many bytes of the disk are left free when a segment is made. At the open it is
+ * what a snapshot can take at most. Any thread. */
+void wal_reserve(struct wal *wal, uint64_t bytes);
 
 /* How many tries to make the next segment have failed since the open. Any thread. */
 uint64_t wal_segment_failures(const struct wal *wal);

@@ -26,7 +26,8 @@ static const unsigned points[PHASES] = {
               ON(LIST) | ON(LOCK),
     [AHEAD] = ON(OPEN) | ON(CLOSE) | ON(PWRITE) | ON(PREAD) | ON(SIZE) | ON(DATASYNC) | ON(SYNC) |
               ON(RENAME) | ON(UNLINK) | ON(SYNCDIR),
-    [APPEND] = ON(CLOSE) | ON(PWRITE) | ON(DATASYNC), /* one of them rotates */
+    /* one of them rotates; the first ones look for room where the start has found none */
+    [APPEND] = ON(OPEN) | ON(CLOSE) | ON(PWRITE) | ON(DATASYNC) | ON(LIST),
     [CONFIRM] = ON(PWRITE) | ON(DATASYNC),
     [ROTATE] = ON(CLOSE) | ON(PWRITE) | ON(DATASYNC),
     [CLOSE] = ON(CLOSE) | ON(PWRITE) | ON(DATASYNC) | ON(SYNC) | ON(TRUNCATE),

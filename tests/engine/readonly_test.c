@@ -113,6 +113,11 @@ static void real_random(struct wal_io *io, void *into, size_t len)
     REAL(io)->ops->random(REAL(io), into, len);
 }
 
+static int real_space(struct wal_io *io, struct wal_space *space)
+{
+    return REAL(io)->ops->space(REAL(io), space);
+}
+
 static const struct wal_io_ops full_ops = {
     .open = full_open,
     .close = real_close,
@@ -127,6 +132,7 @@ static const struct wal_io_ops full_ops = {
     .unlink = real_unlink,
     .syncdir = real_syncdir,
     .list = real_list,
+    .space = real_space,
     .lock = real_lock,
     .random = real_random,
 };

@@ -5,115 +5,106 @@
 #include "tests/lib/scene.h"
 #include "tests/lib/seed.h"
 #include "tests/lib/server.h"
+#include "tests/limits/small_disk.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-/* The disk has room for a few segments of 64 MiB, and the ballast leaves none for one more. */
 enum {
-    DISK_MIB = 448,
     PAYLOAD_BYTES = 512 * 1024,
+    DISK_MIB = 448,
+    SMALL_MIB = 146,
+    MIDDLE_MIB = 250,
     SUBMITS_MAX = DISK_MIB * 2,
     HEAL_MS = 60000,
 };
 
 static struct server server;
 static struct client client;
-static char ballast[SERVER_PATH_MAX + 64];
 static uint64_t ids[SUBMITS_MAX];
 static size_t submit_count;
 static unsigned char payload[PAYLOAD_BYTES];
 
-static bool write_text(const char *path, const char *text)
+/* One I/O thread, so that the segments are as long on every machine. */
+static const char *const args[] = {"--threads", "1", NULL};
+
+static void begin_with(unsigned mib, const char *const *with)
 {
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
-    bool written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t)strlen(text);
-    if (fd >= 0) {
-        close(fd);
-    }
-    return written;
+    submit_count = 0;
+    small_disk_init(&server, mib);
+    server.args = with;
+    server_restart(&server);
+    client_open(&client, &server);
 }
 
-/* A mount namespace of our own, so that the file system goes with the last of its processes,
- * whatever happens. Without root it takes a user namespace too, where the machine allows one. */
-static void enter_namespace(void)
+static void begin(unsigned mib)
 {
-    static bool entered;
-    char users[64], groups[64];
-    if (entered) {
-        return;
+    begin_with(mib, args);
+}
+
+static void end(void)
+{
+    client_close(&client);
+    int code = server_term(&server);
+    EXPECT(code == 0, "SIGTERM ended it with code %d", code);
+    small_disk_fini();
+}
+
+static void restart_with(int signal_number)
+{
+    client_close(&client);
+    if (signal_number == SIGKILL) {
+        server_kill9(&server);
+    } else {
+        int code = server_term(&server);
+        EXPECT(code == 0, "SIGTERM ended it with code %d", code);
     }
-    if (unshare(CLONE_NEWNS) != 0) {
-        snprintf(users, sizeof(users), "0 %u 1", (unsigned)getuid());
-        snprintf(groups, sizeof(groups), "0 %u 1", (unsigned)getgid());
-        if (unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0 || !write_text("/proc/self/uid_map", users) ||
-            !write_text("/proc/self/setgroups", "deny") ||
-            !write_text("/proc/self/gid_map", groups)) {
-            check_skip("cannot make a mount namespace: %s", strerror(errno));
+    server_restart(&server);
+    client_open(&client, &server);
+}
+
+static uint64_t info(const char *key)
+{
+    const struct reply *reply = client_get(&client, "INFO");
+    for (size_t i = 0; i < reply->row_count; i++) {
+        if (line_field_number(reply->rows[i], key) != UINT64_MAX) {
+            return line_field_number(reply->rows[i], key);
         }
     }
-    if (mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0) {
-        check_skip("cannot make the mounts private: %s", strerror(errno));
-    }
-    entered = true;
+    EXPECT(false, "INFO has no %s", key);
+    return 0;
 }
 
-static void mount_disk(void)
+/* Returns false when it was refused, which must be for lack of room. */
+static bool submit_one(void)
 {
-    char disk[SERVER_PATH_MAX + 16], options[64];
-    enter_namespace();
-    server_init(&server);
-    snprintf(disk, sizeof(disk), "%s/disk", server.home);
-    snprintf(options, sizeof(options), "size=%dm,mode=0700", DISK_MIB);
-    EXPECT(mkdir(disk, 0700) == 0, "mkdir %s: %s", disk, strerror(errno));
-    if (mount("tmpfs", disk, "tmpfs", MS_NOSUID | MS_NODEV, options) != 0) {
-        check_skip("cannot mount a tmpfs: %s", strerror(errno));
+    seed_fill(submit_count, payload, sizeof(payload));
+    EXPECT(client_send_blob(&client, "SUBMIT big LEASE 3600000", payload, sizeof(payload)),
+           "cut off after %zu builds", submit_count);
+    const struct reply *reply = client_next(&client);
+    if (!reply_is_ok(reply)) {
+        EXPECT(reply_is_err(reply, "READONLY"), "a full disk gave '%s'", reply->line);
+        return false;
     }
-    snprintf(server.data, sizeof(server.data), "%s/disk/data", server.home);
-    snprintf(ballast, sizeof(ballast), "%s/disk/ballast", server.home);
+    ids[submit_count++] = line_number(reply->line, 1);
+    return true;
 }
 
-static void unmount_disk(void)
+static void submit_builds(size_t count)
 {
-    char disk[SERVER_PATH_MAX + 16];
-    snprintf(disk, sizeof(disk), "%s/disk", server.home);
-    umount2(disk, MNT_DETACH);
-}
-
-/* Takes what room there is, up to the last MiB. */
-static void drop_ballast(void)
-{
-    int fd = open(ballast, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    EXPECT(fd >= 0, "open %s: %s", ballast, strerror(errno));
-    off_t size_bytes = 0;
-    while (posix_fallocate(fd, size_bytes, 1024 * 1024) == 0) {
-        size_bytes += 1024 * 1024;
+    for (size_t i = 0; i < count; i++) {
+        EXPECT(submit_one(), "the disk is full after %zu builds", submit_count);
     }
-    close(fd);
-    printf("  ballast of %lld MiB\n", (long long)(size_bytes / (1024 * 1024)));
 }
 
-/* Submits one build after the other until one is refused, which must be for this reason. */
+/* Submits one build after the other until one is refused. */
 static void submit_until_full(void)
 {
-    while (submit_count < SUBMITS_MAX) {
-        seed_fill(submit_count, payload, sizeof(payload));
-        EXPECT(client_send_blob(&client, "SUBMIT big LEASE 3600000", payload, sizeof(payload)),
-               "cut off after %zu builds", submit_count);
-        const struct reply *reply = client_next(&client);
-        if (!reply_is_ok(reply)) {
-            EXPECT(reply_is_err(reply, "READONLY"), "a full disk gave '%s'", reply->line);
-            break;
-        }
-        ids[submit_count++] = line_number(reply->line, 1);
+    while (submit_count < SUBMITS_MAX && submit_one()) {
     }
     EXPECT(submit_count < SUBMITS_MAX, "the disk does not get full");
     printf("  full after %zu builds\n", submit_count);
@@ -145,57 +136,242 @@ static void expect_readonly(uint64_t option, const struct claim *held)
     client_expect(&client, "OK", "DONE %" PRIu64 " %" PRIu64 " RESULT done", held->id, held->token);
 }
 
+static bool is_readonly(const struct reply *reply, uint64_t deadline_ms)
+{
+    EXPECT(reply_is_ok(reply) || reply_is_err(reply, "READONLY"), "'%s'", reply->line);
+    EXPECT(proc_left_ms(deadline_ms) > 0, "not healed in %d ms", HEAL_MS);
+    return !reply_is_ok(reply);
+}
+
 /* Asks until it is taken: the server looks for room by itself. Each asking is a full round trip. */
-static void await_healed(uint64_t option)
+static void await_vote(uint64_t option, uint64_t votes)
 {
     uint64_t deadline_ms = proc_now_ms() + HEAL_MS;
     const struct reply *reply;
     do {
         reply = client_get(&client, "VOTE %" PRIu64, option);
-        EXPECT(reply_is(reply, "OK 2") || reply_is_err(reply, "READONLY"), "VOTE gave '%s'",
-               reply->line);
-        EXPECT(proc_left_ms(deadline_ms) > 0, "not healed in %d ms", HEAL_MS);
-    } while (!reply_is(reply, "OK 2"));
+    } while (is_readonly(reply, deadline_ms));
+    EXPECT(line_number(reply->line, 1) == votes, "VOTE gave '%s'", reply->line);
+}
+
+static void await_healed(uint64_t option)
+{
+    await_vote(option, 2);
+}
+
+/* Without them a start has to make a segment. Nothing is in them as long as the first one is not
+ * full. */
+static void remove_segments_made_ahead(void)
+{
+    char path[sizeof(server.data) + 32];
+    for (unsigned number = 2; number < 9; number++) {
+        snprintf(path, sizeof(path), "%s/wal-%016x.seg", server.data, number);
+        (void)unlink(path);
+    }
+}
+
+/* The server looks at the disk now and then. */
+static void await_readonly(uint64_t option)
+{
+    uint64_t deadline_ms = proc_now_ms() + HEAL_MS;
+    while (info("readonly") == 0) {
+        EXPECT(proc_left_ms(deadline_ms) > 0, "not READONLY in %d ms", HEAL_MS);
+    }
+    client_expect_err(&client, "READONLY", "VOTE %" PRIu64, option);
 }
 
 static void full_and_healed(void)
 {
     struct claim held;
-    submit_count = 0;
-    mount_disk();
-    server_restart(&server);
-    client_open(&client, &server);
+    begin(DISK_MIB);
     scene_poll(&client, "lang");
     uint64_t option = scene_option(&client, "lang", "Elixir");
     client_expect(&client, "OK 1", "VOTE %" PRIu64, option);
     scene_worker(&client, "w1");
     scene_submit(&client, "small", "LEASE 3600000", "held");
     scene_claim(&held, &client, "w1", "small");
+    submit_builds(20);
 
-    drop_ballast();
+    small_disk_fill(0);
     submit_until_full();
     expect_readonly(option, &held);
-    EXPECT(unlink(ballast) == 0, "unlink %s: %s", ballast, strerror(errno));
+    small_disk_clear();
     await_healed(option);
     scene_submit(&client, "small", "", "after");
     expect_submits();
 
-    server_crash(&server);
-    client_close(&client);
-    client_open(&client, &server);
+    restart_with(SIGKILL);
     expect_submits();
     EXPECT(scene_votes(&client, "lang", option) == 2, "the crash changed the count");
     EXPECT(scene_build_has(&client, held.id, "state", "completed"), "the end of a build is lost");
     client_expect(&client, "OK 3", "VOTE %" PRIu64, option);
-    client_close(&client);
-    int code = server_term(&server);
-    EXPECT(code == 0, "SIGTERM ended it with code %d", code);
-    unmount_disk();
+    end();
+}
+
+/* What has to work on a disk that is full, also right after a start. */
+static void expect_serves(struct claim claims[3], uint64_t option)
+{
+    client_expect_err(&client, "READONLY", "VOTE %" PRIu64, option);
+    client_expect_err(&client, "READONLY", "SUBMIT small :build");
+    expect_submits();
+    client_expect(&client, "OK", "DONE %" PRIu64 " %" PRIu64 " RESULT :done", claims[0].id,
+                  claims[0].token);
+    const struct reply *reply =
+        client_get(&client, "FAIL %" PRIu64 " %" PRIu64, claims[1].id, claims[1].token);
+    EXPECT(reply_is_ok(reply), "FAIL gave '%s'", reply->line);
+    reply = client_get(&client, "RELEASE %" PRIu64 " %" PRIu64, claims[2].id, claims[2].token);
+    EXPECT(reply_is_ok(reply), "RELEASE gave '%s'", reply->line);
+    reply = client_get(&client, "SNAPSHOT");
+    EXPECT(reply_is_ok(reply), "SNAPSHOT gave '%s'", reply->line);
+}
+
+/* The disk is full, the server ends and is started again: it is what it was, and it heals. */
+static void starts_full(int signal_number)
+{
+    static struct claim claims[3];
+    begin(SMALL_MIB);
+    scene_poll(&client, "lang");
+    uint64_t option = scene_option(&client, "lang", "Elixir");
+    client_expect(&client, "OK 1", "VOTE %" PRIu64, option);
+    for (size_t i = 0; i < CHECK_COUNT(claims); i++) {
+        static const char *const workers[] = {"w1", "w2", "w3"};
+        scene_worker(&client, workers[i]);
+        scene_submit(&client, "small", "LEASE 3600000", "held");
+        scene_claim(&claims[i], &client, workers[i], "small");
+    }
+    submit_builds(10);
+    submit_until_full();
+    restart_with(signal_number);
+    submit_until_full(); /* what the log has given back at its end */
+    expect_serves(claims, option);
+    restart_with(signal_number);
+    submit_until_full();
+    expect_submits();
+    EXPECT(scene_votes(&client, "lang", option) == 1, "a refused vote was counted");
+    EXPECT(scene_build_has(&client, claims[0].id, "state", "completed"), "DONE is lost");
+    end();
+}
+
+static void starts_full_after_term(void)
+{
+    starts_full(SIGTERM);
+}
+
+static void starts_full_after_kill(void)
+{
+    starts_full(SIGKILL);
+}
+
+/* Not a byte: it reads, and it heals when there is room. */
+static void no_byte_free(void)
+{
+    begin(SMALL_MIB);
+    scene_poll(&client, "lang");
+    uint64_t option = scene_option(&client, "lang", "Elixir");
+    client_expect(&client, "OK 1", "VOTE %" PRIu64, option);
+    submit_builds(10);
+    for (int run = 0; run < 2; run++) {
+        client_close(&client);
+        server_kill9(&server);
+        if (run == 0) {
+            remove_segments_made_ahead();
+        }
+        small_disk_fill(0);
+        server_restart(&server);
+        small_disk_fill(0);
+        client_open(&client, &server);
+        await_readonly(option);
+        expect_submits();
+        EXPECT(scene_votes(&client, "lang", option) == 1 + (uint64_t)run, "votes");
+        EXPECT(server_has_said(&server, "new changes are refused"), "it does not say so");
+        small_disk_clear();
+        await_vote(option, 2 + (uint64_t)run);
+    }
+    end();
+}
+
+/* The log grows to twice what the disk holds; what is alive is small. */
+static void goes_on(const char *const *with, size_t snapshot_at)
+{
+    begin_with(MIDDLE_MIB, with);
+    client_expect(&client, "OK new", "WORKER w1");
+    uint64_t deadline_ms = proc_now_ms() + HEAL_MS;
+    for (size_t i = 0; i < MIDDLE_MIB * 2; i++) {
+        struct claim claim;
+        seed_fill(i, payload, sizeof(payload));
+        const struct reply *reply;
+        do {
+            client_send_blob(&client, "SUBMIT big", payload, sizeof(payload));
+            reply = client_next(&client);
+        } while (is_readonly(reply, deadline_ms));
+        do {
+            reply = client_get(&client, "CLAIM w1 big");
+        } while (is_readonly(reply, deadline_ms));
+        EXPECT(claim_parse(&claim, reply), "CLAIM gave '%s'", reply->line);
+        client_expect(&client, "OK", "DONE %" PRIu64 " %" PRIu64, claim.id, claim.token);
+        if (snapshot_at > 0 && (i == snapshot_at || i == snapshot_at * 2)) {
+            EXPECT(reply_is_ok(client_get(&client, "SNAPSHOT")), "SNAPSHOT");
+        }
+    }
+    EXPECT(info("segments_removed") > 0, "nothing has gone");
+    printf("  %llu segments removed, %llu snapshots\n",
+           (unsigned long long)info("segments_removed"), (unsigned long long)info("snapshots"));
+    restart_with(SIGKILL);
+    EXPECT(info("completed") > 0, "nothing is there");
+    end();
+}
+
+static void frees_by_itself(void)
+{
+    static const char *const with[] = {"--threads", "1", "--memory", "64M", NULL};
+    goes_on(with, 0);
+}
+
+static void frees_what_snapshots_hold(void)
+{
+    static const char *const with[] = {"--threads",
+                                       "1",
+                                       "--memory",
+                                       "64M",
+                                       "--snapshot-bytes",
+                                       "0",
+                                       "--snapshot-seconds",
+                                       "0",
+                                       "--retain-bytes",
+                                       "0",
+                                       "--retain-age",
+                                       "0",
+                                       NULL};
+    goes_on(with, 60);
+}
+
+static void says_what_it_needs(void)
+{
+    begin(MIDDLE_MIB);
+    uint64_t disk_bytes = (uint64_t)MIDDLE_MIB << 20;
+    EXPECT(info("disk_bytes") == disk_bytes, "disk_bytes");
+    EXPECT(info("retain_bytes") == disk_bytes / 2, "retain_bytes");
+    uint64_t needed_bytes = info("disk_needed_bytes");
+    /* 16 MiB and 64 MiB of log, and three small snapshots */
+    EXPECT(needed_bytes > (uint64_t)80 << 20 && needed_bytes < (uint64_t)90 << 20,
+           "disk_needed_bytes=%" PRIu64, needed_bytes);
+    EXPECT(info("disk_free_bytes") < disk_bytes, "disk_free_bytes");
+    EXPECT(server_has_said(&server, "MiB of disk without history"), "it does not say so");
+    end();
 }
 
 static const struct check_test tests[] = {
     {"A full disk is ERR READONLY, reads go on, and freeing space heals it without a restart",
      full_and_healed},
+    {"A server that is READONLY starts READONLY after SIGTERM: reads, ends of builds, SNAPSHOT",
+     starts_full_after_term},
+    {"A server that is READONLY starts READONLY after kill -9: reads, ends of builds, SNAPSHOT",
+     starts_full_after_kill},
+    {"With no byte free a start serves reads, and heals", no_byte_free},
+    {"On a small disk the log goes on: old log goes by itself", frees_by_itself},
+    {"On a full disk what two snapshots hold goes, whatever was to be kept",
+     frees_what_snapshots_hold},
+    {"INFO and the start say how much disk it takes", says_what_it_needs},
 };
 
 int main(int argc, char **argv)

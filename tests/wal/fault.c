@@ -220,6 +220,11 @@ static void fault_random(struct wal_io *io, void *into, size_t len)
     fault->real->ops->random(fault->real, into, len);
 }
 
+static int fault_space(struct wal_io *io, struct wal_space *space)
+{
+    return fault_of(io)->real->ops->space(fault_of(io)->real, space);
+}
+
 static const struct wal_io_ops fault_ops = {
     .open = fault_open,
     .close = fault_close,
@@ -234,6 +239,7 @@ static const struct wal_io_ops fault_ops = {
     .unlink = fault_unlink,
     .syncdir = fault_syncdir,
     .list = fault_list,
+    .space = fault_space,
     .lock = fault_lock,
     .random = fault_random,
 };

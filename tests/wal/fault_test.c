@@ -351,6 +351,74 @@ static void make_log(void)
     disk_store(&disk, "wal-0000000000000077.tmp", "half", 4);
 }
 
+/* A log that is there is opened without room for its next segment, or for the copy of its tail:
+ * nothing is changed on the disk, and it goes on when there is room. */
+static void expect_waits(uint64_t records)
+{
+    size_t before_len, after_len;
+    unsigned char *before = disk_load(&disk, disk_segment(3), &before_len);
+    fault.temp_only = true;
+    fault_io_set(&fault, FAULT_PWRITE, -ENOSPC, 0, -1);
+    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    cr_expect_eq(disk.report.records, records);
+    cr_expect(strstr(disk.report.text, "no room to go on") != NULL, "%s", disk.report.text);
+    cr_expect(wal_disk_full(disk.wal));
+    cr_expect_eq(wal_room_bytes(disk.wal), 0);
+    cr_expect_eq(wal_next_lsn(disk.wal), records + 1);
+    for (int i = 0; i < 3; i++) {
+        cr_expect_eq(disk_append(&disk, 1, 20, false), TALLY_NOSPC);
+        cr_expect_eq(wal_confirm(disk.wal), TALLY_NOSPC);
+    }
+    cr_expect_not(disk_has(&disk, "torn-41.tmp"), "the copy that found no room is still there");
+    stop();
+    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    unsigned char *after = disk_load(&disk, disk_segment(3), &after_len);
+    cr_expect(disk.report.end != WAL_END_TORN ||
+                  (before_len == after_len && memcmp(before, after, before_len) == 0),
+              "a torn tail was changed before its copy was kept");
+    free(before);
+    free(after);
+    fault_io_heal(&fault);
+    int err;
+    while ((err = disk_append(&disk, 1, 20, false)) == TALLY_NOSPC) {
+        sched_yield();
+    }
+    cr_assert_eq(err, 0, "%s", wal_why(disk.wal));
+    disk_must_append(&disk, 20);
+    fault.temp_only = false;
+    expect_reopens(records + 21, records + 21);
+}
+
+Test(wal_fault, a_log_is_opened_without_room_for_its_next_segment)
+{
+    make_log();
+    disk_unlink(&disk, disk_segment(4)); /* made ahead */
+    expect_waits(40);
+}
+
+Test(wal_fault, a_log_with_a_torn_tail_is_opened_without_room_for_its_copy)
+{
+    make_log();
+    disk_poke(&disk, disk_segment(3), (1 + 40 - 28) * 4096, "half a block", 12);
+    expect_waits(40);
+    cr_expect(disk_has(&disk, "torn-41.bin"));
+}
+
+Test(wal_fault, where_there_is_little_room_the_first_segment_is_shorter)
+{
+    make_log();
+    disk_unlink(&disk, disk_segment(4));
+    disk.segment_bytes = 4U << 20;
+    fault.temp_only = true;
+    fault_io_set(&fault, FAULT_PWRITE, -ENOSPC, 3, 1);
+    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    cr_expect_eq(fault.faults, 1);
+    disk_must_append(&disk, 1);
+    cr_expect_eq(disk_head(&disk, 4).bytes, 2U << 20);
+    fault.temp_only = false;
+    expect_reopens(41, 41);
+}
+
 Test(wal_fault, any_call_of_a_start_may_fail)
 {
     make_log();
