@@ -72,6 +72,9 @@ static int say(int err, const struct opening *opening, const struct wal_report *
                  "the log contradicts itself: record %llu (%s) does not fit what is before it",
                  (unsigned long long)opening->replay.bad_lsn,
                  record_type_name(opening->replay.bad_type));
+    } else if (err == TALLY_NOMEM && ledger_is_beyond(&opening->state->ledger)) {
+        snprintf(report->text, sizeof report->text,
+                 "what is stored takes more memory than this machine has");
     } else {
         snprintf(report->text, sizeof report->text, "%s",
                  found->text[0] != '\0' || err == 0 ? found->text : tally_err_text(err));

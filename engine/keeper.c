@@ -344,7 +344,8 @@ static int offer_all(struct tally *tally)
 {
     uint64_t next = FIELD_OWN(tally->state.build_next);
     uint64_t count = 0;
-    struct build **pending = malloc((size_t)next * sizeof(struct build *));
+    uint64_t builds = FIELD_OWN(tally->state.builds_in_memory);
+    struct build **pending = malloc((size_t)(builds + 1) * sizeof(struct build *));
     if (pending == NULL) {
         return TALLY_NOMEM;
     }

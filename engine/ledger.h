@@ -22,7 +22,7 @@
  * touch none of them. Progress: wait-free.
  */
 #define LEDGER_LIST(X)                                                                             \
-    X(PAYLOADS, payload_bytes)       /* of builds */                                               \
+    X(PAYLOADS, payload_bytes) /* of builds */                                                     \
     X(RESULTS, result_bytes)                                                                       \
     X(ERRORS, error_bytes)           /* what FAIL said */                                          \
     X(ENTITIES, entity_bytes)        /* polls, options, queues, builds, workers, their names */    \
@@ -41,7 +41,8 @@ enum ledger_kind {
 
 struct ledger {
     _Atomic uint64_t bytes[LEDGER_KINDS];
-    uint64_t ceiling; /* written once, before the first edge */
+    uint64_t ceiling;  /* written once, before the first edge */
+    uint64_t load_max; /* the machine's memory: what takes more is not loaded */
 };
 
 enum {
@@ -85,6 +86,16 @@ static inline bool ledger_takes(const struct ledger *ledger, uint64_t bytes, boo
 {
     uint64_t kept = is_end ? 0 : ledger->ceiling / LEDGER_RESERVE_SHARE;
     return ledger_sum(ledger) + bytes <= ledger->ceiling - kept;
+}
+
+/*
+ * Whether a load has made more of a log or a snapshot than the machine can hold. A few kilobytes
+ * that decompress to whatever they like are refused by this, and not by the kernel. What a server
+ * has let in is below its ceiling, half of that.
+ */
+static inline bool ledger_is_beyond(const struct ledger *ledger)
+{
+    return ledger_sum(ledger) > ledger->load_max;
 }
 
 /* Whether the buffers of all connections together take less than a share of the ceiling. */

@@ -296,6 +296,9 @@ int loader_image(struct loader *loader, const struct image *image)
         [IMAGE_QUEUE] = load_queue, [IMAGE_WORKER] = load_worker, [IMAGE_BUILD] = load_build,
     };
     int err = proof_image(&loader->proof, image);
+    if (err == 0 && ledger_is_beyond(&loader->state->ledger)) {
+        return TALLY_NOMEM;
+    }
     return err == 0 && loads[image->kind] != NULL ? loads[image->kind](loader, image) : err;
 }
 

@@ -359,6 +359,9 @@ int replay_block(struct replay *replay, const struct wal_block *block)
     if (block->count == 0) {
         return 0;
     }
+    if (ledger_is_beyond(&replay->state->ledger)) {
+        return TALLY_NOMEM;
+    }
     int err = columns_head(block->raw, block->raw_bytes, block->count, &time_ms, &types);
     if (err != 0) {
         return err;

@@ -3,6 +3,7 @@
 
 #include "engine/alike.h"
 #include "engine/label.h"
+#include "engine/machine.h"
 #include "wal/base/err.h"
 
 #include <stdlib.h>
@@ -49,6 +50,7 @@ static struct span uniq_key(const void *entity)
 int state_init(struct state *state)
 {
     *state = (struct state){0};
+    state->ledger.load_max = machine_memory_bytes();
     int err = 0;
     err = err != 0 ? err : index_init(&state->polls, poll_key);
     err = err != 0 ? err : index_init(&state->labels, option_key);

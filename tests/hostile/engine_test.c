@@ -298,6 +298,29 @@ Test(hostile_engine, ids_near_2_to_the_30_take_no_memory)
     state_fini(&state);
 }
 
+/* Texts that are within their bounds, and together more than the machine has: a few kilobytes of a
+ * file are megabytes of zeros. */
+Test(hostile_engine, a_load_takes_no_more_memory_than_the_machine_has)
+{
+    struct forge_images images;
+    struct loader loader;
+    static struct state state;
+    static char zeros[1 << 20];
+    forge_images(&images);
+    images.at[FORGED_ENDED].text[IBUILD_RESULT] = (struct span){zeros, sizeof(zeros)};
+    cr_assert_eq(state_init(&state), 0);
+    cr_expect(state.ledger.load_max > sizeof(zeros), "the machine's memory");
+    state.ledger.load_max = sizeof(zeros) / 2;
+    loader_init(&loader, &state);
+    int err = 0;
+    for (size_t i = 0; i < images.count && err == 0; i++) {
+        err = loader_image(&loader, &images.at[i]);
+    }
+    cr_expect_eq(err, TALLY_NOMEM);
+    loader_fini(&loader);
+    state_fini(&state);
+}
+
 /* ---- what comes close to an end goes on, and ends well ---- */
 
 static int claim(uint32_t *token, uint64_t *id)

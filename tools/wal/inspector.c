@@ -115,6 +115,9 @@ int inspector_see_block(void *arg, const struct wal_block *block)
     inspector->has_begun = true;
     inspector->seen_bytes += block->stored_bytes;
     progress_at(&inspector->progress, inspector->seen_bytes);
+    if (ledger_is_beyond(&inspector->state.ledger)) {
+        return TALLY_NOMEM;
+    }
     if (block->count > 0) {
         err = columns_decode(block->raw, block->raw_bytes, block->first_lsn, block->count,
                              see_record, inspector);
