@@ -1,6 +1,8 @@
 /* Opening and closing polls: what their times say, and the gate before a poll is closed. */
 #include "engine/engine.h"
 
+#include "wal/base/mutant.h"
+
 #include <stddef.h>
 
 /*
@@ -194,6 +196,9 @@ void gate_run(struct tally *tally)
     struct gate *gate = &tally->gate;
     if (gate->phase == GATE_IDLE) {
         gate_fill(tally);
+    }
+    if (MUTANT(MUTANT_GATE_AT_ONCE) && gate->phase == GATE_GRACE) {
+        gate->phase = GATE_SAYS;
     }
     /* G2: acquire; pairs with G1 */
     if (gate->phase == GATE_GRACE && atomic_load_explicit(&gate->passed, memory_order_acquire)) {

@@ -172,9 +172,9 @@ Test(clock, a_delay_of_thirty_days_is_one_with_the_clock_13_6_years_back)
         live(5);
         cr_assert_eq(state_of(id), BUILD_DELAYED);
     }
-    /* the whole turn of 32 bits of ticks, to the tick */
+    /* the whole turn of 32 bits of ticks, and 3 s */
     stop();
-    turned_wall(&turned, 30 * DAY_MS - ((int64_t)UINT32_MAX + 1) * WHEEL_TICK_MS);
+    turned_wall(&turned, 30 * DAY_MS - ((int64_t)UINT32_MAX + 1) * WHEEL_TICK_MS - 3000);
     start();
     live(5);
     cr_assert_eq(state_of(id), BUILD_DELAYED);

@@ -75,7 +75,7 @@ static void in_1970(void)
 /* 32 bits of ticks of 100 ms are 4,971 days: what is due 30 days from now lay 3 s ahead of then. */
 static void thirty_days_in_ticks(void)
 {
-    static const char *const faketime[] = FAKETIME("-426904727s");
+    static const char *const faketime[] = FAKETIME("-426904735s");
     begin();
     scene_submit(&client, "q", "DELAY 2592000000", "build");
     restart_with(faketime);

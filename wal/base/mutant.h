@@ -15,7 +15,8 @@
     X(SEGMENT_REMOVED_EARLY, "segment removed before the snapshot is safe")                        \
     X(PACK_NOT_SYNCED, "packed segment in its place before it is synced")                          \
     X(REPLAY_SHARES, "votes of one option replayed by two threads")                                \
-    X(RANK_COPY_EARLY, "a poll's votes copied before its changes are told")
+    X(RANK_COPY_EARLY, "a poll's votes copied before its changes are told")                        \
+    X(GATE_AT_ONCE, "a poll closed without waiting for votes begun before")
 
 enum mutant {
     MUTANT_NONE,

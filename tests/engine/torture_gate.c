@@ -1,0 +1,178 @@
+/* Polls are closed and opened under votes: behind the OK to a close their counts stand still, and
+ * what they count is what was acknowledged. */
+#include "tests/engine/door.h"
+#include "tests/lib/seed.h"
+#include "wal/base/clock.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+
+enum { POLLS = 6, VOTERS = 3, ROUNDS = 30, DAWDLE_NS = 3 * 1000 * 1000 };
+
+static pthread_barrier_t start;
+static _Atomic bool over;
+static _Atomic uint64_t acknowledged[POLLS];
+static uint64_t option[POLLS];
+
+struct voter {
+    struct tally *tally;
+    uint64_t seed;
+    uint64_t closed; /* refusals */
+    pthread_t thread;
+};
+
+static bool goes_on(void)
+{
+    /* T1: relaxed: the end may be seen late */
+    return !atomic_load_explicit(&over, memory_order_relaxed);
+}
+
+/* A pass that goes on while others commit, but not for ever: the gate waits for it. */
+static void dawdle(const struct edge *edge)
+{
+    uint64_t commits = edge_commits(edge);
+    uint64_t until_ns = clock_mono_ns() + DAWDLE_NS;
+    while (edge_commits(edge) < commits + 2 && clock_mono_ns() < until_ns) {
+        sched_yield();
+    }
+}
+
+/* A pass with some votes. One that has to wait is not cast: it is asked again in a later pass. */
+static void vote(struct voter *voter, struct door *door, struct seed *seed)
+{
+    uint64_t cast[POLLS] = {0};
+    for (int i = 0; i < 8; i++) {
+        struct edge_vote vote;
+        uint64_t poll = seed_below(seed, POLLS);
+        int err = edge_vote(door->edge, option[poll], 1, &vote);
+        MUST(err == 0 || err == TALLY_CLOSED || err == TALLY_PARK, "vote: %s", tally_err_name(err));
+        cast[poll] += err == 0;
+        voter->closed += err == TALLY_CLOSED;
+    }
+    if (seed_below(seed, 4) == 0) {
+        dawdle(door->edge);
+    }
+    edge_flush(door->edge);
+    edge_publish(door->edge);
+    edge_pass_end(door->edge);
+    edge_pass_begin(door->edge);
+    door_settle(door);
+    for (int i = 0; i < POLLS; i++) {
+        /* T2: relaxed: a count, read after the join */
+        atomic_fetch_add_explicit(&acknowledged[i], cast[i], memory_order_relaxed);
+    }
+}
+
+static void *vote_main(void *arg)
+{
+    struct voter *voter = arg;
+    struct seed seed = {voter->seed};
+    struct door door;
+    door_open(&door, voter->tally);
+    pthread_barrier_wait(&start);
+    while (goes_on()) {
+        vote(voter, &door, &seed);
+    }
+    door_close(&door);
+    return NULL;
+}
+
+static void name_of(char name[16], int poll)
+{
+    snprintf(name, 16, "p%d", poll);
+}
+
+static void close_at(struct door *door, int poll, uint64_t close_ms)
+{
+    char name[16];
+    name_of(name, poll);
+    const struct edge_poll ask = {span_of(name), EDGE_KEEP, (int64_t)close_ms, EDGE_KEEP,
+                                  EDGE_KEEP};
+    int err = door_judged(door, edge_poll(door->edge, &ask), NULL);
+    MUST(err == 0, "poll: %s", tally_err_name(err));
+}
+
+static uint64_t total_of(struct door *door, int poll)
+{
+    char name[16];
+    struct read_tally r;
+    name_of(name, poll);
+    read_tally_init(&r, span_of(name), 1);
+    int err = door_read(door, &r.read);
+    MUST(err == 0, "tally: %s", tally_err_name(err));
+    uint64_t total = r.total;
+    read_tally_fini(&r);
+    return total;
+}
+
+/* Closes some polls and opens them again, and looks at their counts meanwhile. */
+static void close_round(struct door *door, struct seed *seed)
+{
+    uint64_t which = 1 + seed_below(seed, (1U << POLLS) - 1);
+    uint64_t before[POLLS];
+    for (int i = 0; i < POLLS; i++) {
+        if ((which >> i & 1) != 0) {
+            close_at(door, i, 1);
+            before[i] = total_of(door, i);
+        }
+    }
+    for (int looks = 0; looks < 3; looks++) {
+        door_poll(door, "other"); /* a commit */
+        for (int i = 0; i < POLLS; i++) {
+            MUST((which >> i & 1) == 0 || total_of(door, i) == before[i],
+                 "a vote was counted in a poll that is closed");
+        }
+    }
+    for (int i = 0; i < POLLS; i++) {
+        if ((which >> i & 1) != 0) {
+            close_at(door, i, 0);
+        }
+    }
+}
+
+int main(void)
+{
+    char dir[256];
+    char name[16];
+    struct voter voters[VOTERS];
+    struct door door;
+    struct seed seed = {1};
+    uint64_t closed = 0;
+    torture_dir(dir, sizeof(dir));
+    struct tally *tally = door_engine(dir, VOTERS + 1);
+    door_open(&door, tally);
+    for (int i = 0; i < POLLS; i++) {
+        name_of(name, i);
+        door_poll(&door, name);
+        option[i] = door_option(&door, name, "yes");
+    }
+    pthread_barrier_init(&start, NULL, VOTERS + 1);
+    for (int i = 0; i < VOTERS; i++) {
+        voters[i] = (struct voter){.tally = tally, .seed = (uint64_t)i + 2};
+        MUST(pthread_create(&voters[i].thread, NULL, vote_main, &voters[i]) == 0, "thread");
+    }
+    pthread_barrier_wait(&start);
+    for (int i = 0; i < ROUNDS; i++) {
+        close_round(&door, &seed);
+    }
+    /* T1: relaxed: the end may be seen late */
+    atomic_store_explicit(&over, true, memory_order_relaxed);
+    for (int i = 0; i < VOTERS; i++) {
+        while (pthread_tryjoin_np(voters[i].thread, NULL) != 0) {
+            door_poll(&door, "other"); /* nobody waits for this thread to end its pass */
+        }
+        closed += voters[i].closed;
+    }
+    for (int i = 0; i < POLLS; i++) {
+        uint64_t told = atomic_load_explicit(&acknowledged[i], memory_order_relaxed); /* T2 */
+        MUST(total_of(&door, i) == told, "poll %d counts what was not acknowledged", i);
+        printf("%lu ", (unsigned long)told);
+    }
+    printf("votes, %lu refused\n", (unsigned long)closed);
+    door_close(&door);
+    MUST(closed > 0, "no vote met a closed poll");
+    MUST(tally_close(tally) == 0, "close");
+    torture_dir_remove(dir);
+    return 0;
+}
