@@ -25,6 +25,7 @@ int edge_read(struct edge *edge, struct read *read)
             break;
         }
     }
+    read->err = read->err == READ_BESIDE ? READ_BESIDE : READ_MORE;
     reader_ask(edge->tally->reader, edge, read);
     return EDGE_QUEUED;
 }

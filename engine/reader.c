@@ -43,7 +43,9 @@ struct reader {
     _Atomic bool is_ending;
     struct wake wake;
     /* the thread's own */
-    _Alignas(64) struct ranked ranks[RANKS_MAX];
+    _Alignas(64) struct read *waiting; /* oldest first, by asked_before */
+    struct read **waiting_end;
+    struct ranked ranks[RANKS_MAX];
 };
 
 /* ---- asking and answering ---- */
@@ -87,31 +89,15 @@ static void answer(struct read *read)
     atomic_fetch_sub_explicit(&edge->reads_open, 1, memory_order_release);
 }
 
-static void make(struct reader *reader, struct read *read)
+static bool has_room(const struct reader *reader)
 {
-    const struct timespec pause = {.tv_nsec = RETRY_NS};
-    const struct state *state = &reader->tally->state;
     /* rows that nobody takes are not made without end */
-    read->err = ledger_has_buffers(&state->ledger, LEDGER_REPLIES_SHARE) ? READ_MORE : TALLY_BUSY;
-    while (read->err == READ_MORE) {
-        /* R9: relaxed: a hint, and nothing else */
-        if (atomic_load_explicit(&read->unwanted, memory_order_relaxed)) {
-            read->err = TALLY_NOTFOUND;
-        } else if (!slice_make(read, state)) {
-            read->err = READ_MORE;
-            (void)nanosleep(&pause, NULL); /* a block is being applied: its end is near */
-        }
-        rcu_quiescent();
-        slice_trim(read);
-    }
-    if (read->err == READ_BESIDE) {
-        read->err = reader_tally(reader, read);
-    }
-    slice_end(read);
+    return ledger_has_buffers(&reader->tally->state.ledger, LEDGER_REPLIES_SHARE);
 }
 
-/* Returns whether there was anything. */
-static bool make_asked(struct reader *reader)
+/* Takes what was asked, oldest first. What has a rank is made at once: that is short, and lists are
+ * long. */
+static void take_asked(struct reader *reader)
 {
     /* R2: acquire; pairs with R1 */
     struct read *newest = atomic_exchange_explicit(&reader->asked, NULL, memory_order_acquire);
@@ -122,14 +108,56 @@ static bool make_asked(struct reader *reader)
         oldest = newest;
         newest = before;
     }
-    bool is_any = oldest != NULL;
     while (oldest != NULL) {
         struct read *read = oldest;
         oldest = read->asked_before;
-        make(reader, read);
-        answer(read);
+        read->asked_before = NULL;
+        if (read->err == READ_BESIDE) {
+            read->err = has_room(reader) ? reader_tally(reader, read) : TALLY_BUSY;
+            slice_end(read);
+            answer(read);
+        } else {
+            *reader->waiting_end = read;
+            reader->waiting_end = &read->asked_before;
+        }
     }
-    return is_any;
+}
+
+static void make(struct reader *reader, struct read *read)
+{
+    const struct timespec pause = {.tv_nsec = RETRY_NS};
+    read->err = has_room(reader) ? READ_MORE : TALLY_BUSY;
+    while (read->err == READ_MORE) {
+        /* R9: relaxed: a hint, and nothing else */
+        if (atomic_load_explicit(&read->unwanted, memory_order_relaxed)) {
+            read->err = TALLY_NOTFOUND;
+        } else if (!slice_make(read, &reader->tally->state)) {
+            read->err = READ_MORE;
+            (void)nanosleep(&pause, NULL); /* a block is being applied: its end is near */
+        }
+        rcu_quiescent();
+        slice_trim(read);
+        take_asked(reader);
+    }
+    if (read->err == READ_BESIDE) {
+        read->err = reader_tally(reader, read);
+    }
+    slice_end(read);
+}
+
+/* Returns whether there was anything. */
+static bool make_next(struct reader *reader)
+{
+    take_asked(reader);
+    struct read *read = reader->waiting;
+    if (read == NULL) {
+        return false;
+    }
+    reader->waiting = read->asked_before;
+    reader->waiting_end = reader->waiting != NULL ? reader->waiting_end : &reader->waiting;
+    make(reader, read);
+    answer(read);
+    return true;
 }
 
 /* ---- feeds ---- */
@@ -375,7 +403,7 @@ static void *run(void *arg)
     rcu_thread_register();
     /* R10: acquire; pairs with R11 */
     while (!atomic_load_explicit(&reader->is_ending, memory_order_acquire)) {
-        bool was_any = make_asked(reader);
+        bool was_any = make_next(reader);
         look_after_ranks(reader);
         rcu_quiescent();
         /* R2: acquire; pairs with R1; its wake may have ended the waiting for a feed */
@@ -401,6 +429,7 @@ int reader_new(struct reader **out, struct tally *tally)
         return TALLY_NOMEM;
     }
     *reader = (struct reader){.tally = tally};
+    reader->waiting_end = &reader->waiting;
     *out = reader; /* before the thread: the committer serves it */
     if (thread_start(&reader->thread, run, reader) != 0) {
         *out = NULL;
