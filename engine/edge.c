@@ -234,15 +234,6 @@ static int vote_open(struct edge *edge, struct option *option, uint32_t place)
     return 0;
 }
 
-static int vote_is_open(const struct edge *edge, const struct poll *poll)
-{
-    uint64_t until = FIELD_GET(poll->vote_until);
-    if (edge->now_ms < until) {
-        return 0;
-    }
-    return until == VOTES_WAIT ? TALLY_PARK : TALLY_CLOSED;
-}
-
 int edge_vote(struct edge *edge, uint64_t id, uint64_t n, struct edge_vote *vote)
 {
     struct option *option = state_option(&edge->tally->state, id);
@@ -253,11 +244,12 @@ int edge_vote(struct edge *edge, uint64_t id, uint64_t n, struct edge_vote *vote
         return TALLY_RANGE;
     }
     int err = edge_mode(edge);
-    if (err == 0) {
-        err = vote_is_open(edge, option->poll);
-    }
     if (err != 0) {
         return err;
+    }
+    uint64_t until = FIELD_GET(option->poll->vote_until);
+    if (edge->now_ms >= until) {
+        return until == VOTES_WAIT ? TALLY_PARK : TALLY_CLOSED;
     }
     uint32_t place = vote_place(edge, option);
     if (edge->vote_index[place] >> 16 != edge->vote_generation) {
