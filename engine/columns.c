@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 enum { KINDS, OPTIONS, BEFORES, NS, REST };
-enum { KIND_IN_REST = 0x40 };
+enum { KIND_IN_REST = 0x40, GUESSES_FEW = 64 };
 
 static int reserve(struct column *column, size_t more)
 {
@@ -40,6 +40,27 @@ static void guess_learn(struct vote_guess *guess, uint64_t option, uint64_t afte
     guess[option % VOTE_GUESSES] = (struct vote_guess){option, after};
 }
 
+/* Remembers which places this block uses, so that the next one need not clear them all. */
+static void guess_note(struct columns *columns, uint64_t option)
+{
+    unsigned place = (unsigned)(option % VOTE_GUESSES);
+    if (columns->guess[place].option == 0) {
+        columns->guessed[columns->guessed_count++] = (unsigned char)place;
+    }
+}
+
+static void guess_clear(struct columns *columns)
+{
+    if (columns->guessed_count > GUESSES_FEW) {
+        memset(columns->guess, 0, sizeof columns->guess);
+    } else {
+        for (uint32_t i = 0; i < columns->guessed_count; i++) {
+            columns->guess[columns->guessed[i]] = (struct vote_guess){0, 0};
+        }
+    }
+    columns->guessed_count = 0;
+}
+
 void columns_fini(struct columns *columns)
 {
     for (int i = 0; i < COLUMNS; i++) {
@@ -54,7 +75,7 @@ void columns_begin(struct columns *columns, uint64_t time_ms)
     for (int i = 0; i < COLUMNS; i++) {
         columns->column[i].len = 0;
     }
-    memset(columns->guess, 0, sizeof columns->guess);
+    guess_clear(columns);
     columns->count = 0;
     columns->time_ms = time_ms;
 }
@@ -78,6 +99,7 @@ int columns_vote(struct columns *columns, uint64_t option, uint64_t before, uint
     c[KINDS].at[c[KINDS].len++] = RECORD_VOTE;
     add_varint(&c[OPTIONS], option);
     add_varint(&c[BEFORES], before - guess_before(columns->guess, option));
+    guess_note(columns, option);
     guess_learn(columns->guess, option, before + n);
     add_varint(&c[NS], n);
     columns->count++;
