@@ -5,6 +5,7 @@
 #include "wal/base/check.h"
 #include "wal/base/err.h"
 #include "wal/base/thread.h"
+#include "wal/space.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -123,18 +124,11 @@ static bool is_stopped(struct wal_ahead *ahead)
     return stop;
 }
 
-/* Whether all that is not written yet leaves what is to stay free. What cannot be asked is met when
- * it is written. Returns 0 or -ENOSPC. */
+/* All that is not written yet has to leave what is kept free. Returns 0 or -ENOSPC. */
 static int check_reserve(const struct wal_ahead *ahead, const struct wal_making *making)
 {
-    struct wal_space space;
-    /* A7: relaxed: a number alone; who sets it finds out by the disk what was made of it */
-    uint64_t reserve = atomic_load_explicit(ahead->reserve, memory_order_relaxed);
     uint64_t left = making->head.bytes - (making->fd >= 0 ? making->done_bytes : 0);
-    if (reserve == 0 || ahead->io->ops->space(ahead->io, &space) != 0) {
-        return 0;
-    }
-    return space.free_bytes < left || space.free_bytes - left < reserve ? -ENOSPC : 0;
+    return wal_space_takes(ahead->io, left, ahead->reserve) ? 0 : -ENOSPC;
 }
 
 /* One attempt. Returns 0, a negative errno value, or -ECANCELED when it is time to stop. */

@@ -7,6 +7,7 @@
 #include "wal/pack.h"
 #include "wal/scrub.h"
 #include "wal/snap.h"
+#include "wal/space.h"
 
 #include <errno.h>
 #include <sched.h>
@@ -33,6 +34,7 @@ struct wal_janitor {
     /* set once, before the thread starts */
     struct wal_io *io;
     pthread_mutex_t *files;
+    const _Atomic uint64_t *reserve;
     struct wal_janitor_options options;
     pthread_t thread;
 
@@ -105,6 +107,14 @@ static int pace(void *arg, size_t bytes)
     return is_stopped(janitor) ? -ECANCELED : 0;
 }
 
+/* As pace; ends, too, when what was written has come to what is kept free. */
+static int pack_pace(void *arg, size_t bytes)
+{
+    struct wal_janitor *janitor = arg;
+    int err = pace(janitor, bytes);
+    return err == 0 && !wal_space_takes(janitor->io, 0, janitor->reserve) ? -ENOSPC : err;
+}
+
 /* A try that failed. What comes behind it is not kept waiting. */
 static void fail(struct wal_janitor *janitor, uint64_t number)
 {
@@ -136,7 +146,7 @@ static void pack(struct wal_janitor *janitor, uint64_t number)
         .io = janitor->io,
         .number = number,
         .replaces = janitor->files,
-        .pace = pace,
+        .pace = pack_pace,
         .arg = janitor,
     };
     int err = wal_pack_run(&pack);
@@ -330,7 +340,7 @@ static void sync_fini(struct wal_janitor *janitor)
 
 int wal_janitor_new(struct wal_janitor **out, struct wal_io *io,
                     const struct wal_janitor_options *options, pthread_mutex_t *files,
-                    uint64_t active)
+                    const _Atomic uint64_t *reserve, uint64_t active)
 {
     struct wal_janitor *janitor = calloc(1, sizeof(*janitor));
     if (janitor == NULL) {
@@ -338,6 +348,7 @@ int wal_janitor_new(struct wal_janitor **out, struct wal_io *io,
     }
     janitor->io = io;
     janitor->files = files;
+    janitor->reserve = reserve;
     janitor->options = *options;
     options_default(&janitor->options);
     sem_init(&janitor->wake, 0, 0);

@@ -30,11 +30,12 @@ struct wal_janitor;
 
 /*
  * Starts the thread. active: the number of the segment that is written now; what is below is
- * sealed. Errors: TALLY_NOMEM. Owns: *out is the caller's; io and files are borrowed.
+ * sealed. It packs nothing into what *reserve keeps free. Errors: TALLY_NOMEM. Owns: *out is the
+ * caller's; io, files and reserve are borrowed.
  */
 int wal_janitor_new(struct wal_janitor **out, struct wal_io *io,
                     const struct wal_janitor_options *options, pthread_mutex_t *files,
-                    uint64_t active);
+                    const _Atomic uint64_t *reserve, uint64_t active);
 
 /* Says that the active segment is another one now, and all below are sealed. Threads: the writer;
  * does not block. */

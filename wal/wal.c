@@ -440,7 +440,7 @@ static int start_janitor(struct wal *wal, struct wal_report *report)
         return 0;
     }
     int err = wal_janitor_new(&wal->janitor, wal->io, wal->options.janitor, &wal->files,
-                              wal->active.head.number);
+                              &wal->reserve_bytes, wal->active.head.number);
     return err == 0 ? 0 : refuse(report, err, "cannot start the janitor thread");
 }
 
