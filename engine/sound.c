@@ -104,13 +104,12 @@ static bool is_worker(const struct record *record)
 static bool is_step(const struct record *record)
 {
     const uint64_t *num = record->num;
-    bool is_claim = record->type == RECORD_CLAIM;
-    bool has_delay = record->type == RECORD_FAIL || record->type == RECORD_RELEASE;
+    bool is_claim = record->type == RECORD_CLAIM; /* the others have a delay, or 0, there */
     return num[STEP_BEFORE] <= UINT32_MAX && num[STEP_AFTER] <= UINT32_MAX &&
            half_is_sound((uint32_t)num[STEP_BEFORE]) && half_is_sound((uint32_t)num[STEP_AFTER]) &&
            is_text(record->text[STEP_TEXT]) &&
-           (!is_claim || num[STEP_LEASE_MS] <= SOUND_LEASE_MS_MAX) &&
-           (!has_delay || num[STEP_DELAY_MS] <= SOUND_DELAY_MS_MAX);
+           (is_claim ? num[STEP_LEASE_MS] <= SOUND_LEASE_MS_MAX
+                     : num[STEP_DELAY_MS] <= SOUND_DELAY_MS_MAX);
 }
 
 const char *record_wrong(const struct record *record)

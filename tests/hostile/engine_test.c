@@ -449,6 +449,7 @@ static const struct record_number_case {
     {"a lease of 2^32 at a claim", RECORD_CLAIM, STEP_LEASE_MS, (uint64_t)1 << 32},
     {"a state of 5 bits", RECORD_CLAIM, STEP_AFTER, (uint64_t)1 << 32 | 0x30000002},
     {"a delay near 2^64 at a fail", RECORD_FAIL, STEP_DELAY_MS, UINT64_MAX},
+    {"a delay near 2^64 at a done", RECORD_DONE, STEP_DELAY_MS, UINT64_MAX},
     {"a poll that is not there", RECORD_POLL_WINDOW, POLL_WINDOW_POLL, 2},
     {"a worker that is not there", RECORD_OFFLINE, 0, 2},
 };
