@@ -52,6 +52,8 @@
  *   by_state of a queue, of all    a cut
  *   oldest_submitted_ms            one word: of the heap, which is apply's
  *   pending counts of lists        seq_read_begin / seq_read_whole in edge_claim
+ *   lease and attempts of a claim    written before `applied` says its token; a heartbeat's step
+ *                                  succeeds only while that token stands
  *   payload and result of a build  result is read first, then the payload: that one goes first
  *   lsn, bytes, time of a snapshot   snapshot.made, an immutable object: engine/snapshot.h
  *   log time; running time         one word each beside the monotonic clock: engine/time.h
