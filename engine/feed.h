@@ -24,8 +24,10 @@
 struct option;
 struct poll;
 
-#ifndef FEED_ENTRIES /* a test builds it with a ring that is always full */
-#define FEED_ENTRIES (1 << 18)
+/* A ring has an entry for each option, and is within these. */
+#ifndef FEED_ENTRIES_MAX /* a test builds it with a ring that is always full */
+#define FEED_ENTRIES_MIN 1024
+#define FEED_ENTRIES_MAX (1 << 18)
 #endif
 
 struct feed_entry {
@@ -37,12 +39,13 @@ struct feed {
     /* written once */
     struct poll *poll;
     struct wake *wake; /* of the reader, who is told when the ring is half full */
+    uint64_t entries;  /* a power of two */
     /* written by apply */
     _Alignas(64) _Atomic uint64_t tail;
     _Atomic bool broken;
     /* written by the reader */
     _Alignas(64) _Atomic uint64_t head;
-    _Alignas(64) struct feed_entry ring[FEED_ENTRIES];
+    _Alignas(64) struct feed_entry ring[];
 };
 
 /* Tells the reader what an option has now. Threads: apply, between seq_write_begin and _end. */
@@ -51,13 +54,13 @@ static inline void feed_note(struct feed *feed, struct option *option, uint64_t 
     uint64_t tail = FIELD_OWN(feed->tail);
     /* F4: acquire; pairs with F3 */
     uint64_t used = tail - atomic_load_explicit(&feed->head, memory_order_acquire);
-    if (used == FEED_ENTRIES || FIELD_OWN(feed->broken)) {
+    if (used == feed->entries || FIELD_OWN(feed->broken)) {
         FIELD_PUT(feed->broken, true);
         return;
     }
-    feed->ring[tail % FEED_ENTRIES] = (struct feed_entry){option, votes};
+    feed->ring[tail & (feed->entries - 1)] = (struct feed_entry){option, votes};
     FIELD_PUT(feed->tail, tail + 1); /* F1: release, as S2; pairs with F2 */
-    if (used == FEED_ENTRIES / 2) {
+    if (used == feed->entries / 2) {
         wake_up(feed->wake);
     }
 }

@@ -206,6 +206,11 @@ static void rank_count(struct reader *reader, struct ranked *ranked, size_t byte
     }
 }
 
+static uint64_t feed_bytes(const struct feed *feed)
+{
+    return sizeof *feed + feed->entries * sizeof feed->ring[0];
+}
+
 static void rank_drop(struct reader *reader, struct ranked *ranked)
 {
     if (ranked->poll != NULL) {
@@ -224,7 +229,7 @@ static int drain(struct ranked *ranked, uint64_t tail)
     uint64_t head = FIELD_OWN(feed->head);
     int err = 0;
     while (err == 0 && head != tail) {
-        const struct feed_entry *entry = &feed->ring[head % FEED_ENTRIES];
+        const struct feed_entry *entry = &feed->ring[head & (feed->entries - 1)];
         err = rank_set(&ranked->rank, entry->option->place, entry->votes);
         head++;
         if (head % DRAIN_STEP == 0 || head == tail) {
@@ -252,11 +257,16 @@ static uint64_t *copy_votes(const struct poll *poll, uint32_t *count)
 
 static int rank_make(struct reader *reader, struct ranked *ranked, struct poll *poll)
 {
-    struct feed *feed = aligned_alloc(64, sizeof *feed);
+    uint64_t entries = FEED_ENTRIES_MIN;
+    while (entries < FIELD_GET(poll->option_count) && entries < FEED_ENTRIES_MAX) {
+        entries *= 2;
+    }
+    struct feed *feed = aligned_alloc(64, sizeof *feed + entries * sizeof feed->ring[0]);
     uint32_t count = 0;
     if (feed == NULL) {
         return TALLY_NOMEM;
     }
+    feed->entries = entries;
     feed->poll = poll;
     feed->wake = &reader->wake;
     atomic_init(&feed->tail, 0);
@@ -273,16 +283,9 @@ static int rank_make(struct reader *reader, struct ranked *ranked, struct poll *
     if (err != 0) {
         rank_drop(reader, ranked);
     } else {
-        rank_count(reader, ranked, sizeof *feed + rank_bytes(&ranked->rank));
+        rank_count(reader, ranked, feed_bytes(feed) + rank_bytes(&ranked->rank));
     }
     return err;
-}
-
-/* So many as take a sixteenth of the memory for clients when they are new; one always. */
-static int ranks_max(const struct reader *reader)
-{
-    uint64_t fit = reader->tally->state.ledger.ceiling / 16 / sizeof(struct feed);
-    return fit == 0 ? 1 : fit < RANKS_MAX ? (int)fit : RANKS_MAX;
 }
 
 /* The rank of a poll, or where it is to be made: a free place, or that of the one that was not
@@ -290,8 +293,7 @@ static int ranks_max(const struct reader *reader)
 static struct ranked *rank_of(struct reader *reader, const struct poll *poll)
 {
     struct ranked *place = &reader->ranks[0];
-    int max = ranks_max(reader);
-    for (int i = 0; i < max; i++) {
+    for (int i = 0; i < RANKS_MAX; i++) {
         struct ranked *ranked = &reader->ranks[i];
         if (ranked->poll == poll) {
             return ranked;
@@ -317,7 +319,7 @@ static void look_after_ranks(struct reader *reader)
         if (err != 0 || now_ns - ranked->asked_ns > rank_keep_ns) {
             rank_drop(reader, ranked);
         } else {
-            rank_count(reader, ranked, sizeof *ranked->feed + rank_bytes(&ranked->rank));
+            rank_count(reader, ranked, feed_bytes(ranked->feed) + rank_bytes(&ranked->rank));
         }
     }
 }
