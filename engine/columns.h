@@ -41,7 +41,7 @@ struct column {
 struct columns {
     struct column column[COLUMNS];
     struct vote_guess guess[VOTE_GUESSES];
-    unsigned char guessed[VOTE_GUESSES]; /* places of guess that this block uses; options are not 0 */
+    unsigned char guessed[VOTE_GUESSES]; /* places that this block uses; no option is 0 */
     uint32_t guessed_count;
     uint64_t time_ms;
     uint32_t count;
