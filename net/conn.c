@@ -55,7 +55,7 @@ void conn_open(struct loop *loop, int fd, struct rate_address address)
     TAILQ_INSERT_TAIL(&loop->all, conn, all);
     conn_count(conn);
     if (!conn->is_authed) {
-        bound_unsent(conn, CONN_LOCKED_OUTPUT_BYTES_MAX);
+        bound_unsent(conn, CONN_LEAST_OUTPUT_BYTES_MAX);
         conn->auth_until_ns = loop->now_ns + (uint64_t)AUTH_WITHIN_MS * NS_PER_MS;
         loop_due(loop, conn->auth_until_ns);
     }
@@ -337,8 +337,11 @@ void conn_stop(struct conn *conn, enum stop stop)
 
 bool conn_has_output_room(const struct conn *conn)
 {
-    size_t max = conn->is_authed ? CONN_OUTPUT_BYTES_MAX : CONN_LOCKED_OUTPUT_BYTES_MAX;
-    return conn->telling == NULL && buf_len(&conn->out) + buf_len(&conn->held) <= max;
+    size_t waiting = buf_len(&conn->out) + buf_len(&conn->held);
+    if (conn->telling != NULL || waiting <= CONN_LEAST_OUTPUT_BYTES_MAX) {
+        return conn->telling == NULL;
+    }
+    return conn->is_authed && waiting <= CONN_OUTPUT_BYTES_MAX && !is_tight(conn->loop);
 }
 
 bool conn_may_resume(const struct conn *conn)

@@ -17,8 +17,9 @@ enum {
     CONN_RECEIVE_BYTES = 64 * 1024,       /* at most in one pass */
     CONN_LOCKED_RECEIVE_BYTES = 2 * 1024, /* the same before AUTH */
     CONN_OUTPUT_BYTES_MAX = 1024 * 1024,  /* waiting output beyond which no request is run */
-    CONN_LOCKED_OUTPUT_BYTES_MAX = 4096,  /* the same before AUTH; and as much in the kernel */
-    CONN_TIGHT_RECEIVE_BYTES = 4 * 1024,  /* ... and while buffers have used up their share */
+    CONN_LEAST_OUTPUT_BYTES_MAX = 4096,   /* the same before AUTH (and as much in the kernel), and
+                                           * while buffers have used up their share */
+    CONN_TIGHT_RECEIVE_BYTES = 4 * 1024,  /* at most in one pass, while they have */
     CONN_MEMORY_MS = 20,                  /* so often a connection looks whether that is over */
     CONN_STALL_BYTES = 16 * 1024,         /* or all that waits: a reader takes it in request_ms */
     CONN_LINGER_MS = 5 * 1000,            /* ... and this long its last words are listened to */

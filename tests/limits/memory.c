@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
 #if defined(__has_feature)
@@ -442,6 +443,30 @@ static void a_result_read_slowly(void)
     stop();
 }
 
+/* Short requests, many of them, and nobody reads what they are told. */
+static void echoes_that_nobody_reads(void)
+{
+    enum { SENDERS = 40, PINGS = 80, TEXT_BYTES = 60000 };
+    static struct client senders[SENDERS];
+    start();
+    client_open_all(senders, SENDERS, &server);
+    bytes[TEXT_BYTES] = '\0';
+    for (size_t i = 0; i < SENDERS; i++) {
+        struct timeval a_moment = {.tv_usec = 20000};
+        setsockopt(senders[i].fd, SOL_SOCKET, SO_SNDTIMEO, &a_moment, sizeof(a_moment));
+        set_window(&senders[i]);
+        for (int k = 0; k < PINGS && client_send(&senders[i], "PING %s", bytes); k++) {
+        }
+    }
+    for (int i = 0; i < 100; i++) {
+        uint64_t held = info("reply_bytes") + info("connection_bytes");
+        EXPECT(held < CEILING / 4 + 8 * (uint64_t)MIB, "replies hold %" PRIu64, held);
+    }
+    client_expect(&client, "OK PONG", "PING");
+    client_close_all(senders, SENDERS);
+    stop();
+}
+
 /* 240 times a build of 1 MiB that its worker holds already, and nobody reads it. */
 static void claims_that_nobody_reads(void)
 {
@@ -542,6 +567,8 @@ static const struct check_test tests[] = {
      readers_that_do_not_read},
     {"A result that is read slowly comes whole, also when the build gives it back meanwhile",
      a_result_read_slowly},
+    {"Short requests whose replies nobody reads hold a share of the memory",
+     echoes_that_nobody_reads},
     {"Claims whose replies nobody reads hold a share of the memory, then they are BUSY",
      claims_that_nobody_reads},
     {"Payloads that are half sent hold a share of the memory, and all come through",
