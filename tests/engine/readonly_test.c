@@ -1,10 +1,12 @@
 /* A full disk: new things are refused, reads and completions go on, and space heals it. */
+#include "engine/slice.h"
 #include "tests/engine/door.h"
 #include "tests/lib/seed.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { PAYLOAD_BYTES = 512 << 10, SUBMITS_MAX = 1000 };
@@ -208,6 +210,17 @@ static void check_full(struct door *door, uint64_t option, const struct edge_cla
     door_settle(door);
 }
 
+/* So many that a TALLY is made by the reader, which asks the committer for a feed. */
+static void more_options(struct door *door)
+{
+    for (int i = 0; i <= READ_SLICE; i++) {
+        char label[16];
+        snprintf(label, sizeof(label), "more %d", i);
+        cr_assert_eq(edge_option(door->edge, SPAN("p"), span_of(label)), 0);
+    }
+    door_settle(door);
+}
+
 Test(readonly, a_full_disk_refuses_and_space_heals)
 {
     struct full_io full;
@@ -221,6 +234,7 @@ Test(readonly, a_full_disk_refuses_and_space_heals)
     door_open(&door, tally);
     door_poll(&door, "p");
     uint64_t option = door_option(&door, "p", "A");
+    more_options(&door);
     uint64_t first = 0;
     struct edge_claimed held;
     struct edge_claim ask = {.worker = SPAN("w"), .queues = {SPAN("q")}, .queue_count = 1};
