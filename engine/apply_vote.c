@@ -88,6 +88,7 @@ size_t apply_vote_steps(struct state *state, const struct vote_share *share,
     struct vote_sum sum = {.poll = NULL, .second = share->second};
     size_t used = *sum_count;
     size_t i = 0;
+    /* the replay cuts what it has decoded into steps of at most so many */
     CHECK(count <= VOTE_STEPS_MAX);
     size_t picked = pick(share, steps, count, picks);
     options_fetch(state, steps, picks, picked, options);

@@ -82,6 +82,8 @@ int edge_new(struct edge **out, struct tally *tally, void (*wake)(void *arg), vo
 
 void edge_destroy(struct edge *edge)
 {
+    /* an I/O thread ends only when all is applied (is_done in net/loop.c), a session settles each
+     * call */
     CHECK(edge_applied(edge) == edge->lane->next);
     edge->lane->freed = edge->lane->next;
     /* R7: acquire; pairs with R8 */

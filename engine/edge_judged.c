@@ -199,6 +199,7 @@ int edge_bye(struct edge *edge, struct span name)
 
 int edge_verdict(struct edge *edge, uint64_t pos, uint64_t *value)
 {
+    /* asked of the oldest reply in flight, once applied; slots are freed only before that one */
     CHECK(pos > edge->lane->freed && pos <= edge_applied(edge));
     const struct lane_slot *slot = lane_at(edge->lane, pos - 1);
     *value = slot->word;

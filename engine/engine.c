@@ -304,6 +304,7 @@ int tally_close(struct tally *tally)
     pthread_join(tally->thread, NULL);
     snapshot_stop(tally);
     for (uint32_t i = 0; i < FIELD_OWN(tally->edge_count); i++) {
+        /* the caller has ended its threads: server_stop comes before tally_close */
         CHECK(!FIELD_OWN(tally->edges[i])->in_use);
     }
     int err = wal_close(tally->wal, true);

@@ -209,8 +209,8 @@ void index_remove(struct index *index, const void *entity)
     uint32_t hash = hash_of(index->key_of(entity));
     bool is_old = older != NULL && take_out(older, hash, entity);
     bool is_new = take_out(array, hash, entity);
-    CHECK(is_new ||
-          is_old); /* it was put, once: who puts looks first, a load as apply (loader.c) */
+    /* it was put, once: who puts looks first, a load as apply (loader.c) */
+    CHECK(is_new || is_old);
     index->count--;
 }
 

@@ -158,6 +158,7 @@ void saver_build(struct saver *saver, struct build *build)
 void saver_begin(struct saver *saver, struct state *state,
                  int (*emit)(void *arg, struct image_buf *buf), void *arg)
 {
+    /* one snapshot at a time: the committer begins the next when the last one has ended */
     CHECK(state->saver == NULL);
     state->saves++;
     state->saver = saver;

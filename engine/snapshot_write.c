@@ -24,6 +24,7 @@ static void begin_phase(struct snapshot_writer *writer, enum hand_over_phase pha
                         bool is_full)
 {
     pthread_mutex_lock(&writer->mutex);
+    /* one at a time, as for the saver: SNAPSHOT only asks the committer for one */
     CHECK(writer->phase == HAND_IDLE);
     writer->phase = phase;
     writer->lsn = lsn;

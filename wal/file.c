@@ -61,6 +61,7 @@ static int file_open(struct wal_io *io, const char *name, enum wal_open_mode mod
         [WAL_OPEN_CREATE] = O_RDWR | O_CREAT | O_EXCL,
         [WAL_OPEN_PAGES] = O_RDWR | O_DIRECT,
     };
+    /* names are made by wal_segment_name and the like, or come out of readdir */
     CHECK(strchr(name, '/') == NULL);
     int dir_fd = file_io_of(io)->dir_fd;
     int fd = open_regular(dir_fd, name, flags[mode]);
@@ -132,12 +133,14 @@ static int file_truncate(struct wal_io *io, int fd, uint64_t len)
 static int file_rename(struct wal_io *io, const char *from, const char *to)
 {
     int dir_fd = file_io_of(io)->dir_fd;
+    /* as in file_open */
     CHECK(strchr(from, '/') == NULL && strchr(to, '/') == NULL);
     return result_of(renameat(dir_fd, from, dir_fd, to));
 }
 
 static int file_unlink(struct wal_io *io, const char *name)
 {
+    /* names are made by wal_segment_name and the like, or come out of readdir */
     CHECK(strchr(name, '/') == NULL);
     return result_of(unlinkat(file_io_of(io)->dir_fd, name, 0));
 }
@@ -227,6 +230,7 @@ static void file_random(struct wal_io *io, void *into, size_t len)
     unsigned char *at = into;
     while (len > 0) {
         ssize_t n = getrandom(at, len, 0);
+        /* the kernel has had this call for longer than all that tally needs of it */
         CHECK(n >= 0 || errno == EINTR);
         if (n > 0) {
             at += n;

@@ -92,6 +92,7 @@ int wal_making_finish(struct wal_making *making, struct wal_segment *segment)
     struct wal_io *io = making->io;
     char temp[WAL_NAME_BYTES];
     char name[WAL_NAME_BYTES];
+    /* its only caller has just written the last of it */
     CHECK(making->fd >= 0 && is_written(making));
     wal_segment_temp_name(temp, making->head.number);
     wal_segment_name(name, making->head.number);

@@ -150,6 +150,7 @@ static int put_block(struct wal_snap *snap, struct wal_block_header *header, con
 int wal_snap_put(struct wal_snap *snap, uint32_t count, const void *raw, size_t raw_bytes)
 {
     struct wal_block_header header = {.count = count};
+    /* the saver hands over a buffer when it has images in it */
     CHECK(count > 0 && raw_bytes > 0);
     if (raw_bytes > WAL_RAW_BYTES_MAX) {
         return failed(snap, "a block is too large", -EFBIG);

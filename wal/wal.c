@@ -183,6 +183,7 @@ static int begin_again(struct wal *wal);
 int wal_append(struct wal *wal, uint32_t count, const void *raw, size_t raw_bytes)
 {
     struct wal_block_header header = {.count = count};
+    /* the committer writes a block when it has taken records, and each has bytes */
     CHECK((count == 0) == (raw_bytes == 0));
     if (wal->err != 0 || (!has_begun(wal) && begin_again(wal) != 0)) {
         return wal->err != 0 ? wal->err : TALLY_NOSPC;

@@ -18,6 +18,7 @@ static const struct rule {
     {"partner", SOURCE_C | SOURCE_HEADER, rule_partners},
     {"guard", SOURCE_HEADER, rule_guards},
     {"first-line", SOURCE_C | SOURCE_HEADER, rule_first_line},
+    {"check", SOURCE_C | SOURCE_HEADER, rule_checks},
     {"banned", SOURCE_C | SOURCE_HEADER, rule_banned},
     {"string", SOURCE_C | SOURCE_HEADER, rule_strings},
     {"left-over", SOURCE_C | SOURCE_HEADER | SOURCE_CMAKE | SOURCE_TEXT, rule_leftovers},

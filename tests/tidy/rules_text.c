@@ -75,6 +75,35 @@ void rule_banned(const struct tree *tree, const struct source *source, struct re
     }
 }
 
+/* Whether a comment stands on line `n`, or ends on the line before it. */
+static bool has_comment(const struct source *source, size_t n)
+{
+    for (size_t line = n > 1 ? n - 1 : n; line <= n; line++) {
+        const char *at = source->comments + source->line_at[line - 1];
+        if (at[strspn(at, " \t")] != '\n')
+            return true;
+    }
+    return false;
+}
+
+/* A CHECK ends the process: beside each stands why no input can make it. */
+void rule_checks(const struct tree *tree, const struct source *source, struct report *report)
+{
+    (void)tree;
+    size_t at = 0;
+    size_t start;
+    size_t len;
+    if (source_is_under(source, "tests/") || source_is_under(source, "bench/"))
+        return;
+    while (word_next(source->flow, &at, &start, &len)) {
+        size_t line = source_line(source, start);
+        if (word_is(source->flow, start, len, "CHECK") && !has_comment(source, line))
+            report_add(report, source, line,
+                       "a CHECK ends the process: say in a comment on it or above it why no client "
+                       "and no file can make it fail, or return an error");
+    }
+}
+
 /* Words that mark unfinished work, in code, comments and pages alike; and code that is switched
  * off. */
 void rule_leftovers(const struct tree *tree, const struct source *source, struct report *report)

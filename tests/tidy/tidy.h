@@ -90,6 +90,7 @@ void rule_atomics(const struct tree *tree, const struct source *source, struct r
 void rule_partners(const struct tree *tree, const struct source *source, struct report *report);
 void rule_guards(const struct tree *tree, const struct source *source, struct report *report);
 void rule_first_line(const struct tree *tree, const struct source *source, struct report *report);
+void rule_checks(const struct tree *tree, const struct source *source, struct report *report);
 void rule_banned(const struct tree *tree, const struct source *source, struct report *report);
 void rule_strings(const struct tree *tree, const struct source *source, struct report *report);
 void rule_leftovers(const struct tree *tree, const struct source *source, struct report *report);

@@ -295,6 +295,20 @@ Test(tidy, banned_calls_come_with_the_remedy)
     check(samples, COUNT_OF(samples));
 }
 
+Test(tidy, a_check_says_why_nobody_can_make_it_fail)
+{
+    const struct sample samples[] = {
+        {"net/loop.c", DOC "void f(void)\n{\n    CHECK(1);\n}\n", NULL, NULL,
+         "net/loop.c:4: [check] a CHECK ends the process"},
+        {"net/loop.c", DOC "void f(void)\n{\n    /* one is one */\n    CHECK(1);\n}\n", NULL, NULL,
+         NULL},
+        {"net/loop.c", DOC "void f(void)\n{\n    CHECK(1); /* one is one */\n}\n", NULL, NULL,
+         NULL},
+        {"tests/net/some.c", DOC "void f(void)\n{\n    CHECK(1);\n}\n", NULL, NULL, NULL},
+    };
+    check(samples, COUNT_OF(samples));
+}
+
 Test(tidy, bytes_from_outside_are_no_strings)
 {
     static const struct sample samples[] = {
