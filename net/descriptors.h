@@ -2,6 +2,8 @@
 #ifndef TALLY_NET_DESCRIPTORS_H
 #define TALLY_NET_DESCRIPTORS_H
 
+#include "net/door.h"
+
 #include <stdint.h>
 
 /* What is kept back: for the log and its snapshots (each thread there opens a few at a time), for
@@ -10,7 +12,7 @@ enum {
     DESCRIPTORS_LOG = 32,
     DESCRIPTORS_THREAD = 3,
     DESCRIPTORS_OTHER = 8,
-    DESCRIPTORS_CONNECTIONS_MIN = 64, /* as many as the door has guests while the log is read */
+    DESCRIPTORS_CONNECTIONS_MIN = DOOR_GUESTS_MAX, /* it has so many while the log is read */
 };
 
 struct descriptors {

@@ -4,6 +4,8 @@
 #include "wal/base/check.h"
 #include "wal/base/err.h"
 #include "wal/base/mutant.h"
+#include "wal/snap.h"
+#include "wal/tell.h"
 #include "wal/whole.h"
 
 #include <errno.h>
@@ -15,6 +17,28 @@
 
 /* Several tails can be torn at the same lsn, one after the other. So many copies are kept. */
 #define COPIES_MAX 9
+
+int wal_refuse(struct wal_report *report, int err, const char *text)
+{
+    report->end = WAL_END_FAILED;
+    snprintf(report->text, sizeof(report->text), "%s", text);
+    return err;
+}
+
+int wal_lock(struct wal_io *io, struct wal_report *report)
+{
+    int err = io->ops->lock(io, "LOCK");
+    if (err == -EWOULDBLOCK) {
+        return wal_refuse(report, TALLY_LOCKED, tally_err_text(TALLY_LOCKED));
+    }
+    if (err != 0) {
+        bool is_denied = err == -EACCES || err == -EPERM || err == -EROFS;
+        snprintf(report->text, sizeof(report->text), "LOCK: %s", wal_errno_text(-err));
+        return is_denied ? TALLY_DENIED
+                         : (err == -ENOSPC || err == -EDQUOT ? TALLY_NOSPC : TALLY_IO);
+    }
+    return 0;
+}
 
 static bool is_no_space(int err)
 {
@@ -349,4 +373,33 @@ int wal_recover_tail(struct wal_scan *scan, struct wal_report *report)
         err = mend_header(scan, report);
     }
     return err == 0 ? 0 : translate(report, "cannot bring the end of the log in order", err);
+}
+
+int wal_repair(struct wal_io *io, wal_visit_fn visit, void *arg, struct wal_report *report)
+{
+    *report = (struct wal_report){.end = WAL_END_FAILED};
+    struct wal_snap_info info;
+    int err = wal_lock(io, report);
+    if (err != 0) {
+        return err;
+    }
+    err = wal_snap_check_versions(io, &info);
+    if (err != 0) {
+        return wal_refuse(report, err, info.text);
+    }
+    struct wal_scan scan;
+    wal_scan_init(&scan, io, visit, arg);
+    scan.is_recovery = true;
+    err = wal_scan_run(&scan);
+    wal_tell_report(&scan, report);
+    if (err != 0) {
+        wal_refuse(report, err, tally_err_text(err));
+    } else {
+        err = wal_tell_error(&scan);
+    }
+    if (err == 0 && report->end == WAL_END_TORN) {
+        err = wal_recover_tail(&scan, report);
+    }
+    wal_scan_fini(&scan);
+    return err;
 }

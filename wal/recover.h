@@ -6,6 +6,12 @@
 #include "wal/scan.h"
 #include "wal/wal.h"
 
+/* Fills the report of an open that ends with err. Returns err. */
+int wal_refuse(struct wal_report *report, int err, const char *text);
+
+/* Locks the directory. Errors: TALLY_LOCKED, TALLY_DENIED, TALLY_NOSPC, TALLY_IO, with a report. */
+int wal_lock(struct wal_io *io, struct wal_report *report);
+
 /*
  * Keeps a copy of a torn tail and clears it, seals the segment, cuts off its unused end, and opens
  * the first segment of the new epoch. Each step is on disk before the next one begins, and a crash

@@ -327,28 +327,6 @@ int wal_close(struct wal *wal, bool clean)
     return err;
 }
 
-static int refuse(struct wal_report *report, int err, const char *text)
-{
-    report->end = WAL_END_FAILED;
-    snprintf(report->text, sizeof(report->text), "%s", text);
-    return err;
-}
-
-static int lock(struct wal_io *io, struct wal_report *report)
-{
-    int err = io->ops->lock(io, "LOCK");
-    if (err == -EWOULDBLOCK) {
-        return refuse(report, TALLY_LOCKED, tally_err_text(TALLY_LOCKED));
-    }
-    if (err != 0) {
-        bool is_denied = err == -EACCES || err == -EPERM || err == -EROFS;
-        snprintf(report->text, sizeof(report->text), "LOCK: %s", wal_errno_text(-err));
-        return is_denied ? TALLY_DENIED
-                         : (err == -ENOSPC || err == -EDQUOT ? TALLY_NOSPC : TALLY_IO);
-    }
-    return 0;
-}
-
 /* Shows the newest whole snapshot to the caller, and tells the scan where it ends. */
 static int load(const struct wal_options *options, struct wal_scan *scan,
                 struct wal_snap_info *info, struct wal_report *report)
@@ -361,13 +339,13 @@ static int load(const struct wal_options *options, struct wal_scan *scan,
         struct wal_snap_info again;
         err = wal_snap_read(options->io, info->lsn, options->load, scan->arg, &again);
         if (err != 0) {
-            return refuse(report, err, again.text);
+            return wal_refuse(report, err, again.text);
         }
         scan->snapshot_lsn = info->lsn;
         scan->has_uuid = true;
         memcpy(scan->uuid, info->uuid, WAL_UUID_BYTES);
     }
-    return err == 0 ? 0 : refuse(report, err, info->text);
+    return err == 0 ? 0 : wal_refuse(report, err, info->text);
 }
 
 /* What was wrong with a snapshot stands behind what was found in the log. */
@@ -394,7 +372,7 @@ static int check_margins(const struct wal_scan *scan, struct wal_report *report)
     } else if (scan->epoch_max >= WAL_EPOCH_MAX) {
         what = "the log was started too often: there is no epoch left";
     }
-    return what == NULL ? 0 : refuse(report, TALLY_DAMAGE, what);
+    return what == NULL ? 0 : wal_refuse(report, TALLY_DAMAGE, what);
 }
 
 /* Reads the log, and judges whether it may go on. */
@@ -413,7 +391,7 @@ static int read_log(struct wal *wal, struct wal_report *report)
     wal_tell_report(scan, report);
     tell_snapshot(report, &info);
     if (err != 0) {
-        return refuse(report, err, tally_err_text(err));
+        return wal_refuse(report, err, tally_err_text(err));
     }
     err = wal_tell_error(scan);
     if (err == 0) {
@@ -432,7 +410,7 @@ static int start_helper(struct wal *wal, struct wal_report *report)
     head.number++;
     head.bytes = wal->segment_bytes;
     int err = wal_ahead_new(&wal->ahead, wal->io, &head, &trouble, &wal->reserve_bytes);
-    return err == 0 ? 0 : refuse(report, err, "cannot start the helper thread");
+    return err == 0 ? 0 : wal_refuse(report, err, "cannot start the helper thread");
 }
 
 static int start_janitor(struct wal *wal, struct wal_report *report)
@@ -442,7 +420,7 @@ static int start_janitor(struct wal *wal, struct wal_report *report)
     }
     int err = wal_janitor_new(&wal->janitor, wal->io, wal->options.janitor, &wal->files,
                               &wal->reserve_bytes, wal->active.head.number);
-    return err == 0 ? 0 : refuse(report, err, "cannot start the janitor thread");
+    return err == 0 ? 0 : wal_refuse(report, err, "cannot start the janitor thread");
 }
 
 /* Brings the end of the log in order, and begins a segment. On an error all is as if it had not
@@ -545,15 +523,15 @@ int wal_open(struct wal **out, const struct wal_options *options, wal_visit_fn v
 {
     *report = (struct wal_report){.end = WAL_END_FAILED};
     if (options->segment_bytes != 0 && !wal_segment_is_size(options->segment_bytes)) {
-        return refuse(report, TALLY_INVAL, "the segment size is not valid");
+        return wal_refuse(report, TALLY_INVAL, "the segment size is not valid");
     }
-    int err = lock(options->io, report);
+    int err = wal_lock(options->io, report);
     if (err != 0) {
         return err;
     }
     struct wal *wal = wal_alloc(options);
     if (wal == NULL) {
-        return refuse(report, TALLY_NOMEM, tally_err_text(TALLY_NOMEM));
+        return wal_refuse(report, TALLY_NOMEM, tally_err_text(TALLY_NOMEM));
     }
     wal_scan_init(&wal->scan, options->io, visit, arg);
     wal->scan.is_recovery = true;
@@ -566,33 +544,4 @@ int wal_open(struct wal **out, const struct wal_options *options, wal_visit_fn v
     }
     *out = wal;
     return 0;
-}
-
-int wal_repair(struct wal_io *io, wal_visit_fn visit, void *arg, struct wal_report *report)
-{
-    *report = (struct wal_report){.end = WAL_END_FAILED};
-    struct wal_snap_info info;
-    int err = lock(io, report);
-    if (err != 0) {
-        return err;
-    }
-    err = wal_snap_check_versions(io, &info);
-    if (err != 0) {
-        return refuse(report, err, info.text);
-    }
-    struct wal_scan scan;
-    wal_scan_init(&scan, io, visit, arg);
-    scan.is_recovery = true;
-    err = wal_scan_run(&scan);
-    wal_tell_report(&scan, report);
-    if (err != 0) {
-        refuse(report, err, tally_err_text(err));
-    } else {
-        err = wal_tell_error(&scan);
-    }
-    if (err == 0 && report->end == WAL_END_TORN) {
-        err = wal_recover_tail(&scan, report);
-    }
-    wal_scan_fini(&scan);
-    return err;
 }
