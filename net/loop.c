@@ -249,6 +249,11 @@ static void do_due(struct loop *loop)
         accept_start(loop);
     }
     loop_due(loop, loop->accept_at_ns != 0 ? loop->accept_at_ns : UINT64_MAX);
+    if (loop->sweep_at_ns != 0 && loop->now_ns >= loop->sweep_at_ns) {
+        bool more = rate_sweep(loop->server->rate, loop->now_ns / NS_PER_MS);
+        loop->sweep_at_ns = more ? loop->now_ns + RATE_SWEEP_NS : 0;
+    }
+    loop_due(loop, loop->sweep_at_ns != 0 ? loop->sweep_at_ns : UINT64_MAX);
     struct conn *next;
     for (struct conn *conn = TAILQ_FIRST(&loop->all); conn != NULL; conn = next) {
         next = TAILQ_NEXT(conn, all);

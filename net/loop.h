@@ -59,6 +59,7 @@ struct loop {
     struct handed returns;   /* builds whose replies did not arrive: they go back */
     struct conn_list closed; /* by `all` too: freed when nothing is in flight */
     uint64_t next_ns;        /* no deadline of a connection is earlier */
+    uint64_t sweep_at_ns;    /* the table of rates is looked through; 0: nothing is to go */
     uint64_t accept_at_ns;   /* 0, or accepting pauses until then: no file descriptors */
     uint64_t stop_at_ns;     /* 0, or it drains, at most until then */
     bool is_accepting;

@@ -26,6 +26,7 @@ enum {
     TIME_BITS = 20,   /* of a time are its votes: a limit is less than 2^20 */
     SWEEP = 4,        /* buckets looked at for each vote */
     SWEEP_BUSY = 256, /* and when there is no room */
+    SWEEP_TURN = 64,  /* and in each shard by rate_sweep */
     BUSY_RETRY_MS = 1000,
 };
 #define VOTES_OF_TIME (((uint64_t)1 << TIME_BITS) - 1)
@@ -232,6 +233,35 @@ static void sweep(struct rate *rate, struct shard *shard, uint64_t now_ms, unsig
             }
         }
     }
+}
+
+/* Of many buckets that are empty only the fewest stay. */
+static void shrink(struct shard *shard)
+{
+    struct entry **few = calloc(BUCKETS_MIN, sizeof(struct entry *));
+    if (few != NULL) {
+        free(shard->buckets);
+        shard->buckets = few;
+        shard->bucket_count = BUCKETS_MIN;
+    }
+}
+
+bool rate_sweep(struct rate *rate, uint64_t now_ms)
+{
+    bool more = false;
+    for (int i = 0; i < SHARDS; i++) {
+        struct shard *shard = &rate->shards[i];
+        pthread_mutex_lock(&shard->lock);
+        if (shard->entry_count > 0) {
+            sweep(rate, shard, now_ms, SWEEP_TURN);
+        }
+        if (shard->entry_count == 0 && shard->bucket_count > BUCKETS_MIN) {
+            shrink(shard);
+        }
+        more = more || shard->entry_count > 0;
+        pthread_mutex_unlock(&shard->lock);
+    }
+    return more;
 }
 
 /* ---- memory ---- */

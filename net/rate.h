@@ -4,6 +4,7 @@
 
 #include "engine/ledger.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -15,9 +16,11 @@
  *
  * All memory together is bounded. Of its first half an address may have an eighth of what is free
  * there, the second half is for those who have little: so neither one nor a thousand that vote in
- * very many polls keep others out. What has left its window is given back by those who come later.
+ * very many polls keep others out. What has left its window is given back by those who come later,
+ * and by rate_sweep.
  */
 enum { RATE_TIMES = 4096, RATE_FREE_SHARE = 8, RATE_LITTLE_BYTES = 1024 };
+#define RATE_SWEEP_NS  ((uint64_t)1000 * 1000 * 1000) /* between two calls of rate_sweep */
 #define RATE_BYTES_MAX ((uint64_t)64 << 20) /* but at most 1/16 of what clients may have */
 
 struct rate; /* one server's table */
@@ -47,6 +50,12 @@ void rate_destroy(struct rate *rate);
  * limit ever allows; BUSY with *retry_ms, no memory for this address. Threads: any; short lock.
  */
 int rate_take(struct rate *rate, const struct rate_ask *ask, uint64_t *retry_ms);
+
+/*
+ * Forgets some of what has left its window. Returns whether anything is left to forget, now or
+ * later. Whoever takes calls it once in a while; about 0.3 ms for a full table. Threads: any.
+ */
+bool rate_sweep(struct rate *rate, uint64_t now_ms);
 
 /* Takes back what rate_take counted, for votes that were refused. The same ask. */
 void rate_give_back(struct rate *rate, const struct rate_ask *ask);

@@ -138,6 +138,14 @@ static void retry(void)
         EXPECT(reply_is_ok(reply), "'%s'", reply->line);
     }
     EXPECT(refused > 0, "no vote was refused");
+    for (uint64_t bytes = 1; bytes > 0;) { /* and then the server forgets */
+        client_expect(&client, "NIL", "CLAIM w empty WAIT 100");
+        const struct reply *reply = client_get(&client, "INFO memory");
+        for (size_t i = 0; i < reply->row_count; i++) {
+            uint64_t found = line_field_number(reply->rows[i], "rate_bytes");
+            bytes = found != UINT64_MAX ? found : bytes;
+        }
+    }
     end();
 }
 

@@ -260,6 +260,22 @@ Test(rate, what_is_over_is_given_back)
     cr_assert_lt(ledger_sum(&ledger), before / 10);
 }
 
+Test(rate, what_is_over_is_given_back_when_nobody_votes_any_more)
+{
+    for (uint64_t i = 1; i <= 100000; i++) {
+        cr_assert_eq(take_from(i, 1, 1000), 0);
+    }
+    cr_assert(rate_sweep(rate, 60999), "nothing is over yet");
+    cr_assert_gt(ledger_sum(&ledger), 100000 * 100);
+    int turns = 1;
+    while (rate_sweep(rate, 61000)) {
+        turns++;
+    }
+    cr_assert_eq(ledger_sum(&ledger), 0);
+    cr_assert_lt(turns, 200);
+    cr_assert_eq(take_from(1, 1, 61000), 0);
+}
+
 /* ---- many threads ---- */
 
 enum { THREADS = 4, LIMIT = 5000 };
