@@ -98,10 +98,12 @@ static int copy_name(struct wal_io *io, uint64_t lsn, char name[WAL_NAME_BYTES])
     snprintf(name, WAL_NAME_BYTES, "torn-%" PRIu64 ".bin", lsn);
     for (int i = 2; i <= COPIES_MAX; i++) {
         int fd = io->ops->open(io, name, WAL_OPEN_READ);
-        if (fd < 0) {
+        if (fd < 0 && fd != -EMEDIUMTYPE) { /* a link is a name that is taken, too */
             return fd == -ENOENT ? 0 : fd;
         }
-        io->ops->close(io, fd);
+        if (fd >= 0) {
+            io->ops->close(io, fd);
+        }
         snprintf(name, WAL_NAME_BYTES, "torn-%" PRIu64 ".%d.bin", lsn, i);
     }
     return 0;

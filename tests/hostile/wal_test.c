@@ -250,6 +250,24 @@ Test(hostile_wal, nothing_is_written_or_read_through_a_link)
     cr_assert_eq(unlink(inside), 0);
 }
 
+/* The copy of a torn tail goes by a name that somebody has taken for a link. */
+Test(hostile_wal, a_torn_tail_is_kept_beside_a_link)
+{
+    struct forge forge;
+    char inside[256];
+    char outside[256];
+    forge_small_segment(&forge, disk.path, 1, 1);
+    forge_block(&forge, 0, 1, "x", 1);
+    cr_assert_eq(pwrite(forge.fd, "torn", 4, (off_t)forge.offset + 100), 4);
+    forge_close(&forge);
+    path_of(inside, "torn-2.bin");
+    snprintf(outside, sizeof(outside), "%s-outside", disk.path);
+    cr_assert_eq(symlink(outside, inside), 0);
+    cr_expect_eq(start(), 0, "%s", report.text);
+    cr_expect(report.end == WAL_END_TORN && disk_has(&disk, "torn-2.2.bin"), "%s", report.text);
+    cr_expect_eq(access(outside, F_OK), -1, "and nothing was made outside");
+}
+
 Test(hostile_wal, the_lock_is_no_link_either)
 {
     char inside[256];
