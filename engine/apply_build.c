@@ -195,7 +195,7 @@ static int apply_submit(struct state *state, const struct record *record, struct
     uint64_t delay_ms = record->num[SUBMIT_DELAY_MS];
     enum build_state to = delay_ms > 0 ? BUILD_DELAYED : BUILD_PENDING;
     build->due_ms = record->time_ms + delay_ms;
-    build->accepted = build_half(to, 1);
+    build->accepted = build_half(to, BUILD_TOKEN_FIRST(build->id));
     FIELD_PUT(build->applied, build->accepted);
     word_set(&build->word, build_word(build->accepted, 0));
     err = build_count(build, BUILD_NONE, to);
@@ -236,6 +236,8 @@ static int step_claim(struct state *state, struct build *build, const struct rec
     if (worker == NULL || hold(build, worker) != 0) {
         return TALLY_CORRUPT;
     }
+    FIELD_PUT(build->ending, 0);
+    FIELD_PUT(build->goes_back, FIELD_OWN(worker->state) == WORKER_GONE);
     FIELD_PUT(build->worker, worker);
     FIELD_PUT(build->attempts, (uint16_t)(FIELD_OWN(build->attempts) + 1));
     FIELD_PUT(build->lease_ms, (uint32_t)record->num[STEP_LEASE_MS]);
@@ -274,30 +276,41 @@ static int put_text(struct state *state, _Atomic(struct parcel *) *place, enum l
     return 0;
 }
 
+#define LEFT_TOO_OFTEN "its workers said BYE more than 100 times"
+
 static int step_texts(struct state *state, struct build *build, const struct record *record)
 {
-    static const struct span expired = {"lease expired", sizeof "lease expired" - 1};
+    bool fails = half_state((uint32_t)record->num[STEP_AFTER]) == BUILD_FAILED;
     switch (record->type) {
     case RECORD_DONE:
         return put_text(state, &build->result, LEDGER_RESULTS, record->text[STEP_TEXT]);
     case RECORD_FAIL:
         return put_text(state, &build->error, LEDGER_ERRORS, record->text[STEP_TEXT]);
     case RECORD_EXPIRE:
-        return put_text(state, &build->error, LEDGER_ERRORS, expired);
+        return put_text(state, &build->error, LEDGER_ERRORS, SPAN("lease expired"));
+    case RECORD_UNHOLD:
+        return fails ? put_text(state, &build->error, LEDGER_ERRORS, SPAN(LEFT_TOO_OFTEN)) : 0;
     default:
         return 0;
     }
 }
 
-static enum build_edge_how how_of(const struct record *record)
+static uint64_t ending_of(const struct record *record)
 {
+    bool fails = half_state((uint32_t)record->num[STEP_AFTER]) == BUILD_FAILED;
+    uint32_t token = half_token((uint32_t)record->num[STEP_BEFORE]);
+    uint32_t delay_ms = (uint32_t)record->num[STEP_DELAY_MS];
     switch (record->type) {
     case RECORD_DONE:
-        return HOW_DONE;
+        return ending_word(HOW_DONE, token, 0);
     case RECORD_FAIL:
-        return HOW_FAIL;
+        return record->num[STEP_DEAD] != 0
+                   ? ending_word(HOW_FAIL_DEAD, token, 0)
+                   : ending_word(fails ? HOW_FAIL_LAST : HOW_FAIL, token, delay_ms);
+    case RECORD_RELEASE:
+        return ending_word(HOW_RELEASE, token, delay_ms);
     default:
-        return HOW_OTHER;
+        return ending_word(HOW_OTHER, token, 0);
     }
 }
 
@@ -315,6 +328,10 @@ static void step_left(struct state *state, struct build *build, const struct rec
     if (record->type == RECORD_RELEASE || record->type == RECORD_UNHOLD) {
         FIELD_PUT(build->attempts, (uint16_t)(FIELD_OWN(build->attempts) - 1));
     }
+    if (record->type == RECORD_UNHOLD && build->byes <= BUILD_BYES_MAX) {
+        build->byes++;
+    }
+    FIELD_PUT(build->goes_back, false);
     FIELD_PUT(build->lease_ms, build->submit_lease_ms);
     build->due_ms = record->time_ms + record->num[STEP_DELAY_MS];
 }
@@ -351,8 +368,8 @@ static int apply_build_step(struct state *state, const struct record *record)
     if (to == BUILD_PENDING || to == BUILD_DELAYED) {
         build->pending_lsn = record->lsn;
     }
-    if (record->type != RECORD_BEAT) {
-        FIELD_PUT(build->how, (uint8_t)how_of(record));
+    if (half_held(before) && !half_held(after)) {
+        FIELD_PUT(build->ending, ending_of(record));
     }
     if (build_count(build, half_state(before), to) != 0) {
         return TALLY_NOMEM;
@@ -457,6 +474,14 @@ static int apply_bye(struct state *state, const struct record *record, struct ve
     }
     save_worker(state, worker);
     FIELD_PUT(worker->state, WORKER_GONE);
+    const struct worker_held *held = FIELD_OWN(worker->held);
+    for (uint32_t i = 0; i < held->room; i++) {
+        struct build *build = FIELD_OWN(held->slot[i]);
+        if (build != NULL) {
+            save_build(state, build);
+            FIELD_PUT(build->goes_back, true);
+        }
+    }
     if (state->hooks.gone != NULL) {
         state->hooks.gone(state->hooks.arg, worker);
     }

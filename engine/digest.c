@@ -89,12 +89,12 @@ static uint64_t mix_worker(uint64_t digest, const struct state *state, const str
 static uint64_t mix_build(uint64_t digest, const struct state *state, const struct build *build)
 {
     const struct worker *worker = FIELD_OWN(build->worker);
-    digest =
-        MIX(digest, build->id, FIELD_OWN(build->applied), build->queue->id, build->set, build->pri,
-            FIELD_OWN(build->how), build->tries, FIELD_OWN(build->attempts), build->submit_lease_ms,
-            FIELD_OWN(build->lease_ms), worker != NULL ? worker->id : 0, build->submitted_ms,
-            FIELD_OWN(build->started_ms), FIELD_OWN(build->ended_ms), build->pending_lsn,
-            build->due_ms, build->ended_lsn, build->held_at);
+    digest = MIX(digest, build->id, FIELD_OWN(build->applied), build->queue->id, build->set,
+                 build->pri, FIELD_OWN(build->ending), build->byes, FIELD_OWN(build->goes_back),
+                 build->tries, FIELD_OWN(build->attempts), build->submit_lease_ms,
+                 FIELD_OWN(build->lease_ms), worker != NULL ? worker->id : 0, build->submitted_ms,
+                 FIELD_OWN(build->started_ms), FIELD_OWN(build->ended_ms), build->pending_lsn,
+                 build->due_ms, build->ended_lsn, build->held_at);
     digest = mix(digest, FIELD_OWN(build->payload) == NULL);
     digest = mix_text(digest, parcel_span(FIELD_OWN(build->payload)));
     digest = mix_text(digest, parcel_span(FIELD_OWN(build->result)));

@@ -29,7 +29,7 @@
  * back a request that could see what an earlier one of its own is still changing (rule 8): a read,
  * a claim, or a judged request that names what an earlier judged one creates.
  */
-enum { EDGE_NIL = 1, EDGE_QUEUED = 2 };
+enum { EDGE_NIL = 1, EDGE_QUEUED = 2, EDGE_DUP = 3 };
 
 struct tally; /* the engine: engine/tally.h */
 struct edge;
@@ -132,7 +132,8 @@ int edge_claim(struct edge *edge, const struct edge_claim *ask, struct edge_clai
 int edge_beat(struct edge *edge, uint64_t id, uint32_t token, int prog, uint64_t *lease_ms);
 
 /*
- * Ends a claim with a result (may be empty), copied. Repeated with the same token: 0 again.
+ * Ends a claim with a result (may be empty), copied. Repeated with the same token: 0
+ * again; EDGE_DUP with another result, and the first one stays.
  * Errors: NOTFOUND, STALE, READONLY (no reserve left), MEMORY (a result, and no memory for clients
  * is left), NOMEM, PARK, ROOM.
  */
@@ -149,12 +150,17 @@ struct edge_fail {
 struct edge_failed {
     bool final;             /* it is failed for good */
     uint32_t attempts_left; /* else */
+    bool dup;               /* it was asked before, with another text, which stays */
 };
 
-/* Errors: those of edge_done, MEMORY for a text. Repeated: the same again. */
+/*
+ * Errors: NOTFOUND, STALE, READONLY, RANGE, TOOBIG, MEMORY, NOMEM, PARK, ROOM. Repeated before the
+ * next claim, with the same delay and dead: the same again.
+ */
 int edge_fail(struct edge *edge, const struct edge_fail *ask, struct edge_failed *how);
 
-/* Gives back, the attempt not counted. Errors: NOTFOUND, STALE, READONLY, PARK, ROOM. */
+/* Gives back, the attempt not counted. Repeated with the same delay before the next claim: 0 again.
+ * Errors: NOTFOUND, STALE, READONLY, RANGE, PARK, ROOM. */
 int edge_release(struct edge *edge, uint64_t id, uint32_t token, uint32_t delay_ms);
 
 /*

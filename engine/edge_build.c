@@ -153,7 +153,8 @@ static int claim_again(struct edge *edge, const struct edge_claim *ask, struct w
         if (build == NULL) {
             continue;
         }
-        if (word_half(seen) != FIELD_GET(build->applied) || !half_held(word_half(seen))) {
+        if (word_half(seen) != FIELD_GET(build->applied) || !half_held(word_half(seen)) ||
+            FIELD_GET(build->goes_back)) {
             return TALLY_PARK;
         }
         count++;
@@ -235,8 +236,11 @@ int edge_claim(struct edge *edge, const struct edge_claim *ask, struct edge_clai
 /* ---- what a holder may do ---- */
 
 /*
- * What a token is worth. Returns 0 when it holds the build (*seen is its word), 1 when the token's
- * time is over and that is committed, NOTFOUND, PARK while something is in flight.
+ * What a token is worth. Returns 0 when it holds the build (*seen is its word), 1 when it does not
+ * and that is committed, NOTFOUND, PARK while something of it is in flight.
+ *
+ * With 1, `applied` was read when it had left the token, so what is read of `ending` from now on is
+ * the end of this token's claim, or of a later one, or that one runs: never what was before.
  */
 static int look(const struct edge *edge, uint64_t id, uint32_t token, struct build **out,
                 uint64_t *seen)
@@ -249,17 +253,9 @@ static int look(const struct edge *edge, uint64_t id, uint32_t token, struct bui
     *seen = word_get(&build->word);
     uint32_t half = word_half(*seen);
     uint32_t applied = FIELD_GET(build->applied);
-    if (half_token(half) == token && half_held(half)) {
-        return half_token(applied) == token ? 0 : TALLY_PARK;
-    }
-    return applied == half ? 1 : TALLY_PARK;
-}
-
-/* True when the token ended in that way, and nothing has happened to the build since. */
-static bool ended_by(const struct build *build, uint64_t seen, uint32_t token,
-                     enum build_edge_how how)
-{
-    return half_token(word_half(seen)) == token + 1 && FIELD_GET(build->how) == how;
+    bool holds = half_token(half) == token && half_held(half);
+    bool held = half_token(applied) == token && half_held(applied);
+    return holds && held ? 0 : holds || held ? TALLY_PARK : 1;
 }
 
 static int may_append(const struct edge *edge, uint64_t bytes)
@@ -313,7 +309,7 @@ int edge_beat(struct edge *edge, uint64_t id, uint32_t token, int prog, uint64_t
     }
     worker_seen(edge, FIELD_GET(build->worker));
     if (prog >= 0) {
-        FIELD_PUT(build->prog, (uint8_t)prog);
+        FIELD_PUT(build->progress, (uint64_t)token << 32 | (uint32_t)prog);
     }
     *lease_ms = lease;
     return 0;
@@ -361,13 +357,25 @@ static int by_holder(struct edge *edge, struct build *build, int err)
     return err;
 }
 
+/* A repeated DONE: of a build that has completed, whose result never changes, but may be given back
+ * (then nobody can say any more whether it was another). */
+static int done_again(const struct build *build, uint32_t token, struct span result)
+{
+    if (FIELD_GET(build->ending) != ending_word(HOW_DONE, token, 0)) {
+        return TALLY_STALE;
+    }
+    const struct parcel *kept = FIELD_GET(build->result);
+    bool is_known = kept != NULL || FIELD_GET(build->payload) != NULL;
+    return is_known && !span_equal(parcel_span(kept), result) ? EDGE_DUP : 0;
+}
+
 int edge_done(struct edge *edge, uint64_t id, uint32_t token, struct span result)
 {
     struct build *build = NULL;
     uint64_t seen = 0;
     int err = look(edge, id, token, &build, &seen);
     if (err == 1) {
-        return ended_by(build, seen, token, HOW_DONE) ? 0 : TALLY_STALE;
+        return done_again(build, token, result);
     }
     if (err != 0) {
         return err;
@@ -382,6 +390,24 @@ static void failed(const struct build *build, bool final, struct edge_failed *ho
     uint32_t attempts = FIELD_GET(build->attempts);
     how->final = final;
     how->attempts_left = attempts < build->tries ? build->tries - attempts : 0;
+    how->dup = false;
+}
+
+/* A repeated FAIL. The attempts and the error are this claim's when its end still stands there
+ * behind them: the next claim takes it away before it changes them. */
+static int fail_again(const struct build *build, const struct edge_fail *ask,
+                      struct edge_failed *how)
+{
+    uint64_t ending = FIELD_GET(build->ending);
+    enum build_how was = ending_how(ending);
+    bool is_same = ask->dead ? was == HOW_FAIL_DEAD : was == HOW_FAIL || was == HOW_FAIL_LAST;
+    if (!is_same || ending != ending_word(was, ask->token, ask->dead ? 0 : ask->delay_ms)) {
+        return TALLY_STALE;
+    }
+    failed(build, was != HOW_FAIL, how);
+    const struct parcel *kept = FIELD_GET(build->error);
+    how->dup = ask->text.len > 0 && kept != NULL && !span_equal(parcel_span(kept), ask->text);
+    return FIELD_GET(build->ending) == ending ? 0 : TALLY_STALE;
 }
 
 int edge_fail(struct edge *edge, const struct edge_fail *ask, struct edge_failed *how)
@@ -391,8 +417,7 @@ int edge_fail(struct edge *edge, const struct edge_fail *ask, struct edge_failed
     int err = ask->delay_ms <= SOUND_DELAY_MS_MAX ? look(edge, ask->id, ask->token, &build, &seen)
                                                   : TALLY_RANGE;
     if (err == 1) {
-        failed(build, half_state(word_half(seen)) == BUILD_FAILED, how);
-        return ended_by(build, seen, ask->token, HOW_FAIL) ? 0 : TALLY_STALE;
+        return fail_again(build, ask, how);
     }
     if (err != 0) {
         return err;
@@ -402,7 +427,8 @@ int edge_fail(struct edge *edge, const struct edge_fail *ask, struct edge_failed
     to = half_state(half_next(word_half(seen), to));
     failed(build, to == BUILD_FAILED, how);
     err = end_claim(edge, build, seen, to,
-                    (struct lane_slot){.type = RECORD_FAIL, .n = ask->delay_ms}, ask->text);
+                    (struct lane_slot){.type = RECORD_FAIL, .n = ask->delay_ms, .dead = ask->dead},
+                    ask->text);
     return by_holder(edge, build, err);
 }
 
@@ -419,8 +445,12 @@ int edge_release(struct edge *edge, uint64_t id, uint32_t token, uint32_t delay_
     struct build *build = NULL;
     uint64_t seen = 0;
     int err = delay_ms <= SOUND_DELAY_MS_MAX ? look(edge, id, token, &build, &seen) : TALLY_RANGE;
+    if (err == 1) {
+        bool again = FIELD_GET(build->ending) == ending_word(HOW_RELEASE, token, delay_ms);
+        return again ? 0 : TALLY_STALE;
+    }
     if (err != 0) {
-        return err == 1 ? TALLY_STALE : err;
+        return err;
     }
     return by_holder(edge, build, give_back(edge, build, seen, delay_ms));
 }

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { IMAGE_NUMS = 20, IMAGE_TEXTS = 4 };
+enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 4 };
 
 /*
  * Each kind: number on disk, name, its numbers, its texts. As in engine/record.h a number once
@@ -26,8 +26,8 @@ enum { IMAGE_NUMS = 20, IMAGE_TEXTS = 4 };
     X(QUEUE, 4, "id,sets", "queue,tags")                                                           \
     X(WORKER, 5, "id,state,slots,room,done,failed", "worker,name,tags")                            \
     X(BUILD, 6,                                                                                    \
-      "id,applied,queue,set,pri,how,tries,attempts,submit_lease_ms,lease_ms,worker,held_at,"       \
-      "submitted_ms,started_ms,ended_ms,pending_lsn,due_ms,ended_lsn,forgotten",                   \
+      "id,applied,queue,set,pri,ending,tries,attempts,submit_lease_ms,lease_ms,worker,held_at,"    \
+      "submitted_ms,started_ms,ended_ms,pending_lsn,due_ms,ended_lsn,forgotten,byes,goes_back",    \
       "payload,result,error,uniq")                                                                 \
     X(END, 7, "images", "")
 
@@ -66,7 +66,7 @@ enum {
     IBUILD_QUEUE,
     IBUILD_SET,
     IBUILD_PRI,
-    IBUILD_HOW,
+    IBUILD_ENDING, /* ending_word() */
     IBUILD_TRIES,
     IBUILD_ATTEMPTS,
     IBUILD_SUBMIT_LEASE_MS,
@@ -79,7 +79,9 @@ enum {
     IBUILD_PENDING_LSN,
     IBUILD_DUE_MS,
     IBUILD_ENDED_LSN,
-    IBUILD_FORGOTTEN /* 1: payload, result and error are given back */
+    IBUILD_FORGOTTEN, /* 1: payload, result and error are given back */
+    IBUILD_BYES,
+    IBUILD_GOES_BACK
 };
 enum { IBUILD_PAYLOAD, IBUILD_RESULT, IBUILD_ERROR, IBUILD_UNIQ };
 enum { END_IMAGES };

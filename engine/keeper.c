@@ -82,18 +82,38 @@ static void arm(struct tally *tally, struct build *build, uint32_t token, uint32
     wheel_put(&tally->leases, &build->timer, due);
 }
 
+/* Steps what its worker has left back, without waiting for a lease; true when that is done. Without
+ * room it comes up again in the wheel. */
+static bool take_back(struct tally *tally, struct build *build)
+{
+    uint64_t seen = word_get(&build->word);
+    enum build_state to = build->byes >= BUILD_BYES_MAX ? BUILD_FAILED : BUILD_PENDING;
+    while (half_held(word_half(seen)) && own_room(tally, 0)) {
+        if (keeper_step(tally, build, seen, RECORD_UNHOLD, to)) {
+            return true;
+        }
+        seen = word_get(&build->word);
+    }
+    if (half_held(word_half(seen))) {
+        wheel_put(&tally->leases, &build->timer, tally->leases.now + 1);
+    }
+    return false;
+}
+
 static void hook_claimed(void *arg, struct build *build)
 {
     struct tally *tally = arg;
-    const struct worker *worker = FIELD_OWN(build->worker);
     struct need_set *set = FIELD_OWN(build->queue->sets[build->set]);
     struct ticket_list *list = &set->lists[build->pri];
     /* the hint goes over this build's ticket, so that nothing of it stays when the build is freed
      */
     (void)ticket_first(list);
     ticket_trim(list, &tally->state);
-    bool gone = FIELD_OWN(worker->state) == WORKER_GONE;
-    uint32_t ticks = gone ? 0 : ticks_of_lease(FIELD_OWN(build->lease_ms));
+    if (FIELD_OWN(build->goes_back)) {
+        (void)take_back(tally, build);
+        return;
+    }
+    uint32_t ticks = ticks_of_lease(FIELD_OWN(build->lease_ms));
     /* from the clock, not from the hand of the wheel: that may lag behind many that are due */
     arm(tally, build, half_token(FIELD_OWN(build->applied)), FIELD_OWN(tally->tick) + ticks);
 }
@@ -135,35 +155,17 @@ static void hook_delayed(void *arg, struct build *build)
 static void hook_gone(void *arg, struct worker *worker)
 {
     struct tally *tally = arg;
-    struct worker_held *held = FIELD_OWN(worker->held);
+    const struct worker_held *held = FIELD_OWN(worker->held);
     for (uint32_t i = 0; i < held->room; i++) {
         struct build *build = FIELD_OWN(held->slot[i]);
-        if (build == NULL) {
-            continue;
-        }
-        uint64_t seen = word_get(&build->word);
-        while (half_held(word_half(seen)) && own_room(tally, 0)) {
-            if (keeper_step(tally, build, seen, RECORD_UNHOLD, BUILD_PENDING)) {
-                tally->bye_released++;
-                break;
-            }
-            seen = word_get(&build->word);
-        }
-        if (half_held(word_half(seen)) && !own_room(tally, 0)) {
-            wheel_put(&tally->leases, &build->timer, tally->leases.now + 1);
+        if (build != NULL && take_back(tally, build)) {
+            tally->bye_released++;
         }
     }
 }
 
 static void held_is_due(struct tally *tally, struct build *build, uint64_t seen)
 {
-    const struct worker *worker = FIELD_OWN(build->worker);
-    if (FIELD_OWN(worker->state) == WORKER_GONE) {
-        if (!keeper_step(tally, build, seen, RECORD_UNHOLD, BUILD_PENDING)) {
-            wheel_put(&tally->leases, &build->timer, 0);
-        }
-        return;
-    }
     bool last = FIELD_OWN(build->attempts) >= build->tries;
     enum build_state to = last ? BUILD_FAILED : BUILD_PENDING;
     if (!keeper_step(tally, build, seen, RECORD_EXPIRE, to)) {
@@ -180,12 +182,12 @@ static void lease_is_due(struct tally *tally, struct build *build)
 {
     uint64_t seen = word_get(&build->word);
     uint32_t half = word_half(seen);
-    bool gone = half_held(half) &&
-                FIELD_OWN(((struct worker *)FIELD_OWN(build->worker))->state) == WORKER_GONE;
     if (half_token(half) != half_token(FIELD_OWN(build->applied))) {
         return; /* it has left; hook_left or a new arming will see to it */
     }
-    if (word_deadline(seen) > tally->leases.now && !gone) {
+    if (FIELD_OWN(build->goes_back)) {
+        (void)take_back(tally, build);
+    } else if (word_deadline(seen) > tally->leases.now) {
         wheel_put(&tally->leases, &build->timer, word_deadline(seen));
     } else if (half_held(half)) {
         held_is_due(tally, build, seen);
@@ -369,7 +371,9 @@ static void arm_all(struct tally *tally)
     uint64_t next = FIELD_OWN(tally->state.build_next);
     for (uint64_t id = 1; id < next; id++) {
         struct build *build = state_build(&tally->state, id);
-        if (build != NULL && half_held(build->accepted)) {
+        if (build != NULL && half_held(build->accepted) && FIELD_OWN(build->goes_back)) {
+            (void)take_back(tally, build);
+        } else if (build != NULL && half_held(build->accepted)) {
             uint32_t ticks = ticks_of_lease(FIELD_OWN(build->lease_ms));
             arm(tally, build, half_token(build->accepted), FIELD_OWN(tally->tick) + ticks);
         } else if (build != NULL && half_state(build->accepted) == BUILD_DELAYED) {
@@ -381,9 +385,6 @@ static void arm_all(struct tally *tally)
         struct worker *worker = table_get(&tally->state.worker_ids, id);
         FIELD_PUT(worker->used, (uint32_t)FIELD_OWN(worker->held_count));
         FIELD_PUT(worker->seen_ms, now_ms);
-        if (FIELD_OWN(worker->state) == WORKER_GONE) {
-            hook_gone(tally, worker);
-        }
     }
 }
 

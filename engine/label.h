@@ -10,7 +10,7 @@ enum {
     NAME_LEN_MAX = 64,
     LABEL_CHARACTERS_MAX = 50,
     LABEL_BYTES_MAX = 4 * LABEL_CHARACTERS_MAX,
-    TAGS_BYTES_MAX = 1024,
+    TAGS_BYTES_MAX = 16 * 65,
 };
 
 /* 1 to 64 of A-Z a-z 0-9 _ . - */

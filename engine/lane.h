@@ -6,6 +6,7 @@
 #include "engine/wake.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -38,9 +39,9 @@ enum { LANE_SLOT_BYTES = 32 };
 
 struct lane_slot {
     uint8_t type; /* enum record_type */
-    uint8_t spare;
-    int16_t err; /* verdict */
-    uint32_t n;  /* votes; lease or delay in ms */
+    bool dead;    /* fail: no further attempt is wanted */
+    int16_t err;  /* verdict */
+    uint32_t n;   /* votes; lease or delay in ms */
     uint64_t
         word; /* VOTE: the word before. Step: before and after, 32 bits each. Verdict: a number */
     void *entity; /* option, build; verdict of BYE: the committer's lane position to wait for */

@@ -265,6 +265,7 @@ static int load_build(struct loader *loader, const struct image *image)
         .set = (uint8_t)num[IBUILD_SET],
         .pri = (uint8_t)num[IBUILD_PRI],
         .tries = (uint16_t)num[IBUILD_TRIES],
+        .byes = (uint8_t)num[IBUILD_BYES],
         .submit_lease_ms = (uint32_t)num[IBUILD_SUBMIT_LEASE_MS],
         .held_at = (uint32_t)num[IBUILD_HELD_AT],
         .submitted_ms = num[IBUILD_SUBMITTED_MS],
@@ -277,7 +278,8 @@ static int load_build(struct loader *loader, const struct image *image)
     }
     struct worker *worker = table_get(&state->worker_ids, num[IBUILD_WORKER]);
     FIELD_PUT(build->applied, (uint32_t)num[IBUILD_APPLIED]);
-    FIELD_PUT(build->how, (uint8_t)num[IBUILD_HOW]);
+    FIELD_PUT(build->ending, num[IBUILD_ENDING]);
+    FIELD_PUT(build->goes_back, num[IBUILD_GOES_BACK] != 0);
     FIELD_PUT(build->attempts, (uint16_t)num[IBUILD_ATTEMPTS]);
     FIELD_PUT(build->lease_ms, (uint32_t)num[IBUILD_LEASE_MS]);
     FIELD_PUT(build->started_ms, num[IBUILD_STARTED_MS]);

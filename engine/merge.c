@@ -38,6 +38,7 @@ static void step_record(const struct lane_slot *slot, struct record *record)
         record->num[STEP_LEASE_MS] = slot->n;
     } else if (slot->type == RECORD_FAIL || slot->type == RECORD_RELEASE) {
         record->num[STEP_DELAY_MS] = slot->n;
+        record->num[STEP_DEAD] = slot->dead;
     }
     if (slot->type == RECORD_DONE || slot->type == RECORD_FAIL) {
         record->text[STEP_TEXT] = parcel_span(slot->arg);

@@ -33,6 +33,15 @@ static bool is_wanted(const struct read_builds *r, const struct build *build)
            (worker != NULL && span_equal(r->worker, blob_span(worker->name)));
 }
 
+/* What was said in the claim that runs, or in the last one; 0 when that has said nothing. */
+static uint32_t progress_of(const struct build *build)
+{
+    uint32_t half = FIELD_GET(build->applied);
+    uint32_t token = half_held(half) ? half_token(half) : ending_token(FIELD_GET(build->ending));
+    uint64_t progress = FIELD_GET(build->progress);
+    return progress >> 32 == token ? (uint32_t)progress : 0;
+}
+
 static int add_build(struct read *read, const struct build *build)
 {
     const struct worker *worker = FIELD_GET(build->worker);
@@ -47,7 +56,7 @@ static int add_build(struct read *read, const struct build *build)
         .state = half_state(FIELD_GET(build->applied)),
         .pri = build->pri,
         .attempt = FIELD_GET(build->attempts),
-        .prog = FIELD_GET(build->prog),
+        .prog = progress_of(build),
         .submitted_ms = build->submitted_ms,
         .started_ms = FIELD_GET(build->started_ms),
         .ended_ms = FIELD_GET(build->ended_ms),

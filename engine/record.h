@@ -30,7 +30,7 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
     X(CLAIM, 16, "build,before,after,worker,lease_ms", "")                                         \
     X(BEAT, 17, "build,before,after", "")                                                          \
     X(DONE, 18, "build,before,after", "result")                                                    \
-    X(FAIL, 19, "build,before,after,delay_ms", "error")                                            \
+    X(FAIL, 19, "build,before,after,delay_ms,dead", "error")                                       \
     X(RELEASE, 20, "build,before,after,delay_ms", "")                                              \
     X(EXPIRE, 21, "build,before,after", "")                                                        \
     X(DUE, 22, "build,before,after", "")                                                           \
@@ -59,7 +59,15 @@ enum { WORKER_ID, WORKER_NAME, WORKER_TAGS };
 enum { WORKER_KEEP_NAME = 1, WORKER_KEEP_TAGS = 2 };
 enum { POLL_WINDOW_POLL, POLL_WINDOW_OPEN };
 enum { FORGET_BYTES_UNTIL, FORGET_BUILDS_UNTIL }; /* lsns: of those that ended no later */
-enum { STEP_BUILD, STEP_BEFORE, STEP_AFTER, STEP_WORKER, STEP_LEASE_MS, STEP_DELAY_MS = 3 };
+enum {
+    STEP_BUILD,
+    STEP_BEFORE,
+    STEP_AFTER,
+    STEP_WORKER, /* CLAIM */
+    STEP_LEASE_MS,
+    STEP_DELAY_MS = 3, /* FAIL, RELEASE */
+    STEP_DEAD          /* FAIL: 1: no further attempt is wanted */
+};
 enum { STEP_TEXT };
 
 struct record {

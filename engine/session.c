@@ -211,7 +211,7 @@ int tally_done(struct session *s, uint64_t id, uint32_t token, struct span resul
         next_commit(s->edge);
         err = edge_done(s->edge, id, token, result);
     }
-    return finish(s->edge, err);
+    return finish(s->edge, err == EDGE_DUP ? TALLY_EXISTS : err);
 }
 
 int tally_fail(struct session *s, uint64_t id, uint32_t token, struct span text)

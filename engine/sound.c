@@ -109,7 +109,9 @@ static bool is_step(const struct record *record)
            half_is_sound((uint32_t)num[STEP_BEFORE]) && half_is_sound((uint32_t)num[STEP_AFTER]) &&
            is_text(record->text[STEP_TEXT]) &&
            (is_claim ? num[STEP_LEASE_MS] <= SOUND_LEASE_MS_MAX
-                     : num[STEP_DELAY_MS] <= SOUND_DELAY_MS_MAX);
+                     : num[STEP_DELAY_MS] <= SOUND_DELAY_MS_MAX) &&
+           (record->type != RECORD_FAIL || num[STEP_DEAD] == 0 ||
+            (num[STEP_DEAD] == 1 && half_state((uint32_t)num[STEP_AFTER]) == BUILD_FAILED));
 }
 
 const char *record_wrong(const struct record *record)
@@ -234,6 +236,19 @@ static bool is_forgotten_well(const struct image *image, bool is_ended)
     return forgotten == 0 || (forgotten == 1 && is_ended && bytes == 0);
 }
 
+/* How the last claim ended fits what came of it. */
+static bool is_ending(uint64_t ending, uint32_t half)
+{
+    enum build_how how = ending_how(ending);
+    if ((how == HOW_DONE) != (half_state(half) == BUILD_COMPLETED)) {
+        return false;
+    }
+    bool has_delay = how == HOW_FAIL || how == HOW_FAIL_LAST || how == HOW_RELEASE;
+    return ending == 0 || (!half_held(half) && how > HOW_NONE && how <= HOW_OTHER &&
+                           ending_token(ending) > 0 && ending_token(ending) < half_token(half) &&
+                           (uint32_t)ending <= (has_delay ? SOUND_DELAY_MS_MAX : 0));
+}
+
 static bool is_build_image(const struct image *image)
 {
     const uint64_t *num = image->num;
@@ -245,7 +260,8 @@ static bool is_build_image(const struct image *image)
                               : attempts < SOUND_ATTEMPTS_MAX + (is_ended ? 1U : 0U);
     return num[IBUILD_APPLIED] <= UINT32_MAX && half_is_sound(half) && is_counted &&
            num[IBUILD_TRIES] <= SOUND_TRIES_MAX && num[IBUILD_PRI] < PRIORITIES &&
-           num[IBUILD_HOW] <= HOW_OTHER && num[IBUILD_HELD_AT] < WORKER_SLOTS_MAX &&
+           is_ending(num[IBUILD_ENDING], half) && num[IBUILD_BYES] <= BUILD_BYES_MAX + 1 &&
+           num[IBUILD_GOES_BACK] <= is_held && num[IBUILD_HELD_AT] < WORKER_SLOTS_MAX &&
            num[IBUILD_SUBMIT_LEASE_MS] <= SOUND_LEASE_MS_MAX &&
            num[IBUILD_LEASE_MS] <= SOUND_LEASE_MS_MAX && is_time(num[IBUILD_SUBMITTED_MS]) &&
            is_time(num[IBUILD_STARTED_MS]) && is_time(num[IBUILD_ENDED_MS]) &&

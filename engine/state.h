@@ -54,6 +54,8 @@
  *   pending counts of lists        seq_read_begin / seq_read_whole in edge_claim
  *   lease and attempts of a claim    written before `applied` says its token; a heartbeat's step
  *                                  succeeds only while that token stands
+ *   how a claim ended, of what token   build.ending: ending_word()
+ *   what BEAT says, of what token  build.progress
  *   payload and result of a build  result is read first, then the payload: that one goes first
  *   lsn, bytes, time of a snapshot   snapshot.made, an immutable object: engine/snapshot.h
  *   log time; running time         one word each beside the monotonic clock: engine/time.h
@@ -185,8 +187,44 @@ static inline struct option *poll_option(const struct poll *poll, uint64_t place
     return FIELD_GET(FIELD_GET(poll->options[part])[at]);
 }
 
-/* How a build's current token came to be: for the reply to a repeated request. */
-enum build_edge_how { HOW_NONE, HOW_DONE, HOW_FAIL, HOW_OTHER };
+/* How the last claim of a build ended: what its holder asked for, or something else. */
+enum build_how {
+    HOW_NONE,
+    HOW_DONE,
+    HOW_FAIL,      /* it is offered again */
+    HOW_FAIL_LAST, /* it was the last attempt */
+    HOW_FAIL_DEAD, /* no further attempt was wanted */
+    HOW_RELEASE,
+    HOW_OTHER, /* the lease was over, the worker left */
+};
+
+/*
+ * That, with the claim's token and the delay that was asked for, in one word: { how:4 | token:28 |
+ * delay:32 }; 0 while a claim runs and before the first. So a repeated request is known by all of
+ * it, and until the next claim, whatever time has done with the build in between.
+ *
+ * Apply writes it at the end of a claim before `applied`, and clears it at the next claim before
+ * anything else: who reads `applied` and then this sees the end of the token that `applied` has
+ * left; who reads this, then `attempts` or `error`, and then this unchanged, has read what belongs
+ * to it.
+ */
+static inline uint64_t ending_word(enum build_how how, uint32_t token, uint32_t delay_ms)
+{
+    return (uint64_t)build_half((enum build_state)how, token) << 32 | delay_ms;
+}
+
+static inline enum build_how ending_how(uint64_t ending)
+{
+    return (enum build_how)(ending >> 60);
+}
+
+static inline uint32_t ending_token(uint64_t ending)
+{
+    return half_token((uint32_t)(ending >> 32));
+}
+
+/* So often a build goes back by BYE, uncounted; once more, and it fails. */
+enum { BUILD_BYES_MAX = 100 };
 
 struct build {
     /* hit by the edges; and the committer when it arms and disarms */
@@ -194,10 +232,12 @@ struct build {
     struct timer timer;        /* the committer alone */
     _Atomic uint32_t lease_ms; /* of the claim that holds it; else what SUBMIT said */
     _Atomic uint32_t told;     /* token of a claim that was told again: volatile, not state */
-    _Atomic uint8_t prog;      /* from BEAT: volatile, not state */
+    _Atomic uint64_t progress; /* { token:32 | percent:32 } from BEAT: volatile, not state */
+    _Atomic uint64_t ending;   /* ending_word() */
     uint8_t pri;
-    uint8_t set; /* index of the need set in the queue */
-    _Atomic uint8_t how;
+    uint8_t set;            /* index of the need set in the queue */
+    uint8_t byes;           /* how often it went back because its worker left */
+    _Atomic bool goes_back; /* held by a worker that has left since: UNHOLD will come */
     uint32_t submit_lease_ms;
     uint16_t tries;
     _Atomic uint16_t attempts; /* claims that counted */

@@ -125,6 +125,7 @@ struct tally_claim {
 /* Returns 0, 1 when there is nothing to claim, or NOTFOUND, OFFLINE, ... */
 int tally_claim(struct session *s, const char *worker, const char *queue,
                 struct tally_claim *claim);
+/* Errors: STALE, ...; EXISTS: it was done before, with another result, which stays. */
 int tally_done(struct session *s, uint64_t id, uint32_t token, struct span result);
 int tally_fail(struct session *s, uint64_t id, uint32_t token, struct span text);
 int tally_release(struct session *s, uint64_t id, uint32_t token);

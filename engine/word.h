@@ -44,7 +44,15 @@ static inline uint64_t option_votes(uint64_t word)
  * heartbeats without a record. An expiry is a CAS on the whole word, so it and a heartbeat never
  * both succeed.
  */
-#define TOKEN_MAX ((uint32_t)0x0fffffff)
+#define TOKEN_MAX             ((uint32_t)0x0fffffff)
+
+/*
+ * The token with which a build begins: in the lower half, so that each has 2^27 of them to go, and
+ * far from those of its neighbours (by the golden ratio: of any thousand builds in a row, no two
+ * begin within 50,000 of each other). So a token that belongs to another build is stale, whatever
+ * the two have been through.
+ */
+#define BUILD_TOKEN_FIRST(id) ((uint32_t)(1 + (((uint32_t)(id)-1) * UINT32_C(2654435769) >> 5)))
 
 static inline uint32_t build_half(enum build_state state, uint32_t token)
 {

@@ -163,11 +163,26 @@ static const struct option *find_option(struct span word, const struct option *o
     return NULL;
 }
 
+/* A word said twice asks for two things at once: neither is guessed. */
+static bool is_twice(const struct request *request, struct span word, uint64_t *seen, size_t nth)
+{
+    bool is_payload = word_equal(word, "RESULT") || word_equal(word, "TEXT");
+    bool is_again = nth < 64 ? (*seen >> nth & 1) != 0 : request->has_payload && is_payload;
+    *seen |= nth < 64 ? (uint64_t)1 << nth : 0;
+    return is_again;
+}
+
 bool ask_options(struct ask *ask, size_t from, const struct option *options, size_t count)
 {
     const struct request *request = ask->request;
+    uint64_t seen = 0;
     for (size_t i = from; i < request->count; i++) {
         const struct option *option = find_option(request->words[i], options, count);
+        size_t nth = option != NULL ? (size_t)(option - options) : SIZE_MAX;
+        if (is_twice(request, request->words[i], &seen, nth)) {
+            ask_error(ask, TALLY_ARGS, "an option word stands here twice");
+            return false;
+        }
         if (option == NULL) {
             ask_error(ask, TALLY_INVAL, "an option word that is not known here: see HELP");
             return false;

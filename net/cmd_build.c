@@ -224,6 +224,14 @@ enum outcome cmd_beat(struct ask *ask)
     return ASK_STEPPED;
 }
 
+/* What was sent now is not kept: the first request has brought something else. */
+static void put_dup(struct reply *reply, bool is_dup)
+{
+    if (is_dup) {
+        reply_number(reply, "dup", 1);
+    }
+}
+
 enum outcome cmd_done(struct ask *ask)
 {
     struct hold hold;
@@ -232,10 +240,12 @@ enum outcome cmd_done(struct ask *ask)
     }
     struct span result = ask->request->has_payload ? ask->request->payload : SPAN("");
     int err = edge_done(ask->edge, hold.id, hold.token, result);
-    if (err != 0) {
+    if (err != 0 && err != EDGE_DUP) {
         return ask_refused(ask, err, "build");
     }
-    reply_ok(&ask->reply);
+    reply_begin(&ask->reply);
+    put_dup(&ask->reply, err == EDGE_DUP);
+    reply_end(&ask->reply);
     return ASK_STEPPED;
 }
 
@@ -251,6 +261,9 @@ enum outcome cmd_fail(struct ask *ask)
     };
     if (!read_hold(ask, &hold) || !ask_options(ask, 2, options, 2)) {
         return ASK_ANSWERED;
+    }
+    if (fail.dead && delay_ms > 0) {
+        return ask_error(ask, TALLY_ARGS, "DEAD is for good: no DELAY beside it");
     }
     if (ask->request->has_payload) {
         fail.text = ask->request->payload;
@@ -270,6 +283,7 @@ enum outcome cmd_fail(struct ask *ask)
     if (!how.final) {
         reply_number(&ask->reply, "attempts_left", how.attempts_left);
     }
+    put_dup(&ask->reply, how.dup);
     reply_end(&ask->reply);
     return ASK_STEPPED;
 }

@@ -60,7 +60,7 @@ static void expect_stale(uint64_t id, uint64_t token)
     client_expect_err(&client, "STALE", "BEAT %" PRIu64 " %" PRIu64, id, token);
     client_expect_err(&client, "STALE", "DONE %" PRIu64 " %" PRIu64 " RESULT late", id, token);
     client_expect_err(&client, "STALE", "FAIL %" PRIu64 " %" PRIu64 " DEAD", id, token);
-    client_expect_err(&client, "STALE", "RELEASE %" PRIu64 " %" PRIu64, id, token);
+    client_expect_err(&client, "STALE", "RELEASE %" PRIu64 " %" PRIu64 " DELAY 1", id, token);
 }
 
 static void b4_stale_token(void)

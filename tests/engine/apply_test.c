@@ -113,6 +113,12 @@ Test(apply, the_counts_are_those_of_the_builds)
 
 /* ---- contradictions ---- */
 
+enum {
+    PENDING_2 = 0x10000000 + BUILD_TOKEN_FIRST(2),
+    ASSIGNED_2 = 0x30000001 + BUILD_TOKEN_FIRST(2),
+    COMPLETED_2 = 0x50000001 + BUILD_TOKEN_FIRST(2),
+};
+
 /* A state with poll p, option 1 with 5 votes, worker w of one slot, builds 1 and 2, 1 is held. */
 static void small_state(struct state *state)
 {
@@ -168,13 +174,13 @@ Test(apply, what_contradicts_the_state_is_corrupt)
         {"no build", {.type = RECORD_CLAIM, .num = {3, 0x10000001, 0x30000002, 1, 1000}}},
         {"build 0", {.type = RECORD_CLAIM, .num = {0, 0x10000001, 0x30000002, 1, 1000}}},
         {"claimed already", {.type = RECORD_CLAIM, .num = {1, 0x10000001, 0x30000002, 1, 1000}}},
-        {"more than the slots", {.type = RECORD_CLAIM, .num = {2, 0x10000001, 0x30000002, 1}}},
-        {"no worker", {.type = RECORD_CLAIM, .num = {2, 0x10000001, 0x30000002, 2, 1000}}},
+        {"more than the slots", {.type = RECORD_CLAIM, .num = {2, PENDING_2, ASSIGNED_2, 1}}},
+        {"no worker", {.type = RECORD_CLAIM, .num = {2, PENDING_2, ASSIGNED_2, 2, 1000}}},
         {"a token skipped", {.type = RECORD_DONE, .num = {1, 0x30000002, 0x50000004}}},
         {"a token kept", {.type = RECORD_DONE, .num = {1, 0x30000002, 0x50000002}}},
         {"another before", {.type = RECORD_DONE, .num = {1, 0x30000003, 0x50000004}}},
-        {"done from pending", {.type = RECORD_DONE, .num = {2, 0x10000001, 0x50000002}}},
-        {"due without a delay", {.type = RECORD_DUE, .num = {2, 0x10000001, 0x10000002}}},
+        {"done from pending", {.type = RECORD_DONE, .num = {2, PENDING_2, COMPLETED_2}}},
+        {"due without a delay", {.type = RECORD_DUE, .num = {2, PENDING_2, PENDING_2 + 1}}},
         {"a beat that ends it", {.type = RECORD_BEAT, .num = {1, 0x30000002, 0x50000002}}},
         {"a window of no poll", {.type = RECORD_POLL_WINDOW, .num = {2, 1}}},
         {"no worker is offline", {.type = RECORD_OFFLINE, .num = {2}}},

@@ -3,6 +3,8 @@
 #include "wal/base/clock.h"
 
 #include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdlib.h>
 
 TestSuite(builds, .init = begin, .fini = end);
 
@@ -60,4 +62,238 @@ Test(builds, the_oldest_is_the_oldest_wherever_it_stands_in_its_list)
     cr_expect_geq(queue_of("q").oldest_ms, 300);
     claim(old);
     cr_expect_eq(queue_of("q").oldest_ms, 0);
+}
+
+/* ---- what is asked again ---- */
+
+static int ask_fail(struct edge_fail ask, struct edge_failed *how)
+{
+    int err = edge_fail(door.edge, &ask, how);
+    while (door_again(&door, err)) {
+        err = edge_fail(door.edge, &ask, how);
+    }
+    door_settle(&door);
+    return err;
+}
+
+static int ask_done(uint64_t id, uint32_t token, struct span result)
+{
+    int err = edge_done(door.edge, id, token, result);
+    while (door_again(&door, err)) {
+        err = edge_done(door.edge, id, token, result);
+    }
+    door_settle(&door);
+    return err;
+}
+
+static int ask_beat(uint64_t id, uint32_t token, int prog)
+{
+    uint64_t lease_ms = 0;
+    int err = edge_beat(door.edge, id, token, prog, &lease_ms);
+    while (door_again(&door, err)) {
+        err = edge_beat(door.edge, id, token, prog, &lease_ms);
+    }
+    door_settle(&door);
+    return err;
+}
+
+static void expect_fail(struct edge_fail ask, uint32_t attempts_left, bool dup)
+{
+    struct edge_failed how;
+    cr_assert_eq(ask_fail(ask, &how), 0);
+    cr_expect(!how.final && how.attempts_left == attempts_left && how.dup == dup,
+              "final %d, %u left, dup %d", how.final, how.attempts_left, how.dup);
+}
+
+/* Everything but what was asked is stale. */
+static void expect_only_fail(const struct edge_fail *first)
+{
+    struct edge_failed how;
+    struct edge_fail dead = {.id = first->id, .token = first->token, .dead = true};
+    struct edge_fail other = {.id = first->id, .token = first->token, .delay_ms = 700};
+    expect_fail(*first, 2, false);
+    cr_expect_eq(ask_fail(dead, &how), TALLY_STALE, "DEAD behind FAIL");
+    cr_expect_eq(ask_fail(other, &how), TALLY_STALE, "another delay");
+    cr_expect_eq(done(first->id, first->token), TALLY_STALE, "DONE behind FAIL");
+    cr_expect_eq(release(first->id, first->token, first->delay_ms), TALLY_STALE);
+    cr_expect_eq(ask_beat(first->id, first->token, 1), TALLY_STALE);
+}
+
+Test(builds, a_fail_is_repeated_until_the_next_claim_whatever_time_has_done)
+{
+    struct edge_failed how;
+    door_worker(&door, "w", 1);
+    uint64_t id = submit((struct edge_submit){.tries = 3});
+    struct edge_fail ask = {.id = id, .token = claim(id), .delay_ms = 100, .text = SPAN("no disk")};
+    expect_fail(ask, 2, false);
+    expect_only_fail(&ask);
+    wait_for(id, BUILD_PENDING);
+    expect_only_fail(&ask);
+    restart();
+    expect_only_fail(&ask);
+    ask.text = SPAN("no network");
+    expect_fail(ask, 2, true);
+    uint32_t token = claim(id);
+    cr_expect_eq(ask_fail(ask, &how), TALLY_STALE, "somebody has claimed it");
+    ask = (struct edge_fail){.id = id, .token = token, .dead = true};
+    cr_assert(ask_fail(ask, &how) == 0 && how.final);
+    cr_assert(ask_fail(ask, &how) == 0 && how.final, "said once more");
+    ask.dead = false;
+    cr_expect_eq(ask_fail(ask, &how), TALLY_STALE, "FAIL behind FAIL DEAD");
+}
+
+Test(builds, a_release_is_repeated_until_the_next_claim)
+{
+    struct edge_failed how;
+    door_worker(&door, "w", 1);
+    uint64_t id = submit((struct edge_submit){.pri = 5});
+    uint32_t token = claim(id);
+    cr_assert_eq(release(id, token, 100), 0);
+    for (int i = 0; i < 2; i++) {
+        cr_expect_eq(release(id, token, 100), 0, "said once more");
+        cr_expect_eq(release(id, token, 0), TALLY_STALE, "another delay");
+        cr_expect_eq(fail(id, token, &how), TALLY_STALE);
+        cr_expect_eq(done(id, token), TALLY_STALE);
+        wait_for(id, BUILD_PENDING);
+    }
+    claim(id);
+    cr_expect_eq(release(id, token, 100), TALLY_STALE);
+}
+
+Test(builds, a_second_result_is_told_that_the_first_one_stays)
+{
+    struct edge_failed how;
+    door_worker(&door, "w", 2);
+    uint64_t id = submit((struct edge_submit){.pri = 5});
+    uint32_t token = claim(id);
+    cr_assert_eq(ask_done(id, token, SPAN("first")), 0);
+    for (int i = 0; i < 2; i++) {
+        cr_expect_eq(ask_done(id, token, SPAN("first")), 0);
+        cr_expect_eq(ask_done(id, token, SPAN("other")), EDGE_DUP);
+        cr_expect_eq(ask_done(id, token, SPAN("")), EDGE_DUP);
+        cr_expect_eq(fail(id, token, &how), TALLY_STALE, "FAIL behind DONE");
+        cr_expect_eq(release(id, token, 0), TALLY_STALE);
+        restart();
+    }
+    id = submit((struct edge_submit){.pri = 5});
+    token = claim(id);
+    cr_assert_eq(ask_done(id, token, SPAN("")), 0);
+    cr_expect_eq(ask_done(id, token, SPAN("")), 0);
+    cr_expect_eq(ask_done(id, token, SPAN("late")), EDGE_DUP);
+}
+
+/* ---- tokens ---- */
+
+static int compare_tokens(const void *a, const void *b)
+{
+    uint32_t x = *(const uint32_t *)a;
+    uint32_t y = *(const uint32_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* Builds begin far apart, and each has half of all tokens to go. */
+Test(builds, the_tokens_of_a_thousand_neighbours_are_far_apart)
+{
+    static uint32_t token[1000];
+    static const uint64_t starts[] = {1, 1000, 123456789, (1 << 27) - 500, (1 << 30) - 1000};
+    for (size_t s = 0; s < sizeof(starts) / sizeof(starts[0]); s++) {
+        for (uint64_t i = 0; i < 1000; i++) {
+            token[i] = BUILD_TOKEN_FIRST(starts[s] + i);
+            cr_assert(token[i] > 0 && token[i] <= TOKEN_MAX / 2 + 1);
+        }
+        qsort(token, 1000, sizeof(token[0]), compare_tokens);
+        for (int i = 1; i < 1000; i++) {
+            cr_assert_gt(token[i] - token[i - 1], 50000);
+        }
+    }
+}
+
+Test(builds, a_token_fits_one_build_only)
+{
+    uint64_t id[3];
+    uint32_t token[3];
+    door_worker(&door, "w", 3);
+    for (int i = 0; i < 3; i++) {
+        id[i] = submit((struct edge_submit){.pri = 5});
+        token[i] = claim(id[i]);
+    }
+    for (int i = 0; i < 9; i++) {
+        cr_expect(i / 3 == i % 3 || done(id[i / 3], token[i % 3]) == TALLY_STALE);
+    }
+    for (int i = 0; i < 3; i++) {
+        cr_expect_eq(done(id[i], token[i]), 0);
+    }
+}
+
+Test(builds, the_progress_of_one_attempt_is_not_that_of_the_next)
+{
+    struct edge_failed how;
+    door_worker(&door, "w", 1);
+    uint64_t id = submit((struct edge_submit){.pri = 5});
+    uint32_t token = claim(id);
+    cr_assert_eq(ask_beat(id, token, 60), 0);
+    cr_assert_eq(fail(id, token, &how), 0);
+    cr_expect_eq(build_of(id).prog, 60);
+    token = claim(id);
+    cr_expect_eq(build_of(id).prog, 0);
+    cr_assert_eq(ask_beat(id, token, -1), 0);
+    cr_expect_eq(build_of(id).prog, 0);
+    cr_assert_eq(ask_beat(id, token, 7), 0);
+    cr_assert_eq(done(id, token), 0);
+    cr_expect_eq(build_of(id).prog, 7);
+}
+
+/* ---- goodbyes ---- */
+
+static void *say_bye(void *arg)
+{
+    struct door other;
+    uint64_t released = 0;
+    (void)arg;
+    door_open(&other, tally);
+    cr_assert_eq(door_judged(&other, edge_bye(other.edge, SPAN("w")), &released), 0);
+    door_close(&other);
+    return NULL;
+}
+
+/* The claim is decided before the goodbye, and its record comes behind it. */
+Test(builds, a_claim_that_a_goodbye_overtakes_goes_back_uncounted)
+{
+    struct edge_claim ask = {.worker = SPAN("w"), .queues = {SPAN("q")}, .queue_count = 1};
+    for (int i = 0; i < 5; i++) {
+        struct edge_claimed got;
+        pthread_t thread;
+        door_worker(&door, "w", 1);
+        uint64_t id = submit((struct edge_submit){.tries = 1});
+        cr_assert_eq(edge_claim(door.edge, &ask, &got), 0);
+        cr_assert_eq(pthread_create(&thread, NULL, say_bye, NULL), 0);
+        pthread_join(thread, NULL);
+        door_settle(&door);
+        door_worker(&door, "w", 1);
+        wait_for(id, BUILD_PENDING);
+        cr_expect_eq(build_of(id).attempt, 0);
+        cr_expect_eq(done(id, got.token), TALLY_STALE);
+        uint32_t token = claim(id);
+        cr_expect_eq(build_of(id).attempt, 1);
+        cr_assert_eq(done(id, token), 0);
+    }
+}
+
+/* A build on which every worker gives up does not go round for ever. */
+Test(builds, after_a_hundred_goodbyes_a_build_fails)
+{
+    uint64_t id = submit((struct edge_submit){.tries = 1});
+    for (int i = 0; i < 101; i++) {
+        uint64_t released = 0;
+        cr_assert_eq(build_of(id).state, BUILD_PENDING, "after %d", i);
+        if (i == 50) {
+            restart();
+        }
+        door_worker(&door, "w", 1);
+        claim(id);
+        cr_assert_eq(door_judged(&door, edge_bye(door.edge, SPAN("w")), &released), 0);
+        cr_assert_eq(released, 1);
+    }
+    cr_expect_eq(build_of(id).state, BUILD_FAILED);
+    cr_expect_eq(build_of(id).error.len, sizeof("its workers said BYE more than 100 times") - 1);
 }

@@ -10,7 +10,7 @@ struct door door;
 void begin(void)
 {
     torture_dir(dir, sizeof(dir));
-    tally = door_engine(dir, 1);
+    tally = door_engine(dir, 2);
     door_open(&door, tally);
 }
 
@@ -29,7 +29,7 @@ void end(void)
 void restart(void)
 {
     close_all();
-    tally = door_engine(dir, 1);
+    tally = door_engine(dir, 2);
     door_open(&door, tally);
 }
 

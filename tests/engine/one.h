@@ -7,7 +7,8 @@
 extern struct tally *tally;
 extern struct door door;
 
-/* The engine in a directory of its own, its end, and both on the same directory. */
+/* The engine, with room for a second door, in a directory of its own; its end; and both on the same
+ * directory. */
 void begin(void);
 void end(void);
 void restart(void);

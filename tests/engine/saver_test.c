@@ -180,16 +180,17 @@ static struct record make(const struct state *state, enum record_type type)
 
 static void end_one(struct state *state, uint64_t id)
 {
+    uint32_t token = BUILD_TOKEN_FIRST(id);
     struct record claim = make(state, RECORD_CLAIM);
     claim.num[STEP_BUILD] = id;
-    claim.num[STEP_BEFORE] = build_half(BUILD_PENDING, 1);
-    claim.num[STEP_AFTER] = build_half(BUILD_ASSIGNED, 2);
+    claim.num[STEP_BEFORE] = build_half(BUILD_PENDING, token);
+    claim.num[STEP_AFTER] = build_half(BUILD_ASSIGNED, token + 1);
     claim.num[STEP_WORKER] = 1;
     apply_one(state, &claim);
     struct record done = make(state, RECORD_DONE);
     done.num[STEP_BUILD] = id;
-    done.num[STEP_BEFORE] = build_half(BUILD_ASSIGNED, 2);
-    done.num[STEP_AFTER] = build_half(BUILD_COMPLETED, 3);
+    done.num[STEP_BEFORE] = build_half(BUILD_ASSIGNED, token + 1);
+    done.num[STEP_AFTER] = build_half(BUILD_COMPLETED, token + 2);
     apply_one(state, &done);
 }
 

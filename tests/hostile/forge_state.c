@@ -2,6 +2,7 @@
 #include "tests/hostile/forge_state.h"
 
 #include "engine/columns.h"
+#include "engine/state.h"
 #include "engine/word.h"
 #include "wal/base/span.h"
 #include "wal/begin.h"
@@ -80,7 +81,7 @@ void forge_images(struct forge_images *images)
     at[FORGED_HELD] = build_image(2, BUILD_ASSIGNED, 2);
     at[FORGED_DELAYED] = build_image(3, BUILD_DELAYED, 1);
     at[FORGED_ENDED] = build_image(4, BUILD_COMPLETED, 3);
-    at[FORGED_ENDED].num[IBUILD_HOW] = 1;
+    at[FORGED_ENDED].num[IBUILD_ENDING] = ending_word(HOW_DONE, 2, 0);
     at[FORGED_END] = (struct image){.kind = IMAGE_END, .num = {FORGED_END}};
 }
 
