@@ -147,18 +147,16 @@ static inline bool window_is_open(uint64_t open_ms, uint64_t close_ms, uint64_t 
 }
 
 struct poll {
+    /* read by the edges with each vote, written seldom */
     uint64_t id;
     struct blob *name;
-    _Atomic(struct option *_Atomic *) options[POLL_PARTS]; /* by place: poll_option */
-    _Atomic uint64_t option_count;
-    _Atomic uint64_t total;
-    struct feed *feed; /* the committer alone: of whom ranks the poll, engine/reader.h; or NULL */
+    _Atomic uint64_t vote_until; /* log ms, VOTES_CLOSED, VOTES_WAIT or VOTES_EVER */
+    _Atomic uint64_t rate;       /* rate_word() */
     _Atomic uint64_t open_ms;
     _Atomic uint64_t close_ms;
-    _Atomic uint64_t rate;       /* rate_word() */
-    _Atomic bool open;           /* as the log last said */
-    _Atomic uint64_t vote_until; /* log ms, VOTES_CLOSED, VOTES_WAIT or VOTES_EVER */
-    uint32_t saved;              /* the committer alone: engine/saver.h */
+    _Atomic bool open; /* as the log last said */
+    _Atomic uint64_t option_count;
+    _Atomic(struct option *_Atomic *) options[POLL_PARTS]; /* by place: poll_option */
     /* volatile, not state: engine/window.c */
     _Atomic uint64_t settled; /* of `altered` */
     uint64_t altered;         /* the committer alone, and what follows */
@@ -166,6 +164,10 @@ struct poll {
     struct timer timer;
     enum poll_window window;
     bool gated; /* votes wait for it to be closed */
+    /* written with each vote: the parts of the options keep it off the line of the first group */
+    uint32_t saved;    /* the committer alone: engine/saver.h */
+    struct feed *feed; /* the committer alone: of whom ranks the poll, engine/reader.h; or NULL */
+    _Atomic uint64_t total;
     /* votes by second: place is second mod POLL_SECONDS */
     _Atomic uint64_t second[POLL_SECONDS];
     _Atomic uint64_t second_votes[POLL_SECONDS];
