@@ -169,10 +169,12 @@ void conn_count(struct conn *conn)
 {
     uint64_t in = sizeof(*conn) + conn->in.room;
     uint64_t out = rooms_of(conn) - in;
-    ledger_add(edge_ledger(conn->loop->edge), LEDGER_CONNECTIONS, in - conn->counted_in);
-    ledger_add(edge_ledger(conn->loop->edge), LEDGER_REPLIES, out - conn->counted_out);
-    conn->counted_in = in;
-    conn->counted_out = out;
+    if (in != conn->counted_in || out != conn->counted_out) {
+        ledger_add(edge_ledger(conn->loop->edge), LEDGER_CONNECTIONS, in - conn->counted_in);
+        ledger_add(edge_ledger(conn->loop->edge), LEDGER_REPLIES, out - conn->counted_out);
+        conn->counted_in = in;
+        conn->counted_out = out;
+    }
 }
 
 void conn_end(struct conn *conn)
@@ -508,8 +510,10 @@ void conn_finish(struct conn *conn)
     if (conn->fd >= 0 && is_over && conn_is_idle(conn) && !conn_has_handed(conn)) {
         say_goodbye(conn);
     }
-    give_back(conn);
-    if (rooms_of(conn) != conn->counted_in + conn->counted_out) { /* mostly it is the same */
+    size_t rooms = rooms_of(conn);
+    /* mostly they are small, and the same */
+    if (rooms != conn->counted_in + conn->counted_out || rooms > sizeof(*conn) + BUF_KEEP_BYTES) {
+        give_back(conn);
         conn_count(conn);
     }
     if (conn->fd < 0) {
