@@ -157,6 +157,23 @@ static void end(struct tally *tally, const struct snapshot_result *result)
     answer(tally, is_good);
 }
 
+/* New changes are refused, or soon will be. */
+static bool is_full(const struct tally *tally)
+{
+    return FIELD_OWN(tally->room) != ROOM_FULL || wal_disk_full(tally->wal);
+}
+
+/* One is due and would leave no room for another: old log does not go meanwhile, so it is said. */
+static void hold_back(struct tally *tally)
+{
+    if (!tally->snapshot.is_held_back) {
+        tally->snapshot.is_held_back = true;
+        engine_trouble(tally,
+                       "a snapshot is due, and is not made before it has to: the disk has no "
+                       "room for another one beside it");
+    }
+}
+
 /* Whether one is to begin; what was asked for is served at once when there is nothing to save. */
 static bool is_wanted(struct tally *tally, uint64_t now_ns)
 {
@@ -178,13 +195,10 @@ static bool is_wanted(struct tally *tally, uint64_t now_ns)
     uint64_t quiet_s = (now_ns - s->quiet_ns) / NS_PER_S;
     bool is_due = bytes - s->bytes_at >= options->snapshot_bytes || quiet_s >= options->snapshot_s;
     bool is_wanted = s->makes_room || ((is_due || is_damaged) && room_for_snapshot(tally));
+    if ((is_due || is_damaged) && !is_wanted && !is_full(tally)) {
+        hold_back(tally);
+    }
     return is_asked || (is_wanted && now_ns >= s->retry_ns);
-}
-
-/* New changes are refused, or soon will be. */
-static bool is_full(const struct tally *tally)
-{
-    return FIELD_OWN(tally->room) != ROOM_FULL || wal_disk_full(tally->wal);
 }
 
 static void begin(struct tally *tally, uint64_t now_ns)
@@ -196,6 +210,7 @@ static void begin(struct tally *tally, uint64_t now_ns)
     s->quiet_ns = now_ns;
     s->bytes_at = s->log_bytes + FIELD_OWN(tally->stored_bytes);
     s->makes_room = false;
+    s->is_held_back = false;
     room_snapshot_begins(tally);
     FIELD_PUT(s->is_running, true);
     snapshot_writer_begin(&s->writer, FIELD_OWN(tally->state.lsn), is_full(tally));

@@ -121,6 +121,7 @@ struct snapshot {
     bool running;
     bool sweeping;      /* and it is no snapshot */
     bool makes_room;    /* one is wanted, so that old log can go: the disk is full */
+    bool is_held_back;  /* one is due and was not made, which was said */
     uint64_t sweep_ns;  /* not before this */
     uint64_t serves;    /* tickets up to this are answered by the one that runs */
     uint64_t log_bytes; /* what was replayed; what is stored since comes to it */
