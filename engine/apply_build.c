@@ -501,10 +501,24 @@ static int apply_offline(struct state *state, const struct record *record)
     return 0;
 }
 
+/* An offline worker has shown that it lives; one that has left stays away. */
+static int apply_seen(struct state *state, const struct record *record)
+{
+    struct worker *worker = table_get(&state->worker_ids, record->num[0]);
+    if (worker == NULL) {
+        return TALLY_CORRUPT;
+    }
+    if (FIELD_OWN(worker->state) == WORKER_OFFLINE) {
+        save_worker(state, worker);
+        FIELD_PUT(worker->state, WORKER_ONLINE);
+    }
+    return 0;
+}
+
 bool apply_is_of_builds(unsigned type)
 {
     return (type >= RECORD_SUBMIT && type <= RECORD_OFFLINE) || type == RECORD_FORGET ||
-           (type >= RECORD_CLAIM && type <= RECORD_UNHOLD);
+           type == RECORD_SEEN || (type >= RECORD_CLAIM && type <= RECORD_UNHOLD);
 }
 
 int apply_of_builds(struct state *state, const struct record *record, struct verdict *verdict)
@@ -522,6 +536,8 @@ int apply_of_builds(struct state *state, const struct record *record, struct ver
         return apply_bye(state, record, verdict);
     case RECORD_OFFLINE:
         return apply_offline(state, record);
+    case RECORD_SEEN:
+        return apply_seen(state, record);
     case RECORD_FORGET:
         return apply_forget(state, record);
     default:

@@ -73,6 +73,7 @@ static uint64_t apply_slot(struct tally *tally, struct lane_slot *slot, struct r
     if (slot->type == RECORD_WORKER && verdict.err == 0) {
         struct worker *worker = state_worker(&tally->state, record->text[WORKER_ID]);
         FIELD_PUT(worker->seen_ms, time_run_ms(&tally->time));
+        FIELD_ADD(worker->left, 1); /* it may have more slots */
     }
     uint64_t bytes = 0;
     if (slot->type == RECORD_DONE || slot->type == RECORD_FAIL) {

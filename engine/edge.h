@@ -29,7 +29,7 @@
  * back a request that could see what an earlier one of its own is still changing (rule 8): a read,
  * a claim, or a judged request that names what an earlier judged one creates.
  */
-enum { EDGE_NIL = 1, EDGE_QUEUED = 2, EDGE_DUP = 3 };
+enum { EDGE_NIL = 1, EDGE_QUEUED = 2, EDGE_DUP = 3, EDGE_SLOTS = 4 };
 
 struct tally; /* the engine: engine/tally.h */
 struct edge;
@@ -107,6 +107,7 @@ struct edge_claim {
     unsigned queue_count;
     uint32_t lease_ms; /* 0: as the build says */
     bool fresh_only;   /* at the slot limit: EDGE_NIL instead of a build it holds already */
+    bool waits;        /* at the slot limit: EDGE_SLOTS instead */
 };
 
 struct edge_claimed {
@@ -116,7 +117,9 @@ struct edge_claimed {
     uint64_t lease_ms; /* what is left */
     struct span queue;
     struct span payload; /* both until edge_pass_end */
-    bool again;          /* held already; nothing was appended */
+    uint64_t worker; /* with EDGE_SLOTS, for edge_worker_left: which, and what that said before */
+    uint64_t left;
+    bool again; /* held already; nothing was appended */
 };
 
 /*
@@ -124,6 +127,16 @@ struct edge_claimed {
  * Errors: NOTFOUND (worker), OFFLINE, READONLY, DRAINING, PARK, ROOM; EDGE_NIL.
  */
 int edge_claim(struct edge *edge, const struct edge_claim *ask, struct edge_claimed *got);
+
+/*
+ * At the slot limit, what it holds: the build of the lowest id above *after, which is set to it.
+ * Errors: those of edge_claim; EDGE_NIL: that was all.
+ */
+int edge_claim_again(struct edge *edge, const struct edge_claim *ask, uint64_t *after,
+                     struct edge_claimed *got);
+
+/* Moves when a slot of the worker may have come free, or it has left. */
+uint64_t edge_worker_left(const struct edge *edge, uint64_t worker);
 
 /*
  * Heartbeat: a fresh lease; prog 0..100 or -1 for none.

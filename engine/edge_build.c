@@ -30,10 +30,14 @@ static void slot_give(struct worker *worker)
     atomic_fetch_sub_explicit(&worker->used, 1, memory_order_relaxed);
 }
 
-static void worker_seen(const struct edge *edge, struct worker *worker)
+/* A sign of life; of a worker that was taken for silent it goes into the log. */
+static void worker_seen(struct edge *edge, struct worker *worker)
 {
     /* K2: relaxed: a time publishes nothing */
     atomic_store_explicit(&worker->seen_ms, edge->run_ms, memory_order_relaxed);
+    if (FIELD_GET(worker->state) == WORKER_OFFLINE) {
+        edge_worker_back(edge, worker);
+    }
 }
 
 /* What is left of a lease; the ticks round it up, so it is never said to be more than it was. */
@@ -139,14 +143,14 @@ static bool claimed(struct build *build, struct edge_claimed *got)
     return payload != NULL;
 }
 
-/* All slots are taken: by a build that it holds for sure, or by one that is coming or going. */
-static int claim_again(struct edge *edge, const struct edge_claim *ask, struct worker *worker,
-                       struct edge_claimed *got)
+/* All slots are taken: by builds that it holds for sure, or by one that is coming or going. *found:
+ * the first one above `after`, by id, and its word; NULL: there is none. */
+static int find_held(struct edge *edge, const struct worker *worker, uint64_t after,
+                     struct build **found, uint64_t *word)
 {
     const struct worker_held *held = FIELD_GET(worker->held);
-    struct build *found = NULL;
-    uint64_t word = 0;
     uint64_t count = 0;
+    *found = NULL;
     for (uint32_t i = 0; i < held->room; i++) {
         struct build *build = FIELD_GET(held->slot[i]);
         uint64_t seen = build != NULL ? word_get(&build->word) : 0;
@@ -158,19 +162,28 @@ static int claim_again(struct edge *edge, const struct edge_claim *ask, struct w
             return TALLY_PARK;
         }
         count++;
-        if (found == NULL || build->id < found->id) {
-            found = build;
-            word = seen;
+        if (build->id > after && (*found == NULL || build->id < (*found)->id)) {
+            *found = build;
+            *word = seen;
         }
     }
     /* K3: relaxed: a count publishes nothing */
-    if (found == NULL || count < atomic_load_explicit(&worker->used, memory_order_relaxed)) {
+    if (count == 0 || count < atomic_load_explicit(&worker->used, memory_order_relaxed)) {
         /* the missing one may be a claim that finds nothing and gives its slot back: no commit */
         edge_nudge(edge);
         return TALLY_PARK;
     }
-    if (ask->fresh_only) {
-        return EDGE_NIL;
+    return 0;
+}
+
+static int claim_again(struct edge *edge, struct worker *worker, uint64_t after,
+                       struct edge_claimed *got)
+{
+    struct build *found = NULL;
+    uint64_t word = 0;
+    int err = find_held(edge, worker, after, &found, &word);
+    if (err != 0 || found == NULL) {
+        return err != 0 ? err : EDGE_NIL;
     }
     if (!claimed(found, got)) {
         return TALLY_PARK;
@@ -181,6 +194,19 @@ static int claim_again(struct edge *edge, const struct edge_claim *ask, struct w
     got->lease_ms = lease_left_ms(edge, found, word);
     got->again = true;
     return 0;
+}
+
+/* At the slot limit: a build that it has, nothing, or a slot to wait for. */
+static int claim_no_more(struct edge *edge, const struct edge_claim *ask, struct worker *worker,
+                         struct edge_claimed *got)
+{
+    struct build *found = NULL;
+    uint64_t word = 0;
+    if (!ask->fresh_only && !ask->waits) {
+        return claim_again(edge, worker, 0, got);
+    }
+    int err = find_held(edge, worker, 0, &found, &word);
+    return err != 0 ? err : ask->waits ? EDGE_SLOTS : EDGE_NIL;
 }
 
 static int claim_fresh(struct edge *edge, const struct edge_claim *ask, struct worker *worker,
@@ -208,15 +234,24 @@ static int claim_fresh(struct edge *edge, const struct edge_claim *ask, struct w
     return 0;
 }
 
+static int claimant(const struct edge *edge, struct span name, struct worker **worker)
+{
+    *worker = state_worker(&edge->tally->state, name);
+    uint32_t state = *worker != NULL ? FIELD_GET((*worker)->state) : WORKER_GONE;
+    return state == WORKER_ONLINE ? 0 : state == WORKER_GONE ? TALLY_NOTFOUND : TALLY_OFFLINE;
+}
+
 int edge_claim(struct edge *edge, const struct edge_claim *ask, struct edge_claimed *got)
 {
-    struct worker *worker = state_worker(&edge->tally->state, ask->worker);
-    uint32_t state = worker != NULL ? FIELD_GET(worker->state) : WORKER_GONE;
-    if (state != WORKER_ONLINE) {
-        return state == WORKER_GONE ? TALLY_NOTFOUND : TALLY_OFFLINE;
+    struct worker *worker = NULL;
+    int err = claimant(edge, ask->worker, &worker);
+    if (err != 0) {
+        return err;
     }
     worker_seen(edge, worker);
-    int err = ask->lease_ms <= SOUND_LEASE_MS_MAX ? edge_mode(edge) : TALLY_RANGE;
+    got->worker = worker->id;
+    got->left = FIELD_GET(worker->left); /* before the slots: what comes free later moves it */
+    err = ask->lease_ms <= SOUND_LEASE_MS_MAX ? edge_mode(edge) : TALLY_RANGE;
     if (err != 0) {
         return err;
     }
@@ -224,13 +259,29 @@ int edge_claim(struct edge *edge, const struct edge_claim *ask, struct edge_clai
         return TALLY_ROOM;
     }
     if (!slot_take(worker)) {
-        return claim_again(edge, ask, worker, got);
+        return claim_no_more(edge, ask, worker, got);
     }
     err = claim_fresh(edge, ask, worker, got);
     if (err != 0) {
         slot_give(worker);
     }
     return err;
+}
+
+int edge_claim_again(struct edge *edge, const struct edge_claim *ask, uint64_t *after,
+                     struct edge_claimed *got)
+{
+    struct worker *worker = NULL;
+    int err = claimant(edge, ask->worker, &worker);
+    err = err != 0 ? err : claim_again(edge, worker, *after, got);
+    *after = err == 0 ? got->id : *after;
+    return err;
+}
+
+uint64_t edge_worker_left(const struct edge *edge, uint64_t id)
+{
+    const struct worker *worker = table_get(&edge->tally->state.worker_ids, id);
+    return worker != NULL ? FIELD_GET(worker->left) : UINT64_MAX;
 }
 
 /* ---- what a holder may do ---- */

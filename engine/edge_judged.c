@@ -184,6 +184,16 @@ int edge_worker(struct edge *edge, const struct edge_worker *ask)
     return append(edge, request);
 }
 
+void edge_worker_back(struct edge *edge, const struct worker *worker)
+{
+    struct request *request = NULL;
+    const struct begin what = {.type = RECORD_SEEN};
+    if (begin(edge, &what, &request) == 0) {
+        request->record.num[0] = worker->id;
+        (void)append(edge, request);
+    }
+}
+
 int edge_bye(struct edge *edge, struct span name)
 {
     const struct worker *worker = state_worker(&edge->tally->state, name);

@@ -210,6 +210,9 @@ bool gate_is_busy(const struct tally *tally);
 void edges_free(struct tally *tally);
 /* Makes edge_commits() move, so that what the edge parks is asked again. */
 void edge_nudge(struct edge *edge);
+/* Has an offline worker brought back by a record, where there is room for one; else its next sign
+ * of life will. */
+void edge_worker_back(struct edge *edge, const struct worker *worker);
 /* OK or READONLY: what the end of a running build would be told now. */
 int edge_mode_completion(const struct edge *edge);
 

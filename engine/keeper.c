@@ -125,6 +125,7 @@ static void hook_left(void *arg, struct build *build)
     wheel_remove(&tally->leases, &build->timer);
     /* K1: relaxed: a slot's return publishes nothing */
     atomic_fetch_sub_explicit(&worker->used, 1, memory_order_relaxed);
+    FIELD_ADD(worker->left, 1);
 }
 
 static int offer(struct tally *tally, struct build *build)
@@ -156,6 +157,7 @@ static void hook_gone(void *arg, struct worker *worker)
 {
     struct tally *tally = arg;
     const struct worker_held *held = FIELD_OWN(worker->held);
+    FIELD_ADD(worker->left, 1);
     for (uint32_t i = 0; i < held->room; i++) {
         struct build *build = FIELD_OWN(held->slot[i]);
         if (build != NULL && take_back(tally, build)) {

@@ -33,8 +33,8 @@ struct read {
     int (*compare)(const void *a, const void *b); /* rows; NULL: they come in order */
     size_t wanted;                                /* rows */
     /* the outcome */
-    int err;      /* what the last run returned */
-    uint64_t lsn; /* the state's, when it ran */
+    int err;         /* what the last run returned */
+    uint64_t lsn;    /* the state's, when it ran */
     uint64_t log_ms; /* log and running time when it was asked */
     uint64_t run_ms;
     /* on the way: the edge's, or the reader's once it was asked (engine/reader.h) */
@@ -187,6 +187,24 @@ struct read_workers {
 };
 void read_workers_init(struct read_workers *r, struct span id);
 void read_workers_fini(struct read_workers *r);
+
+/* ---- HELD ---- */
+struct held_row {
+    uint64_t id;
+    uint32_t token;
+    uint32_t attempt;
+    uint64_t lease_ms; /* what is left */
+    struct span queue;
+};
+struct read_held {
+    struct read read;
+    struct span worker;    /* NOTFOUND */
+    uint32_t tick;         /* of the lease clock, when it was asked */
+    struct held_row *rows; /* by id */
+    size_t row_count;
+};
+void read_held_init(struct read_held *r, const struct edge *edge, struct span worker);
+void read_held_fini(struct read_held *r);
 
 /* ---- INFO ---- */
 struct engine_info {

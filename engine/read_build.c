@@ -159,6 +159,75 @@ int edge_result(struct edge *edge, uint64_t id, struct parcel **parcel)
     return 0;
 }
 
+/* ---- HELD ---- */
+
+static int add_held(struct read *read, const struct build *build)
+{
+    uint32_t tick = ((const struct read_held *)read)->tick;
+    struct held_row *row = slice_row(read);
+    if (row == NULL) {
+        return TALLY_NOMEM;
+    }
+    uint32_t due = word_lease_deadline(&build->word);
+    uint64_t left_ms = due > tick ? (uint64_t)(due - tick) * WHEEL_TICK_MS : 0;
+    uint64_t lease_ms = FIELD_GET(build->lease_ms);
+    *row = (struct held_row){
+        .id = build->id,
+        .token = half_token(FIELD_GET(build->applied)),
+        .attempt = FIELD_GET(build->attempts),
+        .lease_ms = left_ms < lease_ms ? left_ms : lease_ms,
+        .queue = slice_text(read, blob_span(build->queue->name)),
+    };
+    return row->queue.at != NULL ? 0 : TALLY_NOMEM;
+}
+
+static int compare_held(const void *a, const void *b)
+{
+    const struct held_row *x = a;
+    const struct held_row *y = b;
+    return (x->id > y->id) - (x->id < y->id);
+}
+
+static int run_held(struct read *read, const struct state *state)
+{
+    const struct worker *worker = state_worker(state, ((const struct read_held *)read)->worker);
+    if (worker == NULL || FIELD_GET(worker->state) == WORKER_GONE) {
+        return TALLY_NOTFOUND;
+    }
+    const struct worker_held *held = FIELD_GET(worker->held);
+    int err = 0;
+    for (uint32_t i = 0; err == 0 && i < held->room; i++) {
+        const struct build *build = FIELD_GET(held->slot[i]);
+        if (build != NULL && !FIELD_GET(build->goes_back)) {
+            err = add_held(read, build);
+        }
+    }
+    return err;
+}
+
+static void end_held(struct read *read)
+{
+    struct read_held *r = (struct read_held *)read;
+    r->rows = read->rows.at;
+    r->row_count = read->rows.count;
+}
+
+void read_held_init(struct read_held *r, const struct edge *edge, struct span worker)
+{
+    *r = (struct read_held){.read = {.run = run_held,
+                                     .end = end_held,
+                                     .compare = compare_held,
+                                     .wanted = SIZE_MAX,
+                                     .rows.size = sizeof(struct held_row)},
+                            .worker = worker,
+                            .tick = FIELD_GET(edge->tally->tick)};
+}
+
+void read_held_fini(struct read_held *r)
+{
+    slice_fini(&r->read);
+}
+
 /* ---- INFO ---- */
 
 enum { INFO_TRIES = 3 };

@@ -27,6 +27,7 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
     X(OFFLINE, 7, "worker", "")                                                                    \
     X(POLL_WINDOW, 8, "poll,open", "")                                                             \
     X(FORGET, 9, "bytes_until,builds_until", "")                                                   \
+    X(SEEN, 10, "worker", "")                                                                      \
     X(CLAIM, 16, "build,before,after,worker,lease_ms", "")                                         \
     X(BEAT, 17, "build,before,after", "")                                                          \
     X(DONE, 18, "build,before,after", "result")                                                    \

@@ -128,6 +128,7 @@ const char *record_wrong(const struct record *record)
     case RECORD_VOTE:
     case RECORD_BYE:
     case RECORD_OFFLINE:
+    case RECORD_SEEN:
     case RECORD_POLL_WINDOW:
     case RECORD_FORGET:
         return NULL; /* each says which entity, and apply whether there is one */

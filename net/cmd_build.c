@@ -124,6 +124,15 @@ static void put_claimed(struct reply *reply, const struct edge_claimed *got)
     reply_blob(reply, got->payload);
 }
 
+static void put_all(struct ask *ask, const struct edge_claimed *got, size_t count)
+{
+    reply_rows(&ask->reply, count);
+    for (size_t i = 0; i < count; i++) {
+        reply_row(&ask->reply);
+        put_claimed(&ask->reply, &got[i]);
+    }
+}
+
 /* The first is taken; takes further ones, as many as are there now. */
 static void claim_more(struct ask *ask, struct edge_claim *claim, const struct edge_claimed *first,
                        uint64_t count)
@@ -133,20 +142,36 @@ static void claim_more(struct ask *ask, struct edge_claim *claim, const struct e
     size_t taken = 1;
     got[0] = *first;
     claim->fresh_only = true;
+    claim->waits = false;
     while (taken < count && bytes < CLAIM_BYTES_MAX &&
            edge_claim(ask->edge, claim, &got[taken]) == 0) {
         conn_hands_out(ask->conn, got[taken].id, got[taken].token);
         bytes += got[taken++].payload.len;
     }
-    reply_rows(&ask->reply, taken);
-    for (size_t i = 0; i < taken; i++) {
-        reply_row(&ask->reply);
-        put_claimed(&ask->reply, &got[i]);
-    }
+    put_all(ask, got, taken);
 }
 
-/* Nothing there: waits, when it was told to, for the next offer. */
-static enum outcome claim_nil(struct ask *ask, uint64_t wait_ms)
+/* All that it holds, as far as the payloads go into one reply. */
+static enum outcome claim_all_again(struct ask *ask, const struct edge_claim *claim)
+{
+    struct edge_claimed got[CLAIM_COUNT_MAX];
+    size_t count = 0;
+    size_t bytes = 0;
+    uint64_t after = 0;
+    int err = 0;
+    while (err == 0 && count < CLAIM_COUNT_MAX && bytes < CLAIM_BYTES_MAX) {
+        err = edge_claim_again(ask->edge, claim, &after, &got[count]);
+        bytes += err == 0 ? got[count++].payload.len : 0;
+    }
+    if (err != 0 && err != EDGE_NIL) {
+        return ask_refused(ask, err, "worker: send WORKER first");
+    }
+    put_all(ask, got, count);
+    return ASK_CLAIMED;
+}
+
+/* Whether a claim still waits, once there is nothing for it; its time begins with that. */
+static bool claim_waits(struct ask *ask, uint64_t wait_ms)
 {
     struct conn *conn = ask->conn;
     if (wait_ms > 0 && conn->wait_until_ns == 0) {
@@ -154,7 +179,12 @@ static enum outcome claim_nil(struct ask *ask, uint64_t wait_ms)
         loop_due(ask->loop, conn->wait_until_ns);
     }
     bool is_over = ask->loop->now_ns >= conn->wait_until_ns || ask->loop->stop_at_ns != 0;
-    if (wait_ms > 0 && !is_over && !conn->is_leaving && !conn->is_ended) {
+    return wait_ms > 0 && !is_over && !conn->is_leaving && !conn->is_ended;
+}
+
+static enum outcome claim_nil(struct ask *ask, uint64_t wait_ms)
+{
+    if (claim_waits(ask, wait_ms)) {
         return ask_stop(ask, STOP_OFFERS);
     }
     reply_nil(&ask->reply);
@@ -169,12 +199,25 @@ enum outcome cmd_claim(struct ask *ask)
     if (!read_claim(ask, &claim, &words)) {
         return ASK_ANSWERED;
     }
+    claim.waits = words.wait_ms > 0;
     int err = edge_claim(ask->edge, &claim, &got);
+    if (err == EDGE_SLOTS && claim_waits(ask, words.wait_ms)) {
+        ask->conn->wait_worker = got.worker;
+        ask->conn->wait_left = got.left;
+        return ask_stop(ask, STOP_SLOTS);
+    }
+    if (err == EDGE_SLOTS) {
+        claim.waits = false;
+        err = edge_claim(ask->edge, &claim, &got);
+    }
     if (err == EDGE_NIL) {
         return claim_nil(ask, words.wait_ms);
     }
     if (err != 0) {
         return ask_refused(ask, err, "worker: send WORKER first");
+    }
+    if (got.again && words.count > 0) {
+        return claim_all_again(ask, &claim);
     }
     if (!got.again) {
         conn_hands_out(ask->conn, got.id, got.token);

@@ -1,4 +1,4 @@
-/* Commands about workers: WORKER WORKERS BYE. */
+/* Commands about workers: WORKER WORKERS HELD BYE. */
 #include "net/command.h"
 
 #include "engine/read.h"
@@ -77,6 +77,60 @@ enum outcome cmd_bye(struct ask *ask)
     int err = edge_bye(ask->edge, id);
     ask->verdict = answer_bye;
     return err == 0 ? ASK_JUDGED : ask_refused(ask, err, "worker");
+}
+
+/* ---- HELD ---- */
+
+struct held_reading {
+    struct reading reading;
+    struct read_held held;
+    char worker[NAME_BYTES_MAX];
+};
+
+static void put_held(const struct reading *reading, size_t i, struct reply *reply)
+{
+    const struct held_row *row = &((const struct held_reading *)reading)->held.rows[i];
+    reply_number(reply, NULL, row->id);
+    reply_number(reply, NULL, row->token);
+    reply_name(reply, NULL, row->queue);
+    reply_number(reply, NULL, row->attempt);
+    reply_number(reply, NULL, row->lease_ms);
+}
+
+static bool format_held(struct reading *reading, struct reply *reply)
+{
+    const struct read_held *held = &((struct held_reading *)reading)->held;
+    if (held->read.err != 0) {
+        reply_refused(reply, held->read.err, "worker");
+        return true;
+    }
+    if (reading_begins(reading)) {
+        reply_rows(reply, held->row_count);
+    }
+    return reading_rows(reading, reply, held->row_count, put_held);
+}
+
+static void destroy_held(struct reading *reading)
+{
+    read_held_fini(&((struct held_reading *)reading)->held);
+    free(reading);
+}
+
+enum outcome cmd_held(struct ask *ask)
+{
+    struct span worker = ask->request->words[0];
+    if (!ask_name(ask, worker, "worker's id")) {
+        return ASK_ANSWERED;
+    }
+    struct held_reading *mine = calloc(1, sizeof(*mine));
+    if (mine == NULL) {
+        return ask_read(ask, NULL);
+    }
+    memcpy(mine->worker, worker.at, worker.len);
+    read_held_init(&mine->held, ask->edge, (struct span){mine->worker, worker.len});
+    mine->reading =
+        (struct reading){.read = &mine->held.read, .format = format_held, .destroy = destroy_held};
+    return ask_read(ask, &mine->reading);
 }
 
 /* ---- WORKERS ---- */

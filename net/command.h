@@ -123,6 +123,7 @@ enum outcome cmd_result(struct ask *ask);
 enum outcome cmd_queues(struct ask *ask);
 enum outcome cmd_worker(struct ask *ask);
 enum outcome cmd_workers(struct ask *ask);
+enum outcome cmd_held(struct ask *ask);
 enum outcome cmd_bye(struct ask *ask);
 
 #endif

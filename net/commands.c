@@ -54,6 +54,8 @@ const struct command commands[] = {
      "registers a worker, or brings it back"},
     {"WORKERS", 0, 1, PAYLOAD_NEVER, COMMAND_READ | COMMAND_LARGE, cmd_workers, "WORKERS [id]",
      "lists workers"},
+    {"HELD", 1, 1, PAYLOAD_NEVER, COMMAND_READ, cmd_held, "HELD worker",
+     "what a worker holds: id token queue attempt lease_ms"},
     {"BYE", 1, 1, PAYLOAD_NEVER, 0, cmd_bye, "BYE worker",
      "a worker leaves; its builds go back at once"},
 };

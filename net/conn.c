@@ -366,6 +366,9 @@ bool conn_may_resume(const struct conn *conn)
         return loop->freed != conn->stop_seen;
     case STOP_QUEUE:
         return pending_room(&loop->pending) > PENDING_MAX / 4;
+    case STOP_SLOTS:
+        return edge_worker_left(loop->edge, conn->wait_worker) != conn->wait_left ||
+               loop->now_ns >= conn->wait_until_ns || conn->is_leaving || loop->stop_at_ns != 0;
     case STOP_OFFERS:
         return loop->offers != conn->stop_seen || loop->now_ns >= conn->wait_until_ns ||
                conn->is_leaving || loop->stop_at_ns != 0;
@@ -539,10 +542,15 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return b != 0 && b < a ? b : a;
 }
 
+static bool waits_for_claim(const struct conn *conn)
+{
+    return conn->stop == STOP_OFFERS || conn->stop == STOP_SLOTS;
+}
+
 uint64_t conn_deadline_ns(const struct conn *conn)
 {
     uint64_t at = UINT64_MAX;
-    at = conn->stop == STOP_OFFERS ? earlier(at, conn->wait_until_ns) : at;
+    at = waits_for_claim(conn) ? earlier(at, conn->wait_until_ns) : at;
     at = conn->stop == STOP_MEMORY ? earlier(at, conn->memory_at_ns) : at;
     at = earlier(at, conn->handed_at_ns);
     at = earlier(at, conn->auth_until_ns);
@@ -586,7 +594,7 @@ void conn_due(struct conn *conn)
         run_late(conn);
     } else if (conn->stop == STOP_MEMORY && is_past(conn->memory_at_ns, now_ns)) {
         conn->memory_at_ns = now_ns + (uint64_t)CONN_MEMORY_MS * NS_PER_MS; /* this pass looks */
-    } else if (conn->stop == STOP_OFFERS && now_ns >= conn->wait_until_ns) {
+    } else if (waits_for_claim(conn) && now_ns >= conn->wait_until_ns) {
         conn_resume(conn);
     }
 }

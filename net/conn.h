@@ -38,6 +38,7 @@ enum {
  *          |                |--- TALLY_ROOM ---------------------------> STOP_ROOM      |
  *          |                |--- too many replies are in flight ------> STOP_QUEUE     |
  *          |                |--- CLAIM ... WAIT, nothing there --------> STOP_OFFERS    |
+ *          |                |--- CLAIM ... WAIT, no slot is free ------> STOP_SLOTS     |
  *          |                |--- a read that takes long is being made -> STOP_READING   |
  *          |                |--- a long input, no memory for buffers -> STOP_MEMORY    |
  *          |                |--- the thread's turn is over ------------> STOP_TURN      |
@@ -54,6 +55,7 @@ enum stop {
     STOP_ROOM,
     STOP_QUEUE,
     STOP_OFFERS,
+    STOP_SLOTS,
     STOP_READING,
     STOP_MEMORY,
     STOP_TURN,
@@ -101,7 +103,9 @@ struct conn {
     uint64_t counted_in;  /* what the ledger knows of: the struct and its input */
     uint64_t counted_out; /* ... and its replies */
 
-    uint64_t wait_until_ns;    /* of a claim; 0: none */
+    uint64_t wait_until_ns; /* of a claim; 0: none */
+    uint64_t wait_worker;   /* of STOP_SLOTS: whose slots, and edge_worker_left before */
+    uint64_t wait_left;
     uint64_t snapshot_ticket;  /* of edge_snapshot; 0: none */
     uint64_t auth_until_ns;    /* 0: the key was shown, or none is asked for */
     uint64_t request_until_ns; /* for a request that is not whole; 0: none */

@@ -335,6 +335,48 @@ Test(clock, all_silent_workers_go_offline)
     }
 }
 
+/* What a holder says of its build: 0 and 1 BEAT, 2 FAIL, 3 RELEASE, 4 DONE. */
+static int speak(int how, const struct edge_claimed *got)
+{
+    uint64_t lease_ms = 0;
+    struct edge_failed failed;
+    struct edge_fail fail = {.id = got->id, .token = got->token};
+    int err;
+    do {
+        err = how <= 1   ? edge_beat(door.edge, got->id, got->token, 1, &lease_ms)
+              : how == 2 ? edge_fail(door.edge, &fail, &failed)
+              : how == 3 ? edge_release(door.edge, got->id, got->token, 0)
+                         : edge_done(door.edge, got->id, got->token, SPAN("fine"));
+    } while (door_again(&door, err));
+    door_settle(&door);
+    return err;
+}
+
+Test(clock, a_word_of_its_holder_brings_an_offline_worker_back)
+{
+    struct edge_claim ask = {.worker = SPAN("w"), .queues = {SPAN("q")}, .queue_count = 1};
+    struct edge_claimed got[5];
+    door_worker(&door, "w", 5);
+    ask.lease_ms = 24 * 3600 * 1000;
+    for (int i = 0; i < 5; i++) {
+        submit(0);
+        cr_assert_eq(edge_claim(door.edge, &ask, &got[i]), 0);
+        door_settle(&door);
+    }
+    got[1] = got[0]; /* the second BEAT of a claim has no record of its own */
+    for (int how = 0; how < 5; how++) {
+        live(SILENCE_MS / 1000 + 10);
+        while (is_online("w")) {
+            door_wait(&door);
+        }
+        cr_assert_eq(speak(how, &got[how]), 0);
+        cr_expect(is_online("w"), "after %d", how);
+        stop();
+        start();
+        cr_expect(is_online("w"), "after %d and a restart", how);
+    }
+}
+
 /* ---- the gate ---- */
 
 static unsigned count_open(void)

@@ -1,6 +1,7 @@
 /* Builds by the protocol: what a holder and others are told, at once and when they ask again. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
+#include "tests/lib/proc.h"
 #include "tests/lib/scene.h"
 #include "tests/lib/server.h"
 
@@ -68,10 +69,175 @@ static void foreign_memory(void)
     end();
 }
 
+/* ---- what is told again ---- */
+
+static size_t count_held(const char *worker)
+{
+    const struct reply *reply = client_get(&client, "HELD %s", worker);
+    EXPECT(reply_is_ok(reply), "HELD %s: '%s'", worker, reply->line);
+    return reply->row_count;
+}
+
+static void held(void)
+{
+    struct claim first, second;
+    begin();
+    EXPECT(count_held("w") == 0, "it holds nothing yet");
+    client_expect_err(&client, "NOTFOUND", "HELD nobody");
+    client_expect_err(&client, "INVAL", "HELD bad/name");
+    client_expect(&client, "OK again", "WORKER w SLOTS 3");
+    hold(&first, "");
+    hold(&second, "LEASE 30000");
+    const struct reply *reply = client_get(&client, "HELD w");
+    EXPECT(reply->row_count == 2, "'%s'", reply->line);
+    const struct claim *claims[] = {&first, &second};
+    for (size_t i = 0; i < 2; i++) {
+        const char *row = reply->rows[i];
+        EXPECT(line_number(row, 0) == claims[i]->id && line_number(row, 1) == claims[i]->token &&
+                   line_number(row, 3) == 1 && line_number(row, 4) <= claims[i]->lease_ms,
+               "HELD shows '%s'", row);
+    }
+    client_expect(&client, "OK", "DONE %" PRIu64 " %" PRIu64, first.id, first.token);
+    EXPECT(count_held("w") == 1, "one is done");
+    client_expect(&client, "OK released=1", "BYE w");
+    client_expect_err(&client, "NOTFOUND", "HELD w");
+    end();
+}
+
+/* At the limit COUNT tells all that is held, whatever number it says. */
+static void count_again(void)
+{
+    struct claim one[3];
+    begin();
+    client_expect(&client, "OK again", "WORKER w SLOTS 3");
+    for (size_t i = 0; i < 3; i++) {
+        hold(&one[i], "");
+    }
+    for (int count = 1; count <= 64; count += 63) {
+        const struct reply *reply = client_get(&client, "CLAIM w q COUNT %d", count);
+        EXPECT(reply->row_count == 3, "COUNT %d told '%s'", count, reply->line);
+        for (size_t i = 0; i < 3; i++) {
+            EXPECT(line_number(reply->rows[i], 0) == one[i].id &&
+                       line_number(reply->rows[i], 1) == one[i].token &&
+                       line_field_number(reply->rows[i], "again") == 1,
+                   "COUNT %d told '%s'", count, reply->rows[i]);
+        }
+    }
+    end();
+}
+
+static uint64_t requests(void)
+{
+    const struct reply *reply = client_get(&client, "INFO server");
+    for (size_t i = 0; i < reply->row_count; i++) {
+        if (line_field_number(reply->rows[i], "requests") != UINT64_MAX) {
+            return line_field_number(reply->rows[i], "requests");
+        }
+    }
+    return 0;
+}
+
+/* Without a free slot WAIT waits for one, and only then asks for a build. */
+static void wait_for_slot(void)
+{
+    struct client other;
+    struct claim held, got;
+    begin();
+    hold(&held, "");
+    uint64_t second = scene_submit(&client, "q", "", "second");
+    uint64_t began_ms = proc_now_ms();
+    const struct reply *reply = client_get(&client, "CLAIM w q WAIT 400");
+    EXPECT(claim_parse(&got, reply) && got.again && got.id == held.id, "'%s'", reply->line);
+    EXPECT(proc_now_ms() - began_ms >= 400, "it did not wait");
+    client_open(&other, &server);
+    client_send(&other, "CLAIM w q WAIT 60000");
+    uint64_t before = requests();
+    while (requests() < before + 20) {
+        client_expect(&client, "OK PONG", "PING");
+    }
+    client_expect(&client, "OK", "DONE %" PRIu64 " %" PRIu64, held.id, held.token);
+    reply = client_next(&other);
+    EXPECT(claim_parse(&got, reply) && !got.again && got.id == second, "'%s'", reply->line);
+    /* more slots, too, are slots that came free */
+    client_send(&other, "CLAIM w q WAIT 60000");
+    uint64_t third = scene_submit(&client, "q", "", "third");
+    client_expect(&client, "OK again", "WORKER w SLOTS 2");
+    reply = client_next(&other);
+    EXPECT(claim_parse(&got, reply) && !got.again && got.id == third, "'%s'", reply->line);
+    /* and who leaves need not wait */
+    client_send(&other, "CLAIM w q WAIT 60000");
+    client_expect(&client, "OK released=2", "BYE w");
+    EXPECT(reply_is_err(client_next(&other), "NOTFOUND"), "it waits for who has left");
+    client_close(&other);
+    end();
+}
+
+/* ---- words ---- */
+
+static void twice(void)
+{
+    static const char *const lines[] = {
+        "VOTE 1 N 1 N 2",
+        "POLL p CLOSE 0 CLOSE 0",
+        "POLL p RATE 1/5 OPEN 0 RATE 1/5",
+        "POLLS COUNT 1 count 1",
+        "TALLY p TOP 1 TOP 2",
+        "SUBMIT q PRI 1 PRI 2 :x",
+        "SUBMIT q NEED a UNIQ u NEED a :x",
+        "CLAIM w q WAIT 1 WAIT 1",
+        "CLAIM w q COUNT 1 LEASE 100 COUNT 1",
+        "BEAT 1 2 PROG 1 PROG 2",
+        "DONE 1 2 RESULT a RESULT b",
+        "FAIL 1 2 DEAD DEAD",
+        "FAIL 1 2 DELAY 1 DELAY 1",
+        "FAIL 1 2 DELAY 5 DEAD",
+        "FAIL 1 2 TEXT a TEXT b",
+        "RELEASE 1 2 DELAY 1 DELAY 1",
+        "BUILDS * REV REV",
+        "BUILDS * STATE pending STATE failed",
+        "WORKER w SLOTS 1 SLOTS 2",
+        "WORKER w NAME a NAME b",
+    };
+    begin();
+    client_expect(&client, "OK", "POLL p");
+    client_expect(&client, "OK 1", "OPTION p A");
+    for (size_t i = 0; i < CHECK_COUNT(lines); i++) {
+        client_expect_err(&client, "ARGS", "%s", lines[i]);
+    }
+    EXPECT(scene_total(&client, "p") == 0, "a vote was counted");
+    client_expect(&client, "OK 1", "VOTE 1 N 1");
+    end();
+}
+
+/* As many tags as may be, as long as they may be. */
+static void many_tags(void)
+{
+    char tags[16 * 65 + 1];
+    struct claim got;
+    for (size_t i = 0; i < sizeof(tags); i++) {
+        tags[i] = i % 65 == 64 ? ',' : i % 65 == 0 ? (char)('a' + i / 65) : 'x';
+    }
+    tags[sizeof(tags) - 2] = '\0';
+    begin();
+    client_expect(&client, "OK 1", "SUBMIT q NEED %s :x", tags);
+    client_expect(&client, "OK again", "WORKER w TAGS %s", tags);
+    scene_claim(&got, &client, "w", "q");
+    server_crash(&server);
+    client_close(&client);
+    client_open(&client, &server);
+    EXPECT(count_held("w") == 1, "it is held behind a restart");
+    end();
+}
+
 int main(int argc, char **argv)
 {
     static const struct check_test tests[] = {
         {"a text with a NUL in it shows nothing but itself", foreign_memory},
+        {"HELD tells all that a worker holds", held},
+        {"COUNT at the slot limit tells all that is held", count_again},
+        {"WAIT waits for a slot", wait_for_slot},
+        {"an option word that stands twice is ARGS", twice},
+        {"16 tags of 64 bytes are taken", many_tags},
     };
     return check_main(argc, argv, tests, CHECK_COUNT(tests));
 }
