@@ -345,6 +345,20 @@ static void frees_what_snapshots_hold(void)
     goes_on(with, 60);
 }
 
+/* The state is more than a third of the disk, and the log still has room. */
+static void says_what_it_does_not_make(void)
+{
+    begin(DISK_MIB);
+    submit_builds(260);
+    uint64_t deadline_ms = proc_now_ms() + HEAL_MS;
+    while (!server_has_said(&server, "a snapshot is due, and is not made before it has to")) {
+        EXPECT(proc_left_ms(deadline_ms) > 0, "nothing is said; %" PRIu64 " snapshots",
+               info("snapshots"));
+    }
+    EXPECT(reply_is_ok(client_get(&client, "SNAPSHOT")), "SNAPSHOT");
+    end();
+}
+
 static void says_what_it_needs(void)
 {
     begin(MIDDLE_MIB);
@@ -371,6 +385,8 @@ static const struct check_test tests[] = {
     {"On a small disk the log goes on: old log goes by itself", frees_by_itself},
     {"On a full disk what two snapshots hold goes, whatever was to be kept",
      frees_what_snapshots_hold},
+    {"A snapshot that is held back for lack of room is said, and made when it is asked for",
+     says_what_it_does_not_make},
     {"INFO and the start say how much disk it takes", says_what_it_needs},
 };
 
