@@ -5,7 +5,9 @@
 #include "engine/label.h"
 #include "engine/sound.h"
 #include "wal/base/check.h"
+#include "wal/base/mutant.h"
 
+#include <sched.h>
 #include <stdlib.h>
 
 /* ---- slots of a worker ---- */
@@ -57,6 +59,7 @@ static uint32_t lease_deadline(const struct edge *edge, uint32_t lease_ms)
 
 /* ---- claim ---- */
 
+enum { MUTANT_YIELDS = 20000 }; /* time for others to claim a build and to end it */
 enum { LISTS_MAX = EDGE_CLAIM_QUEUES_MAX * NEED_SETS_MAX };
 
 /* The need sets that a claim may take from. */
@@ -408,11 +411,23 @@ static int by_holder(struct edge *edge, struct build *build, int err)
     return err;
 }
 
+/* Whether the last claim ended so, and none has begun since. */
+static bool has_ended(const struct build *build, uint64_t seen, uint64_t ending)
+{
+    for (int i = 0; MUTANT(MUTANT_ENDING_APART) && i < MUTANT_YIELDS; i++) {
+        sched_yield();
+    }
+    uint64_t now = FIELD_GET(build->ending);
+    return MUTANT(MUTANT_ENDING_APART) ? half_token(word_half(seen)) == ending_token(ending) + 1 &&
+                                             ending_how(now) == ending_how(ending)
+                                       : now == ending;
+}
+
 /* A repeated DONE: of a build that has completed, whose result never changes, but may be given back
  * (then nobody can say any more whether it was another). */
-static int done_again(const struct build *build, uint32_t token, struct span result)
+static int done_again(const struct build *build, uint64_t seen, uint32_t token, struct span result)
 {
-    if (FIELD_GET(build->ending) != ending_word(HOW_DONE, token, 0)) {
+    if (!has_ended(build, seen, ending_word(HOW_DONE, token, 0))) {
         return TALLY_STALE;
     }
     const struct parcel *kept = FIELD_GET(build->result);
@@ -426,7 +441,7 @@ int edge_done(struct edge *edge, uint64_t id, uint32_t token, struct span result
     uint64_t seen = 0;
     int err = look(edge, id, token, &build, &seen);
     if (err == 1) {
-        return done_again(build, token, result);
+        return done_again(build, seen, token, result);
     }
     if (err != 0) {
         return err;
@@ -497,8 +512,7 @@ int edge_release(struct edge *edge, uint64_t id, uint32_t token, uint32_t delay_
     uint64_t seen = 0;
     int err = delay_ms <= SOUND_DELAY_MS_MAX ? look(edge, id, token, &build, &seen) : TALLY_RANGE;
     if (err == 1) {
-        bool again = FIELD_GET(build->ending) == ending_word(HOW_RELEASE, token, delay_ms);
-        return again ? 0 : TALLY_STALE;
+        return has_ended(build, seen, ending_word(HOW_RELEASE, token, delay_ms)) ? 0 : TALLY_STALE;
     }
     if (err != 0) {
         return err;

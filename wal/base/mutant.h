@@ -16,7 +16,8 @@
     X(PACK_NOT_SYNCED, "packed segment in its place before it is synced")                          \
     X(REPLAY_SHARES, "votes of one option replayed by two threads")                                \
     X(RANK_COPY_EARLY, "a poll's votes copied before its changes are told")                        \
-    X(GATE_AT_ONCE, "a poll closed without waiting for votes begun before")
+    X(GATE_AT_ONCE, "a poll closed without waiting for votes begun before")                        \
+    X(ENDING_APART, "the token and the end of a claim read at two moments")
 
 enum mutant {
     MUTANT_NONE,
