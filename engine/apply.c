@@ -172,7 +172,7 @@ static int apply_option(struct state *state, const struct record *record, struct
         return 0;
     }
     if (FIELD_OWN(poll->option_count) >= POLL_OPTIONS_MAX ||
-        FIELD_OWN(state->option_count) + 1 >= TABLE_IDS_MAX) {
+        FIELD_OWN(state->option_count) >= OPTIONS_MAX) {
         v->err = TALLY_FULL;
         return 0;
     }
@@ -212,17 +212,15 @@ int apply(struct state *state, const struct record *record, struct verdict *verd
 
 void apply_replay_end(struct state *state)
 {
-    for (uint64_t id = 1; id <= FIELD_OWN(state->option_count); id++) {
-        struct option *option = state_option(state, id);
+    struct option *option;
+    for (uint64_t id = 1; (option = table_next(&state->options, &id)) != NULL; id++) {
         uint64_t changes = option->changes & (((uint64_t)1 << (64 - VOTES_BITS)) - 1);
         option->accepted = changes << VOTES_BITS | FIELD_OWN(option->votes);
         word_set(&option->word, option->accepted);
     }
-    for (uint64_t id = 1; id < FIELD_OWN(state->build_next); id++) {
-        struct build *build = state_build(state, id);
-        if (build != NULL) {
-            build->accepted = FIELD_OWN(build->applied);
-            word_set(&build->word, build_word(build->accepted, 0));
-        }
+    struct build *build;
+    for (uint64_t id = 1; (build = table_next(&state->builds, &id)) != NULL; id++) {
+        build->accepted = FIELD_OWN(build->applied);
+        word_set(&build->word, build_word(build->accepted, 0));
     }
 }

@@ -106,7 +106,7 @@ static int judge_submit(struct state *state, const struct record *record, struct
     const struct queue *queue = state_queue(state, record->text[SUBMIT_QUEUE]);
     bool no_room =
         queue == NULL ? state->queues.count >= QUEUES_MAX : queue_open(queue) >= QUEUE_OPEN_MAX;
-    if (no_room || FIELD_OWN(state->build_next) >= TABLE_IDS_MAX) {
+    if (no_room || !table_takes(&state->builds, FIELD_OWN(state->build_next))) {
         v->err = TALLY_FULL;
         return 0;
     }

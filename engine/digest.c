@@ -114,18 +114,21 @@ uint64_t state_digest(const struct state *state)
             FIELD_OWN(state->worker_count), FIELD_OWN(state->build_next),
             FIELD_OWN(state->builds_in_memory), FIELD_OWN(state->payload_bytes), state->ended_count,
             state->ended_bytes, state->ended_kept != NULL ? state->ended_kept->id : 0);
-    for (uint64_t id = 1; id <= FIELD_OWN(state->poll_count); id++) {
-        digest = mix_poll(digest, state, table_get(&state->poll_ids, id));
+    const struct poll *poll;
+    for (uint64_t id = 1; (poll = table_next(&state->poll_ids, &id)) != NULL; id++) {
+        digest = mix_poll(mix(digest, id), state, poll);
     }
-    for (uint64_t id = 1; id <= state->queues.count; id++) {
-        digest = mix_queue(digest, state, table_get(&state->queue_ids, id));
+    const struct queue *queue;
+    for (uint64_t id = 1; (queue = table_next(&state->queue_ids, &id)) != NULL; id++) {
+        digest = mix_queue(mix(digest, id), state, queue);
     }
-    for (uint64_t id = 1; id <= FIELD_OWN(state->worker_count); id++) {
-        digest = mix_worker(digest, state, table_get(&state->worker_ids, id));
+    const struct worker *worker;
+    for (uint64_t id = 1; (worker = table_next(&state->worker_ids, &id)) != NULL; id++) {
+        digest = mix_worker(mix(digest, id), state, worker);
     }
-    for (uint64_t id = 1; id < FIELD_OWN(state->build_next); id++) {
-        const struct build *build = state_build(state, id);
-        digest = build != NULL ? mix_build(digest, state, build) : mix(digest, 0);
+    const struct build *build;
+    for (uint64_t id = 1; (build = table_next(&state->builds, &id)) != NULL; id++) {
+        digest = mix_build(mix(digest, id), state, build);
     }
     return digest;
 }

@@ -153,6 +153,11 @@ static int start(struct tally *tally, const struct snapshot_found *snapshot)
     for (size_t i = 0; i < sizeof indexes / sizeof indexes[0]; i++) {
         indexes[i]->retirer = tally->state.retirer;
     }
+    struct table *tables[] = {&tally->state.options, &tally->state.builds, &tally->state.poll_ids,
+                              &tally->state.queue_ids, &tally->state.worker_ids};
+    for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
+        tables[i]->retirer = tally->state.retirer;
+    }
     time_start(&tally->time, tally->state.time_ms);
     room_init(tally);
     if (keeper_init(tally) != 0 || snapshot_start(tally, snapshot) != 0 ||

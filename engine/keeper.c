@@ -239,6 +239,18 @@ static void run_wheel(struct tally *tally, struct wheel *wheel, uint64_t tick,
 
 /* ---- workers that say nothing ---- */
 
+static void look_at(struct tally *tally, struct worker *worker, uint64_t now_ms)
+{
+    /* K2: relaxed: a time publishes nothing */
+    uint64_t seen_ms = atomic_load_explicit(&worker->seen_ms, memory_order_relaxed);
+    if (seen_ms > now_ms) {
+        /* by a thread that was faster than the committer to look, after both were stopped */
+        FIELD_PUT(worker->seen_ms, now_ms);
+    } else if (FIELD_OWN(worker->state) == WORKER_ONLINE && now_ms - seen_ms > WORKER_SILENCE_MS) {
+        keeper_judge(tally, RECORD_OFFLINE, worker->id, 0);
+    }
+}
+
 /* At all of them once in SILENCE_LOOK_MS, a slice in each round. */
 static void look_for_silence(struct tally *tally)
 {
@@ -251,22 +263,13 @@ static void look_for_silence(struct tally *tally)
         tally->workers_seen_ms = now_ms;
         id = 1;
     }
-    uint64_t count = FIELD_OWN(tally->state.worker_count);
-    uint64_t end = id + SILENCE_SLICE;
-    for (; id <= count && id < end && keeper_has_room(tally); id++) {
-        struct worker *worker = table_get(&tally->state.worker_ids, id);
-        /* K2: relaxed: a time publishes nothing */
-        uint64_t seen_ms = atomic_load_explicit(&worker->seen_ms, memory_order_relaxed);
-        if (seen_ms > now_ms) {
-            /* by a thread that was faster than the committer to look, after both were stopped */
-            FIELD_PUT(worker->seen_ms, now_ms);
-            continue;
-        }
-        if (FIELD_OWN(worker->state) == WORKER_ONLINE && now_ms - seen_ms > WORKER_SILENCE_MS) {
-            keeper_judge(tally, RECORD_OFFLINE, id, 0);
-        }
+    struct worker *worker = table_next(&tally->state.worker_ids, &id);
+    for (int i = 0; i < SILENCE_SLICE && worker != NULL && keeper_has_room(tally); i++) {
+        look_at(tally, worker, now_ms);
+        id++;
+        worker = table_next(&tally->state.worker_ids, &id);
     }
-    tally->workers_next = id <= count ? id : 0;
+    tally->workers_next = worker != NULL ? id : 0;
 }
 
 /* ---- what finished builds give back ---- */
@@ -346,16 +349,15 @@ static int compare_offers(const void *a, const void *b)
 /* Offers again what is pending, in the order in which it was offered before. */
 static int offer_all(struct tally *tally)
 {
-    uint64_t next = FIELD_OWN(tally->state.build_next);
     uint64_t count = 0;
     uint64_t builds = FIELD_OWN(tally->state.builds_in_memory);
     struct build **pending = malloc((size_t)(builds + 1) * sizeof(struct build *));
     if (pending == NULL) {
         return TALLY_NOMEM;
     }
-    for (uint64_t id = 1; id < next; id++) {
-        struct build *build = state_build(&tally->state, id);
-        if (build != NULL && half_state(build->accepted) == BUILD_PENDING) {
+    struct build *build;
+    for (uint64_t id = 1; (build = table_next(&tally->state.builds, &id)) != NULL; id++) {
+        if (half_state(build->accepted) == BUILD_PENDING) {
             pending[count++] = build;
         }
     }
@@ -370,21 +372,20 @@ static int offer_all(struct tally *tally)
 
 static void arm_all(struct tally *tally)
 {
-    uint64_t next = FIELD_OWN(tally->state.build_next);
-    for (uint64_t id = 1; id < next; id++) {
-        struct build *build = state_build(&tally->state, id);
-        if (build != NULL && half_held(build->accepted) && FIELD_OWN(build->goes_back)) {
+    struct build *build;
+    for (uint64_t id = 1; (build = table_next(&tally->state.builds, &id)) != NULL; id++) {
+        if (half_held(build->accepted) && FIELD_OWN(build->goes_back)) {
             (void)take_back(tally, build);
-        } else if (build != NULL && half_held(build->accepted)) {
+        } else if (half_held(build->accepted)) {
             uint32_t ticks = ticks_of_lease(FIELD_OWN(build->lease_ms));
             arm(tally, build, half_token(build->accepted), FIELD_OWN(tally->tick) + ticks);
-        } else if (build != NULL && half_state(build->accepted) == BUILD_DELAYED) {
+        } else if (half_state(build->accepted) == BUILD_DELAYED) {
             hook_delayed(tally, build);
         }
     }
     uint64_t now_ms = time_run_ms(&tally->time);
-    for (uint64_t id = 1; id <= FIELD_OWN(tally->state.worker_count); id++) {
-        struct worker *worker = table_get(&tally->state.worker_ids, id);
+    struct worker *worker;
+    for (uint64_t id = 1; (worker = table_next(&tally->state.worker_ids, &id)) != NULL; id++) {
         FIELD_PUT(worker->used, (uint32_t)FIELD_OWN(worker->held_count));
         FIELD_PUT(worker->seen_ms, now_ms);
     }

@@ -308,8 +308,8 @@ int loader_image(struct loader *loader, const struct image *image)
 static int end_options(struct loader *loader)
 {
     struct state *state = loader->state;
-    for (uint64_t id = 1; id <= FIELD_OWN(state->option_count); id++) {
-        struct option *option = state_option(state, id);
+    struct option *option;
+    for (uint64_t id = 1; (option = table_next(&state->options, &id)) != NULL; id++) {
         if (index_get(&state->labels, blob_span(option->key)) != NULL) {
             return wrong(loader, "a label twice");
         }
@@ -335,9 +335,9 @@ static int end_builds(struct loader *loader)
     if (ended == NULL) {
         return TALLY_NOMEM;
     }
-    for (uint64_t id = 1; id < FIELD_OWN(state->build_next); id++) {
-        struct build *build = state_build(state, id);
-        if (build != NULL && build->ended_lsn != 0) {
+    struct build *build;
+    for (uint64_t id = 1; (build = table_next(&state->builds, &id)) != NULL; id++) {
+        if (build->ended_lsn != 0) {
             ended[count++] = build;
         }
     }

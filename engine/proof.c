@@ -15,8 +15,11 @@ void proof_init(struct proof *proof, uint64_t lsn)
 void proof_fini(struct proof *proof)
 {
     for (unsigned kind = 0; kind < IMAGE_KINDS; kind++) {
-        free(proof->ids[kind]);
-        proof->ids[kind] = NULL;
+        void *page;
+        for (uint64_t at = 0; (page = table_next(&proof->ids[kind], &at)) != NULL; at++) {
+            free(page);
+        }
+        table_fini(&proof->ids[kind]);
     }
     free(proof->totals);
     free(proof->claimed);
@@ -32,6 +35,8 @@ static int wrong(struct proof *proof, const char *why)
 
 /* ---- ids ---- */
 
+enum { PAGE_IDS = 4096 };
+
 /* The highest id that the head allows. */
 static uint64_t last_id(const struct proof *proof, enum image_kind kind)
 {
@@ -45,8 +50,8 @@ static uint64_t last_id(const struct proof *proof, enum image_kind kind)
 
 static bool is_there(const struct proof *proof, enum image_kind kind, uint64_t id)
 {
-    const unsigned char *ids = proof->ids[kind];
-    return id > 0 && id <= last_id(proof, kind) && ids != NULL && (ids[id / 8] >> id % 8 & 1) != 0;
+    const unsigned char *page = table_get(&proof->ids[kind], id / PAGE_IDS);
+    return page != NULL && (page[id % PAGE_IDS / 8] >> id % 8 & 1) != 0;
 }
 
 /* Notes an id. CORRUPT when it is there already, or cannot be. */
@@ -56,14 +61,16 @@ static int take_id(struct proof *proof, enum image_kind kind, uint64_t id, const
     if (id == 0 || id > last || is_there(proof, kind, id)) {
         return wrong(proof, why);
     }
-    if (proof->ids[kind] == NULL) {
-        proof->ids[kind] = calloc(1, (size_t)(last / 8 + 1));
+    unsigned char *page = table_get(&proof->ids[kind], id / PAGE_IDS);
+    if (page == NULL) {
+        page = calloc(1, PAGE_IDS / 8);
+        int err = page != NULL ? table_put(&proof->ids[kind], id / PAGE_IDS, page) : TALLY_NOMEM;
+        if (err != 0) {
+            free(page);
+            return err == TALLY_FULL ? wrong(proof, why) : err;
+        }
     }
-    unsigned char *ids = proof->ids[kind];
-    if (ids == NULL) {
-        return TALLY_NOMEM;
-    }
-    ids[id / 8] = (unsigned char)(ids[id / 8] | 1U << id % 8);
+    page[id % PAGE_IDS / 8] = (unsigned char)(page[id % PAGE_IDS / 8] | 1U << id % 8);
     return 0;
 }
 
@@ -119,6 +126,13 @@ static int take_build(struct proof *proof, const struct image *image)
         return wrong(proof, "a build of a record that is not there yet");
     }
     proof->payload_bytes += image->text[IBUILD_PAYLOAD].len;
+    uint64_t id = num[IMAGE_ID];
+    proof->build_first =
+        proof->build_first == 0 || id < proof->build_first ? id : proof->build_first;
+    proof->build_last = id > proof->build_last ? id : proof->build_last;
+    if (proof->build_last - proof->build_first >= TABLE_SPAN_MAX - TABLE_CHUNK) {
+        return wrong(proof, "builds whose ids are too far apart");
+    }
     return take_id(proof, IMAGE_BUILD, num[IMAGE_ID], "a build twice, or beyond the last");
 }
 

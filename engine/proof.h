@@ -3,6 +3,7 @@
 #define TALLY_ENGINE_PROOF_H
 
 #include "engine/image.h"
+#include "engine/table.h"
 #include "wal/wal.h"
 
 #include <stdbool.h>
@@ -14,14 +15,17 @@
  * what only its indexes can tell: names and labels that are there twice, two builds in one slot of
  * a worker. Those come from apply, which asks the same indexes.
  *
- * It takes a bit for each id and 8 bytes for each poll. Ids that nobody has touch no memory.
+ * It takes a bit for each id and 8 bytes for each poll. Ids that nobody has take no memory: the
+ * bits stand in pages of 4,096.
  */
 struct proof {
     uint64_t lsn; /* the images have to be of it; 0: of any */
     struct image head;
     uint64_t images;
     uint64_t counts[IMAGE_KINDS];
-    unsigned char *ids[IMAGE_KINDS]; /* owned: a bit for each id; NULL: none of that kind yet */
+    struct table ids[IMAGE_KINDS]; /* pages of bits, one for each id */
+    uint64_t build_first; /* lowest and highest id of a build; 0: none yet */
+    uint64_t build_last;
     uint64_t *totals;                /* owned; by poll id: the votes of its options */
     uint64_t *claimed;               /* owned; by poll id: what the poll says of them */
     uint64_t payload_bytes;

@@ -38,20 +38,23 @@ static int compare_spans(struct span a, struct span b)
 }
 
 /*
- * Looks at a slice of a table's entities, from read->next on. add returns 0 or an error. What is
- * looked at is what there was, not more: a table has no large holes.
+ * Looks at a slice of a table's entities, from read->next on. add returns 0 or an error. What came
+ * after `last` is not looked at.
  */
 static int walk(struct read *read, const struct table *table, uint64_t last,
                 int (*add)(struct read *read, void *entity))
 {
     int err = 0;
-    uint64_t end = read->next + READ_SLICE;
-    for (; err == 0 && read->next <= last; read->next++) {
-        if (read->next == end) {
+    for (int i = 0; err == 0; i++) {
+        void *entity = table_next(table, &read->next);
+        if (entity == NULL || read->next > last) {
+            return 0;
+        }
+        if (i == READ_SLICE) {
             return READ_MORE;
         }
-        void *entity = table_get(table, read->next);
-        err = entity != NULL ? add(read, entity) : 0;
+        err = add(read, entity);
+        read->next++;
     }
     return err;
 }

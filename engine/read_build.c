@@ -83,13 +83,17 @@ static int list_builds(struct read_builds *r, const struct state *state)
     } else if (id == 0) {
         id = r->after < newest ? r->after + 1 : newest + 1;
     }
-    for (int i = 0; err == 0 && id > 0 && id <= newest && r->read.rows.count < r->count; i++) {
+    for (int i = 0; err == 0 && r->read.rows.count < r->count; i++) {
+        const struct build *build =
+            r->reverse ? table_prev(&state->builds, &id) : table_next(&state->builds, &id);
+        if (build == NULL || id > newest) {
+            return 0;
+        }
         if (i == READ_SLICE) {
             r->read.next = id;
             return READ_MORE;
         }
-        const struct build *build = state_build(state, id);
-        if (build != NULL && is_wanted(r, build)) {
+        if (is_wanted(r, build)) {
             err = add_build(&r->read, build);
         }
         id = r->reverse ? id - 1 : id + 1;

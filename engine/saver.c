@@ -196,41 +196,49 @@ static uint64_t last_id(const struct saver *saver)
                                   : saver->head.num[counts[saver->phase]];
 }
 
-static void walk_one(struct saver *saver)
+static const struct table *table_of(const struct saver *saver)
+{
+    const struct state *state = saver->state;
+    const struct table *tables[] = {[POLLS] = &state->poll_ids,
+                                    [QUEUES] = &state->queue_ids,
+                                    [WORKERS] = &state->worker_ids,
+                                    [OPTIONS] = &state->options,
+                                    [BUILDS] = &state->builds};
+    return tables[saver->phase];
+}
+
+static void save_one(const struct saver *saver, void *entity)
 {
     struct state *state = saver->state;
-    struct build *build = NULL;
     switch (saver->phase) {
     case POLLS:
-        save_poll(state, table_get(&state->poll_ids, saver->id));
+        save_poll(state, entity);
         break;
     case QUEUES:
-        save_queue(state, table_get(&state->queue_ids, saver->id));
+        save_queue(state, entity);
         break;
     case WORKERS:
-        save_worker(state, table_get(&state->worker_ids, saver->id));
+        save_worker(state, entity);
         break;
     case OPTIONS:
-        save_option(state, state_option(state, saver->id));
+        save_option(state, entity);
         break;
     default:
-        build = state_build(state, saver->id);
-        if (build != NULL) {
-            save_build(state, build);
-        }
+        save_build(state, entity);
         break;
     }
-    saver->id++;
 }
 
 bool saver_walk(struct saver *saver, uint64_t entities_max)
 {
     for (uint64_t i = 0; saver->err == 0 && saver->phase != DONE;) {
-        if (saver->id > last_id(saver)) {
+        void *entity = table_next(table_of(saver), &saver->id);
+        if (entity == NULL || saver->id > last_id(saver)) {
             saver->phase++;
             saver->id = 1;
         } else if (i++ < entities_max) {
-            walk_one(saver);
+            save_one(saver, entity);
+            saver->id++;
         } else {
             return false;
         }

@@ -58,11 +58,6 @@ int state_init(struct state *state)
     err = err != 0 ? err : index_init(&state->workers, worker_key);
     err = err != 0 ? err : index_init(&state->uniqs, uniq_key);
     err = err != 0 ? err : alike_init(state);
-    err = err != 0 ? err : table_init(&state->options);
-    err = err != 0 ? err : table_init(&state->builds);
-    err = err != 0 ? err : table_init(&state->poll_ids);
-    err = err != 0 ? err : table_init(&state->queue_ids);
-    err = err != 0 ? err : table_init(&state->worker_ids);
     atomic_init(&state->build_next, 1);
     TAILQ_INIT(&state->ended);
     state->ledger.ceiling = UINT64_MAX;
@@ -131,14 +126,14 @@ void build_free(void *entity)
 
 void state_fini(struct state *state)
 {
-    uint64_t builds = FIELD_OWN(state->build_next);
-    for (uint64_t id = 1; state->builds.chunks != NULL && id < builds; id++) {
-        build_free(state_build(state, id));
+    struct build *build;
+    for (uint64_t id = 1; (build = table_next(&state->builds, &id)) != NULL; id++) {
+        build_free(build);
     }
     alike_fini(state);
-    uint64_t options = FIELD_OWN(state->option_count);
-    for (uint64_t id = 1; state->options.chunks != NULL && id <= options; id++) {
-        free_option(state_option(state, id));
+    struct option *option;
+    for (uint64_t id = 1; (option = table_next(&state->options, &id)) != NULL; id++) {
+        free_option(option);
     }
     index_each(&state->polls, free_poll, NULL);
     index_each(&state->queues, free_queue, NULL);

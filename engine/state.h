@@ -80,6 +80,7 @@ static inline struct span blob_span(const struct blob *blob)
 enum {
     POLLS_MAX = 1 << 20,
     POLL_OPTIONS_MAX = 1 << 24,
+    OPTIONS_MAX = 1 << 30,
     QUEUES_MAX = 1 << 16,
     WORKERS_MAX = 1 << 17,
     WORKER_SLOTS_MAX = 256,

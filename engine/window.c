@@ -98,11 +98,9 @@ void window_init(struct tally *tally)
     timer_ring_init(&tally->gate.waiting);
     timer_ring_init(&tally->gate.closing);
     wheel_init(&tally->windows, tally->time.log_ms / WHEEL_TICK_MS);
-    for (uint64_t id = 1; id <= FIELD_OWN(tally->state.poll_count); id++) {
-        struct poll *poll = table_get(&tally->state.poll_ids, id);
-        if (poll != NULL) {
-            look_at(tally, poll);
-        }
+    struct poll *poll;
+    for (uint64_t id = 1; (poll = table_next(&tally->state.poll_ids, &id)) != NULL; id++) {
+        look_at(tally, poll);
     }
 }
 

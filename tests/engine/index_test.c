@@ -122,10 +122,9 @@ Test(index, it_does_not_drown_in_tombs)
 
 Test(table, ids_have_their_place)
 {
-    struct table table;
+    struct table table = {.chunks = 0};
     static char things[4];
     uint64_t ids[] = {0, 1, TABLE_CHUNK - 1, TABLE_CHUNK};
-    cr_assert_eq(table_init(&table), 0);
     for (int i = 0; i < 4; i++) {
         cr_assert_eq(table_get(&table, ids[i]), NULL);
         cr_assert_eq(table_put(&table, ids[i], &things[i]), 0);
@@ -135,14 +134,83 @@ Test(table, ids_have_their_place)
     }
     cr_assert_eq(table_get(&table, 2), NULL);
     cr_assert_eq(table_get(&table, 100 * TABLE_CHUNK), NULL);
-    cr_assert_eq(table_put(&table, TABLE_IDS_MAX - 1, things), 0);
-    cr_assert_eq(table_get(&table, TABLE_IDS_MAX - 1), things);
-    cr_assert_eq(table_put(&table, TABLE_IDS_MAX, things), TALLY_FULL);
-    cr_assert_eq(table_get(&table, TABLE_IDS_MAX), NULL);
+    cr_assert(table_takes(&table, TABLE_SPAN_MAX - 1));
+    cr_assert_not(table_takes(&table, TABLE_SPAN_MAX));
+    cr_assert_eq(table_put(&table, TABLE_SPAN_MAX - 1, things), 0);
+    cr_assert_eq(table_get(&table, TABLE_SPAN_MAX - 1), things);
+    cr_assert_eq(table_put(&table, 4 * TABLE_SPAN_MAX, things), TALLY_FULL);
+    cr_assert_eq(table_get(&table, 4 * TABLE_SPAN_MAX), NULL);
     cr_assert_eq(table_get(&table, UINT64_MAX), NULL);
-    cr_assert_eq(table_put(&table, 1, NULL), 0);
+    table_remove(&table, 1);
     cr_assert_eq(table_get(&table, 1), NULL);
     table_fini(&table);
+}
+
+/* What lives in the table, in order, by next and back again by prev. */
+static void expect_in_order(const struct table *table, const uint64_t *ids, size_t count)
+{
+    uint64_t id = 0;
+    for (size_t i = 0; i < count; i++, id++) {
+        cr_assert_not_null(table_next(table, &id));
+        cr_assert_eq(id, ids[i]);
+    }
+    cr_assert_null(table_next(table, &id));
+    id = UINT64_MAX;
+    for (size_t i = count; i > 0; i--, id--) {
+        cr_assert_not_null(table_prev(table, &id));
+        cr_assert_eq(id, ids[i - 1]);
+    }
+    cr_assert(id == UINT64_MAX || table_prev(table, &id) == NULL);
+}
+
+/* A few live for long, millions pass: what is behind the oldest leaves nothing. */
+Test(table, what_has_gone_takes_no_memory)
+{
+    enum { PASSING = 3000000, LIVING = 1500, STAYS = 7 * TABLE_CHUNK + 5 };
+    struct table table = {.chunks = 0};
+    static char thing;
+    for (uint64_t id = 1; id <= PASSING; id++) {
+        cr_assert_eq(table_put(&table, id, &thing), 0);
+        if (id > LIVING && id - LIVING != STAYS) {
+            table_remove(&table, id - LIVING);
+        }
+        if (id == PASSING / 2) {
+            table_remove(&table, STAYS);
+        }
+        cr_assert_leq(table.chunks, LIVING / TABLE_CHUNK + 3);
+    }
+    cr_expect_leq(table.root->room, 16, "the root has left behind what has gone");
+    for (uint64_t id = PASSING - LIVING + 1; id < PASSING; id++) {
+        table_remove(&table, id);
+    }
+    expect_in_order(&table, (uint64_t[]){PASSING}, 1);
+    table_remove(&table, PASSING);
+    expect_in_order(&table, NULL, 0);
+    cr_expect_leq(table.chunks, 1);
+    cr_assert_eq(table_put(&table, TABLE_SPAN_MAX * 1000, &thing), 0, "ids have no end");
+    expect_in_order(&table, (uint64_t[]){TABLE_SPAN_MAX * 1000}, 1);
+    table_fini(&table);
+}
+
+Test(table, ids_may_come_in_any_order)
+{
+    uint64_t ids[] = {3, 4 * TABLE_CHUNK, 900 * TABLE_CHUNK + 1, 40000 * (uint64_t)TABLE_CHUNK};
+    struct table table = {.chunks = 0};
+    static char thing;
+    for (int order = 0; order < 24; order++) {
+        bool done[4] = {false};
+        for (int k = 0, code = order; k < 4; code /= 4 - k, k++) {
+            int nth = code % (4 - k);
+            int i = 0;
+            while (done[i] || nth-- > 0) {
+                i++;
+            }
+            done[i] = true;
+            cr_assert_eq(table_put(&table, ids[i], &thing), 0);
+        }
+        expect_in_order(&table, ids, 4);
+        table_fini(&table);
+    }
 }
 
 enum { TIMED = 500 };
