@@ -31,7 +31,8 @@ const struct command commands[] = {
      "puts a build in a queue, answers its id"},
     {"CLAIM", 2, ANY, PAYLOAD_NEVER, COMMAND_CLAIM | COMMAND_LARGE, cmd_claim,
      "CLAIM worker queue[,queue...] [WAIT ms] [COUNT n] [LEASE ms]",
-     "takes the next build: id token queue attempt lease_ms, and its payload"},
+     "takes the next build, by priority and order of offering: id token queue attempt lease_ms, "
+     "payload"},
     {"BEAT", 2, ANY, PAYLOAD_NEVER, COMMAND_STEP, cmd_beat, "BEAT id token [PROG 0-100]",
      "keeps a claimed build: a fresh lease"},
     {"DONE", 2, ANY, PAYLOAD_RESULT, COMMAND_STEP, cmd_done, "DONE id token [RESULT payload]",
@@ -57,7 +58,7 @@ const struct command commands[] = {
     {"HELD", 1, 1, PAYLOAD_NEVER, COMMAND_READ, cmd_held, "HELD worker",
      "what a worker holds: id token queue attempt lease_ms"},
     {"BYE", 1, 1, PAYLOAD_NEVER, 0, cmd_bye, "BYE worker",
-     "a worker leaves; its builds go back at once"},
+     "a worker leaves; its builds go back at once, the attempts not counted"},
 };
 
 const size_t command_count = sizeof(commands) / sizeof(commands[0]);

@@ -207,7 +207,7 @@ static const struct check_test tests[] = {
     {"B4: a stale token changes nothing", b4_stale_token},
     {"B4: the token of an expired lease is stale", b4_expired_lease},
     {"B5: order after a restart is the order before", b5_order_after_restart},
-    {"B5: priority 0 comes first, then the order of submission", b5_priority_then_submission},
+    {"B5: priority 0 comes first, then the order of offering", b5_priority_then_submission},
 };
 
 int main(int argc, char **argv)

@@ -57,6 +57,7 @@ static const struct request requests[] = {
     {"QUEUES", "QUEUES {q}", false},
     {"WORKER", "WORKER {w} SLOTS 4 TAGS t", true},
     {"WORKERS", "WORKERS {w}", false},
+    {"HELD", "HELD {w}", false},
     {"BYE", "BYE {w}", true},
     {"QUIT", "QUIT", false},
 };
