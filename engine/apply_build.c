@@ -501,14 +501,11 @@ static int apply_offline(struct state *state, const struct record *record)
     return 0;
 }
 
-/* An offline worker has shown that it lives; one that has left stays away. */
+/* An offline worker has shown that it lives; one that has left meanwhile stays away. */
 static int apply_seen(struct state *state, const struct record *record)
 {
     struct worker *worker = table_get(&state->worker_ids, record->num[0]);
-    if (worker == NULL) {
-        return TALLY_CORRUPT;
-    }
-    if (FIELD_OWN(worker->state) == WORKER_OFFLINE) {
+    if (worker != NULL && FIELD_OWN(worker->state) == WORKER_OFFLINE) {
         save_worker(state, worker);
         FIELD_PUT(worker->state, WORKER_ONLINE);
     }
