@@ -4,6 +4,7 @@
 #include "engine/engine.h"
 #include "engine/label.h"
 #include "wal/base/check.h"
+#include "wal/base/random.h"
 
 #include <sched.h>
 #include <stdlib.h>
@@ -29,6 +30,7 @@ static struct edge *edge_make(struct tally *tally)
     edge->votes = calloc(VOTE_SLOTS, sizeof *edge->votes);
     edge->vote_index = calloc(VOTE_INDEX, sizeof *edge->vote_index);
     edge->vote_generation = 1;
+    edge->vote_multiplier = random_seed() | 1; /* nobody can choose options that fall together */
     if (edge->lane == NULL || edge->votes == NULL || edge->vote_index == NULL) {
         edge_free_memory(edge);
         return NULL;
@@ -215,7 +217,7 @@ int edge_mode_completion(const struct edge *edge)
  * generation). */
 static uint32_t vote_place(const struct edge *edge, const struct option *option)
 {
-    uint32_t place = (uint32_t)(option->id * 0x9E3779B97F4A7C15U >> 40) % VOTE_INDEX;
+    uint32_t place = (uint32_t)(option->id * edge->vote_multiplier >> 40) % VOTE_INDEX;
     for (;; place = (place + 1) % VOTE_INDEX) {
         uint32_t entry = edge->vote_index[place];
         if (entry >> 16 != edge->vote_generation || edge->votes[entry & 0xffff].option == option) {

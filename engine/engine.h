@@ -44,6 +44,7 @@ struct edge {
     /* votes of this pass, by option */
     uint32_t vote_count;
     uint16_t vote_generation;
+    uint64_t vote_multiplier; /* odd and random */
     struct vote_slot *votes;
     uint32_t *vote_index; /* generation and slot */
 };

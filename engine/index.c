@@ -3,6 +3,8 @@
 
 #include "wal/base/check.h"
 #include "wal/base/err.h"
+#include "wal/base/random.h"
+#include "wal/codec.h"
 
 #include <stdlib.h>
 
@@ -22,15 +24,10 @@ struct index_array {
 
 static char tomb;
 
-static uint32_t hash_of(struct span key)
+/* Seeded, so that nobody outside can choose keys that fall together. */
+static uint32_t hash_of(const struct index *index, struct span key)
 {
-    uint64_t h = 0x9E3779B97F4A7C15U ^ key.len;
-    for (size_t i = 0; i < key.len; i++) {
-        h = (h ^ (unsigned char)key.at[i]) * 0x100000001B3U;
-    }
-    h ^= h >> 32;
-    h *= 0xD6E8FEB86659FD93U;
-    return (uint32_t)(h ^ h >> 32);
+    return (uint32_t)wal_codec_checksum(key.at, key.len, index->seed);
 }
 
 static struct index_array *array_new(uint64_t slots)
@@ -81,7 +78,7 @@ static void older_put(struct index_array *array, struct index_array *older)
 
 int index_init(struct index *index, struct span (*key_of)(const void *entity))
 {
-    *index = (struct index){.key_of = key_of};
+    *index = (struct index){.key_of = key_of, .seed = random_seed()};
     struct index_array *array = array_new(INDEX_FIRST);
     atomic_init(&index->array, array);
     return array != NULL ? 0 : TALLY_NOMEM;
@@ -181,7 +178,7 @@ int index_put(struct index *index, void *entity)
             return err;
         }
     }
-    array_put(array_of(index), hash_of(index->key_of(entity)), entity);
+    array_put(array_of(index), hash_of(index, index->key_of(entity)), entity);
     index->used++;
     index->count++;
     move_some(index);
@@ -206,7 +203,7 @@ void index_remove(struct index *index, const void *entity)
 {
     struct index_array *array = array_of(index);
     struct index_array *older = older_of(array);
-    uint32_t hash = hash_of(index->key_of(entity));
+    uint32_t hash = hash_of(index, index->key_of(entity));
     bool is_old = older != NULL && take_out(older, hash, entity);
     bool is_new = take_out(array, hash, entity);
     /* it was put, once: who puts looks first, a load as apply (loader.c) */
@@ -230,7 +227,7 @@ void *index_get(const struct index *index, struct span key)
 {
     const struct index_array *array = array_of(index);
     const struct index_array *older = older_of(array); /* before the look into the new one */
-    uint32_t hash = hash_of(key);
+    uint32_t hash = hash_of(index, key);
     void *entity = find(index, array, hash, key);
     return entity == NULL && older != NULL ? find(index, older, hash, key) : entity;
 }

@@ -27,6 +27,7 @@ struct index_array;
 struct index {
     _Atomic(struct index_array *) array;
     struct span (*key_of)(const void *entity);
+    uint64_t seed;               /* of its hashes; nothing that is logged or told depends on it */
     struct rcu_retirer *retirer; /* borrowed; NULL: free at once (no readers yet) */
     uint64_t used;               /* slots that are not empty, tombs included */
     uint64_t moved;              /* slots of the older array, while there is one */

@@ -3,12 +3,12 @@
 
 #include "wal/base/check.h"
 #include "wal/base/err.h"
+#include "wal/base/random.h"
 
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 /*
  *     shard of the address ── buckets ── entry {poll, address} ── ring of times
@@ -72,7 +72,8 @@ int rate_new(struct rate **out, struct ledger *ledger)
     uint64_t most = ledger->ceiling / LEDGER_RESERVE_SHARE;
     *rate =
         (struct rate){.ledger = ledger, .bytes_max = most < RATE_BYTES_MAX ? most : RATE_BYTES_MAX};
-    bool good = getrandom(rate->seed, sizeof(rate->seed), 0) == (ssize_t)sizeof(rate->seed);
+    bool good = true;
+    random_fill(rate->seed, sizeof(rate->seed));
     for (int i = 0; i < SHARDS; i++) {
         struct shard *shard = &rate->shards[i];
         pthread_mutex_init(&shard->lock, NULL);

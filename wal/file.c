@@ -2,6 +2,7 @@
 #include "wal/io.h"
 
 #include "wal/base/check.h"
+#include "wal/base/random.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -11,7 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
@@ -227,16 +227,7 @@ static int file_lock(struct wal_io *io, const char *name)
 static void file_random(struct wal_io *io, void *into, size_t len)
 {
     (void)io;
-    unsigned char *at = into;
-    while (len > 0) {
-        ssize_t n = getrandom(at, len, 0);
-        /* the kernel has had this call for longer than all that tally needs of it */
-        CHECK(n >= 0 || errno == EINTR);
-        if (n > 0) {
-            at += n;
-            len -= (size_t)n;
-        }
-    }
+    random_fill(into, len);
 }
 
 static void file_destroy(struct wal_io *io)

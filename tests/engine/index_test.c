@@ -120,6 +120,36 @@ Test(index, it_does_not_drown_in_tombs)
     index_fini(&index);
 }
 
+struct order {
+    const void *things[64];
+    size_t count;
+};
+
+static void note(void *arg, void *entity)
+{
+    struct order *order = arg;
+    order->things[order->count++] = entity;
+}
+
+Test(index, nobody_can_choose_keys_that_fall_together)
+{
+    static struct thing things[64];
+    struct order orders[2] = {{.count = 0}, {.count = 0}};
+    for (int k = 0; k < 2; k++) {
+        struct index index;
+        cr_assert_eq(index_init(&index, thing_key), 0);
+        for (int i = 0; i < 64; i++) {
+            snprintf(things[i].name, sizeof(things[i].name), "n%d", i);
+            cr_assert_eq(index_put(&index, &things[i]), 0);
+        }
+        index_each(&index, note, &orders[k]);
+        index_fini(&index);
+    }
+    cr_expect_eq(orders[0].count, 64);
+    cr_expect(memcmp(orders[0].things, orders[1].things, sizeof(orders[0].things)) != 0,
+              "the same keys have the same places in two tables");
+}
+
 Test(table, ids_have_their_place)
 {
     struct table table = {.chunks = 0};
