@@ -240,14 +240,15 @@ static enum outcome beat(struct crew *crew)
     return arena_acked(crew->arena, 1) ? ANSWERED : LOST;
 }
 
-/* Whoever has the build by now, an old token does nothing to it. */
+/* Whoever has the build by now, an old token does nothing to it. (A RELEASE as it was said before
+ * is a repeated one, and OK until the next claim: so this one has a delay.) */
 static enum outcome use_stale_token(struct crew *crew)
 {
     static const char *const verbs[] = {"BEAT", "DONE", "RELEASE"};
     bool drained = false;
-    const char *verb = verbs[seed_below(&crew->seed, 3)];
-    if (!client_send(&crew->client, "%s %" PRIu64 " %" PRIu64, verb, crew->stale_build,
-                     crew->stale_token)) {
+    uint64_t which = seed_below(&crew->seed, 3);
+    if (!client_send(&crew->client, "%s %" PRIu64 " %" PRIu64 "%s", verbs[which], crew->stale_build,
+                     crew->stale_token, which == 2 ? " DELAY 1" : "")) {
         return LOST;
     }
     const struct reply *reply = next(crew, &drained);
