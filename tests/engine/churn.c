@@ -1,0 +1,104 @@
+/* Builds that come, are done, and go: memory and cost follow what is there, not what ever was.
+ * `--builds N` churns more of them, by hand. */
+#include "tests/engine/door.h"
+#include "tests/lib/check.h"
+
+#include <inttypes.h>
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { BATCH = 256, BUILDS = 150000, LOOKS = 8 };
+
+/* What the log takes for itself while it packs comes and goes. */
+#define SPARE_BYTES ((size_t)32 << 20)
+
+static struct tally *tally;
+static struct door door;
+
+static void submit_batch(void)
+{
+    struct edge_submit ask = {
+        .queue = SPAN("q"), .payload = SPAN("make"), .pri = 5, .lease_ms = 600000, .tries = 3};
+    for (int i = 0; i < BATCH; i++) {
+        int err = edge_submit(door.edge, &ask);
+        while (err == TALLY_FULL || door_again(&door, err)) { /* until the oldest have gone */
+            if (err == TALLY_FULL) {
+                door_poll(&door, "p");
+            }
+            err = edge_submit(door.edge, &ask);
+        }
+        MUST(err == 0, "submit: %s", tally_err_name(err));
+    }
+    door_settle(&door);
+}
+
+static void finish_batch(void)
+{
+    struct edge_claim ask = {.worker = SPAN("w"), .queues = {SPAN("q")}, .queue_count = 1};
+    static struct edge_claimed got[BATCH];
+    for (int i = 0; i < BATCH; i++) {
+        int err = edge_claim(door.edge, &ask, &got[i]);
+        while (door_again(&door, err)) {
+            err = edge_claim(door.edge, &ask, &got[i]);
+        }
+        MUST(err == 0, "claim: %s", tally_err_name(err));
+    }
+    door_settle(&door);
+    for (int i = 0; i < BATCH; i++) {
+        int err = edge_done(door.edge, got[i].id, got[i].token, SPAN("ok"));
+        while (door_again(&door, err)) {
+            err = edge_done(door.edge, got[i].id, got[i].token, SPAN("ok"));
+        }
+        MUST(err == 0, "done: %s", tally_err_name(err));
+    }
+    door_settle(&door);
+}
+
+/* The first build there is, as BUILDS * COUNT 1 finds it. */
+static void look(uint64_t churned)
+{
+    struct read_builds read;
+    read_builds_init(&read);
+    read.count = 1;
+    MUST(door_read(&door, &read.read) == 0 && read.row_count == 1, "no build of all that were");
+    printf("  %10" PRIu64 " builds: %6" PRIu64 " in memory in %3" PRIu64
+           " chunks, the oldest is %" PRIu64 ", %zu KiB\n",
+           churned, FIELD_GET(tally->state.builds_in_memory), tally->state.builds.chunks,
+           read.rows[0].id, mallinfo2().uordblks / 1024);
+    read_builds_fini(&read);
+}
+
+int main(int argc, char **argv)
+{
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    uint64_t builds = check_option(argc, argv, "--builds", BUILDS);
+    char dir[256];
+    size_t bytes_then = 0;
+    torture_dir(dir, sizeof dir);
+    const struct tally_options options = {
+        .dir = dir, .create = true, .edges = 1, .memory_bytes = 16 << 20};
+    tally = door_engine_with(&options);
+    door_open(&door, tally);
+    door_worker(&door, "w", BATCH);
+    for (uint64_t churned = 0; churned < builds;) {
+        submit_batch();
+        finish_batch();
+        churned += BATCH;
+        if (churned / BATCH % (builds / BATCH / LOOKS + 1) == 0) {
+            look(churned);
+            bytes_then = bytes_then == 0 ? mallinfo2().uordblks : bytes_then;
+        }
+    }
+    look(builds);
+    uint64_t in_memory = FIELD_GET(tally->state.builds_in_memory);
+    uint64_t chunks = tally->state.builds.chunks;
+    MUST(in_memory < builds / 4, "%" PRIu64 " builds stay in memory", in_memory);
+    MUST(chunks <= in_memory / TABLE_CHUNK + 3, "%" PRIu64 " chunks for them", chunks);
+    MUST(mallinfo2().uordblks < bytes_then + SPARE_BYTES, "%zu KiB, %zu KiB before",
+         mallinfo2().uordblks / 1024, bytes_then / 1024);
+    door_close(&door);
+    MUST(tally_close(tally) == 0, "close");
+    torture_dir_remove(dir);
+    return 0;
+}
