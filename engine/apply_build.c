@@ -1,4 +1,4 @@
-/* apply for builds and workers. */
+/* apply for builds. */
 #include "engine/apply_internal.h"
 
 #include "engine/label.h"
@@ -230,11 +230,27 @@ static void unhold(struct state *state, struct build *build, struct worker *work
     }
 }
 
+/* Remembers the name of who has it: the worker may be forgotten before the build is. */
+static int note_worker(struct state *state, struct build *build, const struct worker *worker)
+{
+    uint64_t weight = blob_weight(FIELD_OWN(build->by));
+    if (span_equal(blob_span(FIELD_OWN(build->by)), blob_span(worker->name))) {
+        return 0;
+    }
+    int err = replace_text(state, &build->by, blob_span(worker->name));
+    uint64_t more = blob_weight(FIELD_OWN(build->by)) - weight;
+    ledger_add(&state->ledger, LEDGER_ENTITIES, more);
+    return err;
+}
+
 static int step_claim(struct state *state, struct build *build, const struct record *record)
 {
     struct worker *worker = table_get(&state->worker_ids, record->num[STEP_WORKER]);
     if (worker == NULL || hold(build, worker) != 0) {
         return TALLY_CORRUPT;
+    }
+    if (note_worker(state, build, worker) != 0) {
+        return TALLY_NOMEM;
     }
     FIELD_PUT(build->ending, 0);
     FIELD_PUT(build->goes_back, FIELD_OWN(worker->state) == WORKER_GONE);
@@ -246,18 +262,6 @@ static int step_claim(struct state *state, struct build *build, const struct rec
 }
 
 /* ---- texts ---- */
-
-static int replace_text(struct state *state, _Atomic(struct blob *) *place, struct span text)
-{
-    struct blob *blob = blob_new(text);
-    if (blob == NULL) {
-        return TALLY_NOMEM;
-    }
-    struct blob *old = FIELD_OWN(*place);
-    FIELD_PUT(*place, blob);
-    state_retire(state, old, free);
-    return 0;
-}
 
 /* A text that says nothing leaves what was there. */
 static int put_text(struct state *state, _Atomic(struct parcel *) *place, enum ledger_kind kind,
@@ -331,6 +335,7 @@ static void step_left(struct state *state, struct build *build, const struct rec
     if (record->type == RECORD_UNHOLD && build->byes <= BUILD_BYES_MAX) {
         build->byes++;
     }
+    FIELD_PUT(build->worker, NULL);
     FIELD_PUT(build->goes_back, false);
     FIELD_PUT(build->lease_ms, build->submit_lease_ms);
     build->due_ms = record->time_ms + record->num[STEP_DELAY_MS];
@@ -384,130 +389,6 @@ static int apply_build_step(struct state *state, const struct record *record)
     hook_build(state, build, to);
     if (half_ended(after)) {
         build_end(state, build, record);
-    }
-    return 0;
-}
-
-/* ---- workers ---- */
-
-int worker_reserve(struct state *state, struct worker *worker, uint32_t slots)
-{
-    struct worker_held *old = FIELD_OWN(worker->held);
-    if (old != NULL && old->room >= slots) {
-        return 0;
-    }
-    struct worker_held *held = calloc(1, sizeof *held + slots * sizeof held->slot[0]);
-    if (held == NULL) {
-        return TALLY_NOMEM;
-    }
-    held->room = slots;
-    for (uint32_t i = 0; old != NULL && i < old->room; i++) {
-        FIELD_PUT(held->slot[i], FIELD_OWN(old->slot[i]));
-    }
-    FIELD_PUT(worker->held, held);
-    state_retire(state, old, free);
-    return 0;
-}
-
-static int worker_new(struct state *state, const struct record *record, struct worker **out)
-{
-    struct worker *worker = calloc(1, sizeof *worker);
-    if (worker == NULL) {
-        return TALLY_NOMEM;
-    }
-    worker->id = FIELD_OWN(state->worker_count) + 1;
-    worker->saved = state->saves;
-    worker->name = blob_new(record->text[WORKER_ID]);
-    FIELD_PUT(worker->state, WORKER_GONE);
-    FIELD_PUT(worker->slots, 1);
-    if (worker->name == NULL || table_put(&state->worker_ids, worker->id, worker) != 0 ||
-        index_put(&state->workers, worker) != 0) {
-        return TALLY_NOMEM;
-    }
-    FIELD_PUT(state->worker_count, worker->id);
-    ledger_add(&state->ledger, LEDGER_ENTITIES, worker_weight(worker));
-    *out = worker;
-    return 0;
-}
-
-static int apply_worker(struct state *state, const struct record *record, struct verdict *v)
-{
-    struct worker *worker = state_worker(state, record->text[WORKER_ID]);
-    int err = 0;
-    if (worker == NULL) {
-        if (FIELD_OWN(state->worker_count) >= WORKERS_MAX) {
-            v->err = TALLY_FULL;
-            return 0;
-        }
-        err = worker_new(state, record, &worker);
-    }
-    if (err != 0) {
-        return err;
-    }
-    save_worker(state, worker);
-    uint64_t weight = worker_weight(worker);
-    bool is_new = FIELD_OWN(worker->state) == WORKER_GONE;
-    uint64_t keep = is_new ? 0 : record->num[WORKER_KEEP];
-    if (record->num[WORKER_SLOTS] != 0 || is_new) {
-        uint64_t slots = record->num[WORKER_SLOTS];
-        FIELD_PUT(worker->slots, (uint32_t)(slots == 0 ? 1 : slots % (WORKER_SLOTS_MAX + 1)));
-    }
-    err = worker_reserve(state, worker, FIELD_OWN(worker->slots));
-    if (err == 0 && (keep & WORKER_KEEP_NAME) == 0) {
-        err = replace_text(state, &worker->title, record->text[WORKER_NAME]);
-    }
-    if (err == 0 && (keep & WORKER_KEEP_TAGS) == 0) {
-        err = replace_text(state, &worker->tags, record->text[WORKER_TAGS]);
-    }
-    FIELD_PUT(worker->state, WORKER_ONLINE);
-    ledger_add(&state->ledger, LEDGER_ENTITIES, worker_weight(worker) - weight);
-    v->value = is_new ? 0 : 1;
-    return err;
-}
-
-static int apply_bye(struct state *state, const struct record *record, struct verdict *v)
-{
-    struct worker *worker = state_worker(state, record->text[WORKER_ID]);
-    if (worker == NULL || FIELD_OWN(worker->state) == WORKER_GONE) {
-        v->err = TALLY_NOTFOUND;
-        return 0;
-    }
-    save_worker(state, worker);
-    FIELD_PUT(worker->state, WORKER_GONE);
-    const struct worker_held *held = FIELD_OWN(worker->held);
-    for (uint32_t i = 0; i < held->room; i++) {
-        struct build *build = FIELD_OWN(held->slot[i]);
-        if (build != NULL) {
-            save_build(state, build);
-            FIELD_PUT(build->goes_back, true);
-        }
-    }
-    if (state->hooks.gone != NULL) {
-        state->hooks.gone(state->hooks.arg, worker);
-    }
-    return 0;
-}
-
-static int apply_offline(struct state *state, const struct record *record)
-{
-    struct worker *worker = table_get(&state->worker_ids, record->num[0]);
-    if (worker == NULL) {
-        return TALLY_CORRUPT;
-    }
-    if (FIELD_OWN(worker->state) == WORKER_ONLINE) {
-        save_worker(state, worker);
-        FIELD_PUT(worker->state, WORKER_OFFLINE);
-    }
-    return 0;
-}
-
-/* An offline worker has shown that it lives; one that has left meanwhile stays away. */
-static int apply_seen(struct state *state, const struct record *record)
-{
-    struct worker *worker = table_get(&state->worker_ids, record->num[0]);
-    if (worker != NULL && FIELD_OWN(worker->state) == WORKER_OFFLINE) {
-        save_worker(state, worker);
-        FIELD_PUT(worker->state, WORKER_ONLINE);
     }
     return 0;
 }

@@ -74,7 +74,8 @@ static void forget_build(struct state *state, struct queue *queue)
 int apply_forget(struct state *state, const struct record *record)
 {
     const uint64_t *num = record->num;
-    if (num[FORGET_BYTES_UNTIL] >= record->lsn || num[FORGET_BUILDS_UNTIL] >= record->lsn) {
+    if (num[FORGET_BYTES_UNTIL] >= record->lsn || num[FORGET_BUILDS_UNTIL] >= record->lsn ||
+        num[FORGET_WORKERS_UNTIL] >= record->lsn) {
         return TALLY_CORRUPT;
     }
     while (state->ended_kept != NULL && state->ended_kept->ended_lsn <= num[FORGET_BYTES_UNTIL]) {
@@ -85,7 +86,7 @@ int apply_forget(struct state *state, const struct record *record)
            first->ended_lsn <= num[FORGET_BUILDS_UNTIL]) {
         forget_build(state, first->queue);
     }
-    return 0;
+    return apply_forget_workers(state, num[FORGET_WORKERS_UNTIL]);
 }
 
 void build_end(struct state *state, struct build *build, const struct record *record)

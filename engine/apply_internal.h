@@ -26,6 +26,19 @@ void build_end(struct state *state, struct build *build, const struct record *re
 /* As apply, for a FORGET. */
 int apply_forget(struct state *state, const struct record *record);
 
+/* As apply, for the records of workers. */
+int apply_worker(struct state *state, const struct record *record, struct verdict *v);
+int apply_bye(struct state *state, const struct record *record, struct verdict *v);
+int apply_offline(struct state *state, const struct record *record);
+int apply_seen(struct state *state, const struct record *record);
+
+/* Forgets the workers that have left with a record up to this one. CORRUPT when one still holds
+ * something. */
+int apply_forget_workers(struct state *state, uint64_t until);
+
+/* Puts a copy of a text in the place of another. Errors: NOMEM. */
+int replace_text(struct state *state, _Atomic(struct blob *) *place, struct span text);
+
 /* Room for so many held builds. Errors: NOMEM. */
 int worker_reserve(struct state *state, struct worker *worker, uint32_t slots);
 

@@ -76,9 +76,10 @@ static uint64_t mix_worker(uint64_t digest, const struct state *state, const str
     digest = mix_text(digest, blob_span(worker->name));
     digest = mix_text(digest, blob_span(FIELD_OWN(worker->title)));
     digest = mix_text(digest, blob_span(FIELD_OWN(worker->tags)));
-    digest = MIX(digest, worker->id, FIELD_OWN(worker->state), FIELD_OWN(worker->slots),
-                 FIELD_OWN(worker->done), FIELD_OWN(worker->failed), FIELD_OWN(worker->held_count),
-                 held->room, state_worker(state, blob_span(worker->name)) == worker);
+    digest =
+        MIX(digest, worker->id, FIELD_OWN(worker->state), FIELD_OWN(worker->slots),
+            FIELD_OWN(worker->done), FIELD_OWN(worker->failed), FIELD_OWN(worker->held_count),
+            held->room, worker->gone_lsn, state_worker(state, blob_span(worker->name)) == worker);
     for (uint32_t i = 0; i < held->room; i++) {
         const struct build *build = FIELD_OWN(held->slot[i]);
         digest = mix(digest, build != NULL ? build->id : 0);
@@ -100,6 +101,7 @@ static uint64_t mix_build(uint64_t digest, const struct state *state, const stru
     digest = mix_text(digest, parcel_span(FIELD_OWN(build->result)));
     digest = mix_text(digest, parcel_span(FIELD_OWN(build->error)));
     digest = mix_text(digest, blob_span(build->uniq));
+    digest = mix_text(digest, blob_span(FIELD_OWN(build->by)));
     return build->uniq == NULL
                ? digest
                : mix(digest, index_get(&state->uniqs, blob_span(build->uniq)) == build);
@@ -107,13 +109,13 @@ static uint64_t mix_build(uint64_t digest, const struct state *state, const stru
 
 uint64_t state_digest(const struct state *state)
 {
-    uint64_t digest =
-        MIX(1, FIELD_OWN(state->lsn), state->time_ms, FIELD_OWN(state->votes),
-            FIELD_OWN(state->poll_count), FIELD_OWN(state->option_count), state->polls.count,
-            state->labels.count, state->queues.count, state->workers.count, state->uniqs.count,
-            FIELD_OWN(state->worker_count), FIELD_OWN(state->build_next),
-            FIELD_OWN(state->builds_in_memory), FIELD_OWN(state->payload_bytes), state->ended_count,
-            state->ended_bytes, state->ended_kept != NULL ? state->ended_kept->id : 0);
+    uint64_t digest = MIX(
+        1, FIELD_OWN(state->lsn), state->time_ms, FIELD_OWN(state->votes),
+        FIELD_OWN(state->poll_count), FIELD_OWN(state->option_count), state->polls.count,
+        state->labels.count, state->queues.count, state->workers.count, state->uniqs.count,
+        FIELD_OWN(state->worker_count), FIELD_OWN(state->worker_last), FIELD_OWN(state->build_next),
+        FIELD_OWN(state->builds_in_memory), FIELD_OWN(state->payload_bytes), state->ended_count,
+        state->ended_bytes, state->ended_kept != NULL ? state->ended_kept->id : 0);
     const struct poll *poll;
     for (uint64_t id = 1; (poll = table_next(&state->poll_ids, &id)) != NULL; id++) {
         digest = mix_poll(mix(digest, id), state, poll);
@@ -125,6 +127,10 @@ uint64_t state_digest(const struct state *state)
     const struct worker *worker;
     for (uint64_t id = 1; (worker = table_next(&state->worker_ids, &id)) != NULL; id++) {
         digest = mix_worker(mix(digest, id), state, worker);
+    }
+    TAILQ_FOREACH(worker, &state->gone, gone)
+    {
+        digest = mix(digest, worker->id);
     }
     const struct build *build;
     for (uint64_t id = 1; (build = table_next(&state->builds, &id)) != NULL; id++) {

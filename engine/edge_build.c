@@ -32,9 +32,13 @@ static void slot_give(struct worker *worker)
     atomic_fetch_sub_explicit(&worker->used, 1, memory_order_relaxed);
 }
 
-/* A sign of life; of a worker that was taken for silent it goes into the log. */
+/* A sign of life; of a worker that was taken for silent it goes into the log. NULL: the build has
+ * left it meanwhile. */
 static void worker_seen(struct edge *edge, struct worker *worker)
 {
+    if (worker == NULL) {
+        return;
+    }
     /* K2: relaxed: a time publishes nothing */
     atomic_store_explicit(&worker->seen_ms, edge->run_ms, memory_order_relaxed);
     if (FIELD_GET(worker->state) == WORKER_OFFLINE) {

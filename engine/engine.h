@@ -88,6 +88,14 @@ struct stuck {
     uint64_t commits;
 };
 
+/* Workers that have left: engine/forget.c. */
+struct forget {
+    uint64_t passed_lsn; /* a grace period has passed since the BYE of this lsn was published */
+    uint64_t asked_lsn;  /* ... is to pass */
+    bool is_asked;
+    _Atomic bool passed;
+};
+
 /* The disk, as the committer has seen it last. */
 struct room {
     uint64_t log_bytes_min; /* two segments; set by the open */
@@ -142,6 +150,7 @@ struct tally {
     struct gate gate;
     struct poll *altered; /* by the POLL that was applied last */
     struct stuck stuck;
+    struct forget forget;
     struct reader *reader; /* written once */
     uint64_t bye_released;
     uint64_t forgotten_at; /* in its own lane: behind the last FORGET */
@@ -192,8 +201,14 @@ void keeper_run(struct tally *tally);
 uint64_t keeper_idle_ns(const struct tally *tally);
 /* Whether the committer's own lane has room beyond what it needs for commits. */
 bool keeper_has_room(const struct tally *tally);
-/* Appends a judged record to it. REQUIRES: there is room. */
-void keeper_judge(struct tally *tally, enum record_type type, uint64_t a, uint64_t b);
+/* Appends a judged record with these numbers to it. REQUIRES: there is room. */
+enum { KEEPER_NUMS = 3 };
+void keeper_judge(struct tally *tally, enum record_type type, const uint64_t num[KEEPER_NUMS]);
+
+/* ---- forget.c: what the log is told to forget ---- */
+void forget_run(struct tally *tally);
+/* Whether there is something to wait for. */
+bool forget_is_busy(const struct tally *tally);
 
 /* ---- window.c: polls open and close, in the committer ---- */
 /* After the replay, and once log time goes on. */

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 4 };
+enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 5 };
 
 /*
  * Each kind: number on disk, name, its numbers, its texts. As in engine/record.h a number once
@@ -19,16 +19,18 @@ enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 4 };
  * each place that holds votes: place, second, votes.
  */
 #define IMAGE_LIST(X)                                                                              \
-    X(HEAD, 1, "lsn,time_ms,votes,polls,options,queues,workers,build_next,builds,payload_bytes",   \
+    X(HEAD, 1,                                                                                     \
+      "lsn,time_ms,votes,polls,options,queues,workers,build_next,builds,payload_bytes,"            \
+      "worker_last",                                                                               \
       "")                                                                                          \
     X(POLL, 2, "id,total,open_ms,close_ms,rate_n,rate_ms,open", "poll,seconds")                    \
     X(OPTION, 3, "id,poll,votes,changes", "label,fold")                                            \
     X(QUEUE, 4, "id,sets", "queue,tags")                                                           \
-    X(WORKER, 5, "id,state,slots,room,done,failed", "worker,name,tags")                            \
+    X(WORKER, 5, "id,state,slots,room,done,failed,gone_lsn", "worker,name,tags")                   \
     X(BUILD, 6,                                                                                    \
       "id,applied,queue,set,pri,ending,tries,attempts,submit_lease_ms,lease_ms,worker,held_at,"    \
       "submitted_ms,started_ms,ended_ms,pending_lsn,due_ms,ended_lsn,forgotten,byes,goes_back",    \
-      "payload,result,error,uniq")                                                                 \
+      "payload,result,error,uniq,by")                                                              \
     X(END, 7, "images", "")
 
 enum image_kind {
@@ -50,7 +52,8 @@ enum {
     HEAD_WORKERS,
     HEAD_BUILD_NEXT,
     HEAD_BUILDS,
-    HEAD_PAYLOAD_BYTES
+    HEAD_PAYLOAD_BYTES,
+    HEAD_WORKER_LAST
 };
 enum { IMAGE_ID }; /* of all but HEAD and END */
 enum { IPOLL_TOTAL = 1, IPOLL_OPEN_MS, IPOLL_CLOSE_MS, IPOLL_RATE_N, IPOLL_RATE_MS, IPOLL_OPEN };
@@ -59,7 +62,14 @@ enum { IOPTION_POLL = 1, IOPTION_VOTES, IOPTION_CHANGES };
 enum { IOPTION_LABEL, IOPTION_FOLD };
 enum { IQUEUE_SETS = 1 };
 enum { IQUEUE_NAME, IQUEUE_TAGS };
-enum { IWORKER_STATE = 1, IWORKER_SLOTS, IWORKER_ROOM, IWORKER_DONE, IWORKER_FAILED };
+enum {
+    IWORKER_STATE = 1,
+    IWORKER_SLOTS,
+    IWORKER_ROOM,
+    IWORKER_DONE,
+    IWORKER_FAILED,
+    IWORKER_GONE_LSN /* 0: it has not left */
+};
 enum { IWORKER_ID, IWORKER_NAME, IWORKER_TAGS };
 enum {
     IBUILD_APPLIED = 1,
@@ -83,7 +93,7 @@ enum {
     IBUILD_BYES,
     IBUILD_GOES_BACK
 };
-enum { IBUILD_PAYLOAD, IBUILD_RESULT, IBUILD_ERROR, IBUILD_UNIQ };
+enum { IBUILD_PAYLOAD, IBUILD_RESULT, IBUILD_ERROR, IBUILD_UNIQ, IBUILD_BY };
 enum { END_IMAGES };
 
 struct image {

@@ -5,11 +5,11 @@
 #include "wal/base/err.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     TICK_NS = WHEEL_TICK_MS * 1000 * 1000,
-    SLICE = 1024,        /* builds looked at in one round */
-    FORGET_SLICE = 1024, /* builds: their record is applied in less than 1 ms */
+    SLICE = 1024, /* builds looked at in one round */
     SILENCE_LOOK_MS = 1000,
     SILENCE_SLICE = 1024, /* workers looked at in one round */
     IDLE_NS_MAX = 1000 * 1000 * 1000,
@@ -55,14 +55,13 @@ static bool keeper_step(struct tally *tally, struct build *build, uint64_t seen,
     return true;
 }
 
-void keeper_judge(struct tally *tally, enum record_type type, uint64_t a, uint64_t b)
+void keeper_judge(struct tally *tally, enum record_type type, const uint64_t num[KEEPER_NUMS])
 {
     struct request *request = request_new(&tally->state.ledger, type, NULL, 0, 0);
     if (request == NULL) {
         no_memory(tally);
     }
-    request->record.num[0] = a;
-    request->record.num[1] = b;
+    memcpy(request->record.num, num, KEEPER_NUMS * sizeof num[0]);
     struct lane_slot *slot = lane_append(tally->own);
     *slot = (struct lane_slot){.type = (uint8_t)type, .arg = request};
 }
@@ -247,7 +246,7 @@ static void look_at(struct tally *tally, struct worker *worker, uint64_t now_ms)
         /* by a thread that was faster than the committer to look, after both were stopped */
         FIELD_PUT(worker->seen_ms, now_ms);
     } else if (FIELD_OWN(worker->state) == WORKER_ONLINE && now_ms - seen_ms > WORKER_SILENCE_MS) {
-        keeper_judge(tally, RECORD_OFFLINE, worker->id, 0);
+        keeper_judge(tally, RECORD_OFFLINE, (const uint64_t[KEEPER_NUMS]){worker->id});
     }
 }
 
@@ -272,49 +271,6 @@ static void look_for_silence(struct tally *tally)
     tally->workers_next = worker != NULL ? id : 0;
 }
 
-/* ---- what finished builds give back ---- */
-
-/* How far the oldest ones have to go so that what is left of `bytes` is within `bytes_max`: the lsn
- * that ended the last of them. A slice at a time. */
-static uint64_t forget_until(const struct build *build, uint64_t bytes, uint64_t bytes_max,
-                             uint64_t (*bytes_of)(const struct build *build))
-{
-    uint64_t until = 0;
-    for (int i = 0; i < FORGET_SLICE && build != NULL && bytes > bytes_max; i++) {
-        uint64_t mine = bytes_of(build);
-        bytes -= mine < bytes ? mine : bytes;
-        until = build->ended_lsn;
-        build = TAILQ_NEXT(build, ended);
-    }
-    return until;
-}
-
-static void look_at_finished(struct tally *tally)
-{
-    const struct state *state = &tally->state;
-    uint64_t ceiling = state->ledger.ceiling;
-    static const struct build none;
-    bool is_on_its_way = lane_applied(tally->own) < tally->forgotten_at; /* what was said last */
-    if (state->ended_count == 0 || is_on_its_way || !keeper_has_room(tally)) {
-        return;
-    }
-    if (tally->forgotten_at != 0) {
-        tally->forgotten_at = 0;
-        rcu_retire_flush(state->retirer); /* few things, but large ones */
-    }
-    bool is_tight = !ledger_takes(&state->ledger, ceiling / LEDGER_RESERVE_SHARE, false);
-    uint64_t share = is_tight ? LEDGER_FINISHED_SHARE_MIN : LEDGER_FINISHED_SHARE;
-    uint64_t bytes_until =
-        forget_until(state->ended_kept, state->ended_bytes, ceiling / share, build_bytes);
-    uint64_t builds_until =
-        forget_until(TAILQ_FIRST(&state->ended), state->ended_count * build_weight(&none),
-                     ceiling / LEDGER_ENDED_SHARE, build_weight);
-    if (bytes_until != 0 || builds_until != 0) {
-        keeper_judge(tally, RECORD_FORGET, bytes_until, builds_until);
-        tally->forgotten_at = tally->own->next;
-    }
-}
-
 void keeper_run(struct tally *tally)
 {
     run_wheel(tally, &tally->leases, move_clock(tally, time_look(&tally->time)), lease_is_due);
@@ -322,7 +278,7 @@ void keeper_run(struct tally *tally)
         run_wheel(tally, &tally->delays, tally->time.log_ms / WHEEL_TICK_MS, delay_is_due);
         window_run(tally);
         look_for_silence(tally);
-        look_at_finished(tally);
+        forget_run(tally);
     }
     gate_run(tally);
     (void)lane_publish(tally->own);
@@ -330,7 +286,8 @@ void keeper_run(struct tally *tally)
 
 uint64_t keeper_idle_ns(const struct tally *tally)
 {
-    bool near = tally->leases.count + tally->delays.count + tally->windows.count > 0;
+    bool near = forget_is_busy(tally) ||
+                tally->leases.count + tally->delays.count + tally->windows.count > 0;
     if (gate_is_busy(tally) || tally->stuck.asked || tally->workers_next != 0) {
         return TICK_NS / 10;
     }

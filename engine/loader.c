@@ -39,7 +39,7 @@ static int load_head(struct loader *loader, const struct image *image)
     FIELD_PUT(state->poll_count, num[HEAD_POLLS]);
     FIELD_PUT(state->option_count, num[HEAD_OPTIONS]);
     FIELD_PUT(state->queue_count, num[HEAD_QUEUES]);
-    FIELD_PUT(state->worker_count, num[HEAD_WORKERS]);
+    FIELD_PUT(state->worker_last, num[HEAD_WORKER_LAST]);
     FIELD_PUT(state->build_next, num[HEAD_BUILD_NEXT]);
     uint64_t options = num[HEAD_OPTIONS];
     return index_reserve(&state->labels,
@@ -173,6 +173,8 @@ static int load_worker(struct loader *loader, const struct image *image)
     FIELD_PUT(worker->slots, (uint32_t)num[IWORKER_SLOTS]);
     FIELD_PUT(worker->done, num[IWORKER_DONE]);
     FIELD_PUT(worker->failed, num[IWORKER_FAILED]);
+    worker->gone_lsn = num[IWORKER_GONE_LSN];
+    FIELD_ADD(state->worker_count, worker->gone_lsn == 0 ? 1 : 0);
     int err = worker_reserve(state, worker, (uint32_t)num[IWORKER_ROOM]);
     ledger_add(&state->ledger, LEDGER_ENTITIES, worker_weight(worker));
     return title != NULL && tags != NULL ? err : TALLY_NOMEM;
@@ -218,6 +220,13 @@ static int build_fill(struct loader *loader, struct build *build, const struct i
     }
     FIELD_ADD(state->builds_in_memory, 1);
     struct span uniq = image->text[IBUILD_UNIQ];
+    if (image->text[IBUILD_BY].len > 0) {
+        FIELD_PUT(build->by, blob_new(image->text[IBUILD_BY]));
+        err = FIELD_OWN(build->by) != NULL ? 0 : TALLY_NOMEM;
+    }
+    if (err != 0) {
+        return err;
+    }
     if (uniq.len == 0) {
         return 0;
     }
@@ -239,7 +248,8 @@ static int build_hold(struct loader *loader, struct build *build)
     }
     struct worker_held *held = worker != NULL ? FIELD_OWN(worker->held) : NULL;
     if (held == NULL || build->held_at >= held->room ||
-        FIELD_OWN(held->slot[build->held_at]) != NULL) {
+        FIELD_OWN(held->slot[build->held_at]) != NULL ||
+        !span_equal(blob_span(FIELD_OWN(build->by)), blob_span(worker->name))) {
         return wrong(loader, "a held build whose worker cannot hold it");
     }
     FIELD_PUT(held->slot[build->held_at], build);
@@ -357,6 +367,39 @@ static int end_builds(struct loader *loader)
     return in_order ? 0 : wrong(loader, "a build gave its bytes back before an older one");
 }
 
+static int compare_gone(const void *a, const void *b)
+{
+    const struct worker *x = *(struct worker *const *)a;
+    const struct worker *y = *(struct worker *const *)b;
+    return (x->gone_lsn > y->gone_lsn) - (x->gone_lsn < y->gone_lsn);
+}
+
+/* Those that have left, in that order. */
+static int end_workers(struct loader *loader)
+{
+    struct state *state = loader->state;
+    struct worker **gone = malloc((loader->proof.counts[IMAGE_WORKER] + 1) * sizeof *gone);
+    uint64_t count = 0;
+    if (gone == NULL) {
+        return TALLY_NOMEM;
+    }
+    struct worker *worker;
+    for (uint64_t id = 1; (worker = table_next(&state->worker_ids, &id)) != NULL; id++) {
+        if (worker->gone_lsn != 0) {
+            gone[count++] = worker;
+        }
+    }
+    qsort(gone, count, sizeof *gone, compare_gone);
+    bool in_order = true;
+    for (uint64_t i = 0; i < count; i++) {
+        in_order = in_order && (i == 0 || gone[i]->gone_lsn != gone[i - 1]->gone_lsn);
+        TAILQ_INSERT_TAIL(&state->gone, gone[i], gone);
+    }
+    free(gone);
+    bool fits = in_order && FIELD_OWN(state->worker_count) <= WORKERS_MAX;
+    return fits ? 0 : wrong(loader, "two workers that left with one record, or too many");
+}
+
 int loader_end(struct loader *loader)
 {
     if (loader->ended) {
@@ -365,6 +408,7 @@ int loader_end(struct loader *loader)
     loader->ended = true;
     int err = proof_end(&loader->proof);
     err = err != 0 ? err : end_options(loader);
+    err = err != 0 ? err : end_workers(loader);
     return err != 0 ? err : end_builds(loader);
 }
 

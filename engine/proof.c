@@ -43,7 +43,7 @@ static uint64_t last_id(const struct proof *proof, enum image_kind kind)
     static const unsigned counts[IMAGE_KINDS] = {[IMAGE_POLL] = HEAD_POLLS,
                                                  [IMAGE_OPTION] = HEAD_OPTIONS,
                                                  [IMAGE_QUEUE] = HEAD_QUEUES,
-                                                 [IMAGE_WORKER] = HEAD_WORKERS};
+                                                 [IMAGE_WORKER] = HEAD_WORKER_LAST};
     return kind == IMAGE_BUILD ? proof->head.num[HEAD_BUILD_NEXT] - 1
                                : proof->head.num[counts[kind]];
 }
@@ -158,6 +158,9 @@ static int take(struct proof *proof, const struct image *image)
         return take_id(proof, IMAGE_QUEUE, image->num[IMAGE_ID],
                        "a queue twice, or beyond the last");
     case IMAGE_WORKER:
+        if (image->num[IWORKER_GONE_LSN] > proof->head.num[HEAD_LSN]) {
+            return wrong(proof, "a worker that has left with a record that is not there yet");
+        }
         return take_id(proof, IMAGE_WORKER, image->num[IMAGE_ID],
                        "a worker twice, or beyond the last");
     case IMAGE_BUILD:

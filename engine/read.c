@@ -299,7 +299,7 @@ static int run_workers(struct read *read, const struct state *state)
 {
     const struct read_workers *r = (const struct read_workers *)read;
     if (r->id.at == NULL) {
-        return walk(read, &state->worker_ids, FIELD_GET(state->worker_count), add_worker);
+        return walk(read, &state->worker_ids, FIELD_GET(state->worker_last), add_worker);
     }
     struct worker *worker = state_worker(state, r->id);
     if (worker == NULL || FIELD_GET(worker->state) == WORKER_GONE) {

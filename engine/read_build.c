@@ -22,15 +22,14 @@ const char *build_state_name(enum build_state state)
 static bool is_wanted(const struct read_builds *r, const struct build *build)
 {
     enum build_state state = half_state(FIELD_GET(build->applied));
-    const struct worker *worker = FIELD_GET(build->worker);
+    struct span by = blob_span(FIELD_GET(build->by));
     if (r->state_mask != 0 && (r->state_mask >> state & 1) == 0) {
         return false;
     }
     if (r->queue.at != NULL && !span_equal(r->queue, blob_span(build->queue->name))) {
         return false;
     }
-    return r->worker.at == NULL ||
-           (worker != NULL && span_equal(r->worker, blob_span(worker->name)));
+    return r->worker.at == NULL || span_equal(r->worker, by);
 }
 
 /* What was said in the claim that runs, or in the last one; 0 when that has said nothing. */
@@ -44,7 +43,7 @@ static uint32_t progress_of(const struct build *build)
 
 static int add_build(struct read *read, const struct build *build)
 {
-    const struct worker *worker = FIELD_GET(build->worker);
+    const struct blob *by = FIELD_GET(build->by);
     struct parcel *error = FIELD_GET(build->error);
     struct build_row *row = slice_row(read);
     if (row == NULL) {
@@ -61,13 +60,13 @@ static int add_build(struct read *read, const struct build *build)
         .started_ms = FIELD_GET(build->started_ms),
         .ended_ms = FIELD_GET(build->ended_ms),
     };
-    if (worker != NULL) {
-        row->worker = slice_text(read, blob_span(worker->name));
+    if (by != NULL) {
+        row->worker = slice_text(read, blob_span(by));
     }
     if (error != NULL) {
         row->error = slice_parcel(read, error);
     }
-    bool whole = row->queue.at != NULL && (worker == NULL || row->worker.at != NULL) &&
+    bool whole = row->queue.at != NULL && (by == NULL || row->worker.at != NULL) &&
                  (error == NULL || row->error.at != NULL);
     return whole ? 0 : TALLY_NOMEM;
 }

@@ -26,7 +26,7 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
     X(BYE, 6, "", "worker")                                                                        \
     X(OFFLINE, 7, "worker", "")                                                                    \
     X(POLL_WINDOW, 8, "poll,open", "")                                                             \
-    X(FORGET, 9, "bytes_until,builds_until", "")                                                   \
+    X(FORGET, 9, "bytes_until,builds_until,workers_until", "")                                     \
     X(SEEN, 10, "worker", "")                                                                      \
     X(CLAIM, 16, "build,before,after,worker,lease_ms", "")                                         \
     X(BEAT, 17, "build,before,after", "")                                                          \
@@ -59,7 +59,8 @@ enum { WORKER_SLOTS, WORKER_KEEP };
 enum { WORKER_ID, WORKER_NAME, WORKER_TAGS };
 enum { WORKER_KEEP_NAME = 1, WORKER_KEEP_TAGS = 2 };
 enum { POLL_WINDOW_POLL, POLL_WINDOW_OPEN };
-enum { FORGET_BYTES_UNTIL, FORGET_BUILDS_UNTIL }; /* lsns: of those that ended no later */
+/* lsns: of what ended, or left, no later */
+enum { FORGET_BYTES_UNTIL, FORGET_BUILDS_UNTIL, FORGET_WORKERS_UNTIL };
 enum {
     STEP_BUILD,
     STEP_BEFORE,

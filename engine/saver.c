@@ -114,7 +114,8 @@ void saver_worker(struct saver *saver, struct worker *worker)
                                   [IWORKER_SLOTS] = FIELD_OWN(worker->slots),
                                   [IWORKER_ROOM] = held->room,
                                   [IWORKER_DONE] = FIELD_OWN(worker->done),
-                                  [IWORKER_FAILED] = FIELD_OWN(worker->failed)},
+                                  [IWORKER_FAILED] = FIELD_OWN(worker->failed),
+                                  [IWORKER_GONE_LSN] = worker->gone_lsn},
                           .text = {blob_span(worker->name), blob_span(FIELD_OWN(worker->title)),
                                    blob_span(FIELD_OWN(worker->tags))}};
     worker->saved = saver->number;
@@ -148,7 +149,8 @@ void saver_build(struct saver *saver, struct build *build)
                                   [IBUILD_GOES_BACK] = FIELD_OWN(build->goes_back)},
                           .text = {parcel_span(FIELD_OWN(build->payload)),
                                    parcel_span(FIELD_OWN(build->result)),
-                                   parcel_span(FIELD_OWN(build->error)), blob_span(build->uniq)}};
+                                   parcel_span(FIELD_OWN(build->error)), blob_span(build->uniq),
+                                   blob_span(FIELD_OWN(build->by))}};
     save_queue(saver->state, build->queue);
     if (worker != NULL) {
         save_worker(saver->state, worker);
@@ -164,25 +166,25 @@ void saver_begin(struct saver *saver, struct state *state,
     CHECK(state->saver == NULL);
     state->saves++;
     state->saver = saver;
-    *saver =
-        (struct saver){.state = state,
-                       .number = state->saves,
-                       .lsn = FIELD_OWN(state->lsn),
-                       .phase = POLLS,
-                       .id = 1,
-                       .emit = emit,
-                       .arg = arg,
-                       .head = {.kind = IMAGE_HEAD,
-                                .num = {[HEAD_LSN] = FIELD_OWN(state->lsn),
-                                        [HEAD_TIME_MS] = state->time_ms,
-                                        [HEAD_VOTES] = FIELD_OWN(state->votes),
-                                        [HEAD_POLLS] = FIELD_OWN(state->poll_count),
-                                        [HEAD_OPTIONS] = FIELD_OWN(state->option_count),
-                                        [HEAD_QUEUES] = state->queues.count,
-                                        [HEAD_WORKERS] = FIELD_OWN(state->worker_count),
-                                        [HEAD_BUILD_NEXT] = FIELD_OWN(state->build_next),
-                                        [HEAD_BUILDS] = FIELD_OWN(state->builds_in_memory),
-                                        [HEAD_PAYLOAD_BYTES] = FIELD_OWN(state->payload_bytes)}}};
+    *saver = (struct saver){.state = state,
+                            .number = state->saves,
+                            .lsn = FIELD_OWN(state->lsn),
+                            .phase = POLLS,
+                            .id = 1,
+                            .emit = emit,
+                            .arg = arg,
+                            .head = {.kind = IMAGE_HEAD,
+                                     .num = {[HEAD_LSN] = FIELD_OWN(state->lsn),
+                                             [HEAD_TIME_MS] = state->time_ms,
+                                             [HEAD_VOTES] = FIELD_OWN(state->votes),
+                                             [HEAD_POLLS] = FIELD_OWN(state->poll_count),
+                                             [HEAD_OPTIONS] = FIELD_OWN(state->option_count),
+                                             [HEAD_QUEUES] = state->queues.count,
+                                             [HEAD_WORKERS] = state->workers.count,
+                                             [HEAD_BUILD_NEXT] = FIELD_OWN(state->build_next),
+                                             [HEAD_BUILDS] = FIELD_OWN(state->builds_in_memory),
+                                             [HEAD_PAYLOAD_BYTES] = FIELD_OWN(state->payload_bytes),
+                                             [HEAD_WORKER_LAST] = FIELD_OWN(state->worker_last)}}};
     put(saver, &saver->head);
 }
 
@@ -190,7 +192,7 @@ static uint64_t last_id(const struct saver *saver)
 {
     static const unsigned counts[] = {[POLLS] = HEAD_POLLS,
                                       [QUEUES] = HEAD_QUEUES,
-                                      [WORKERS] = HEAD_WORKERS,
+                                      [WORKERS] = HEAD_WORKER_LAST,
                                       [OPTIONS] = HEAD_OPTIONS};
     return saver->phase == BUILDS ? saver->head.num[HEAD_BUILD_NEXT] - 1
                                   : saver->head.num[counts[saver->phase]];

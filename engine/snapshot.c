@@ -103,7 +103,7 @@ static void step_on(struct tally *tally)
 {
     bool is_same = FIELD_OWN(tally->state.lsn) == newest_lsn(&tally->snapshot);
     if (is_same && FIELD_OWN(tally->room) != ROOM_NONE && keeper_has_room(tally)) {
-        keeper_judge(tally, RECORD_FORGET, 0, 0);
+        keeper_judge(tally, RECORD_FORGET, (const uint64_t[KEEPER_NUMS]){0});
     }
 }
 

@@ -143,9 +143,10 @@ static bool is_head_image(const uint64_t *num)
 {
     return num[HEAD_LSN] <= WAL_LSN_MAX && is_time(num[HEAD_TIME_MS]) &&
            num[HEAD_VOTES] <= SOUND_COUNT_MAX && num[HEAD_POLLS] <= POLLS_MAX &&
-           num[HEAD_QUEUES] <= QUEUES_MAX && num[HEAD_WORKERS] <= WORKERS_MAX &&
-           num[HEAD_OPTIONS] <= OPTIONS_MAX && num[HEAD_BUILD_NEXT] > 0 &&
-           num[HEAD_BUILD_NEXT] <= SOUND_COUNT_MAX && num[HEAD_BUILDS] < num[HEAD_BUILD_NEXT];
+           num[HEAD_QUEUES] <= QUEUES_MAX && num[HEAD_WORKERS] <= num[HEAD_WORKER_LAST] &&
+           num[HEAD_WORKER_LAST] <= SOUND_COUNT_MAX && num[HEAD_OPTIONS] <= OPTIONS_MAX &&
+           num[HEAD_BUILD_NEXT] > 0 && num[HEAD_BUILD_NEXT] <= SOUND_COUNT_MAX &&
+           num[HEAD_BUILDS] < num[HEAD_BUILD_NEXT];
 }
 
 /* Three varints for each place: it, its second, the votes of that. */
@@ -225,7 +226,8 @@ static bool is_worker_image(const struct image *image)
            image->text[IWORKER_NAME].len <= SOUND_TITLE_BYTES_MAX &&
            num[IWORKER_STATE] <= WORKER_GONE && num[IWORKER_SLOTS] > 0 &&
            num[IWORKER_SLOTS] <= num[IWORKER_ROOM] && num[IWORKER_ROOM] <= WORKER_SLOTS_MAX &&
-           num[IWORKER_DONE] <= SOUND_COUNT_MAX && num[IWORKER_FAILED] <= SOUND_COUNT_MAX;
+           num[IWORKER_DONE] <= SOUND_COUNT_MAX && num[IWORKER_FAILED] <= SOUND_COUNT_MAX &&
+           (num[IWORKER_GONE_LSN] != 0) == (num[IWORKER_STATE] == WORKER_GONE);
 }
 
 /* What has given its bytes back has ended, and has none. */
@@ -250,6 +252,12 @@ static bool is_ending(uint64_t ending, uint32_t half)
                            (uint32_t)ending <= (has_delay ? SOUND_DELAY_MS_MAX : 0));
 }
 
+/* The name of the last worker; none before the first claim. */
+static bool is_by(struct span name)
+{
+    return name.len == 0 || name_is_valid(name);
+}
+
 static bool is_build_image(const struct image *image)
 {
     const uint64_t *num = image->num;
@@ -268,9 +276,9 @@ static bool is_build_image(const struct image *image)
            is_time(num[IBUILD_STARTED_MS]) && is_time(num[IBUILD_ENDED_MS]) &&
            num[IBUILD_DUE_MS] <= SOUND_TIME_MS_MAX + SOUND_DELAY_MS_MAX &&
            (num[IBUILD_ENDED_LSN] != 0) == is_ended && num[IBUILD_PENDING_LSN] > 0 &&
-           (!is_held || num[IBUILD_WORKER] != 0) && is_forgotten_well(image, is_ended) &&
-           is_text(image->text[IBUILD_PAYLOAD]) && is_text(image->text[IBUILD_RESULT]) &&
-           is_text(image->text[IBUILD_ERROR]) &&
+           (num[IBUILD_WORKER] != 0) == is_held && is_by(image->text[IBUILD_BY]) &&
+           is_forgotten_well(image, is_ended) && is_text(image->text[IBUILD_PAYLOAD]) &&
+           is_text(image->text[IBUILD_RESULT]) && is_text(image->text[IBUILD_ERROR]) &&
            image->text[IBUILD_UNIQ].len <= 2 * NAME_LEN_MAX + 1 &&
            (!is_ended || image->text[IBUILD_UNIQ].len == 0);
 }

@@ -60,6 +60,7 @@ int state_init(struct state *state)
     err = err != 0 ? err : alike_init(state);
     atomic_init(&state->build_next, 1);
     TAILQ_INIT(&state->ended);
+    TAILQ_INIT(&state->gone);
     state->ledger.ceiling = UINT64_MAX;
     return err;
 }
@@ -101,15 +102,20 @@ static void free_queue(void *arg, void *entity)
     free(queue);
 }
 
-static void free_worker(void *arg, void *entity)
+void worker_free(void *entity)
 {
-    (void)arg;
     struct worker *worker = entity;
     free(worker->name);
     free(FIELD_OWN(worker->title));
     free(FIELD_OWN(worker->tags));
     free(FIELD_OWN(worker->held));
     free(worker);
+}
+
+static void free_worker(void *arg, void *entity)
+{
+    (void)arg;
+    worker_free(entity);
 }
 
 void build_free(void *entity)
@@ -119,6 +125,7 @@ void build_free(void *entity)
         parcel_release(FIELD_OWN(build->payload));
         parcel_release(FIELD_OWN(build->result));
         parcel_release(FIELD_OWN(build->error));
+        free(FIELD_OWN(build->by));
         free(build->uniq);
         free(build);
     }
@@ -193,7 +200,8 @@ uint64_t build_bytes(const struct build *build)
 
 uint64_t build_weight(const struct build *build)
 {
-    return sizeof *build + WEIGHT_PLACES + sizeof(struct ticket) + blob_weight(build->uniq);
+    return sizeof *build + WEIGHT_PLACES + sizeof(struct ticket) + blob_weight(build->uniq) +
+           blob_weight(FIELD_OWN(build->by));
 }
 
 void state_retire(struct state *state, void *p, void (*free_fn)(void *p))

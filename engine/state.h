@@ -60,9 +60,10 @@
  *   lsn, bytes, time of a snapshot   snapshot.made, an immutable object: engine/snapshot.h
  *   log time; running time         one word each beside the monotonic clock: engine/time.h
  *
- * Reclamation: polls, options, queues and workers live as long as the state. A finished build
- * beyond QUEUE_KEEP of its queue, or named by a FORGET record, is taken out of the table and
- * retired; so are payload, result and error that it gives back, and arrays that grow.
+ * Reclamation: polls, options and queues live as long as the state. A finished build beyond
+ * QUEUE_KEEP of its queue, or named by a FORGET record, is taken out of the table and retired; so
+ * are payload, result and error that it gives back, and arrays that grow. A worker that has left is
+ * taken out and retired when a FORGET names it: engine/forget.c.
  */
 
 struct blob { /* bytes with their length, one allocation */
@@ -249,10 +250,11 @@ struct build {
     _Atomic uint32_t applied; /* state and token, as committed */
     uint64_t id;
     struct queue *queue;
-    _Atomic(struct worker *) worker;
-    uint32_t held_at;   /* slot in worker->held */
-    uint32_t saved;     /* engine/saver.h */
-    uint32_t oldest_at; /* place in queue->oldest, while it is pending */
+    _Atomic(struct worker *) worker; /* that holds it */
+    _Atomic(struct blob *) by;       /* the name of the last one; NULL: none yet */
+    uint32_t held_at;                /* slot in worker->held */
+    uint32_t saved;                  /* engine/saver.h */
+    uint32_t oldest_at;              /* place in queue->oldest, while it is pending */
     uint64_t submitted_ms;
     _Atomic uint64_t started_ms;
     _Atomic uint64_t ended_ms;
@@ -312,8 +314,12 @@ struct worker {
     _Atomic uint64_t failed;
     _Atomic uint64_t held_count;
     _Atomic(struct worker_held *) held;
-    uint32_t saved; /* the committer alone: engine/saver.h */
+    uint32_t saved;           /* the committer alone, and what follows: engine/saver.h */
+    uint64_t gone_lsn;        /* of its BYE; 0: it has not left */
+    TAILQ_ENTRY(worker) gone; /* state.gone */
 };
+
+TAILQ_HEAD(worker_list, worker);
 
 /* What apply decided about a judged record: an error of the protocol, or a number for the reply. */
 struct verdict {
@@ -340,7 +346,9 @@ struct state {
     struct index polls, labels, queues, workers, uniqs;
     struct index beginnings; /* of the words of labels: engine/alike.h */
     struct table options, builds, poll_ids, queue_ids, worker_ids;
-    _Atomic uint64_t option_count, build_next, poll_count, queue_count, worker_count;
+    _Atomic uint64_t option_count, build_next, poll_count, queue_count;
+    _Atomic uint64_t worker_count; /* that have not left */
+    _Atomic uint64_t worker_last;  /* the last id that was given out */
     _Atomic uint64_t builds_in_memory, payload_bytes;
     _Atomic uint64_t by_state[BUILD_STATES]; /* builds of all queues */
     _Atomic uint64_t votes;
@@ -350,6 +358,7 @@ struct state {
     struct build_list ended;
     struct build *ended_kept;
     uint64_t ended_count, ended_bytes;
+    struct worker_list gone; /* the committer alone: those that have left, in that order */
     struct state_hooks hooks;
     struct saver *saver;         /* the committer alone: the snapshot that is being made, or NULL */
     uint32_t saves;              /* the committer alone: how many were begun */
@@ -398,5 +407,6 @@ uint64_t build_bytes(const struct build *build);
 struct blob *key_of_two(struct span first, struct span second);
 
 void build_free(void *build);
+void worker_free(void *worker);
 
 #endif

@@ -70,7 +70,7 @@ static void look_at(struct tally *tally, struct poll *poll)
         timer_ring_add(&tally->gate.waiting, &poll->timer);
         poll->window = WINDOW_WAITING;
     } else if (keeper_has_room(tally)) {
-        keeper_judge(tally, RECORD_POLL_WINDOW, poll->id, 1);
+        keeper_judge(tally, RECORD_POLL_WINDOW, (const uint64_t[KEEPER_NUMS]){poll->id, 1});
         poll->decided = poll->altered;
         poll->window = WINDOW_MOVING;
     } else {
@@ -181,7 +181,7 @@ static void gate_say(struct tally *tally)
     for (int i = 0; i < GATE_SLICE && gate->count > 0 && keeper_has_room(tally); i++) {
         struct poll *poll = poll_of(gate->closing.next);
         timer_ring_remove(&poll->timer);
-        keeper_judge(tally, RECORD_POLL_WINDOW, poll->id, 0);
+        keeper_judge(tally, RECORD_POLL_WINDOW, (const uint64_t[KEEPER_NUMS]){poll->id, 0});
         gate->count--;
     }
     if (gate->count == 0) {

@@ -184,6 +184,8 @@ Test(apply, what_contradicts_the_state_is_corrupt)
         {"a beat that ends it", {.type = RECORD_BEAT, .num = {1, 0x30000002, 0x50000002}}},
         {"a window of no poll", {.type = RECORD_POLL_WINDOW, .num = {2, 1}}},
         {"no worker is offline", {.type = RECORD_OFFLINE, .num = {2}}},
+        {"no worker lives", {.type = RECORD_SEEN, .num = {2}}},
+        {"workers forgotten ahead of time", {.type = RECORD_FORGET, .num = {0, 0, 8}}},
         {"bytes forgotten ahead of time", {.type = RECORD_FORGET, .num = {8, 0}}},
         {"builds forgotten ahead of time", {.type = RECORD_FORGET, .num = {0, 8}}},
         {"no type", {.type = RECORD_NONE}},
@@ -191,6 +193,40 @@ Test(apply, what_contradicts_the_state_is_corrupt)
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         check_contradiction(cases[i].record, TALLY_CORRUPT, cases[i].what);
     }
+}
+
+/* What edges and timekeeper said of a worker before they could know that it is forgotten passes;
+ * what cannot be said of it is refused. */
+Test(apply, a_worker_is_forgotten_once_it_holds_nothing)
+{
+    static const struct {
+        struct record record;
+        int wanted;
+    } cases[] = {
+        {{.type = RECORD_BYE, .text = {{"w", 1}}}, 0},
+        {{.type = RECORD_FORGET, .num = {0, 0, 7}}, 0}, /* of those before: none */
+        {{.type = RECORD_SEEN, .num = {1}}, 0},
+        {{.type = RECORD_UNHOLD, .num = {1, 0x30000002, 0x10000003}}, 0},
+        {{.type = RECORD_FORGET, .num = {0, 0, 8}}, 0},
+        {{.type = RECORD_SEEN, .num = {1}}, 0},
+        {{.type = RECORD_OFFLINE, .num = {1}}, 0},
+        {{.type = RECORD_WORKER, .num = {1}, .text = {{"w", 1}}}, 0}, /* comes as another */
+        {{.type = RECORD_CLAIM, .num = {1, 0x10000003, 0x30000004, 2, 1000}}, 0},
+        {{.type = RECORD_BYE, .text = {{"w", 1}}}, 0},
+        {{.type = RECORD_CLAIM, .num = {2, PENDING_2, ASSIGNED_2, 1, 1000}}, TALLY_CORRUPT},
+        {{.type = RECORD_FORGET, .num = {0, 0, 17}}, TALLY_CORRUPT}, /* it holds a build */
+    };
+    static struct state state;
+    small_state(&state);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct verdict verdict;
+        struct record record = cases[i].record;
+        record.lsn = 8 + i;
+        record.time_ms = 1000;
+        cr_assert_eq(apply(&state, &record, &verdict), cases[i].wanted, "record %zu", i);
+        cr_assert_eq(verdict.err, 0);
+    }
+    state_fini(&state);
 }
 
 Test(apply, what_fits_is_taken)

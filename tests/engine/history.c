@@ -62,7 +62,7 @@ static uint32_t half_after(struct history *h, enum record_type type, uint32_t be
 /* A worker with a slot to spare, or NULL. */
 static const struct worker *free_worker(struct history *h, const struct state *state)
 {
-    uint64_t count = FIELD_GET(state->worker_count);
+    uint64_t count = FIELD_GET(state->worker_last);
     const struct worker *worker =
         count > 0 ? table_get(&state->worker_ids, 1 + seed_below(&h->seed, count)) : NULL;
     bool has_room = worker != NULL && FIELD_GET(worker->held) != NULL &&
@@ -111,10 +111,22 @@ static bool make_vote(struct history *h, const struct state *state)
     return true;
 }
 
+/* Of some that have left, from the oldest on, and hold nothing. */
+static uint64_t gone_until(const struct state *state)
+{
+    uint64_t until = 0;
+    const struct worker *worker = TAILQ_FIRST(&state->gone);
+    for (int i = 0; i < 2 && worker != NULL && FIELD_GET(worker->held_count) == 0; i++) {
+        until = worker->gone_lsn;
+        worker = TAILQ_NEXT(worker, gone);
+    }
+    return until;
+}
+
 static void make_judged(struct history *h, const struct state *state)
 {
     uint64_t polls = FIELD_GET(state->poll_count);
-    uint64_t workers = FIELD_GET(state->worker_count);
+    uint64_t workers = FIELD_GET(state->worker_last);
     uint64_t labels = h->polls_until != 0 ? 200 : 20;
     struct record *record = NULL;
     uint64_t dice = seed_below(&h->seed, 10);
@@ -157,6 +169,7 @@ static void make_judged(struct history *h, const struct state *state)
             record = next_record(h, RECORD_FORGET);
             record->num[FORGET_BYTES_UNTIL] = seed_below(&h->seed, record->lsn);
             record->num[FORGET_BUILDS_UNTIL] = record->num[FORGET_BYTES_UNTIL] / 4;
+            record->num[FORGET_WORKERS_UNTIL] = gone_until(state);
             break;
         }
         record = next_record(h, workers == 0 ? RECORD_BYE : RECORD_OFFLINE);

@@ -99,8 +99,9 @@ static void expect_counted(const struct state *state, const struct state *whole)
     for (uint64_t id = 1; id <= FIELD_OWN(state->option_count); id++) {
         entities += option_weight(state_option(state, id));
     }
-    for (uint64_t id = 1; id <= FIELD_OWN(state->worker_count); id++) {
-        entities += worker_weight(table_get(&state->worker_ids, id));
+    const struct worker *worker;
+    for (uint64_t id = 1; (worker = table_next(&state->worker_ids, &id)) != NULL; id++) {
+        entities += worker_weight(worker);
     }
     for (uint64_t id = 1; id <= state->queues.count; id++) {
         const struct queue *queue = table_get(&state->queue_ids, id);

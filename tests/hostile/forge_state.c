@@ -38,14 +38,16 @@ static struct image build_image(uint64_t id, enum build_state state, uint32_t to
                 [IBUILD_ATTEMPTS] = is_held || is_ended,
                 [IBUILD_SUBMIT_LEASE_MS] = 60000,
                 [IBUILD_LEASE_MS] = 60000,
-                [IBUILD_WORKER] = is_held || is_ended,
+                [IBUILD_WORKER] = is_held,
                 [IBUILD_SUBMITTED_MS] = FORGE_MS,
                 [IBUILD_STARTED_MS] = is_held || is_ended ? FORGE_MS : 0,
                 [IBUILD_ENDED_MS] = is_ended ? FORGE_MS : 0,
                 [IBUILD_PENDING_LSN] = 10 + id,
                 [IBUILD_DUE_MS] = FORGE_MS + 1000,
                 [IBUILD_ENDED_LSN] = is_ended ? 30 : 0},
-        .text = {TEXT("make"), {is_ended ? "ok" : NULL, is_ended ? 2 : 0}},
+        .text = {TEXT("make"),
+                 {is_ended ? "ok" : NULL, is_ended ? 2 : 0},
+                 [IBUILD_BY] = {is_held || is_ended ? "w" : NULL, is_held || is_ended}},
     };
 }
 
@@ -63,7 +65,8 @@ void forge_images(struct forge_images *images)
                                              [HEAD_WORKERS] = 1,
                                              [HEAD_BUILD_NEXT] = 5,
                                              [HEAD_BUILDS] = 4,
-                                             [HEAD_PAYLOAD_BYTES] = 16}};
+                                             [HEAD_PAYLOAD_BYTES] = 16,
+                                             [HEAD_WORKER_LAST] = 1}};
     at[FORGED_POLL] = (struct image){.kind = IMAGE_POLL,
                                      .num = {[IMAGE_ID] = 1, [IPOLL_TOTAL] = 5, [IPOLL_OPEN] = 1},
                                      .text = {TEXT("p")}};

@@ -1,0 +1,113 @@
+/* What has gone leaves its place: workers, need sets and queues that come and go. */
+#include "engine/label.h"
+#include "tests/engine/one.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+TestSuite(recycle, .init = begin, .fini = end);
+
+static struct span name_of(char *into, const char *kind, unsigned long number)
+{
+    int len = snprintf(into, NAME_LEN_MAX, "%s%lu", kind, number);
+    return (struct span){into, (size_t)len};
+}
+
+static uint64_t entity_bytes(void)
+{
+    return ledger_of(edge_ledger(door.edge), LEDGER_ENTITIES);
+}
+
+static uint64_t workers_now(void)
+{
+    struct engine_info info;
+    edge_info(door.edge, &info);
+    return info.workers;
+}
+
+/* ---- workers ---- */
+
+enum { CHURN_WORKERS = 140000 };
+
+/* They come and go, many in a block. */
+static void churn_workers(unsigned long from, unsigned long to)
+{
+    char name[NAME_LEN_MAX];
+    for (unsigned long i = from; i < to; i++) {
+        struct edge_worker ask = {.id = name_of(name, "w", i), .slots = 1};
+        while (door_again(&door, edge_worker(door.edge, &ask))) {
+        }
+        while (door_again(&door, edge_bye(door.edge, ask.id))) {
+        }
+    }
+    door_settle(&door);
+}
+
+/* Until all that have left are forgotten: they take no memory any more. */
+static void wait_for_bytes(uint64_t bytes)
+{
+    while (entity_bytes() != bytes) {
+        door_worker(&door, "clock", 1);
+    }
+}
+
+Test(recycle, workers_that_left_leave_their_places)
+{
+    struct edge_claimed got;
+    door_worker(&door, "clock", 1);
+    uint64_t bytes = entity_bytes();
+    churn_workers(0, CHURN_WORKERS);
+    cr_assert_eq(workers_now(), 1);
+    door_worker(&door, "w", 1);
+    uint64_t id = submit((struct edge_submit){.pri = 1});
+    cr_assert_eq(done(id, claim(id)), 0);
+    cr_assert_eq(try_claim(&got), EDGE_NIL);
+    cr_assert_eq(door_judged(&door, edge_bye(door.edge, SPAN("w")), NULL), 0);
+    restart();
+    cr_assert_eq(workers_now(), 1);
+    door_worker(&door, "w", 1);
+    cr_assert_eq(workers_now(), 2);
+    cr_assert_gt(entity_bytes(), bytes);
+}
+
+Test(recycle, a_worker_that_left_takes_no_memory)
+{
+    door_worker(&door, "clock", 1);
+    uint64_t bytes = entity_bytes();
+    churn_workers(0, 3000);
+    wait_for_bytes(bytes);
+    restart();
+    cr_assert_eq(entity_bytes(), bytes);
+    churn_workers(0, 3000);
+    wait_for_bytes(bytes);
+}
+
+Test(recycle, a_build_knows_its_worker_when_that_is_forgotten)
+{
+    door_worker(&door, "clock", 1);
+    uint64_t bytes = entity_bytes();
+    door_worker(&door, "w", 1);
+    bytes = entity_bytes() - bytes;
+    uint64_t id = submit((struct edge_submit){.pri = 1});
+    cr_assert_eq(done(id, claim(id)), 0);
+    uint64_t with = entity_bytes();
+    cr_assert_eq(door_judged(&door, edge_bye(door.edge, SPAN("w")), NULL), 0);
+    wait_for_bytes(with - bytes);
+    for (int i = 0; i < 2; i++) {
+        struct read_builds r;
+        read_builds_init(&r);
+        r.worker = SPAN("w");
+        r.count = 10;
+        cr_assert_eq(door_read(&door, &r.read), 0);
+        cr_assert_eq(r.row_count, 1);
+        cr_assert(span_equal(r.rows[0].worker, SPAN("w")));
+        read_builds_fini(&r);
+        restart();
+    }
+    struct read_workers r;
+    door_worker(&door, "w", 1);
+    read_workers_init(&r, SPAN("w"));
+    cr_assert_eq(door_read(&door, &r.read), 0);
+    cr_assert_eq(r.rows[0].done, 0, "what it counted is over");
+    read_workers_fini(&r);
+}
