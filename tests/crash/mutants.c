@@ -10,7 +10,7 @@
 
 int tally_mutant = MUTANT_NONE;
 
-enum { IMAGES_SHORT = 30000, IMAGES_RANDOM = 10000 };
+enum { IMAGES_SHORT = 30000, IMAGES_RANDOM = 40000 };
 
 static const struct mutant_name {
     const char *name;
