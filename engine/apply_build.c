@@ -14,10 +14,17 @@ static void count_state(struct queue *queue, enum build_state state, uint64_t mo
     FIELD_ADD(queue->all_by_state[state], more);
 }
 
+static bool is_open(enum build_state state)
+{
+    return state != BUILD_NONE && !half_ended(build_half(state, 0));
+}
+
 int build_count(struct build *build, enum build_state from, enum build_state to)
 {
     struct queue *queue = build->queue;
-    struct ticket_list *list = &FIELD_OWN(queue->sets[build->set])->lists[build->pri];
+    struct need_set *set = FIELD_OWN(queue->sets[build->set]);
+    struct ticket_list *list = &set->lists[build->pri];
+    set->open = set->open + is_open(to) - is_open(from);
     if (from != BUILD_NONE) {
         count_state(queue, from, (uint64_t)-1);
     }
@@ -58,40 +65,64 @@ static struct queue *queue_new(struct state *state, struct span name)
     return queue;
 }
 
-int queue_add_set(struct state *state, struct queue *queue, struct span tags)
+static struct need_set *need_set_new(struct span tags)
 {
-    uint32_t count = FIELD_OWN(queue->set_count);
     struct need_set *set = calloc(1, sizeof *set);
     if (set == NULL) {
-        return TALLY_NOMEM;
+        return NULL;
     }
     set->tags = blob_new(tags);
     for (int pri = 0; pri < PRIORITIES; pri++) {
         if (set->tags == NULL || ticket_list_init(&set->lists[pri]) != 0) {
-            return TALLY_NOMEM;
+            need_set_free(set);
+            return NULL;
         }
     }
-    FIELD_PUT(queue->sets[count], set);
-    FIELD_PUT(queue->set_count, count + 1);
+    return set;
+}
+
+int queue_put_set(struct state *state, struct queue *queue, uint32_t at, struct span tags)
+{
+    struct need_set *set = need_set_new(tags);
+    if (set == NULL) {
+        return TALLY_NOMEM;
+    }
     ledger_add(&state->ledger, LEDGER_ENTITIES, need_set_weight(set));
+    if (at < FIELD_OWN(queue->set_count)) {
+        struct need_set *old = FIELD_OWN(queue->sets[at]);
+        ledger_sub(&state->ledger, LEDGER_ENTITIES, need_set_weight(old));
+        FIELD_PUT(queue->sets[at], set);
+        state_retire(state, old, need_set_free);
+        return 0;
+    }
+    FIELD_PUT(queue->sets[at], set);
+    FIELD_PUT(queue->set_count, at + 1);
     return 0;
 }
 
-/* The queue's set of these tags, made when it is new. Returns its index, or a negative error; FULL
- * is a verdict. */
+/*
+ * The queue's set of these tags; a new one takes the place of one that no unfinished build has.
+ * Finished builds keep their index, of which nothing but bounds is asked. Returns the index, or a
+ * negative error; FULL is a verdict.
+ */
 static int set_of(struct state *state, struct queue *queue, struct span tags)
 {
     uint32_t count = FIELD_OWN(queue->set_count);
+    uint32_t at = count;
     for (uint32_t i = 0; i < count; i++) {
-        if (span_equal(blob_span(FIELD_OWN(queue->sets[i])->tags), tags)) {
+        const struct need_set *set = FIELD_OWN(queue->sets[i]);
+        if (span_equal(blob_span(set->tags), tags)) {
             return (int)i;
         }
+        if (set->open == 0 && at == count) {
+            at = i;
+        }
     }
-    if (count == NEED_SETS_MAX) {
+    if (at == NEED_SETS_MAX) {
         return TALLY_FULL;
     }
     save_queue(state, queue);
-    return queue_add_set(state, queue, tags) == 0 ? (int)count : TALLY_NOMEM;
+    return queue_put_set(state, queue, at, tags) == 0 ? (int)at : TALLY_NOMEM;
 }
 
 static uint64_t queue_open(const struct queue *queue)

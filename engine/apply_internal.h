@@ -14,8 +14,9 @@ int poll_add_option(struct state *state, struct poll *poll, struct option *optio
  * it is new, to BUILD_NONE when it is forgotten. Errors: NOMEM, of what becomes pending. */
 int build_count(struct build *build, enum build_state from, enum build_state to);
 
-/* Adds a need set at the end. REQUIRES: there is room. Errors: NOMEM. */
-int queue_add_set(struct state *state, struct queue *queue, struct span tags);
+/* Puts a need set at the end, or where no unfinished build has the one that is there.
+ * Errors: NOMEM. */
+int queue_put_set(struct state *state, struct queue *queue, uint32_t at, struct span tags);
 
 /* Puts a build that has ended behind those that ended before. */
 void build_add_ended(struct state *state, struct build *build);

@@ -54,7 +54,7 @@ static uint64_t mix_queue(uint64_t digest, const struct state *state, const stru
                  queue->ended_count, state_queue(state, blob_span(queue->name)) == queue);
     for (uint32_t i = 0; i < FIELD_OWN(queue->set_count); i++) {
         const struct need_set *set = FIELD_OWN(queue->sets[i]);
-        digest = mix_text(digest, blob_span(set->tags));
+        digest = mix(mix_text(digest, blob_span(set->tags)), set->open);
         for (int pri = 0; pri < PRIORITIES; pri++) {
             digest = mix(digest, FIELD_OWN(set->lists[pri].pending));
         }

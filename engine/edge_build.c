@@ -124,14 +124,10 @@ static struct build *walk(const struct choice *choice, uint32_t *before)
 }
 
 /* "Nothing there" is certain only when nothing is pending as committed: what a claim in flight
- * took, a crash gives back. */
-static bool nothing_pending(const struct edge *edge, const struct choice *choice)
+ * took, a crash gives back. The mark is older than the choice, so no set has come or gone since. */
+static bool nothing_pending(const struct edge *edge, const struct choice *choice, uint64_t mark)
 {
-    uint64_t mark = 0;
     uint64_t pending = 0;
-    if (!seq_read_begin(&edge->tally->state.seq, &mark)) {
-        return false;
-    }
     for (unsigned i = 0; i < choice->count; i++) {
         for (int pri = 0; pri < PRIORITIES; pri++) {
             pending += FIELD_GET(choice->sets[i]->lists[pri].pending);
@@ -221,10 +217,12 @@ static int claim_fresh(struct edge *edge, const struct edge_claim *ask, struct w
 {
     struct choice choice;
     uint32_t before = 0;
+    uint64_t mark = 0;
+    bool is_whole = seq_read_begin(&edge->tally->state.seq, &mark);
     choose_sets(edge, ask, worker, &choice);
     struct build *build = walk(&choice, &before);
     if (build == NULL) {
-        return nothing_pending(edge, &choice) ? EDGE_NIL : TALLY_PARK;
+        return is_whole && nothing_pending(edge, &choice, mark) ? EDGE_NIL : TALLY_PARK;
     }
     uint32_t after = half_next(before, BUILD_ASSIGNED);
     uint32_t lease_ms = ask->lease_ms != 0 ? ask->lease_ms : build->submit_lease_ms;

@@ -118,7 +118,8 @@ static int load_sets(struct state *state, struct queue *queue, struct span tags,
         while (to < tags.len && tags.at[to] != ';') {
             to++;
         }
-        if (queue_add_set(state, queue, (struct span){tags.at + from, to - from}) != 0) {
+        if (queue_put_set(state, queue, (uint32_t)i, (struct span){tags.at + from, to - from}) !=
+            0) {
             return TALLY_NOMEM;
         }
         from = to + 1;

@@ -85,17 +85,22 @@ static void free_poll(void *arg, void *entity)
     free(poll);
 }
 
+void need_set_free(void *entity)
+{
+    struct need_set *set = entity;
+    for (int pri = 0; pri < PRIORITIES; pri++) {
+        ticket_list_fini(&set->lists[pri]);
+    }
+    free(set->tags);
+    free(set);
+}
+
 static void free_queue(void *arg, void *entity)
 {
     (void)arg;
     struct queue *queue = entity;
     for (uint32_t i = 0; i < FIELD_OWN(queue->set_count); i++) {
-        struct need_set *set = FIELD_OWN(queue->sets[i]);
-        for (int pri = 0; pri < PRIORITIES; pri++) {
-            ticket_list_fini(&set->lists[pri]);
-        }
-        free(set->tags);
-        free(set);
+        need_set_free(FIELD_OWN(queue->sets[i]));
     }
     oldest_fini(&queue->oldest);
     free(queue->name);

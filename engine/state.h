@@ -45,7 +45,8 @@
  *   second[] and second_votes[]    a cut
  *   total and the options' votes   a cut
  *   options and option_count       a place below the count is set for good before the count moves
- *   sets and set_count             the same
+ *   sets and set_count             a place below the count is set before the count moves; what
+ *                                  stands there may be replaced when no unfinished build has it
  *   held and its room              the room stands in the array
  *   a held slot and its build      the build's word and `applied`: a slot that has gone is seen
  *   held_count and the slots       a cut (WORKERS); a claim counts the slots that it has looked at
@@ -62,7 +63,8 @@
  *
  * Reclamation: polls, options and queues live as long as the state. A finished build beyond
  * QUEUE_KEEP of its queue, or named by a FORGET record, is taken out of the table and retired; so
- * are payload, result and error that it gives back, and arrays that grow. A worker that has left is
+ * are payload, result and error that it gives back, arrays that grow, and a need set that is
+ * replaced: all its tickets are dead. A worker that has left is
  * taken out and retired when a FORGET names it: engine/forget.c.
  */
 
@@ -275,6 +277,7 @@ enum { NEED_SETS_MAX = 64, PRIORITIES = 10 };
 
 struct need_set {
     struct blob *tags; /* sorted, with commas between; empty for none */
+    uint64_t open;     /* the committer alone: unfinished builds with it */
     struct ticket_list lists[PRIORITIES];
 };
 
@@ -407,6 +410,7 @@ uint64_t build_bytes(const struct build *build);
 struct blob *key_of_two(struct span first, struct span second);
 
 void build_free(void *build);
+void need_set_free(void *set);
 void worker_free(void *worker);
 
 #endif

@@ -111,3 +111,50 @@ Test(recycle, a_build_knows_its_worker_when_that_is_forgotten)
     cr_assert_eq(r.rows[0].done, 0, "what it counted is over");
     read_workers_fini(&r);
 }
+
+/* ---- need sets ---- */
+
+static int submit_needing(unsigned long set, uint64_t *id)
+{
+    char name[NAME_LEN_MAX];
+    struct edge_submit ask = {.queue = SPAN("q"), .need = name_of(name, "tag", set), .tries = 3};
+    ask.payload = SPAN("make");
+    ask.lease_ms = 60000;
+    return door_judged(&door, edge_submit(door.edge, &ask), id);
+}
+
+/* Claims what needs this set, and has it done. */
+static void done_by(unsigned long set, uint64_t id)
+{
+    char name[NAME_LEN_MAX];
+    struct edge_worker ask = {.id = SPAN("w"), .tags = name_of(name, "tag", set), .slots = 1};
+    cr_assert_eq(door_judged(&door, edge_worker(door.edge, &ask), NULL), 0);
+    cr_assert_eq(done(id, claim(id)), 0);
+}
+
+Test(recycle, need_sets_of_finished_builds_leave_their_places)
+{
+    uint64_t id[NEED_SETS_MAX];
+    uint64_t last = 0;
+    for (int round = 0; round < 3; round++) {
+        unsigned long first = (unsigned long)round * NEED_SETS_MAX;
+        for (unsigned long i = 0; i < NEED_SETS_MAX; i++) {
+            cr_assert_eq(submit_needing(first + i, &id[i]), 0);
+        }
+        cr_assert_eq(submit_needing(first + NEED_SETS_MAX, NULL), TALLY_FULL, "64 live");
+        restart();
+        cr_assert_eq(submit_needing(first + NEED_SETS_MAX, NULL), TALLY_FULL, "64 live");
+        done_by(first + 5, id[5]);
+        cr_assert_eq(submit_needing(first + NEED_SETS_MAX, &last), 0, "63 live");
+        cr_assert_eq(submit_needing(first + 5, NULL), TALLY_FULL, "the others live");
+        done_by(first + NEED_SETS_MAX, last);
+        cr_assert_eq(submit_needing(first + 5, &id[5]), 0, "and back");
+        for (unsigned long i = 0; i < NEED_SETS_MAX; i++) {
+            done_by(first + i, id[i]);
+        }
+        if (round == 1) {
+            restart();
+        }
+    }
+    submit((struct edge_submit){.pri = 1});
+}

@@ -167,6 +167,31 @@ static void need_sets(void)
     end();
 }
 
+/* Sets whose builds are all finished take no place, behind a start and from a snapshot neither. */
+static void need_sets_pass(void)
+{
+    enum { SETS = 64, ROUNDS = 3 };
+    char words[32];
+    struct claim claim;
+    begin();
+    for (int i = 0; i < ROUNDS * SETS; i++) {
+        snprintf(words, sizeof(words), "NEED tag%d", i);
+        scene_submit(&client, "passing", words, "build");
+        client_expect(&client, i == 0 ? "OK new" : "OK again", "WORKER w TAGS tag%d", i);
+        scene_claim(&claim, &client, "w", "passing");
+        client_expect(&client, "OK", "DONE %" PRIu64 " %" PRIu64, claim.id, claim.token);
+        if (i == SETS - 1) {
+            EXPECT(reply_is_ok(client_get(&client, "SNAPSHOT")), "no snapshot");
+        }
+        if (i % SETS == SETS - 1) {
+            crash();
+        }
+    }
+    scene_submit(&client, "passing", "", "build");
+    scene_claim(&claim, &client, "w", "passing");
+    end();
+}
+
 static const struct check_test tests[] = {
     {"A poll that is closed, or not open yet, takes no vote", closed_and_not_open_yet},
     {"A poll that closes under votes counts exactly what was acknowledged", closes_under_votes},
@@ -174,6 +199,7 @@ static const struct check_test tests[] = {
     {"A vote over the rate is refused with the time to wait", rate},
     {"After retry_ms the vote passes", retry},
     {"The 65th set of needed tags of a queue is FULL", need_sets},
+    {"Sets of needed tags whose builds are finished make room for others", need_sets_pass},
 };
 
 int main(int argc, char **argv)
