@@ -213,29 +213,32 @@ int edge_mode_completion(const struct edge *edge)
 
 /* ---- votes ---- */
 
-/* The place of an option in the pass's index: its slot, or an empty place (place not in this
- * generation). */
-static uint32_t vote_place(const struct edge *edge, const struct option *option)
-{
-    uint32_t place = (uint32_t)(option->id * edge->vote_multiplier >> 40) % VOTE_INDEX;
-    for (;; place = (place + 1) % VOTE_INDEX) {
-        uint32_t entry = edge->vote_index[place];
-        if (entry >> 16 != edge->vote_generation || edge->votes[entry & 0xffff].option == option) {
-            return place;
-        }
-    }
-}
-
-/* Opens a slot for an option's votes of this pass. */
-static int vote_open(struct edge *edge, struct option *option, uint32_t place)
+/* Opens a slot for an option's votes of this pass. VOTE_SLOTS: there is no room for its step. */
+static uint32_t vote_open(struct edge *edge, struct option *option, uint32_t place)
 {
     if (edge->vote_count == VOTE_SLOTS || edge_room(edge) == 0) {
-        return TALLY_ROOM;
+        return VOTE_SLOTS;
     }
     edge->vote_index[place] = (uint32_t)edge->vote_generation << 16 | edge->vote_count;
-    edge->votes[edge->vote_count++] =
+    edge->votes[edge->vote_count] =
         (struct vote_slot){option, option_votes(word_get(&option->word)), 0};
-    return 0;
+    return edge->vote_count++;
+}
+
+/* The slot of an option in this pass, opened when it is its first vote. A place of an earlier
+ * generation is empty. */
+static inline uint32_t vote_find(struct edge *edge, struct option *option)
+{
+    uint32_t place = (uint32_t)(option->id * edge->vote_multiplier >> 40) % VOTE_INDEX;
+    uint32_t entry = edge->vote_index[place];
+    while (entry >> 16 == edge->vote_generation) {
+        if (edge->votes[entry & 0xffff].option == option) {
+            return entry & 0xffff;
+        }
+        place = (place + 1) % VOTE_INDEX;
+        entry = edge->vote_index[place];
+    }
+    return vote_open(edge, option, place);
 }
 
 int edge_vote(struct edge *edge, uint64_t id, uint64_t n, struct edge_vote *vote)
@@ -255,14 +258,10 @@ int edge_vote(struct edge *edge, uint64_t id, uint64_t n, struct edge_vote *vote
     if (edge->now_ms >= until) {
         return until == VOTES_WAIT ? TALLY_PARK : TALLY_CLOSED;
     }
-    uint32_t place = vote_place(edge, option);
-    if (edge->vote_index[place] >> 16 != edge->vote_generation) {
-        err = vote_open(edge, option, place);
-        if (err != 0) {
-            return err;
-        }
+    uint32_t at = vote_find(edge, option);
+    if (at == VOTE_SLOTS) {
+        return TALLY_ROOM;
     }
-    uint32_t at = edge->vote_index[place] & 0xffff;
     struct vote_slot *slot = &edge->votes[at];
     if (slot->base + slot->n + n > VOTES_RANGE) {
         bool sure = FIELD_GET(option->votes) + n > VOTES_RANGE;

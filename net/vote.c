@@ -34,25 +34,34 @@ static int check_rate(struct conn *conn, uint64_t option, uint64_t votes, struct
     return rate_take(loop->server->rate, ask, retry_ms);
 }
 
-/* Room for the reply is made sure of before the step: after it there is only OK. */
-static bool has_room(const struct loop *loop, const struct conn *conn)
+/* The connection's run, begun when it is not the last one. NULL: there is no room for its reply,
+ * which is made sure of before the step: after it there is only OK. */
+static struct vote_run *run_begin(struct loop *loop, struct conn *conn)
 {
-    const struct votes *votes = &loop->votes;
-    if (votes->cast_count == VOTES_MAX) {
-        return false;
-    }
+    struct votes *votes = &loop->votes;
     if (votes->run_count > 0 && votes->runs[votes->run_count - 1].conn == conn) {
-        return true;
+        return &votes->runs[votes->run_count - 1];
     }
-    return pending_room(&loop->pending) > votes->run_count + 1;
+    if (votes->run_count == VOTES_MAX || pending_room(&loop->pending) <= votes->run_count + 1) {
+        return NULL;
+    }
+    votes->runs[votes->run_count] = (struct vote_run){.conn = conn};
+    return &votes->runs[votes->run_count++];
 }
 
-int votes_cast(struct conn *conn, uint64_t option, uint64_t n, uint64_t *retry_ms)
+/* A run without a vote needs no reply. */
+static void run_end(struct loop *loop, const struct vote_run *run)
+{
+    loop->votes.run_count -= run->count == 0;
+}
+
+static inline int cast_one(struct conn *conn, struct vote_run *run, uint64_t option, uint64_t n,
+                           uint64_t *retry_ms)
 {
     struct loop *loop = conn->loop;
     struct votes *votes = &loop->votes;
     struct rate_ask rate;
-    if (!has_room(loop, conn)) {
+    if (votes->cast_count == VOTES_MAX) {
         return TALLY_ROOM;
     }
     int err = check_rate(conn, option, n, &rate, retry_ms);
@@ -67,12 +76,20 @@ int votes_cast(struct conn *conn, uint64_t option, uint64_t n, uint64_t *retry_m
         return err;
     }
     votes->cast_count++;
-    if (votes->run_count == 0 || votes->runs[votes->run_count - 1].conn != conn) {
-        votes->runs[votes->run_count++] = (struct vote_run){.conn = conn};
-    }
-    votes->runs[votes->run_count - 1].count++;
+    run->count++;
     conn->votes++;
     return 0;
+}
+
+int votes_cast(struct conn *conn, uint64_t option, uint64_t n, uint64_t *retry_ms)
+{
+    struct vote_run *run = run_begin(conn->loop, conn);
+    if (run == NULL) {
+        return TALLY_ROOM;
+    }
+    int err = cast_one(conn, run, option, n, retry_ms);
+    run_end(conn->loop, run);
+    return err;
 }
 
 size_t votes_read(struct conn *conn, const char *at, size_t len)
@@ -80,6 +97,10 @@ size_t votes_read(struct conn *conn, const char *at, size_t len)
     const char *const start = at;
     const char *const end = at + len;
     uint64_t retry_ms;
+    struct vote_run *run = run_begin(conn->loop, conn);
+    if (run == NULL) {
+        return 0;
+    }
     while (end - at >= 7 && memcmp(at, "VOTE ", 5) == 0) {
         const char *next = at + 5;
         uint64_t option = 0;
@@ -91,11 +112,12 @@ size_t votes_read(struct conn *conn, const char *at, size_t len)
             next++;
         }
         if (next == end || *next != '\n' || digits == 0 || digits > FAST_DIGITS_MAX ||
-            votes_cast(conn, option, 1, &retry_ms) != 0) {
+            cast_one(conn, run, option, 1, &retry_ms) != 0) {
             break;
         }
         at = next + 1;
     }
+    run_end(conn->loop, run);
     return (size_t)(at - start);
 }
 
