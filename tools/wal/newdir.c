@@ -3,6 +3,7 @@
 
 #include "engine/proof.h"
 #include "tools/wal/exit.h"
+#include "tools/wal/saves.h"
 #include "wal/base/err.h"
 #include "wal/begin.h"
 #include "wal/snap.h"
@@ -67,17 +68,6 @@ static int put_block(void *arg, const struct wal_block *block)
     return block->count == 0 ? 0 : wal_snap_put(snap, block->count, block->raw, block->raw_bytes);
 }
 
-static bool is_gone(struct wal_io *io, uint64_t lsn)
-{
-    char name[WAL_NAME_BYTES];
-    wal_snap_name(name, lsn);
-    int fd = io->ops->open(io, name, WAL_OPEN_READ);
-    if (fd >= 0) {
-        io->ops->close(io, fd);
-    }
-    return fd == -ENOENT;
-}
-
 /* Writes a snapshot of another log anew, as one of ours: its checksums depend on the log. */
 static int copy_snapshot(struct newdir *newdir, struct wal_io *from,
                          const unsigned char uuid[WAL_UUID_BYTES], uint64_t lsn)
@@ -91,7 +81,7 @@ static int copy_snapshot(struct newdir *newdir, struct wal_io *from,
     proof_init(&proof, lsn);
     err = err != 0 ? err : wal_snap_end(snap, proof_block, &proof, &bytes);
     proof_fini(&proof);
-    if (err == TALLY_IO && is_gone(from, lsn)) {
+    if (err == TALLY_IO && saves_is_gone(from, lsn)) {
         wal_snap_destroy(snap);
         return NEWDIR_AGAIN;
     }

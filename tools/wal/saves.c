@@ -41,8 +41,7 @@ static int load(struct save *save, struct wal_io *io)
     return err;
 }
 
-/* A running server takes the oldest away when a new one counts. */
-static bool is_gone(struct wal_io *io, uint64_t lsn)
+bool saves_is_gone(struct wal_io *io, uint64_t lsn)
 {
     char name[WAL_NAME_BYTES];
     wal_snap_name(name, lsn);
@@ -63,7 +62,7 @@ int saves_read(struct saves *saves, struct wal_io *io)
         struct save *save = &saves->at[saves->count];
         *save = (struct save){.lsn = lsns.at[i]};
         err = load(save, io);
-        saves->count += save->is_whole || !is_gone(io, save->lsn);
+        saves->count += save->is_whole || !saves_is_gone(io, save->lsn);
     }
     wal_numbers_fini(&lsns);
     return err == TALLY_NOMEM ? err : 0;

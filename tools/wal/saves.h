@@ -23,6 +23,10 @@ struct saves {
     struct save at[SAVES_MAX];
 };
 
+/* Whether the snapshot of this lsn has left: a running server takes the oldest away when a new one
+ * counts. */
+bool saves_is_gone(struct wal_io *io, uint64_t lsn);
+
 /* Loads one after the other; what is wrong with one is in its text. Returns 0 or TALLY_NOMEM. */
 int saves_read(struct saves *saves, struct wal_io *io);
 
