@@ -149,8 +149,7 @@ static void check_builds(struct torture *t, const struct picture *picture)
         const struct trace *trace = &t->builds[row->id];
         /* T7: relaxed: the threads have been joined */
         uint32_t done = atomic_load_explicit(&trace->done, memory_order_relaxed);
-        /* T7: relaxed: the threads have been joined */
-        uint32_t token = atomic_load_explicit(&trace->token, memory_order_relaxed);
+        uint32_t token = trace->token;
         MUST((row->state == BUILD_COMPLETED) == (done != 0), "build %lu is %s, done token %u",
              (unsigned long)row->id, build_state_name(row->state), done);
         MUST(done == 0 || done == token, "build %lu was claimed after it was done",
@@ -208,6 +207,7 @@ static void run(struct torture *t, struct actor *actors, uint64_t seconds)
 {
     cast(t, actors);
     pthread_barrier_init(&t->start, NULL, ACTORS + 1);
+    pthread_mutex_init(&t->noting, NULL);
     for (unsigned i = 0; i < ACTORS; i++) {
         MUST(pthread_create(&actors[i].thread, NULL, actor_main, &actors[i]) == 0, "thread");
     }
@@ -256,11 +256,11 @@ int main(int argc, char **argv)
         free(actors[i].told.at);
     }
     printf("votes %zu, builds %lu, claims %lu, done %lu (in order %lu), refused as stale %lu, "
-           "goodbyes %lu, reads %lu\n",
+           "goodbyes %lu, reads %lu, noted late %lu\n",
            told, (unsigned long)torture_get(&t.submitted), (unsigned long)torture_get(&t.claims),
            (unsigned long)torture_get(&t.done), (unsigned long)torture_get(&t.fifo),
            (unsigned long)torture_get(&t.stale), (unsigned long)torture_get(&t.byes),
-           (unsigned long)torture_get(&t.reads));
+           (unsigned long)torture_get(&t.reads), (unsigned long)torture_get(&t.late));
     free(t.builds);
     torture_dir_remove(dir);
     return 0;

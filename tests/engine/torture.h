@@ -30,9 +30,11 @@ struct told_list {
 
 /* What all threads together know of a build. */
 struct trace {
-    _Atomic uint32_t token;     /* the highest that a claim was given */
-    _Atomic uint32_t done;      /* the token with which it was done; 0: not yet */
-    _Atomic uint64_t held_till; /* mono ns: nobody else may hold it before; 0: it was given up */
+    _Atomic uint32_t done; /* the token with which it was done; 0: not yet */
+    /* of the claim with the highest token that was noted; under torture.noting */
+    uint32_t token;
+    uint64_t noted_ns;  /* it had been given by then */
+    uint64_t held_till; /* mono ns: nobody else may hold it before; 0: it was given up */
 };
 
 struct torture {
@@ -42,6 +44,7 @@ struct torture {
     _Atomic bool stop;
     uint64_t option[HOT_OPTIONS]; /* ids */
     struct trace *builds;         /* by id */
+    pthread_mutex_t noting;
     _Atomic uint64_t submitted;
     _Atomic uint64_t done;
     _Atomic uint64_t failed;
@@ -50,6 +53,7 @@ struct torture {
     _Atomic uint64_t reads;
     _Atomic uint64_t fifo;
     _Atomic uint64_t byes;
+    _Atomic uint64_t late; /* claims that were noted behind a later one */
 };
 
 struct actor {

@@ -3,8 +3,11 @@
 
 #include "wal/base/clock.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+enum { STOPPED_NS = 700 * 1000 * 1000, STOPPED_ONE_IN = 200 };
 
 /* ---- what is known of builds ---- */
 
@@ -14,27 +17,42 @@ static struct trace *trace_of(struct torture *t, uint64_t id)
     return &t->builds[id];
 }
 
-/* A fresh claim that is durable now; asked_ns is from before it was asked for. */
+/*
+ * A fresh claim that is durable now; asked_ns is from before it was asked for. Claims are noted in
+ * any order: whoever was stopped between its claim and here comes when its lease is over, and the
+ * build was given to others. Then its lease has to have been over when they had it.
+ */
 static void trace_claim(struct torture *t, const struct edge_claimed *got, uint64_t asked_ns)
 {
     struct trace *trace = trace_of(t, got->id);
-    /* T3: acq_rel; pairs with T3 and T4 */
-    uint64_t till_ns = atomic_exchange_explicit(
-        &trace->held_till, asked_ns + got->lease_ms * 1000000, memory_order_acq_rel);
-    MUST(till_ns <= clock_mono_ns(), "build %lu was claimed while its lease runs",
-         (unsigned long)got->id);
-    /* T5: acq_rel; pairs with T5 */
-    uint32_t before = atomic_exchange_explicit(&trace->token, got->token, memory_order_acq_rel);
-    MUST(before < got->token, "build %lu: token %u after token %u", (unsigned long)got->id,
-         got->token, before);
+    unsigned long id = (unsigned long)got->id;
+    uint64_t till_ns = asked_ns + got->lease_ms * 1000000;
+    pthread_mutex_lock(&t->noting);
+    MUST(trace->token != got->token, "build %lu: token %u was given twice", id, got->token);
+    if (trace->token < got->token) {
+        uint64_t now_ns = clock_mono_ns();
+        MUST(trace->held_till <= now_ns, "build %lu was claimed while its lease runs", id);
+        trace->token = got->token;
+        trace->noted_ns = now_ns;
+        trace->held_till = till_ns;
+    } else {
+        MUST(till_ns <= trace->noted_ns, "build %lu: token %u was given while %u held it", id,
+             trace->token, got->token);
+        torture_count(&t->late);
+    }
+    pthread_mutex_unlock(&t->noting);
     torture_count(&t->claims);
 }
 
 /* The holder is about to give the build up, so from now on anybody may have it. */
-static void trace_give_up(struct torture *t, uint64_t id)
+static void trace_give_up(struct torture *t, uint64_t id, uint32_t token)
 {
-    /* T4: release; pairs with T3 */
-    atomic_store_explicit(&trace_of(t, id)->held_till, 0, memory_order_release);
+    struct trace *trace = trace_of(t, id);
+    pthread_mutex_lock(&t->noting);
+    if (trace->token == token) {
+        trace->held_till = 0;
+    }
+    pthread_mutex_unlock(&t->noting);
 }
 
 static void trace_done(struct torture *t, uint64_t id, uint32_t token)
@@ -164,7 +182,7 @@ static void heartbeat(struct door *door, const struct edge_claimed *got)
 static void give_back(struct actor *actor, struct door *door, const struct edge_claimed *got)
 {
     uint32_t delay_ms = seed_below(&actor->seed, 8) == 0 ? 150 : 0;
-    trace_give_up(actor->t, got->id);
+    trace_give_up(actor->t, got->id, got->token);
     int err = edge_release(door->edge, got->id, got->token, delay_ms);
     while (door_again(door, err)) {
         err = edge_release(door->edge, got->id, got->token, delay_ms);
@@ -178,7 +196,7 @@ static void fail_build(struct actor *actor, struct door *door, const struct edge
     struct edge_fail ask = {.id = got->id, .token = got->token, .text = SPAN("broken")};
     struct edge_failed how = {.final = false};
     ask.dead = seed_below(&actor->seed, 3) == 0;
-    trace_give_up(actor->t, got->id);
+    trace_give_up(actor->t, got->id, got->token);
     int err = edge_fail(door->edge, &ask, &how);
     while (door_again(door, err)) {
         err = edge_fail(door->edge, &ask, &how);
@@ -193,7 +211,7 @@ static void fail_build(struct actor *actor, struct door *door, const struct edge
 /* The reply to the claim was lost on its way. */
 static void lose(struct actor *actor, struct door *door, const struct edge_claimed *got)
 {
-    trace_give_up(actor->t, got->id);
+    trace_give_up(actor->t, got->id, got->token);
     int err = edge_take_back(door->edge, got->id, got->token);
     while (door_again(door, err)) {
         err = edge_take_back(door->edge, got->id, got->token);
@@ -232,7 +250,7 @@ static void expire(struct actor *actor, struct door *door, const struct edge_cla
 
 static void finish(struct actor *actor, struct door *door, const struct edge_claimed *got)
 {
-    trace_give_up(actor->t, got->id);
+    trace_give_up(actor->t, got->id, got->token);
     int err = done(door, got->id, got->token);
     MUST(err == 0 || err == TALLY_STALE, "done: %s", tally_err_name(err));
     if (err == 0 && seed_below(&actor->seed, 4) == 0) {
@@ -272,16 +290,24 @@ static void work(struct actor *actor, struct door *door, const struct edge_claim
 }
 
 /* A worker leaves and comes back; what it held is somebody else's at once. */
-static void leave(struct actor *actor, struct door *door, const char *name, uint64_t held)
+static void leave(struct actor *actor, struct door *door, const char *name,
+                  const struct edge_claimed *held)
 {
-    if (held != 0) {
-        trace_give_up(actor->t, held);
-    }
+    trace_give_up(actor->t, held->id, held->token);
     uint64_t value = 0;
     int err = door_judged(door, edge_bye(door->edge, span_of(name)), &value);
     MUST(err == 0, "bye: %s", tally_err_name(err));
     door_worker(door, name, 3);
     torture_count(&actor->t->byes);
+}
+
+/* As a thread that the machine stops for longer than a lease, wherever it is. */
+static void stop_a_while(void)
+{
+    uint64_t until_ns = clock_mono_ns() + STOPPED_NS;
+    while (clock_mono_ns() < until_ns) {
+        sched_yield();
+    }
 }
 
 void actor_claim(struct actor *actor, struct door *door)
@@ -304,11 +330,14 @@ void actor_claim(struct actor *actor, struct door *door)
         }
         MUST(err == 0, "claim: %s", tally_err_name(err));
         door_settle(door);
+        if (seed_below(&actor->seed, STOPPED_ONE_IN) == 0) {
+            stop_a_while();
+        }
         if (!got.again) {
             trace_claim(actor->t, &got, asked_ns);
         }
         if (seed_below(&actor->seed, 40) == 0) {
-            leave(actor, door, name, got.id);
+            leave(actor, door, name, &got);
             me.slots = 0;
             err = door_judged(door, edge_worker(door->edge, &me), NULL);
             MUST(err == 0, "worker: %s", tally_err_name(err));
@@ -337,7 +366,7 @@ void actor_share(struct actor *actor, struct door *door)
         if (!got.again) {
             trace_claim(actor->t, &got, asked_ns);
         }
-        trace_give_up(actor->t, id);
+        trace_give_up(actor->t, id, got.token);
         err = done(door, id, got.token);
         MUST(err == 0, "done with a long lease: %s", tally_err_name(err));
         door_settle(door);
