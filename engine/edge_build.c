@@ -338,7 +338,7 @@ static int beat_first(struct edge *edge, struct build *build, uint64_t seen, uin
         return err;
     }
     uint32_t after = build_half(BUILD_BUILDING, half_token(word_half(seen)));
-    if (!word_step_half(&build->word, seen, build_word(after, due))) {
+    if (!word_prolong(&build->word, seen, after, due)) {
         return TALLY_PARK;
     }
     append_step(edge, (struct lane_slot){.type = RECORD_BEAT, .entity = build}, seen, after);
@@ -360,7 +360,7 @@ int edge_beat(struct edge *edge, uint64_t id, uint32_t token, int prog, uint64_t
         if (err != 0) {
             return err;
         }
-    } else if (!word_step_half(&build->word, seen, build_word(word_half(seen), due))) {
+    } else if (!word_prolong(&build->word, seen, word_half(seen), due)) {
         return TALLY_PARK; /* somebody stepped in between: what it is now is known after a commit */
     }
     worker_seen(edge, FIELD_GET(build->worker));

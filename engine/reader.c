@@ -408,9 +408,12 @@ static void *run(void *arg)
         bool was_any = make_next(reader);
         look_after_ranks(reader);
         rcu_quiescent();
-        /* R2: acquire; pairs with R1; its wake may have ended the waiting for a feed */
+        /* a wake for either may have ended the waiting for a feed */
+        /* R2: acquire; pairs with R1 */
         was_any = was_any || atomic_load_explicit(&reader->asked, memory_order_acquire) != NULL;
-        if (!was_any && wake_may_sleep(&reader->wake)) {
+        /* R10: acquire; pairs with R11 */
+        bool ends = atomic_load_explicit(&reader->is_ending, memory_order_acquire);
+        if (!was_any && !ends && wake_may_sleep(&reader->wake)) {
             rcu_offline();
             wake_block(&reader->wake, sleep_ns);
             rcu_online();

@@ -134,6 +134,23 @@ static inline bool word_step_half(_Atomic uint64_t *word, uint64_t seen, uint64_
     return true;
 }
 
+/*
+ * A heartbeat: the half becomes `half` (or stays), and the deadline `due`, but never an earlier one
+ * than it has. Between looking at the clock and this, another heartbeat may have been told OK, and
+ * what that was promised stands. False: the half is another.
+ */
+static inline bool word_prolong(_Atomic uint64_t *word, uint64_t seen, uint32_t half, uint32_t due)
+{
+    uint64_t now = seen;
+    while (word_half(now) == word_half(seen)) {
+        uint32_t later = word_deadline(now) > due ? word_deadline(now) : due;
+        if (word_step(word, &now, build_word(half, later))) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static inline uint64_t word_add(_Atomic uint64_t *word, uint64_t add)
 {
     /* B2: acq_rel; pairs with B2 and B3 */

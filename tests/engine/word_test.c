@@ -131,3 +131,22 @@ Test(word, a_step_on_the_half_lets_the_deadline_move)
     cr_assert(word_step_half(&word, seen, to));
     cr_assert(!word_step_half(&word, seen, to), "the half is another");
 }
+
+Test(word, a_heartbeat_that_was_stopped_takes_nothing_from_a_later_one)
+{
+    _Atomic uint64_t word;
+    uint32_t assigned = build_half(BUILD_ASSIGNED, 7);
+    uint32_t building = build_half(BUILD_BUILDING, 7);
+    uint64_t seen = build_word(assigned, 20);
+    word_set(&word,
+             build_word(assigned, 50)); /* what another was told, while this one was stopped */
+    cr_assert(word_prolong(&word, seen, building, 30));
+    cr_assert_eq(word_get(&word), build_word(building, 50));
+    seen = build_word(building, 20);
+    cr_assert(word_prolong(&word, seen, building, 40));
+    cr_assert_eq(word_get(&word), build_word(building, 50), "its deadline went back");
+    cr_assert(word_prolong(&word, seen, building, 60));
+    cr_assert_eq(word_get(&word), build_word(building, 60));
+    word_set(&word, build_word(half_next(building, BUILD_PENDING), 0));
+    cr_assert(!word_prolong(&word, seen, building, 70), "the half is another");
+}
