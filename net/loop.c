@@ -193,7 +193,7 @@ static void accept_ready(struct loop *loop)
 
 /* ---- the parts of a pass ---- */
 
-static void turn_begin(struct loop *loop, uint64_t now_ns)
+void loop_turn_begin(struct loop *loop, uint64_t now_ns)
 {
     loop->turns++;
     loop->turn_until_ns = now_ns + TURN_NS;
@@ -236,6 +236,16 @@ static void handle(struct loop *loop, const struct epoll_event *event)
         conn_readable(conn);
     }
     conn_touch(conn);
+}
+
+void loop_handle(struct loop *loop, const struct epoll_event *events, int count)
+{
+    int first = count > 0 ? loop->event_first % count : 0;
+    int handled = 0;
+    while (handled < count && !loop_turn_is_over(loop)) {
+        handle(loop, &events[(first + handled++) % count]);
+    }
+    loop->event_first = handled < count ? first + handled : 0;
 }
 
 static void do_due(struct loop *loop)
@@ -305,7 +315,7 @@ static bool go_on(struct loop *loop)
 static void run_rounds(struct loop *loop)
 {
     int rounds = 0;
-    turn_begin(loop, clock_mono_ns());
+    loop_turn_begin(loop, clock_mono_ns());
     do {
         votes_flush(loop);
         edge_publish(loop->edge);
@@ -378,10 +388,8 @@ static void pass(struct loop *loop, const struct epoll_event *events, int count)
     counter_add(&loop->counters.passes, 1);
     edge_pass_begin(loop->edge);
     sample(loop);
-    turn_begin(loop, loop->now_ns);
-    for (int i = 0; i < count && !loop_turn_is_over(loop); i++) {
-        handle(loop, &events[i]);
-    }
+    loop_turn_begin(loop, loop->now_ns);
+    loop_handle(loop, events, count);
     do_due(loop);
     give_returns(loop);
     run_rounds(loop);

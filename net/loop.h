@@ -52,6 +52,7 @@ struct loop {
     uint64_t turn_until_ns;
     size_t turn_work; /* bytes of input since the clock was read */
     bool turn_over;
+    int event_first; /* where the next pass begins among the events */
 
     struct conn_list all;
     struct conn_list stopped;
@@ -109,6 +110,16 @@ static inline void loop_worked(struct loop *loop, size_t work)
  * has stepped is published. A turn ends about 1 ms after it has begun, however much input there is.
  */
 bool loop_turn_look(struct loop *loop);
+void loop_turn_begin(struct loop *loop, uint64_t now_ns);
+
+/*
+ * Handles events until the turn is over. What it leaves is ready again in the next pass, and the
+ * kernel tells of all in the same order: so the next pass begins with those. Else the first ones,
+ * if they always have something to say, would be the only ones that are heard.
+ */
+struct epoll_event;
+void loop_handle(struct loop *loop, const struct epoll_event *events, int count);
+
 static inline bool loop_turn_is_over(struct loop *loop)
 {
     return loop->turn_over || (loop->turn_work >= LOOP_LOOK_WORK && loop_turn_look(loop));

@@ -6,9 +6,11 @@
 #include "tests/limits/traced.h"
 
 #include <inttypes.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 enum { VOTES_OF_A_FLUSH = 8192, TEXT_ROOM = 1 << 20 };
 
@@ -150,6 +152,63 @@ static void refusals_among_many_votes(void)
     end();
 }
 
+/* Sends votes without a pause, and reads whatever comes: a writer and a reader. */
+struct flood {
+    struct client client;
+    pthread_t writer, reader;
+};
+
+static void *flood_write(void *arg)
+{
+    struct flood *flood = arg;
+    char votes[7 * 8192 + 1];
+    for (size_t i = 0; i < sizeof(votes) - 1; i += 7) {
+        memcpy(votes + i, "VOTE 1\n", 8);
+    }
+    while (client_write(&flood->client, votes, sizeof(votes) - 1)) {
+    }
+    return NULL;
+}
+
+static void *flood_read(void *arg)
+{
+    struct flood *flood = arg;
+    char replies[65536];
+    while (recv(flood->client.fd, replies, sizeof(replies), 0) > 0) {
+    }
+    return NULL;
+}
+
+/* One I/O thread, more to read than a turn takes, all the time: each connection has its turn. */
+static void floods_starve_nobody(void)
+{
+    enum { FLOODS = 8, PINGS = 30 };
+    static const char *const one_thread[] = {"--threads", "1", NULL};
+    static struct flood floods[FLOODS];
+    struct client late;
+    server_start(&server, one_thread);
+    client_open(&client, &server);
+    client_expect(&client, "OK", "POLL lang");
+    client_expect(&client, "OK 1", "OPTION lang C");
+    for (int i = 0; i < FLOODS; i++) {
+        client_open(&floods[i].client, &server);
+        EXPECT(pthread_create(&floods[i].reader, NULL, flood_read, &floods[i]) == 0, "thread");
+        EXPECT(pthread_create(&floods[i].writer, NULL, flood_write, &floods[i]) == 0, "thread");
+    }
+    client_open(&late, &server);
+    for (int i = 0; i < PINGS; i++) {
+        client_expect(&late, "OK PONG", "PING");
+    }
+    for (int i = 0; i < FLOODS; i++) {
+        shutdown(floods[i].client.fd, SHUT_RDWR);
+        pthread_join(floods[i].writer, NULL);
+        pthread_join(floods[i].reader, NULL);
+        client_close(&floods[i].client);
+    }
+    client_close(&late);
+    end();
+}
+
 /* What INFO says under a key. */
 static uint64_t info(struct client *from, const char *key)
 {
@@ -243,6 +302,7 @@ static const struct check_test tests[] = {
      refusals_among_many_votes},
     {"Payloads that are dropped while the queue of replies is full end nothing",
      dropped_payloads_at_a_full_queue},
+    {"Floods of votes on one thread starve nobody", floods_starve_nobody},
 };
 
 int main(int argc, char **argv)

@@ -11,6 +11,7 @@
 #include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -110,6 +111,37 @@ Test(turn, takes_all_while_there_is_time)
     loop->turn_until_ns = UINT64_MAX;
     cr_expect_eq(run_times("PING\n", 4096), 4096);
     cr_expect_eq(conn->stop, STOP_NONE);
+}
+
+/* Three connections that always have something to say; one of them fills a turn. */
+Test(turn, goes_round_among_those_who_always_have_something_to_say)
+{
+    enum { CONNS = 3, PINGS = LOOP_LOOK_WORK / LOOP_REQUEST_WORK };
+    int clients[CONNS];
+    struct epoll_event events[CONNS];
+    char pings[PINGS * 5 + 1];
+    for (int i = 0; i < PINGS; i++) {
+        memcpy(pings + i * 5, "PING\n", 6);
+    }
+    for (int i = 0; i < CONNS; i++) {
+        int pair[2];
+        cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+        conn_open(loop, pair[0], (struct rate_address){0});
+        clients[i] = pair[1];
+        events[i] =
+            (struct epoll_event){.events = EPOLLIN, .data.ptr = TAILQ_LAST(&loop->all, conn_list)};
+    }
+    for (int turn = 0; turn < CONNS; turn++) {
+        for (int i = 0; i < CONNS; i++) {
+            cr_assert_eq(write(clients[i], pings, sizeof(pings) - 1), (ssize_t)sizeof(pings) - 1);
+        }
+        loop_turn_begin(loop, 0); /* it is over at the first look */
+        loop_handle(loop, events, CONNS);
+    }
+    for (int i = 0; i < CONNS; i++) {
+        const struct conn *heard = events[i].data.ptr;
+        cr_expect_gt(buf_len(&heard->out), 0, "connection %d was not heard in %d turns", i, CONNS);
+    }
 }
 
 static void make_option(void)
