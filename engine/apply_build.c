@@ -52,7 +52,7 @@ static struct queue *queue_new(struct state *state, struct span name)
     if (queue == NULL) {
         return NULL;
     }
-    queue->id = state->queues.count + 1;
+    queue->id = FIELD_OWN(state->queue_last) + 1;
     queue->saved = state->saves;
     queue->all_by_state = state->by_state;
     queue->name = blob_new(name);
@@ -60,7 +60,8 @@ static struct queue *queue_new(struct state *state, struct span name)
         index_put(&state->queues, queue) != 0) {
         return NULL;
     }
-    FIELD_PUT(state->queue_count, queue->id);
+    FIELD_PUT(state->queue_last, queue->id);
+    FIELD_ADD(state->queue_count, 1);
     ledger_add(&state->ledger, LEDGER_ENTITIES, queue_weight(queue));
     return queue;
 }
@@ -125,7 +126,7 @@ static int set_of(struct state *state, struct queue *queue, struct span tags)
     return queue_put_set(state, queue, at, tags) == 0 ? (int)at : TALLY_NOMEM;
 }
 
-static uint64_t queue_open(const struct queue *queue)
+uint64_t queue_open(const struct queue *queue)
 {
     return FIELD_OWN(queue->by_state[BUILD_PENDING]) + FIELD_OWN(queue->by_state[BUILD_DELAYED]) +
            FIELD_OWN(queue->by_state[BUILD_ASSIGNED]) + FIELD_OWN(queue->by_state[BUILD_BUILDING]);
@@ -135,9 +136,8 @@ static uint64_t queue_open(const struct queue *queue)
 static int judge_submit(struct state *state, const struct record *record, struct verdict *v)
 {
     const struct queue *queue = state_queue(state, record->text[SUBMIT_QUEUE]);
-    bool no_room =
-        queue == NULL ? state->queues.count >= QUEUES_MAX : queue_open(queue) >= QUEUE_OPEN_MAX;
-    if (no_room || !table_takes(&state->builds, FIELD_OWN(state->build_next))) {
+    bool is_room = queue == NULL ? queue_make_room(state) : queue_open(queue) < QUEUE_OPEN_MAX;
+    if (!is_room || !table_takes(&state->builds, FIELD_OWN(state->build_next))) {
         v->err = TALLY_FULL;
         return 0;
     }
@@ -217,6 +217,9 @@ static int apply_submit(struct state *state, const struct record *record, struct
     if (set < 0 || build == NULL) {
         free(build);
         return TALLY_NOMEM;
+    }
+    if (queue->ended_count > 0 && queue_open(queue) == 0) {
+        TAILQ_REMOVE(&state->idle, queue, idle);
     }
     *build = (struct build){.queue = queue, .set = (uint8_t)set, .saved = state->saves};
     err = build_fill(state, build, record);

@@ -45,7 +45,23 @@ static void forget_bytes(struct state *state)
     give_back(state, &build->error);
 }
 
-/* The oldest finished build of a queue leaves. */
+/* Its last build has left: its name and its place are free again. Its tickets are dead, and whoever
+ * walks there in a read section finds its way until that is over. */
+static void forget_queue(struct state *state, struct queue *queue)
+{
+    save_queue(state, queue);
+    TAILQ_REMOVE(&state->idle, queue, idle);
+    index_remove(&state->queues, queue);
+    table_remove(&state->queue_ids, queue->id);
+    FIELD_ADD(state->queue_count, (uint64_t)-1);
+    ledger_sub(&state->ledger, LEDGER_ENTITIES, queue_weight(queue));
+    for (uint32_t i = 0; i < FIELD_OWN(queue->set_count); i++) {
+        ledger_sub(&state->ledger, LEDGER_ENTITIES, need_set_weight(FIELD_OWN(queue->sets[i])));
+    }
+    state_retire(state, queue, queue_free);
+}
+
+/* The oldest finished build of a queue leaves, and with the last one of all the queue. */
 static void forget_build(struct state *state, struct queue *queue)
 {
     struct build *build = queue->ended_first;
@@ -64,6 +80,22 @@ static void forget_build(struct state *state, struct queue *queue)
     FIELD_ADD(state->payload_bytes, (uint64_t)-parcel_span(FIELD_OWN(build->payload)).len);
     ledger_sub(&state->ledger, LEDGER_ENTITIES, build_weight(build));
     state_retire(state, build, build_free);
+    if (queue->ended_count == 0 && queue_open(queue) == 0) {
+        forget_queue(state, queue);
+    }
+}
+
+bool queue_make_room(struct state *state)
+{
+    struct queue *idle = TAILQ_FIRST(&state->idle);
+    for (int i = 0; i < QUEUE_ROOM_SLICE && FIELD_OWN(state->queue_count) >= QUEUES_MAX; i++) {
+        if (idle == NULL) {
+            return false;
+        }
+        forget_build(state, idle);
+        idle = TAILQ_FIRST(&state->idle);
+    }
+    return FIELD_OWN(state->queue_count) < QUEUES_MAX;
 }
 
 /*
@@ -101,6 +133,9 @@ void build_end(struct state *state, struct build *build, const struct record *re
     }
     build->ended_lsn = record->lsn;
     build_add_ended(state, build);
+    if (queue_open(queue) == 0) {
+        TAILQ_INSERT_TAIL(&state->idle, queue, idle);
+    }
     if (queue->ended_count > QUEUE_KEEP) {
         forget_build(state, queue);
     }

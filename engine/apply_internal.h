@@ -18,6 +18,13 @@ int build_count(struct build *build, enum build_state from, enum build_state to)
  * Errors: NOMEM. */
 int queue_put_set(struct state *state, struct queue *queue, uint32_t at, struct span tags);
 
+/* How many of a queue's builds are unfinished. */
+uint64_t queue_open(const struct queue *queue);
+
+/* Whether there is room for one more queue; makes it, a slice at a time, at the cost of the one
+ * whose builds have all been finished for longest. */
+bool queue_make_room(struct state *state);
+
 /* Puts a build that has ended behind those that ended before. */
 void build_add_ended(struct state *state, struct build *build);
 

@@ -109,13 +109,14 @@ static uint64_t mix_build(uint64_t digest, const struct state *state, const stru
 
 uint64_t state_digest(const struct state *state)
 {
-    uint64_t digest = MIX(
-        1, FIELD_OWN(state->lsn), state->time_ms, FIELD_OWN(state->votes),
-        FIELD_OWN(state->poll_count), FIELD_OWN(state->option_count), state->polls.count,
-        state->labels.count, state->queues.count, state->workers.count, state->uniqs.count,
-        FIELD_OWN(state->worker_count), FIELD_OWN(state->worker_last), FIELD_OWN(state->build_next),
-        FIELD_OWN(state->builds_in_memory), FIELD_OWN(state->payload_bytes), state->ended_count,
-        state->ended_bytes, state->ended_kept != NULL ? state->ended_kept->id : 0);
+    uint64_t digest =
+        MIX(1, FIELD_OWN(state->lsn), state->time_ms, FIELD_OWN(state->votes),
+            FIELD_OWN(state->poll_count), FIELD_OWN(state->option_count), state->polls.count,
+            state->labels.count, state->queues.count, state->workers.count, state->uniqs.count,
+            FIELD_OWN(state->worker_count), FIELD_OWN(state->worker_last),
+            FIELD_OWN(state->queue_last), FIELD_OWN(state->build_next),
+            FIELD_OWN(state->builds_in_memory), FIELD_OWN(state->payload_bytes), state->ended_count,
+            state->ended_bytes, state->ended_kept != NULL ? state->ended_kept->id : 0);
     const struct poll *poll;
     for (uint64_t id = 1; (poll = table_next(&state->poll_ids, &id)) != NULL; id++) {
         digest = mix_poll(mix(digest, id), state, poll);
@@ -123,6 +124,10 @@ uint64_t state_digest(const struct state *state)
     const struct queue *queue;
     for (uint64_t id = 1; (queue = table_next(&state->queue_ids, &id)) != NULL; id++) {
         digest = mix_queue(mix(digest, id), state, queue);
+    }
+    TAILQ_FOREACH(queue, &state->idle, idle)
+    {
+        digest = mix(digest, queue->id);
     }
     const struct worker *worker;
     for (uint64_t id = 1; (worker = table_next(&state->worker_ids, &id)) != NULL; id++) {

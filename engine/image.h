@@ -21,7 +21,7 @@ enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 5 };
 #define IMAGE_LIST(X)                                                                              \
     X(HEAD, 1,                                                                                     \
       "lsn,time_ms,votes,polls,options,queues,workers,build_next,builds,payload_bytes,"            \
-      "worker_last",                                                                               \
+      "worker_last,queue_last",                                                                    \
       "")                                                                                          \
     X(POLL, 2, "id,total,open_ms,close_ms,rate_n,rate_ms,open", "poll,seconds")                    \
     X(OPTION, 3, "id,poll,votes,changes", "label,fold")                                            \
@@ -53,7 +53,8 @@ enum {
     HEAD_BUILD_NEXT,
     HEAD_BUILDS,
     HEAD_PAYLOAD_BYTES,
-    HEAD_WORKER_LAST
+    HEAD_WORKER_LAST,
+    HEAD_QUEUE_LAST
 };
 enum { IMAGE_ID }; /* of all but HEAD and END */
 enum { IPOLL_TOTAL = 1, IPOLL_OPEN_MS, IPOLL_CLOSE_MS, IPOLL_RATE_N, IPOLL_RATE_MS, IPOLL_OPEN };

@@ -39,6 +39,7 @@ static int load_head(struct loader *loader, const struct image *image)
     FIELD_PUT(state->poll_count, num[HEAD_POLLS]);
     FIELD_PUT(state->option_count, num[HEAD_OPTIONS]);
     FIELD_PUT(state->queue_count, num[HEAD_QUEUES]);
+    FIELD_PUT(state->queue_last, num[HEAD_QUEUE_LAST]);
     FIELD_PUT(state->worker_last, num[HEAD_WORKER_LAST]);
     FIELD_PUT(state->build_next, num[HEAD_BUILD_NEXT]);
     uint64_t options = num[HEAD_OPTIONS];
@@ -363,6 +364,13 @@ static int end_builds(struct loader *loader)
     for (uint64_t i = 0; i < count; i++) {
         in_order = in_order && (state->ended_kept == NULL || FIELD_OWN(ended[i]->payload) != NULL);
         build_add_ended(state, ended[i]);
+    }
+    /* a queue has been idle since its last build ended */
+    for (uint64_t i = 0; i < count; i++) {
+        struct queue *queue = ended[i]->queue;
+        if (queue->ended_last == ended[i] && queue_open(queue) == 0) {
+            TAILQ_INSERT_TAIL(&state->idle, queue, idle);
+        }
     }
     free(ended);
     return in_order ? 0 : wrong(loader, "a build gave its bytes back before an older one");

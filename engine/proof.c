@@ -12,15 +12,21 @@ void proof_init(struct proof *proof, uint64_t lsn)
     *proof = (struct proof){.lsn = lsn};
 }
 
+static void free_ids(struct table *ids)
+{
+    void *page;
+    for (uint64_t at = 0; (page = table_next(ids, &at)) != NULL; at++) {
+        free(page);
+    }
+    table_fini(ids);
+}
+
 void proof_fini(struct proof *proof)
 {
     for (unsigned kind = 0; kind < IMAGE_KINDS; kind++) {
-        void *page;
-        for (uint64_t at = 0; (page = table_next(&proof->ids[kind], &at)) != NULL; at++) {
-            free(page);
-        }
-        table_fini(&proof->ids[kind]);
+        free_ids(&proof->ids[kind]);
     }
+    free_ids(&proof->used);
     free(proof->totals);
     free(proof->claimed);
     proof->totals = NULL;
@@ -42,7 +48,7 @@ static uint64_t last_id(const struct proof *proof, enum image_kind kind)
 {
     static const unsigned counts[IMAGE_KINDS] = {[IMAGE_POLL] = HEAD_POLLS,
                                                  [IMAGE_OPTION] = HEAD_OPTIONS,
-                                                 [IMAGE_QUEUE] = HEAD_QUEUES,
+                                                 [IMAGE_QUEUE] = HEAD_QUEUE_LAST,
                                                  [IMAGE_WORKER] = HEAD_WORKER_LAST};
     return kind == IMAGE_BUILD ? proof->head.num[HEAD_BUILD_NEXT] - 1
                                : proof->head.num[counts[kind]];
@@ -54,24 +60,42 @@ static bool is_there(const struct proof *proof, enum image_kind kind, uint64_t i
     return page != NULL && (page[id % PAGE_IDS / 8] >> id % 8 & 1) != 0;
 }
 
-/* Notes an id. CORRUPT when it is there already, or cannot be. */
-static int take_id(struct proof *proof, enum image_kind kind, uint64_t id, const char *why)
+enum { NOTED = 1 };
+
+/* Notes an id. Returns NOTED; 0: it was there. Errors: NOMEM, FULL. */
+static int note(struct table *ids, uint64_t id)
 {
-    uint64_t last = last_id(proof, kind);
-    if (id == 0 || id > last || is_there(proof, kind, id)) {
-        return wrong(proof, why);
-    }
-    unsigned char *page = table_get(&proof->ids[kind], id / PAGE_IDS);
+    unsigned char *page = table_get(ids, id / PAGE_IDS);
     if (page == NULL) {
         page = calloc(1, PAGE_IDS / 8);
-        int err = page != NULL ? table_put(&proof->ids[kind], id / PAGE_IDS, page) : TALLY_NOMEM;
+        int err = page != NULL ? table_put(ids, id / PAGE_IDS, page) : TALLY_NOMEM;
         if (err != 0) {
             free(page);
-            return err == TALLY_FULL ? wrong(proof, why) : err;
+            return err;
         }
     }
-    page[id % PAGE_IDS / 8] = (unsigned char)(page[id % PAGE_IDS / 8] | 1U << id % 8);
-    return 0;
+    unsigned char bit = (unsigned char)(1U << id % 8);
+    unsigned char *at = &page[id % PAGE_IDS / 8];
+    bool is_new = (*at & bit) == 0;
+    *at = (unsigned char)(*at | bit);
+    return is_new ? NOTED : 0;
+}
+
+/* Notes an id of a kind. CORRUPT when it is there already, cannot be, or is too far from others. */
+static int take_id(struct proof *proof, enum image_kind kind, uint64_t id, const char *why)
+{
+    uint64_t *first = &proof->first[kind];
+    uint64_t *last = &proof->last[kind];
+    if (id == 0 || id > last_id(proof, kind)) {
+        return wrong(proof, why);
+    }
+    *first = *first == 0 || id < *first ? id : *first;
+    *last = id > *last ? id : *last;
+    if (*last - *first >= TABLE_SPAN_MAX - TABLE_CHUNK) {
+        return wrong(proof, "ids that are too far apart");
+    }
+    int err = note(&proof->ids[kind], id);
+    return err == NOTED ? 0 : err == 0 || err == TALLY_FULL ? wrong(proof, why) : err;
 }
 
 /* ---- image by image ---- */
@@ -126,13 +150,11 @@ static int take_build(struct proof *proof, const struct image *image)
         return wrong(proof, "a build of a record that is not there yet");
     }
     proof->payload_bytes += image->text[IBUILD_PAYLOAD].len;
-    uint64_t id = num[IMAGE_ID];
-    proof->build_first =
-        proof->build_first == 0 || id < proof->build_first ? id : proof->build_first;
-    proof->build_last = id > proof->build_last ? id : proof->build_last;
-    if (proof->build_last - proof->build_first >= TABLE_SPAN_MAX - TABLE_CHUNK) {
-        return wrong(proof, "builds whose ids are too far apart");
+    int err = note(&proof->used, num[IBUILD_QUEUE]);
+    if (err < 0) {
+        return err;
     }
+    proof->used_count += err == NOTED ? 1 : 0;
     return take_id(proof, IMAGE_BUILD, num[IMAGE_ID], "a build twice, or beyond the last");
 }
 
@@ -197,6 +219,9 @@ int proof_end(struct proof *proof)
         proof->counts[IMAGE_BUILD] != num[HEAD_BUILDS] ||
         proof->payload_bytes != num[HEAD_PAYLOAD_BYTES]) {
         return wrong(proof, "something is missing");
+    }
+    if (proof->used_count != num[HEAD_QUEUES]) {
+        return wrong(proof, "a queue without a build");
     }
     for (uint64_t id = 1; id <= num[HEAD_POLLS]; id++) {
         votes += proof->totals[id];

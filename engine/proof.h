@@ -24,10 +24,12 @@ struct proof {
     uint64_t images;
     uint64_t counts[IMAGE_KINDS];
     struct table ids[IMAGE_KINDS]; /* pages of bits, one for each id */
-    uint64_t build_first; /* lowest and highest id of a build; 0: none yet */
-    uint64_t build_last;
-    uint64_t *totals;                /* owned; by poll id: the votes of its options */
-    uint64_t *claimed;               /* owned; by poll id: what the poll says of them */
+    uint64_t first[IMAGE_KINDS];   /* lowest and highest id of each kind; 0: none yet */
+    uint64_t last[IMAGE_KINDS];
+    struct table used; /* as ids: the queues that have a build */
+    uint64_t used_count;
+    uint64_t *totals;  /* owned; by poll id: the votes of its options */
+    uint64_t *claimed; /* owned; by poll id: what the poll says of them */
     uint64_t payload_bytes;
     bool ended;
     const char *why; /* what did not fit; static */

@@ -233,7 +233,7 @@ static int run_queues(struct read *read, const struct state *state)
 {
     const struct read_queues *r = (const struct read_queues *)read;
     if (r->name.at == NULL) {
-        return walk(read, &state->queue_ids, FIELD_GET(state->queue_count), add_queue);
+        return walk(read, &state->queue_ids, FIELD_GET(state->queue_last), add_queue);
     }
     struct queue *queue = state_queue(state, r->name);
     return queue != NULL ? add_queue(read, queue) : TALLY_NOTFOUND;

@@ -107,7 +107,7 @@ static int run_builds(struct read *read, const struct state *state)
         const struct build *build = state_build(state, r->id);
         return build != NULL ? add_build(read, build) : TALLY_NOTFOUND;
     }
-    if (r->queue.at != NULL && state_queue(state, r->queue) == NULL) {
+    if (r->queue.at != NULL && read->next == 0 && state_queue(state, r->queue) == NULL) {
         return TALLY_NOTFOUND;
     }
     return list_builds(r, state);

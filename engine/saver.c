@@ -184,14 +184,15 @@ void saver_begin(struct saver *saver, struct state *state,
                                              [HEAD_BUILD_NEXT] = FIELD_OWN(state->build_next),
                                              [HEAD_BUILDS] = FIELD_OWN(state->builds_in_memory),
                                              [HEAD_PAYLOAD_BYTES] = FIELD_OWN(state->payload_bytes),
-                                             [HEAD_WORKER_LAST] = FIELD_OWN(state->worker_last)}}};
+                                             [HEAD_WORKER_LAST] = FIELD_OWN(state->worker_last),
+                                             [HEAD_QUEUE_LAST] = FIELD_OWN(state->queue_last)}}};
     put(saver, &saver->head);
 }
 
 static uint64_t last_id(const struct saver *saver)
 {
     static const unsigned counts[] = {[POLLS] = HEAD_POLLS,
-                                      [QUEUES] = HEAD_QUEUES,
+                                      [QUEUES] = HEAD_QUEUE_LAST,
                                       [WORKERS] = HEAD_WORKER_LAST,
                                       [OPTIONS] = HEAD_OPTIONS};
     return saver->phase == BUILDS ? saver->head.num[HEAD_BUILD_NEXT] - 1

@@ -143,7 +143,8 @@ static bool is_head_image(const uint64_t *num)
 {
     return num[HEAD_LSN] <= WAL_LSN_MAX && is_time(num[HEAD_TIME_MS]) &&
            num[HEAD_VOTES] <= SOUND_COUNT_MAX && num[HEAD_POLLS] <= POLLS_MAX &&
-           num[HEAD_QUEUES] <= QUEUES_MAX && num[HEAD_WORKERS] <= num[HEAD_WORKER_LAST] &&
+           num[HEAD_QUEUES] <= QUEUES_MAX && num[HEAD_QUEUES] <= num[HEAD_QUEUE_LAST] &&
+           num[HEAD_QUEUE_LAST] <= SOUND_COUNT_MAX && num[HEAD_WORKERS] <= num[HEAD_WORKER_LAST] &&
            num[HEAD_WORKER_LAST] <= SOUND_COUNT_MAX && num[HEAD_OPTIONS] <= OPTIONS_MAX &&
            num[HEAD_BUILD_NEXT] > 0 && num[HEAD_BUILD_NEXT] <= SOUND_COUNT_MAX &&
            num[HEAD_BUILDS] < num[HEAD_BUILD_NEXT];

@@ -60,6 +60,7 @@ int state_init(struct state *state)
     err = err != 0 ? err : alike_init(state);
     atomic_init(&state->build_next, 1);
     TAILQ_INIT(&state->ended);
+    TAILQ_INIT(&state->idle);
     TAILQ_INIT(&state->gone);
     state->ledger.ceiling = UINT64_MAX;
     return err;
@@ -95,9 +96,8 @@ void need_set_free(void *entity)
     free(set);
 }
 
-static void free_queue(void *arg, void *entity)
+void queue_free(void *entity)
 {
-    (void)arg;
     struct queue *queue = entity;
     for (uint32_t i = 0; i < FIELD_OWN(queue->set_count); i++) {
         need_set_free(FIELD_OWN(queue->sets[i]));
@@ -105,6 +105,12 @@ static void free_queue(void *arg, void *entity)
     oldest_fini(&queue->oldest);
     free(queue->name);
     free(queue);
+}
+
+static void free_queue(void *arg, void *entity)
+{
+    (void)arg;
+    queue_free(entity);
 }
 
 void worker_free(void *entity)

@@ -61,11 +61,11 @@
  *   lsn, bytes, time of a snapshot   snapshot.made, an immutable object: engine/snapshot.h
  *   log time; running time         one word each beside the monotonic clock: engine/time.h
  *
- * Reclamation: polls, options and queues live as long as the state. A finished build beyond
- * QUEUE_KEEP of its queue, or named by a FORGET record, is taken out of the table and retired; so
- * are payload, result and error that it gives back, arrays that grow, and a need set that is
- * replaced: all its tickets are dead. A worker that has left is
- * taken out and retired when a FORGET names it: engine/forget.c.
+ * Reclamation: polls and options live as long as the state. A finished build beyond QUEUE_KEEP of
+ * its queue, or named by a FORGET record, is taken out of the table and retired; so are payload,
+ * result and error that it gives back, arrays that grow, and a need set that is replaced: all its
+ * tickets are dead. A queue goes with the last of its builds. A worker that has left is taken out
+ * and retired when a FORGET names it: engine/forget.c.
  */
 
 struct blob { /* bytes with their length, one allocation */
@@ -89,6 +89,7 @@ enum {
     WORKER_SLOTS_MAX = 256,
     QUEUE_OPEN_MAX = 1 << 24, /* unfinished builds of a queue */
     QUEUE_KEEP = 100000,      /* finished builds a queue keeps */
+    QUEUE_ROOM_SLICE = 1024,  /* ... that go at a time, to make room for another queue */
 };
 
 struct option {
@@ -293,8 +294,11 @@ struct queue {
     struct build *ended_first;            /* the committer alone */
     struct build *ended_last;
     uint64_t ended_count;
-    uint32_t saved; /* the committer alone: engine/saver.h */
+    TAILQ_ENTRY(queue) idle; /* state.idle, while all its builds are finished */
+    uint32_t saved;          /* the committer alone: engine/saver.h */
 };
+
+TAILQ_HEAD(queue_list, queue);
 
 enum worker_state { WORKER_ONLINE, WORKER_OFFLINE, WORKER_GONE };
 
@@ -350,8 +354,9 @@ struct state {
     struct index beginnings; /* of the words of labels: engine/alike.h */
     struct table options, builds, poll_ids, queue_ids, worker_ids;
     _Atomic uint64_t option_count, build_next, poll_count, queue_count;
+    _Atomic uint64_t queue_last;   /* the last id that was given out */
     _Atomic uint64_t worker_count; /* that have not left */
-    _Atomic uint64_t worker_last;  /* the last id that was given out */
+    _Atomic uint64_t worker_last;  /* as queue_last */
     _Atomic uint64_t builds_in_memory, payload_bytes;
     _Atomic uint64_t by_state[BUILD_STATES]; /* builds of all queues */
     _Atomic uint64_t votes;
@@ -361,6 +366,7 @@ struct state {
     struct build_list ended;
     struct build *ended_kept;
     uint64_t ended_count, ended_bytes;
+    struct queue_list idle;  /* ... queues without unfinished builds, for longest first */
     struct worker_list gone; /* the committer alone: those that have left, in that order */
     struct state_hooks hooks;
     struct saver *saver;         /* the committer alone: the snapshot that is being made, or NULL */
@@ -411,6 +417,7 @@ struct blob *key_of_two(struct span first, struct span second);
 
 void build_free(void *build);
 void need_set_free(void *set);
+void queue_free(void *queue);
 void worker_free(void *worker);
 
 #endif

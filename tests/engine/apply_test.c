@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { RECORDS = 6000, TEXT_MAX = HISTORY_TEXT_MAX };
+enum { RECORDS = 6000 };
 
 static int replay_record(void *arg, const struct record *record)
 {
@@ -87,12 +87,9 @@ Test(apply, the_counts_are_those_of_the_builds)
     static struct state state;
     uint64_t all[BUILD_STATES] = {0};
     history_init(&h, &state, 77, RECORDS);
-    for (int q = 0; q < 3; q++) {
-        char name[TEXT_MAX];
+    const struct queue *queue;
+    for (uint64_t q = 1; (queue = table_next(&state.queue_ids, &q)) != NULL; q++) {
         uint64_t by_state[BUILD_STATES] = {0};
-        snprintf(name, sizeof(name), "queue%d", q);
-        const struct queue *queue = state_queue(&state, span_of(name));
-        cr_assert(queue != NULL);
         for (uint64_t id = 1; id < FIELD_GET(state.build_next); id++) {
             const struct build *build = state_build(&state, id);
             if (build != NULL) {
@@ -225,6 +222,32 @@ Test(apply, a_worker_is_forgotten_once_it_holds_nothing)
         record.time_ms = 1000;
         cr_assert_eq(apply(&state, &record, &verdict), cases[i].wanted, "record %zu", i);
         cr_assert_eq(verdict.err, 0);
+    }
+    state_fini(&state);
+}
+
+Test(apply, a_queue_goes_with_its_last_build)
+{
+    static const struct record records[] = {
+        {.type = RECORD_DONE, .num = {1, 0x30000002, 0x50000003}},
+        {.type = RECORD_FORGET, .num = {0, 8}}, /* build 1; 2 is pending */
+        {.type = RECORD_CLAIM, .num = {2, PENDING_2, ASSIGNED_2, 1, 1000}},
+        {.type = RECORD_DONE, .num = {2, ASSIGNED_2, ASSIGNED_2 + 0x20000001}},
+        {.type = RECORD_FORGET, .num = {0, 11}},
+        {.type = RECORD_SUBMIT, .num = {5, 0, 1000, 3}, .text = {{"q", 1}}},
+    };
+    static struct state state;
+    small_state(&state);
+    for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
+        struct verdict verdict;
+        struct record record = records[i];
+        record.lsn = 8 + i;
+        record.time_ms = 1000;
+        cr_assert_eq(apply(&state, &record, &verdict), 0, "record %zu", i);
+        const struct queue *queue = state_queue(&state, SPAN("q"));
+        cr_assert_eq(queue != NULL, i != 4, "record %zu", i);
+        cr_assert(queue == NULL || queue->id == (i == 5 ? 2 : 1), "a new one has a new id");
+        cr_assert_eq(FIELD_GET(state.queue_count), queue != NULL);
     }
     state_fini(&state);
 }

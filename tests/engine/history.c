@@ -149,12 +149,12 @@ static void make_judged(struct history *h, const struct state *state)
         break;
     case 2:
         next_record(h, RECORD_WORKER)->num[WORKER_SLOTS] = seed_below(&h->seed, 9);
-        text(h, WORKER_ID, "w", seed_below(&h->seed, 5));
+        text(h, WORKER_ID, "w", seed_below(&h->seed, 12));
         text(h, WORKER_TAGS, "tag", seed_below(&h->seed, 3));
         break;
     case 3:
         next_record(h, RECORD_BYE);
-        text(h, WORKER_ID, "w", seed_below(&h->seed, 5));
+        text(h, WORKER_ID, "w", seed_below(&h->seed, 12));
         break;
     case 4:
         record = next_record(h, RECORD_POLL_WINDOW);
@@ -181,7 +181,8 @@ static void make_judged(struct history *h, const struct state *state)
         record->num[SUBMIT_DELAY_MS] = seed_below(&h->seed, 3) == 0 ? 20 : 0;
         record->num[SUBMIT_LEASE_MS] = 500;
         record->num[SUBMIT_TRIES] = 3;
-        text(h, SUBMIT_QUEUE, "queue", seed_below(&h->seed, 3));
+        text(h, SUBMIT_QUEUE, "queue",
+             seed_below(&h->seed, seed_below(&h->seed, 3) == 0 ? 100 : 3));
         text(h, SUBMIT_PAYLOAD, "make ", seed_below(&h->seed, 1000));
         if (seed_below(&h->seed, 2) == 0) {
             text(h, SUBMIT_NEED, "tag", seed_below(&h->seed, 5));

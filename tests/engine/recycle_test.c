@@ -158,3 +158,104 @@ Test(recycle, need_sets_of_finished_builds_leave_their_places)
     }
     submit((struct edge_submit){.pri = 1});
 }
+
+/* ---- queues ---- */
+
+enum { CHURN_QUEUES = 70000, SLOTS = WORKER_SLOTS_MAX };
+
+static struct span queue_of(unsigned long number)
+{
+    static char name[NAME_LEN_MAX];
+    return name_of(name, "queue", number);
+}
+
+static int append_submit(unsigned long queue)
+{
+    struct edge_submit ask = {.queue = queue_of(queue), .payload = SPAN("make"), .tries = 3};
+    int err;
+    ask.lease_ms = 60000;
+    while (door_again(&door, err = edge_submit(door.edge, &ask))) {
+    }
+    return err;
+}
+
+/* A build in each of these queues. */
+static void submit_to(unsigned long from, unsigned long to)
+{
+    for (unsigned long i = from; i < to; i++) {
+        cr_assert_eq(append_submit(i), 0);
+    }
+    door_settle(&door);
+}
+
+/* Has all of them done, as many at a time as a worker has slots. */
+static void finish(unsigned long from, unsigned long to)
+{
+    struct edge_claimed got[SLOTS];
+    for (unsigned long i = from; i < to; i += SLOTS) {
+        unsigned long count = to - i < SLOTS ? to - i : SLOTS;
+        for (unsigned long k = 0; k < count; k++) {
+            struct edge_claim ask = {.worker = SPAN("all"), .queue_count = 1};
+            int err;
+            ask.queues[0] = queue_of(i + k);
+            while (door_again(&door, err = edge_claim(door.edge, &ask, &got[k]))) {
+            }
+            cr_assert_eq(err, 0);
+        }
+        door_settle(&door);
+        for (unsigned long k = 0; k < count; k++) {
+            struct span result = SPAN("fine");
+            int err;
+            while (door_again(&door, err = edge_done(door.edge, got[k].id, got[k].token, result))) {
+            }
+            cr_assert_eq(err, 0);
+        }
+        door_settle(&door);
+    }
+}
+
+static uint64_t queues_now(void)
+{
+    struct engine_info info;
+    edge_info(door.edge, &info);
+    return info.queues;
+}
+
+static int read_queue(unsigned long queue)
+{
+    struct read_queues r;
+    read_queues_init(&r, queue_of(queue));
+    int err = door_read(&door, &r.read);
+    read_queues_fini(&r);
+    return err;
+}
+
+static void expect_last_queues(unsigned long last)
+{
+    cr_assert_eq(queues_now(), QUEUES_MAX);
+    cr_assert_eq(read_queue(0), 0, "it has an unfinished build");
+    cr_assert_eq(read_queue(1), TALLY_NOTFOUND, "it had none for longest");
+    cr_assert_eq(read_queue(last - QUEUES_MAX), TALLY_NOTFOUND);
+    cr_assert_eq(read_queue(last - QUEUES_MAX + 1), 0);
+    cr_assert_eq(read_queue(last - 1), 0);
+}
+
+Test(recycle, queues_without_unfinished_builds_make_room, .timeout = 60)
+{
+    door_worker(&door, "all", SLOTS);
+    submit_to(0, 1);
+    for (unsigned long i = 1; i < CHURN_QUEUES; i += 10 * SLOTS) {
+        unsigned long to = i + 10 * SLOTS < CHURN_QUEUES ? i + 10 * SLOTS : CHURN_QUEUES;
+        submit_to(i, to);
+        finish(i, to);
+    }
+    expect_last_queues(CHURN_QUEUES);
+    restart();
+    expect_last_queues(CHURN_QUEUES);
+    submit_to(CHURN_QUEUES, CHURN_QUEUES + QUEUES_MAX - 1);
+    cr_assert_eq(door_judged(&door, append_submit(1), NULL), TALLY_FULL, "all have one");
+    finish(0, 1);
+    cr_assert_eq(door_judged(&door, append_submit(1), NULL), 0);
+    cr_assert_eq(door_judged(&door, append_submit(0), NULL), TALLY_FULL);
+    cr_assert_eq(queues_now(), QUEUES_MAX);
+}

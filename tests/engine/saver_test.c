@@ -103,8 +103,8 @@ static void expect_counted(const struct state *state, const struct state *whole)
     for (uint64_t id = 1; (worker = table_next(&state->worker_ids, &id)) != NULL; id++) {
         entities += worker_weight(worker);
     }
-    for (uint64_t id = 1; id <= state->queues.count; id++) {
-        const struct queue *queue = table_get(&state->queue_ids, id);
+    const struct queue *queue;
+    for (uint64_t id = 1; (queue = table_next(&state->queue_ids, &id)) != NULL; id++) {
         entities += queue_weight(queue);
         for (uint32_t i = 0; i < FIELD_OWN(queue->set_count); i++) {
             entities += need_set_weight(FIELD_OWN(queue->sets[i]));
@@ -148,16 +148,22 @@ static void check_save(const struct history *h, const struct state *whole, uint3
 Test(saver, snapshot_and_rest_are_the_whole_log)
 {
     static const uint64_t slices[] = {0, 1, 2, 7, 1000000};
+    uint64_t gone_queues = 0;
+    uint64_t gone_workers = 0;
     for (uint64_t start = 1; start <= 25; start++) {
         struct history h = {.count = 0};
         static struct state whole;
         history_init(&h, &whole, start, RECORDS);
+        gone_queues += FIELD_OWN(whole.queue_last) - whole.queues.count;
+        gone_workers += FIELD_OWN(whole.worker_last) - whole.workers.count;
         for (size_t i = 0; i < sizeof(slices) / sizeof(slices[0]); i++) {
             check_save(&h, &whole, (uint32_t)seed_below(&h.seed, RECORDS + 1), slices[i]);
         }
         state_fini(&whole);
         history_fini(&h);
     }
+    cr_assert(gone_queues > 50 && gone_workers > 10, "%lu queues and %lu workers went",
+              (unsigned long)gone_queues, (unsigned long)gone_workers);
 }
 
 Test(saver, an_empty_state_and_each_of_the_first_records)

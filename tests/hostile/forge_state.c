@@ -66,7 +66,8 @@ void forge_images(struct forge_images *images)
                                              [HEAD_BUILD_NEXT] = 5,
                                              [HEAD_BUILDS] = 4,
                                              [HEAD_PAYLOAD_BYTES] = 16,
-                                             [HEAD_WORKER_LAST] = 1}};
+                                             [HEAD_WORKER_LAST] = 1,
+                                             [HEAD_QUEUE_LAST] = 1}};
     at[FORGED_POLL] = (struct image){.kind = IMAGE_POLL,
                                      .num = {[IMAGE_ID] = 1, [IPOLL_TOTAL] = 5, [IPOLL_OPEN] = 1},
                                      .text = {TEXT("p")}};
