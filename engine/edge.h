@@ -178,9 +178,8 @@ int edge_release(struct edge *edge, uint64_t id, uint32_t token, uint32_t delay_
 
 /*
  * The reply to a claim did not reach the worker: as edge_release, but no sign of life of it. STALE
- * also when the worker knows of the claim all the same: it has sent a BEAT, or was told again.
- * Whoever is told again while this is under way gets a token that is stale a moment later, as when
- * a lease runs out then.
+ * also when the worker knows of the claim all the same: it has sent a BEAT, or was told again. Of
+ * this and being told again only one comes about.
  */
 int edge_take_back(struct edge *edge, uint64_t id, uint32_t token);
 

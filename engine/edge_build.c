@@ -179,6 +179,56 @@ static int find_held(struct edge *edge, const struct worker *worker, uint64_t af
     return 0;
 }
 
+/* ---- told again, or taken back ----
+ *
+ * A claim whose reply was lost may be asked for again on one connection, while the other one's end
+ * takes it back. build.told decides: one CAS says for a token which of the two it is, and it is
+ * said before the reply, or before the step back. Who takes back and then cannot step unsays it;
+ * nobody else does, and whoever is told again meanwhile waits.
+ */
+enum { TOLD_TAKEN_BACK = 1U << 31 };
+
+static bool told_step(struct build *build, uint32_t *seen, uint32_t to)
+{
+    /* K5: acq_rel; pairs with K5; acquire on failure */
+    return atomic_compare_exchange_strong_explicit(&build->told, seen, to, memory_order_acq_rel,
+                                                   memory_order_acquire);
+}
+
+/* False: it is being taken back, or was, or is another's by now. */
+static bool tell_again(struct build *build, uint64_t word)
+{
+    uint32_t token = half_token(word_half(word));
+    uint32_t told = FIELD_GET(build->told); /* before the word: no later claim's is overwritten */
+    bool stands = word_half(word_get(&build->word)) == word_half(word);
+    return stands && told != (TOLD_TAKEN_BACK | token) &&
+           (told == token || told_step(build, &told, token));
+}
+
+/* False: it was told again. */
+static bool begin_taking_back(struct build *build, uint32_t token)
+{
+    uint32_t told = FIELD_GET(build->told);
+    for (int i = 0; MUTANT(MUTANT_TOLD_APART) && i < MUTANT_YIELDS; i++) {
+        sched_yield();
+    }
+    if (MUTANT(MUTANT_TOLD_APART)) {
+        return told != token;
+    }
+    while (told != token) {
+        if (told_step(build, &told, TOLD_TAKEN_BACK | token)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void unsay_taking_back(struct build *build, uint32_t token)
+{
+    uint32_t told = TOLD_TAKEN_BACK | token;
+    (void)told_step(build, &told, 0);
+}
+
 static int claim_again(struct edge *edge, struct worker *worker, uint64_t after,
                        struct edge_claimed *got)
 {
@@ -191,8 +241,11 @@ static int claim_again(struct edge *edge, struct worker *worker, uint64_t after,
     if (!claimed(found, got)) {
         return TALLY_PARK;
     }
+    if (!tell_again(found, word)) {
+        edge_nudge(edge); /* who takes it back may not be able to: no commit */
+        return TALLY_PARK;
+    }
     got->token = half_token(word_half(word));
-    FIELD_PUT(found->told, got->token);
     got->attempt = FIELD_GET(found->attempts);
     got->lease_ms = lease_left_ms(edge, found, word);
     got->again = true;
@@ -530,8 +583,12 @@ int edge_take_back(struct edge *edge, uint64_t id, uint32_t token)
     if (err != 0) {
         return err == 1 ? TALLY_STALE : err;
     }
-    if (half_state(word_half(seen)) != BUILD_ASSIGNED || FIELD_GET(build->told) == token) {
+    if (half_state(word_half(seen)) != BUILD_ASSIGNED || !begin_taking_back(build, token)) {
         return TALLY_STALE;
     }
-    return give_back(edge, build, seen, 0);
+    err = give_back(edge, build, seen, 0);
+    if (err != 0) {
+        unsay_taking_back(build, token);
+    }
+    return err;
 }

@@ -57,6 +57,7 @@
  *                                  succeeds only while that token stands
  *   how a claim ended, of what token   build.ending: ending_word()
  *   what BEAT says, of what token  build.progress
+ *   told again or taken back, of what token  build.told
  *   payload and result of a build  result is read first, then the payload: that one goes first
  *   lsn, bytes, time of a snapshot   snapshot.made, an immutable object: engine/snapshot.h
  *   log time; running time         one word each beside the monotonic clock: engine/time.h
@@ -238,7 +239,8 @@ struct build {
     _Alignas(64) _Atomic uint64_t word;
     struct timer timer;        /* the committer alone */
     _Atomic uint32_t lease_ms; /* of the claim that holds it; else what SUBMIT said */
-    _Atomic uint32_t told;     /* token of a claim that was told again: volatile, not state */
+    _Atomic uint32_t told;     /* the last claim that was told again or taken back, in one word:
+                                  { taken back:1 | token:28 }; volatile, not state */
     _Atomic uint64_t progress; /* { token:32 | percent:32 } from BEAT: volatile, not state */
     _Atomic uint64_t ending;   /* ending_word() */
     uint8_t pri;

@@ -1,0 +1,123 @@
+/* A worker whose reply was lost asks for its claim again, while the end of the connection that the
+ * reply was for takes it back: only one of the two may come about. With MUTANT_TOLD_APART the edge
+ * looks whether it was told again, and then takes it back, and this must see it. */
+#include "tests/engine/door.h"
+
+#include "wal/base/clock.h"
+
+#include <pthread.h>
+#include <stdio.h>
+
+enum { ROUNDS = 2000, SECONDS_MAX = 5 };
+enum { BACK_NONE, BACK_ASKED, BACK_DONE, BACK_REFUSED };
+
+static struct tally *tally;
+static uint64_t build_id;
+static uint32_t build_token;
+static _Atomic uint32_t back;
+static _Atomic bool stop;
+static _Atomic bool stopped;
+
+static void take_back(struct door *door)
+{
+    int err = edge_take_back(door->edge, build_id, build_token);
+    while (door_again(door, err)) {
+        err = edge_take_back(door->edge, build_id, build_token);
+    }
+    MUST(err == 0 || err == TALLY_STALE, "take back: %s", tally_err_name(err));
+    door_settle(door);
+    /* T1: release; pairs with T2 */
+    atomic_store_explicit(&back, err == 0 ? BACK_DONE : BACK_REFUSED, memory_order_release);
+}
+
+static void *back_main(void *arg)
+{
+    struct door door;
+    (void)arg;
+    door_open(&door, tally);
+    /* T3: relaxed: the end may be seen late */
+    while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
+        /* T2: acquire; pairs with T1 */
+        if (atomic_load_explicit(&back, memory_order_acquire) == BACK_ASKED) {
+            take_back(&door);
+        }
+        edge_pass_end(door.edge);
+        edge_pass_begin(door.edge);
+    }
+    door_close(&door);
+    /* T4: release; pairs with T5 */
+    atomic_store_explicit(&stopped, true, memory_order_release);
+    return NULL;
+}
+
+static void claim(struct door *door, struct edge_claimed *got)
+{
+    static const struct edge_claim ask = {
+        .worker = SPAN("w"), .queues = {SPAN("q")}, .queue_count = 1, .lease_ms = 600000};
+    int err = edge_claim(door->edge, &ask, got);
+    while (door_again(door, err)) {
+        err = edge_claim(door->edge, &ask, got);
+    }
+    MUST(err == 0, "claim: %s", tally_err_name(err));
+}
+
+/* Returns whether it was told again. */
+static bool round_one(struct door *door)
+{
+    struct edge_submit submit = {
+        .queue = SPAN("q"), .payload = SPAN("make"), .pri = 5, .lease_ms = 600000, .tries = 3};
+    struct edge_claimed got;
+    MUST(door_judged(door, edge_submit(door->edge, &submit), &build_id) == 0, "submit");
+    claim(door, &got);
+    door_settle(door);
+    MUST(!got.again && got.id == build_id, "it was claimed before");
+    build_token = got.token;
+    /* T1: release; pairs with T2 */
+    atomic_store_explicit(&back, BACK_ASKED, memory_order_release);
+    claim(door, &got);
+    bool is_told = got.token == build_token;
+    MUST(is_told == got.again, "a token from nowhere");
+    door_settle(door);
+    uint32_t how = BACK_ASKED;
+    while (how == BACK_ASKED) {
+        door_poll(door, "p"); /* whoever is parked waits for a commit */
+        /* T2: acquire; pairs with T1 */
+        how = atomic_load_explicit(&back, memory_order_acquire);
+    }
+    MUST(!is_told || how != BACK_DONE, "taken back from one who was told again");
+    MUST(is_told || how == BACK_DONE, "neither told nor taken back");
+    MUST(edge_done(door->edge, build_id, got.token, SPAN("right")) == 0, "done");
+    door_settle(door);
+    return is_told;
+}
+
+int main(void)
+{
+    char dir[256];
+    struct door door;
+    pthread_t thread;
+    torture_dir(dir, sizeof(dir));
+    tally = door_engine(dir, 2);
+    door_open(&door, tally);
+    door_worker(&door, "w", 1);
+    MUST(pthread_create(&thread, NULL, back_main, NULL) == 0, "a thread");
+    uint64_t until_ns = clock_mono_ns() + (uint64_t)SECONDS_MAX * 1000000000;
+    int rounds = 0;
+    int told = 0;
+    while (rounds < ROUNDS && clock_mono_ns() < until_ns) {
+        told += round_one(&door);
+        rounds++;
+    }
+    /* T3: relaxed: the end may be seen late */
+    atomic_store_explicit(&stop, true, memory_order_relaxed);
+    /* T5: acquire; pairs with T4 */
+    while (!atomic_load_explicit(&stopped, memory_order_acquire)) {
+        door_poll(&door, "p");
+    }
+    pthread_join(thread, NULL);
+    door_close(&door);
+    MUST(tally_close(tally) == 0, "close");
+    torture_dir_remove(dir);
+    printf("%d claims, %d told again, %d taken back\n", rounds, told, rounds - told);
+    return 0;
+}
