@@ -63,7 +63,14 @@ static uint32_t lease_deadline(const struct edge *edge, uint32_t lease_ms)
 
 /* ---- claim ---- */
 
-enum { MUTANT_YIELDS = 20000 }; /* time for others to claim a build and to end it */
+/* For a mutant: time for others to claim a build and to end it. */
+static void give_time(bool is_mutant)
+{
+    for (int i = 0; is_mutant && i < 20000; i++) {
+        sched_yield();
+    }
+}
+
 enum { LISTS_MAX = EDGE_CLAIM_QUEUES_MAX * NEED_SETS_MAX };
 
 /* The need sets that a claim may take from. */
@@ -209,9 +216,7 @@ static bool tell_again(struct build *build, uint64_t word)
 static bool begin_taking_back(struct build *build, uint32_t token)
 {
     uint32_t told = FIELD_GET(build->told);
-    for (int i = 0; MUTANT(MUTANT_TOLD_APART) && i < MUTANT_YIELDS; i++) {
-        sched_yield();
-    }
+    give_time(MUTANT(MUTANT_TOLD_APART));
     if (MUTANT(MUTANT_TOLD_APART)) {
         return told != token;
     }
@@ -273,7 +278,9 @@ static int claim_fresh(struct edge *edge, const struct edge_claim *ask, struct w
     uint64_t mark = 0;
     bool is_whole = seq_read_begin(&edge->tally->state.seq, &mark);
     choose_sets(edge, ask, worker, &choice);
+    give_time(MUTANT(MUTANT_MARK_LATE));
     struct build *build = walk(&choice, &before);
+    is_whole = MUTANT(MUTANT_MARK_LATE) ? seq_read_begin(&edge->tally->state.seq, &mark) : is_whole;
     if (build == NULL) {
         return is_whole && nothing_pending(edge, &choice, mark) ? EDGE_NIL : TALLY_PARK;
     }
@@ -469,9 +476,7 @@ static int by_holder(struct edge *edge, struct build *build, int err)
 /* Whether the last claim ended so, and none has begun since. */
 static bool has_ended(const struct build *build, uint64_t seen, uint64_t ending)
 {
-    for (int i = 0; MUTANT(MUTANT_ENDING_APART) && i < MUTANT_YIELDS; i++) {
-        sched_yield();
-    }
+    give_time(MUTANT(MUTANT_ENDING_APART));
     uint64_t now = FIELD_GET(build->ending);
     return MUTANT(MUTANT_ENDING_APART) ? half_token(word_half(seen)) == ending_token(ending) + 1 &&
                                              ending_how(now) == ending_how(ending)

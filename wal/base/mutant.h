@@ -18,7 +18,8 @@
     X(RANK_COPY_EARLY, "a poll's votes copied before its changes are told")                        \
     X(GATE_AT_ONCE, "a poll closed without waiting for votes begun before")                        \
     X(ENDING_APART, "the token and the end of a claim read at two moments")                        \
-    X(TOLD_APART, "a claim taken back after a look whether it was told again")
+    X(TOLD_APART, "a claim taken back after a look whether it was told again")                     \
+    X(MARK_LATE, "nothing pending now in the need sets there were before")
 
 enum mutant {
     MUTANT_NONE,

@@ -1,0 +1,117 @@
+/* One build is pending at every moment, or held by the one who asks: so whoever asks is never told
+ * that there is none. The next build is always there, of another need set, before the last one is
+ * claimed. With MUTANT_MARK_LATE the edge sums up, as of now, the sets that there were before its
+ * walk, and this must see it. */
+#include "tests/engine/door.h"
+
+#include "wal/base/clock.h"
+
+#include <pthread.h>
+#include <stdio.h>
+
+enum { SECONDS = 3, TAGS = 10 };
+
+static struct tally *tally;
+static _Atomic bool stop;
+static _Atomic bool stopped;
+
+static int claim(struct door *door, const char *worker, struct edge_claimed *got)
+{
+    struct edge_claim ask = {.worker = span_of(worker),
+                             .queues = {SPAN("q")},
+                             .queue_count = 1,
+                             .lease_ms = 600000,
+                             .fresh_only = true};
+    int err = edge_claim(door->edge, &ask, got);
+    while (door_again(door, err)) {
+        err = edge_claim(door->edge, &ask, got);
+    }
+    return err;
+}
+
+static void *ask_main(void *arg)
+{
+    struct edge_claimed got;
+    struct door door;
+    uint64_t *count = arg;
+    door_open(&door, tally);
+    /* T1: relaxed: the end may be seen late */
+    while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
+        int err = claim(&door, "asks", &got);
+        MUST(err != EDGE_NIL, "NIL, while a build is pending");
+        MUST(err == 0, "claim: %s", tally_err_name(err));
+        door_settle(&door);
+        MUST(edge_release(door.edge, got.id, got.token, 0) == 0, "release");
+        door_settle(&door);
+        (*count)++;
+    }
+    door_close(&door);
+    /* T2: release; pairs with T3 */
+    atomic_store_explicit(&stopped, true, memory_order_release);
+    return NULL;
+}
+
+/* The tags of a number; each number has others. */
+static void submit(struct door *door, uint32_t number)
+{
+    char need[2 * TAGS + 1];
+    size_t len = 0;
+    for (uint32_t i = 0; i < TAGS; i++) {
+        if ((number >> i & 1) != 0) {
+            need[len++] = (char)('a' + i);
+            need[len++] = ',';
+        }
+    }
+    struct edge_submit ask = {.queue = SPAN("q"),
+                              .need = {need, len > 0 ? len - 1 : 0},
+                              .payload = SPAN("make"),
+                              .pri = 5,
+                              .lease_ms = 600000,
+                              .tries = 3};
+    MUST(door_judged(door, edge_submit(door->edge, &ask), NULL) == 0, "submit");
+}
+
+static void has_all_tags(struct door *door, const char *worker)
+{
+    struct edge_worker ask = {
+        .id = span_of(worker), .slots = 1, .tags = SPAN("a,b,c,d,e,f,g,h,i,j")};
+    MUST(door_judged(door, edge_worker(door->edge, &ask), NULL) == 0, "worker");
+}
+
+int main(void)
+{
+    char dir[256];
+    struct door door;
+    pthread_t thread;
+    uint64_t asked = 0;
+    uint32_t builds = 0;
+    struct edge_claimed got;
+    torture_dir(dir, sizeof(dir));
+    tally = door_engine(dir, 2);
+    door_open(&door, tally);
+    has_all_tags(&door, "asks");
+    has_all_tags(&door, "does");
+    submit(&door, builds++);
+    MUST(pthread_create(&thread, NULL, ask_main, &asked) == 0, "a thread");
+    uint64_t until_ns = clock_mono_ns() + (uint64_t)SECONDS * 1000000000;
+    while (clock_mono_ns() < until_ns) {
+        submit(&door, builds++ % (1U << TAGS));
+        if (claim(&door, "does", &got) == 0) {
+            door_settle(&door);
+            MUST(edge_done(door.edge, got.id, got.token, SPAN("done")) == 0, "done");
+            door_settle(&door);
+        }
+    }
+    /* T1: relaxed: the end may be seen late */
+    atomic_store_explicit(&stop, true, memory_order_relaxed);
+    /* T3: acquire; pairs with T2 */
+    while (!atomic_load_explicit(&stopped, memory_order_acquire)) {
+        door_poll(&door, "p"); /* whoever is parked waits for a commit */
+    }
+    pthread_join(thread, NULL);
+    door_close(&door);
+    MUST(tally_close(tally) == 0, "close");
+    torture_dir_remove(dir);
+    printf("%u builds, %lu times asked\n", builds, (unsigned long)asked);
+    return 0;
+}
