@@ -1,5 +1,6 @@
 /* What is to be forgotten: bytes of finished builds, these builds, workers that have left. */
 #include "engine/engine.h"
+#include "wal/base/mutant.h"
 
 enum { FORGET_SLICE = 1024 }; /* things: their record is applied in less than 1 ms */
 
@@ -57,8 +58,8 @@ static uint64_t gone_until(const struct tally *tally)
     for (int i = 0; i < FORGET_SLICE && worker != NULL; i++) {
         /* K4: relaxed: it is 0 for good, by the argument above */
         uint32_t used = atomic_load_explicit(&worker->used, memory_order_relaxed);
-        if (worker->gone_lsn > tally->forget.passed_lsn || used != 0 ||
-            FIELD_OWN(worker->held_count) != 0) {
+        bool is_sure = worker->gone_lsn <= tally->forget.passed_lsn && used == 0;
+        if (FIELD_OWN(worker->held_count) != 0 || !(is_sure || MUTANT(MUTANT_FORGET_AT_ONCE))) {
             break;
         }
         until = worker->gone_lsn;

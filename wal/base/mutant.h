@@ -19,7 +19,8 @@
     X(GATE_AT_ONCE, "a poll closed without waiting for votes begun before")                        \
     X(ENDING_APART, "the token and the end of a claim read at two moments")                        \
     X(TOLD_APART, "a claim taken back after a look whether it was told again")                     \
-    X(MARK_LATE, "nothing pending now in the need sets there were before")
+    X(MARK_LATE, "nothing pending now in the need sets there were before")                         \
+    X(FORGET_AT_ONCE, "a worker forgotten while a claim of it is on its way")
 
 enum mutant {
     MUTANT_NONE,

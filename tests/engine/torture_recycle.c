@@ -1,0 +1,247 @@
+/* Workers leave, are forgotten and come again under their claims; need sets and queues come and go
+ * under those who walk them. No claim is lost, and a start makes the same of the log. */
+#include "tests/engine/door.h"
+#include "tests/lib/seed.h"
+#include "wal/base/clock.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <stdio.h>
+
+enum {
+    CLAIMERS = 3,
+    WORKERS = 8,
+    BACK_ONE_IN = 16,
+    QUEUES = 300,
+    OPEN_MAX = 200,
+    DAWDLE_NS = 2 * 1000 * 1000
+};
+enum { MEMORY_BYTES = 1 << 20 }; /* finished builds, and their queues, go soon */
+
+static const uint64_t run_ns = 1500 * 1000 * 1000;
+
+#define ALL_TAGS "a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p"
+
+static _Atomic bool over;
+
+struct claimer {
+    struct tally *tally;
+    uint64_t seed;
+    uint64_t done;
+    uint64_t missing; /* claims of a worker that was not there */
+    pthread_t thread;
+};
+
+static bool goes_on(void)
+{
+    /* T1: relaxed: the end may be seen late */
+    return !atomic_load_explicit(&over, memory_order_relaxed);
+}
+
+static struct span name_of(char name[16], const char *kind, uint64_t number)
+{
+    int len = snprintf(name, 16, "%s%lu", kind, (unsigned long)number);
+    return (struct span){name, (size_t)len};
+}
+
+static void come(struct door *door, struct span name)
+{
+    struct edge_worker ask = {.id = name, .slots = 3, .tags = SPAN(ALL_TAGS)};
+    int err = door_judged(door, edge_worker(door->edge, &ask), NULL);
+    MUST(err == 0, "worker: %s", tally_err_name(err));
+}
+
+/* A pass that goes on while others commit, with a claim in it that nobody can see yet. */
+static void dawdle(const struct edge *edge)
+{
+    uint64_t commits = edge_commits(edge);
+    uint64_t until_ns = clock_mono_ns() + DAWDLE_NS;
+    while (edge_commits(edge) < commits + 4 && clock_mono_ns() < until_ns) {
+        sched_yield();
+    }
+}
+
+static void submit(struct door *door, struct seed *seed)
+{
+    char name[16];
+    char need[4];
+    uint64_t a = seed_below(seed, 15);
+    int len = snprintf(need, sizeof(need), "%c,%c", (int)('a' + a),
+                       (int)('a' + a + 1 + seed_below(seed, 15 - a)));
+    struct edge_submit ask = {.queue = name_of(name, "q", seed_below(seed, QUEUES)),
+                              .need = {need, (size_t)len},
+                              .payload = SPAN("make"),
+                              .lease_ms = 60000,
+                              .tries = 3};
+    int err = door_judged(door, edge_submit(door->edge, &ask), NULL);
+    MUST(err == 0, "submit: %s", tally_err_name(err));
+}
+
+/* Has it done, unless its worker has left meanwhile. */
+static bool finish(struct door *door, const struct edge_claimed *got)
+{
+    int err;
+    while (door_again(door, err = edge_done(door->edge, got->id, got->token, SPAN("fine")))) {
+    }
+    MUST(err == 0 || err == TALLY_STALE, "done: %s", tally_err_name(err));
+    door_settle(door);
+    return err == 0;
+}
+
+static void claim_one(struct claimer *claimer, struct door *door, struct seed *seed)
+{
+    char worker[16];
+    char queues[EDGE_CLAIM_QUEUES_MAX][16];
+    struct edge_claimed got;
+    bool is_steady = seed_below(seed, 4) == 0; /* one that stays, so that all gets done */
+    struct edge_claim ask = {.worker = is_steady ? name_of(worker, "steady", claimer->seed)
+                                                 : name_of(worker, "w", seed_below(seed, WORKERS)),
+                             .queue_count = EDGE_CLAIM_QUEUES_MAX,
+                             .fresh_only = true};
+    for (unsigned i = 0; i < ask.queue_count; i++) {
+        ask.queues[i] = name_of(queues[i], "q", seed_below(seed, QUEUES));
+    }
+    int err = edge_claim(door->edge, &ask, &got);
+    if (err == 0 && seed_below(seed, 4) == 0) {
+        dawdle(door->edge);
+    }
+    if (err == TALLY_NOTFOUND) {
+        claimer->missing++;
+        if (seed_below(seed, BACK_ONE_IN) == 0) { /* late enough that it may be forgotten */
+            come(door, ask.worker);
+        }
+    }
+    MUST(err >= 0 || err == TALLY_NOTFOUND || err == TALLY_PARK || err == TALLY_ROOM, "claim: %s",
+         tally_err_name(err));
+    door_settle(door);
+    if (err == 0 && (is_steady || seed_below(seed, 8) != 0)) {
+        claimer->done += finish(door, &got);
+    }
+    edge_pass_end(door->edge);
+    edge_pass_begin(door->edge);
+}
+
+static void *claim_main(void *arg)
+{
+    struct claimer *claimer = arg;
+    struct seed seed = {claimer->seed};
+    struct door door;
+    char name[16];
+    door_open(&door, claimer->tally);
+    come(&door, name_of(name, "steady", claimer->seed));
+    while (goes_on()) {
+        claim_one(claimer, &door, &seed);
+    }
+    door_close(&door);
+    return NULL;
+}
+
+static uint64_t open_builds(struct door *door)
+{
+    struct engine_info info;
+    edge_info(door->edge, &info);
+    return info.builds_by_state[BUILD_PENDING] + info.builds_by_state[BUILD_ASSIGNED];
+}
+
+static void leave(struct door *door, struct seed *seed)
+{
+    char name[16];
+    struct span worker = name_of(name, "w", seed_below(seed, WORKERS));
+    int err = door_judged(door, edge_bye(door->edge, worker), NULL);
+    MUST(err == 0 || err == TALLY_NOTFOUND, "bye: %s", tally_err_name(err));
+}
+
+/* What is left, by one worker; those that left have given everything back. */
+static uint64_t drain(struct door *door)
+{
+    uint64_t count = 0;
+    for (uint64_t i = 0; i < WORKERS; i++) {
+        char name[16];
+        int err = door_judged(door, edge_bye(door->edge, name_of(name, "w", i)), NULL);
+        MUST(err == 0 || err == TALLY_NOTFOUND, "bye: %s", tally_err_name(err));
+    }
+    come(door, SPAN("last"));
+    for (uint64_t i = 0; i < QUEUES; i++) {
+        char name[16];
+        struct edge_claim ask = {.worker = SPAN("last"), .queue_count = 1};
+        struct edge_claimed got;
+        int err = 0;
+        ask.queues[0] = name_of(name, "q", i);
+        while (err == 0) {
+            while (door_again(door, err = edge_claim(door->edge, &ask, &got))) {
+            }
+            door_settle(door);
+            MUST(err == EDGE_NIL || (err == 0 && finish(door, &got)), "the last worker");
+            count += err == 0;
+        }
+    }
+    MUST(open_builds(door) == 0, "a build belongs to nobody");
+    return count;
+}
+
+static void run(struct tally *tally, struct door *door)
+{
+    struct claimer claimers[CLAIMERS];
+    struct seed seed = {1};
+    uint64_t submitted = 0;
+    uint64_t done = 0;
+    uint64_t missing = 0;
+    for (int i = 0; i < CLAIMERS; i++) {
+        claimers[i] = (struct claimer){.tally = tally, .seed = (uint64_t)i + 2};
+        MUST(pthread_create(&claimers[i].thread, NULL, claim_main, &claimers[i]) == 0, "thread");
+    }
+    uint64_t until_ns = clock_mono_ns() + run_ns;
+    while (clock_mono_ns() < until_ns) {
+        for (int i = 0; i < 8 && open_builds(door) < OPEN_MAX; i++) {
+            submit(door, &seed);
+            submitted++;
+        }
+        leave(door, &seed);
+    }
+    /* T1: relaxed: the end may be seen late */
+    atomic_store_explicit(&over, true, memory_order_relaxed);
+    for (int i = 0; i < CLAIMERS; i++) {
+        while (pthread_tryjoin_np(claimers[i].thread, NULL) != 0) {
+            leave(door, &seed); /* nobody waits for this thread to end its pass */
+            come(door, SPAN("last"));
+        }
+        done += claimers[i].done;
+        missing += claimers[i].missing;
+    }
+    done += drain(door);
+    printf("%lu submitted, %lu done, %lu workers missed; ids %lu, %lu\n", (unsigned long)submitted,
+           (unsigned long)done, (unsigned long)missing,
+           (unsigned long)FIELD_GET(tally->state.worker_last),
+           (unsigned long)FIELD_GET(tally->state.queue_last));
+    MUST(done > 0 && missing > 0, "nothing was tried");
+    MUST(FIELD_GET(tally->state.queue_last) > QUEUES, "no queue has gone");
+    MUST(FIELD_GET(tally->state.worker_last) > 2 * WORKERS, "no worker was forgotten");
+    MUST(done <= submitted, "a build was done twice");
+}
+
+int main(void)
+{
+    char dir[256];
+    struct door door;
+    struct engine_info before;
+    struct engine_info after;
+    torture_dir(dir, sizeof(dir));
+    struct tally_options options = {
+        .dir = dir, .create = true, .edges = CLAIMERS + 1, .memory_bytes = MEMORY_BYTES};
+    struct tally *tally = door_engine_with(&options);
+    door_open(&door, tally);
+    run(tally, &door);
+    edge_info(door.edge, &before);
+    door_close(&door);
+    MUST(tally_close(tally) == 0, "close");
+    tally = door_engine_with(&options);
+    door_open(&door, tally);
+    edge_info(door.edge, &after);
+    MUST(before.workers == after.workers && after.workers == CLAIMERS + 1,
+         "the workers of a start");
+    MUST(before.queues >= after.queues && before.builds >= after.builds, "more than there was");
+    door_close(&door);
+    MUST(tally_close(tally) == 0, "close");
+    torture_dir_remove(dir);
+    return 0;
+}
