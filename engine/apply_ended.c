@@ -95,7 +95,8 @@ bool queue_make_room(struct state *state)
         forget_build(state, idle);
         idle = TAILQ_FIRST(&state->idle);
     }
-    return FIELD_OWN(state->queue_count) < QUEUES_MAX;
+    return FIELD_OWN(state->queue_count) < QUEUES_MAX &&
+           table_takes(&state->queue_ids, FIELD_OWN(state->queue_last) + 1);
 }
 
 /*

@@ -252,6 +252,28 @@ Test(apply, a_queue_goes_with_its_last_build)
     state_fini(&state);
 }
 
+/* Ids have no end, but a span from the oldest that is there to the newest. */
+Test(apply, ids_too_far_from_the_oldest_are_full)
+{
+    static struct state state;
+    struct verdict verdict;
+    small_state(&state);
+    FIELD_PUT(state.queue_last, 2 * TABLE_SPAN_MAX);
+    FIELD_PUT(state.worker_last, 2 * TABLE_SPAN_MAX);
+    struct record submit = {.type = RECORD_SUBMIT,
+                            .lsn = 8,
+                            .time_ms = 1000,
+                            .num = {5, 0, 1000, 3},
+                            .text = {{"new", 3}}};
+    cr_assert_eq(apply(&state, &submit, &verdict), 0);
+    cr_assert_eq(verdict.err, TALLY_FULL, "a queue");
+    struct record worker = {
+        .type = RECORD_WORKER, .lsn = 9, .time_ms = 1000, .num = {1}, .text = {{"new", 3}}};
+    cr_assert_eq(apply(&state, &worker, &verdict), 0);
+    cr_assert_eq(verdict.err, TALLY_FULL, "a worker");
+    state_fini(&state);
+}
+
 Test(apply, what_fits_is_taken)
 {
     check_contradiction((struct record){.type = RECORD_VOTE, .num = {1, 5, 1}}, 0, "a vote");
