@@ -10,12 +10,12 @@
 #include <stdint.h>
 
 /*
- *     root { base, room, chunk[...] } ── chunk[id / 1024 - base] ── slot[id % 1024] ── entity
+ *     root { base, room, chunk[...] } ── chunk[id / 256 - base] ── slot[id % 256] ── entity
  *
  * Ids are given out in rising order and never again; entities go in any order. A chunk goes with
  * its last entity, unless it is the newest. The root reaches from the oldest chunk to the newest:
  * when ids leave it behind, a new root begins at the oldest that is there. So the memory is that of
- * the chunks with something in them, and 8 bytes for each 1,024 ids between the oldest and the
+ * the chunks with something in them, and 8 bytes for each 256 ids between the oldest and the
  * newest; whatever was before the oldest leaves nothing.
  *
  * Synchronization table
@@ -29,7 +29,7 @@
  * replaced, and a chunk behind its last entity, are taken out of reach, then retired
  * (engine/rcu.h); entities are the owner's.
  */
-enum { TABLE_CHUNK = 1024 };
+enum { TABLE_CHUNK = 256 };
 
 /* Ids from the oldest entity to the newest. */
 #define TABLE_SPAN_MAX ((uint64_t)1 << 32)
