@@ -240,12 +240,15 @@ static void handle(struct loop *loop, const struct epoll_event *event)
 
 void loop_handle(struct loop *loop, const struct epoll_event *events, int count)
 {
-    int first = count > 0 ? loop->event_first % count : 0;
+    int first = loop->event_first < count ? loop->event_first : 0;
+    int next = first;
     int handled = 0;
     while (handled < count && !loop_turn_is_over(loop)) {
-        handle(loop, &events[(first + handled++) % count]);
+        handle(loop, &events[next]);
+        next = next + 1 < count ? next + 1 : 0;
+        handled++;
     }
-    loop->event_first = handled < count ? first + handled : 0;
+    loop->event_first = handled < count ? next : 0;
 }
 
 static void do_due(struct loop *loop)
@@ -315,7 +318,7 @@ static bool go_on(struct loop *loop)
 static void run_rounds(struct loop *loop)
 {
     int rounds = 0;
-    loop_turn_begin(loop, clock_mono_ns());
+    loop_turn_begin(loop, TAILQ_EMPTY(&loop->stopped) ? loop->now_ns : clock_mono_ns());
     do {
         votes_flush(loop);
         edge_publish(loop->edge);
@@ -404,10 +407,10 @@ static void pass(struct loop *loop, const struct epoll_event *events, int count)
 
 static int wait_ms(const struct loop *loop)
 {
-    uint64_t now_ns = clock_mono_ns();
     if (loop->next_ns == UINT64_MAX) {
         return -1;
     }
+    uint64_t now_ns = clock_mono_ns();
     if (loop->next_ns <= now_ns) {
         return 0;
     }
