@@ -109,7 +109,7 @@ int main(int argc, char **argv)
 {
     static const struct argp argp = {
         options, parse, NULL, "Cuts the power under the log, again and again.", NULL, NULL, NULL};
-    struct config config = {.images = 450000, .seed = 1};
+    struct config config = {.images = 600000, .seed = 1};
     argp_parse(&argp, argc, argv, 0, NULL, &config);
     if (config.replay != NULL) {
         return repeat(config.replay);
