@@ -403,6 +403,7 @@ int main(int argc, char **argv)
     check_key(&settings);
     uint32_t connections_max = claim_descriptors(&settings);
     signal(SIGPIPE, SIG_IGN);
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is met as a full disk is: EFBIG */
     allocate_large_from_kernel();
     int err = stop_watch();
     if (err != 0) {

@@ -61,6 +61,7 @@ static bool can_pass(int err)
     switch (-err) {
     case ENOSPC:
     case EDQUOT:
+    case EFBIG: /* a limit of the process (ulimit -f) */
     case EMFILE:
     case ENFILE:
     case ENOMEM:

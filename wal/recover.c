@@ -42,7 +42,7 @@ int wal_lock(struct wal_io *io, struct wal_report *report)
 
 static bool is_no_space(int err)
 {
-    return err == -ENOSPC || err == -EDQUOT;
+    return err == -ENOSPC || err == -EDQUOT || err == -EFBIG;
 }
 
 static int translate(struct wal_report *report, const char *doing, int err)

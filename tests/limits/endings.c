@@ -205,6 +205,26 @@ static void a_second_signal(void)
     server_stop(&server);
 }
 
+/* A limit on the size of files (ulimit -f) is met as a full disk is. */
+static void no_file_may_grow(void)
+{
+    static const char *const small_files[] = {"prlimit", "--fsize=102400", NULL};
+    server_init(&server);
+    server.wrapper = small_files;
+    server_restart(&server);
+    client_open(&client, &server);
+    client_expect_err(&client, "READONLY", "POLL lang");
+    client_expect(&client, "OK PONG", "PING");
+    client_close(&client);
+    EXPECT(server_term(&server) == 0, "it did not drain");
+    server.wrapper = NULL;
+    server_restart(&server);
+    client_open(&client, &server);
+    client_expect(&client, "OK", "POLL lang");
+    client_close(&client);
+    server_stop(&server);
+}
+
 static const struct check_test tests[] = {
     {"A port in use has its own code, and a line that says what to do", port_in_use},
     {"A port that takes a right has its own code, and a line that says what to do", port_of_others},
@@ -216,6 +236,7 @@ static const struct check_test tests[] = {
     {"SIGINT while the log is read ends it at once, and the log is as it was",
      interrupted_while_reading},
     {"A second signal during the drain ends it at once", a_second_signal},
+    {"Where files may not grow it serves READONLY, and is ended by no signal", no_file_may_grow},
 };
 
 int main(int argc, char **argv)
