@@ -212,6 +212,7 @@ static void no_file_may_grow(void)
     server_init(&server);
     server.wrapper = small_files;
     server_restart(&server);
+    await_said("new changes are refused");
     client_open(&client, &server);
     client_expect_err(&client, "READONLY", "POLL lang");
     client_expect(&client, "OK PONG", "PING");

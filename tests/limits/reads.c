@@ -1,5 +1,5 @@
-/* Reads that take long: right, whole, in order with what their connection did, and nobody waits for
- * them but who asked. */
+/* Reads that take long: right, whole, and in order with what their connection did. That others are
+ * served meanwhile: tests/net/turn_test.c. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/scene.h"
@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 
 enum { OPTIONS = 3000, WORKERS = 1500, BUILDS = 2500, POLLS = 700, QUEUES = 600 };
 
@@ -182,41 +181,10 @@ static void who_goes_away_is_forgotten(void)
     end();
 }
 
-/* One I/O thread, so a request that held it would be answered before what comes in a later pass. It
- * is enough that others are served meanwhile once: a machine may be slow. */
-static void others_are_served_meanwhile(void)
-{
-    enum { ROUNDS = 50, MANY = 20000 };
-    static const char *const asked[] = {"WORKERS", "BUILDS * STATE failed"};
-    static struct client other;
-    begin();
-    client_open(&other, &server);
-    send_all("WORKER w", "", MANY);
-    send_all("SUBMIT q :", "", MANY);
-    for (size_t i = 0; i < CHECK_COUNT(asked); i++) {
-        unsigned served = 0;
-        for (int round = 0; round < ROUNDS; round++) {
-            char byte;
-            client_send(&client, "%s", asked[i]);
-            /* the first one may have been read before; the third is sent when the pass in which the
-             * long one was read is over */
-            for (int ping = 0; ping < 3; ping++) {
-                client_expect(&other, "OK PONG", "PING");
-            }
-            served += recv(client.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0;
-            EXPECT(reply_is_ok(client_next(&client)), "%s", asked[i]);
-        }
-        EXPECT(served > 0, "nobody is served while %s is made", asked[i]);
-    }
-    client_close(&other);
-    end();
-}
-
 static const struct check_test tests[] = {
     {"a long TALLY is one moment, and its lines are its total", tally_is_one_moment},
     {"a long TALLY behind a vote of its connection counts it", a_connection_sees_its_own_past},
     {"long lists are whole and in order, also from a snapshot", lists_are_whole},
-    {"others are served while a long read is made", others_are_served_meanwhile},
     {"who asks for much and goes away is forgotten", who_goes_away_is_forgotten},
 };
 

@@ -1,4 +1,5 @@
 /* A turn of an I/O thread: bounded in time, and what it has stepped is published. */
+#include "engine/slice.h"
 #include "engine/tally.h"
 #include "net/conn.h"
 #include "net/loop.h"
@@ -178,4 +179,49 @@ Test(turn, room_that_was_not_written_is_never_sent)
 #ifdef BUF_FENCED
     cr_expect(__asan_address_is_poisoned(conn->out.at + conn->out.end), "the rest can be read");
 #endif
+}
+
+static void wait_read(void)
+{
+    uint64_t until_ns = clock_mono_ns() + (uint64_t)20 * 1000 * 1000 * 1000;
+    while (!read_is_done(conn->reading->read)) {
+        cr_assert(clock_mono_ns() < until_ns, "the read is not made");
+    }
+}
+
+/* One I/O thread never makes more than a slice itself: the rest is made beside it, and it serves
+ * others in the same turn. */
+static void expect_others_are_served(const char *request)
+{
+    int pair[2];
+    size_t before = buf_len(&conn->out);
+    cr_expect_eq(run_times(request, 1), 0, "%s", request);
+    cr_assert_eq(conn->stop, STOP_READING, "%s", request);
+    cr_expect_eq(buf_len(&conn->out), before, "nothing is answered yet");
+
+    cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+    conn_open(loop, pair[0], (struct rate_address){0});
+    struct conn *other = TAILQ_LAST(&loop->all, conn_list);
+    cr_expect_eq(run_input(other, "PING\n", 5), 5);
+    cr_expect_gt(buf_len(&other->out), 0, "the other one is answered");
+
+    wait_read();
+    conn->stop = STOP_NONE;
+    cr_expect_eq(run_times(request, 1), 1, "%s", request);
+    cr_expect_gt(buf_len(&conn->out), before, "%s", request);
+}
+
+Test(turn, serves_others_while_a_long_read_is_made)
+{
+    loop->turn_until_ns = UINT64_MAX;
+    for (int i = 0; i <= READ_SLICE; i++) {
+        char request[64];
+        snprintf(request, sizeof(request), "WORKER w%d\nSUBMIT q :\n", i);
+        cr_assert_eq(run_times(request, 1), 1);
+        edge_publish(loop->edge);
+        wait_applied();
+        run_release(loop);
+    }
+    expect_others_are_served("WORKERS\n");
+    expect_others_are_served("BUILDS * STATE failed\n");
 }
