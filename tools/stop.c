@@ -1,15 +1,20 @@
 /* The signals that end the server: SIGTERM and SIGINT, heard by a thread of their own. */
 #include "tools/stop.h"
 
+#include "wal/base/clock.h"
 #include "wal/base/thread.h"
 
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+#define SAME_NS 250000000U
 
 enum { READING, ENDING, SERVING, DRAINING };
 
@@ -20,13 +25,26 @@ enum { READING, ENDING, SERVING, DRAINING };
 static _Atomic int phase = READING;
 static sigset_t signals;
 static sem_t asked;
-static int asked_by; /* written before asked is posted */
+static int asked_by;      /* written before asked is posted */
+static uint64_t again_ns; /* from then on a signal is a second one; the hearing thread's */
 
 static void end_at_once(int number, const char *why, int code)
 {
     const char *clear = isatty(STDERR_FILENO) == 1 ? "\r\033[K" : "";
     fprintf(stderr, "%stallyd: %s: %s\n", clear, strsignal(number), why);
     _exit(code);
+}
+
+/*
+ * What comes with the first belongs to it: `timeout` signals its child, then the child's group.
+ * What was waiting already is taken here, so that it counts however late this thread runs.
+ */
+static void take_same(void)
+{
+    const struct timespec none = {.tv_sec = 0};
+    while (sigtimedwait(&signals, NULL, &none) > 0) {
+    }
+    again_ns = clock_mono_ns() + SAME_NS;
 }
 
 static void heard(int number)
@@ -37,9 +55,13 @@ static void heard(int number)
                                                 memory_order_relaxed)) {
         end_at_once(number, "ending while the log is read, it is as it was", 0);
     }
+    if (seen == DRAINING && clock_mono_ns() < again_ns) {
+        return;
+    }
     if (seen == DRAINING) {
         end_at_once(number, "ending at once, what was in flight was not answered", 128 + number);
     }
+    take_same();
     asked_by = number;
     /* S2: relaxed: as S1 */
     atomic_store_explicit(&phase, DRAINING, memory_order_relaxed);

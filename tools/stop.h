@@ -5,9 +5,12 @@
 /*
  *     stop_watch ──── the log is read ──── stop_serves ──── serving ──── a signal ──── draining
  *                          │                                                              │
- *                       a signal: exit 0 at once,                            a second one: exit
- *                       the log is as it was                                 128 + its number at
- * once
+ *                       a signal: exit 0 at once,                  a second one, 250 ms later or
+ *                       the log is as it was                       more: exit 128 + its number
+ *                                                                  at once
+ *
+ * All that comes within 250 ms of the first is the first: `timeout` signals its child and then the
+ * child's process group, and so does whoever passes on a signal that the group has got as well.
  *
  * While the log is read nothing of ours is on the disk yet, and what a start repairs is safe at
  * every step, as after a kill -9; so that end needs nobody's help, whatever the start is at.

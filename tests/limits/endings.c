@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -18,7 +19,7 @@
 #include <unistd.h>
 
 enum { EXIT_MISSING = 66, EXIT_ADDRESS = 69, EXIT_IN_USE = 73, EXIT_FORBIDDEN = 77 };
-enum { SOON_MS = 10000, PAYLOAD_BYTES = 1 << 20, UNREAD = 40 };
+enum { SOON_MS = 10000, PAYLOAD_BYTES = 1 << 20, UNREAD = 40, SAME_MS = 250 };
 
 static struct server server;
 static struct server other;
@@ -177,7 +178,7 @@ static void interrupted_while_reading(void)
 }
 
 /* A client that does not read what it has asked for keeps the drain waiting. */
-static void a_second_signal(void)
+static void start_with_unread(void)
 {
     static unsigned char payload[PAYLOAD_BYTES];
     server_start(&server, NULL);
@@ -188,8 +189,22 @@ static void a_second_signal(void)
         client_send(&client, "PAYLOAD 1");
     }
     EXPECT(reply_is_ok(client_next(&client)), "PAYLOAD");
+}
+
+static void wait_ms(uint64_t ms)
+{
+    uint64_t until_ms = proc_now_ms() + ms;
+    while (proc_left_ms(until_ms) > 0) {
+        poll(NULL, 0, proc_left_ms(until_ms));
+    }
+}
+
+static void a_second_signal(void)
+{
+    start_with_unread();
     kill(server.pid, SIGTERM);
     await_said("draining");
+    wait_ms(SAME_MS + 1); /* sooner it would be the same request */
     uint64_t began_ms = proc_now_ms();
     kill(server.pid, SIGTERM);
     int code = server_await_exit(&server);
@@ -202,6 +217,27 @@ static void a_second_signal(void)
     client_open(&client, &server);
     EXPECT(scene_build_has(&client, 1, "state", "pending"), "the build is lost");
     client_close(&client);
+    server_stop(&server);
+}
+
+/* As timeout does it: its child, then the child's group. */
+static void two_signals_in_a_row(void)
+{
+    start_with_unread();
+    /* while it stands still both are there before it hears one */
+    kill(server.pid, SIGSTOP);
+    kill(server.pid, SIGTERM);
+    kill(server.pid, SIGINT);
+    kill(server.pid, SIGCONT);
+    await_said("draining");
+    for (int i = 1; i < UNREAD; i++) {
+        EXPECT(reply_is_ok(client_next(&client)), "reply %d is missing", i);
+    }
+    int code = server_await_exit(&server);
+    EXPECT(code == 0, "it ended with code %d", code);
+    EXPECT(!server_has_said(&server, "at once"), "it did not drain");
+    client_close(&client);
+    server_restart(&server);
     server_stop(&server);
 }
 
@@ -237,6 +273,7 @@ static const struct check_test tests[] = {
     {"SIGINT while the log is read ends it at once, and the log is as it was",
      interrupted_while_reading},
     {"A second signal during the drain ends it at once", a_second_signal},
+    {"Two signals in a row are one: it drains, and all is answered", two_signals_in_a_row},
     {"Where files may not grow it serves READONLY, and is ended by no signal", no_file_may_grow},
 };
 
