@@ -1,4 +1,4 @@
-/* The signals that end the server: SIGTERM and SIGINT, heard by a thread of their own. */
+/* The signals that end the server: SIGTERM, SIGINT and SIGHUP, heard by a thread of their own. */
 #include "tools/stop.h"
 
 #include "wal/base/clock.h"
@@ -7,6 +7,7 @@
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -80,12 +81,21 @@ static void *hear(void *arg)
     return NULL;
 }
 
+static bool is_ignored(int number)
+{
+    struct sigaction now;
+    return sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
+}
+
 int stop_watch(void)
 {
     pthread_t thread;
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
+    if (!is_ignored(SIGHUP)) { /* by nohup: in the set it would be heard all the same */
+        sigaddset(&signals, SIGHUP);
+    }
     sem_init(&asked, 0, 0);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     int err = thread_start(&thread, hear, NULL);

@@ -1,4 +1,4 @@
-/* The signals that end the server: SIGTERM and SIGINT, heard by a thread of their own. */
+/* The signals that end the server: SIGTERM, SIGINT and SIGHUP, heard by a thread of their own. */
 #ifndef TALLY_TOOLS_STOP_H
 #define TALLY_TOOLS_STOP_H
 
@@ -11,6 +11,9 @@
  *
  * All that comes within 250 ms of the first is the first: `timeout` signals its child and then the
  * child's process group, and so does whoever passes on a signal that the group has got as well.
+ *
+ * SIGHUP is what a closed terminal sends. It is one of them unless it is ignored at the start, as
+ * nohup makes it: then it stays so. All other signals do what they do by default.
  *
  * While the log is read nothing of ours is on the disk yet, and what a start repairs is safe at
  * every step, as after a kill -9; so that end needs nobody's help, whatever the start is at.

@@ -177,6 +177,40 @@ static void interrupted_while_reading(void)
     stopped_while_reading(SIGINT);
 }
 
+/* As a terminal that is closed, whatever became of the signal where this test is run. */
+static void hung_up_while_reading(void)
+{
+    signal(SIGHUP, SIG_DFL);
+    stopped_while_reading(SIGHUP);
+}
+
+static void hung_up(void)
+{
+    signal(SIGHUP, SIG_DFL);
+    server_start(&server, NULL);
+    client_open(&client, &server);
+    client_expect(&client, "OK", "POLL lang");
+    kill(server.pid, SIGHUP);
+    int code = server_await_exit(&server);
+    EXPECT(code == 0, "it ended with code %d", code);
+    EXPECT(server_has_said(&server, "Hangup: draining"), "it did not drain");
+    client_close(&client);
+}
+
+static void hung_up_with_nohup(void)
+{
+    static const char *const nohup[] = {"nohup", NULL};
+    server_init(&server);
+    server.wrapper = nohup;
+    server_restart(&server);
+    client_open(&client, &server);
+    kill(server.pid, SIGHUP);
+    client_expect(&client, "OK", "POLL lang");
+    EXPECT(server_term(&server) == 0, "it did not drain");
+    EXPECT(!server_has_said(&server, "Hangup"), "it has heard SIGHUP");
+    client_close(&client);
+}
+
 /* A client that does not read what it has asked for keeps the drain waiting. */
 static void start_with_unread(void)
 {
@@ -272,6 +306,10 @@ static const struct check_test tests[] = {
     {"SIGTERM while the log is read ends it at once, and the log is as it was", term_while_reading},
     {"SIGINT while the log is read ends it at once, and the log is as it was",
      interrupted_while_reading},
+    {"SIGHUP while the log is read ends it at once, and the log is as it was",
+     hung_up_while_reading},
+    {"SIGHUP drains, as SIGTERM does", hung_up},
+    {"SIGHUP under nohup changes nothing", hung_up_with_nohup},
     {"A second signal during the drain ends it at once", a_second_signal},
     {"Two signals in a row are one: it drains, and all is answered", two_signals_in_a_row},
     {"Where files may not grow it serves READONLY, and is ended by no signal", no_file_may_grow},
