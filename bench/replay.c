@@ -1,5 +1,5 @@
 /* tally-replay: makes a log of votes and measures how fast a start reads it back. */
-#include "engine/columns.h"
+#include "engine/log/columns.h"
 #include "engine/tally.h"
 #include "wal/base/number.h"
 #include "wal/wal.h"

@@ -33,7 +33,7 @@ enum { EDGE_NIL = 1, EDGE_QUEUED = 2, EDGE_DUP = 3, EDGE_SLOTS = 4 };
 
 struct tally; /* the engine: engine/tally.h */
 struct edge;
-struct ledger; /* engine/ledger.h */
+struct ledger; /* engine/base/ledger.h */
 
 /*
  * Opens a door for the calling thread, which becomes the only one that may use it. wake(arg) is

@@ -1,9 +1,9 @@
 /* Opening and closing the engine: lock, replay, committer. */
 #include "engine/engine.h"
 
-#include "engine/loader.h"
-#include "engine/machine.h"
-#include "engine/replay.h"
+#include "engine/apply/snapshot_load.h"
+#include "engine/base/machine.h"
+#include "engine/start/replay.h"
 #include "wal/base/check.h"
 #include "wal/base/clock.h"
 #include "wal/base/thread.h"

@@ -2,14 +2,14 @@
 #ifndef TALLY_ENGINE_ENGINE_H
 #define TALLY_ENGINE_ENGINE_H
 
-#include "engine/apply.h"
-#include "engine/columns.h"
-#include "engine/lane.h"
-#include "engine/reader.h"
-#include "engine/snapshot.h"
+#include "engine/apply/apply.h"
+#include "engine/log/columns.h"
+#include "engine/edge/lane.h"
+#include "engine/edge/reader.h"
+#include "engine/commit/snapshot.h"
 #include "engine/tally.h"
-#include "engine/time.h"
-#include "engine/wheel.h"
+#include "engine/base/time.h"
+#include "engine/state/wheel.h"
 #include "wal/wal.h"
 
 #include <pthread.h>
@@ -38,7 +38,7 @@ struct edge {
     void (*wake)(void *arg);
     void *arg;
     bool in_use;                 /* under tally.doors */
-    _Atomic uint32_t reads_open; /* with the reader: engine/reader.h */
+    _Atomic uint32_t reads_open; /* with the reader: engine/edge/reader.h */
     uint64_t now_ms;             /* log time, once a pass; never less than before */
     uint64_t run_ms;             /* running time */
     /* votes of this pass, by option */
@@ -88,7 +88,7 @@ struct stuck {
     uint64_t commits;
 };
 
-/* Workers that have left: engine/forget.c. */
+/* Workers that have left: engine/commit/forget.c. */
 struct forget {
     uint64_t passed_lsn; /* a grace period has passed since the BYE of this lsn was published */
     uint64_t asked_lsn;  /* ... is to pass */
@@ -165,10 +165,10 @@ _Noreturn void engine_fatal(struct tally *tally, int code, const char *why);
 /* Tells the operator what may pass: options.trouble. Threads: any. */
 void engine_trouble(const struct tally *tally, const char *what);
 
-/* ---- commit.c ---- */
+/* ---- committer.c ---- */
 void *commit_main(void *tally);
 
-/* ---- room.c ---- */
+/* ---- space.c ---- */
 /* Before the committer begins. */
 void room_init(struct tally *tally);
 void room_put(struct tally *tally, enum engine_room room);
@@ -193,7 +193,7 @@ static inline bool slot_is_step(const struct lane_slot *slot)
 /* The record that a slot stands for, but for its lsn and time. */
 void slot_record(const struct lane_slot *slot, struct record *record);
 
-/* ---- keeper.c: the timekeeper, in the committer ---- */
+/* ---- timers.c: the timekeeper, in the committer ---- */
 /* After the replay: tickets, leases, delays; sets the hooks. Errors: NOMEM. */
 int keeper_init(struct tally *tally);
 void keeper_run(struct tally *tally);
@@ -210,7 +210,7 @@ void forget_run(struct tally *tally);
 /* Whether there is something to wait for. */
 bool forget_is_busy(const struct tally *tally);
 
-/* ---- window.c: polls open and close, in the committer ---- */
+/* ---- gate.c: polls open and close, in the committer ---- */
 /* After the replay, and once log time goes on. */
 void window_init(struct tally *tally);
 /* The hooks: a POLL was applied; a poll was opened or closed. */

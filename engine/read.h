@@ -3,11 +3,11 @@
 #define TALLY_ENGINE_READ_H
 
 #include "engine/edge.h"
-#include "engine/ledger.h"
+#include "engine/base/ledger.h"
 
 #include <stddef.h>
 
-struct parcel; /* engine/parcel.h */
+struct parcel; /* engine/base/parcel.h */
 struct state;
 
 /* The rows of a read, and their texts. */
@@ -22,9 +22,9 @@ struct read_rows {
 };
 
 /*
- * A read copies what it needs, slice by slice (engine/slice.h); each slice is of one moment of the
- * state. A read of one slice, and any TALLY, is one moment. Embed it first in a typed read below;
- * the init functions fill it.
+ * A read copies what it needs, slice by slice (engine/edge/slice.h); each slice is of one moment of
+ * the state. A read of one slice, and any TALLY, is one moment. Embed it first in a typed read
+ * below; the init functions fill it.
  */
 struct read {
     /* written once */
@@ -37,7 +37,7 @@ struct read {
     uint64_t lsn;    /* the state's, when it ran */
     uint64_t log_ms; /* log and running time when it was asked */
     uint64_t run_ms;
-    /* on the way: the edge's, or the reader's once it was asked (engine/reader.h) */
+    /* on the way: the edge's, or the reader's once it was asked (engine/edge/reader.h) */
     uint64_t next;
     struct read_rows rows;
     struct ledger *ledger;
@@ -82,7 +82,8 @@ void read_tally_fini(struct read_tally *r);
 /* ---- labels that are alike ---- */
 enum { SIMILAR_MAX = 5 };
 /* Finds labels of a poll that are like one (as label_clean makes it): itself first, then the most
- * alike; engine/alike.h. They live as long as the engine. Returns how many; NOMEM, INVAL. */
+ * alike; engine/state/label_index.h. They live as long as the engine. Returns how many;
+ * NOMEM, INVAL. */
 int edge_similar(struct edge *edge, struct span poll, struct span label,
                  struct span rows[SIMILAR_MAX]);
 
@@ -247,7 +248,7 @@ struct engine_info {
     uint64_t snapshots; /* since the start */
     uint64_t snapshot_failures;
     uint64_t segments_removed;
-    uint64_t wall_ms; /* the wall clock, and what is made of it: engine/time.h */
+    uint64_t wall_ms; /* the wall clock, and what is made of it: engine/base/time.h */
     uint64_t log_ms;
     uint64_t wall_behind_ms; /* of log time */
     uint64_t wall_ahead_ms;

@@ -25,8 +25,8 @@ struct tally_options {
     bool create;                /* make the directory when it is missing */
     unsigned edges;             /* how many threads will open an edge or a session; 0: 4 */
     uint32_t payload_bytes_max; /* 0: 1 MiB */
-    /* What clients can make it hold (engine/ledger.h); 0: half of what the machine, or its control
-     * group, has; UINT64_MAX: no limit. */
+    /* What clients can make it hold (engine/base/ledger.h); 0: half of what the machine, or its
+     * control group, has; UINT64_MAX: no limit. */
     uint64_t memory_bytes;
     uint64_t segment_bytes; /* 0: 64 MiB */
     /* A snapshot is made after so many bytes of log, or so many seconds with a change; 0: 256 MiB,

@@ -1,8 +1,8 @@
 /* The server: the life of its I/O threads. */
 #include "net/server.h"
 
-#include "net/loop.h"
-#include "net/rate.h"
+#include "net/io/loop.h"
+#include "net/pipeline/rate.h"
 #include "net/server_state.h"
 #include "wal/base/clock.h"
 

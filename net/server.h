@@ -8,14 +8,14 @@ struct tally;
 struct server;
 
 struct server_options {
-    int listen_fd;     /* bound, listening, not blocking; net/door.h makes one */
+    int listen_fd;     /* bound, listening, not blocking; net/listen/door.h makes one */
     const int *guests; /* connections that are there already; borrowed until server_start returns */
     unsigned guest_count;
     unsigned threads;           /* I/O threads, at least 1 */
     const char *key;            /* the API key; NULL: none is asked for */
     uint32_t payload_bytes_max; /* of one payload */
     uint32_t connections_max;
-    uint32_t request_ms; /* for a request to arrive, and for replies to be taken: net/conn.h */
+    uint32_t request_ms; /* for a request to arrive, and for replies to be taken: net/io/conn.h */
 };
 
 /*

@@ -2,8 +2,8 @@
 #ifndef TALLY_NET_SERVER_STATE_H
 #define TALLY_NET_SERVER_STATE_H
 
-#include "net/auth.h"
-#include "net/parse.h"
+#include "net/pipeline/auth.h"
+#include "net/protocol/parse.h"
 #include "net/server.h"
 
 #include <stdatomic.h>

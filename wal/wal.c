@@ -1,18 +1,18 @@
 /* The open log: the one writer's blocks, segments, and what happens when the disk fails. */
 #include "wal/wal.h"
 
-#include "wal/ahead.h"
+#include "wal/write/preallocate.h"
 #include "wal/base/check.h"
 #include "wal/base/clock.h"
 #include "wal/base/err.h"
 #include "wal/base/mutant.h"
-#include "wal/block.h"
-#include "wal/janitor.h"
-#include "wal/recover.h"
-#include "wal/scan.h"
-#include "wal/snap.h"
-#include "wal/tell.h"
-#include "wal/whole.h"
+#include "wal/format/block.h"
+#include "wal/background/janitor.h"
+#include "wal/recover/repair.h"
+#include "wal/read/scan.h"
+#include "wal/files/snapshot_file.h"
+#include "wal/read/report.h"
+#include "wal/disk/full_io.h"
 
 #include <errno.h>
 #include <pthread.h>

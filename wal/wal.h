@@ -3,7 +3,7 @@
 #ifndef TALLY_WAL_WAL_H
 #define TALLY_WAL_WAL_H
 
-#include "wal/io.h"
+#include "wal/disk/io.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -17,14 +17,14 @@
 struct wal_block {
     uint64_t first_lsn;
     uint32_t count; /* records; 0 in a block that only marks something */
-    uint32_t flags; /* WAL_BLOCK_* of wal/block.h */
+    uint32_t flags; /* WAL_BLOCK_* of wal/format/block.h */
     const void *raw;
     size_t raw_bytes;
     size_t stored_bytes;  /* on disk, header and padding included */
     size_t payload_bytes; /* of those, the payload as it is stored; less than raw_bytes: packed */
     unsigned member;      /* of a packed block: 0 the first, 1, ...; these share its room */
     uint64_t durable_lsn; /* what was durable when this block was written */
-    uint64_t segment; /* of a snapshot: its lsn */
+    uint64_t segment;     /* of a snapshot: its lsn */
     uint64_t offset;
     uint32_t epoch;
     unsigned percent; /* of the log, about, that lies before it; for people */
@@ -82,7 +82,7 @@ struct wal_options {
      * all; by the helper's thread, it may not block. NULL: nobody. */
     void (*on_trouble)(void *arg, const char *what);
     void *trouble_arg;
-    /* Called first, for each block of the newest snapshot that is whole (wal/snap.h:
+    /* Called first, for each block of the newest snapshot that is whole (wal/files/snapshot_file.h:
      * wal_snap_read), with visit's arg. NULL: snapshots are not looked at, and the log must begin
      * at record 1. */
     wal_visit_fn load;

@@ -3,7 +3,7 @@
 #define TALLY_TESTS_CRASH_DISK_H
 
 #include "tests/lib/seed.h"
-#include "wal/io.h"
+#include "wal/disk/io.h"
 
 #include <pthread.h>
 #include <stdbool.h>

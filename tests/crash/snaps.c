@@ -5,7 +5,7 @@
 #include "wal/base/check.h"
 #include "wal/base/err.h"
 #include "wal/base/thread.h"
-#include "wal/snap.h"
+#include "wal/files/snapshot_file.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -2,7 +2,7 @@
 #ifndef TALLY_TESTS_CRASH_SNAPS_H
 #define TALLY_TESTS_CRASH_SNAPS_H
 
-#include "wal/segment.h"
+#include "wal/format/segment.h"
 
 #include <pthread.h>
 #include <stdbool.h>

@@ -1,7 +1,7 @@
 /* Labels that are alike: the clash first, then by what their words share. */
-#include "engine/alike.h"
-#include "engine/apply.h"
-#include "engine/label.h"
+#include "engine/state/label_index.h"
+#include "engine/apply/apply.h"
+#include "engine/base/label.h"
 #include "wal/base/err.h"
 
 #include <criterion/criterion.h>

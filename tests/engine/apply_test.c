@@ -1,8 +1,8 @@
 /* apply: the same records make the same state, and records that contradict it are CORRUPT. */
-#include "engine/apply.h"
-#include "engine/columns.h"
-#include "engine/loader.h"
-#include "engine/replay.h"
+#include "engine/apply/apply.h"
+#include "engine/log/columns.h"
+#include "engine/apply/snapshot_load.h"
+#include "engine/start/replay.h"
 #include "tests/engine/history.h"
 #include "wal/base/err.h"
 

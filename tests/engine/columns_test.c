@@ -1,5 +1,5 @@
 /* Blocks of records by column: there and back, cut short, garbled, and from a newer version. */
-#include "engine/columns.h"
+#include "engine/log/columns.h"
 #include "tests/lib/seed.h"
 #include "wal/base/bytes.h"
 #include "wal/base/err.h"

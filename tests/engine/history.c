@@ -1,7 +1,7 @@
 /* A random history, each record one that the engine could have written. */
 #include "tests/engine/history.h"
 
-#include "engine/apply.h"
+#include "engine/apply/apply.h"
 #include "wal/base/check.h"
 
 #include <stdio.h>

@@ -2,8 +2,8 @@
 #ifndef TALLY_TESTS_ENGINE_HISTORY_H
 #define TALLY_TESTS_ENGINE_HISTORY_H
 
-#include "engine/state.h"
-#include "engine/record.h"
+#include "engine/state/state.h"
+#include "engine/log/record.h"
 #include "tests/lib/seed.h"
 
 enum { HISTORY_TEXT_MAX = 24 };

@@ -1,7 +1,7 @@
 /* The index, the table and the wheel, against plain arrays. */
-#include "engine/index.h"
-#include "engine/table.h"
-#include "engine/wheel.h"
+#include "engine/base/index.h"
+#include "engine/base/table.h"
+#include "engine/state/wheel.h"
 #include "tests/lib/seed.h"
 #include "wal/base/err.h"
 

@@ -1,5 +1,5 @@
 /* Labels, names and tags: what is allowed, what is trimmed, what is the same. */
-#include "engine/label.h"
+#include "engine/base/label.h"
 #include "wal/base/err.h"
 
 #include <criterion/criterion.h>

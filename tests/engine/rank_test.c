@@ -1,5 +1,5 @@
 /* Ranks: the same order as a sort makes, whatever is changed. */
-#include "engine/rank.h"
+#include "engine/base/rank.h"
 #include "tests/lib/seed.h"
 #include "wal/base/err.h"
 

@@ -1,5 +1,5 @@
 /* A full disk: new things are refused, reads and completions go on, and space heals it. */
-#include "engine/slice.h"
+#include "engine/edge/slice.h"
 #include "tests/engine/door.h"
 #include "tests/lib/seed.h"
 

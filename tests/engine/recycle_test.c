@@ -1,5 +1,5 @@
 /* What has gone leaves its place: workers, need sets and queues that come and go. */
-#include "engine/label.h"
+#include "engine/base/label.h"
 #include "tests/engine/one.h"
 
 #include <criterion/criterion.h>

@@ -1,7 +1,7 @@
 /* The replay of single blocks: which are taken, left out, refused, and at what record. */
-#include "engine/columns.h"
-#include "engine/loader.h"
-#include "engine/replay.h"
+#include "engine/log/columns.h"
+#include "engine/apply/snapshot_load.h"
+#include "engine/start/replay.h"
 #include "wal/base/err.h"
 
 #include <criterion/criterion.h>

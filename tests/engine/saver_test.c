@@ -1,8 +1,8 @@
 /* A save under way while records are applied: what is loaded from it is the state at its lsn. */
-#include "engine/saver.h"
+#include "engine/apply/snapshot_capture.h"
 
-#include "engine/apply.h"
-#include "engine/loader.h"
+#include "engine/apply/apply.h"
+#include "engine/apply/snapshot_load.h"
 #include "tests/engine/history.h"
 #include "wal/base/err.h"
 

@@ -1,10 +1,10 @@
 /* An engine with snapshots: starts from them, falls back, removes what is old, survives a failure.
  */
-#include "engine/apply.h"
-#include "engine/columns.h"
-#include "engine/saver.h"
+#include "engine/apply/apply.h"
+#include "engine/log/columns.h"
+#include "engine/apply/snapshot_capture.h"
 #include "tests/engine/door.h"
-#include "wal/snap.h"
+#include "wal/files/snapshot_file.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>

@@ -1,5 +1,5 @@
 /* The engine's clock by itself: what it believes of two clocks that the test moves by hand. */
-#include "engine/time.h"
+#include "engine/base/time.h"
 
 #include <criterion/criterion.h>
 

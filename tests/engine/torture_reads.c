@@ -1,7 +1,7 @@
 /* Long reads beside votes: each TALLY is one moment, a connection sees its own past, lists are
  * whole.
  */
-#include "engine/slice.h"
+#include "engine/edge/slice.h"
 #include "tests/engine/door.h"
 #include "tests/lib/seed.h"
 

@@ -1,8 +1,8 @@
 /* Replays of long logs by several threads make the state that apply makes record by record, and
  * blame the same record where one does not fit. */
-#include "engine/columns.h"
-#include "engine/loader.h"
-#include "engine/replay.h"
+#include "engine/log/columns.h"
+#include "engine/apply/snapshot_load.h"
+#include "engine/start/replay.h"
 #include "tests/engine/door.h"
 #include "tests/engine/history.h"
 #include "wal/base/err.h"

@@ -1,6 +1,6 @@
 /* The words: every step between any two halves is legal exactly where the picture says so. */
-#include "engine/record.h"
-#include "engine/word.h"
+#include "engine/log/record.h"
+#include "engine/state/word.h"
 
 #include <criterion/criterion.h>
 

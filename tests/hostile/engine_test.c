@@ -1,10 +1,10 @@
 /* What a snapshot or a log may not say: the server refuses it, and never comes up to end later. */
-#include "engine/loader.h"
-#include "engine/sound.h"
-#include "engine/state.h"
+#include "engine/apply/snapshot_load.h"
+#include "engine/log/bounds.h"
+#include "engine/state/state.h"
 #include "tests/engine/door.h"
 #include "tests/hostile/forge_state.h"
-#include "wal/snap.h"
+#include "wal/files/snapshot_file.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

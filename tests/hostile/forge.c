@@ -2,8 +2,8 @@
 #include "tests/hostile/forge.h"
 
 #include "wal/base/bytes.h"
-#include "wal/codec.h"
-#include "wal/snap.h"
+#include "wal/format/codec.h"
+#include "wal/files/snapshot_file.h"
 
 #include <fcntl.h>
 #include <stdio.h>

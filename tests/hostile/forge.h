@@ -2,7 +2,7 @@
 #ifndef TALLY_TESTS_HOSTILE_FORGE_H
 #define TALLY_TESTS_HOSTILE_FORGE_H
 
-#include "wal/block.h"
+#include "wal/format/block.h"
 
 #include <stddef.h>
 #include <stdint.h>

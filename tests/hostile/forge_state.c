@@ -1,11 +1,11 @@
 /* The state and the history that the cases spoil. */
 #include "tests/hostile/forge_state.h"
 
-#include "engine/columns.h"
-#include "engine/state.h"
-#include "engine/word.h"
+#include "engine/log/columns.h"
+#include "engine/state/state.h"
+#include "engine/state/word.h"
 #include "wal/base/span.h"
-#include "wal/begin.h"
+#include "wal/recover/log_begin.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -2,8 +2,8 @@
 #ifndef TALLY_TESTS_HOSTILE_FORGE_STATE_H
 #define TALLY_TESTS_HOSTILE_FORGE_STATE_H
 
-#include "engine/image.h"
-#include "engine/record.h"
+#include "engine/log/image.h"
+#include "engine/log/record.h"
 #include "tests/hostile/forge.h"
 
 enum { FORGE_IMAGES_MAX = 24, FORGE_RECORDS_MAX = 32, FORGE_LSN = 40 };

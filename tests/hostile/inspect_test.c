@@ -1,11 +1,11 @@
 /* tally-wal in a directory that somebody else made: the same judgement as the server's, and nothing
  * that a terminal would obey. */
-#include "engine/columns.h"
+#include "engine/log/columns.h"
 #include "tests/hostile/forge_state.h"
 #include "tests/inspect/made.h"
 #include "tests/lib/proc.h"
 #include "wal/base/glyph.h"
-#include "wal/snap.h"
+#include "wal/files/snapshot_file.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

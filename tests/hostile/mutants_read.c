@@ -2,7 +2,7 @@
  * prints nothing that a terminal obeys, changes no file, and takes no memory for what is not there.
  */
 #include "tests/hostile/mutate.h"
-#include "tools/wal/commands.h"
+#include "tools/tally-wal/commands.h"
 #include "wal/base/glyph.h"
 
 #include <fcntl.h>

@@ -2,11 +2,11 @@
  */
 #include "tests/hostile/mutate.h"
 
-#include "engine/columns.h"
-#include "engine/word.h"
+#include "engine/log/columns.h"
+#include "engine/state/word.h"
 #include "tests/hostile/forge_state.h"
 #include "wal/base/number.h"
-#include "wal/begin.h"
+#include "wal/recover/log_begin.h"
 #include "wal/wal.h"
 
 #include <dirent.h>

@@ -2,7 +2,7 @@
 #include "tests/hostile/forge.h"
 #include "tests/wal/disk.h"
 #include "wal/base/err.h"
-#include "wal/snap.h"
+#include "wal/files/snapshot_file.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>

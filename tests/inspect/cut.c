@@ -1,12 +1,12 @@
 /* A log that has lost its beginning to retention, and what its state was at each record. */
 #include "tests/inspect/cut.h"
 
-#include "engine/apply.h"
-#include "engine/columns.h"
-#include "engine/loader.h"
-#include "engine/saver.h"
+#include "engine/apply/apply.h"
+#include "engine/log/columns.h"
+#include "engine/apply/snapshot_load.h"
+#include "engine/apply/snapshot_capture.h"
 #include "wal/base/err.h"
-#include "wal/snap.h"
+#include "wal/files/snapshot_file.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

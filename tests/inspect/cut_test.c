@@ -2,14 +2,14 @@
  * oldest snapshot, a reading begins anew or says what it has missed. */
 #include "tests/inspect/cut.h"
 
-#include "engine/loader.h"
+#include "engine/apply/snapshot_load.h"
 #include "engine/tally.h"
 #include "tests/lib/proc.h"
-#include "tools/wal/inspector.h"
-#include "tools/wal/moment.h"
-#include "tools/wal/newdir.h"
+#include "tools/tally-wal/inspector.h"
+#include "tools/tally-wal/moment.h"
+#include "tools/tally-wal/newdir.h"
 #include "wal/base/err.h"
-#include "wal/snap.h"
+#include "wal/files/snapshot_file.h"
 
 #include <criterion/criterion.h>
 #include <inttypes.h>
@@ -159,8 +159,7 @@ Test(inspect_cut, repair_mends_what_is_left)
     free(text);
     disk_poke(&cut.disk, disk_segment(SEGMENT), PAGE * WAL_PAGE_BYTES + HALF, zeros,
               WAL_PAGE_BYTES - HALF);
-    disk_poke(&cut.disk, disk_segment(SEGMENT), (PAGE + 1) * WAL_PAGE_BYTES, zeros,
-              WAL_PAGE_BYTES);
+    disk_poke(&cut.disk, disk_segment(SEGMENT), (PAGE + 1) * WAL_PAGE_BYTES, zeros, WAL_PAGE_BYTES);
     disk_truncate(&cut.disk, disk_segment(SEGMENT), disk_head(&cut.disk, SEGMENT).bytes);
     cr_assert_eq(made_run_all(&text, verify), 4, "%s", text);
     free(text);

@@ -1,7 +1,7 @@
 /* A log whose every record, time and block a test has chosen; and tally-wal, run on it. */
 #include "tests/inspect/made.h"
 
-#include "engine/columns.h"
+#include "engine/log/columns.h"
 #include "tests/lib/proc.h"
 
 #include <criterion/criterion.h>

@@ -2,7 +2,7 @@
 #ifndef TALLY_TESTS_INSPECT_MADE_H
 #define TALLY_TESTS_INSPECT_MADE_H
 
-#include "engine/record.h"
+#include "engine/log/record.h"
 #include "tests/wal/disk.h"
 
 #include <stddef.h>

@@ -1,9 +1,9 @@
 /* The parts of tally-wal by themselves: times, series, bars. */
 #include "tests/lib/seed.h"
-#include "tools/wal/moment.h"
-#include "tools/wal/picture.h"
-#include "tools/wal/progress.h"
-#include "tools/wal/series.h"
+#include "tools/tally-wal/moment.h"
+#include "tools/tally-wal/picture.h"
+#include "tools/tally-wal/progress.h"
+#include "tools/tally-wal/series.h"
 #include "wal/base/number.h"
 
 #include <criterion/criterion.h>
@@ -176,8 +176,8 @@ Test(inspect_parts, the_line_of_a_long_work)
 
 Test(inspect_parts, a_number_is_digits_and_nothing_else)
 {
-    static const char *const wrong[] = {"",   "-1", "+1", " 1", "1 ", "1k", "0x10",
-                                        "1.", "1e3", "18446744073709551616"};
+    static const char *const wrong[] = {"",   "-1",   "+1", " 1",  "1 ",
+                                        "1k", "0x10", "1.", "1e3", "18446744073709551616"};
     uint64_t number = 7;
     for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
         cr_expect_not(number_parse(wrong[i], &number), "'%s'", wrong[i]);

@@ -1,5 +1,5 @@
 /* Addresses: what a name stands for decides, and nothing but loopback is taken by name. */
-#include "net/address.h"
+#include "net/listen/address.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>

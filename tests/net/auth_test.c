@@ -1,5 +1,5 @@
 /* The key: the right one, and nothing near it. */
-#include "net/auth.h"
+#include "net/pipeline/auth.h"
 
 #include <criterion/criterion.h>
 

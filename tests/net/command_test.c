@@ -1,5 +1,5 @@
 /* The table of commands against itself and against the page that describes it. */
-#include "net/command.h"
+#include "net/commands/command.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* Builds that were handed out: what has arrived is gone, in the order of the claims. */
-#include "net/handed.h"
+#include "net/pipeline/handed.h"
 
 #include <criterion/criterion.h>
 

@@ -1,5 +1,5 @@
 /* Numbers on the wire: strict in, exact out. */
-#include "net/number.h"
+#include "net/protocol/number.h"
 
 #include <criterion/criterion.h>
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 /* Framing: words, quotes, payloads, and the same request wherever it was cut. */
-#include "net/parse.h"
-#include "net/reply.h"
+#include "net/protocol/parse.h"
+#include "net/protocol/reply.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
 /* The queue of replies in flight: in order, bounded, runs of one connection in one entry. */
-#include "net/pending.h"
+#include "net/pipeline/pending.h"
 
 #include <criterion/criterion.h>
 

@@ -1,5 +1,5 @@
 /* Votes per address: so many in a window that slides exactly, in memory that nobody can use up. */
-#include "net/rate.h"
+#include "net/pipeline/rate.h"
 
 #include "tests/lib/seed.h"
 #include "wal/base/err.h"

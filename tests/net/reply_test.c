@@ -1,5 +1,5 @@
 /* The shapes of replies, byte by byte. */
-#include "net/reply.h"
+#include "net/protocol/reply.h"
 
 #include <criterion/criterion.h>
 

@@ -1,7 +1,7 @@
 /* Labels that are like a label, as an error's text names them. */
-#include "net/similar.h"
+#include "net/commands/similar.h"
 
-#include "engine/label.h"
+#include "engine/base/label.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -1,9 +1,9 @@
 /* A turn of an I/O thread: bounded in time, and what it has stepped is published. */
-#include "engine/slice.h"
+#include "engine/edge/slice.h"
 #include "engine/tally.h"
-#include "net/conn.h"
-#include "net/loop.h"
-#include "net/run.h"
+#include "net/io/conn.h"
+#include "net/io/loop.h"
+#include "net/io/run.h"
 #include "net/server_state.h"
 #include "wal/base/clock.h"
 

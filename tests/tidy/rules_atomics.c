@@ -135,20 +135,20 @@ void rule_atomics(const struct tree *tree, const struct source *source, struct r
     }
 }
 
-static bool is_same_folder(const struct source *a, const struct source *b)
+/* wal, engine, net, tools, bench: all rooms of a layer share their tags. */
+static bool is_same_layer(const struct source *a, const struct source *b)
 {
-    const char *slash = strrchr(a->path, '/');
-    size_t len = slash == NULL ? 0 : (size_t)(slash - a->path) + 1;
-    return strncmp(a->path, b->path, len) == 0 && strchr(b->path + len, '/') == NULL;
+    size_t len = strcspn(a->path, "/") + 1;
+    return strncmp(a->path, b->path, len) == 0;
 }
 
-static bool is_tag_of_folder(const struct tree *tree, const struct source *source, const char *tag,
-                             size_t len)
+static bool is_tag_of_layer(const struct tree *tree, const struct source *source, const char *tag,
+                            size_t len)
 {
     for (size_t i = 0; i < tree->count; i++) {
         const struct source *other = &tree->sources[i];
         bool is_c = other->kind == SOURCE_C || other->kind == SOURCE_HEADER;
-        if (is_c && is_same_folder(source, other) &&
+        if (is_c && is_same_layer(source, other) &&
             has_tag(other->comments, 0, other->len_bytes, tag, len))
             return true;
     }
@@ -176,9 +176,9 @@ void rule_partners(const struct tree *tree, const struct source *source, struct 
         at = list_next(at + strlen(words));
         size_t len;
         while ((len = tag_len(at)) > 0) {
-            if (!is_tag_of_folder(tree, source, at, len))
+            if (!is_tag_of_layer(tree, source, at, len))
                 report_add(report, source, source_line(source, (size_t)(at - source->comments)),
-                           "pairs with %.*s, which no access in this folder is tagged: tag it "
+                           "pairs with %.*s, which no access in this layer is tagged: tag it "
                            "\"%.*s:\", or name the right one",
                            (int)len, at, (int)len, at);
             at = list_next(at + len);

@@ -26,14 +26,14 @@ static const struct fence {
     const char *inside[FOLDERS_MAX];
     const char *words;
 } fences[] = {
-    {"urcu", {"engine/rcu.h", "engine/rcu.c"}, "include engine/rcu.h"},
-    {"lz4", {"wal/codec.c"}, "call wal/codec.h"},
+    {"urcu", {"engine/base/rcu.h", "engine/base/rcu.c"}, "include engine/base/rcu.h"},
+    {"lz4", {"wal/format/codec.c"}, "call wal/format/codec.h"},
     {"xxhash.h",
-     {"wal/codec.c", "wal/checksum.c"},
-     "call what wal/codec.c or wal/checksum.c offers"},
-    {"sys/epoll.h", {"net/loop.c"}, "call net/loop.h"},
-    {"utf8proc.h", {"engine/label.c"}, "call engine/label.h"},
-    {"jansson.h", {"tools/wal/object.c"}, "call tools/wal/object.h"},
+     {"wal/format/codec.c", "wal/checksum.c"},
+     "call what wal/format/codec.c or wal/checksum.c offers"},
+    {"sys/epoll.h", {"net/io/loop.c"}, "call net/io/loop.h"},
+    {"utf8proc.h", {"engine/base/label.c"}, "call engine/base/label.h"},
+    {"jansson.h", {"tools/tally-wal/object.c"}, "call tools/tally-wal/object.h"},
 };
 
 static const char *const file_calls[] = {
@@ -152,7 +152,7 @@ void rule_fences(const struct tree *tree, const struct source *source, struct re
 void rule_file_calls(const struct tree *tree, const struct source *source, struct report *report)
 {
     (void)tree;
-    if (!source_is_under(source, "wal/") || strcmp(source->path, "wal/file.c") == 0)
+    if (!source_is_under(source, "wal/") || strcmp(source->path, "wal/disk/file.c") == 0)
         return;
     size_t at = 0;
     size_t start;
@@ -163,7 +163,7 @@ void rule_file_calls(const struct tree *tree, const struct source *source, struc
         for (size_t i = 0; i < COUNT_OF(file_calls); i++) {
             if (word_is(source->flow, start, len, file_calls[i]))
                 report_add(report, source, source_line(source, start),
-                           "%s() outside of wal/file.c: go through struct wal_io, so that the "
+                           "%s() outside of wal/disk/file.c: go through struct wal_io, so that the "
                            "simulated disk sees it",
                            file_calls[i]);
         }
@@ -177,11 +177,11 @@ static const struct clock_call {
     const char *words;
 } clock_calls[] = {
     {"clock_wall_ms",
-     {"engine/time.c", "wal/base/clock."},
-     "only engine/time.c asks for the wall clock: take log time from it"},
+     {"engine/base/time.c", "wal/base/clock."},
+     "only engine/base/time.c asks for the wall clock: take log time from it"},
     {"clock_gettime", {"wal/base/clock.c"}, "call clock_mono_ns() of wal/base/clock.h"},
-    {"gettimeofday", {"wal/base/clock.c"}, "only engine/time.c asks for the wall clock"},
-    {"time", {"wal/base/clock.c"}, "only engine/time.c asks for the wall clock"},
+    {"gettimeofday", {"wal/base/clock.c"}, "only engine/base/time.c asks for the wall clock"},
+    {"time", {"wal/base/clock.c"}, "only engine/base/time.c asks for the wall clock"},
 };
 
 void rule_clocks(const struct tree *tree, const struct source *source, struct report *report)

@@ -17,7 +17,7 @@ enum source_kind {
  * it. */
 struct source {
     enum source_kind kind;
-    char *path;     /* from the root of the project, as in "wal/block.c" */
+    char *path;     /* from the root of the project, as in "wal/format/block.c" */
     char *text;     /* as it was read, with a NUL behind it */
     char *code;     /* without comments, and without what stands inside of quotes */
     char *flow;     /* code without preprocessor directives */

@@ -90,17 +90,20 @@ Test(tidy, foreign_libraries_stay_behind_their_fence)
 {
     static const struct sample samples[] = {
         {"engine/list.c", DOC "#include <urcu/urcu-qsbr.h>\n", NULL, NULL,
-         "fenced in by engine/rcu.h"},
-        {"engine/list.c", DOC "#include <urcu-qsbr.h>\n", NULL, NULL, "fenced in by engine/rcu.h"},
-        {"engine/rcu.h", HEADER("TALLY_ENGINE_RCU_H", "#include <urcu-qsbr.h>\n"), NULL, NULL,
-         NULL},
-        {"wal/block.c", DOC "#include <lz4.h>\n", NULL, NULL, "fenced in by wal/codec.c"},
-        {"wal/codec.c", DOC "#include <lz4.h>\n#include <xxhash.h>\n", NULL, NULL, NULL},
+         "fenced in by engine/base/rcu.h"},
+        {"engine/list.c", DOC "#include <urcu-qsbr.h>\n", NULL, NULL,
+         "fenced in by engine/base/rcu.h"},
+        {"engine/base/rcu.h", HEADER("TALLY_ENGINE_BASE_RCU_H", "#include <urcu-qsbr.h>\n"), NULL,
+         NULL, NULL},
+        {"wal/format/block.c", DOC "#include <lz4.h>\n", NULL, NULL,
+         "fenced in by wal/format/codec.c"},
+        {"wal/format/codec.c", DOC "#include <lz4.h>\n#include <xxhash.h>\n", NULL, NULL, NULL},
         {"wal/checksum.c", DOC "#include <xxhash.h>\n", NULL, NULL, NULL},
-        {"net/conn.c", DOC "#include <sys/epoll.h>\n", NULL, NULL, "fenced in by net/loop.c"},
-        {"net/loop.c", DOC "#include <sys/epoll.h>\n", NULL, NULL, NULL},
-        {"net/line.c", DOC "#include <utf8proc.h>\n", NULL, NULL, "fenced in by engine/label.c"},
-        {"engine/label.c", DOC "#include <utf8proc.h>\n", NULL, NULL, NULL},
+        {"net/io/conn.c", DOC "#include <sys/epoll.h>\n", NULL, NULL, "fenced in by net/io/loop.c"},
+        {"net/io/loop.c", DOC "#include <sys/epoll.h>\n", NULL, NULL, NULL},
+        {"net/line.c", DOC "#include <utf8proc.h>\n", NULL, NULL,
+         "fenced in by engine/base/label.c"},
+        {"engine/base/label.c", DOC "#include <utf8proc.h>\n", NULL, NULL, NULL},
         {"bench/client.c", DOC "#include <sys/epoll.h>\n", NULL, NULL, NULL},
     };
     check(samples, COUNT_OF(samples));
@@ -109,15 +112,15 @@ Test(tidy, foreign_libraries_stay_behind_their_fence)
 Test(tidy, files_are_touched_in_one_file)
 {
     static const struct sample samples[] = {
-        {"wal/segment.c", DOC "int a = fdatasync(3);\n", NULL, NULL,
-         "fdatasync() outside of wal/file.c"},
+        {"wal/format/segment.c", DOC "int a = fdatasync(3);\n", NULL, NULL,
+         "fdatasync() outside of wal/disk/file.c"},
         {"wal/base/clock.c", DOC "int a = open(p, 0);\n", NULL, NULL, "open() outside"},
-        {"wal/file.c", DOC "int a = fdatasync(3);\n", NULL, NULL, NULL},
-        {"wal/segment.c", DOC "int a = io->open(p) + io.rename(p, q) + wal_open(p);\n", NULL, NULL,
-         NULL},
-        {"wal/segment.c", DOC "/* as with open(2): open(p) */\nconst char *s = \"open(p)\";\n",
-         NULL, NULL, NULL},
-        {"net/conn.c", DOC "int a = close(3);\n", NULL, NULL, NULL},
+        {"wal/disk/file.c", DOC "int a = fdatasync(3);\n", NULL, NULL, NULL},
+        {"wal/format/segment.c", DOC "int a = io->open(p) + io.rename(p, q) + wal_open(p);\n", NULL,
+         NULL, NULL},
+        {"wal/format/segment.c",
+         DOC "/* as with open(2): open(p) */\nconst char *s = \"open(p)\";\n", NULL, NULL, NULL},
+        {"net/io/conn.c", DOC "int a = close(3);\n", NULL, NULL, NULL},
     };
     check(samples, COUNT_OF(samples));
 }
@@ -125,10 +128,11 @@ Test(tidy, files_are_touched_in_one_file)
 Test(tidy, the_machine_is_asked_for_the_time_in_one_file)
 {
     static const struct sample samples[] = {
-        {"engine/a.c", DOC "int a = clock_wall_ms();\n", NULL, NULL, "only engine/time.c asks"},
-        {"net/a.c", DOC "int a = time(NULL);\n", NULL, NULL, "only engine/time.c asks"},
+        {"engine/a.c", DOC "int a = clock_wall_ms();\n", NULL, NULL,
+         "only engine/base/time.c asks"},
+        {"net/a.c", DOC "int a = time(NULL);\n", NULL, NULL, "only engine/base/time.c asks"},
         {"tools/a.c", DOC "int a = clock_gettime(0, &t);\n", NULL, NULL, "call clock_mono_ns()"},
-        {"engine/time.c", DOC "int a = clock_wall_ms();\n", NULL, NULL, NULL},
+        {"engine/base/time.c", DOC "int a = clock_wall_ms();\n", NULL, NULL, NULL},
         {"wal/base/clock.c", DOC "int a = clock_gettime(0, &t);\n", NULL, NULL, NULL},
         {"wal/a.c", DOC "int a = clock_mono_ns();\n", NULL, NULL, NULL},
     };
@@ -234,7 +238,7 @@ Test(tidy, atomics_carry_a_tag)
     check(&in_tests, 1);
 }
 
-Test(tidy, a_partner_exists_in_the_same_folder)
+Test(tidy, a_partner_exists_in_the_same_layer)
 {
     static const char one[] = DOC "/* Q1: acquire; pairs with\n * Q2 and Q3 */\n"
                                   "int a = atomic_load_explicit(&x, memory_order_acquire);\n";
@@ -245,13 +249,14 @@ Test(tidy, a_partner_exists_in_the_same_folder)
         {"engine/a.c", one, "engine/b.h",
          HEADER("TALLY_ENGINE_B_H", "/* Q2: release; pairs with Q1 */\n"),
          "engine/a.c:3: [partner] pairs with Q3"},
+        {"engine/edge/a.c", one, "engine/commit/b.c", both, NULL},
         {"engine/a.c", one, "engine/b.c", half, "pairs with Q3"},
     };
     check(samples, COUNT_OF(samples));
 
     struct sample elsewhere = {"engine/a.c", one, "net/b.c", both, NULL};
     run(&elsewhere);
-    cr_expect(found == 3, "neither folder knows the other's tags: %s", out);
+    cr_expect(found == 3, "neither layer knows the other's tags: %s", out);
 }
 
 Test(tidy, guards_are_keyed_to_the_path_and_close_at_the_end)
@@ -298,11 +303,11 @@ Test(tidy, banned_calls_come_with_the_remedy)
 Test(tidy, a_check_says_why_nobody_can_make_it_fail)
 {
     const struct sample samples[] = {
-        {"net/loop.c", DOC "void f(void)\n{\n    CHECK(1);\n}\n", NULL, NULL,
-         "net/loop.c:4: [check] a CHECK ends the process"},
-        {"net/loop.c", DOC "void f(void)\n{\n    /* one is one */\n    CHECK(1);\n}\n", NULL, NULL,
-         NULL},
-        {"net/loop.c", DOC "void f(void)\n{\n    CHECK(1); /* one is one */\n}\n", NULL, NULL,
+        {"net/io/loop.c", DOC "void f(void)\n{\n    CHECK(1);\n}\n", NULL, NULL,
+         "net/io/loop.c:4: [check] a CHECK ends the process"},
+        {"net/io/loop.c", DOC "void f(void)\n{\n    /* one is one */\n    CHECK(1);\n}\n", NULL,
+         NULL, NULL},
+        {"net/io/loop.c", DOC "void f(void)\n{\n    CHECK(1); /* one is one */\n}\n", NULL, NULL,
          NULL},
         {"tests/net/some.c", DOC "void f(void)\n{\n    CHECK(1);\n}\n", NULL, NULL, NULL},
     };
@@ -312,18 +317,20 @@ Test(tidy, a_check_says_why_nobody_can_make_it_fail)
 Test(tidy, bytes_from_outside_are_no_strings)
 {
     static const struct sample samples[] = {
-        {"engine/read_build.c", DOC "char *a = strndup(error->at, error->len);\n", NULL, NULL,
-         "engine/read_build.c:2: [string] strndup() stops at a NUL"},
-        {"net/run.c", DOC "int a = strncasecmp(word, verb, 4);\n", NULL, NULL,
+        {"engine/edge/read_build.c", DOC "char *a = strndup(error->at, error->len);\n", NULL, NULL,
+         "engine/edge/read_build.c:2: [string] strndup() stops at a NUL"},
+        {"net/io/run.c", DOC "int a = strncasecmp(word, verb, 4);\n", NULL, NULL,
          "named in c_strings"},
-        {"tools/wal/fields.c", DOC "size_t a = strnlen(text.at, text.len);\n", NULL, NULL,
+        {"tools/tally-wal/fields.c", DOC "size_t a = strnlen(text.at, text.len);\n", NULL, NULL,
          "a struct span"},
-        {"wal/reader.c", DOC "struct span a = span_of(block);\n", NULL, NULL, "[string] span_of()"},
-        {"net/reply.c", DOC "size_t a = strlen(text);\n", NULL, NULL, NULL},
-        {"net/reply.c", DOC "char *a = strchr(text, 10);\n", NULL, NULL, "[string] strchr()"},
-        {"tools/wal/filter.c", DOC "size_t a = strcspn(list, comma);\n", NULL, NULL, NULL},
-        {"engine/read_build.c", DOC "const char *a = strerror(e) + v->strlen(a); /* strlen(a) */\n",
-         NULL, NULL, NULL},
+        {"wal/read/reader.c", DOC "struct span a = span_of(block);\n", NULL, NULL,
+         "[string] span_of()"},
+        {"net/protocol/reply.c", DOC "size_t a = strlen(text);\n", NULL, NULL, NULL},
+        {"net/protocol/reply.c", DOC "char *a = strchr(text, 10);\n", NULL, NULL,
+         "[string] strchr()"},
+        {"tools/tally-wal/filter.c", DOC "size_t a = strcspn(list, comma);\n", NULL, NULL, NULL},
+        {"engine/edge/read_build.c",
+         DOC "const char *a = strerror(e) + v->strlen(a); /* strlen(a) */\n", NULL, NULL, NULL},
         {"tests/net/a.c", DOC "size_t a = strlen(text);\n", NULL, NULL, NULL},
     };
     check(samples, COUNT_OF(samples));
@@ -332,12 +339,14 @@ Test(tidy, bytes_from_outside_are_no_strings)
 Test(tidy, reads_look_at_no_words)
 {
     static const struct sample samples[] = {
-        {"engine/read.c", DOC "uint64_t a = word_get(&build->word);\n", NULL, NULL,
+        {"engine/edge/read.c", DOC "uint64_t a = word_get(&build->word);\n", NULL, NULL,
          "word_get() is banned: reads see the committed state"},
-        {"engine/read_build.c", DOC "void *a = ticket_first(list);\n", NULL, NULL,
+        {"engine/edge/read_build.c", DOC "void *a = ticket_first(list);\n", NULL, NULL,
          "a ticket lives by its word"},
-        {"net/cmd_show.c", DOC "uint64_t a = word_get(&build->word);\n", NULL, NULL, "[banned]"},
-        {"engine/edge_build.c", DOC "uint64_t a = word_get(&build->word);\n", NULL, NULL, NULL},
+        {"net/commands/cmd_show.c", DOC "uint64_t a = word_get(&build->word);\n", NULL, NULL,
+         "[banned]"},
+        {"engine/edge/edge_build.c", DOC "uint64_t a = word_get(&build->word);\n", NULL, NULL,
+         NULL},
     };
     check(samples, COUNT_OF(samples));
 }

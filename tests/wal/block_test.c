@@ -2,7 +2,7 @@
 #include "tests/wal/disk.h"
 
 #include "wal/base/bytes.h"
-#include "wal/codec.h"
+#include "wal/format/codec.h"
 
 #include <criterion/criterion.h>
 #include <stdlib.h>

@@ -4,7 +4,7 @@
 #include "tests/wal/fault.h"
 
 #include "wal/base/err.h"
-#include "wal/snap.h"
+#include "wal/files/snapshot_file.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

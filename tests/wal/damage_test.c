@@ -3,7 +3,7 @@
 
 #include "wal/base/bytes.h"
 #include "wal/base/err.h"
-#include "wal/codec.h"
+#include "wal/format/codec.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

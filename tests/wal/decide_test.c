@@ -1,5 +1,5 @@
 /* The decision table over all combinations of what a scan can see: the row of each is pinned. */
-#include "wal/decide.h"
+#include "wal/read/decide.h"
 
 #include <criterion/criterion.h>
 #include <string.h>

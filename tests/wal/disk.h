@@ -2,7 +2,7 @@
 #ifndef TALLY_TESTS_WAL_DISK_H
 #define TALLY_TESTS_WAL_DISK_H
 
-#include "wal/block.h"
+#include "wal/format/block.h"
 #include "wal/wal.h"
 
 #include <stddef.h>
@@ -10,10 +10,10 @@
 
 struct disk {
     char path[128];
-    struct wal_io *io;                         /* NULL after disk_kill */
-    struct wal *wal;                           /* NULL when not open */
-    uint64_t segment_bytes;                    /* 64 KiB, unless a test says otherwise */
-    const struct wal_janitor_options *janitor; /* NULL, unless a test says otherwise */
+    struct wal_io *io;                               /* NULL after disk_kill */
+    struct wal *wal;                                 /* NULL when not open */
+    uint64_t segment_bytes;                          /* 64 KiB, unless a test says otherwise */
+    const struct wal_janitor_options *janitor;       /* NULL, unless a test says otherwise */
     void (*on_trouble)(void *arg, const char *what); /* as janitor */
     struct wal_report report;
 };

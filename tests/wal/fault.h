@@ -2,7 +2,7 @@
 #ifndef TALLY_TESTS_WAL_FAULT_H
 #define TALLY_TESTS_WAL_FAULT_H
 
-#include "wal/io.h"
+#include "wal/disk/io.h"
 
 #include <pthread.h>
 #include <stdbool.h>

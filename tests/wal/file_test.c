@@ -3,8 +3,8 @@
 
 #include "wal/base/bytes.h"
 #include "wal/base/err.h"
-#include "wal/codec.h"
-#include "wal/snap.h"
+#include "wal/format/codec.h"
+#include "wal/files/snapshot_file.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

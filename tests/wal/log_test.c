@@ -258,8 +258,7 @@ static void check_refused_open(wal_visit_fn visit, int (*seen)(void *arg))
     unsigned char *before = disk_load(&disk, disk_segment(1), &len);
 
     cr_assert_eq(wal_file_io_new(&io, disk.path, 0), 0);
-    struct wal_options options = {
-        .io = io, .segment_bytes = WAL_SEGMENT_BYTES_MIN, .seen = seen};
+    struct wal_options options = {.io = io, .segment_bytes = WAL_SEGMENT_BYTES_MIN, .seen = seen};
     uint32_t blocks = 0;
     cr_expect_eq(wal_open(&wal, &options, visit, &blocks, &report), TALLY_CORRUPT);
     cr_expect_eq(report.end, WAL_END_FAILED);

@@ -3,7 +3,7 @@
 #include "tests/wal/fault.h"
 
 #include "wal/base/err.h"
-#include "wal/pack.h"
+#include "wal/background/pack.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

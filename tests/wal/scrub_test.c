@@ -2,8 +2,8 @@
 #include "tests/wal/disk.h"
 #include "tests/wal/fault.h"
 
-#include "wal/segment.h"
-#include "wal/snap.h"
+#include "wal/format/segment.h"
+#include "wal/files/snapshot_file.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>

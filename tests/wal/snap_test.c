@@ -1,9 +1,9 @@
 /* Snapshots on real files: whole or refused, one before the other, and what may go behind them. */
-#include "wal/snap.h"
+#include "wal/files/snapshot_file.h"
 
 #include "tests/wal/disk.h"
 #include "tests/wal/fault.h"
-#include "wal/begin.h"
+#include "wal/recover/log_begin.h"
 #include "wal/base/bytes.h"
 #include "wal/base/err.h"
 

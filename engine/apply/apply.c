@@ -1,0 +1,226 @@
+/* apply for polls and votes, and the switch over all record types. */
+#include "engine/apply/apply.h"
+
+#include "engine/state/label_index.h"
+#include "engine/apply/apply_internal.h"
+#include "engine/state/feed.h"
+#include "engine/base/label.h"
+#include "engine/apply/snapshot_capture.h"
+#include "engine/log/bounds.h"
+#include "wal/base/err.h"
+
+#include <stdlib.h>
+
+void poll_set_window(struct poll *poll, bool open)
+{
+    uint64_t close_ms = FIELD_OWN(poll->close_ms);
+    FIELD_PUT(poll->open, open);
+    uint64_t until = !open ? VOTES_CLOSED : close_ms != 0 ? close_ms : VOTES_EVER;
+    /* an end so long ago is over: it must not be read as a word of its own */
+    FIELD_PUT(poll->vote_until, poll->gated ? VOTES_WAIT : until == VOTES_WAIT ? 0 : until);
+}
+
+static int poll_new(struct state *state, const struct record *record, struct poll **out)
+{
+    struct poll *poll = calloc(1, sizeof *poll);
+    if (poll == NULL) {
+        return TALLY_NOMEM;
+    }
+    poll->id = FIELD_OWN(state->poll_count) + 1;
+    poll->saved = state->saves;
+    poll->name = blob_new(record->text[POLL_NAME]);
+    if (poll->name == NULL || table_put(&state->poll_ids, poll->id, poll) != 0 ||
+        index_put(&state->polls, poll) != 0) {
+        return TALLY_NOMEM;
+    }
+    FIELD_PUT(state->poll_count, poll->id);
+    ledger_add(&state->ledger, LEDGER_ENTITIES, poll_weight(poll));
+    *out = poll;
+    return 0;
+}
+
+static bool keeps(const struct record *record, unsigned field)
+{
+    return (record->num[POLL_KEEP_MASK] >> field & 1) != 0;
+}
+
+static int apply_poll(struct state *state, const struct record *record, struct verdict *v)
+{
+    if (record_wrong(record) != NULL || keeps(record, POLL_RATE_N) != keeps(record, POLL_RATE_MS)) {
+        return TALLY_CORRUPT; /* the edge asks the same before it appends: bounds.h */
+    }
+    struct poll *poll = state_poll(state, record->text[POLL_NAME]);
+    bool is_new = poll == NULL;
+    if (is_new) {
+        if (FIELD_OWN(state->poll_count) >= POLLS_MAX) {
+            v->err = TALLY_FULL;
+            return 0;
+        }
+        int err = poll_new(state, record, &poll);
+        if (err != 0) {
+            return err;
+        }
+    }
+    save_poll(state, poll);
+    if (!keeps(record, POLL_OPEN_MS)) {
+        FIELD_PUT(poll->open_ms, record->num[POLL_OPEN_MS]);
+    }
+    if (!keeps(record, POLL_CLOSE_MS)) {
+        FIELD_PUT(poll->close_ms, record->num[POLL_CLOSE_MS]);
+    }
+    if (!keeps(record, POLL_RATE_N)) {
+        FIELD_PUT(poll->rate, rate_word(record->num[POLL_RATE_N], record->num[POLL_RATE_MS]));
+    }
+    /* an open poll is closed, and a closed one opened, only by POLL_WINDOW: the gate stands before
+     * it; a new one has no votes to wait for */
+    bool open = is_new ? window_is_open(FIELD_OWN(poll->open_ms), FIELD_OWN(poll->close_ms),
+                                        record->time_ms)
+                       : FIELD_OWN(poll->open);
+    poll_set_window(poll, open);
+    if (state->hooks.altered != NULL) {
+        state->hooks.altered(state->hooks.arg, poll);
+    }
+    return 0;
+}
+
+static int apply_poll_window(struct state *state, const struct record *record)
+{
+    struct poll *poll = table_get(&state->poll_ids, record->num[POLL_WINDOW_POLL]);
+    if (poll == NULL) {
+        return TALLY_CORRUPT;
+    }
+    save_poll(state, poll);
+    poll->gated = false;
+    poll_set_window(poll, record->num[POLL_WINDOW_OPEN] != 0);
+    if (state->hooks.windowed != NULL) {
+        state->hooks.windowed(state->hooks.arg, poll);
+    }
+    return 0;
+}
+
+/* Puts an option at its place, in a part that is made with its first. */
+static int poll_place(struct poll *poll, uint64_t place, struct option *option)
+{
+    uint64_t at = 0;
+    unsigned part = poll_part(place, &at);
+    if (at == 0) {
+        struct option *_Atomic *options = calloc((size_t)POLL_FIRST << part, sizeof *options);
+        if (options == NULL) {
+            return TALLY_NOMEM;
+        }
+        FIELD_PUT(poll->options[part], options);
+    }
+    FIELD_PUT(FIELD_OWN(poll->options[part])[at], option);
+    return 0;
+}
+
+int poll_add_option(struct state *state, struct poll *poll, struct option *option)
+{
+    uint64_t count = FIELD_OWN(poll->option_count);
+    if (poll_place(poll, count, option) != 0 ||
+        table_put(&state->options, option->id, option) != 0 ||
+        index_put(&state->labels, option) != 0 || alike_add(state, option) != 0) {
+        return TALLY_NOMEM;
+    }
+    ledger_add(&state->ledger, LEDGER_ENTITIES, option_weight(option));
+    option->place = (uint32_t)count;
+    FIELD_PUT(poll->option_count, count + 1);
+    if (poll->feed != NULL) {
+        feed_note(poll->feed, option, FIELD_OWN(option->votes));
+    }
+    return 0;
+}
+
+static int option_new(struct state *state, struct poll *poll, const struct record *record)
+{
+    struct option *option = aligned_alloc(64, sizeof *option);
+    if (option == NULL) {
+        return TALLY_NOMEM;
+    }
+    *option = (struct option){
+        .id = FIELD_OWN(state->option_count) + 1,
+        .saved = state->saves,
+        .poll = poll,
+        .label = blob_new(record->text[OPTION_LABEL]),
+        .key = key_of_two(record->text[OPTION_POLL], record->text[OPTION_FOLD]),
+    };
+    if (option->label == NULL || option->key == NULL || poll_add_option(state, poll, option) != 0) {
+        return TALLY_NOMEM;
+    }
+    FIELD_PUT(state->option_count, option->id);
+    return 0;
+}
+
+static int apply_option(struct state *state, const struct record *record, struct verdict *v)
+{
+    if (record_wrong(record) != NULL) {
+        return TALLY_CORRUPT;
+    }
+    struct poll *poll = state_poll(state, record->text[OPTION_POLL]);
+    if (poll == NULL) {
+        v->err = TALLY_NOTFOUND;
+        return 0;
+    }
+    struct blob *key = key_of_two(record->text[OPTION_POLL], record->text[OPTION_FOLD]);
+    if (key == NULL) {
+        return TALLY_NOMEM;
+    }
+    const struct option *same = index_get(&state->labels, blob_span(key));
+    free(key);
+    if (same != NULL) {
+        *v = (struct verdict){TALLY_EXISTS, same->id};
+        return 0;
+    }
+    if (FIELD_OWN(poll->option_count) >= POLL_OPTIONS_MAX ||
+        FIELD_OWN(state->option_count) >= OPTIONS_MAX) {
+        v->err = TALLY_FULL;
+        return 0;
+    }
+    int err = option_new(state, poll, record);
+    v->value = FIELD_OWN(state->option_count);
+    return err;
+}
+
+static int apply_by_type(struct state *state, const struct record *record, struct verdict *v)
+{
+    switch (record->type) {
+    case RECORD_VOTE:
+        return apply_vote(state, record);
+    case RECORD_POLL:
+        return apply_poll(state, record, v);
+    case RECORD_OPTION:
+        return apply_option(state, record, v);
+    case RECORD_POLL_WINDOW:
+        return apply_poll_window(state, record);
+    default:
+        return apply_of_builds(state, record, v);
+    }
+}
+
+int apply(struct state *state, const struct record *record, struct verdict *verdict)
+{
+    *verdict = (struct verdict){0, 0};
+    if (record->lsn <= FIELD_OWN(state->lsn) || record->time_ms < state->time_ms ||
+        record->time_ms > SOUND_TIME_MS_MAX) {
+        return TALLY_CORRUPT;
+    }
+    int err = apply_by_type(state, record, verdict);
+    state->time_ms = record->time_ms;
+    FIELD_PUT(state->lsn, record->lsn);
+    return err;
+}
+
+void apply_replay_end(struct state *state)
+{
+    struct option *option;
+    for (uint64_t id = 1; (option = table_next(&state->options, &id)) != NULL; id++) {
+        uint64_t changes = option->changes & (((uint64_t)1 << (64 - VOTES_BITS)) - 1);
+        option->accepted = changes << VOTES_BITS | FIELD_OWN(option->votes);
+        word_set(&option->word, option->accepted);
+    }
+    struct build *build;
+    for (uint64_t id = 1; (build = table_next(&state->builds, &id)) != NULL; id++) {
+        build->accepted = FIELD_OWN(build->applied);
+        word_set(&build->word, build_word(build->accepted, 0));
+    }
+}

@@ -1,0 +1,87 @@
+/* apply: the only code that changes the committed state. */
+#ifndef TALLY_ENGINE_APPLY_APPLY_H
+#define TALLY_ENGINE_APPLY_APPLY_H
+
+#include "engine/log/record.h"
+#include "engine/state/state.h"
+
+/*
+ * Applies one record. The same in a live engine, in a replay and in tests: no clock (its time is
+ * the record's), no randomness, no order of a hash. A judged record is decided here; its verdict (a
+ * refusal too) is the reply.
+ *
+ * Records come in the order of their lsns; that none is missing is the log's to say (one of a type
+ * that may be skipped is not handed out).
+ *
+ * Returns 0; CORRUPT when the record contradicts the state (a chain that does not fit, an unknown
+ * entity of a step), which means a damaged log in a replay and a bug in a live engine; NOMEM. After
+ * an error the state is of no use any more. Threads: the committer, inside seq_write_begin and
+ * seq_write_end once readers are there.
+ */
+int apply(struct state *state, const struct record *record, struct verdict *verdict);
+
+/*
+ * The parts of apply that a replay may run side by side (engine/README.md, "Replay"). Votes touch
+ * options and their polls, records of builds touch queues, builds and workers, so the two do not
+ * meet; nor do votes of different options, as long as what they add to their polls is kept apart.
+ * lsn and time of the state are the caller's.
+ */
+
+/* A plain VOTE record; option 0 and n 0 fit nowhere. */
+struct vote_step {
+    uint64_t before;
+    uint32_t option;
+    uint32_t n;
+};
+
+/* The step of a record's numbers: what no vote can be fits nowhere. */
+static inline struct vote_step vote_step_of(uint64_t option, uint64_t before, uint64_t n)
+{
+    bool is_possible = option <= UINT32_MAX && n <= UINT32_MAX;
+    return (struct vote_step){before, is_possible ? (uint32_t)option : 0, (uint32_t)n};
+}
+
+/* What votes of one second add to a poll. */
+struct vote_sum {
+    struct poll *poll;
+    uint64_t second;
+    uint64_t votes;
+};
+
+enum { VOTE_STEPS_MAX = 128 };
+
+/* The steps of one second, and whose of them are meant: options with this remainder. */
+struct vote_share {
+    uint64_t second;
+    uint32_t shares; /* a power of two */
+    uint32_t share;
+};
+
+/*
+ * Applies the steps of a share in their order, but for their polls' sums: those go behind the
+ * *sum_count that are there, with room for count more. It asks for the memory of all first, since a
+ * replay waits for little else; count is at most VOTE_STEPS_MAX. Returns how many it has looked at;
+ * less than count: the next one is CORRUPT. Threads: one for a share; nobody else is there but
+ * others like this.
+ */
+size_t apply_vote_steps(struct state *state, const struct vote_share *share,
+                        const struct vote_step *steps, size_t count, struct vote_sum *sums,
+                        size_t *sum_count);
+
+/* Adds what they have left out. REQUIRES: none of what is added at a time is POLL_SECONDS older
+ * than another. Threads: one, alone. */
+void apply_vote_sums(struct state *state, const struct vote_sum *sums, size_t count);
+
+/* Whether a record of this type touches queues, builds and workers alone. */
+bool apply_is_of_builds(unsigned type);
+
+/* One of those. Errors, verdict: as apply. Threads: one, with others in apply_vote_steps. */
+int apply_of_builds(struct state *state, const struct record *record, struct verdict *verdict);
+
+/*
+ * Ends a replay: sets each word from what was committed, so that the edges may begin. Builds that
+ * are held stay held, unarmed.
+ */
+void apply_replay_end(struct state *state);
+
+#endif

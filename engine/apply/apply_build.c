@@ -1,0 +1,458 @@
+/* apply for builds. */
+#include "engine/apply/apply_internal.h"
+
+#include "engine/base/label.h"
+#include "engine/apply/snapshot_capture.h"
+#include "engine/log/bounds.h"
+#include "wal/base/err.h"
+
+#include <stdlib.h>
+
+static void count_state(struct queue *queue, enum build_state state, uint64_t more)
+{
+    FIELD_ADD(queue->by_state[state], more);
+    FIELD_ADD(queue->all_by_state[state], more);
+}
+
+static bool is_open(enum build_state state)
+{
+    return state != BUILD_NONE && !half_ended(build_half(state, 0));
+}
+
+int build_count(struct build *build, enum build_state from, enum build_state to)
+{
+    struct queue *queue = build->queue;
+    struct need_set *set = FIELD_OWN(queue->sets[build->set]);
+    struct ticket_list *list = &set->lists[build->pri];
+    set->open = set->open + is_open(to) - is_open(from);
+    if (from != BUILD_NONE) {
+        count_state(queue, from, (uint64_t)-1);
+    }
+    if (to != BUILD_NONE) {
+        count_state(queue, to, 1);
+    }
+    if (from == BUILD_PENDING) {
+        FIELD_ADD(list->pending, (uint64_t)-1);
+        oldest_remove(&queue->oldest, build);
+    }
+    if (to == BUILD_PENDING) {
+        FIELD_ADD(list->pending, 1);
+        if (oldest_put(&queue->oldest, build) != 0) {
+            return TALLY_NOMEM;
+        }
+    }
+    const struct oldest *oldest = &queue->oldest;
+    FIELD_PUT(queue->oldest_submitted_ms, oldest->count > 0 ? oldest->at[0]->submitted_ms : 0);
+    return 0;
+}
+
+static struct queue *queue_new(struct state *state, struct span name)
+{
+    struct queue *queue = calloc(1, sizeof *queue);
+    if (queue == NULL) {
+        return NULL;
+    }
+    queue->id = FIELD_OWN(state->queue_last) + 1;
+    queue->saved = state->saves;
+    queue->all_by_state = state->by_state;
+    queue->name = blob_new(name);
+    if (queue->name == NULL || table_put(&state->queue_ids, queue->id, queue) != 0 ||
+        index_put(&state->queues, queue) != 0) {
+        return NULL;
+    }
+    FIELD_PUT(state->queue_last, queue->id);
+    FIELD_ADD(state->queue_count, 1);
+    ledger_add(&state->ledger, LEDGER_ENTITIES, queue_weight(queue));
+    return queue;
+}
+
+static struct need_set *need_set_new(struct span tags)
+{
+    struct need_set *set = calloc(1, sizeof *set);
+    if (set == NULL) {
+        return NULL;
+    }
+    set->tags = blob_new(tags);
+    for (int pri = 0; pri < PRIORITIES; pri++) {
+        if (set->tags == NULL || ticket_list_init(&set->lists[pri]) != 0) {
+            need_set_free(set);
+            return NULL;
+        }
+    }
+    return set;
+}
+
+int queue_put_set(struct state *state, struct queue *queue, uint32_t at, struct span tags)
+{
+    struct need_set *set = need_set_new(tags);
+    if (set == NULL) {
+        return TALLY_NOMEM;
+    }
+    ledger_add(&state->ledger, LEDGER_ENTITIES, need_set_weight(set));
+    if (at < FIELD_OWN(queue->set_count)) {
+        struct need_set *old = FIELD_OWN(queue->sets[at]);
+        ledger_sub(&state->ledger, LEDGER_ENTITIES, need_set_weight(old));
+        FIELD_PUT(queue->sets[at], set);
+        state_retire(state, old, need_set_free);
+        return 0;
+    }
+    FIELD_PUT(queue->sets[at], set);
+    FIELD_PUT(queue->set_count, at + 1);
+    return 0;
+}
+
+/*
+ * The queue's set of these tags; a new one takes the place of one that no unfinished build has.
+ * Finished builds keep their index, of which nothing but bounds is asked. Returns the index, or a
+ * negative error; FULL is a verdict.
+ */
+static int set_of(struct state *state, struct queue *queue, struct span tags)
+{
+    uint32_t count = FIELD_OWN(queue->set_count);
+    uint32_t at = count;
+    for (uint32_t i = 0; i < count; i++) {
+        const struct need_set *set = FIELD_OWN(queue->sets[i]);
+        if (span_equal(blob_span(set->tags), tags)) {
+            return (int)i;
+        }
+        if (set->open == 0 && at == count) {
+            at = i;
+        }
+    }
+    if (at == NEED_SETS_MAX) {
+        return TALLY_FULL;
+    }
+    save_queue(state, queue);
+    return queue_put_set(state, queue, at, tags) == 0 ? (int)at : TALLY_NOMEM;
+}
+
+uint64_t queue_open(const struct queue *queue)
+{
+    return FIELD_OWN(queue->by_state[BUILD_PENDING]) + FIELD_OWN(queue->by_state[BUILD_DELAYED]) +
+           FIELD_OWN(queue->by_state[BUILD_ASSIGNED]) + FIELD_OWN(queue->by_state[BUILD_BUILDING]);
+}
+
+/* What stands against a submit; 0 when nothing does. */
+static int judge_submit(struct state *state, const struct record *record, struct verdict *v)
+{
+    const struct queue *queue = state_queue(state, record->text[SUBMIT_QUEUE]);
+    bool is_room = queue == NULL ? queue_make_room(state) : queue_open(queue) < QUEUE_OPEN_MAX;
+    if (!is_room || !table_takes(&state->builds, FIELD_OWN(state->build_next))) {
+        v->err = TALLY_FULL;
+        return 0;
+    }
+    if (record->text[SUBMIT_UNIQ].len == 0) {
+        return 0;
+    }
+    struct blob *key = key_of_two(record->text[SUBMIT_QUEUE], record->text[SUBMIT_UNIQ]);
+    if (key == NULL) {
+        return TALLY_NOMEM;
+    }
+    const struct build *same = index_get(&state->uniqs, blob_span(key));
+    free(key);
+    if (same != NULL) {
+        *v = (struct verdict){TALLY_EXISTS, same->id};
+    }
+    return 0;
+}
+
+static int build_fill(struct state *state, struct build *build, const struct record *record)
+{
+    uint32_t lease_ms = (uint32_t)record->num[SUBMIT_LEASE_MS];
+    build->pri = (uint8_t)(record->num[SUBMIT_PRI] % PRIORITIES);
+    build->tries = (uint16_t)record->num[SUBMIT_TRIES];
+    build->submit_lease_ms = lease_ms;
+    FIELD_PUT(build->lease_ms, lease_ms);
+    build->id = FIELD_OWN(state->build_next);
+    build->submitted_ms = record->time_ms;
+    build->pending_lsn = record->lsn;
+    struct parcel *payload =
+        parcel_new(&state->ledger, LEDGER_PAYLOADS, record->text[SUBMIT_PAYLOAD]);
+    FIELD_PUT(build->payload, payload);
+    if (payload == NULL || table_put(&state->builds, build->id, build) != 0) {
+        return TALLY_NOMEM;
+    }
+    if (record->text[SUBMIT_UNIQ].len > 0) {
+        build->uniq = key_of_two(record->text[SUBMIT_QUEUE], record->text[SUBMIT_UNIQ]);
+        if (build->uniq == NULL || index_put(&state->uniqs, build) != 0) {
+            return TALLY_NOMEM;
+        }
+    }
+    FIELD_PUT(state->build_next, build->id + 1);
+    FIELD_ADD(state->builds_in_memory, 1);
+    FIELD_ADD(state->payload_bytes, payload->len);
+    ledger_add(&state->ledger, LEDGER_ENTITIES, build_weight(build));
+    return 0;
+}
+
+static void hook_build(const struct state *state, struct build *build, enum build_state to)
+{
+    const struct state_hooks *hooks = &state->hooks;
+    if (to == BUILD_PENDING && hooks->offered != NULL) {
+        hooks->offered(hooks->arg, build);
+    } else if (to == BUILD_DELAYED && hooks->delayed != NULL) {
+        hooks->delayed(hooks->arg, build);
+    }
+}
+
+static int apply_submit(struct state *state, const struct record *record, struct verdict *v)
+{
+    int err = judge_submit(state, record, v);
+    if (err != 0 || v->err != 0) {
+        return err;
+    }
+    struct queue *queue = state_queue(state, record->text[SUBMIT_QUEUE]);
+    if (queue == NULL) {
+        queue = queue_new(state, record->text[SUBMIT_QUEUE]);
+    }
+    if (queue == NULL) {
+        return TALLY_NOMEM;
+    }
+    int set = set_of(state, queue, record->text[SUBMIT_NEED]);
+    if (set == TALLY_FULL) {
+        v->err = TALLY_FULL;
+        return 0;
+    }
+    struct build *build = aligned_alloc(64, sizeof *build);
+    if (set < 0 || build == NULL) {
+        free(build);
+        return TALLY_NOMEM;
+    }
+    if (queue->ended_count > 0 && queue_open(queue) == 0) {
+        TAILQ_REMOVE(&state->idle, queue, idle);
+    }
+    *build = (struct build){.queue = queue, .set = (uint8_t)set, .saved = state->saves};
+    err = build_fill(state, build, record);
+    if (err != 0) {
+        return err;
+    }
+    uint64_t delay_ms = record->num[SUBMIT_DELAY_MS];
+    enum build_state to = delay_ms > 0 ? BUILD_DELAYED : BUILD_PENDING;
+    build->due_ms = record->time_ms + delay_ms;
+    build->accepted = build_half(to, BUILD_TOKEN_FIRST(build->id));
+    FIELD_PUT(build->applied, build->accepted);
+    word_set(&build->word, build_word(build->accepted, 0));
+    err = build_count(build, BUILD_NONE, to);
+    hook_build(state, build, to);
+    v->value = build->id;
+    return err;
+}
+
+/* ---- steps ---- */
+
+static int hold(struct build *build, struct worker *worker)
+{
+    struct worker_held *held = FIELD_OWN(worker->held);
+    for (uint32_t i = 0; i < held->room; i++) {
+        if (FIELD_OWN(held->slot[i]) == NULL) {
+            FIELD_PUT(held->slot[i], build);
+            FIELD_ADD(worker->held_count, 1);
+            build->held_at = i;
+            return 0;
+        }
+    }
+    return TALLY_CORRUPT; /* the edge gave out more than the worker's slots */
+}
+
+static void unhold(struct state *state, struct build *build, struct worker *worker)
+{
+    struct worker_held *held = FIELD_OWN(worker->held);
+    FIELD_PUT(held->slot[build->held_at], NULL);
+    FIELD_ADD(worker->held_count, (uint64_t)-1);
+    if (state->hooks.left != NULL) {
+        state->hooks.left(state->hooks.arg, build);
+    }
+}
+
+/* Remembers the name of who has it: the worker may be forgotten before the build is. */
+static int note_worker(struct state *state, struct build *build, const struct worker *worker)
+{
+    uint64_t weight = blob_weight(FIELD_OWN(build->by));
+    if (span_equal(blob_span(FIELD_OWN(build->by)), blob_span(worker->name))) {
+        return 0;
+    }
+    int err = replace_text(state, &build->by, blob_span(worker->name));
+    uint64_t more = blob_weight(FIELD_OWN(build->by)) - weight;
+    ledger_add(&state->ledger, LEDGER_ENTITIES, more);
+    return err;
+}
+
+static int step_claim(struct state *state, struct build *build, const struct record *record)
+{
+    struct worker *worker = table_get(&state->worker_ids, record->num[STEP_WORKER]);
+    if (worker == NULL || hold(build, worker) != 0) {
+        return TALLY_CORRUPT;
+    }
+    if (note_worker(state, build, worker) != 0) {
+        return TALLY_NOMEM;
+    }
+    FIELD_PUT(build->ending, 0);
+    FIELD_PUT(build->goes_back, FIELD_OWN(worker->state) == WORKER_GONE);
+    FIELD_PUT(build->worker, worker);
+    FIELD_PUT(build->attempts, (uint16_t)(FIELD_OWN(build->attempts) + 1));
+    FIELD_PUT(build->lease_ms, (uint32_t)record->num[STEP_LEASE_MS]);
+    FIELD_PUT(build->started_ms, record->time_ms);
+    return 0;
+}
+
+/* ---- texts ---- */
+
+/* A text that says nothing leaves what was there. */
+static int put_text(struct state *state, _Atomic(struct parcel *) *place, enum ledger_kind kind,
+                    struct span text)
+{
+    if (text.len == 0) {
+        return 0;
+    }
+    struct parcel *parcel = parcel_new(&state->ledger, kind, text);
+    if (parcel == NULL) {
+        return TALLY_NOMEM;
+    }
+    struct parcel *old = FIELD_OWN(*place);
+    FIELD_PUT(*place, parcel);
+    state_retire(state, old, parcel_release);
+    return 0;
+}
+
+#define LEFT_TOO_OFTEN "its workers said BYE more than 100 times"
+
+static int step_texts(struct state *state, struct build *build, const struct record *record)
+{
+    bool fails = half_state((uint32_t)record->num[STEP_AFTER]) == BUILD_FAILED;
+    switch (record->type) {
+    case RECORD_DONE:
+        return put_text(state, &build->result, LEDGER_RESULTS, record->text[STEP_TEXT]);
+    case RECORD_FAIL:
+        return put_text(state, &build->error, LEDGER_ERRORS, record->text[STEP_TEXT]);
+    case RECORD_EXPIRE:
+        return put_text(state, &build->error, LEDGER_ERRORS, SPAN("lease expired"));
+    case RECORD_UNHOLD:
+        return fails ? put_text(state, &build->error, LEDGER_ERRORS, SPAN(LEFT_TOO_OFTEN)) : 0;
+    default:
+        return 0;
+    }
+}
+
+static uint64_t ending_of(const struct record *record)
+{
+    bool fails = half_state((uint32_t)record->num[STEP_AFTER]) == BUILD_FAILED;
+    uint32_t token = half_token((uint32_t)record->num[STEP_BEFORE]);
+    uint32_t delay_ms = (uint32_t)record->num[STEP_DELAY_MS];
+    switch (record->type) {
+    case RECORD_DONE:
+        return ending_word(HOW_DONE, token, 0);
+    case RECORD_FAIL:
+        return record->num[STEP_DEAD] != 0
+                   ? ending_word(HOW_FAIL_DEAD, token, 0)
+                   : ending_word(fails ? HOW_FAIL_LAST : HOW_FAIL, token, delay_ms);
+    case RECORD_RELEASE:
+        return ending_word(HOW_RELEASE, token, delay_ms);
+    default:
+        return ending_word(HOW_OTHER, token, 0);
+    }
+}
+
+/* A held build has left its worker: what its worker counts, and where the build goes. */
+static void step_left(struct state *state, struct build *build, const struct record *record)
+{
+    struct worker *worker = FIELD_OWN(build->worker);
+    save_worker(state, worker);
+    unhold(state, build, worker);
+    if (record->type == RECORD_DONE) {
+        FIELD_ADD(worker->done, 1);
+    } else if (record->type == RECORD_FAIL || record->type == RECORD_EXPIRE) {
+        FIELD_ADD(worker->failed, 1);
+    }
+    if (record->type == RECORD_RELEASE || record->type == RECORD_UNHOLD) {
+        FIELD_PUT(build->attempts, (uint16_t)(FIELD_OWN(build->attempts) - 1));
+    }
+    if (record->type == RECORD_UNHOLD && build->byes <= BUILD_BYES_MAX) {
+        build->byes++;
+    }
+    FIELD_PUT(build->worker, NULL);
+    FIELD_PUT(build->goes_back, false);
+    FIELD_PUT(build->lease_ms, build->submit_lease_ms);
+    build->due_ms = record->time_ms + record->num[STEP_DELAY_MS];
+}
+
+/* Whether a step leaves the attempts of a build where more can be counted. */
+static bool attempts_fit(const struct build *build, const struct record *record)
+{
+    uint32_t attempts = FIELD_OWN(build->attempts);
+    enum build_state to = half_state((uint32_t)record->num[STEP_AFTER]);
+    bool is_back = record->type == RECORD_RELEASE || record->type == RECORD_UNHOLD;
+    bool is_offered = to == BUILD_PENDING || to == BUILD_DELAYED;
+    return is_offered && record->type != RECORD_DUE ? attempts - is_back < SOUND_ATTEMPTS_MAX
+                                                    : attempts <= SOUND_ATTEMPTS_MAX;
+}
+
+static int apply_build_step(struct state *state, const struct record *record)
+{
+    struct build *build = state_build(state, record->num[STEP_BUILD]);
+    uint32_t before = (uint32_t)record->num[STEP_BEFORE];
+    uint32_t after = (uint32_t)record->num[STEP_AFTER];
+    if (build == NULL || FIELD_OWN(build->applied) != before ||
+        !build_edge_legal(record->type, before, after) || !attempts_fit(build, record)) {
+        return TALLY_CORRUPT;
+    }
+    save_build(state, build);
+    int err = step_texts(state, build, record);
+    if (err == 0 && record->type == RECORD_CLAIM) {
+        err = step_claim(state, build, record);
+    }
+    if (err != 0) {
+        return err;
+    }
+    enum build_state to = half_state(after);
+    if (to == BUILD_PENDING || to == BUILD_DELAYED) {
+        build->pending_lsn = record->lsn;
+    }
+    if (half_held(before) && !half_held(after)) {
+        FIELD_PUT(build->ending, ending_of(record));
+    }
+    if (build_count(build, half_state(before), to) != 0) {
+        return TALLY_NOMEM;
+    }
+    FIELD_PUT(build->applied, after);
+    if (half_held(before) && !half_held(after)) {
+        step_left(state, build, record);
+    }
+    if (record->type == RECORD_CLAIM && state->hooks.claimed != NULL) {
+        state->hooks.claimed(state->hooks.arg, build);
+    }
+    hook_build(state, build, to);
+    if (half_ended(after)) {
+        build_end(state, build, record);
+    }
+    return 0;
+}
+
+bool apply_is_of_builds(unsigned type)
+{
+    return (type >= RECORD_SUBMIT && type <= RECORD_OFFLINE) || type == RECORD_FORGET ||
+           type == RECORD_SEEN || (type >= RECORD_CLAIM && type <= RECORD_UNHOLD);
+}
+
+int apply_of_builds(struct state *state, const struct record *record, struct verdict *verdict)
+{
+    *verdict = (struct verdict){0, 0};
+    if (record_wrong(record) != NULL) {
+        return TALLY_CORRUPT; /* the edge asks the same before it appends: bounds.h */
+    }
+    switch (record->type) {
+    case RECORD_SUBMIT:
+        return apply_submit(state, record, verdict);
+    case RECORD_WORKER:
+        return apply_worker(state, record, verdict);
+    case RECORD_BYE:
+        return apply_bye(state, record, verdict);
+    case RECORD_OFFLINE:
+        return apply_offline(state, record);
+    case RECORD_SEEN:
+        return apply_seen(state, record);
+    case RECORD_FORGET:
+        return apply_forget(state, record);
+    default:
+        return apply_is_of_builds(record->type) ? apply_build_step(state, record) : TALLY_CORRUPT;
+    }
+}

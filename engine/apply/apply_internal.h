@@ -1,0 +1,56 @@
+/* What the two halves of apply share. */
+#ifndef TALLY_ENGINE_APPLY_APPLY_INTERNAL_H
+#define TALLY_ENGINE_APPLY_APPLY_INTERNAL_H
+
+#include "engine/apply/apply.h"
+
+/* Says until when votes are taken, from what is committed. */
+void poll_set_window(struct poll *poll, bool open);
+
+/* Puts a new option at the end of its poll, and under its id and key. Errors: NOMEM. */
+int poll_add_option(struct state *state, struct poll *poll, struct option *option);
+
+/* What a queue keeps of its builds' states, when one goes from one to another: from BUILD_NONE when
+ * it is new, to BUILD_NONE when it is forgotten. Errors: NOMEM, of what becomes pending. */
+int build_count(struct build *build, enum build_state from, enum build_state to);
+
+/* Puts a need set at the end, or where no unfinished build has the one that is there.
+ * Errors: NOMEM. */
+int queue_put_set(struct state *state, struct queue *queue, uint32_t at, struct span tags);
+
+/* How many of a queue's builds are unfinished. */
+uint64_t queue_open(const struct queue *queue);
+
+/* Whether there is room for one more queue; makes it, a slice at a time, at the cost of the one
+ * whose builds have all been finished for longest. */
+bool queue_make_room(struct state *state);
+
+/* Puts a build that has ended behind those that ended before. */
+void build_add_ended(struct state *state, struct build *build);
+
+/* A build ends with this record. */
+void build_end(struct state *state, struct build *build, const struct record *record);
+
+/* As apply, for a FORGET. */
+int apply_forget(struct state *state, const struct record *record);
+
+/* As apply, for the records of workers. */
+int apply_worker(struct state *state, const struct record *record, struct verdict *v);
+int apply_bye(struct state *state, const struct record *record, struct verdict *v);
+int apply_offline(struct state *state, const struct record *record);
+int apply_seen(struct state *state, const struct record *record);
+
+/* Forgets the workers that have left with a record up to this one. CORRUPT when one still holds
+ * something. */
+int apply_forget_workers(struct state *state, uint64_t until);
+
+/* Puts a copy of a text in the place of another. Errors: NOMEM. */
+int replace_text(struct state *state, _Atomic(struct blob *) *place, struct span text);
+
+/* Room for so many held builds. Errors: NOMEM. */
+int worker_reserve(struct state *state, struct worker *worker, uint32_t slots);
+
+/* As apply, for a VOTE. */
+int apply_vote(struct state *state, const struct record *record);
+
+#endif

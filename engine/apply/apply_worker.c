@@ -1,0 +1,190 @@
+/* apply for workers: they come, fall silent, leave, and are forgotten. */
+#include "engine/apply/apply_internal.h"
+
+#include "engine/apply/snapshot_capture.h"
+#include "wal/base/err.h"
+
+#include <stdlib.h>
+
+int replace_text(struct state *state, _Atomic(struct blob *) *place, struct span text)
+{
+    struct blob *blob = blob_new(text);
+    if (blob == NULL) {
+        return TALLY_NOMEM;
+    }
+    struct blob *old = FIELD_OWN(*place);
+    FIELD_PUT(*place, blob);
+    state_retire(state, old, free);
+    return 0;
+}
+
+int worker_reserve(struct state *state, struct worker *worker, uint32_t slots)
+{
+    struct worker_held *old = FIELD_OWN(worker->held);
+    if (old != NULL && old->room >= slots) {
+        return 0;
+    }
+    struct worker_held *held = calloc(1, sizeof *held + slots * sizeof held->slot[0]);
+    if (held == NULL) {
+        return TALLY_NOMEM;
+    }
+    held->room = slots;
+    for (uint32_t i = 0; old != NULL && i < old->room; i++) {
+        FIELD_PUT(held->slot[i], FIELD_OWN(old->slot[i]));
+    }
+    FIELD_PUT(worker->held, held);
+    state_retire(state, old, free);
+    return 0;
+}
+
+static int worker_new(struct state *state, const struct record *record, struct worker **out)
+{
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (worker == NULL) {
+        return TALLY_NOMEM;
+    }
+    worker->id = FIELD_OWN(state->worker_last) + 1;
+    worker->saved = state->saves;
+    worker->name = blob_new(record->text[WORKER_ID]);
+    FIELD_PUT(worker->state, WORKER_GONE);
+    FIELD_PUT(worker->slots, 1);
+    if (worker->name == NULL || table_put(&state->worker_ids, worker->id, worker) != 0 ||
+        index_put(&state->workers, worker) != 0) {
+        return TALLY_NOMEM;
+    }
+    FIELD_PUT(state->worker_last, worker->id);
+    ledger_add(&state->ledger, LEDGER_ENTITIES, worker_weight(worker));
+    *out = worker;
+    return 0;
+}
+
+/* It is there again, or for the first time: what it counted before it left is over. */
+static void worker_comes(struct state *state, struct worker *worker)
+{
+    if (worker->gone_lsn != 0) {
+        TAILQ_REMOVE(&state->gone, worker, gone);
+        worker->gone_lsn = 0;
+    }
+    FIELD_PUT(worker->done, 0);
+    FIELD_PUT(worker->failed, 0);
+    FIELD_ADD(state->worker_count, 1);
+}
+
+int apply_worker(struct state *state, const struct record *record, struct verdict *v)
+{
+    struct worker *worker = state_worker(state, record->text[WORKER_ID]);
+    bool is_new = worker == NULL || FIELD_OWN(worker->state) == WORKER_GONE;
+    if (is_new && (FIELD_OWN(state->worker_count) >= WORKERS_MAX ||
+                   !table_takes(&state->worker_ids, FIELD_OWN(state->worker_last) + 1))) {
+        v->err = TALLY_FULL;
+        return 0;
+    }
+    int err = worker == NULL ? worker_new(state, record, &worker) : 0;
+    if (err != 0) {
+        return err;
+    }
+    save_worker(state, worker);
+    if (is_new) {
+        worker_comes(state, worker);
+    }
+    uint64_t weight = worker_weight(worker);
+    uint64_t keep = is_new ? 0 : record->num[WORKER_KEEP];
+    if (record->num[WORKER_SLOTS] != 0 || is_new) {
+        uint64_t slots = record->num[WORKER_SLOTS];
+        FIELD_PUT(worker->slots, (uint32_t)(slots == 0 ? 1 : slots % (WORKER_SLOTS_MAX + 1)));
+    }
+    err = worker_reserve(state, worker, FIELD_OWN(worker->slots));
+    if (err == 0 && (keep & WORKER_KEEP_NAME) == 0) {
+        err = replace_text(state, &worker->title, record->text[WORKER_NAME]);
+    }
+    if (err == 0 && (keep & WORKER_KEEP_TAGS) == 0) {
+        err = replace_text(state, &worker->tags, record->text[WORKER_TAGS]);
+    }
+    FIELD_PUT(worker->state, WORKER_ONLINE);
+    ledger_add(&state->ledger, LEDGER_ENTITIES, worker_weight(worker) - weight);
+    v->value = is_new ? 0 : 1;
+    return err;
+}
+
+int apply_bye(struct state *state, const struct record *record, struct verdict *v)
+{
+    struct worker *worker = state_worker(state, record->text[WORKER_ID]);
+    if (worker == NULL || FIELD_OWN(worker->state) == WORKER_GONE) {
+        v->err = TALLY_NOTFOUND;
+        return 0;
+    }
+    save_worker(state, worker);
+    FIELD_PUT(worker->state, WORKER_GONE);
+    FIELD_ADD(state->worker_count, (uint64_t)-1);
+    worker->gone_lsn = record->lsn;
+    TAILQ_INSERT_TAIL(&state->gone, worker, gone);
+    const struct worker_held *held = FIELD_OWN(worker->held);
+    for (uint32_t i = 0; i < held->room; i++) {
+        struct build *build = FIELD_OWN(held->slot[i]);
+        if (build != NULL) {
+            save_build(state, build);
+            FIELD_PUT(build->goes_back, true);
+        }
+    }
+    if (state->hooks.gone != NULL) {
+        state->hooks.gone(state->hooks.arg, worker);
+    }
+    return 0;
+}
+
+/* Whether there is a worker of this id, or was one: a record about it may be on its way while it
+ * leaves and is forgotten. */
+static bool was_worker(const struct state *state, uint64_t id)
+{
+    return id > 0 && id <= FIELD_OWN(state->worker_last);
+}
+
+int apply_offline(struct state *state, const struct record *record)
+{
+    struct worker *worker = table_get(&state->worker_ids, record->num[0]);
+    if (!was_worker(state, record->num[0])) {
+        return TALLY_CORRUPT;
+    }
+    if (worker != NULL && FIELD_OWN(worker->state) == WORKER_ONLINE) {
+        save_worker(state, worker);
+        FIELD_PUT(worker->state, WORKER_OFFLINE);
+    }
+    return 0;
+}
+
+/* An offline worker has shown that it lives; one that has left stays away. */
+int apply_seen(struct state *state, const struct record *record)
+{
+    struct worker *worker = table_get(&state->worker_ids, record->num[0]);
+    if (!was_worker(state, record->num[0])) {
+        return TALLY_CORRUPT;
+    }
+    if (worker != NULL && FIELD_OWN(worker->state) == WORKER_OFFLINE) {
+        save_worker(state, worker);
+        FIELD_PUT(worker->state, WORKER_ONLINE);
+    }
+    return 0;
+}
+
+/* It has left and holds nothing: its name, its place and its memory are free again. */
+static void forget_worker(struct state *state, struct worker *worker)
+{
+    save_worker(state, worker);
+    TAILQ_REMOVE(&state->gone, worker, gone);
+    index_remove(&state->workers, worker);
+    table_remove(&state->worker_ids, worker->id);
+    ledger_sub(&state->ledger, LEDGER_ENTITIES, worker_weight(worker));
+    state_retire(state, worker, worker_free);
+}
+
+int apply_forget_workers(struct state *state, uint64_t until)
+{
+    struct worker *first;
+    while ((first = TAILQ_FIRST(&state->gone)) != NULL && first->gone_lsn <= until) {
+        if (FIELD_OWN(first->held_count) != 0) {
+            return TALLY_CORRUPT;
+        }
+        forget_worker(state, first);
+    }
+    return 0;
+}

@@ -1,0 +1,77 @@
+/* The saver: the committed state exactly as it was at one lsn, while apply goes on changing it. */
+#ifndef TALLY_ENGINE_APPLY_SNAPSHOT_CAPTURE_H
+#define TALLY_ENGINE_APPLY_SNAPSHOT_CAPTURE_H
+
+#include "engine/log/image.h"
+#include "engine/state/state.h"
+
+#include <stdbool.h>
+
+/*
+ *     begin at lsn S             walk, walk, walk ...                             end
+ *        │        commit   commit       │      commit         │
+ *     HEAD  polls queues workers options [build 7] options ... builds ...        END
+ *                                          └ apply is about to change it: saved before its turn
+ *
+ * Everything happens in the committer, the only thread that changes the state, so there is no
+ * concurrency in it. Each entity knows the number of the last save that has it, or that began
+ * before it was made (`saved`). The rule: whoever changes an entity, or takes it away, calls save_*
+ * first; the walk saves what nobody has changed. So each entity that was there at S is saved
+ * exactly once, as it was at S, and what came after S is not in it.
+ *
+ * What can be told from the entities is not saved but made again when they are loaded: the counts
+ * of a queue, its list of finished builds, the options of a poll, what a worker holds, the index of
+ * unique builds. So a change of those alone needs no save.
+ */
+enum { SAVER_CHUNK_BYTES = 256 * 1024 };
+
+struct saver {
+    struct state *state;
+    uint32_t number; /* state.saves, while this one runs */
+    int err;         /* sticky: NOMEM, or what emit said; the save is of no use then */
+    uint64_t lsn;
+    struct image_buf out; /* not handed over yet */
+    uint64_t images;
+    struct image head; /* the counts at S: where the walk ends */
+    /* the walk's place */
+    unsigned phase;
+    uint64_t id;
+    /* Takes the bytes over (and sets *buf to its empty state). 0 or an error. */
+    int (*emit)(void *arg, struct image_buf *buf);
+    void *arg;
+};
+
+/* Begins at the state's lsn. REQUIRES: no other save runs on this state. */
+void saver_begin(struct saver *saver, struct state *state,
+                 int (*emit)(void *arg, struct image_buf *buf), void *arg);
+
+/* Looks at no more than so many entities. Returns true when the save is whole, END included, or has
+ * failed (saver->err): then call saver_end. */
+bool saver_walk(struct saver *saver, uint64_t entities_max);
+
+/* Ends the save, whole or not. */
+void saver_end(struct saver *saver);
+
+/* ---- for apply: to be called before an entity is changed or taken away ---- */
+
+void saver_poll(struct saver *saver, struct poll *poll);
+void saver_option(struct saver *saver, struct option *option);
+void saver_queue(struct saver *saver, struct queue *queue);
+void saver_worker(struct saver *saver, struct worker *worker);
+void saver_build(struct saver *saver, struct build *build);
+
+#define SAVE(name)                                                                                 \
+    static inline void save_##name(struct state *state, struct name *name)                         \
+    {                                                                                              \
+        if (state->saver != NULL && name->saved != state->saves) {                                 \
+            saver_##name(state->saver, name);                                                      \
+        }                                                                                          \
+    }
+SAVE(poll)
+SAVE(option)
+SAVE(queue)
+SAVE(worker)
+SAVE(build)
+#undef SAVE
+
+#endif

@@ -1,0 +1,436 @@
+/* Entities from their images, and then what follows from all of them together. */
+#include "engine/apply/snapshot_load.h"
+
+#include "engine/apply/apply_internal.h"
+#include "wal/base/bytes.h"
+#include "wal/base/err.h"
+
+#include <stdlib.h>
+
+void loader_init(struct loader *loader, struct state *state)
+{
+    *loader = (struct loader){.state = state};
+    proof_init(&loader->proof, 0);
+}
+
+void loader_fini(struct loader *loader)
+{
+    proof_fini(&loader->proof);
+}
+
+/* What the proof could not see. */
+static int wrong(struct loader *loader, const char *why)
+{
+    loader->proof.why = why;
+    return TALLY_CORRUPT;
+}
+
+/* Labels are made room for at once, but no more than this many: what a head says is not believed
+ * before they are there. */
+enum { LABELS_RESERVED_MAX = 1 << 20 };
+
+static int load_head(struct loader *loader, const struct image *image)
+{
+    struct state *state = loader->state;
+    const uint64_t *num = image->num;
+    FIELD_PUT(state->lsn, num[HEAD_LSN]);
+    state->time_ms = num[HEAD_TIME_MS];
+    FIELD_PUT(state->votes, num[HEAD_VOTES]);
+    FIELD_PUT(state->poll_count, num[HEAD_POLLS]);
+    FIELD_PUT(state->option_count, num[HEAD_OPTIONS]);
+    FIELD_PUT(state->queue_count, num[HEAD_QUEUES]);
+    FIELD_PUT(state->queue_last, num[HEAD_QUEUE_LAST]);
+    FIELD_PUT(state->worker_last, num[HEAD_WORKER_LAST]);
+    FIELD_PUT(state->build_next, num[HEAD_BUILD_NEXT]);
+    uint64_t options = num[HEAD_OPTIONS];
+    return index_reserve(&state->labels,
+                         options < LABELS_RESERVED_MAX ? options : LABELS_RESERVED_MAX);
+}
+
+/* They were looked at: bounds.c. */
+static void load_seconds(struct poll *poll, struct span text)
+{
+    const unsigned char *at = (const unsigned char *)text.at;
+    const unsigned char *end = at + text.len;
+    uint64_t place = 0;
+    uint64_t second = 0;
+    uint64_t votes = 0;
+    while (at != end && get_varint(&at, end, &place) == 0 && get_varint(&at, end, &second) == 0 &&
+           get_varint(&at, end, &votes) == 0) {
+        FIELD_PUT(poll->second[place], second);
+        FIELD_PUT(poll->second_votes[place], votes);
+    }
+}
+
+static int load_poll(struct loader *loader, const struct image *image)
+{
+    struct state *state = loader->state;
+    const uint64_t *num = image->num;
+    if (state_poll(state, image->text[IPOLL_NAME]) != NULL) {
+        return wrong(loader, "a poll's name twice");
+    }
+    struct poll *poll = calloc(1, sizeof *poll);
+    if (poll == NULL) {
+        return TALLY_NOMEM;
+    }
+    poll->id = num[IMAGE_ID];
+    poll->name = blob_new(image->text[IPOLL_NAME]);
+    if (poll->name == NULL || table_put(&state->poll_ids, poll->id, poll) != 0 ||
+        index_put(&state->polls, poll) != 0) {
+        return TALLY_NOMEM;
+    }
+    FIELD_PUT(poll->total, num[IPOLL_TOTAL]);
+    FIELD_PUT(poll->open_ms, num[IPOLL_OPEN_MS]);
+    FIELD_PUT(poll->close_ms, num[IPOLL_CLOSE_MS]);
+    FIELD_PUT(poll->rate, rate_word(num[IPOLL_RATE_N], num[IPOLL_RATE_MS]));
+    poll_set_window(poll, num[IPOLL_OPEN] != 0);
+    ledger_add(&state->ledger, LEDGER_ENTITIES, poll_weight(poll));
+    load_seconds(poll, image->text[IPOLL_SECONDS]);
+    return 0;
+}
+
+static int load_option(struct loader *loader, const struct image *image)
+{
+    struct state *state = loader->state;
+    const uint64_t *num = image->num;
+    struct poll *poll = table_get(&state->poll_ids, num[IOPTION_POLL]);
+    struct option *option = aligned_alloc(64, sizeof *option);
+    if (option == NULL) {
+        return TALLY_NOMEM;
+    }
+    *option = (struct option){
+        .id = num[IMAGE_ID],
+        .poll = poll,
+        .changes = num[IOPTION_CHANGES],
+        .label = blob_new(image->text[IOPTION_LABEL]),
+        .key = key_of_two(blob_span(poll->name), image->text[IOPTION_FOLD]),
+    };
+    FIELD_PUT(option->votes, num[IOPTION_VOTES]);
+    bool is_whole = option->label != NULL && option->key != NULL;
+    return table_put(&state->options, option->id, option) == 0 && is_whole ? 0 : TALLY_NOMEM;
+}
+
+/* They were looked at: bounds.c. */
+static int load_sets(struct state *state, struct queue *queue, struct span tags, uint64_t count)
+{
+    size_t from = 0;
+    for (uint64_t i = 0; i < count; i++) {
+        size_t to = from;
+        while (to < tags.len && tags.at[to] != ';') {
+            to++;
+        }
+        if (queue_put_set(state, queue, (uint32_t)i, (struct span){tags.at + from, to - from}) !=
+            0) {
+            return TALLY_NOMEM;
+        }
+        from = to + 1;
+    }
+    return 0;
+}
+
+static int load_queue(struct loader *loader, const struct image *image)
+{
+    struct state *state = loader->state;
+    const uint64_t *num = image->num;
+    if (state_queue(state, image->text[IQUEUE_NAME]) != NULL) {
+        return wrong(loader, "a queue's name twice");
+    }
+    struct queue *queue = calloc(1, sizeof *queue);
+    if (queue == NULL) {
+        return TALLY_NOMEM;
+    }
+    queue->id = num[IMAGE_ID];
+    queue->all_by_state = state->by_state;
+    queue->name = blob_new(image->text[IQUEUE_NAME]);
+    if (queue->name == NULL || table_put(&state->queue_ids, queue->id, queue) != 0 ||
+        index_put(&state->queues, queue) != 0) {
+        return TALLY_NOMEM;
+    }
+    ledger_add(&state->ledger, LEDGER_ENTITIES, queue_weight(queue));
+    return load_sets(state, queue, image->text[IQUEUE_TAGS], num[IQUEUE_SETS]);
+}
+
+static int load_worker(struct loader *loader, const struct image *image)
+{
+    struct state *state = loader->state;
+    const uint64_t *num = image->num;
+    if (state_worker(state, image->text[IWORKER_ID]) != NULL) {
+        return wrong(loader, "a worker's id twice");
+    }
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (worker == NULL) {
+        return TALLY_NOMEM;
+    }
+    worker->id = num[IMAGE_ID];
+    worker->name = blob_new(image->text[IWORKER_ID]);
+    if (worker->name == NULL || table_put(&state->worker_ids, worker->id, worker) != 0 ||
+        index_put(&state->workers, worker) != 0) {
+        return TALLY_NOMEM;
+    }
+    struct blob *title = blob_new(image->text[IWORKER_NAME]);
+    struct blob *tags = blob_new(image->text[IWORKER_TAGS]);
+    FIELD_PUT(worker->title, title);
+    FIELD_PUT(worker->tags, tags);
+    FIELD_PUT(worker->state, (uint32_t)num[IWORKER_STATE]);
+    FIELD_PUT(worker->slots, (uint32_t)num[IWORKER_SLOTS]);
+    FIELD_PUT(worker->done, num[IWORKER_DONE]);
+    FIELD_PUT(worker->failed, num[IWORKER_FAILED]);
+    worker->gone_lsn = num[IWORKER_GONE_LSN];
+    FIELD_ADD(state->worker_count, worker->gone_lsn == 0 ? 1 : 0);
+    int err = worker_reserve(state, worker, (uint32_t)num[IWORKER_ROOM]);
+    ledger_add(&state->ledger, LEDGER_ENTITIES, worker_weight(worker));
+    return title != NULL && tags != NULL ? err : TALLY_NOMEM;
+}
+
+/* An empty text of a build is none. Returns false without memory. */
+static bool load_text(struct loader *loader, _Atomic(struct parcel *) *place, enum ledger_kind kind,
+                      struct span text)
+{
+    if (text.len == 0) {
+        return true;
+    }
+    struct parcel *parcel = parcel_new(&loader->state->ledger, kind, text);
+    FIELD_PUT(*place, parcel);
+    return parcel != NULL;
+}
+
+/* Payload, result and error; none of them once they are given back. */
+static int load_texts(struct loader *loader, struct build *build, const struct image *image)
+{
+    struct state *state = loader->state;
+    if (image->num[IBUILD_FORGOTTEN] != 0) {
+        return 0;
+    }
+    struct parcel *payload =
+        parcel_new(&state->ledger, LEDGER_PAYLOADS, image->text[IBUILD_PAYLOAD]);
+    FIELD_PUT(build->payload, payload);
+    if (payload == NULL ||
+        !load_text(loader, &build->result, LEDGER_RESULTS, image->text[IBUILD_RESULT]) ||
+        !load_text(loader, &build->error, LEDGER_ERRORS, image->text[IBUILD_ERROR])) {
+        return TALLY_NOMEM;
+    }
+    FIELD_ADD(state->payload_bytes, payload->len);
+    return 0;
+}
+
+static int build_fill(struct loader *loader, struct build *build, const struct image *image)
+{
+    struct state *state = loader->state;
+    int err = load_texts(loader, build, image);
+    if (err != 0) {
+        return err;
+    }
+    FIELD_ADD(state->builds_in_memory, 1);
+    struct span uniq = image->text[IBUILD_UNIQ];
+    if (image->text[IBUILD_BY].len > 0) {
+        FIELD_PUT(build->by, blob_new(image->text[IBUILD_BY]));
+        err = FIELD_OWN(build->by) != NULL ? 0 : TALLY_NOMEM;
+    }
+    if (err != 0) {
+        return err;
+    }
+    if (uniq.len == 0) {
+        return 0;
+    }
+    struct span queue = blob_span(build->queue->name);
+    bool is_of_queue = uniq.len > queue.len + 1 && memcmp(uniq.at, queue.at, queue.len) == 0 &&
+                       uniq.at[queue.len] == '/';
+    if (!is_of_queue || index_get(&state->uniqs, uniq) != NULL) {
+        return wrong(loader, "a unique build that is not");
+    }
+    build->uniq = blob_new(uniq);
+    return build->uniq != NULL ? index_put(&state->uniqs, build) : TALLY_NOMEM;
+}
+
+static int build_hold(struct loader *loader, struct build *build)
+{
+    struct worker *worker = FIELD_OWN(build->worker);
+    if (!half_held(FIELD_OWN(build->applied))) {
+        return 0;
+    }
+    struct worker_held *held = worker != NULL ? FIELD_OWN(worker->held) : NULL;
+    if (held == NULL || build->held_at >= held->room ||
+        FIELD_OWN(held->slot[build->held_at]) != NULL ||
+        !span_equal(blob_span(FIELD_OWN(build->by)), blob_span(worker->name))) {
+        return wrong(loader, "a held build whose worker cannot hold it");
+    }
+    FIELD_PUT(held->slot[build->held_at], build);
+    FIELD_ADD(worker->held_count, 1);
+    return 0;
+}
+
+static int load_build(struct loader *loader, const struct image *image)
+{
+    struct state *state = loader->state;
+    const uint64_t *num = image->num;
+    const struct queue *queue = table_get(&state->queue_ids, num[IBUILD_QUEUE]);
+    if (num[IBUILD_SET] >= FIELD_OWN(queue->set_count)) {
+        return wrong(loader, "a build of a need set that its queue has not");
+    }
+    struct build *build = aligned_alloc(64, sizeof *build);
+    if (build == NULL) {
+        return TALLY_NOMEM;
+    }
+    *build = (struct build){
+        .id = num[IMAGE_ID],
+        .queue = table_get(&state->queue_ids, num[IBUILD_QUEUE]),
+        .set = (uint8_t)num[IBUILD_SET],
+        .pri = (uint8_t)num[IBUILD_PRI],
+        .tries = (uint16_t)num[IBUILD_TRIES],
+        .byes = (uint8_t)num[IBUILD_BYES],
+        .submit_lease_ms = (uint32_t)num[IBUILD_SUBMIT_LEASE_MS],
+        .held_at = (uint32_t)num[IBUILD_HELD_AT],
+        .submitted_ms = num[IBUILD_SUBMITTED_MS],
+        .pending_lsn = num[IBUILD_PENDING_LSN],
+        .due_ms = num[IBUILD_DUE_MS],
+        .ended_lsn = num[IBUILD_ENDED_LSN],
+    };
+    if (table_put(&state->builds, build->id, build) != 0) {
+        return TALLY_NOMEM;
+    }
+    struct worker *worker = table_get(&state->worker_ids, num[IBUILD_WORKER]);
+    FIELD_PUT(build->applied, (uint32_t)num[IBUILD_APPLIED]);
+    FIELD_PUT(build->ending, num[IBUILD_ENDING]);
+    FIELD_PUT(build->goes_back, num[IBUILD_GOES_BACK] != 0);
+    FIELD_PUT(build->attempts, (uint16_t)num[IBUILD_ATTEMPTS]);
+    FIELD_PUT(build->lease_ms, (uint32_t)num[IBUILD_LEASE_MS]);
+    FIELD_PUT(build->started_ms, num[IBUILD_STARTED_MS]);
+    FIELD_PUT(build->ended_ms, num[IBUILD_ENDED_MS]);
+    FIELD_PUT(build->worker, worker);
+    int err = build_count(build, BUILD_NONE, half_state(FIELD_OWN(build->applied)));
+    err = err != 0 ? err : build_fill(loader, build, image);
+    ledger_add(&state->ledger, LEDGER_ENTITIES, build_weight(build));
+    return err != 0 ? err : build_hold(loader, build);
+}
+
+int loader_image(struct loader *loader, const struct image *image)
+{
+    static int (*const loads[IMAGE_KINDS])(struct loader * loader, const struct image *image) = {
+        [IMAGE_HEAD] = load_head,   [IMAGE_POLL] = load_poll,     [IMAGE_OPTION] = load_option,
+        [IMAGE_QUEUE] = load_queue, [IMAGE_WORKER] = load_worker, [IMAGE_BUILD] = load_build,
+    };
+    int err = proof_image(&loader->proof, image);
+    if (err == 0 && ledger_is_beyond(&loader->state->ledger)) {
+        return TALLY_NOMEM;
+    }
+    return err == 0 && loads[image->kind] != NULL ? loads[image->kind](loader, image) : err;
+}
+
+/* The options of a poll stand in the order in which they were made, which is that of their ids. */
+static int end_options(struct loader *loader)
+{
+    struct state *state = loader->state;
+    struct option *option;
+    for (uint64_t id = 1; (option = table_next(&state->options, &id)) != NULL; id++) {
+        if (index_get(&state->labels, blob_span(option->key)) != NULL) {
+            return wrong(loader, "a label twice");
+        }
+        if (poll_add_option(state, option->poll, option) != 0) {
+            return TALLY_NOMEM;
+        }
+    }
+    return 0;
+}
+
+static int compare_ended(const void *a, const void *b)
+{
+    const struct build *x = *(struct build *const *)a;
+    const struct build *y = *(struct build *const *)b;
+    return (x->ended_lsn > y->ended_lsn) - (x->ended_lsn < y->ended_lsn);
+}
+
+static int end_builds(struct loader *loader)
+{
+    struct state *state = loader->state;
+    struct build **ended = malloc((loader->proof.counts[IMAGE_BUILD] + 1) * sizeof *ended);
+    uint64_t count = 0;
+    if (ended == NULL) {
+        return TALLY_NOMEM;
+    }
+    struct build *build;
+    for (uint64_t id = 1; (build = table_next(&state->builds, &id)) != NULL; id++) {
+        if (build->ended_lsn != 0) {
+            ended[count++] = build;
+        }
+    }
+    qsort(ended, count, sizeof *ended, compare_ended);
+    bool in_order = true;
+    for (uint64_t i = 1; i < count; i++) {
+        if (ended[i]->ended_lsn == ended[i - 1]->ended_lsn) {
+            free(ended);
+            return wrong(loader, "two builds that one record has ended");
+        }
+    }
+    for (uint64_t i = 0; i < count; i++) {
+        in_order = in_order && (state->ended_kept == NULL || FIELD_OWN(ended[i]->payload) != NULL);
+        build_add_ended(state, ended[i]);
+    }
+    /* a queue has been idle since its last build ended */
+    for (uint64_t i = 0; i < count; i++) {
+        struct queue *queue = ended[i]->queue;
+        if (queue->ended_last == ended[i] && queue_open(queue) == 0) {
+            TAILQ_INSERT_TAIL(&state->idle, queue, idle);
+        }
+    }
+    free(ended);
+    return in_order ? 0 : wrong(loader, "a build gave its bytes back before an older one");
+}
+
+static int compare_gone(const void *a, const void *b)
+{
+    const struct worker *x = *(struct worker *const *)a;
+    const struct worker *y = *(struct worker *const *)b;
+    return (x->gone_lsn > y->gone_lsn) - (x->gone_lsn < y->gone_lsn);
+}
+
+/* Those that have left, in that order. */
+static int end_workers(struct loader *loader)
+{
+    struct state *state = loader->state;
+    struct worker **gone = malloc((loader->proof.counts[IMAGE_WORKER] + 1) * sizeof *gone);
+    uint64_t count = 0;
+    if (gone == NULL) {
+        return TALLY_NOMEM;
+    }
+    struct worker *worker;
+    for (uint64_t id = 1; (worker = table_next(&state->worker_ids, &id)) != NULL; id++) {
+        if (worker->gone_lsn != 0) {
+            gone[count++] = worker;
+        }
+    }
+    qsort(gone, count, sizeof *gone, compare_gone);
+    bool in_order = true;
+    for (uint64_t i = 0; i < count; i++) {
+        in_order = in_order && (i == 0 || gone[i]->gone_lsn != gone[i - 1]->gone_lsn);
+        TAILQ_INSERT_TAIL(&state->gone, gone[i], gone);
+    }
+    free(gone);
+    bool fits = in_order && FIELD_OWN(state->worker_count) <= WORKERS_MAX;
+    return fits ? 0 : wrong(loader, "two workers that left with one record, or too many");
+}
+
+int loader_end(struct loader *loader)
+{
+    if (loader->ended) {
+        return wrong(loader, "a second end");
+    }
+    loader->ended = true;
+    int err = proof_end(&loader->proof);
+    err = err != 0 ? err : end_options(loader);
+    err = err != 0 ? err : end_workers(loader);
+    return err != 0 ? err : end_builds(loader);
+}
+
+static int take_image(void *arg, const struct image *image)
+{
+    return loader_image(arg, image);
+}
+
+int loader_block(void *arg, const struct wal_block *block)
+{
+    struct loader *loader = arg;
+    loader->proof.lsn = block->segment;
+    return block->count > 0
+               ? image_each(block->raw, block->raw_bytes, block->count, take_image, arg)
+               : loader_end(loader);
+}

@@ -1,0 +1,246 @@
+/* What holds between the images of one snapshot. */
+#include "engine/apply/snapshot_proof.h"
+
+#include "engine/log/bounds.h"
+#include "engine/state/state.h"
+#include "wal/base/err.h"
+
+#include <stdlib.h>
+
+void proof_init(struct proof *proof, uint64_t lsn)
+{
+    *proof = (struct proof){.lsn = lsn};
+}
+
+static void free_ids(struct table *ids)
+{
+    void *page;
+    for (uint64_t at = 0; (page = table_next(ids, &at)) != NULL; at++) {
+        free(page);
+    }
+    table_fini(ids);
+}
+
+void proof_fini(struct proof *proof)
+{
+    for (unsigned kind = 0; kind < IMAGE_KINDS; kind++) {
+        free_ids(&proof->ids[kind]);
+    }
+    free_ids(&proof->used);
+    free(proof->totals);
+    free(proof->claimed);
+    proof->totals = NULL;
+    proof->claimed = NULL;
+}
+
+static int wrong(struct proof *proof, const char *why)
+{
+    proof->why = why;
+    return TALLY_CORRUPT;
+}
+
+/* ---- ids ---- */
+
+enum { PAGE_IDS = 4096 };
+
+/* The highest id that the head allows. */
+static uint64_t last_id(const struct proof *proof, enum image_kind kind)
+{
+    static const unsigned counts[IMAGE_KINDS] = {[IMAGE_POLL] = HEAD_POLLS,
+                                                 [IMAGE_OPTION] = HEAD_OPTIONS,
+                                                 [IMAGE_QUEUE] = HEAD_QUEUE_LAST,
+                                                 [IMAGE_WORKER] = HEAD_WORKER_LAST};
+    return kind == IMAGE_BUILD ? proof->head.num[HEAD_BUILD_NEXT] - 1
+                               : proof->head.num[counts[kind]];
+}
+
+static bool is_there(const struct proof *proof, enum image_kind kind, uint64_t id)
+{
+    const unsigned char *page = table_get(&proof->ids[kind], id / PAGE_IDS);
+    return page != NULL && (page[id % PAGE_IDS / 8] >> id % 8 & 1) != 0;
+}
+
+enum { NOTED = 1 };
+
+/* Notes an id. Returns NOTED; 0: it was there. Errors: NOMEM, FULL. */
+static int note(struct table *ids, uint64_t id)
+{
+    unsigned char *page = table_get(ids, id / PAGE_IDS);
+    if (page == NULL) {
+        page = calloc(1, PAGE_IDS / 8);
+        int err = page != NULL ? table_put(ids, id / PAGE_IDS, page) : TALLY_NOMEM;
+        if (err != 0) {
+            free(page);
+            return err;
+        }
+    }
+    unsigned char bit = (unsigned char)(1U << id % 8);
+    unsigned char *at = &page[id % PAGE_IDS / 8];
+    bool is_new = (*at & bit) == 0;
+    *at = (unsigned char)(*at | bit);
+    return is_new ? NOTED : 0;
+}
+
+/* Notes an id of a kind. CORRUPT when it is there already, cannot be, or is too far from others. */
+static int take_id(struct proof *proof, enum image_kind kind, uint64_t id, const char *why)
+{
+    uint64_t *first = &proof->first[kind];
+    uint64_t *last = &proof->last[kind];
+    if (id == 0 || id > last_id(proof, kind)) {
+        return wrong(proof, why);
+    }
+    *first = *first == 0 || id < *first ? id : *first;
+    *last = id > *last ? id : *last;
+    if (*last - *first >= TABLE_SPAN_MAX - TABLE_CHUNK) {
+        return wrong(proof, "ids that are too far apart");
+    }
+    int err = note(&proof->ids[kind], id);
+    return err == NOTED ? 0 : err == 0 || err == TALLY_FULL ? wrong(proof, why) : err;
+}
+
+/* ---- image by image ---- */
+
+static int take_head(struct proof *proof, const struct image *image)
+{
+    if (proof->images != 0) {
+        return wrong(proof, "a second head");
+    }
+    if (proof->lsn != 0 && image->num[HEAD_LSN] != proof->lsn) {
+        return wrong(proof, "it is of another record");
+    }
+    proof->head = *image;
+    size_t polls = (size_t)image->num[HEAD_POLLS] + 1;
+    proof->totals = calloc(polls, sizeof *proof->totals);
+    proof->claimed = calloc(polls, sizeof *proof->claimed);
+    return proof->totals != NULL && proof->claimed != NULL ? 0 : TALLY_NOMEM;
+}
+
+static int take_poll(struct proof *proof, const struct image *image)
+{
+    int err = take_id(proof, IMAGE_POLL, image->num[IMAGE_ID], "a poll twice, or beyond the last");
+    if (err == 0) {
+        proof->claimed[image->num[IMAGE_ID]] = image->num[IPOLL_TOTAL];
+    }
+    return err;
+}
+
+static int take_option(struct proof *proof, const struct image *image)
+{
+    uint64_t poll = image->num[IOPTION_POLL];
+    if (!is_there(proof, IMAGE_POLL, poll)) {
+        return wrong(proof, "an option without its poll");
+    }
+    proof->totals[poll] += image->num[IOPTION_VOTES];
+    if (proof->totals[poll] > SOUND_COUNT_MAX) {
+        return wrong(proof, "more votes than there can be");
+    }
+    return take_id(proof, IMAGE_OPTION, image->num[IMAGE_ID],
+                   "an option twice, or beyond the last");
+}
+
+static int take_build(struct proof *proof, const struct image *image)
+{
+    const uint64_t *num = image->num;
+    const uint64_t lsn = proof->head.num[HEAD_LSN];
+    if (!is_there(proof, IMAGE_QUEUE, num[IBUILD_QUEUE]) ||
+        (num[IBUILD_WORKER] != 0 && !is_there(proof, IMAGE_WORKER, num[IBUILD_WORKER]))) {
+        return wrong(proof, "a build without its queue or its worker");
+    }
+    if (num[IBUILD_PENDING_LSN] > lsn || num[IBUILD_ENDED_LSN] > lsn) {
+        return wrong(proof, "a build of a record that is not there yet");
+    }
+    proof->payload_bytes += image->text[IBUILD_PAYLOAD].len;
+    int err = note(&proof->used, num[IBUILD_QUEUE]);
+    if (err < 0) {
+        return err;
+    }
+    proof->used_count += err == NOTED ? 1 : 0;
+    return take_id(proof, IMAGE_BUILD, num[IMAGE_ID], "a build twice, or beyond the last");
+}
+
+static int take_end(struct proof *proof, const struct image *image)
+{
+    if (image->num[END_IMAGES] != proof->images) {
+        return wrong(proof, "another number of images than its end says");
+    }
+    proof->ended = true;
+    return 0;
+}
+
+static int take(struct proof *proof, const struct image *image)
+{
+    switch (image->kind) {
+    case IMAGE_HEAD:
+        return take_head(proof, image);
+    case IMAGE_POLL:
+        return take_poll(proof, image);
+    case IMAGE_OPTION:
+        return take_option(proof, image);
+    case IMAGE_QUEUE:
+        return take_id(proof, IMAGE_QUEUE, image->num[IMAGE_ID],
+                       "a queue twice, or beyond the last");
+    case IMAGE_WORKER:
+        if (image->num[IWORKER_GONE_LSN] > proof->head.num[HEAD_LSN]) {
+            return wrong(proof, "a worker that has left with a record that is not there yet");
+        }
+        return take_id(proof, IMAGE_WORKER, image->num[IMAGE_ID],
+                       "a worker twice, or beyond the last");
+    case IMAGE_BUILD:
+        return take_build(proof, image);
+    default:
+        return take_end(proof, image);
+    }
+}
+
+int proof_image(struct proof *proof, const struct image *image)
+{
+    bool is_first = proof->images == 0;
+    if (proof->ended || is_first != (image->kind == IMAGE_HEAD)) {
+        return wrong(proof, "an image out of its place");
+    }
+    const char *why = image_wrong(image);
+    if (why != NULL) {
+        return wrong(proof, why);
+    }
+    int err = take(proof, image);
+    proof->images++;
+    proof->counts[image->kind]++;
+    return err;
+}
+
+int proof_end(struct proof *proof)
+{
+    const uint64_t *num = proof->head.num;
+    uint64_t votes = 0;
+    if (!proof->ended || proof->counts[IMAGE_POLL] != num[HEAD_POLLS] ||
+        proof->counts[IMAGE_OPTION] != num[HEAD_OPTIONS] ||
+        proof->counts[IMAGE_QUEUE] != num[HEAD_QUEUES] ||
+        proof->counts[IMAGE_WORKER] != num[HEAD_WORKERS] ||
+        proof->counts[IMAGE_BUILD] != num[HEAD_BUILDS] ||
+        proof->payload_bytes != num[HEAD_PAYLOAD_BYTES]) {
+        return wrong(proof, "something is missing");
+    }
+    if (proof->used_count != num[HEAD_QUEUES]) {
+        return wrong(proof, "a queue without a build");
+    }
+    for (uint64_t id = 1; id <= num[HEAD_POLLS]; id++) {
+        votes += proof->totals[id];
+        if (proof->totals[id] != proof->claimed[id] || votes > SOUND_COUNT_MAX) {
+            return wrong(proof, "the votes of a poll are not those of its options");
+        }
+    }
+    return votes == num[HEAD_VOTES] ? 0 : wrong(proof, "the sum of all votes");
+}
+
+static int take_image(void *arg, const struct image *image)
+{
+    return proof_image(arg, image);
+}
+
+int proof_block(void *arg, const struct wal_block *block)
+{
+    struct proof *proof = arg;
+    return block->count > 0
+               ? image_each(block->raw, block->raw_bytes, block->count, take_image, arg)
+               : proof_end(proof);
+}

@@ -1,0 +1,50 @@
+/* The proof of a snapshot: whether its images are a state that can be loaded, unloaded. */
+#ifndef TALLY_ENGINE_APPLY_SNAPSHOT_PROOF_H
+#define TALLY_ENGINE_APPLY_SNAPSHOT_PROOF_H
+
+#include "engine/log/image.h"
+#include "engine/base/table.h"
+#include "wal/wal.h"
+
+#include <stdbool.h>
+
+/*
+ * Image by image: whether it can be by itself (bounds.h), stands in its place, has an id of its
+ * own, and refers to what was there before; at the end, whether nothing is missing and the sums are
+ * right. The loader asks it about each image first; so what it accepts a load accepts, but for
+ * what only its indexes can tell: names and labels that are there twice, two builds in one slot of
+ * a worker. Those come from apply, which asks the same indexes.
+ *
+ * It takes a bit for each id and 8 bytes for each poll. Ids that nobody has take no memory: the
+ * bits stand in pages of 4,096.
+ */
+struct proof {
+    uint64_t lsn; /* the images have to be of it; 0: of any */
+    struct image head;
+    uint64_t images;
+    uint64_t counts[IMAGE_KINDS];
+    struct table ids[IMAGE_KINDS]; /* pages of bits, one for each id */
+    uint64_t first[IMAGE_KINDS];   /* lowest and highest id of each kind; 0: none yet */
+    uint64_t last[IMAGE_KINDS];
+    struct table used; /* as ids: the queues that have a build */
+    uint64_t used_count;
+    uint64_t *totals;  /* owned; by poll id: the votes of its options */
+    uint64_t *claimed; /* owned; by poll id: what the poll says of them */
+    uint64_t payload_bytes;
+    bool ended;
+    const char *why; /* what did not fit; static */
+};
+
+void proof_init(struct proof *proof, uint64_t lsn);
+void proof_fini(struct proof *proof);
+
+/* Takes the next image. Returns 0, CORRUPT with a why, or NOMEM. */
+int proof_image(struct proof *proof, const struct image *image);
+
+/* To be called after the last image; as proof_image. */
+int proof_end(struct proof *proof);
+
+/* A wal_visit_fn for the blocks of a snapshot; the proof is the arg. */
+int proof_block(void *proof, const struct wal_block *block);
+
+#endif

@@ -1,0 +1,44 @@
+/* Parcels: made, held and given back. */
+#include "engine/base/parcel.h"
+
+#include <stdlib.h>
+
+static uint64_t weight(size_t len)
+{
+    return sizeof(struct parcel) + len;
+}
+
+struct parcel *parcel_new(struct ledger *ledger, enum ledger_kind kind, struct span bytes)
+{
+    struct parcel *parcel = malloc(sizeof *parcel + bytes.len);
+    if (parcel == NULL) {
+        return NULL;
+    }
+    parcel->ledger = ledger;
+    atomic_init(&parcel->holders, 1);
+    parcel->kind = kind;
+    parcel->len = bytes.len;
+    if (bytes.len > 0) {
+        memcpy(parcel->at, bytes.at, bytes.len);
+    }
+    ledger_add(ledger, kind, weight(bytes.len));
+    return parcel;
+}
+
+struct parcel *parcel_hold(struct parcel *parcel)
+{
+    /* P1: relaxed: there is a hold already, which cannot go before the pass has ended */
+    atomic_fetch_add_explicit(&parcel->holders, 1, memory_order_relaxed);
+    return parcel;
+}
+
+void parcel_release(void *held)
+{
+    struct parcel *parcel = held;
+    /* P2: acq_rel; pairs with P2: what other holders have read is read before the free */
+    if (parcel != NULL &&
+        atomic_fetch_sub_explicit(&parcel->holders, 1, memory_order_acq_rel) == 1) {
+        ledger_sub(parcel->ledger, (enum ledger_kind)parcel->kind, weight(parcel->len));
+        free(parcel);
+    }
+}

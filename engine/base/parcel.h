@@ -1,0 +1,41 @@
+/* Parcels: payloads, results and errors, each counted in the ledger and shared by who reads it. */
+#ifndef TALLY_ENGINE_BASE_PARCEL_H
+#define TALLY_ENGINE_BASE_PARCEL_H
+
+#include "engine/base/ledger.h"
+#include "wal/base/span.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+
+/*
+ *     build ── payload ──▶ parcel { holders 2 } ◀── a reply that a client reads slowly
+ *
+ * Synchronization: the bytes never change. The state's own hold is given back by way of
+ * rcu_retire, so a thread that finds the parcel in a pass may take a hold of its own until the end
+ * of that pass, and keep it for as long as it likes. Progress: wait-free. Reclamation: whoever
+ * gives the last hold back frees (P2 of all others pairs with P2 of the last).
+ */
+struct parcel {
+    struct ledger *ledger; /* borrowed; outlives all parcels */
+    _Atomic uint32_t holders;
+    uint32_t kind; /* enum ledger_kind */
+    size_t len;
+    char at[];
+};
+
+/* Copies, and counts until it is freed. Returns NULL without memory, else with one hold. */
+struct parcel *parcel_new(struct ledger *ledger, enum ledger_kind kind, struct span bytes);
+
+/* One more hold. Returns the parcel. Threads: any, in the pass in which it was found. */
+struct parcel *parcel_hold(struct parcel *parcel);
+
+/* Gives a hold back; NULL is none. Threads: any. */
+void parcel_release(void *parcel);
+
+static inline struct span parcel_span(const struct parcel *parcel)
+{
+    return parcel != NULL ? (struct span){parcel->at, parcel->len} : (struct span){NULL, 0};
+}
+
+#endif

@@ -1,0 +1,250 @@
+/* The order of options: sorted chunks under a directory. */
+#include "engine/base/rank.h"
+
+#include "wal/base/check.h"
+#include "wal/base/err.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct rank_chunk {
+    uint32_t count;
+    uint64_t key[RANK_CHUNK];
+};
+
+#define VOTES_MASK (((uint64_t)1 << RANK_VOTES_BITS) - 1)
+#define PLACE_MASK (((uint64_t)1 << RANK_PLACE_BITS) - 1)
+
+static uint64_t key_of(uint32_t place, uint64_t votes)
+{
+    return (VOTES_MASK - (votes & VOTES_MASK)) << RANK_PLACE_BITS | place;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    uint64_t x = *(const uint64_t *)a;
+    uint64_t y = *(const uint64_t *)b;
+    return (x > y) - (x < y);
+}
+
+/* How many of the sorted keys are below one. */
+static size_t count_below(const uint64_t *keys, size_t count, uint64_t key)
+{
+    size_t low = 0;
+    while (count > 0) {
+        size_t half = count / 2;
+        bool is_right = keys[low + half] < key;
+        low = is_right ? low + half + 1 : low;
+        count = is_right ? count - half - 1 : half;
+    }
+    return low;
+}
+
+/* The chunk that a key belongs into. */
+static size_t chunk_of(const struct rank *rank, uint64_t key)
+{
+    size_t below = count_below(rank->first, rank->chunk_count, key);
+    bool is_first = below < rank->chunk_count && rank->first[below] == key;
+    return is_first || below == 0 ? below : below - 1;
+}
+
+/* ---- the directory ---- */
+
+static struct rank_chunk *chunk_add(struct rank *rank, size_t at)
+{
+    struct rank_chunk *chunk = malloc(sizeof *chunk);
+    if (rank->chunk_count == rank->chunk_room) {
+        size_t room = rank->chunk_room * 2 + 16;
+        struct rank_chunk **chunks = realloc((void *)rank->chunks, room * sizeof(void *));
+        rank->chunks = chunks != NULL ? chunks : rank->chunks;
+        uint64_t *first = realloc(rank->first, room * sizeof *first);
+        rank->first = first != NULL ? first : rank->first;
+        if (chunks == NULL || first == NULL) {
+            free(chunk);
+            return NULL;
+        }
+        rank->chunk_room = room;
+    }
+    if (chunk == NULL) {
+        return NULL;
+    }
+    size_t behind = rank->chunk_count - at;
+    memmove((void *)&rank->chunks[at + 1], (void *)&rank->chunks[at], behind * sizeof(void *));
+    memmove(&rank->first[at + 1], &rank->first[at], behind * sizeof rank->first[0]);
+    chunk->count = 0;
+    rank->chunks[at] = chunk;
+    rank->chunk_count++;
+    return chunk;
+}
+
+static void chunk_remove(struct rank *rank, size_t at)
+{
+    free(rank->chunks[at]);
+    rank->chunk_count--;
+    size_t behind = rank->chunk_count - at;
+    memmove((void *)&rank->chunks[at], (void *)&rank->chunks[at + 1], behind * sizeof(void *));
+    memmove(&rank->first[at], &rank->first[at + 1], behind * sizeof rank->first[0]);
+}
+
+/* Two neighbours that are half empty together become one. */
+static void chunks_join(struct rank *rank, size_t at)
+{
+    if (at + 1 >= rank->chunk_count) {
+        return;
+    }
+    struct rank_chunk *chunk = rank->chunks[at];
+    const struct rank_chunk *next = rank->chunks[at + 1];
+    if (chunk->count + next->count <= RANK_CHUNK / 2) {
+        memcpy(&chunk->key[chunk->count], next->key, next->count * sizeof next->key[0]);
+        chunk->count += next->count;
+        rank->first[at] = chunk->key[0];
+        chunk_remove(rank, at + 1);
+    }
+}
+
+/* ---- keys ---- */
+
+static int key_add(struct rank *rank, uint64_t key)
+{
+    size_t at = chunk_of(rank, key);
+    struct rank_chunk *chunk = at < rank->chunk_count ? rank->chunks[at] : chunk_add(rank, at);
+    if (chunk == NULL) {
+        return TALLY_NOMEM;
+    }
+    if (chunk->count == RANK_CHUNK) {
+        struct rank_chunk *half = chunk_add(rank, at + 1);
+        if (half == NULL) {
+            return TALLY_NOMEM;
+        }
+        chunk->count = RANK_CHUNK / 2;
+        half->count = RANK_CHUNK - chunk->count;
+        memcpy(half->key, &chunk->key[chunk->count], half->count * sizeof half->key[0]);
+        rank->first[at + 1] = half->key[0];
+        at += key > half->key[0];
+        chunk = rank->chunks[at];
+    }
+    size_t i = count_below(chunk->key, chunk->count, key);
+    memmove(&chunk->key[i + 1], &chunk->key[i], (chunk->count - i) * sizeof chunk->key[0]);
+    chunk->key[i] = key;
+    chunk->count++;
+    rank->first[at] = chunk->key[0];
+    return 0;
+}
+
+static void key_remove(struct rank *rank, uint64_t key)
+{
+    size_t at = chunk_of(rank, key);
+    struct rank_chunk *chunk = rank->chunks[at];
+    size_t i = count_below(chunk->key, chunk->count, key);
+    /* the key of an option is made of what votes[] says, and is there as long as the option is */
+    CHECK(i < chunk->count && chunk->key[i] == key);
+    chunk->count--;
+    memmove(&chunk->key[i], &chunk->key[i + 1], (chunk->count - i) * sizeof chunk->key[0]);
+    if (chunk->count == 0) {
+        chunk_remove(rank, at);
+        return;
+    }
+    rank->first[at] = chunk->key[0];
+    chunks_join(rank, at);
+    if (at > 0) {
+        chunks_join(rank, at - 1);
+    }
+}
+
+/* ---- the rank ---- */
+
+static int fill(struct rank *rank, const uint64_t *keys, uint32_t count)
+{
+    enum { FILL = RANK_CHUNK * 3 / 4 };
+    for (uint32_t i = 0; i < count; i += FILL) {
+        struct rank_chunk *chunk = chunk_add(rank, rank->chunk_count);
+        if (chunk == NULL) {
+            return TALLY_NOMEM;
+        }
+        chunk->count = count - i < FILL ? count - i : FILL;
+        memcpy(chunk->key, &keys[i], chunk->count * sizeof keys[0]);
+        rank->first[rank->chunk_count - 1] = keys[i];
+    }
+    return 0;
+}
+
+size_t rank_bytes(const struct rank *rank)
+{
+    return rank->chunk_count * sizeof(struct rank_chunk) + rank->room * sizeof rank->votes[0] +
+           rank->chunk_room * (sizeof rank->chunks[0] + sizeof rank->first[0]);
+}
+
+int rank_build(struct rank *rank, uint64_t *votes, uint32_t count)
+{
+    rank->votes = votes;
+    rank->count = rank->room = count;
+    uint64_t *keys = malloc((count + (size_t)1) * sizeof *keys);
+    if (keys == NULL) {
+        return TALLY_NOMEM;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        keys[i] = key_of(i, votes[i]);
+        rank->total += votes[i];
+    }
+    qsort(keys, count, sizeof *keys, compare_keys);
+    int err = fill(rank, keys, count);
+    free(keys);
+    return err;
+}
+
+void rank_fini(struct rank *rank)
+{
+    for (size_t i = 0; i < rank->chunk_count; i++) {
+        free(rank->chunks[i]);
+    }
+    free((void *)rank->chunks);
+    free(rank->first);
+    free(rank->votes);
+    *rank = (struct rank){0};
+}
+
+static int add_place(struct rank *rank, uint64_t votes)
+{
+    if (rank->count == rank->room) {
+        uint32_t room = rank->room + rank->room / 2 + 16;
+        uint64_t *grown = realloc(rank->votes, room * sizeof *grown);
+        if (grown == NULL) {
+            return TALLY_NOMEM;
+        }
+        rank->votes = grown;
+        rank->room = room;
+    }
+    rank->votes[rank->count] = votes;
+    rank->total += votes;
+    return key_add(rank, key_of(rank->count++, votes));
+}
+
+int rank_set(struct rank *rank, uint32_t place, uint64_t votes)
+{
+    if (place >= rank->count) {
+        return place == rank->count ? add_place(rank, votes) : TALLY_CORRUPT;
+    }
+    uint64_t before = rank->votes[place];
+    if (before == votes) {
+        return 0;
+    }
+    key_remove(rank, key_of(place, before));
+    rank->votes[place] = votes;
+    rank->total += votes - before;
+    return key_add(rank, key_of(place, votes));
+}
+
+bool rank_next(const struct rank *rank, struct rank_at *at, uint32_t *place, uint64_t *votes)
+{
+    if (at->chunk == rank->chunk_count) {
+        return false;
+    }
+    const struct rank_chunk *chunk = rank->chunks[at->chunk];
+    uint64_t key = chunk->key[at->i];
+    *place = (uint32_t)(key & PLACE_MASK);
+    *votes = VOTES_MASK - (key >> RANK_PLACE_BITS);
+    if (++at->i == chunk->count) {
+        *at = (struct rank_at){at->chunk + 1, 0};
+    }
+    return true;
+}

@@ -1,0 +1,86 @@
+/* The engine's one clock: log time, running time, and what is believed of the wall clock. */
+#ifndef TALLY_ENGINE_BASE_TIME_H
+#define TALLY_ENGINE_BASE_TIME_H
+
+#include "engine/tally.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ *     the machine                    here                              who asks
+ *     monotonic clock ──┬── − lost ── running time    leases, silence of workers, "has stood"
+ *                       └── + shift ─ log time        records, windows, delays, ages, retention
+ *     wall clock ────────── what shift is moved to, once it is believed
+ *
+ * The rule stands in engine/README.md, "One clock". Nothing else asks the machine for a wall time.
+ *
+ * Synchronization table
+ *   log_shift_ms, lost_ns    written by the committer (time_look), read by any thread. Each time is
+ *                            one word beside the monotonic clock, so it is always read as one.
+ *   the rest                 the committer's alone
+ *
+ * A thread that keeps what it has read never sees log time go back (edge_pass_begin); between
+ * threads it may differ by the little that one look takes back from a clock that is ahead.
+ */
+struct engine_time {
+    struct tally_clock clock;
+    _Alignas(64) _Atomic uint64_t log_shift_ms; /* log time is the monotonic clock plus this */
+    _Atomic uint64_t lost_ns;                   /* running time is the monotonic clock less this */
+    _Atomic uint64_t start_ahead_ms; /* how far the wall clock was ahead of the log at the start */
+    /* the committer alone */
+    uint64_t looked_ns;     /* monotonic, at the last look */
+    uint64_t wall_shift_ms; /* what the wall clock was ahead of the monotonic one when it began to
+                               stand where it stands */
+    uint64_t stood_ns;      /* running time since then */
+    uint64_t believed_ms;   /* the shift that is believed */
+    uint64_t slew_ns;       /* of log time, to be taken back; less than 1 ms */
+    uint64_t log_ms;        /* of the last look: never less than before */
+    bool is_set;            /* a wall clock that is not behind the log was seen, or one has stood */
+    bool is_behind;         /* it was said that the wall clock is behind */
+};
+
+/* clock NULL: the machine's. */
+void time_init(struct engine_time *time, const struct tally_clock *clock);
+
+/* After the replay: log time goes on from that of the last record, 0 for a new log. */
+void time_start(struct engine_time *time, uint64_t last_ms);
+
+/*
+ * Once a round: looks at the machine's clocks. Returns the running time that has passed since the
+ * last look, at most 1 s: whoever was stopped for longer was not there. Threads: the committer.
+ */
+uint64_t time_look(struct engine_time *time);
+
+/* Threads: any. */
+uint64_t time_mono_ns(const struct engine_time *time);
+uint64_t time_log_ms(const struct engine_time *time);
+uint64_t time_run_ms(const struct engine_time *time);
+
+/* What INFO says. Threads: any. */
+struct time_info {
+    uint64_t wall_ms;
+    uint64_t log_ms;
+    uint64_t behind_ms; /* the wall clock, of log time */
+    uint64_t ahead_ms;
+    uint64_t start_ahead_ms;
+};
+void time_info(const struct engine_time *time, struct time_info *info);
+
+/* Log time of a moment of the monotonic clock. */
+static inline uint64_t time_log_at(const struct engine_time *time, uint64_t mono_ns)
+{
+    /* H1: relaxed: a time publishes nothing */
+    return mono_ns / 1000000 + atomic_load_explicit(&time->log_shift_ms, memory_order_relaxed);
+}
+
+/* Running time of a moment of the monotonic clock. */
+static inline uint64_t time_run_at(const struct engine_time *time, uint64_t mono_ns)
+{
+    /* H2: relaxed: a time publishes nothing */
+    uint64_t lost_ns = atomic_load_explicit(&time->lost_ns, memory_order_relaxed);
+    return (mono_ns - lost_ns) / 1000000;
+}
+
+#endif

@@ -1,0 +1,274 @@
+/* The committer: one thread that merges, writes, applies and publishes, block by block. */
+#include "engine/engine.h"
+#include "engine/log/bounds.h"
+
+#include "wal/base/check.h"
+#include "wal/base/clock.h"
+#include "wal/base/err.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { CONFIRM_AFTER_NS = 20 * 1000 * 1000, FULL_RETRY_NS = 50 * 1000 * 1000 };
+enum { FULL_DRAIN_TRIES = 200 }; /* 10 s */
+
+_Noreturn void engine_fatal(struct tally *tally, int code, const char *why)
+{
+    if (tally->options.fatal != NULL) {
+        tally->options.fatal(tally->options.fatal_arg, code, why);
+    } else {
+        fprintf(stderr, "tally: %s\n", why);
+    }
+    _exit(code);
+}
+
+/*
+ * Writes the block; waits for room as long as the disk is full, but not for ever once the server is
+ * to end: then what is in flight was never answered, and is lost like in a crash. Any other failure
+ * is the end.
+ */
+static void write_block(struct tally *tally)
+{
+    const unsigned char *block = NULL;
+    size_t len = 0;
+    if (columns_end(&tally->columns, &block, &len) != 0) {
+        engine_fatal(tally, 71, "out of memory while a block is made");
+    }
+    int err = wal_append(tally->wal, tally->columns.count, block, len);
+    for (int tries = 0; err == TALLY_NOSPC; tries += FIELD_GET(tally->draining) ? 1 : 0) {
+        if (tries > FULL_DRAIN_TRIES) {
+            engine_fatal(tally, 74, "the disk is full and the server is to end");
+        }
+        room_put(tally, ROOM_NONE);
+        reader_serve(tally->reader); /* reads go on */
+        if (wake_may_sleep(&tally->wake)) {
+            wake_block(&tally->wake, FULL_RETRY_NS);
+            wake_awake(&tally->wake);
+        }
+        err = wal_append(tally->wal, tally->columns.count, block, len);
+    }
+    if (err != 0) {
+        engine_fatal(tally, 74, wal_why(tally->wal));
+    }
+}
+
+/* Applies what one slot stands for, leaves its verdict there, frees what came with it. Returns the
+ * bytes of its texts. */
+static uint64_t apply_slot(struct tally *tally, struct lane_slot *slot, struct record *record)
+{
+    struct verdict verdict;
+    slot_record(slot, record);
+    record->lsn = FIELD_OWN(tally->state.lsn) + 1;
+    record->time_ms = tally->columns.time_ms;
+    tally->bye_released = 0;
+    int err = apply(&tally->state, record, &verdict);
+    if (err != 0) {
+        engine_fatal(tally, err == TALLY_NOMEM ? 71 : 70,
+                     "a record that was accepted does not apply");
+    }
+    if (slot->type == RECORD_VOTE) {
+        return 0;
+    }
+    if (slot->type == RECORD_WORKER && verdict.err == 0) {
+        struct worker *worker = state_worker(&tally->state, record->text[WORKER_ID]);
+        FIELD_PUT(worker->seen_ms, time_run_ms(&tally->time));
+        FIELD_ADD(worker->left, 1); /* it may have more slots */
+    }
+    uint64_t bytes = 0;
+    if (slot->type == RECORD_DONE || slot->type == RECORD_FAIL) {
+        bytes = parcel_span(slot->arg).len;
+        parcel_release(slot->arg);
+    } else if (!slot_is_step(slot)) {
+        bytes = ((const struct request *)slot->arg)->bytes;
+        request_free(&tally->state.ledger, slot->arg);
+        slot->err = (int16_t)verdict.err;
+        slot->word = slot->type == RECORD_BYE ? tally->bye_released : verdict.value;
+        slot->entity = (void *)(uintptr_t)tally->own->next;
+        if (slot->type == RECORD_POLL && verdict.err == 0) {
+            slot->word = tally->altered->altered;
+            slot->entity = tally->altered;
+        }
+    }
+    slot->arg = NULL;
+    return bytes;
+}
+
+static void apply_batch(struct tally *tally)
+{
+    struct record record = {0};
+    seq_write_begin(&tally->state.seq);
+    for (uint32_t i = 0; i < tally->batch_count; i++) {
+        struct lane_slot *slot = tally->batch[i];
+        slot->n = (uint32_t)apply_slot(tally, slot, &record);
+    }
+    seq_write_end(&tally->state.seq);
+}
+
+/* Frees the room of the texts and publishes a lane's applied position. */
+static void publish_lane(struct lane *lane)
+{
+    uint64_t applied = lane_applied(lane);
+    uint64_t bytes = 0;
+    for (uint64_t p = applied; p != lane->taken; p++) {
+        bytes += lane_at(lane, p)->n;
+    }
+    if (bytes > 0) {
+        lane_bytes_applied(lane, bytes);
+    }
+    lane_apply(lane, lane->taken);
+}
+
+static void publish(struct tally *tally)
+{
+    /* E1: acquire; pairs with E2 */
+    uint32_t edges = atomic_load_explicit(&tally->edge_count, memory_order_acquire);
+    publish_lane(tally->own);
+    tally->own->freed = tally->own->taken;
+    for (uint32_t i = 0; i < edges; i++) {
+        /* E1: acquire; pairs with E2 */
+        publish_lane(atomic_load_explicit(&tally->edges[i], memory_order_acquire)->lane);
+    }
+    if (tally->offered) {
+        tally->offered = false;
+        /* E3: release; pairs with E4 */
+        atomic_fetch_add_explicit(&tally->offers, 1, memory_order_release);
+    }
+    /* E3: release; pairs with E4 */
+    atomic_fetch_add_explicit(&tally->commits, 1, memory_order_release);
+    /* an owner that leaves waits for this, so no wake comes to who is gone */
+    pthread_mutex_lock(&tally->doors);
+    for (uint32_t i = 0; i < edges; i++) {
+        /* E1: acquire; pairs with E2 */
+        struct edge *edge = atomic_load_explicit(&tally->edges[i], memory_order_acquire);
+        if (wake_signal(&edge->lane->wake)) {
+            edge->wake(edge->arg);
+        }
+    }
+    pthread_mutex_unlock(&tally->doors);
+}
+
+static void count_commit(struct tally *tally, uint64_t began_ns)
+{
+    struct wal_stats stats;
+    wal_stats(tally->wal, &stats);
+    tally->last_commit_ns = clock_mono_ns();
+    uint64_t us = (tally->last_commit_ns - began_ns) / 1000;
+    FIELD_PUT(tally->commit_us_last, us);
+    if (us > FIELD_OWN(tally->commit_us_max)) {
+        FIELD_PUT(tally->commit_us_max, us);
+    }
+    FIELD_PUT(tally->sync_ns, stats.sync_ns);
+    FIELD_PUT(tally->raw_bytes, stats.raw_bytes);
+    FIELD_PUT(tally->stored_bytes, stats.stored_bytes);
+}
+
+/* Lets those who are parked ask again although there was nothing to commit. */
+static bool answer_nudge(struct tally *tally)
+{
+    /* E11: acquire; pairs with E12 */
+    if (!atomic_load_explicit(&tally->nudged, memory_order_acquire)) {
+        return false;
+    }
+    /* E13: relaxed: who set it before is answered by the publication, who sets it later wakes us */
+    atomic_store_explicit(&tally->nudged, false, memory_order_relaxed);
+    publish(tally);
+    rcu_quiescent();
+    return true;
+}
+
+/* The log time of a block that is begun now; no edge has read a later one for a record in it. */
+static uint64_t record_ms(const struct tally *tally)
+{
+    uint64_t log_ms = time_log_ms(&tally->time);
+    log_ms = log_ms < SOUND_TIME_MS_MAX ? log_ms : SOUND_TIME_MS_MAX; /* apply takes no more */
+    return log_ms > tally->state.time_ms ? log_ms : tally->state.time_ms;
+}
+
+/* One commit. Returns false when there was nothing to do. */
+static bool commit(struct tally *tally)
+{
+    uint64_t began_ns = clock_mono_ns();
+    columns_begin(&tally->columns, record_ms(tally));
+    if (merge(tally) == 0) {
+        merge_look_if_stuck(tally);
+    }
+    if (tally->batch_count == 0) {
+        return answer_nudge(tally);
+    }
+    if (tally->columns.count > 0) {
+        rcu_offline();
+        write_block(tally);
+        rcu_online();
+    }
+    apply_batch(tally);
+    room_judge(tally);
+    publish(tally);
+    count_commit(tally, began_ns);
+    rcu_quiescent();
+    return true;
+}
+
+/* Nothing to commit: confirm the last block when it has been quiet, then sleep until there is
+ * something. */
+static void idle(struct tally *tally)
+{
+    uint64_t ns = keeper_idle_ns(tally);
+    uint64_t quiet_ns = clock_mono_ns() - tally->last_commit_ns;
+    room_judge(tally);
+    rcu_retire_flush(tally->state.retirer);
+    rcu_offline();
+    if (quiet_ns < CONFIRM_AFTER_NS) {
+        ns = ns < CONFIRM_AFTER_NS ? ns : CONFIRM_AFTER_NS;
+    } else {
+        int err = wal_confirm(tally->wal);
+        if (err != 0 && err != TALLY_NOSPC) {
+            engine_fatal(tally, 74, wal_why(tally->wal));
+        }
+    }
+    if (wake_may_sleep(&tally->wake)) {
+        wake_block(&tally->wake, ns);
+        wake_awake(&tally->wake);
+    }
+    rcu_online();
+}
+
+/*
+ * Where all cores are busy, whoever is running goes on when a sync has ended: an I/O thread then
+ * finishes its pass, the next commit takes all of it, and there are fewer commits. With a free core
+ * it changes nothing. It needs no privilege; without it all is as before, so failing is no error.
+ */
+static void let_others_finish(void)
+{
+    const struct sched_param param = {0};
+    (void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &param);
+}
+
+void *commit_main(void *arg)
+{
+    struct tally *tally = arg;
+    let_others_finish();
+    rcu_thread_register();
+    tally->last_commit_ns = clock_mono_ns();
+    (void)time_look(&tally->time); /* the start is no running time */
+    /* E7: acquire; pairs with E8 */
+    while (!atomic_load_explicit(&tally->stopping, memory_order_acquire)) {
+        keeper_run(tally);
+        reader_serve(tally->reader);
+        bool goes_on = snapshot_run(tally);
+        if (commit(tally)) {
+            continue;
+        }
+        if (goes_on) {
+            rcu_quiescent();
+        } else {
+            idle(tally);
+        }
+    }
+    while (commit(tally)) {
+    }
+    rcu_retirer_destroy(tally->state.retirer);
+    tally->state.retirer = NULL;
+    rcu_thread_unregister();
+    return NULL;
+}

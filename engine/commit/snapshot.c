@@ -1,0 +1,298 @@
+/* When a snapshot is made, and its walk between the commits. */
+#include "engine/commit/snapshot.h"
+
+#include "engine/edge.h"
+#include "engine/engine.h"
+#include "wal/base/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    SLICE_NS = 300 * 1000, /* of the walk, between two commits */
+    SLICE_ENTITIES = 64,   /* between two looks at the clock */
+    RETRY_S = 10,          /* after one that failed */
+    SWEEP_S = 1,           /* between two looks at what may go, on a full disk */
+};
+
+#define NS_PER_S ((uint64_t)1000 * 1000 * 1000)
+
+static void wake_committer(void *arg)
+{
+    wake_up(&((struct tally *)arg)->wake);
+}
+
+/* Says what is told from now on. Errors: NOMEM, and it stays as it was. */
+static int tell(struct tally *tally, const struct snapshot_made *made)
+{
+    struct snapshot *s = &tally->snapshot;
+    struct snapshot_made *copy = malloc(sizeof *copy);
+    if (copy == NULL) {
+        return TALLY_NOMEM;
+    }
+    *copy = *made;
+    const struct snapshot_made *old = FIELD_OWN(s->made);
+    FIELD_PUT(s->made, copy);
+    if (old != NULL) {
+        state_retire(&tally->state, (void *)(uintptr_t)old, free);
+    }
+    return 0;
+}
+
+static uint64_t newest_lsn(const struct snapshot *s)
+{
+    return ((const struct snapshot_made *)FIELD_OWN(s->made))->lsn;
+}
+
+int snapshot_start(struct tally *tally, const struct snapshot_found *found)
+{
+    struct snapshot *s = &tally->snapshot;
+    const struct tally_options *options = &tally->options;
+    s->log_bytes = found->log_bytes;
+    s->quiet_ns = clock_mono_ns();
+    const struct snapshot_made made = {
+        .lsn = found->lsn, .bytes = found->file_bytes, .time_ms = found->time_ms};
+    if (tell(tally, &made) != 0) {
+        return TALLY_NOMEM;
+    }
+    struct snapshot_writer *writer = &s->writer;
+    *writer = (struct snapshot_writer){
+        .io = tally->io,
+        .retain_bytes = options->retain_bytes,
+        .retain_ms = options->retain_s < UINT64_MAX / 1000 ? options->retain_s * 1000 : UINT64_MAX,
+        .time = &tally->time,
+        .wake = wake_committer,
+        .arg = tally,
+        .newest_lsn = found->lsn,
+        .wal = tally->wal,
+        .ledger = &tally->state.ledger,
+    };
+    memcpy(writer->uuid, wal_uuid(tally->wal), sizeof writer->uuid);
+    int err = snapshot_writer_init(writer);
+    s->has_writer = err == 0;
+    return err;
+}
+
+void snapshot_stop(struct tally *tally)
+{
+    struct snapshot *s = &tally->snapshot;
+    if (s->walking) {
+        saver_end(&s->saver);
+    }
+    if (s->has_writer) {
+        snapshot_writer_fini(&s->writer);
+    }
+    free((void *)(uintptr_t)FIELD_OWN(s->made)); /* nobody reads any more */
+}
+
+/* Lets those who wait for it ask again: edge_snapshot. */
+static void answer(struct tally *tally, bool is_good)
+{
+    struct snapshot *s = &tally->snapshot;
+    if (is_good) {
+        FIELD_PUT(s->good, s->serves);
+    }
+    FIELD_PUT(s->served, s->serves);
+    /* E12: release; pairs with E11 */
+    atomic_store_explicit(&tally->nudged, true, memory_order_release);
+}
+
+/* Two snapshots are of two records, and on a full disk there may come no other: one that forgets
+ * nothing. */
+static void step_on(struct tally *tally)
+{
+    bool is_same = FIELD_OWN(tally->state.lsn) == newest_lsn(&tally->snapshot);
+    if (is_same && FIELD_OWN(tally->room) != ROOM_NONE && keeper_has_room(tally)) {
+        keeper_judge(tally, RECORD_FORGET, (const uint64_t[KEEPER_NUMS]){0});
+    }
+}
+
+/* Nothing went: would more than it takes, behind one more snapshot, or two? */
+static void end_sweep(struct tally *tally, const struct snapshot_result *result)
+{
+    struct snapshot *s = &tally->snapshot;
+    uint64_t takes_bytes = FIELD_OWN(tally->disk.snapshot_bytes);
+    s->running = false;
+    s->sweeping = false;
+    FIELD_ADD(s->segments_removed, result->segments_removed);
+    s->makes_room = result->segments_removed == 0 &&
+                    (result->gain_bytes > takes_bytes || result->gain2_bytes > 2 * takes_bytes);
+    s->sweep_ns = clock_mono_ns() + SWEEP_S * NS_PER_S;
+    if (s->makes_room) {
+        step_on(tally);
+    }
+    if (result->why[0] != '\0') {
+        fprintf(stderr, "tally: the disk is full: %s\n", result->why);
+    }
+}
+
+static void end(struct tally *tally, const struct snapshot_result *result)
+{
+    struct snapshot *s = &tally->snapshot;
+    uint64_t now_ns = clock_mono_ns();
+    if (s->walking) {
+        saver_end(&s->saver);
+        s->walking = false;
+    }
+    s->running = false;
+    const struct snapshot_made made = {.lsn = result->lsn,
+                                       .bytes = result->bytes,
+                                       .time_ms = tally->time.log_ms,
+                                       .took_ms = (now_ns - s->began_ns) / 1000000};
+    bool is_good = result->err == 0 && tell(tally, &made) == 0;
+    if (is_good) {
+        FIELD_ADD(s->count, 1);
+        FIELD_ADD(s->segments_removed, result->segments_removed);
+        /* E17: relaxed: what was found damaged while this one was made is not what it wrote */
+        atomic_store_explicit(&s->renew, false, memory_order_relaxed);
+    } else {
+        FIELD_ADD(s->failures, 1);
+        s->retry_ns = now_ns + RETRY_S * NS_PER_S;
+    }
+    if (result->why[0] != '\0') {
+        fprintf(stderr, "tally: snapshot at record %llu: %s\n", (unsigned long long)result->lsn,
+                result->why);
+    }
+    FIELD_PUT(s->is_running, false);
+    answer(tally, is_good);
+}
+
+/* New changes are refused, or soon will be. */
+static bool is_full(const struct tally *tally)
+{
+    return FIELD_OWN(tally->room) != ROOM_FULL || wal_disk_full(tally->wal);
+}
+
+/* One is due and would leave no room for another: old log does not go meanwhile, so it is said. */
+static void hold_back(struct tally *tally)
+{
+    if (!tally->snapshot.is_held_back) {
+        tally->snapshot.is_held_back = true;
+        engine_trouble(tally,
+                       "a snapshot is due, and is not made before it has to: the disk has no "
+                       "room for another one beside it");
+    }
+}
+
+/* Whether one is to begin; what was asked for is served at once when there is nothing to save. */
+static bool is_wanted(struct tally *tally, uint64_t now_ns)
+{
+    struct snapshot *s = &tally->snapshot;
+    const struct tally_options *options = &tally->options;
+    uint64_t lsn = FIELD_OWN(tally->state.lsn);
+    /* E14: acquire; pairs with E15 */
+    s->serves = atomic_load_explicit(&s->asked, memory_order_acquire);
+    bool is_asked = s->serves != FIELD_OWN(s->served);
+    /* E16: acquire; pairs with E18 */
+    bool is_damaged = atomic_load_explicit(&s->renew, memory_order_acquire);
+    if (lsn == newest_lsn(s) && !is_damaged) {
+        if (is_asked) {
+            answer(tally, true);
+        }
+        return false;
+    }
+    uint64_t bytes = s->log_bytes + FIELD_OWN(tally->stored_bytes);
+    uint64_t quiet_s = (now_ns - s->quiet_ns) / NS_PER_S;
+    bool is_due = bytes - s->bytes_at >= options->snapshot_bytes || quiet_s >= options->snapshot_s;
+    bool is_wanted = s->makes_room || ((is_due || is_damaged) && room_for_snapshot(tally));
+    if ((is_due || is_damaged) && !is_wanted && !is_full(tally)) {
+        hold_back(tally);
+    }
+    return is_asked || (is_wanted && now_ns >= s->retry_ns);
+}
+
+static void begin(struct tally *tally, uint64_t now_ns)
+{
+    struct snapshot *s = &tally->snapshot;
+    s->running = true;
+    s->walking = true;
+    s->began_ns = now_ns;
+    s->quiet_ns = now_ns;
+    s->bytes_at = s->log_bytes + FIELD_OWN(tally->stored_bytes);
+    s->makes_room = false;
+    s->is_held_back = false;
+    room_snapshot_begins(tally);
+    FIELD_PUT(s->is_running, true);
+    snapshot_writer_begin(&s->writer, FIELD_OWN(tally->state.lsn), is_full(tally));
+    saver_begin(&s->saver, &tally->state, snapshot_writer_put, &s->writer);
+}
+
+/* Returns true when there is more to walk now. */
+static bool walk(struct tally *tally)
+{
+    struct snapshot *s = &tally->snapshot;
+    uint64_t slice = tally->options.snapshot_slice;
+    uint64_t until_ns = slice > 0 ? 0 : clock_mono_ns() + SLICE_NS;
+    do {
+        if (s->saver.err == 0 && snapshot_writer_is_full(&s->writer)) {
+            return false;
+        }
+        if (saver_walk(&s->saver, slice > 0 ? slice : SLICE_ENTITIES)) {
+            snapshot_writer_close(&s->writer, s->saver.err == 0);
+            saver_end(&s->saver);
+            s->walking = false;
+            return false;
+        }
+    } while (clock_mono_ns() < until_ns);
+    return true;
+}
+
+bool snapshot_run(struct tally *tally)
+{
+    struct snapshot *s = &tally->snapshot;
+    struct snapshot_result result;
+    if (s->running && snapshot_writer_result(&s->writer, &result)) {
+        if (s->sweeping) {
+            end_sweep(tally, &result);
+        } else {
+            end(tally, &result);
+        }
+        return true;
+    }
+    uint64_t now_ns = clock_mono_ns();
+    if (!s->running && now_ns >= s->sweep_ns && is_full(tally)) {
+        s->running = true;
+        s->sweeping = true;
+        snapshot_writer_sweep(&s->writer);
+    }
+    if (!s->running && is_wanted(tally, now_ns)) {
+        begin(tally, now_ns);
+    }
+    return s->walking && walk(tally);
+}
+
+/* ---- what others ask ---- */
+
+/* Returns the ticket: what `served` reaches when it is answered. */
+static uint64_t ask(struct tally *tally)
+{
+    /* E15: acq_rel; pairs with E14 */
+    uint64_t asked = atomic_fetch_add_explicit(&tally->snapshot.asked, 1, memory_order_acq_rel) + 1;
+    wake_up(&tally->wake);
+    return asked;
+}
+
+void snapshot_renew(struct tally *tally)
+{
+    /* E18: release; pairs with E16 */
+    atomic_store_explicit(&tally->snapshot.renew, true, memory_order_release);
+    wake_up(&tally->wake);
+}
+
+int edge_snapshot(struct edge *edge, uint64_t *ticket, struct edge_snapshot *done)
+{
+    struct tally *tally = edge->tally;
+    struct snapshot *s = &tally->snapshot;
+    if (*ticket == 0) {
+        *ticket = ask(tally);
+        return TALLY_PARK;
+    }
+    if (FIELD_GET(s->served) < *ticket) {
+        return TALLY_PARK;
+    }
+    bool is_good = *ticket <= FIELD_GET(s->good);
+    *ticket = 0;
+    const struct snapshot_made *made = FIELD_GET(s->made);
+    *done = (struct edge_snapshot){.lsn = made->lsn, .bytes = made->bytes};
+    return is_good ? 0 : TALLY_IO;
+}

@@ -1,0 +1,318 @@
+/* The writer thread of snapshots: from chunks to a file that counts, and what may go then. */
+#include "engine/commit/snapshot.h"
+
+#include "engine/apply/snapshot_proof.h"
+#include "wal/base/bytes.h"
+#include "wal/base/check.h"
+#include "wal/base/err.h"
+#include "wal/base/thread.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void chunk_free(const struct snapshot_writer *writer, struct snapshot_chunk *chunk)
+{
+    ledger_sub(writer->ledger, LEDGER_SAVES, chunk->images.room);
+    image_buf_fini(&chunk->images);
+    free(chunk);
+}
+
+/* ---- the committer's side ---- */
+
+static void begin_phase(struct snapshot_writer *writer, enum hand_over_phase phase, uint64_t lsn,
+                        bool is_full)
+{
+    pthread_mutex_lock(&writer->mutex);
+    /* one at a time, as for the saver: SNAPSHOT only asks the committer for one */
+    CHECK(writer->phase == HAND_IDLE);
+    writer->phase = phase;
+    writer->lsn = lsn;
+    writer->is_full = is_full;
+    pthread_cond_signal(&writer->changed);
+    pthread_mutex_unlock(&writer->mutex);
+}
+
+void snapshot_writer_begin(struct snapshot_writer *writer, uint64_t lsn, bool is_full)
+{
+    begin_phase(writer, HAND_OPEN, lsn, is_full);
+}
+
+void snapshot_writer_sweep(struct snapshot_writer *writer)
+{
+    begin_phase(writer, HAND_SWEEP, 0, true);
+}
+
+int snapshot_writer_put(void *arg, struct image_buf *images)
+{
+    struct snapshot_writer *writer = arg;
+    struct snapshot_chunk *chunk = malloc(sizeof *chunk);
+    if (chunk == NULL) {
+        return TALLY_NOMEM;
+    }
+    *chunk = (struct snapshot_chunk){.images = *images};
+    *images = (struct image_buf){.at = NULL};
+    ledger_add(writer->ledger, LEDGER_SAVES, chunk->images.room);
+    pthread_mutex_lock(&writer->mutex);
+    bool is_open = writer->phase == HAND_OPEN; /* else it has failed already */
+    if (is_open) {
+        *(writer->last != NULL ? &writer->last->next : &writer->first) = chunk;
+        writer->last = chunk;
+        writer->count++;
+        pthread_cond_signal(&writer->changed);
+    }
+    pthread_mutex_unlock(&writer->mutex);
+    if (!is_open) {
+        chunk_free(writer, chunk);
+    }
+    return is_open ? 0 : TALLY_IO;
+}
+
+void snapshot_writer_close(struct snapshot_writer *writer, bool is_whole)
+{
+    pthread_mutex_lock(&writer->mutex);
+    if (writer->phase == HAND_OPEN) {
+        writer->phase = is_whole ? HAND_CLOSED : HAND_ABANDONED;
+    }
+    pthread_cond_signal(&writer->changed);
+    pthread_mutex_unlock(&writer->mutex);
+}
+
+bool snapshot_writer_is_full(struct snapshot_writer *writer)
+{
+    pthread_mutex_lock(&writer->mutex);
+    bool full = writer->count >= SNAPSHOT_CHUNKS_MAX;
+    pthread_mutex_unlock(&writer->mutex);
+    return full;
+}
+
+bool snapshot_writer_result(struct snapshot_writer *writer, struct snapshot_result *result)
+{
+    pthread_mutex_lock(&writer->mutex);
+    bool ended = writer->phase == HAND_ENDED;
+    if (ended) {
+        *result = writer->result;
+        writer->phase = HAND_IDLE;
+    }
+    pthread_mutex_unlock(&writer->mutex);
+    return ended;
+}
+
+/* ---- the thread ---- */
+
+/* The next chunk, or NULL when there is none any more; *is_whole says then whether all have come.
+ */
+static struct snapshot_chunk *next_chunk(struct snapshot_writer *writer, bool *is_whole)
+{
+    pthread_mutex_lock(&writer->mutex);
+    while (writer->first == NULL && writer->phase == HAND_OPEN && !writer->stopping) {
+        pthread_cond_wait(&writer->changed, &writer->mutex);
+    }
+    struct snapshot_chunk *chunk = NULL;
+    bool wakes = false;
+    *is_whole = writer->phase == HAND_CLOSED && !writer->stopping;
+    if (writer->phase != HAND_ABANDONED && !writer->stopping && writer->first != NULL) {
+        chunk = writer->first;
+        writer->first = chunk->next;
+        writer->last = writer->first != NULL ? writer->last : NULL;
+        wakes = writer->count-- == SNAPSHOT_CHUNKS_MAX;
+    }
+    pthread_mutex_unlock(&writer->mutex);
+    if (wakes) {
+        writer->wake(writer->arg);
+    }
+    return chunk;
+}
+
+/* What is read back has to be a state that can be loaded: else the log would be removed for a file
+ * that no start accepts. */
+static int end_proved(struct snapshot_writer *writer, struct wal_snap *snap, uint64_t *bytes)
+{
+    struct proof proof;
+    proof_init(&proof, writer->lsn);
+    int err = wal_snap_end(snap, proof_block, &proof, bytes);
+    if (err == TALLY_CORRUPT && proof.why != NULL) {
+        snprintf(writer->why, sizeof writer->why, "it cannot be loaded: %s", proof.why);
+    }
+    proof_fini(&proof);
+    return err;
+}
+
+static int write_all(struct snapshot_writer *writer, struct wal_snap *snap, uint64_t *bytes)
+{
+    bool is_whole = false;
+    struct snapshot_chunk *chunk = NULL;
+    while ((chunk = next_chunk(writer, &is_whole)) != NULL) {
+        int err = wal_snap_put(snap, chunk->images.count, chunk->images.at, chunk->images.len);
+        chunk_free(writer, chunk);
+        if (err != 0) {
+            return err;
+        }
+    }
+    return is_whole ? end_proved(writer, snap, bytes) : TALLY_NOMEM;
+}
+
+/* Whether a block was written so long ago. It begins with its time (engine/log/columns.h). */
+static bool is_old(void *arg, const struct wal_block *block)
+{
+    const struct snapshot_writer *writer = arg;
+    const unsigned char *at = block->raw;
+    uint64_t time_ms = 0;
+    uint64_t now_ms = time_log_ms(writer->time);
+    return get_varint(&at, at + block->raw_bytes, &time_ms) == 0 && now_ms > writer->retain_ms &&
+           time_ms < now_ms - writer->retain_ms;
+}
+
+/* Removes the segments that the older snapshot holds and that need not, or cannot, be kept. */
+static void retain(struct snapshot_writer *writer, struct snapshot_result *result, bool is_full)
+{
+    const struct wal_retain retain = {.safe_lsn = writer->older_lsn,
+                                      .bytes_max = is_full ? 0 : writer->retain_bytes,
+                                      .is_old = is_old,
+                                      .arg = writer,
+                                      .wal = writer->wal};
+    int removed = wal_retain(writer->io, &retain);
+    if (removed < 0) {
+        snprintf(result->why, sizeof result->why, "the old files cannot be removed: %s",
+                 tally_err_text(removed));
+    } else {
+        result->segments_removed = (uint64_t)removed;
+    }
+}
+
+/* A snapshot counts: the third goes, and the segments that neither of the two needs. */
+static void tidy_up(struct snapshot_writer *writer, struct snapshot_result *result, bool is_full)
+{
+    writer->older_lsn = writer->newest_lsn;
+    writer->newest_lsn = result->lsn;
+    int err = wal_snap_keep(writer->io, writer->newest_lsn, writer->older_lsn);
+    if (err != 0) {
+        snprintf(result->why, sizeof result->why, "the old files cannot be removed: %s",
+                 tally_err_text(err));
+    } else {
+        retain(writer, result, is_full);
+    }
+}
+
+/* After a start only the newest is known to be whole. The older one is read before it counts. */
+static void find_older(struct snapshot_writer *writer)
+{
+    uint64_t lsn = 0;
+    struct wal_snap_info info;
+    struct proof proof;
+    if (wal_snap_before(writer->io, writer->newest_lsn, &lsn) != 0 || lsn == 0) {
+        return;
+    }
+    proof_init(&proof, lsn);
+    if (wal_snap_read(writer->io, lsn, proof_block, &proof, &info) == 0) {
+        writer->older_lsn = lsn;
+    }
+    proof_fini(&proof);
+}
+
+static void sweep(struct snapshot_writer *writer, struct snapshot_result *result)
+{
+    if (writer->older_lsn == 0 && writer->newest_lsn != 0) {
+        find_older(writer);
+    }
+    if (writer->older_lsn != 0) {
+        retain(writer, result, true);
+    }
+    result->gain_bytes = wal_retain_bytes(writer->io, writer->newest_lsn) +
+                         wal_snap_bytes(writer->io, writer->older_lsn);
+    result->gain2_bytes = wal_retain_bytes(writer->io, WAL_LSN_MAX);
+}
+
+static void make_one(struct snapshot_writer *writer, struct snapshot_result *result, bool is_full)
+{
+    struct wal_snap *snap = NULL;
+    writer->why[0] = '\0';
+    result->err = wal_snap_new(&snap, writer->io, writer->uuid, result->lsn);
+    if (result->err == 0) {
+        result->err = write_all(writer, snap, &result->bytes);
+    }
+    if (result->err != 0) {
+        const char *why = writer->why[0] != '\0' ? writer->why
+                          : snap != NULL         ? wal_snap_why(snap)
+                                                 : "";
+        snprintf(result->why, sizeof result->why, "%s",
+                 why[0] != '\0' ? why : "given up for lack of memory or of disk space");
+    }
+    wal_snap_destroy(snap);
+    if (result->err == 0 && result->lsn != writer->newest_lsn) {
+        tidy_up(writer, result, is_full);
+    }
+}
+
+/* Ends one: what has come since a failure goes unwritten. */
+static void end_one(struct snapshot_writer *writer, const struct snapshot_result *result)
+{
+    pthread_mutex_lock(&writer->mutex);
+    while (writer->first != NULL) {
+        struct snapshot_chunk *chunk = writer->first;
+        writer->first = chunk->next;
+        chunk_free(writer, chunk);
+    }
+    writer->last = NULL;
+    writer->count = 0;
+    writer->result = *result;
+    writer->phase = HAND_ENDED;
+    pthread_mutex_unlock(&writer->mutex);
+    writer->wake(writer->arg);
+}
+
+/* Waits for what is to be done. Returns false when it is time to end. */
+static bool wait_for_one(struct snapshot_writer *writer, struct snapshot_result *result,
+                         bool *is_sweep, bool *is_full)
+{
+    pthread_mutex_lock(&writer->mutex);
+    while (!writer->stopping && (writer->phase == HAND_IDLE || writer->phase == HAND_ENDED)) {
+        pthread_cond_wait(&writer->changed, &writer->mutex);
+    }
+    *result = (struct snapshot_result){.lsn = writer->lsn};
+    *is_sweep = writer->phase == HAND_SWEEP;
+    *is_full = writer->is_full;
+    bool goes_on = !writer->stopping;
+    pthread_mutex_unlock(&writer->mutex);
+    return goes_on;
+}
+
+static void *writer_main(void *arg)
+{
+    struct snapshot_writer *writer = arg;
+    struct snapshot_result result;
+    bool is_sweep = false;
+    bool is_full = false;
+    while (wait_for_one(writer, &result, &is_sweep, &is_full)) {
+        if (is_sweep) {
+            sweep(writer, &result);
+        } else {
+            make_one(writer, &result, is_full);
+        }
+        end_one(writer, &result);
+    }
+    return NULL;
+}
+
+int snapshot_writer_init(struct snapshot_writer *writer)
+{
+    pthread_mutex_init(&writer->mutex, NULL);
+    pthread_cond_init(&writer->changed, NULL);
+    return thread_start(&writer->thread, writer_main, writer) == 0 ? 0 : TALLY_NOMEM;
+}
+
+void snapshot_writer_fini(struct snapshot_writer *writer)
+{
+    pthread_mutex_lock(&writer->mutex);
+    writer->stopping = true;
+    pthread_cond_signal(&writer->changed);
+    pthread_mutex_unlock(&writer->mutex);
+    pthread_join(writer->thread, NULL);
+    while (writer->first != NULL) {
+        struct snapshot_chunk *chunk = writer->first;
+        writer->first = chunk->next;
+        chunk_free(writer, chunk);
+    }
+    pthread_mutex_destroy(&writer->mutex);
+    pthread_cond_destroy(&writer->changed);
+}

@@ -1,0 +1,339 @@
+/* The edge's pass, its lane, and votes. */
+#include "engine/edge.h"
+
+#include "engine/engine.h"
+#include "engine/base/label.h"
+#include "wal/base/check.h"
+#include "wal/base/random.h"
+
+#include <sched.h>
+#include <stdlib.h>
+
+/* ---- opening and closing ---- */
+
+static void edge_free_memory(struct edge *edge)
+{
+    lane_destroy(edge->lane);
+    free(edge->votes);
+    free(edge->vote_index);
+    free(edge);
+}
+
+static struct edge *edge_make(struct tally *tally)
+{
+    struct edge *edge = calloc(1, sizeof *edge);
+    if (edge == NULL) {
+        return NULL;
+    }
+    edge->tally = tally;
+    edge->lane = lane_new();
+    edge->votes = calloc(VOTE_SLOTS, sizeof *edge->votes);
+    edge->vote_index = calloc(VOTE_INDEX, sizeof *edge->vote_index);
+    edge->vote_generation = 1;
+    edge->vote_multiplier = random_seed() | 1; /* nobody can choose options that fall together */
+    if (edge->lane == NULL || edge->votes == NULL || edge->vote_index == NULL) {
+        edge_free_memory(edge);
+        return NULL;
+    }
+    return edge;
+}
+
+/* A door that nobody uses, or a new one. Under tally->doors. */
+static int edge_find(struct tally *tally, struct edge **out)
+{
+    uint32_t count = FIELD_OWN(tally->edge_count);
+    for (uint32_t i = 0; i < count; i++) {
+        struct edge *edge = FIELD_OWN(tally->edges[i]);
+        if (!edge->in_use) {
+            *out = edge;
+            return 0;
+        }
+    }
+    if (count == tally->options.edges) {
+        return TALLY_FULL;
+    }
+    struct edge *edge = edge_make(tally);
+    if (edge == NULL) {
+        return TALLY_NOMEM;
+    }
+    /* E2: release; pairs with E1 */
+    atomic_store_explicit(&tally->edges[count], edge, memory_order_release);
+    /* E2: release; pairs with E1 */
+    atomic_store_explicit(&tally->edge_count, count + 1, memory_order_release);
+    *out = edge;
+    return 0;
+}
+
+int edge_new(struct edge **out, struct tally *tally, void (*wake)(void *arg), void *arg)
+{
+    pthread_mutex_lock(&tally->doors);
+    struct edge *edge = NULL;
+    int err = edge_find(tally, &edge);
+    if (err == 0) {
+        edge->in_use = true;
+        edge->wake = wake;
+        edge->arg = arg;
+        *out = edge;
+    }
+    pthread_mutex_unlock(&tally->doors);
+    if (err == 0) {
+        rcu_thread_register();
+    }
+    return err;
+}
+
+void edge_destroy(struct edge *edge)
+{
+    /* an I/O thread ends only when all is applied (is_done in net/io/loop.c), a session settles
+     * each call */
+    CHECK(edge_applied(edge) == edge->lane->next);
+    edge->lane->freed = edge->lane->next;
+    /* R7: acquire; pairs with R8 */
+    while (atomic_load_explicit(&edge->reads_open, memory_order_acquire) != 0) {
+        sched_yield(); /* the reader is between its answer and the wake */
+    }
+    wake_awake(&edge->lane->wake);
+    rcu_thread_unregister();
+    /* the committer wakes under this lock: whom it has just seen asleep, it has woken by now */
+    pthread_mutex_lock(&edge->tally->doors);
+    edge->in_use = false;
+    pthread_mutex_unlock(&edge->tally->doors);
+}
+
+void edges_free(struct tally *tally)
+{
+    for (uint32_t i = 0; i < FIELD_OWN(tally->edge_count); i++) {
+        edge_free_memory(FIELD_OWN(tally->edges[i]));
+    }
+}
+
+/* ---- the pass ---- */
+
+void edge_pass_begin(struct edge *edge)
+{
+    const struct engine_time *time = &edge->tally->time;
+    uint64_t mono_ns = time_mono_ns(time);
+    uint64_t log_ms = time_log_at(time, mono_ns);
+    edge->now_ms = log_ms > edge->now_ms ? log_ms : edge->now_ms;
+    edge->run_ms = time_run_at(time, mono_ns);
+}
+
+void edge_pass_end(struct edge *edge)
+{
+    (void)edge;
+    rcu_quiescent();
+}
+
+bool edge_may_sleep(struct edge *edge)
+{
+    if (!wake_may_sleep(&edge->lane->wake)) {
+        return false;
+    }
+    rcu_offline();
+    return true;
+}
+
+void edge_awake(struct edge *edge)
+{
+    rcu_online();
+    wake_awake(&edge->lane->wake);
+}
+
+uint64_t edge_tail(const struct edge *edge)
+{
+    return edge->lane->next;
+}
+
+uint64_t edge_applied(const struct edge *edge)
+{
+    return lane_applied(edge->lane);
+}
+
+uint64_t edge_commits(const struct edge *edge)
+{
+    /* E4: acquire; pairs with E3 */
+    return atomic_load_explicit(&edge->tally->commits, memory_order_acquire);
+}
+
+uint64_t edge_offers(const struct edge *edge)
+{
+    /* E4: acquire; pairs with E3 */
+    return atomic_load_explicit(&edge->tally->offers, memory_order_acquire);
+}
+
+void edge_free(struct edge *edge, uint64_t pos)
+{
+    DCHECK(pos >= edge->lane->freed && pos <= edge_applied(edge));
+    edge->lane->freed = pos;
+}
+
+void edge_publish(struct edge *edge)
+{
+    if (lane_publish(edge->lane)) {
+        wake_up(&edge->tally->wake);
+    }
+}
+
+void edge_nudge(struct edge *edge)
+{
+    /* E12: release; pairs with E11 */
+    atomic_store_explicit(&edge->tally->nudged, true, memory_order_release);
+    wake_up(&edge->tally->wake);
+}
+
+static enum engine_room room_of(const struct edge *edge)
+{
+    /* E6: acquire; pairs with E5 */
+    return (enum engine_room)atomic_load_explicit(&edge->tally->room, memory_order_acquire);
+}
+
+struct ledger *tally_ledger(struct tally *tally)
+{
+    return &tally->state.ledger;
+}
+
+struct ledger *edge_ledger(const struct edge *edge)
+{
+    return &edge->tally->state.ledger;
+}
+
+int edge_mode(const struct edge *edge)
+{
+    /* E9: acquire; pairs with E10 */
+    if (atomic_load_explicit(&edge->tally->draining, memory_order_acquire)) {
+        return TALLY_DRAINING;
+    }
+    return room_of(edge) == ROOM_FULL ? TALLY_OK : TALLY_READONLY;
+}
+
+int edge_mode_completion(const struct edge *edge)
+{
+    return room_of(edge) == ROOM_NONE ? TALLY_READONLY : TALLY_OK;
+}
+
+/* ---- votes ---- */
+
+/* Opens a slot for an option's votes of this pass. VOTE_SLOTS: there is no room for its step. */
+static uint32_t vote_open(struct edge *edge, struct option *option, uint32_t place)
+{
+    if (edge->vote_count == VOTE_SLOTS || edge_room(edge) == 0) {
+        return VOTE_SLOTS;
+    }
+    edge->vote_index[place] = (uint32_t)edge->vote_generation << 16 | edge->vote_count;
+    edge->votes[edge->vote_count] =
+        (struct vote_slot){option, option_votes(word_get(&option->word)), 0};
+    return edge->vote_count++;
+}
+
+/* The slot of an option in this pass, opened when it is its first vote. A place of an earlier
+ * generation is empty. */
+static inline uint32_t vote_find(struct edge *edge, struct option *option)
+{
+    uint32_t place = (uint32_t)(option->id * edge->vote_multiplier >> 40) % VOTE_INDEX;
+    uint32_t entry = edge->vote_index[place];
+    while (entry >> 16 == edge->vote_generation) {
+        if (edge->votes[entry & 0xffff].option == option) {
+            return entry & 0xffff;
+        }
+        place = (place + 1) % VOTE_INDEX;
+        entry = edge->vote_index[place];
+    }
+    return vote_open(edge, option, place);
+}
+
+int edge_vote(struct edge *edge, uint64_t id, uint64_t n, struct edge_vote *vote)
+{
+    struct option *option = state_option(&edge->tally->state, id);
+    if (option == NULL) {
+        return TALLY_NOTFOUND;
+    }
+    if (n == 0 || n > VOTE_N_MAX) {
+        return TALLY_RANGE;
+    }
+    int err = edge_mode(edge);
+    if (err != 0) {
+        return err;
+    }
+    uint64_t until = FIELD_GET(option->poll->vote_until);
+    if (edge->now_ms >= until) {
+        return until == VOTES_WAIT ? TALLY_PARK : TALLY_CLOSED;
+    }
+    uint32_t at = vote_find(edge, option);
+    if (at == VOTE_SLOTS) {
+        return TALLY_ROOM;
+    }
+    struct vote_slot *slot = &edge->votes[at];
+    if (slot->base + slot->n + n > VOTES_RANGE) {
+        bool sure = FIELD_GET(option->votes) + n > VOTES_RANGE;
+        return sure ? TALLY_RANGE : TALLY_PARK;
+    }
+    if (slot->n + n > UINT32_MAX) {
+        return TALLY_ROOM;
+    }
+    slot->n += (uint32_t)n;
+    *vote = (struct edge_vote){at, slot->n};
+    return 0;
+}
+
+void edge_flush(struct edge *edge)
+{
+    for (uint32_t i = 0; i < edge->vote_count; i++) {
+        __builtin_prefetch(&edge->votes[i].option->word, 1);
+    }
+    for (uint32_t i = 0; i < edge->vote_count; i++) {
+        struct vote_slot *slot = &edge->votes[i];
+        if (slot->n == 0) {
+            continue;
+        }
+        uint64_t before = word_add(&slot->option->word, option_step(slot->n));
+        slot->base = option_votes(before);
+        *lane_append(edge->lane) = (struct lane_slot){
+            .type = RECORD_VOTE, .n = slot->n, .word = before, .entity = slot->option};
+    }
+    edge->vote_count = 0;
+    if (++edge->vote_generation == 0) {
+        memset(edge->vote_index, 0, VOTE_INDEX * sizeof *edge->vote_index);
+        edge->vote_generation = 1;
+    }
+}
+
+uint64_t edge_votes_after(const struct edge *edge, struct edge_vote vote)
+{
+    return edge->votes[vote.slot].base + vote.ordinal;
+}
+
+int edge_option_find(struct edge *edge, struct span poll, struct span label, uint64_t *id)
+{
+    char *fold = NULL;
+    size_t len = 0;
+    struct label clean;
+    int err = label_clean(label, &clean);
+    if (err == 0) {
+        err = label_fold(label_span(&clean), &fold, &len);
+    }
+    if (err != 0) {
+        return err == TALLY_NOMEM ? err : TALLY_NOTFOUND;
+    }
+    struct blob *key = key_of_two(poll, (struct span){fold, len});
+    free(fold);
+    if (key == NULL) {
+        return TALLY_NOMEM;
+    }
+    const struct option *option = index_get(&edge->tally->state.labels, blob_span(key));
+    free(key);
+    *id = option != NULL ? option->id : 0;
+    return option != NULL ? 0 : TALLY_NOTFOUND;
+}
+
+bool edge_vote_rate(struct edge *edge, uint64_t id, uint64_t *n, uint64_t *per_ms, uint64_t *poll)
+{
+    const struct option *option = state_option(&edge->tally->state, id);
+    uint64_t rate = option != NULL ? FIELD_GET(option->poll->rate) : 0;
+    if (rate_word_n(rate) == 0) {
+        return false;
+    }
+    *n = rate_word_n(rate);
+    *per_ms = rate_word_ms(rate);
+    *poll = option->poll->id;
+    return true;
+}

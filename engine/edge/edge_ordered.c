@@ -1,0 +1,227 @@
+/* Judged requests at the edge: checked as far as that is certain, copied, appended; and their
+ * verdicts. */
+#include "engine/edge.h"
+
+#include "engine/engine.h"
+#include "engine/base/label.h"
+#include "engine/log/bounds.h"
+#include "wal/base/check.h"
+
+#include <stdlib.h>
+
+static bool nothing_in_flight(const struct edge *edge)
+{
+    return edge->lane->next == edge_applied(edge);
+}
+
+static int may_append(const struct edge *edge, const struct span *texts, unsigned count,
+                      uint64_t growth)
+{
+    int err = edge_mode(edge);
+    if (err != 0) {
+        return err;
+    }
+    uint64_t bytes = REQUEST_NUMS_BYTES;
+    for (unsigned i = 0; i < count; i++) {
+        bytes += texts[i].len;
+    }
+    if (growth > 0 && !ledger_takes(&edge->tally->state.ledger, growth + bytes, false)) {
+        return TALLY_MEMORY;
+    }
+    bool room = edge_room(edge) > 0 && lane_takes_bytes(edge->lane, bytes);
+    return room ? 0 : TALLY_ROOM;
+}
+
+/* What a request says, and how much the state grows by it beside its texts; 0: not at all, so it
+ * needs no leave of the ledger. */
+struct begin {
+    enum record_type type;
+    const struct span *texts;
+    unsigned count;
+    uint64_t growth;
+};
+
+/* A request with room made sure of; to be filled and then appended. */
+static int begin(struct edge *edge, const struct begin *what, struct request **out)
+{
+    int err = may_append(edge, what->texts, what->count, what->growth);
+    if (err != 0) {
+        return err;
+    }
+    *out =
+        request_new(&edge->tally->state.ledger, what->type, what->texts, what->count, what->growth);
+    return *out != NULL ? 0 : TALLY_NOMEM;
+}
+
+/* What apply would refuse is never appended. */
+static int append(struct edge *edge, struct request *request)
+{
+    if (record_wrong(&request->record) != NULL) {
+        free(request);
+        return TALLY_INVAL;
+    }
+    edge->lane->bytes_in += request->bytes;
+    *lane_append(edge->lane) =
+        (struct lane_slot){.type = (uint8_t)request->record.type, .arg = request};
+    return 0;
+}
+
+/* A build; and a queue where there is none, and a set of tags, which may be new. */
+static uint64_t submit_growth(const struct edge *edge, const struct edge_submit *ask)
+{
+    static const struct build build;
+    static const struct queue queue;
+    static const struct need_set set;
+    bool is_new = state_queue(&edge->tally->state, ask->queue) == NULL;
+    return build_weight(&build) + (is_new ? queue_weight(&queue) : 0) +
+           (is_new || ask->need.len > 0 ? need_set_weight(&set) : 0);
+}
+
+int edge_submit(struct edge *edge, const struct edge_submit *ask)
+{
+    char need[TAGS_BYTES_MAX];
+    size_t need_len = 0;
+    int err = tags_sort(ask->need, need, &need_len);
+    if (err != 0 || !name_is_valid(ask->queue) || ask->uniq.len > NAME_LEN_MAX) {
+        return err != 0 ? err : TALLY_INVAL;
+    }
+    struct span texts[] = {[SUBMIT_QUEUE] = ask->queue,
+                           [SUBMIT_NEED] = {need, need_len},
+                           [SUBMIT_UNIQ] = ask->uniq,
+                           [SUBMIT_PAYLOAD] = ask->payload};
+    struct begin what = {RECORD_SUBMIT, texts, 4, submit_growth(edge, ask)};
+    struct request *request = NULL;
+    err = begin(edge, &what, &request);
+    if (err != 0) {
+        return err;
+    }
+    request->record.num[SUBMIT_PRI] = ask->pri;
+    request->record.num[SUBMIT_DELAY_MS] = ask->delay_ms;
+    request->record.num[SUBMIT_LEASE_MS] = ask->lease_ms;
+    request->record.num[SUBMIT_TRIES] = ask->tries;
+    return append(edge, request);
+}
+
+int edge_poll(struct edge *edge, const struct edge_poll *ask)
+{
+    bool keeps_rate = ask->rate_n == EDGE_KEEP && ask->rate_ms == EDGE_KEEP;
+    if (!name_is_valid(ask->name) ||
+        (!keeps_rate && !rate_is_valid((uint64_t)ask->rate_n, (uint64_t)ask->rate_ms))) {
+        return TALLY_INVAL;
+    }
+    const int64_t values[] = {[POLL_OPEN_MS] = ask->open_ms,
+                              [POLL_CLOSE_MS] = ask->close_ms,
+                              [POLL_RATE_N] = ask->rate_n,
+                              [POLL_RATE_MS] = ask->rate_ms};
+    static const struct poll poll;
+    bool is_new = state_poll(&edge->tally->state, ask->name) == NULL;
+    struct begin what = {RECORD_POLL, &ask->name, 1, is_new ? poll_weight(&poll) : 0};
+    struct request *request = NULL;
+    int err = begin(edge, &what, &request);
+    if (err != 0) {
+        return err;
+    }
+    for (unsigned i = POLL_OPEN_MS; i <= POLL_RATE_MS; i++) {
+        if (values[i] == EDGE_KEEP) {
+            request->record.num[POLL_KEEP_MASK] |= (uint64_t)1 << i;
+        } else {
+            request->record.num[i] = (uint64_t)values[i];
+        }
+    }
+    return append(edge, request);
+}
+
+int edge_option(struct edge *edge, struct span poll, struct span text)
+{
+    struct label clean;
+    char *fold = NULL;
+    size_t fold_len = 0;
+    int err = name_is_valid(poll) ? label_clean(text, &clean) : TALLY_INVAL;
+    if (err == 0 && state_poll(&edge->tally->state, poll) == NULL && nothing_in_flight(edge)) {
+        return TALLY_NOTFOUND;
+    }
+    if (err == 0) {
+        err = label_fold(label_span(&clean), &fold, &fold_len);
+    }
+    if (err != 0) {
+        return err;
+    }
+    struct span texts[] = {[OPTION_POLL] = poll,
+                           [OPTION_LABEL] = label_span(&clean),
+                           [OPTION_FOLD] = {fold, fold_len}};
+    static const struct option option;
+    struct begin what = {RECORD_OPTION, texts, 3, option_weight(&option)};
+    struct request *request = NULL;
+    err = begin(edge, &what, &request);
+    free(fold);
+    return err != 0 ? err : append(edge, request);
+}
+
+int edge_worker(struct edge *edge, const struct edge_worker *ask)
+{
+    char tags[TAGS_BYTES_MAX];
+    size_t tags_len = 0;
+    int err = tags_sort(ask->tags, tags, &tags_len);
+    if (err != 0 || !name_is_valid(ask->id) || ask->slots > WORKER_SLOTS_MAX) {
+        return err != 0 ? err : TALLY_INVAL;
+    }
+    struct worker *worker = state_worker(&edge->tally->state, ask->id);
+    if (worker != NULL) {
+        FIELD_PUT(worker->seen_ms, edge->run_ms);
+    }
+    struct span texts[] = {
+        [WORKER_ID] = ask->id, [WORKER_NAME] = ask->name, [WORKER_TAGS] = {tags, tags_len}};
+    static const struct worker none;
+    struct begin what = {RECORD_WORKER, texts, 3, worker == NULL ? worker_weight(&none) : 0};
+    struct request *request = NULL;
+    err = begin(edge, &what, &request);
+    if (err != 0) {
+        return err;
+    }
+    request->record.num[WORKER_SLOTS] = ask->slots;
+    request->record.num[WORKER_KEEP] = (ask->name.at == NULL ? WORKER_KEEP_NAME : 0U) |
+                                       (ask->tags.at == NULL ? WORKER_KEEP_TAGS : 0U);
+    return append(edge, request);
+}
+
+void edge_worker_back(struct edge *edge, const struct worker *worker)
+{
+    struct request *request = NULL;
+    const struct begin what = {.type = RECORD_SEEN};
+    if (begin(edge, &what, &request) == 0) {
+        request->record.num[0] = worker->id;
+        (void)append(edge, request);
+    }
+}
+
+int edge_bye(struct edge *edge, struct span name)
+{
+    const struct worker *worker = state_worker(&edge->tally->state, name);
+    bool there = worker != NULL && FIELD_GET(worker->state) != WORKER_GONE;
+    if (!there && nothing_in_flight(edge)) {
+        return TALLY_NOTFOUND;
+    }
+    struct begin what = {RECORD_BYE, &name, 1, 0};
+    struct request *request = NULL;
+    int err = begin(edge, &what, &request);
+    return err != 0 ? err : append(edge, request);
+}
+
+int edge_verdict(struct edge *edge, uint64_t pos, uint64_t *value)
+{
+    /* asked of the oldest reply in flight, once applied; slots are freed only before that one */
+    CHECK(pos > edge->lane->freed && pos <= edge_applied(edge));
+    const struct lane_slot *slot = lane_at(edge->lane, pos - 1);
+    *value = slot->word;
+    if (slot->type == RECORD_BYE && slot->err == 0) {
+        uint64_t until = (uint64_t)(uintptr_t)slot->entity;
+        return lane_applied(edge->tally->own) >= until ? 0 : TALLY_PARK;
+    }
+    if (slot->type == RECORD_POLL && slot->err == 0) {
+        /* what OK says of its times holds for whoever asks next: engine/commit/gate.c */
+        const struct poll *poll = slot->entity;
+        *value = 0;
+        return FIELD_GET(poll->settled) >= slot->word ? 0 : TALLY_PARK;
+    }
+    return slot->err;
+}

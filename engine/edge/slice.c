@@ -1,0 +1,160 @@
+/* Rows that grow slice by slice, and go back by one when it was not whole. */
+#include "engine/edge/slice.h"
+
+#include "wal/base/err.h"
+
+#include <stdlib.h>
+
+enum { TEXT_BYTES = 16 * 1024 };
+
+struct read_text {
+    struct read_text *before;
+    size_t used;
+    size_t room;
+    char at[];
+};
+
+/* Takes back what came after a moment. */
+static void texts_back(struct read_rows *rows, struct read_text *to, size_t used)
+{
+    while (rows->text != to) {
+        struct read_text *before = rows->text->before;
+        free(rows->text);
+        rows->text = before;
+    }
+    if (to != NULL) {
+        to->used = used;
+    }
+}
+
+static void parcels_back(struct read_rows *rows, size_t to)
+{
+    while (rows->parcel_count > to) {
+        parcel_release(rows->parcels[--rows->parcel_count]);
+    }
+}
+
+/* Tells the ledger what the rows take now. */
+static void count(struct read *read)
+{
+    const struct read_rows *rows = &read->rows;
+    size_t bytes = rows->room * rows->size + rows->parcel_room * sizeof(struct parcel *);
+    for (const struct read_text *text = rows->text; text != NULL; text = text->before) {
+        bytes += sizeof *text + text->room;
+    }
+    if (bytes != read->counted) {
+        ledger_add(read->ledger, LEDGER_REPLIES, bytes - read->counted);
+        read->counted = bytes;
+    }
+}
+
+bool slice_make(struct read *read, const struct state *state)
+{
+    const struct read_rows before = read->rows;
+    size_t used = before.text != NULL ? before.text->used : 0;
+    uint64_t next = read->next;
+    uint64_t mark = 0;
+    if (!seq_read_begin(&state->seq, &mark)) {
+        return false;
+    }
+    read->lsn = FIELD_GET(state->lsn);
+    read->err = read->run(read, state);
+    bool is_whole = seq_read_whole(&state->seq, mark);
+    if (!is_whole) {
+        read->next = next;
+        read->rows.count = before.count;
+        texts_back(&read->rows, before.text, used);
+        parcels_back(&read->rows, before.parcel_count);
+    }
+    count(read);
+    return is_whole;
+}
+
+static void order(struct read *read)
+{
+    struct read_rows *rows = &read->rows;
+    if (read->compare != NULL && rows->count > 1) {
+        qsort(rows->at, rows->count, rows->size, read->compare);
+    }
+    rows->count = rows->count < read->wanted ? rows->count : read->wanted;
+}
+
+void slice_trim(struct read *read)
+{
+    /* sorting after so many makes each row be sorted twice or so */
+    if (read->rows.count / 2 > read->wanted) {
+        order(read);
+    }
+}
+
+void slice_end(struct read *read)
+{
+    if (read->err == 0) {
+        order(read);
+    }
+    count(read);
+    read->end(read);
+}
+
+void slice_fini(struct read *read)
+{
+    texts_back(&read->rows, NULL, 0);
+    parcels_back(&read->rows, 0);
+    free(read->rows.at);
+    free((void *)read->rows.parcels);
+    read->rows = (struct read_rows){.size = read->rows.size};
+    count(read);
+}
+
+void *slice_row(struct read *read)
+{
+    struct read_rows *rows = &read->rows;
+    if (rows->count == rows->room) {
+        size_t room = rows->room * 2 + 16;
+        void *grown = realloc(rows->at, room * rows->size);
+        if (grown == NULL) {
+            return NULL;
+        }
+        rows->at = grown;
+        rows->room = room;
+    }
+    void *row = (char *)rows->at + rows->count++ * rows->size;
+    memset(row, 0, rows->size);
+    return row;
+}
+
+struct span slice_parcel(struct read *read, struct parcel *parcel)
+{
+    struct read_rows *rows = &read->rows;
+    if (rows->parcel_count == rows->parcel_room) {
+        size_t room = rows->parcel_room * 2 + 16;
+        struct parcel **grown = realloc((void *)rows->parcels, room * sizeof(struct parcel *));
+        if (grown == NULL) {
+            return (struct span){NULL, 0};
+        }
+        rows->parcels = grown;
+        rows->parcel_room = room;
+    }
+    rows->parcels[rows->parcel_count++] = parcel_hold(parcel);
+    return parcel_span(parcel);
+}
+
+struct span slice_text(struct read *read, struct span text)
+{
+    struct read_text *at = read->rows.text;
+    if (at == NULL || at->room - at->used < text.len) {
+        size_t room = text.len > TEXT_BYTES ? text.len : TEXT_BYTES;
+        struct read_text *more = malloc(sizeof *more + room);
+        if (more == NULL) {
+            return (struct span){NULL, 0};
+        }
+        *more = (struct read_text){.before = at, .room = room};
+        read->rows.text = at = more;
+    }
+    char *to = at->at + at->used;
+    if (text.len > 0) {
+        memcpy(to, text.at, text.len);
+    }
+    at->used += text.len;
+    return (struct span){to, text.len};
+}

@@ -1,0 +1,62 @@
+/* Images to bytes and back. */
+#include "engine/log/image.h"
+
+#include "engine/log/row.h"
+
+#include <stdlib.h>
+
+const char *image_kind_name(unsigned kind)
+{
+    static const char *const names[IMAGE_KINDS] = {
+#define X(name, number, nums, texts) [number] = #name,
+        IMAGE_LIST(X)
+#undef X
+    };
+    return kind < IMAGE_KINDS ? names[kind] : NULL;
+}
+
+void image_buf_fini(struct image_buf *buf)
+{
+    free(buf->at);
+    *buf = (struct image_buf){.at = NULL};
+}
+
+int image_put(struct image_buf *buf, const struct image *image)
+{
+    size_t need = 1 + row_bytes_max(IMAGE_NUMS, image->text, IMAGE_TEXTS);
+    if (bytes_reserve(&buf->at, &buf->room, buf->len, need) != 0) {
+        return TALLY_NOMEM;
+    }
+    buf->at[buf->len++] = (unsigned char)image->kind;
+    buf->len += row_put(buf->at + buf->len, image->num, IMAGE_NUMS, image->text, IMAGE_TEXTS);
+    buf->count++;
+    return 0;
+}
+
+static int take_image(struct cursor *in, struct image *image)
+{
+    if (in->at == in->end) {
+        return TALLY_CORRUPT;
+    }
+    unsigned kind = *in->at++;
+    if (image_kind_name(kind) == NULL) {
+        return TALLY_NEWER;
+    }
+    image->kind = (enum image_kind)kind;
+    return cursor_row(in, image->num, IMAGE_NUMS, image->text, IMAGE_TEXTS);
+}
+
+int image_each(const void *bytes, size_t len, uint32_t count,
+               int (*fn)(void *arg, const struct image *image), void *arg)
+{
+    struct cursor in = {bytes, (const unsigned char *)bytes + len};
+    for (uint32_t i = 0; i < count; i++) {
+        struct image image;
+        int err = take_image(&in, &image);
+        err = err != 0 ? err : fn(arg, &image);
+        if (err != 0) {
+            return err;
+        }
+    }
+    return in.at == in.end ? 0 : TALLY_CORRUPT;
+}

@@ -1,0 +1,62 @@
+/* A row: numbers and texts as bytes, the part that records and images have in common. */
+#ifndef TALLY_ENGINE_LOG_ROW_H
+#define TALLY_ENGINE_LOG_ROW_H
+
+#include "wal/base/bytes.h"
+#include "wal/base/err.h"
+#include "wal/base/span.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ *     row = varint count of numbers, the numbers as varints, varint count of texts, each as varint
+ *           length and bytes
+ *
+ * Trailing zeros and empty texts are not stored: what a type does not use needs no table.
+ */
+
+/* How many texts are stored. */
+static inline unsigned row_texts(const struct span *text, unsigned texts)
+{
+    while (texts > 0 && text[texts - 1].len == 0) {
+        texts--;
+    }
+    return texts;
+}
+
+/* Room that is enough for the row. */
+size_t row_bytes_max(unsigned nums, const struct span *text, unsigned texts);
+
+/* Writes it. Returns the bytes written. */
+size_t row_put(unsigned char *to, const uint64_t *num, unsigned nums, const struct span *text,
+               unsigned texts);
+
+/* Bytes that are being read, up to end. */
+struct cursor {
+    const unsigned char *at;
+    const unsigned char *end;
+};
+
+/* The next number, or the next length and so many bytes, which stay where they are. Errors: CORRUPT
+ * beyond the end. */
+static inline int cursor_num(struct cursor *cursor, uint64_t *v)
+{
+    return get_varint(&cursor->at, cursor->end, v) == 0 ? 0 : TALLY_CORRUPT;
+}
+int cursor_bytes(struct cursor *cursor, struct span *bytes);
+
+/* The next row, of at most nums numbers and texts texts; what is not stored is 0 or empty. Errors:
+ * CORRUPT. */
+int cursor_row(struct cursor *cursor, uint64_t *num, unsigned nums, struct span *text,
+               unsigned texts);
+
+/* Room for `more` bytes behind the len that are there; what grows, grows by more than that. Errors:
+ * NOMEM; then nothing has changed. */
+int bytes_grow(unsigned char **at, size_t *room, size_t len, size_t more);
+static inline int bytes_reserve(unsigned char **at, size_t *room, size_t len, size_t more)
+{
+    return *room - len >= more ? 0 : bytes_grow(at, room, len, more);
+}
+
+#endif

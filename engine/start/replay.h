@@ -1,0 +1,72 @@
+/* The replay of a log: what is decoded is applied by other threads, while more is decoded. */
+#ifndef TALLY_ENGINE_START_REPLAY_H
+#define TALLY_ENGINE_START_REPLAY_H
+
+#include "engine/apply/apply.h"
+#include "engine/base/parallel.h"
+#include "wal/wal.h"
+
+enum { REPLAY_SHARES_MAX = PARALLEL_THREADS_MAX / 2 };
+
+/* An array that grows and keeps its memory. */
+struct replay_list {
+    void *at;
+    size_t count;
+    size_t room;
+};
+
+/* Votes of a batch that follow each other in the log, in one second. */
+struct replay_span {
+    uint64_t first_lsn;
+    uint64_t second;
+    size_t begin; /* index of the first of its steps */
+};
+
+/* Records that were decoded and are applied together. */
+struct replay_batch {
+    struct replay_list steps;  /* struct vote_step */
+    struct replay_list spans;  /* struct replay_span */
+    struct replay_list builds; /* struct record; their texts are in raw */
+    unsigned char *raw;        /* copies of the blocks with builds; NULL: none yet */
+    size_t raw_bytes;
+    uint64_t first_second;
+    uint64_t last_lsn; /* 0: the batch is empty */
+    uint64_t last_ms;
+};
+
+/* What one task applies: votes of the options whose id has one remainder; or what is of builds. */
+struct replay_share {
+    struct replay_list sums; /* struct vote_sum */
+    uint64_t lsn;            /* of the first record that did not fit */
+    unsigned type;
+    int err;
+};
+
+struct replay {
+    struct state *state;
+    struct parallel parallel;
+    struct replay_batch batches[2];
+    struct replay_batch *filled;  /* by the caller */
+    struct replay_batch *applied; /* by the tasks that are under way; NULL: none are */
+    uint32_t share_count;         /* of votes; a power of two */
+    struct replay_share shares[REPLAY_SHARES_MAX + 1]; /* the first one: builds */
+    /* after CORRUPT: the record that contradicts the state; 0: the block is to blame */
+    uint64_t bad_lsn;
+    unsigned bad_type;
+};
+
+/* The state is borrowed; what it has already (a snapshot) is left out of the blocks. threads: as
+ * parallel_init. */
+void replay_init(struct replay *replay, struct state *state, unsigned threads);
+void replay_fini(struct replay *replay);
+
+/*
+ * The next block of the log. It may be applied later: the state has it, and its errors come, with a
+ * later call. Errors: CORRUPT, NEWER, NOMEM; then the state is of no use any more.
+ */
+int replay_block(struct replay *replay, const struct wal_block *block);
+
+/* Applies what is not applied yet. Errors: as replay_block. */
+int replay_flush(struct replay *replay);
+
+#endif

@@ -1,0 +1,37 @@
+/* Labels that are alike: found by what their words begin with, however many a poll has. */
+#ifndef TALLY_ENGINE_STATE_LABEL_INDEX_H
+#define TALLY_ENGINE_STATE_LABEL_INDEX_H
+
+#include "engine/state/state.h"
+
+/*
+ *     state.beginnings (by poll and beginning) ── beginning ── entry ── entry ── ...   newest first
+ *                                                               └ option  └ option
+ *
+ * The beginning of a word is the characters that begin within its first three bytes; words are cut
+ * out of the folded label at every ASCII character that is no letter and no digit. A label without
+ * words is one word. Made from the labels by apply, so it is in no log and no snapshot.
+ *
+ * Synchronization: added to by apply alone; read by any thread inside a read section. An entry is
+ * whole before it is first (A1 pairs with A2) and never changes. Reclamation: with the state.
+ */
+
+enum { ALIKE_MAX = 8 }; /* alike_find finds no more */
+
+/* Errors: NOMEM. */
+int alike_init(struct state *state);
+
+/* Adds a new option's label. Errors: NOMEM. */
+int alike_add(struct state *state, struct option *option);
+
+/*
+ * Finds up to `max` options of the poll whose labels are alike to a folded one: the same label
+ * first, then by how much of it they share. Looks at no more than 512 labels, the newest of each
+ * beginning. Returns how many; NOMEM. Threads: any.
+ */
+int alike_find(const struct state *state, struct span poll, struct span fold,
+               const struct option **found, int max);
+
+void alike_fini(struct state *state);
+
+#endif

@@ -1,0 +1,74 @@
+/* The heap of a queue's pending builds. */
+#include "engine/state/oldest.h"
+
+#include "engine/state/state.h"
+#include "wal/base/err.h"
+
+#include <stdlib.h>
+
+void oldest_fini(struct oldest *oldest)
+{
+    free(oldest->at);
+    *oldest = (struct oldest){NULL, 0, 0};
+}
+
+static void put_at(struct oldest *oldest, size_t at, struct build *build)
+{
+    oldest->at[at] = build;
+    build->oldest_at = (uint32_t)at;
+}
+
+/* Brings a build from a place up to where nothing older is below it. */
+static void sift_up(struct oldest *oldest, size_t at, struct build *build)
+{
+    while (at > 0 && oldest->at[(at - 1) / 2]->id > build->id) {
+        put_at(oldest, at, oldest->at[(at - 1) / 2]);
+        at = (at - 1) / 2;
+    }
+    put_at(oldest, at, build);
+}
+
+static void sift_down(struct oldest *oldest, size_t at, struct build *build)
+{
+    for (;;) {
+        size_t next = 2 * at + 1;
+        if (next + 1 < oldest->count && oldest->at[next + 1]->id < oldest->at[next]->id) {
+            next++;
+        }
+        if (next >= oldest->count || oldest->at[next]->id > build->id) {
+            break;
+        }
+        put_at(oldest, at, oldest->at[next]);
+        at = next;
+    }
+    put_at(oldest, at, build);
+}
+
+int oldest_put(struct oldest *oldest, struct build *build)
+{
+    if (oldest->count == oldest->room) {
+        size_t room = oldest->room * 2 + 16;
+        struct build **grown = realloc(oldest->at, room * sizeof(struct build *));
+        if (grown == NULL) {
+            return TALLY_NOMEM;
+        }
+        oldest->at = grown;
+        oldest->room = room;
+    }
+    sift_up(oldest, oldest->count++, build);
+    return 0;
+}
+
+void oldest_remove(struct oldest *oldest, struct build *build)
+{
+    size_t at = build->oldest_at;
+    struct build *last = oldest->at[--oldest->count];
+    if (last == build) {
+        return;
+    }
+    if (at > 0 && oldest->at[(at - 1) / 2]->id > last->id) {
+        sift_up(oldest, at, last);
+    } else {
+        sift_down(oldest, at, last);
+    }
+}

@@ -1,0 +1,256 @@
+/* Making, finding and freeing what the state is made of. */
+#include "engine/state/state.h"
+
+#include "engine/state/label_index.h"
+#include "engine/base/label.h"
+#include "engine/base/machine.h"
+#include "wal/base/err.h"
+
+#include <stdlib.h>
+
+struct blob *blob_new(struct span bytes)
+{
+    struct blob *blob = malloc(sizeof *blob + bytes.len + 1);
+    if (blob == NULL) {
+        return NULL;
+    }
+    blob->len = bytes.len;
+    if (bytes.len > 0) {
+        memcpy(blob->at, bytes.at, bytes.len);
+    }
+    blob->at[bytes.len] = '\0';
+    return blob;
+}
+
+static struct span poll_key(const void *entity)
+{
+    return blob_span(((const struct poll *)entity)->name);
+}
+
+static struct span option_key(const void *entity)
+{
+    return blob_span(((const struct option *)entity)->key);
+}
+
+static struct span queue_key(const void *entity)
+{
+    return blob_span(((const struct queue *)entity)->name);
+}
+
+static struct span worker_key(const void *entity)
+{
+    return blob_span(((const struct worker *)entity)->name);
+}
+
+static struct span uniq_key(const void *entity)
+{
+    return blob_span(((const struct build *)entity)->uniq);
+}
+
+int state_init(struct state *state)
+{
+    *state = (struct state){0};
+    state->ledger.load_max = machine_memory_bytes();
+    int err = 0;
+    err = err != 0 ? err : index_init(&state->polls, poll_key);
+    err = err != 0 ? err : index_init(&state->labels, option_key);
+    err = err != 0 ? err : index_init(&state->queues, queue_key);
+    err = err != 0 ? err : index_init(&state->workers, worker_key);
+    err = err != 0 ? err : index_init(&state->uniqs, uniq_key);
+    err = err != 0 ? err : alike_init(state);
+    atomic_init(&state->build_next, 1);
+    TAILQ_INIT(&state->ended);
+    TAILQ_INIT(&state->idle);
+    TAILQ_INIT(&state->gone);
+    state->ledger.ceiling = UINT64_MAX;
+    return err;
+}
+
+static void free_option(struct option *option)
+{
+    if (option != NULL) {
+        free(option->label);
+        free(option->key);
+        free(option);
+    }
+}
+
+static void free_poll(void *arg, void *entity)
+{
+    (void)arg;
+    struct poll *poll = entity;
+    free(poll->name);
+    for (unsigned part = 0; part < POLL_PARTS; part++) {
+        free((void *)FIELD_OWN(poll->options[part]));
+    }
+    free(poll);
+}
+
+void need_set_free(void *entity)
+{
+    struct need_set *set = entity;
+    for (int pri = 0; pri < PRIORITIES; pri++) {
+        ticket_list_fini(&set->lists[pri]);
+    }
+    free(set->tags);
+    free(set);
+}
+
+void queue_free(void *entity)
+{
+    struct queue *queue = entity;
+    for (uint32_t i = 0; i < FIELD_OWN(queue->set_count); i++) {
+        need_set_free(FIELD_OWN(queue->sets[i]));
+    }
+    oldest_fini(&queue->oldest);
+    free(queue->name);
+    free(queue);
+}
+
+static void free_queue(void *arg, void *entity)
+{
+    (void)arg;
+    queue_free(entity);
+}
+
+void worker_free(void *entity)
+{
+    struct worker *worker = entity;
+    free(worker->name);
+    free(FIELD_OWN(worker->title));
+    free(FIELD_OWN(worker->tags));
+    free(FIELD_OWN(worker->held));
+    free(worker);
+}
+
+static void free_worker(void *arg, void *entity)
+{
+    (void)arg;
+    worker_free(entity);
+}
+
+void build_free(void *entity)
+{
+    struct build *build = entity;
+    if (build != NULL) {
+        parcel_release(FIELD_OWN(build->payload));
+        parcel_release(FIELD_OWN(build->result));
+        parcel_release(FIELD_OWN(build->error));
+        free(FIELD_OWN(build->by));
+        free(build->uniq);
+        free(build);
+    }
+}
+
+void state_fini(struct state *state)
+{
+    struct build *build;
+    for (uint64_t id = 1; (build = table_next(&state->builds, &id)) != NULL; id++) {
+        build_free(build);
+    }
+    alike_fini(state);
+    struct option *option;
+    for (uint64_t id = 1; (option = table_next(&state->options, &id)) != NULL; id++) {
+        free_option(option);
+    }
+    index_each(&state->polls, free_poll, NULL);
+    index_each(&state->queues, free_queue, NULL);
+    index_each(&state->workers, free_worker, NULL);
+    index_fini(&state->polls);
+    index_fini(&state->labels);
+    index_fini(&state->queues);
+    index_fini(&state->workers);
+    index_fini(&state->uniqs);
+    table_fini(&state->options);
+    table_fini(&state->builds);
+    table_fini(&state->poll_ids);
+    table_fini(&state->queue_ids);
+    table_fini(&state->worker_ids);
+}
+
+uint64_t blob_weight(const struct blob *blob)
+{
+    return blob != NULL ? sizeof *blob + blob->len + 1 + WEIGHT_ALLOCATION : 0;
+}
+
+uint64_t poll_weight(const struct poll *poll)
+{
+    return sizeof *poll + WEIGHT_PLACES + blob_weight(poll->name);
+}
+
+uint64_t option_weight(const struct option *option)
+{
+    return sizeof *option + 2 * WEIGHT_PLACES + blob_weight(option->label) +
+           blob_weight(option->key);
+}
+
+uint64_t queue_weight(const struct queue *queue)
+{
+    return sizeof *queue + WEIGHT_PLACES + blob_weight(queue->name);
+}
+
+uint64_t need_set_weight(const struct need_set *set)
+{
+    uint64_t dummies = PRIORITIES * (sizeof(struct ticket) + WEIGHT_ALLOCATION);
+    return sizeof *set + WEIGHT_ALLOCATION + dummies + blob_weight(set->tags);
+}
+
+uint64_t worker_weight(const struct worker *worker)
+{
+    const struct worker_held *held = FIELD_OWN(worker->held);
+    uint64_t slots = held != NULL ? sizeof *held + held->room * sizeof held->slot[0] : 0;
+    return sizeof *worker + WEIGHT_PLACES + slots + blob_weight(worker->name) +
+           blob_weight(FIELD_OWN(worker->title)) + blob_weight(FIELD_OWN(worker->tags));
+}
+
+uint64_t build_bytes(const struct build *build)
+{
+    return parcel_span(FIELD_OWN(build->payload)).len + parcel_span(FIELD_OWN(build->result)).len +
+           parcel_span(FIELD_OWN(build->error)).len;
+}
+
+uint64_t build_weight(const struct build *build)
+{
+    return sizeof *build + WEIGHT_PLACES + sizeof(struct ticket) + blob_weight(build->uniq) +
+           blob_weight(FIELD_OWN(build->by));
+}
+
+void state_retire(struct state *state, void *p, void (*free_fn)(void *p))
+{
+    if (p == NULL) {
+        return;
+    }
+    if (state->retirer != NULL) {
+        rcu_retire(state->retirer, p, free_fn);
+    } else {
+        free_fn(p);
+    }
+}
+
+struct poll *state_poll(const struct state *state, struct span name)
+{
+    return index_get(&state->polls, name);
+}
+
+struct queue *state_queue(const struct state *state, struct span name)
+{
+    return index_get(&state->queues, name);
+}
+
+struct worker *state_worker(const struct state *state, struct span name)
+{
+    return index_get(&state->workers, name);
+}
+
+struct blob *key_of_two(struct span first, struct span second)
+{
+    struct blob *key = malloc(sizeof *key + first.len + second.len + 2);
+    if (key != NULL) {
+        key->len = first.len + second.len + 1;
+        memcpy(key->at, first.at, first.len);
+        key->at[first.len] = '/';
+        memcpy(key->at + first.len + 1, second.at, second.len);
+        key->at[key->len] = '\0';
+    }
+    return key;
+}

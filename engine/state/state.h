@@ -1,0 +1,426 @@
+/* The committed state: polls, options, queues, builds, workers. Only apply changes it. */
+#ifndef TALLY_ENGINE_STATE_STATE_H
+#define TALLY_ENGINE_STATE_STATE_H
+
+#include "engine/edge.h"
+#include "engine/base/index.h"
+#include "engine/base/ledger.h"
+#include "engine/state/oldest.h"
+#include "engine/base/parcel.h"
+#include "engine/read.h"
+#include "engine/base/seq.h"
+#include "engine/base/table.h"
+#include "engine/state/ticket.h"
+#include "engine/state/word.h"
+
+#include <sys/queue.h>
+
+/*
+ *     polls (by name) ── poll ── options by place ──┐
+ *     labels (by poll and folded label) ────────────┤
+ *     beginnings (by poll and first bytes of a word)┤
+ *     options (by id) ──────────────────────────────┴─ option { word | accepted, votes }
+ *
+ *     queues (by name) ── queue ── need sets ── ticket lists (engine/state/ticket.h)
+ *     builds (by id) ── build { word, lease | accepted, applied, ... }
+ *     workers (by name) ── worker ── held builds by slot
+ *
+ * Synchronization table
+ *   word of an option or build   stepped by any edge and the committer, engine/state/word.h
+ *   accepted                     the committer alone
+ *   fields with _Atomic          written by apply alone (FIELD_PUT), read by any thread
+ *                                (FIELD_GET); several of them together are a whole only inside
+ *                                seq_read_begin / seq_read_whole on state.seq
+ *   other fields                 set before the entity is published, or the committer's alone
+ *                                (said so there)
+ *
+ * Fields that only make sense together, and what makes them one. A "cut" is such a read of
+ * state.seq, which edge_read makes; what the committer reads between two blocks is one by itself.
+ *
+ *   state and token of a build     the upper half of its word, and of `applied`
+ *   votes and changes of an option   its word; as committed, others read `votes` alone
+ *   n and ms of a limit            poll.rate: rate_word()
+ *   open, close, being closed      poll.vote_until; the edges read nothing else of a poll's times,
+ *                                  `open` is for POLLS, the rest is the committer's
+ *   second[] and second_votes[]    a cut
+ *   total and the options' votes   a cut
+ *   options and option_count       a place below the count is set for good before the count moves
+ *   sets and set_count             a place below the count is set before the count moves; what
+ *                                  stands there may be replaced when no unfinished build has it
+ *   held and its room              the room stands in the array
+ *   a held slot and its build      the build's word and `applied`: a slot that has gone is seen
+ *   held_count and the slots       a cut (WORKERS); a claim counts the slots that it has looked at
+ *   by_state of a queue, of all    a cut
+ *   oldest_submitted_ms            one word: of the heap, which is apply's
+ *   pending counts of lists        seq_read_begin / seq_read_whole in edge_claim
+ *   lease and attempts of a claim    written before `applied` says its token; a heartbeat's step
+ *                                  succeeds only while that token stands
+ *   how a claim ended, of what token   build.ending: ending_word()
+ *   what BEAT says, of what token  build.progress
+ *   told again or taken back, of what token  build.told
+ *   payload and result of a build  result is read first, then the payload: that one goes first
+ *   lsn, bytes, time of a snapshot   snapshot.made, an immutable object: engine/commit/snapshot.h
+ *   log time; running time         one word each beside the monotonic clock: engine/base/time.h
+ *
+ * Reclamation: polls and options live as long as the state. A finished build beyond QUEUE_KEEP of
+ * its queue, or named by a FORGET record, is taken out of the table and retired; so are payload,
+ * result and error that it gives back, arrays that grow, and a need set that is replaced: all its
+ * tickets are dead. A queue goes with the last of its builds. A worker that has left is taken out
+ * and retired when a FORGET names it: engine/commit/forget.c.
+ */
+
+struct blob { /* bytes with their length, one allocation */
+    size_t len;
+    char at[];
+};
+
+/* Copies; an empty span gives a blob of length 0. Returns NULL without memory. Ended by free(). */
+struct blob *blob_new(struct span bytes);
+static inline struct span blob_span(const struct blob *blob)
+{
+    return blob != NULL ? (struct span){blob->at, blob->len} : (struct span){NULL, 0};
+}
+
+enum {
+    POLLS_MAX = 1 << 20,
+    POLL_OPTIONS_MAX = 1 << 24,
+    OPTIONS_MAX = 1 << 30,
+    QUEUES_MAX = 1 << 16,
+    WORKERS_MAX = 1 << 17,
+    WORKER_SLOTS_MAX = 256,
+    QUEUE_OPEN_MAX = 1 << 24, /* unfinished builds of a queue */
+    QUEUE_KEEP = 100000,      /* finished builds a queue keeps */
+    QUEUE_ROOM_SLICE = 1024,  /* ... that go at a time, to make room for another queue */
+};
+
+struct option {
+    /* hit by the edges */
+    _Alignas(64) _Atomic uint64_t word;
+    /* written by the committer */
+    _Alignas(64) uint64_t accepted;
+    _Atomic uint64_t votes;
+    uint64_t changes;
+    uint64_t id;
+    struct poll *poll;
+    struct blob *label;
+    struct blob *key; /* poll id and folded label: the key of state.labels */
+    uint32_t saved;   /* the committer alone: engine/apply/snapshot_capture.h */
+    uint32_t place;   /* in its poll */
+};
+
+/* Each part of a poll's options is twice as long as the one before, so nothing is ever moved. */
+enum { POLL_SECONDS = 64, POLL_FIRST = 16, POLL_PARTS = 21 };
+
+/* A limit of votes, in one word so that its two numbers are always of one POLL: n:32 | ms:32. 0: no
+ * limit. */
+static inline uint64_t rate_word(uint64_t n, uint64_t ms)
+{
+    return n << 32 | ms;
+}
+
+static inline uint64_t rate_word_n(uint64_t rate)
+{
+    return rate >> 32;
+}
+
+static inline uint64_t rate_word_ms(uint64_t rate)
+{
+    return rate & UINT32_MAX;
+}
+
+/* What POLL can say, and so what a record and an image can hold. */
+static inline bool rate_is_valid(uint64_t n, uint64_t ms)
+{
+    return n <= EDGE_RATE_N_MAX && ms <= EDGE_RATE_MS_MAX && (n == 0 || ms > 0);
+}
+
+struct timer {
+    struct timer *prev; /* NULL: in no ring */
+    struct timer *next;
+};
+
+/* What a vote asks of its poll, in one word: until when votes are taken, in log time, or one of: */
+enum { VOTES_CLOSED = 0, VOTES_WAIT = 1 }; /* closed; it is being closed, and votes wait */
+#define VOTES_EVER UINT64_MAX              /* no end is set */
+
+/* Where the committer has a poll, to open or close it: engine/commit/gate.c. */
+enum poll_window { WINDOW_NONE, WINDOW_TIMED, WINDOW_WAITING, WINDOW_MOVING };
+
+/* Whether a poll with these times takes votes. */
+static inline bool window_is_open(uint64_t open_ms, uint64_t close_ms, uint64_t log_ms)
+{
+    return open_ms <= log_ms && (close_ms == 0 || log_ms < close_ms);
+}
+
+struct poll {
+    /* read by the edges with each vote, written seldom */
+    uint64_t id;
+    struct blob *name;
+    _Atomic uint64_t vote_until; /* log ms, VOTES_CLOSED, VOTES_WAIT or VOTES_EVER */
+    _Atomic uint64_t rate;       /* rate_word() */
+    _Atomic uint64_t open_ms;
+    _Atomic uint64_t close_ms;
+    _Atomic bool open; /* as the log last said */
+    _Atomic uint64_t option_count;
+    _Atomic(struct option *_Atomic *) options[POLL_PARTS]; /* by place: poll_option */
+    /* volatile, not state: engine/commit/gate.c */
+    _Atomic uint64_t settled; /* of `altered` */
+    uint64_t altered;         /* the committer alone, and what follows */
+    uint64_t decided;
+    struct timer timer;
+    enum poll_window window;
+    bool gated; /* votes wait for it to be closed */
+    /* written with each vote: the parts of the options keep it off the line of the first group */
+    uint32_t saved; /* the committer alone: engine/apply/snapshot_capture.h */
+    struct feed
+        *feed; /* the committer alone: of whom ranks the poll, engine/edge/reader.h; or NULL */
+    _Atomic uint64_t total;
+    /* votes by second: place is second mod POLL_SECONDS */
+    _Atomic uint64_t second[POLL_SECONDS];
+    _Atomic uint64_t second_votes[POLL_SECONDS];
+};
+
+/* The part of a place, and the place in it. */
+static inline unsigned poll_part(uint64_t place, uint64_t *in_part)
+{
+    unsigned part = 63 - (unsigned)__builtin_clzll(place / POLL_FIRST + 1);
+    *in_part = place - POLL_FIRST * (((uint64_t)1 << part) - 1);
+    return part;
+}
+
+/* REQUIRES: the place is below option_count. */
+static inline struct option *poll_option(const struct poll *poll, uint64_t place)
+{
+    uint64_t at = 0;
+    unsigned part = poll_part(place, &at);
+    return FIELD_GET(FIELD_GET(poll->options[part])[at]);
+}
+
+/* How the last claim of a build ended: what its holder asked for, or something else. */
+enum build_how {
+    HOW_NONE,
+    HOW_DONE,
+    HOW_FAIL,      /* it is offered again */
+    HOW_FAIL_LAST, /* it was the last attempt */
+    HOW_FAIL_DEAD, /* no further attempt was wanted */
+    HOW_RELEASE,
+    HOW_OTHER, /* the lease was over, the worker left */
+};
+
+/*
+ * That, with the claim's token and the delay that was asked for, in one word: { how:4 | token:28 |
+ * delay:32 }; 0 while a claim runs and before the first. So a repeated request is known by all of
+ * it, and until the next claim, whatever time has done with the build in between.
+ *
+ * Apply writes it at the end of a claim before `applied`, and clears it at the next claim before
+ * anything else: who reads `applied` and then this sees the end of the token that `applied` has
+ * left; who reads this, then `attempts` or `error`, and then this unchanged, has read what belongs
+ * to it.
+ */
+static inline uint64_t ending_word(enum build_how how, uint32_t token, uint32_t delay_ms)
+{
+    return (uint64_t)build_half((enum build_state)how, token) << 32 | delay_ms;
+}
+
+static inline enum build_how ending_how(uint64_t ending)
+{
+    return (enum build_how)(ending >> 60);
+}
+
+static inline uint32_t ending_token(uint64_t ending)
+{
+    return half_token((uint32_t)(ending >> 32));
+}
+
+/* So often a build goes back by BYE, uncounted; once more, and it fails. */
+enum { BUILD_BYES_MAX = 100 };
+
+struct build {
+    /* hit by the edges; and the committer when it arms and disarms */
+    _Alignas(64) _Atomic uint64_t word;
+    struct timer timer;        /* the committer alone */
+    _Atomic uint32_t lease_ms; /* of the claim that holds it; else what SUBMIT said */
+    _Atomic uint32_t told;     /* the last claim that was told again or taken back, in one word:
+                                  { taken back:1 | token:28 }; volatile, not state */
+    _Atomic uint64_t progress; /* { token:32 | percent:32 } from BEAT: volatile, not state */
+    _Atomic uint64_t ending;   /* ending_word() */
+    uint8_t pri;
+    uint8_t set;            /* index of the need set in the queue */
+    uint8_t byes;           /* how often it went back because its worker left */
+    _Atomic bool goes_back; /* held by a worker that has left since: UNHOLD will come */
+    uint32_t submit_lease_ms;
+    uint16_t tries;
+    _Atomic uint16_t attempts; /* claims that counted */
+    /* written by the committer */
+    _Alignas(64) uint32_t accepted;
+    _Atomic uint32_t applied; /* state and token, as committed */
+    uint64_t id;
+    struct queue *queue;
+    _Atomic(struct worker *) worker; /* that holds it */
+    _Atomic(struct blob *) by;       /* the name of the last one; NULL: none yet */
+    uint32_t held_at;                /* slot in worker->held */
+    uint32_t saved;                  /* engine/apply/snapshot_capture.h */
+    uint32_t oldest_at;              /* place in queue->oldest, while it is pending */
+    uint64_t submitted_ms;
+    _Atomic uint64_t started_ms;
+    _Atomic uint64_t ended_ms;
+    uint64_t pending_lsn; /* what made it pending or delayed last */
+    uint64_t due_ms;
+    _Atomic(struct parcel *) payload; /* NULL: it has ended and given back all three */
+    _Atomic(struct parcel *) result;
+    _Atomic(struct parcel *) error;
+    struct blob *uniq;        /* queue and uniq: the key of state.uniqs, while unfinished */
+    struct build *next_ended; /* the committer alone: the queue's finished builds, oldest first */
+    uint64_t ended_lsn;       /* what ended it; 0: nothing yet */
+    TAILQ_ENTRY(build) ended; /* the committer alone: state.ended */
+};
+
+TAILQ_HEAD(build_list, build);
+
+enum { NEED_SETS_MAX = 64, PRIORITIES = 10 };
+
+struct need_set {
+    struct blob *tags; /* sorted, with commas between; empty for none */
+    uint64_t open;     /* the committer alone: unfinished builds with it */
+    struct ticket_list lists[PRIORITIES];
+};
+
+struct queue {
+    uint64_t id;
+    struct blob *name;
+    _Atomic(struct need_set *) sets[NEED_SETS_MAX];
+    _Atomic uint32_t set_count;
+    _Atomic uint64_t by_state[BUILD_STATES];
+    _Atomic uint64_t *all_by_state; /* state.by_state: the sum over all queues */
+    struct oldest oldest; /* the committer alone: what is pending, engine/state/oldest.h */
+    _Atomic uint64_t oldest_submitted_ms; /* of those; 0: none is pending */
+    struct build *ended_first;            /* the committer alone */
+    struct build *ended_last;
+    uint64_t ended_count;
+    TAILQ_ENTRY(queue) idle; /* state.idle, while all its builds are finished */
+    uint32_t saved;          /* the committer alone: engine/apply/snapshot_capture.h */
+};
+
+TAILQ_HEAD(queue_list, queue);
+
+enum worker_state { WORKER_ONLINE, WORKER_OFFLINE, WORKER_GONE };
+
+struct worker_held {
+    uint32_t room;
+    _Atomic(struct build *) slot[];
+};
+
+struct worker {
+    uint64_t id;
+    struct blob *name; /* its id in the protocol */
+    _Atomic(struct blob *) title;
+    _Atomic(struct blob *) tags; /* sorted, with commas between */
+    _Atomic uint32_t state;
+    _Atomic uint32_t slots;
+    _Atomic uint32_t used;    /* volatile: slots taken, claims in flight included; any thread */
+    _Atomic uint64_t seen_ms; /* volatile: running time; any thread */
+    _Atomic uint64_t left;    /* volatile: moves when a slot may have come free: who waits looks */
+    _Atomic uint64_t done;
+    _Atomic uint64_t failed;
+    _Atomic uint64_t held_count;
+    _Atomic(struct worker_held *) held;
+    uint32_t saved;    /* the committer alone, and what follows: engine/apply/snapshot_capture.h */
+    uint64_t gone_lsn; /* of its BYE; 0: it has not left */
+    TAILQ_ENTRY(worker) gone; /* state.gone */
+};
+
+TAILQ_HEAD(worker_list, worker);
+
+/* What apply decided about a judged record: an error of the protocol, or a number for the reply. */
+struct verdict {
+    int err;
+    uint64_t value;
+};
+
+/* What apply sets going in a live engine; all NULL while the log is replayed. */
+struct state_hooks {
+    void *arg;
+    void (*offered)(void *arg, struct build *build); /* became pending */
+    void (*delayed)(void *arg, struct build *build); /* became delayed */
+    void (*claimed)(void *arg, struct build *build); /* became held: arm the lease */
+    void (*left)(void *arg, struct build *build);    /* ended or left its holder */
+    void (*gone)(void *arg, struct worker *worker);  /* said BYE: its builds go back */
+    void (*altered)(void *arg, struct poll *poll);   /* was made, or its times may be others */
+    void (*windowed)(void *arg, struct poll *poll);  /* was opened or closed */
+};
+
+struct state {
+    struct seq seq;
+    _Atomic uint64_t lsn;
+    uint64_t time_ms;
+    struct index polls, labels, queues, workers, uniqs;
+    struct index beginnings; /* of the words of labels: engine/state/label_index.h */
+    struct table options, builds, poll_ids, queue_ids, worker_ids;
+    _Atomic uint64_t option_count, build_next, poll_count, queue_count;
+    _Atomic uint64_t queue_last;   /* the last id that was given out */
+    _Atomic uint64_t worker_count; /* that have not left */
+    _Atomic uint64_t worker_last;  /* as queue_last */
+    _Atomic uint64_t builds_in_memory, payload_bytes;
+    _Atomic uint64_t by_state[BUILD_STATES]; /* builds of all queues */
+    _Atomic uint64_t votes;
+    struct ledger ledger;
+    /* the committer alone: all finished builds, oldest first, from which they leave; the first of
+     * them that has not given its bytes back; and what these hold */
+    struct build_list ended;
+    struct build *ended_kept;
+    uint64_t ended_count, ended_bytes;
+    struct queue_list idle;  /* ... queues without unfinished builds, for longest first */
+    struct worker_list gone; /* the committer alone: those that have left, in that order */
+    struct state_hooks hooks;
+    struct saver *saver;         /* the committer alone: the snapshot that is being made, or NULL */
+    uint32_t saves;              /* the committer alone: how many were begun */
+    struct rcu_retirer *retirer; /* NULL while there are no readers */
+};
+
+/* Errors: NOMEM. */
+int state_init(struct state *state);
+void state_fini(struct state *state);
+
+/* Frees p once no reader can have it. */
+void state_retire(struct state *state, void *p, void (*free_fn)(void *p));
+
+/* The poll, queue, worker of a name; the build or option of an id; or NULL. */
+struct poll *state_poll(const struct state *state, struct span name);
+struct queue *state_queue(const struct state *state, struct span name);
+struct worker *state_worker(const struct state *state, struct span name);
+static inline struct option *state_option(const struct state *state, uint64_t id)
+{
+    return table_get(&state->options, id);
+}
+static inline struct build *state_build(const struct state *state, uint64_t id)
+{
+    return table_get(&state->builds, id);
+}
+
+/*
+ * What an entity takes in memory, about: with its names, its places in indexes, tables and lists,
+ * and what the allocator adds; without payload, result and error. What is added to LEDGER_ENTITIES
+ * when it is made is subtracted when it goes; a part that changes is weighed before and after.
+ */
+enum { WEIGHT_PLACES = 64, WEIGHT_ALLOCATION = 16 };
+uint64_t blob_weight(const struct blob *blob);
+uint64_t poll_weight(const struct poll *poll);
+uint64_t option_weight(const struct option *option);
+uint64_t queue_weight(const struct queue *queue);
+uint64_t need_set_weight(const struct need_set *set);
+uint64_t worker_weight(const struct worker *worker);
+uint64_t build_weight(const struct build *build);
+
+/* Payload, result and error of a build; 0 when it has given them back. */
+uint64_t build_bytes(const struct build *build);
+
+/* "first/second": the key of an option (poll, folded label) or of a UNIQ (queue, uniq). By free().
+ */
+struct blob *key_of_two(struct span first, struct span second);
+
+void build_free(void *build);
+void need_set_free(void *set);
+void queue_free(void *queue);
+void worker_free(void *worker);
+
+#endif

@@ -1,0 +1,77 @@
+/* The wheel's rings. */
+#include "engine/state/wheel.h"
+
+void timer_ring_init(struct timer *head)
+{
+    head->next = head;
+    head->prev = head;
+}
+
+void timer_ring_add(struct timer *head, struct timer *timer)
+{
+    timer->prev = head->prev;
+    timer->next = head;
+    head->prev->next = timer;
+    head->prev = timer;
+}
+
+void timer_ring_remove(struct timer *timer)
+{
+    timer->prev->next = timer->next;
+    timer->next->prev = timer->prev;
+    *timer = (struct timer){NULL, NULL};
+}
+
+static void ring_move(struct timer *from, struct timer *to)
+{
+    if (timer_ring_is_empty(from)) {
+        return;
+    }
+    from->next->prev = to->prev;
+    to->prev->next = from->next;
+    from->prev->next = to;
+    to->prev = from->prev;
+    timer_ring_init(from);
+}
+
+void wheel_init(struct wheel *wheel, uint64_t now)
+{
+    wheel->now = now;
+    wheel->count = 0;
+    timer_ring_init(&wheel->taken);
+    for (int i = 0; i < WHEEL_BUCKETS; i++) {
+        timer_ring_init(&wheel->bucket[i]);
+    }
+}
+
+void wheel_put(struct wheel *wheel, struct timer *timer, uint64_t due)
+{
+    wheel_remove(wheel, timer);
+    uint64_t tick = due > wheel->now ? due : wheel->now + 1;
+    timer_ring_add(&wheel->bucket[tick % WHEEL_BUCKETS], timer);
+    wheel->count++;
+}
+
+void wheel_remove(struct wheel *wheel, struct timer *timer)
+{
+    if (timer->next != NULL) {
+        timer_ring_remove(timer);
+        wheel->count--;
+    }
+}
+
+struct timer *wheel_next(struct wheel *wheel, uint64_t to)
+{
+    while (timer_ring_is_empty(&wheel->taken)) {
+        if (wheel->now >= to) {
+            return NULL;
+        }
+        /* each bucket once is all there is, however far the time has jumped */
+        bool far = to - wheel->now > WHEEL_BUCKETS;
+        wheel->now = far ? to - WHEEL_BUCKETS + 1 : wheel->now + 1;
+        ring_move(&wheel->bucket[wheel->now % WHEEL_BUCKETS], &wheel->taken);
+    }
+    struct timer *timer = wheel->taken.next;
+    wheel_remove(wheel, timer);
+    return timer;
+}

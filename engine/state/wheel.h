@@ -1,0 +1,48 @@
+/* A timing wheel: what is due at a tick of 100 ms comes up then, inserted and removed in O(1). */
+#ifndef TALLY_ENGINE_STATE_WHEEL_H
+#define TALLY_ENGINE_STATE_WHEEL_H
+
+#include "engine/state/state.h"
+
+/*
+ *     bucket[due mod WHEEL_BUCKETS] ── timer ── timer ── ...
+ *
+ * The engine has three: leases in running time, and delays and windows of polls in log time. A
+ * timer may come up before it is due (it was moved, or lies more than a turn ahead): who takes it
+ * looks, and puts it back. Nothing is allocated. Threads: the committer alone.
+ */
+enum { WHEEL_BUCKETS = 4096, WHEEL_TICK_MS = 100 };
+
+struct wheel {
+    struct timer bucket[WHEEL_BUCKETS]; /* heads of rings */
+    struct timer taken;                 /* the ring of a bucket that is being gone through */
+    uint64_t now;
+    uint64_t count;
+};
+
+/* The tick by which so many ms have passed, and no tick before has. */
+static inline uint64_t wheel_tick(uint64_t ms)
+{
+    return ms / WHEEL_TICK_MS + 1;
+}
+
+void wheel_init(struct wheel *wheel, uint64_t now);
+void wheel_put(struct wheel *wheel, struct timer *timer, uint64_t due);
+void wheel_remove(struct wheel *wheel, struct timer *timer);
+
+/*
+ * Moves the hand to tick `to` at most, and returns the next timer whose bucket has come up, taken
+ * out of the wheel; NULL when the hand is there. A hand that is far behind goes round once at most.
+ */
+struct timer *wheel_next(struct wheel *wheel, uint64_t to);
+
+/* Rings of timers, for those who wait elsewhere than in a wheel. A head is its own neighbour. */
+void timer_ring_init(struct timer *head);
+void timer_ring_add(struct timer *head, struct timer *timer);
+void timer_ring_remove(struct timer *timer);
+static inline bool timer_ring_is_empty(const struct timer *head)
+{
+    return head->next == head;
+}
+
+#endif

@@ -1,0 +1,322 @@
+/* Commands about polls: POLL POLLS OPTION VOTE TALLY. */
+#include "net/commands/command.h"
+
+#include "engine/read.h"
+#include "net/protocol/number.h"
+#include "net/commands/similar.h"
+
+#include <stdlib.h>
+
+enum {
+    POLLS_COUNT_DEFAULT = 100,
+    POLLS_COUNT_MAX = 1000,
+    TALLY_TOP_MAX = 65536,
+    VOTE_N_MAX = 1 << 20,
+};
+
+#define WALL_MS_MAX ((uint64_t)1 << 53)
+
+/* ---- POLL ---- */
+
+static void answer_ok(struct reply *reply, int err, uint64_t value)
+{
+    (void)value;
+    if (err != 0) {
+        reply_refused(reply, err, "poll");
+    } else {
+        reply_ok(reply);
+    }
+}
+
+/* `n/ms`, or `0` for no limit. */
+static bool read_rate(struct ask *ask, struct span word, struct edge_poll *poll)
+{
+    uint64_t n = 0;
+    uint64_t ms = 0;
+    const char *slash = word.len > 0 ? memchr(word.at, '/', word.len) : NULL;
+    size_t n_len = slash == NULL ? word.len : (size_t)(slash - word.at);
+    struct span rest = {word.at + n_len + 1, slash == NULL ? 0 : word.len - n_len - 1};
+    int err = number_read((struct span){word.at, n_len}, slash != NULL, EDGE_RATE_N_MAX, &n);
+    if (err == 0 && slash != NULL) {
+        err = number_read(rest, 1, EDGE_RATE_MS_MAX, &ms);
+    } else if (err == 0 && n != 0) {
+        err = TALLY_INVAL;
+    }
+    if (err != 0) {
+        ask_error(ask, err, "RATE is votes/ms, as in 10/60000, or 0 for no limit");
+        return false;
+    }
+    poll->rate_n = (int64_t)n;
+    poll->rate_ms = (int64_t)ms;
+    return true;
+}
+
+static bool read_mode(struct ask *ask, struct span mode)
+{
+    if (mode.at == NULL || word_equal(mode, "FREE")) {
+        return true;
+    }
+    bool known = word_equal(mode, "ONCE") || word_equal(mode, "CHANGE");
+    ask_error(ask, TALLY_INVAL,
+              known ? "MODE once and change are not available yet"
+                    : "MODE is free, once or change");
+    return false;
+}
+
+enum outcome cmd_poll(struct ask *ask)
+{
+    struct span mode = {0};
+    struct span rate = {0};
+    uint64_t open_ms = UINT64_MAX;
+    uint64_t close_ms = UINT64_MAX;
+    const struct option options[] = {
+        {"MODE", OPTION_TEXT, 0, 0, &mode},
+        {"OPEN", OPTION_NUMBER, 0, WALL_MS_MAX, &open_ms},
+        {"CLOSE", OPTION_NUMBER, 0, WALL_MS_MAX, &close_ms},
+        {"RATE", OPTION_TEXT, 0, 0, &rate},
+    };
+    struct edge_poll poll = {
+        .name = ask->request->words[0], .rate_n = EDGE_KEEP, .rate_ms = EDGE_KEEP};
+    if (!ask_name(ask, poll.name, "poll's name") || !ask_options(ask, 1, options, 4) ||
+        !read_mode(ask, mode) || (rate.at != NULL && !read_rate(ask, rate, &poll))) {
+        return ASK_ANSWERED;
+    }
+    poll.open_ms = open_ms == UINT64_MAX ? EDGE_KEEP : (int64_t)open_ms;
+    poll.close_ms = close_ms == UINT64_MAX ? EDGE_KEEP : (int64_t)close_ms;
+    int err = edge_poll(ask->edge, &poll);
+    ask->verdict = answer_ok;
+    return err == 0 ? ASK_JUDGED : ask_refused(ask, err, "poll");
+}
+
+/* ---- POLLS ---- */
+
+struct polls_reading {
+    struct reading reading;
+    struct read_polls polls;
+    char after[NAME_BYTES_MAX];
+};
+
+static void put_poll(const struct reading *reading, size_t i, struct reply *reply)
+{
+    const struct poll_row *row = &((const struct polls_reading *)reading)->polls.rows[i];
+    reply_name(reply, NULL, row->name);
+    reply_number(reply, "options", row->options);
+    reply_number(reply, "votes", row->votes);
+    reply_name(reply, "mode", SPAN("free"));
+    reply_number(reply, "open", row->open);
+}
+
+static bool format_polls(struct reading *reading, struct reply *reply)
+{
+    const struct read_polls *polls = &((struct polls_reading *)reading)->polls;
+    if (polls->read.err != 0) {
+        reply_refused(reply, polls->read.err, "poll");
+        return true;
+    }
+    if (reading_begins(reading)) {
+        reply_rows(reply, polls->row_count);
+    }
+    return reading_rows(reading, reply, polls->row_count, put_poll);
+}
+
+static void destroy_polls(struct reading *reading)
+{
+    read_polls_fini(&((struct polls_reading *)reading)->polls);
+    free(reading);
+}
+
+enum outcome cmd_polls(struct ask *ask)
+{
+    struct span after = {0};
+    uint64_t count = POLLS_COUNT_DEFAULT;
+    const struct option options[] = {
+        {"AFTER", OPTION_TEXT, 0, 0, &after},
+        {"COUNT", OPTION_NUMBER, 1, POLLS_COUNT_MAX, &count},
+    };
+    if (!ask_options(ask, 0, options, 2) ||
+        (after.at != NULL && !ask_name(ask, after, "poll's name"))) {
+        return ASK_ANSWERED;
+    }
+    struct polls_reading *mine = calloc(1, sizeof(*mine));
+    if (mine == NULL) {
+        return ask_read(ask, NULL);
+    }
+    if (after.at != NULL) {
+        memcpy(mine->after, after.at, after.len);
+        after.at = mine->after;
+    }
+    read_polls_init(&mine->polls, after, count);
+    mine->reading = (struct reading){
+        .read = &mine->polls.read, .format = format_polls, .destroy = destroy_polls};
+    return ask_read(ask, &mine->reading);
+}
+
+/* ---- OPTION ---- */
+
+static void answer_option(struct reply *reply, int err, uint64_t value)
+{
+    if (err == 0) {
+        reply_ok_number(reply, value);
+    } else if (err == TALLY_INVAL) {
+        reply_err(reply, err, "a label is 1 to 50 characters of UTF-8, no control characters");
+    } else if (err == TALLY_EXISTS) {
+        reply_err(reply, err, "option %llu has this label already", (unsigned long long)value);
+    } else {
+        reply_refused(reply, err, "poll");
+    }
+}
+
+enum outcome cmd_option(struct ask *ask)
+{
+    struct span poll = ask->request->words[0];
+    struct span label = ask->request->words[1];
+    if (!ask_name(ask, poll, "poll's name")) {
+        return ASK_ANSWERED;
+    }
+    int err = edge_option(ask->edge, poll, label);
+    if (err == 0) {
+        ask->verdict = answer_option;
+        ask->reading =
+            similar_new(ask->edge, poll, label); /* without it the clash is told without likes */
+        return ASK_JUDGED;
+    }
+    if (err == TALLY_EXISTS && ask->conn->judged == 0) {
+        struct reading *similar = similar_new(ask->edge, poll, label);
+        if (similar == NULL) {
+            return ask_refused(ask, TALLY_NOMEM, "");
+        }
+        similar->format(similar, &ask->reply);
+        similar->destroy(similar);
+        return ASK_ANSWERED;
+    }
+    if (err == TALLY_INVAL) {
+        answer_option(&ask->reply, err, 0);
+        return ASK_ANSWERED;
+    }
+    return ask_refused(ask, err, "poll");
+}
+
+/* ---- VOTE ---- */
+
+/* Finds the option a word names: an id, or poll/label. Returns 0 or the error to answer. */
+static int find_option(struct ask *ask, struct span word, uint64_t *option)
+{
+    const char *slash = word.len > 0 ? memchr(word.at, '/', word.len) : NULL;
+    if (slash == NULL) {
+        return number_read(word, 0, UINT64_MAX, option);
+    }
+    struct span poll = {word.at, (size_t)(slash - word.at)};
+    struct span label = {slash + 1, word.len - poll.len - 1};
+    return is_name(poll) ? edge_option_find(ask->edge, poll, label, option) : TALLY_INVAL;
+}
+
+enum outcome cmd_vote(struct ask *ask)
+{
+    uint64_t n = 1;
+    uint64_t option = 0;
+    uint64_t retry_ms = 0;
+    struct span later = {0};
+    const struct option options[] = {
+        {"N", OPTION_NUMBER, 1, VOTE_N_MAX, &n},
+        {"VOTER", OPTION_TEXT, 0, 0, &later},
+        {"KEY", OPTION_TEXT, 0, 0, &later},
+    };
+    if (!ask_options(ask, 1, options, 3)) {
+        return ASK_ANSWERED;
+    }
+    if (later.at != NULL) {
+        return ask_error(ask, TALLY_INVAL, "VOTER and KEY are not available yet");
+    }
+    int err = find_option(ask, ask->request->words[0], &option);
+    if (err == TALLY_INVAL || err == TALLY_RANGE) {
+        return ask_error(ask, err, "an option is named by its id or as poll/label");
+    }
+    if (err == 0) {
+        err = votes_cast(ask->conn, option, n, &retry_ms);
+    }
+    if (err == 0) {
+        return ASK_VOTED;
+    }
+    if (err == TALLY_RANGE) {
+        return ask_error(ask, err,
+                         "more votes at once than the poll's RATE allows, or than the "
+                         "option can still count");
+    }
+    if (err == TALLY_RATE || (err == TALLY_BUSY && retry_ms > 0)) {
+        reply_err(&ask->reply, err, "retry_ms=%llu %s", (unsigned long long)retry_ms,
+                  tally_err_text(err));
+        return ASK_ANSWERED;
+    }
+    return ask_refused(ask, err, "option");
+}
+
+/* ---- TALLY ---- */
+
+struct tally_reading {
+    struct reading reading;
+    struct read_tally tally;
+    char poll[NAME_BYTES_MAX];
+};
+
+static void put_option(const struct reading *reading, size_t i, struct reply *reply)
+{
+    const struct read_tally *tally = &((const struct tally_reading *)reading)->tally;
+    const struct tally_row *row = &tally->rows[i];
+    reply_number(reply, NULL, row->id);
+    reply_number(reply, NULL, row->votes);
+    reply_percent(reply, row->votes, tally->total);
+    reply_text(reply, NULL, row->label);
+}
+
+static void put_head(const struct read_tally *tally, struct reply *reply)
+{
+    reply_rows(reply, tally->row_count + 1);
+    reply_row(reply);
+    reply_number(reply, "lsn", tally->read.lsn);
+    reply_number(reply, "total", tally->total);
+    reply_number(reply, "rate_per_min", tally->rate_per_min);
+    if (tally->row_count > 0 && tally->rows[0].votes > 0) {
+        reply_number(reply, "leader", tally->rows[0].id);
+    } else {
+        reply_name(reply, "leader", SPAN("-"));
+    }
+    reply_end(reply);
+}
+
+static bool format_tally(struct reading *reading, struct reply *reply)
+{
+    const struct read_tally *tally = &((struct tally_reading *)reading)->tally;
+    if (tally->read.err != 0) {
+        reply_refused(reply, tally->read.err, "poll");
+        return true;
+    }
+    if (reading_begins(reading)) {
+        put_head(tally, reply);
+    }
+    return reading_rows(reading, reply, tally->row_count, put_option);
+}
+
+static void destroy_tally(struct reading *reading)
+{
+    read_tally_fini(&((struct tally_reading *)reading)->tally);
+    free(reading);
+}
+
+enum outcome cmd_tally(struct ask *ask)
+{
+    struct span poll = ask->request->words[0];
+    uint64_t top = TALLY_TOP_MAX;
+    const struct option options[] = {{"TOP", OPTION_NUMBER, 1, TALLY_TOP_MAX, &top}};
+    if (!ask_name(ask, poll, "poll's name") || !ask_options(ask, 1, options, 1)) {
+        return ASK_ANSWERED;
+    }
+    struct tally_reading *mine = calloc(1, sizeof(*mine));
+    if (mine == NULL) {
+        return ask_read(ask, NULL);
+    }
+    memcpy(mine->poll, poll.at, poll.len);
+    read_tally_init(&mine->tally, (struct span){mine->poll, poll.len}, top);
+    mine->reading = (struct reading){
+        .read = &mine->tally.read, .format = format_tally, .destroy = destroy_tally};
+    return ask_read(ask, &mine->reading);
+}

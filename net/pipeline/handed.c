@@ -1,0 +1,61 @@
+/* Builds that were handed out: a list that empties from its front. */
+#include "net/pipeline/handed.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum { ROOM_MIN = 4 };
+
+void handed_fini(struct handed *handed)
+{
+    free(handed->at);
+    *handed = (struct handed){.at = NULL};
+}
+
+bool handed_grow(struct handed *handed)
+{
+    uint32_t room = handed->room < ROOM_MIN ? ROOM_MIN : handed->room * 2;
+    struct handed_claim *at = realloc(handed->at, room * sizeof(*at));
+    if (at != NULL) {
+        handed->at = at;
+        handed->room = room;
+    }
+    return handed->count < handed->room;
+}
+
+void handed_add(struct handed *handed, const struct handed_claim *claim)
+{
+    if (handed->count < handed->room || handed_grow(handed)) {
+        handed->at[handed->count++] = *claim;
+    }
+}
+
+void handed_leave(struct handed *handed, uint64_t pos, uint64_t end)
+{
+    while (handed->left < handed->count && handed->at[handed->left].pos <= pos) {
+        handed->at[handed->left++].end = end;
+    }
+}
+
+void handed_arrive(struct handed *handed, uint64_t bytes)
+{
+    uint32_t gone = 0;
+    while (gone < handed->left && handed->at[gone].end <= bytes) {
+        gone++;
+    }
+    handed->left -= gone;
+    handed->count -= gone;
+    if (handed->count == 0) {
+        handed_fini(handed);
+    } else if (gone > 0) {
+        memmove(handed->at, handed->at + gone, handed->count * sizeof(handed->at[0]));
+    }
+}
+
+void handed_move(struct handed *to, struct handed *from)
+{
+    for (uint32_t i = 0; i < from->count; i++) {
+        handed_add(to, &from->at[i]);
+    }
+    handed_fini(from);
+}

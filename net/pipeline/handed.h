@@ -1,0 +1,47 @@
+/* Builds that were handed out, and whose reply may not have reached the client. */
+#ifndef TALLY_NET_PIPELINE_HANDED_H
+#define TALLY_NET_PIPELINE_HANDED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct handed_claim {
+    uint64_t id;
+    uint64_t pos; /* of the lane: the reply leaves when this is applied */
+    uint64_t end; /* of the reply, in the bytes of the connection */
+    uint32_t token;
+};
+
+/*
+ *     added -- the claim is applied --> its end is known -- acknowledged --> gone
+ *       |                                     |
+ *       '--------------- the connection ends -+--> the build goes back
+ *
+ * In the order of the claims, which is that of the replies. All zero is an empty one.
+ */
+struct handed {
+    struct handed_claim *at; /* owned */
+    uint32_t count;
+    uint32_t left; /* of them, from the first on: the end is known */
+    uint32_t room;
+};
+
+void handed_fini(struct handed *handed);
+
+/* Makes room for more than there is now: at least as much again. Returns whether there is room. */
+bool handed_grow(struct handed *handed);
+
+/* Adds one. Without memory it is not noted, and its lease has to run out. */
+void handed_add(struct handed *handed, const struct handed_claim *claim);
+
+/* The replies of all claims up to `pos` may leave, and end there. */
+void handed_leave(struct handed *handed, uint64_t pos, uint64_t end);
+
+/* So many bytes of the connection have been acknowledged: what ends there has arrived. */
+void handed_arrive(struct handed *handed, uint64_t bytes);
+
+/* Moves all of them. */
+void handed_move(struct handed *to, struct handed *from);
+
+#endif

@@ -1,0 +1,99 @@
+/* Replies in flight: one thread's queue of what leaves when the lane is applied so far. */
+#ifndef TALLY_NET_PIPELINE_PENDING_H
+#define TALLY_NET_PIPELINE_PENDING_H
+
+#include "net/protocol/reply.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct conn;
+
+enum {
+    PENDING_MAX = 1 << 16, /* entries; beyond, requests wait as for room in the lane */
+};
+
+/*
+ * A reply made of rows or of a blob, piece by piece as the client takes it; embedded first in a
+ * typed one.
+ */
+struct reading {
+    struct read *read;                                            /* NULL: it needs none */
+    bool (*format)(struct reading *reading, struct reply *reply); /* a piece; true: the last one */
+    void (*destroy)(struct reading *reading);
+    bool has_begun;
+    size_t told; /* rows or bytes */
+    size_t held; /* bytes that it keeps in memory beside its rows, which count by themselves */
+};
+
+/* True once: then format writes what stands before the rows. */
+static inline bool reading_begins(struct reading *reading)
+{
+    bool begins = !reading->has_begun;
+    reading->has_begun = true;
+    return begins;
+}
+
+/* Writes rows as long as the piece is not full. Returns true when all `count` are told. */
+bool reading_rows(struct reading *reading, struct reply *reply, size_t count,
+                  void (*put)(const struct reading *reading, size_t row, struct reply *reply));
+
+enum pending_kind {
+    PENDING_HELD,    /* the text stands in the connection's held buffer */
+    PENDING_VERDICT, /* made from the verdict of the judged request at pos */
+};
+
+enum {
+    PENDING_CHANGE = 1, /* the connection's own later claims and reads must not overtake it */
+    PENDING_JUDGED = 2,
+    PENDING_CLAIM = 4, /* it hands out builds */
+};
+
+/*
+ *      tail of the lane when it was made         the lane is applied up to here
+ *                 |                                        |
+ *     head -> [pos conn ...] [pos conn ...] [pos conn ...] | [pos conn ...] <- tail
+ *
+ * pos never falls from head to tail, so the head alone is looked at, and each connection's entries
+ * stand in the order of its requests.
+ */
+struct pending_entry {
+    uint64_t pos; /* it may be answered when the lane is applied up to here */
+    struct conn *conn;
+    size_t held_bytes; /* of the held buffer, for PENDING_HELD */
+    void (*verdict)(struct reply *reply, int err, uint64_t value);
+    struct reading *reading; /* owned; the answer when it EXISTS */
+    uint8_t kind;
+    uint8_t flags;
+};
+
+struct pending {
+    struct pending_entry *entries; /* owned; PENDING_MAX of them */
+    uint32_t head;                 /* both count up; the difference is how many there are */
+    uint32_t tail;
+};
+
+int pending_init(struct pending *pending); /* Errors: NOMEM */
+void pending_fini(struct pending *pending);
+
+static inline uint32_t pending_room(const struct pending *pending)
+{
+    return PENDING_MAX - (pending->tail - pending->head);
+}
+
+static inline struct pending_entry *pending_head(const struct pending *pending)
+{
+    return pending->head == pending->tail ? NULL : &pending->entries[pending->head % PENDING_MAX];
+}
+
+static inline void pending_pop(struct pending *pending)
+{
+    pending->head++;
+}
+
+/* Appends an entry, for which there is room. Returns false when it went into the last one instead,
+ * which has the same connection, position and flags. */
+bool pending_push(struct pending *pending, const struct pending_entry *entry);
+
+#endif

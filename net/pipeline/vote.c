@@ -1,0 +1,161 @@
+/* The hot path: reads, casts and answers votes without a branch more than it takes. */
+#include "net/pipeline/vote.h"
+
+#include "net/io/conn.h"
+#include "net/io/loop.h"
+#include "net/protocol/number.h"
+#include "net/pipeline/rate.h"
+#include "net/server_state.h"
+#include "wal/base/clock.h"
+
+/* Nineteen digits always fit 64 bits; whatever is longer is read by the strict reader. */
+enum { FAST_DIGITS_MAX = 19, REPLY_BYTES_MAX = NUMBER_DIGITS_MAX + 5 };
+
+static int check_rate(struct conn *conn, uint64_t option, uint64_t votes, struct rate_ask *ask,
+                      uint64_t *retry_ms)
+{
+    struct loop *loop = conn->loop;
+    struct vote_unrated *unrated = &loop->votes.unrated[option % VOTES_UNRATED];
+    ask->votes = 0;
+    if (unrated->option == option && unrated->commits == loop->commits) {
+        return 0;
+    }
+    if (!edge_vote_rate(loop->edge, option, &ask->n, &ask->per_ms, &ask->poll)) {
+        *unrated = (struct vote_unrated){option, loop->commits};
+        return 0;
+    }
+    ask->from = conn->address;
+    ask->votes = votes;
+    ask->now_ms = clock_mono_ns() / 1000000; /* the pass may have begun before the vote was sent */
+    if (loop->sweep_at_ns == 0) {
+        loop->sweep_at_ns = loop->now_ns + RATE_SWEEP_NS;
+        loop_due(loop, loop->sweep_at_ns);
+    }
+    return rate_take(loop->server->rate, ask, retry_ms);
+}
+
+/* The connection's run, begun when it is not the last one. NULL: there is no room for its reply,
+ * which is made sure of before the step: after it there is only OK. */
+static struct vote_run *run_begin(struct loop *loop, struct conn *conn)
+{
+    struct votes *votes = &loop->votes;
+    if (votes->run_count > 0 && votes->runs[votes->run_count - 1].conn == conn) {
+        return &votes->runs[votes->run_count - 1];
+    }
+    if (votes->run_count == VOTES_MAX || pending_room(&loop->pending) <= votes->run_count + 1) {
+        return NULL;
+    }
+    votes->runs[votes->run_count] = (struct vote_run){.conn = conn};
+    return &votes->runs[votes->run_count++];
+}
+
+/* A run without a vote needs no reply. */
+static void run_end(struct loop *loop, const struct vote_run *run)
+{
+    loop->votes.run_count -= run->count == 0;
+}
+
+static inline int cast_one(struct conn *conn, struct vote_run *run, uint64_t option, uint64_t n,
+                           uint64_t *retry_ms)
+{
+    struct loop *loop = conn->loop;
+    struct votes *votes = &loop->votes;
+    struct rate_ask rate;
+    if (votes->cast_count == VOTES_MAX) {
+        return TALLY_ROOM;
+    }
+    int err = check_rate(conn, option, n, &rate, retry_ms);
+    if (err != 0) {
+        return err;
+    }
+    err = edge_vote(loop->edge, option, n, &votes->cast[votes->cast_count]);
+    if (err != 0) {
+        if (rate.votes > 0) {
+            rate_give_back(loop->server->rate, &rate);
+        }
+        return err;
+    }
+    votes->cast_count++;
+    run->count++;
+    conn->votes++;
+    return 0;
+}
+
+int votes_cast(struct conn *conn, uint64_t option, uint64_t n, uint64_t *retry_ms)
+{
+    struct vote_run *run = run_begin(conn->loop, conn);
+    if (run == NULL) {
+        return TALLY_ROOM;
+    }
+    int err = cast_one(conn, run, option, n, retry_ms);
+    run_end(conn->loop, run);
+    return err;
+}
+
+size_t votes_read(struct conn *conn, const char *at, size_t len)
+{
+    const char *const start = at;
+    const char *const end = at + len;
+    uint64_t retry_ms;
+    struct vote_run *run = run_begin(conn->loop, conn);
+    if (run == NULL) {
+        return 0;
+    }
+    while (end - at >= 7 && memcmp(at, "VOTE ", 5) == 0) {
+        const char *next = at + 5;
+        uint64_t option = 0;
+        while (next < end && (unsigned char)(*next - '0') <= 9) {
+            option = option * 10 + (unsigned char)(*next++ - '0');
+        }
+        size_t digits = (size_t)(next - at) - 5;
+        if (next < end && *next == '\r') {
+            next++;
+        }
+        if (next == end || *next != '\n' || digits == 0 || digits > FAST_DIGITS_MAX ||
+            cast_one(conn, run, option, 1, &retry_ms) != 0) {
+            break;
+        }
+        at = next + 1;
+    }
+    run_end(conn->loop, run);
+    return (size_t)(at - start);
+}
+
+static size_t answer(struct edge *edge, const struct edge_vote *cast, uint32_t count, char *to)
+{
+    char *const start = to;
+    for (uint32_t i = 0; i < count; i++) {
+        memcpy(to, "OK ", 3);
+        to += 3 + number_write(to + 3, edge_votes_after(edge, cast[i]));
+        memcpy(to, "\r\n", 2);
+        to += 2;
+    }
+    return (size_t)(to - start);
+}
+
+void votes_flush(struct loop *loop)
+{
+    struct votes *votes = &loop->votes;
+    const struct edge_vote *cast = votes->cast;
+    if (votes->cast_count == 0) {
+        return;
+    }
+    edge_flush(loop->edge);
+    uint64_t pos = edge_tail(loop->edge);
+    for (uint32_t i = 0; i < votes->run_count; i++) {
+        struct vote_run *run = &votes->runs[i];
+        struct conn *conn = run->conn;
+        char *to = buf_room(&conn->held, run->count * (size_t)REPLY_BYTES_MAX);
+        size_t len = to == NULL ? 0 : answer(loop->edge, cast, run->count, to);
+        buf_wrote(&conn->held, len);
+        conn_await(conn,
+                   &(struct pending_entry){.pos = pos, .held_bytes = len, .flags = PENDING_CHANGE});
+        conn->votes -= run->count;
+        cast += run->count;
+    }
+    counter_add(&loop->counters.votes, votes->cast_count);
+    counter_add(&loop->counters.requests, votes->cast_count);
+    votes->cast_count = 0;
+    votes->run_count = 0;
+    edge_publish(loop->edge);
+}

@@ -1,0 +1,52 @@
+/* The hot path: votes read with a few compares, combined by the edge, answered after its flush. */
+#ifndef TALLY_NET_PIPELINE_VOTE_H
+#define TALLY_NET_PIPELINE_VOTE_H
+
+#include "engine/edge.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct conn;
+struct loop;
+
+enum { VOTES_MAX = 8192, VOTES_UNRATED = 256 };
+
+/* The votes since the last flush, in the order they were cast, in runs of one connection each. */
+struct votes {
+    struct edge_vote cast[VOTES_MAX];
+    struct vote_run {
+        struct conn *conn;
+        uint32_t count;
+    } runs[VOTES_MAX];
+    uint32_t cast_count;
+    uint32_t run_count;
+    /* Options seen without a limit; true as long as no commit has come, for only that can give one.
+     */
+    struct vote_unrated {
+        uint64_t option;
+        uint64_t commits;
+    } unrated[VOTES_UNRATED];
+};
+
+/*
+ * Casts the votes at the front of the input, as long as they are written `VOTE digits`. Returns the
+ * bytes done with. It ends at anything else, also at a vote that is refused or has to wait: that
+ * one is for the command table.
+ */
+size_t votes_read(struct conn *conn, const char *at, size_t len);
+
+/*
+ * Casts n votes; the reply is made by the next flush. Errors: those of edge_vote; RATE and BUSY
+ * with *retry_ms; ROOM also when too many replies are in flight, or VOTES_MAX are cast: it never
+ * flushes by itself, because a request may be under way.
+ */
+int votes_cast(struct conn *conn, uint64_t option, uint64_t n, uint64_t *retry_ms);
+
+/*
+ * Makes the steps and the replies of all votes since the last flush, and publishes the steps: other
+ * threads' votes for the same options wait behind them. Not while a request is under way.
+ */
+void votes_flush(struct loop *loop);
+
+#endif

@@ -1,0 +1,90 @@
+/* A byte buffer: growing, moving and giving back. */
+#include "net/protocol/buf.h"
+
+#include <stdlib.h>
+
+enum { ROOM_MIN = 512 };
+
+void buf_fini(struct buf *buf)
+{
+    free(buf->at);
+    *buf = (struct buf){.at = NULL};
+}
+
+/* Moves what is held to the front. */
+static void pack(struct buf *buf)
+{
+    size_t held = buf_len(buf);
+    size_t end = buf->end;
+    if (buf->start > 0) {
+        buf->end = 0;
+        buf_open(buf, held);
+        memmove(buf->at, buf->at + buf->start, held);
+        buf->start = 0;
+        buf->end = held;
+        buf_fence(buf, held, end);
+    }
+}
+
+bool buf_grow(struct buf *buf, size_t len)
+{
+    size_t held = buf_len(buf);
+    pack(buf);
+    if (buf->room - held >= len) {
+        return true;
+    }
+    size_t room = buf->room < ROOM_MIN ? ROOM_MIN : buf->room * 2;
+    room = room < held + len ? held + len : room;
+    char *at = realloc(buf->at, room);
+    if (at == NULL) {
+        buf->failed = true;
+        return false;
+    }
+    buf->at = at;
+    buf->room = room;
+    buf_fence(buf, held, room);
+    return true;
+}
+
+size_t buf_move(struct buf *to, struct buf *from, size_t len)
+{
+    /* what is moved was counted where it was written: one byte more would be foreign memory */
+    CHECK(len <= buf_len(from));
+    size_t before = buf_len(to);
+    to->failed = to->failed || from->failed;
+    from->failed = false;
+    if (len == buf_len(from) && buf_len(to) == 0) {
+        struct buf taken = *from;
+        *from = *to;
+        *to = taken;
+        to->failed = from->failed;
+        from->failed = false;
+        return len;
+    }
+    buf_put(to, from->at + from->start, len);
+    buf_take(from, len);
+    return buf_len(to) - before;
+}
+
+void buf_give_back(struct buf *buf, size_t keep)
+{
+    size_t len = buf_len(buf);
+    size_t wanted = len > keep ? len : keep;
+    if (wanted == 0) {
+        bool failed = buf->failed;
+        buf_fini(buf);
+        buf->failed = failed;
+        return;
+    }
+    size_t room = wanted < BUF_KEEP_BYTES / 2 ? BUF_KEEP_BYTES : wanted * 2;
+    if (wanted > buf->room / 4 || room >= buf->room) {
+        return;
+    }
+    pack(buf);
+    char *at = realloc(buf->at, room);
+    if (at != NULL) {
+        buf->at = at;
+        buf->room = room;
+        buf_fence(buf, len, room);
+    }
+}

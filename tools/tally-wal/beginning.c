@@ -1,0 +1,87 @@
+/* Where a log without its beginning is taken up: the oldest snapshot that can be read. */
+#include "tools/tally-wal/beginning.h"
+
+#include "engine/apply/snapshot_load.h"
+#include "tools/tally-wal/inspector.h"
+#include "wal/base/err.h"
+#include "wal/files/listing.h"
+#include "wal/format/segment.h"
+#include "wal/files/snapshot_file.h"
+
+#include <errno.h>
+
+static int load(struct wal_io *io, struct state *state, uint64_t lsn)
+{
+    struct wal_snap_info info;
+    struct loader loader;
+    loader_init(&loader, state);
+    int err = wal_snap_read(io, lsn, loader_block, &loader, &info);
+    loader_fini(&loader);
+    return err;
+}
+
+/* Tries one after the other, the oldest first, of those behind which no record is missing. Returns
+ * 0 or TALLY_NOMEM. */
+static int load_one(struct wal_io *io, struct state *state, const struct wal_numbers *lsns,
+                    uint64_t first_lsn)
+{
+    int err = TALLY_DAMAGE;
+    for (size_t i = 0; i < lsns->count && err != 0; i++) {
+        if (lsns->at[i] + 1 < first_lsn) {
+            continue;
+        }
+        err = load(io, state, lsns->at[i]);
+        if (err != 0) {
+            state_fini(state); /* what a damaged one has left */
+            if (err == TALLY_NOMEM || state_init(state) != 0) {
+                return TALLY_NOMEM;
+            }
+        }
+    }
+    return 0;
+}
+
+static int see_first(void *arg, const struct wal_block *block)
+{
+    *(uint64_t *)arg = block->first_lsn;
+    return INSPECT_ENOUGH;
+}
+
+/* What cannot be read, or listed, is told by the reading itself. */
+static uint64_t find_first(struct wal_io *io)
+{
+    struct wal_report report;
+    uint64_t first_lsn = 1;
+    (void)wal_read(io, see_first, &first_lsn, &report);
+    return first_lsn;
+}
+
+/* A running server may remove the oldest snapshots while they are tried, but then newer ones have
+ * come. */
+int beginning_load(struct wal_io *io, struct state *state, uint64_t *first_lsn)
+{
+    struct wal_numbers lsns = {.count = 0};
+    uint64_t tried_first = 0;
+    uint64_t tried_newest = 0;
+    int err = 0;
+    for (;;) {
+        *first_lsn = find_first(io);
+        int listed = *first_lsn > 1 ? wal_numbers_list(&lsns, io, wal_snap_is_name) : 0;
+        if (listed != 0 || lsns.count == 0) {
+            err = listed == -ENOMEM ? TALLY_NOMEM : 0;
+            break;
+        }
+        uint64_t newest = lsns.at[lsns.count - 1];
+        if (*first_lsn == tried_first && newest == tried_newest) {
+            break;
+        }
+        err = load_one(io, state, &lsns, *first_lsn);
+        if (err != 0 || FIELD_OWN(state->lsn) > 0) {
+            break;
+        }
+        tried_first = *first_lsn;
+        tried_newest = newest;
+    }
+    wal_numbers_fini(&lsns);
+    return err;
+}

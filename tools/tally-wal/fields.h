@@ -1,0 +1,27 @@
+/* One record's line: its fields as key=value or as a JSON object. */
+#ifndef TALLY_TOOLS_TALLY_WAL_FIELDS_H
+#define TALLY_TOOLS_TALLY_WAL_FIELDS_H
+
+#include "tools/tally-wal/object.h"
+#include "wal/base/span.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct fields {
+    bool is_json;
+    struct object *object; /* with is_json; NULL without memory */
+};
+
+void fields_number(struct fields *fields, const char *key, uint64_t value);
+
+/* A name of the protocol's, which needs no quotes. */
+void fields_name(struct fields *fields, const char *key, struct span name);
+
+/* Any text: in quotes, what a terminal would obey escaped (wal/base/glyph.h). */
+void fields_quoted(struct fields *fields, const char *key, struct span text);
+
+/* Bytes that may be long: the line has their length as key_bytes, JSON has both. */
+void fields_bytes(struct fields *fields, const char *key, struct span bytes);
+
+#endif

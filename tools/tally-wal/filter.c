@@ -1,0 +1,111 @@
+/* Which records a dump shows. */
+#include "tools/tally-wal/filter.h"
+
+#include "engine/base/label.h"
+#include "engine/state/state.h"
+#include "wal/base/number.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+void filter_init(struct filter *filter)
+{
+    *filter = (struct filter){.from_lsn = 1, .to_lsn = UINT64_MAX, .until_ms = UINT64_MAX};
+}
+
+void filter_fini(struct filter *filter)
+{
+    free(filter->option_key);
+}
+
+/* The type of that name; RECORD_NONE: there is none. */
+static unsigned type_of(const char *name, size_t len)
+{
+    for (unsigned type = 0; type < RECORD_TYPES; type++) {
+        const char *known = record_type_name(type);
+        if (known != NULL && strlen(known) == len && strncasecmp(known, name, len) == 0) {
+            return type;
+        }
+    }
+    return RECORD_NONE;
+}
+
+const char *filter_types(struct filter *filter, const char *list)
+{
+    for (;;) {
+        size_t len = strcspn(list, ",");
+        unsigned type = type_of(list, len);
+        if (type == RECORD_NONE) {
+            return list;
+        }
+        filter->types |= (uint64_t)1 << type;
+        if (list[len] == '\0') {
+            return NULL;
+        }
+        list += len + 1;
+    }
+}
+
+bool filter_option(struct filter *filter, const char *word)
+{
+    const char *slash = strchr(word, '/');
+    if (slash == NULL) {
+        return number_parse(word, &filter->option) && filter->option > 0;
+    }
+    struct span poll = {word, (size_t)(slash - word)};
+    struct label label;
+    char *folded;
+    size_t len;
+    if (!name_is_valid(poll) || label_clean(span_of(slash + 1), &label) != 0 ||
+        label_fold(label_span(&label), &folded, &len) != 0) {
+        return false;
+    }
+    free(filter->option_key);
+    filter->option_key = key_of_two(poll, (struct span){folded, len});
+    free(folded);
+    return filter->option_key != NULL;
+}
+
+bool filter_is_past(const struct filter *filter, const struct record *record)
+{
+    return record->lsn > filter->to_lsn || record->time_ms > filter->until_ms;
+}
+
+/* The option a record is about; 0: none. */
+static uint64_t option_of(const struct record *record, const struct verdict *verdict)
+{
+    return record->type == RECORD_VOTE     ? record->num[VOTE_OPTION]
+           : record->type == RECORD_OPTION ? verdict->value
+                                           : 0;
+}
+
+static uint64_t build_of(const struct record *record, const struct verdict *verdict)
+{
+    return record->type >= RECORD_CLAIM    ? record->num[STEP_BUILD]
+           : record->type == RECORD_SUBMIT ? verdict->value
+                                           : 0;
+}
+
+static bool is_about(const struct filter *filter, const struct state *state,
+                     const struct record *record, const struct verdict *verdict)
+{
+    uint64_t id = option_of(record, verdict);
+    if (filter->option_key != NULL && id != 0) {
+        const struct option *option = state_option(state, id);
+        if (option != NULL && span_equal(blob_span(option->key), blob_span(filter->option_key))) {
+            return true;
+        }
+    }
+    return (filter->option != 0 && id == filter->option) ||
+           (filter->build != 0 && build_of(record, verdict) == filter->build);
+}
+
+bool filter_takes(const struct filter *filter, const struct state *state,
+                  const struct record *record, const struct verdict *verdict)
+{
+    bool is_named = filter->option != 0 || filter->option_key != NULL || filter->build != 0;
+    return record->lsn >= filter->from_lsn && record->time_ms >= filter->since_ms &&
+           (filter->types == 0 || (filter->types >> record->type & 1) != 0) &&
+           (!is_named || is_about(filter, state, record, verdict));
+}

@@ -1,0 +1,43 @@
+/* A new data directory that appears under its name when it is whole and on disk, or not at all. */
+#ifndef TALLY_TOOLS_TALLY_WAL_NEWDIR_H
+#define TALLY_TOOLS_TALLY_WAL_NEWDIR_H
+
+#include "wal/wal.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <stdbool.h>
+
+/* The snapshot that was to be copied has gone: the log has lost more of its beginning. */
+enum { NEWDIR_AGAIN = -1 };
+
+struct newdir {
+    struct wal *wal;   /* open, empty, to be filled; NULL once it is finished */
+    struct wal_io *io; /* without syncs until the end: before that nobody can see it */
+    struct wal_io_ops lazy_ops;
+    const struct wal_io_ops *real_ops;
+    sigset_t mask;       /* of signals, as it was before */
+    char path[PATH_MAX]; /* what it will be called */
+    char temp[PATH_MAX]; /* what it is called now; empty: it is not there any more */
+};
+
+/*
+ * SIGINT and SIGTERM wait until newdir_fini, so that nothing half made is left behind.
+ * Makes a directory beside `path`, with an empty log in it. `path` must not exist, or be an empty
+ * directory. With a saved_lsn the log goes on behind a copy of that snapshot of `from`, and its
+ * first record is saved_lsn + 1; with 0 it is record 1. Returns an exit code (tools/tally-
+ * wal/exit.h), having said why it is not 0, or NEWDIR_AGAIN; then there is nothing to end.
+ */
+int newdir_begin(struct newdir *newdir, const char *path, struct wal_io *from, uint64_t saved_lsn);
+
+/* Whether one of the signals has come: time to give up. */
+bool newdir_is_interrupted(void);
+
+/* Closes the log in order, syncs all of it, and gives it its name. Returns as newdir_begin. */
+int newdir_finish(struct newdir *newdir);
+
+/* Frees everything, and removes what was not finished. A signal that has come ends the process now.
+ */
+void newdir_fini(struct newdir *newdir);
+
+#endif

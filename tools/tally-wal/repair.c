@@ -1,0 +1,29 @@
+/* tally-wal repair: cuts off a torn tail as a start of the server would, and nothing else. */
+#include "tools/tally-wal/commands.h"
+#include "tools/tally-wal/inspector.h"
+#include "wal/base/err.h"
+
+#include <stdio.h>
+
+int command_repair(const struct settings *settings)
+{
+    struct inspector *inspector = inspector_new(settings->dir, "reading");
+    if (inspector == NULL) {
+        return EXIT_UNREADABLE;
+    }
+    int err = wal_repair(inspector->io, inspector_see_block, inspector, &inspector->report);
+    progress_end(&inspector->progress);
+    const char *text = inspector_text(inspector, err);
+    int code = inspector_code(inspector, err);
+    if (err == 0) {
+        bool is_torn = inspector->report.end == WAL_END_TORN;
+        printf("%s: %s\n", is_torn ? "repaired" : "nothing to repair", text);
+        code = EXIT_WHOLE;
+    } else if (code == EXIT_DAMAGE) {
+        fprintf(stderr, "tally-wal: %s; nothing was changed\n", text);
+    } else {
+        fprintf(stderr, "tally-wal: %s\n", text);
+    }
+    inspector_destroy(inspector);
+    return code;
+}

@@ -1,0 +1,210 @@
+/* tally-wal replay: a new directory with a log that ends at a moment of the past. */
+#include "engine/log/columns.h"
+#include "tools/tally-wal/commands.h"
+#include "tools/tally-wal/inspector.h"
+#include "tools/tally-wal/moment.h"
+#include "tools/tally-wal/newdir.h"
+#include "wal/base/err.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct replay {
+    const struct settings *settings;
+    struct inspector *inspector;
+    struct wal *wal;   /* the new log */
+    uint32_t taken;    /* records of the block that is being read, up to the moment */
+    uint64_t last_lsn; /* of the snapshot, or taken */
+    uint64_t last_ms;  /* when that was */
+    struct columns columns;
+};
+
+/* Every record is applied, and those up to the moment are counted: they are the first of a block,
+ * or the first in it behind the snapshot. */
+static int see(void *arg, const struct record *record, const struct verdict *verdict)
+{
+    struct replay *replay = arg;
+    (void)verdict;
+    if (record->lsn > replay->inspector->saved_lsn && record->lsn <= replay->settings->until_lsn &&
+        record->time_ms <= replay->settings->until_ms) {
+        replay->taken++;
+        replay->last_lsn = record->lsn;
+        replay->last_ms = record->time_ms;
+    }
+    return 0;
+}
+
+static int encode(void *arg, const struct record *record)
+{
+    struct replay *replay = arg;
+    if (record->lsn > replay->last_lsn) {
+        return INSPECT_ENOUGH;
+    }
+    if (record->lsn <= replay->inspector->saved_lsn) {
+        return 0;
+    }
+    return columns_add(&replay->columns, record);
+}
+
+/* The records of a block that were taken, in a block of their own. A record that only a newer
+ * program knows is not handed out by the decoder, and the lsns behind it would move: that is
+ * refused. */
+static int append_part(struct replay *replay, const struct wal_block *block)
+{
+    const unsigned char *raw;
+    size_t raw_bytes;
+    columns_begin(&replay->columns, replay->last_ms); /* all records of a block have its time */
+    int err = columns_decode(block->raw, block->raw_bytes, block->first_lsn, block->count, encode,
+                             replay);
+    if (err != 0 && err != INSPECT_ENOUGH) {
+        return err;
+    }
+    uint64_t saved_lsn = replay->inspector->saved_lsn;
+    uint64_t before_lsn = block->first_lsn > saved_lsn ? block->first_lsn - 1 : saved_lsn;
+    if (replay->columns.count != replay->last_lsn - before_lsn) {
+        return TALLY_NEWER;
+    }
+    err = columns_end(&replay->columns, &raw, &raw_bytes);
+    return err != 0 ? err : wal_append(replay->wal, replay->columns.count, raw, raw_bytes);
+}
+
+/* A block goes over as it is, if all of it is wanted; where its end is not, the log ends. */
+static int see_block(void *arg, const struct wal_block *block)
+{
+    struct replay *replay = arg;
+    int err = 0;
+    if (newdir_is_interrupted()) {
+        return TALLY_TIMEOUT;
+    }
+    if (block->count == 0) {
+        return 0;
+    }
+    uint64_t block_lsn = block->first_lsn + block->count - 1;
+    if (block_lsn <= replay->inspector->saved_lsn) {
+        return 0;
+    }
+    bool goes_on = replay->taken > 0 && replay->last_lsn == block_lsn;
+    if (goes_on && block->first_lsn > replay->inspector->saved_lsn) {
+        err = wal_append(replay->wal, block->count, block->raw, block->raw_bytes);
+    } else if (replay->taken > 0) {
+        err = append_part(replay, block);
+    }
+    replay->taken = 0;
+    if (err == 0 && (!goes_on || block_lsn == replay->settings->until_lsn)) {
+        return INSPECT_ENOUGH;
+    }
+    return err;
+}
+
+static int say_not_there(const struct replay *replay)
+{
+    const struct settings *settings = replay->settings;
+    if (replay->last_lsn == 0) {
+        fprintf(stderr, "tally-wal: the log has no record up to then\n");
+    } else {
+        fprintf(stderr,
+                "tally-wal: the log ends at record %" PRIu64 ", before record %" PRIu64 "\n",
+                replay->last_lsn, settings->until_lsn);
+    }
+    return EXIT_USAGE;
+}
+
+/* Copies into the log that newdir has opened. Returns the exit code; 0: all is there. */
+static int copy(struct replay *replay, struct newdir *newdir)
+{
+    struct inspector *inspector = replay->inspector;
+    replay->wal = newdir->wal;
+    int err = wal_read(inspector->io, inspector_see_block, inspector, &inspector->report);
+    columns_fini(&replay->columns);
+    progress_end(&inspector->progress);
+    if (err == TALLY_TIMEOUT) {
+        return EXIT_UNREADABLE; /* the signal will say the rest */
+    }
+    if (err == INSPECT_AGAIN) {
+        return NEWDIR_AGAIN;
+    }
+    if (err != 0 && err != INSPECT_ENOUGH) {
+        const char *why = wal_why(newdir->wal);
+        if (why[0] != '\0') {
+            fprintf(stderr, "tally-wal: %s: %s\n", replay->settings->into, why);
+        }
+        return inspector_end(inspector, err);
+    }
+    uint64_t until_lsn = replay->settings->until_lsn;
+    if (replay->last_lsn == 0 || (until_lsn != UINT64_MAX && replay->last_lsn < until_lsn)) {
+        return say_not_there(replay);
+    }
+    return EXIT_WHOLE;
+}
+
+/* Whether there is a state from which the moment can be reached. */
+static int check_beginning(const struct replay *replay)
+{
+    const struct settings *settings = replay->settings;
+    const struct inspector *inspector = replay->inspector;
+    if (settings->until_lsn < inspector->saved_lsn || settings->until_ms < inspector->saved_ms) {
+        char time[MOMENT_TEXT_BYTES];
+        moment_format(time, inspector->saved_ms);
+        fprintf(stderr,
+                "tally-wal: the earliest moment that the log reaches is record %" PRIu64
+                ", at %s: older ones have left it by retention\n",
+                inspector->saved_lsn, time);
+        return EXIT_USAGE;
+    }
+    return EXIT_WHOLE;
+}
+
+static void say_done(const struct replay *replay)
+{
+    char time[MOMENT_TEXT_BYTES];
+    uint64_t saved_lsn = replay->inspector->saved_lsn;
+    moment_format(time, replay->last_ms);
+    uint64_t count = replay->last_lsn - saved_lsn;
+    printf("%" PRIu64 " record%s, up to %s", count, count == 1 ? "" : "s", time);
+    if (saved_lsn > 0) {
+        printf(", behind the snapshot at record %" PRIu64, saved_lsn);
+    }
+    printf(", in %s\n", replay->settings->into);
+}
+
+/* Returns the exit code, or NEWDIR_AGAIN. */
+static int replay_once(const struct settings *settings)
+{
+    struct newdir newdir;
+    struct inspector *inspector = inspector_new(settings->dir, "copying");
+    if (inspector == NULL) {
+        return EXIT_UNREADABLE;
+    }
+    struct replay replay = {.settings = settings,
+                            .inspector = inspector,
+                            .last_lsn = inspector->saved_lsn,
+                            .last_ms = inspector->saved_ms};
+    inspector->see = see;
+    inspector->see_block = see_block;
+    inspector->arg = &replay;
+    int code = check_beginning(&replay);
+    if (code == EXIT_WHOLE) {
+        code = newdir_begin(&newdir, settings->into, inspector->io, inspector->saved_lsn);
+    }
+    if (code == EXIT_WHOLE) {
+        code = copy(&replay, &newdir);
+        code = code == EXIT_WHOLE ? newdir_finish(&newdir) : code;
+        newdir_fini(&newdir);
+    }
+    if (code == EXIT_WHOLE) {
+        say_done(&replay);
+    }
+    inspector_destroy(inspector);
+    return code;
+}
+
+/* A log that loses more of its beginning meanwhile is begun anew. */
+int command_replay(const struct settings *settings)
+{
+    int code;
+    do {
+        code = replay_once(settings);
+    } while (code == NEWDIR_AGAIN);
+    return code;
+}

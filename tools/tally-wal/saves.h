@@ -1,0 +1,42 @@
+/* The snapshots of a directory, each of them loaded: what they are, and whether they are right. */
+#ifndef TALLY_TOOLS_TALLY_WAL_SAVES_H
+#define TALLY_TOOLS_TALLY_WAL_SAVES_H
+
+#include "engine/state/state.h"
+#include "wal/disk/io.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { SAVES_MAX = 16 };
+
+struct save {
+    uint64_t lsn;
+    uint64_t digest; /* of the state that it holds */
+    bool is_whole;   /* it can be loaded */
+    bool is_right;   /* and, as far as the log was read, it is the state at its lsn */
+    char text[224];  /* what is wrong with it */
+};
+
+struct saves {
+    size_t count; /* the newest, at most SAVES_MAX */
+    struct save at[SAVES_MAX];
+};
+
+/* Whether the snapshot of this lsn has left: a running server takes the oldest away when a new one
+ * counts. */
+bool saves_is_gone(struct wal_io *io, uint64_t lsn);
+
+/* Loads one after the other; what is wrong with one is in its text. Returns 0 or TALLY_NOMEM. */
+int saves_read(struct saves *saves, struct wal_io *io);
+
+/* Compares those of this lsn with the state that the log has led to. */
+void saves_compare(struct saves *saves, uint64_t lsn, const struct state *state);
+
+/* The first that is not right; NULL: all are. */
+const struct save *saves_bad(const struct saves *saves);
+
+/* The lsn of the newest that is right; 0: there is none. */
+uint64_t saves_newest(const struct saves *saves);
+
+#endif

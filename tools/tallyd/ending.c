@@ -1,0 +1,49 @@
+/* How tallyd ends: one table of what was wrong, the exit code, and what to do about it. */
+#include "tools/tallyd/ending.h"
+
+#include "wal/base/err.h"
+
+#include <errno.h>
+#include <stddef.h>
+
+static const struct ending data_endings[] = {
+    {TALLY_DAMAGE, EXIT_DAMAGED, "nothing was changed; `tally-wal verify` looks at all of it"},
+    {TALLY_NEWER, EXIT_NEWER, "nothing was changed; start the version that wrote it, or a newer"},
+    {TALLY_NOTFOUND, EXIT_MISSING, "make the directory above it, or take another with --data"},
+    {TALLY_DENIED, EXIT_FORBIDDEN,
+     "let this user read and write there (chown, chmod, mount), or take another with --data"},
+    {TALLY_LOCKED, EXIT_IN_USE,
+     "another tallyd or `tally-wal repair` has it; stop that one, or take another with --data"},
+    {TALLY_NOMEM, EXIT_MEMORY, "all of the state is in memory; it takes a machine with more"},
+    {TALLY_NOSPC, EXIT_NO_ROOM, "free some space there, or take another with --data"},
+    {0, EXIT_IO, "see what the kernel says of this disk (dmesg); nothing may be lost yet"},
+};
+
+static const struct ending door_endings[] = {
+    {-EADDRINUSE, EXIT_ADDRESS,
+     "another process listens there (ss -ltnp shows which); stop it, or take another with --port"},
+    {-EACCES, EXIT_FORBIDDEN,
+     "ports below 1024 take a right (CAP_NET_BIND_SERVICE); take another with --port"},
+    {-EADDRNOTAVAIL, EXIT_ADDRESS, "no interface of this machine has it; see ip address"},
+    {-ENOMEM, EXIT_MEMORY, "it takes a machine with more memory"},
+    {0, EXIT_ADDRESS, "take another with --bind or --port"},
+};
+
+/* The last row is for everything else. */
+static const struct ending *find(const struct ending *at, int err)
+{
+    while (at->err != err && at->err != 0) {
+        at++;
+    }
+    return at;
+}
+
+const struct ending *ending_of_data(int err)
+{
+    return find(data_endings, err);
+}
+
+const struct ending *ending_of_door(int err)
+{
+    return find(door_endings, err);
+}

@@ -1,0 +1,357 @@
+/* Packing: a sealed segment is written anew as few large blocks, checked, and put in its place. */
+#include "wal/background/pack.h"
+
+#include "wal/base/check.h"
+#include "wal/base/err.h"
+#include "wal/base/mutant.h"
+#include "wal/format/block.h"
+#include "wal/format/packed.h"
+#include "wal/background/pack_check.h"
+#include "wal/read/scan.h"
+#include "wal/read/report.h"
+#include "wal/disk/full_io.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* What a packed block gathers, raw: beyond that LZ4, which looks back 64 KiB, gains nothing, and a
+ * reader in parallel has pieces to share out. */
+#define GATHER_BYTES ((size_t)1 << 20)
+
+/* What is written between two syncs: the commits of that moment queue behind it. */
+#define STEP_BYTES   ((size_t)256 << 10)
+
+/* After so many gathered blocks it is judged whether the rest is worth the time. */
+#define TRIAL_BLOCKS 4
+
+/* One segment being packed. */
+struct packer {
+    struct wal_pack *pack;
+    struct wal_io *io;
+    int fd; /* of the temporary file; -1: not there */
+    char temp[WAL_NAME_BYTES];
+    struct wal_segment_head head;
+    uint64_t offset; /* where the next block goes */
+
+    /* gathered: members that are not written yet */
+    unsigned char *raw;
+    size_t raw_room;
+    size_t raw_bytes;
+    size_t head_bytes; /* of the first member's head */
+    uint64_t first_lsn;
+    uint64_t count;
+    uint32_t members;
+
+    unsigned char *block; /* as it goes to the disk */
+    size_t block_room;
+    uint64_t old_bytes; /* of the blocks read so far */
+    uint32_t blocks;    /* written */
+    bool is_sealed;
+    int errnum; /* why the scan was ended; LEFT: 1 */
+};
+
+static int buffer_grow(unsigned char **at, size_t *room, size_t bytes, size_t keep)
+{
+    if (bytes <= *room) {
+        return 0;
+    }
+    unsigned char *more = aligned_alloc(WAL_PAGE_BYTES, (size_t)wal_block_bytes(bytes));
+    if (more == NULL) {
+        return -ENOMEM;
+    }
+    if (keep > 0) {
+        memcpy(more, *at, keep);
+    }
+    free(*at);
+    *at = more;
+    *room = (size_t)wal_block_bytes(bytes);
+    return 0;
+}
+
+static bool is_worth_it(const struct packer *packer, uint64_t old_bytes)
+{
+    return packer->offset <= old_bytes - old_bytes / 4;
+}
+
+/* Writes a block that is made, in steps. */
+static int block_write(struct packer *packer, struct wal_block_header *header, size_t bytes)
+{
+    struct wal_pack *pack = packer->pack;
+    header->durable_lsn = header->first_lsn - 1;
+    header->durable_pages = (uint32_t)(packer->offset / WAL_PAGE_BYTES);
+    wal_block_sign(packer->block, header, wal_block_seed(&packer->head, packer->offset));
+    for (size_t at = 0; at < bytes;) {
+        size_t step = bytes - at < STEP_BYTES ? bytes - at : STEP_BYTES;
+        int err =
+            wal_whole_write(packer->io, packer->fd, packer->block + at, step, packer->offset + at);
+        if (err == 0) {
+            err = packer->io->ops->datasync(packer->io, packer->fd);
+        }
+        if (err == 0) {
+            err = pack->pace(pack->arg, step);
+        }
+        if (err != 0) {
+            return err;
+        }
+        at += step;
+    }
+    packer->offset += bytes;
+    return 0;
+}
+
+/* Writes what is gathered as one block: packed, or, if it is one member, as the block it was. */
+static int gathered_write(struct packer *packer)
+{
+    if (packer->members == 0) {
+        return 0;
+    }
+    bool alone = packer->members == 1;
+    size_t skip = alone ? packer->head_bytes : 0;
+    struct wal_block_header header = {
+        .first_lsn = packer->first_lsn,
+        .count = (uint32_t)packer->count,
+        .flags = alone ? 0 : WAL_BLOCK_PACKED,
+    };
+    size_t raw_bytes = packer->raw_bytes - skip;
+    int err = buffer_grow(&packer->block, &packer->block_room, raw_bytes, 0);
+    if (err != 0) {
+        return err;
+    }
+    size_t bytes = wal_block_pack_hard(packer->block, &header, packer->raw + skip, raw_bytes);
+    err = block_write(packer, &header, bytes);
+    packer->raw_bytes = 0;
+    packer->members = 0;
+    packer->count = 0;
+    packer->blocks++;
+    if (err == 0 && packer->blocks == TRIAL_BLOCKS && !is_worth_it(packer, packer->old_bytes)) {
+        return WAL_PACKED_LEFT;
+    }
+    return err;
+}
+
+static int gather(struct packer *packer, const struct wal_block *block)
+{
+    size_t most = block->raw_bytes + WAL_MEMBER_HEAD_BYTES_MAX;
+    int err = 0;
+    if (packer->raw_bytes + most > GATHER_BYTES || packer->count + block->count > UINT32_MAX) {
+        err = gathered_write(packer);
+    }
+    if (err == 0) {
+        size_t room = packer->raw_bytes + most;
+        room = room < GATHER_BYTES ? GATHER_BYTES : room;
+        err = buffer_grow(&packer->raw, &packer->raw_room, room, packer->raw_bytes);
+    }
+    if (err != 0) {
+        return err;
+    }
+    unsigned char *to = packer->raw + packer->raw_bytes;
+    size_t head_bytes = wal_member_head_put(to, block->count, block->raw_bytes);
+    memcpy(to + head_bytes, block->raw, block->raw_bytes);
+    if (packer->members == 0) {
+        packer->first_lsn = block->first_lsn;
+        packer->head_bytes = head_bytes;
+    }
+    packer->raw_bytes += head_bytes + block->raw_bytes;
+    packer->count += block->count;
+    packer->members++;
+    return 0;
+}
+
+static int seal(struct packer *packer, const struct wal_block *block)
+{
+    int err = gathered_write(packer);
+    if (err == 0) {
+        err = buffer_grow(&packer->block, &packer->block_room, 1, 0);
+    }
+    if (err != 0) {
+        return err;
+    }
+    struct wal_block_header header = {
+        .first_lsn = block->first_lsn,
+        .flags = (uint16_t)(block->flags | WAL_BLOCK_PACKED),
+    };
+    packer->is_sealed = true;
+    return block_write(packer, &header, wal_block_pack(packer->block, &header, NULL, 0));
+}
+
+static int pack_block(void *arg, const struct wal_block *block)
+{
+    struct packer *packer = arg;
+    int err = packer->pack->pace(packer->pack->arg, block->stored_bytes);
+    packer->old_bytes += block->stored_bytes;
+    if (err == 0 && block->count > 0) {
+        err = gather(packer, block);
+    } else if (err == 0 && (block->flags & WAL_BLOCK_SEAL) != 0) {
+        err = seal(packer, block);
+    }
+    packer->errnum = err;
+    return err == 0 ? 0 : TALLY_IO;
+}
+
+/* Reads the segment and writes the blocks. */
+static int blocks_write(struct packer *packer)
+{
+    struct wal_pack *pack = packer->pack;
+    struct wal_scan scan;
+    bool is_whole = false;
+    wal_scan_init(&scan, pack->io, pack_block, packer);
+    scan.next_lsn = 0;
+    int err = wal_scan_sealed(&scan, pack->number, &is_whole);
+    int result = packer->errnum;
+    if (err == TALLY_NOMEM) {
+        result = -ENOMEM;
+    } else if (result == 0 && scan.signs.read_error) {
+        result = scan.errnum != 0 ? scan.errnum : -EIO;
+    } else if (result == 0 && !is_whole) {
+        pack->is_damaged = true;
+        wal_tell_report(&scan, &pack->damage);
+        result = -EBADMSG;
+    }
+    wal_scan_fini(&scan);
+    return result;
+}
+
+/* The header comes last, when the length is known; then all of it is synced. */
+static int head_write(struct packer *packer)
+{
+    _Alignas(WAL_PAGE_BYTES) unsigned char page[WAL_PAGE_BYTES];
+    packer->head.bytes = packer->offset;
+    wal_segment_head_put(page, &packer->head);
+    int err = wal_whole_write(packer->io, packer->fd, page, sizeof(page), 0);
+    if (err != 0 || MUTANT(MUTANT_PACK_NOT_SYNCED)) {
+        return err;
+    }
+    return packer->io->ops->sync(packer->io, packer->fd);
+}
+
+/* Takes the segment's place, unless that was removed meanwhile. */
+static int replace(struct packer *packer)
+{
+    struct wal_io *io = packer->io;
+    char name[WAL_NAME_BYTES];
+    wal_segment_name(name, packer->pack->number);
+    pthread_mutex_lock(packer->pack->replaces);
+    int fd = io->ops->open(io, name, WAL_OPEN_READ);
+    int err = fd < 0 ? fd : 0;
+    if (err == 0) {
+        io->ops->close(io, fd);
+        err = io->ops->rename(io, packer->temp, name);
+    }
+    if (err == 0) {
+        /* If this fails a crash may bring the segment back as it was, which is as good. */
+        io->ops->syncdir(io);
+    }
+    pthread_mutex_unlock(packer->pack->replaces);
+    return err;
+}
+
+static int pack_file(struct packer *packer)
+{
+    struct wal_pack *pack = packer->pack;
+    struct wal_io *io = packer->io;
+    int err = blocks_write(packer);
+    if (err != 0) {
+        return err;
+    }
+    /* a segment is whole when it ends with a seal; that holds no records, so seal() has seen it */
+    CHECK(packer->is_sealed);
+    if (!is_worth_it(packer, pack->from_bytes)) {
+        return WAL_PACKED_LEFT;
+    }
+    err = head_write(packer);
+    if (err == 0) {
+        err = wal_pack_check(pack, packer->temp);
+    }
+    if (err == 0) {
+        err = replace(packer);
+    }
+    if (err == 0) {
+        pack->to_bytes = packer->offset;
+        io->ops->close(io, packer->fd);
+        packer->fd = -1;
+    }
+    return err;
+}
+
+int wal_pack_is_packed(struct wal_io *io, int fd, uint64_t size_bytes)
+{
+    _Alignas(WAL_PAGE_BYTES) unsigned char page[WAL_PAGE_BYTES];
+    struct wal_segment_head head;
+    struct wal_block_header header;
+    int64_t n = wal_whole_read(io, fd, page, sizeof(page), 0);
+    if (n < 0) {
+        return (int)n;
+    }
+    if (n < (int64_t)sizeof(page) || wal_segment_head_get(page, &head) != WAL_HEAD_OK ||
+        head.bytes != size_bytes || !wal_segment_is_length(size_bytes)) {
+        return 0;
+    }
+    uint64_t offset = size_bytes - WAL_PAGE_BYTES;
+    n = wal_whole_read(io, fd, page, sizeof(page), offset);
+    if (n < 0) {
+        return (int)n;
+    }
+    const uint16_t flags = WAL_BLOCK_SEAL | WAL_BLOCK_PACKED;
+    return n == (int64_t)sizeof(page) &&
+           wal_block_header_get(page, &header, &head, offset) == WAL_BLOCK_VALID &&
+           (header.flags & flags) == flags;
+}
+
+/* Looks at the segment. Returns 0: it can be packed; LEFT; or a negative errno value. */
+static int look(struct packer *packer)
+{
+    struct wal_io *io = packer->io;
+    unsigned char page[WAL_PAGE_BYTES];
+    char name[WAL_NAME_BYTES];
+    wal_segment_name(name, packer->pack->number);
+    int fd = io->ops->open(io, name, WAL_OPEN_READ);
+    if (fd < 0) {
+        return fd;
+    }
+    int64_t size = io->ops->size(io, fd);
+    int64_t n = size < 0 ? size : wal_whole_read(io, fd, page, sizeof(page), 0);
+    int result = n < 0 ? (int)n : 0;
+    if (result == 0) {
+        packer->pack->from_bytes = (uint64_t)size;
+        result = wal_pack_is_packed(io, fd, (uint64_t)size);
+    }
+    io->ops->close(io, fd);
+    if (result == 0 && wal_segment_head_get(page, &packer->head) != WAL_HEAD_OK) {
+        memset(&packer->head, 0, sizeof(packer->head)); /* the scan says what is wrong with it */
+    }
+    return result == 1 || (result == 0 && size <= 3 * (int64_t)WAL_PAGE_BYTES) ? WAL_PACKED_LEFT
+                                                                               : result;
+}
+
+static int temp_open(struct packer *packer)
+{
+    struct wal_io *io = packer->io;
+    wal_segment_pack_name(packer->temp, packer->pack->number);
+    int err = io->ops->unlink(io, packer->temp);
+    if (err != 0 && err != -ENOENT) {
+        return err;
+    }
+    packer->fd = io->ops->open(io, packer->temp, WAL_OPEN_CREATE);
+    return packer->fd < 0 ? packer->fd : 0;
+}
+
+int wal_pack_run(struct wal_pack *pack)
+{
+    struct packer packer = {
+        .pack = pack, .io = pack->io, .fd = -1, .offset = WAL_SEGMENT_FIRST_BLOCK};
+    int err = look(&packer);
+    if (err == 0) {
+        err = temp_open(&packer);
+    }
+    if (err == 0) {
+        err = pack_file(&packer);
+    }
+    if (packer.fd >= 0) {
+        pack->io->ops->close(pack->io, packer.fd);
+        pack->io->ops->unlink(pack->io, packer.temp);
+    }
+    free(packer.raw);
+    free(packer.block);
+    return err;
+}

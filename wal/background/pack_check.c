@@ -1,0 +1,198 @@
+/* The check of a packed segment against the one it was made of, block by block. */
+#include "wal/background/pack_check.h"
+
+#include "wal/base/err.h"
+#include "wal/format/block.h"
+#include "wal/format/packed.h"
+#include "wal/read/scan.h"
+#include "wal/disk/read_window.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* The packed file, read beside the scan of the other one. */
+struct checking {
+    struct wal_pack *pack;
+    struct wal_window window;
+    struct wal_segment_head head;
+    uint64_t size_bytes;
+    uint64_t offset;
+    struct wal_block_header header; /* of the block at hand */
+    uint64_t next_lsn;              /* of what comes next in it */
+    unsigned char *unpacked;        /* room for WAL_RAW_BYTES_MAX */
+    const unsigned char *at;        /* what of it is not compared yet */
+    const unsigned char *end;
+    bool is_sealed;
+    int errnum; /* why the scan was ended */
+};
+
+/* The next block of the packed file, as far as its checksums. Returns 0 or a negative errno value.
+ */
+static int block_get(struct checking *checking, const unsigned char **payload)
+{
+    const unsigned char *at;
+    uint64_t offset = checking->offset;
+    int err = wal_window_get(&checking->window, offset, WAL_PAGE_BYTES, &at);
+    if (err != 0) {
+        return err;
+    }
+    if (wal_block_header_get(at, &checking->header, &checking->head, offset) != WAL_BLOCK_VALID) {
+        return -EIO;
+    }
+    size_t bytes = (size_t)wal_block_bytes(checking->header.stored_bytes);
+    err = wal_window_get(&checking->window, offset, bytes, &at);
+    if (err != 0) {
+        return err;
+    }
+    *payload = at + WAL_BLOCK_HEADER_BYTES;
+    uint64_t seed = wal_block_seed(&checking->head, offset);
+    if (wal_block_payload_check(&checking->header, *payload, seed) != WAL_BLOCK_VALID) {
+        return -EIO;
+    }
+    checking->offset += bytes;
+    return checking->pack->pace(checking->pack->arg, bytes);
+}
+
+/* Makes the next block with records the one at hand. */
+static int block_turn(struct checking *checking)
+{
+    const unsigned char *payload = NULL;
+    int err = block_get(checking, &payload);
+    if (err != 0) {
+        return err;
+    }
+    const struct wal_block_header *header = &checking->header;
+    if (header->count == 0 || header->durable_lsn != header->first_lsn - 1) {
+        return -EIO;
+    }
+    /* the window may turn before all of it is compared, so it is kept apart */
+    if (header->codec == WAL_CODEC_RAW) {
+        memcpy(checking->unpacked, payload, header->raw_bytes);
+    } else if (wal_block_unpack(header, payload, checking->unpacked) != 0) {
+        return -EIO;
+    }
+    checking->at = checking->unpacked;
+    checking->end = checking->at + header->raw_bytes;
+    checking->next_lsn = header->first_lsn;
+    return 0;
+}
+
+static int records_compare(struct checking *checking, const struct wal_block *block)
+{
+    struct wal_member member;
+    int err = checking->at == checking->end ? block_turn(checking) : 0;
+    if (err != 0) {
+        return err;
+    }
+    if (wal_block_has_members(&checking->header)) {
+        if (wal_member_get(&checking->at, checking->end, &member) != 0) {
+            return -EIO;
+        }
+    } else {
+        member = (struct wal_member){
+            .count = checking->header.count,
+            .raw = checking->at,
+            .raw_bytes = checking->header.raw_bytes,
+        };
+        checking->at = checking->end;
+    }
+    bool same = checking->next_lsn == block->first_lsn && member.count == block->count &&
+                member.raw_bytes == block->raw_bytes &&
+                memcmp(member.raw, block->raw, member.raw_bytes) == 0;
+    checking->next_lsn += member.count;
+    return same ? 0 : -EIO;
+}
+
+static int seal_compare(struct checking *checking, const struct wal_block *block)
+{
+    const unsigned char *payload = NULL;
+    if (checking->at != checking->end) {
+        return -EIO;
+    }
+    int err = block_get(checking, &payload);
+    if (err != 0) {
+        return err;
+    }
+    const struct wal_block_header *seal = &checking->header;
+    bool same = seal->flags == (block->flags | WAL_BLOCK_PACKED) && seal->count == 0 &&
+                seal->first_lsn == block->first_lsn && checking->offset == checking->size_bytes;
+    checking->is_sealed = same;
+    return same ? 0 : -EIO;
+}
+
+static int compare(void *arg, const struct wal_block *block)
+{
+    struct checking *checking = arg;
+    int err = checking->pack->pace(checking->pack->arg, block->stored_bytes);
+    if (err == 0 && block->count > 0) {
+        err = records_compare(checking, block);
+    } else if (err == 0 && (block->flags & WAL_BLOCK_SEAL) != 0) {
+        err = seal_compare(checking, block);
+    }
+    checking->errnum = err;
+    return err == 0 ? 0 : TALLY_IO;
+}
+
+static int head_check(struct checking *checking)
+{
+    const unsigned char *page;
+    int err = wal_window_get(&checking->window, 0, WAL_PAGE_BYTES, &page);
+    if (err != 0) {
+        return err;
+    }
+    bool good = wal_segment_head_get(page, &checking->head) == WAL_HEAD_OK &&
+                checking->head.number == checking->pack->number &&
+                checking->head.bytes == checking->size_bytes;
+    return good ? 0 : -EIO;
+}
+
+/* Walks over the segment, and beside it over the packed one. */
+static int files_compare(struct checking *checking)
+{
+    struct wal_scan scan;
+    bool is_whole = false;
+    wal_scan_init(&scan, checking->pack->io, compare, checking);
+    scan.next_lsn = 0;
+    int err = wal_scan_sealed(&scan, checking->pack->number, &is_whole);
+    int result = checking->errnum;
+    if (err == TALLY_NOMEM) {
+        result = -ENOMEM;
+    } else if (result == 0 && scan.errnum != 0) {
+        result = scan.errnum;
+    } else if (result == 0 &&
+               (!is_whole || !checking->is_sealed || checking->head.epoch != scan.head.epoch ||
+                memcmp(checking->head.uuid, scan.head.uuid, WAL_UUID_BYTES) != 0)) {
+        result = -EIO;
+    }
+    wal_scan_fini(&scan);
+    return result;
+}
+
+int wal_pack_check(struct wal_pack *pack, const char *packed_name)
+{
+    struct checking checking = {.pack = pack, .offset = WAL_SEGMENT_FIRST_BLOCK};
+    int fd = pack->io->ops->open(pack->io, packed_name, WAL_OPEN_READ);
+    if (fd < 0) {
+        return fd;
+    }
+    wal_window_init(&checking.window, pack->io);
+    wal_window_turn(&checking.window, fd);
+    checking.unpacked = malloc(WAL_RAW_BYTES_MAX);
+    int64_t size = pack->io->ops->size(pack->io, fd);
+    checking.size_bytes = size < 0 ? 0 : (uint64_t)size;
+    int err = size < 0 ? (int)size : pack->io->ops->drop_cache(pack->io, fd);
+    if (err == 0 && checking.unpacked == NULL) {
+        err = -ENOMEM;
+    }
+    if (err == 0) {
+        err = head_check(&checking);
+    }
+    if (err == 0) {
+        err = files_compare(&checking);
+    }
+    free(checking.unpacked);
+    wal_window_fini(&checking.window);
+    pack->io->ops->close(pack->io, fd);
+    return err;
+}

@@ -1,0 +1,112 @@
+/* The scrub: sealed segments are read again from the disk, to find damage while memory is whole. */
+#include "wal/background/scrub.h"
+
+#include "wal/base/err.h"
+#include "wal/files/snapshot_file.h"
+#include "wal/read/report.h"
+#include "wal/disk/full_io.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+static int visit(void *arg, const struct wal_block *block)
+{
+    struct wal_scrub *scrub = arg;
+    scrub->errnum = scrub->pace(scrub->arg, block->stored_bytes);
+    return scrub->errnum;
+}
+
+void wal_scrub_init(struct wal_scrub *scrub, struct wal_io *io,
+                    int (*pace)(void *arg, size_t bytes), void *arg)
+{
+    *scrub = (struct wal_scrub){.io = io, .pace = pace, .arg = arg};
+    wal_scan_init(&scrub->scan, io, visit, scrub);
+    scrub->scan.next_lsn = 0;
+}
+
+void wal_scrub_fini(struct wal_scrub *scrub)
+{
+    wal_scan_fini(&scrub->scan);
+}
+
+/* After a segment that was not read to its end nothing is known of the next one's begin. */
+static void chain_cut(struct wal_scan *scan)
+{
+    scan->next_lsn = 0;
+    scan->durable_lsn = 0;
+    scan->epoch = 0;
+}
+
+/* What the page cache holds is not what is asked for. Returns 0 or a negative errno value. */
+static int cache_drop(struct wal_io *io, const char *name)
+{
+    int fd = io->ops->open(io, name, WAL_OPEN_READ);
+    if (fd < 0) {
+        return fd;
+    }
+    int err = io->ops->drop_cache(io, fd);
+    io->ops->close(io, fd);
+    return err;
+}
+
+static int damaged(struct wal_scrub *scrub, const char *name, int err)
+{
+    scrub->damage = (struct wal_report){.end = WAL_END_FAILED, .row = 1};
+    snprintf(scrub->damage.text, sizeof(scrub->damage.text), "%s: cannot read from the disk: %s",
+             name, wal_errno_text(-err));
+    return WAL_SCRUBBED_DAMAGE;
+}
+
+int wal_scrub_segment(struct wal_scrub *scrub, uint64_t number)
+{
+    char name[WAL_NAME_BYTES];
+    bool is_whole = false;
+    wal_segment_name(name, number);
+    int err = cache_drop(scrub->io, name);
+    if (err == -ENOENT) {
+        chain_cut(&scrub->scan);
+        return WAL_SCRUBBED_GONE;
+    }
+    if (err != 0) {
+        chain_cut(&scrub->scan);
+        int result = damaged(scrub, name, err);
+        scrub->damage.segment = number;
+        return result;
+    }
+    scrub->scan.errnum = 0;
+    err = wal_scan_sealed(&scrub->scan, number, &is_whole);
+    if (err != 0) {
+        chain_cut(&scrub->scan);
+        return err;
+    }
+    if (is_whole) {
+        return WAL_SCRUBBED_WHOLE;
+    }
+    /* removed since we dropped its pages */
+    int result = scrub->scan.errnum == -ENOENT ? WAL_SCRUBBED_GONE : WAL_SCRUBBED_DAMAGE;
+    wal_tell_report(&scrub->scan, &scrub->damage);
+    chain_cut(&scrub->scan);
+    return result;
+}
+
+int wal_scrub_snapshot(struct wal_scrub *scrub, uint64_t lsn)
+{
+    char name[WAL_NAME_BYTES];
+    struct wal_snap_info info;
+    wal_snap_name(name, lsn);
+    int err = cache_drop(scrub->io, name);
+    if (err != 0) {
+        return err == -ENOENT ? WAL_SCRUBBED_GONE : damaged(scrub, name, err);
+    }
+    err = wal_snap_read(scrub->io, lsn, visit, scrub, &info);
+    if (err != TALLY_DAMAGE && err != TALLY_NEWER && err != TALLY_IO) {
+        return err;
+    }
+    if (cache_drop(scrub->io, name) == -ENOENT) {
+        return WAL_SCRUBBED_GONE; /* a newer one has taken its place meanwhile */
+    }
+    scrub->damage = (struct wal_report){.end = WAL_END_DAMAGE};
+    snprintf(scrub->damage.text, sizeof(scrub->damage.text), "%s", info.text);
+    return WAL_SCRUBBED_DAMAGE;
+}

@@ -1,0 +1,69 @@
+/* A window over one file for reading: any range of it as one piece of memory. */
+#include "wal/disk/read_window.h"
+
+#include "wal/disk/full_io.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WINDOW_BYTES ((size_t)1 << 20)
+
+void wal_window_init(struct wal_window *window, struct wal_io *io)
+{
+    *window = (struct wal_window){.io = io, .fd = -1};
+}
+
+void wal_window_fini(struct wal_window *window)
+{
+    free(window->bytes);
+    window->bytes = NULL;
+}
+
+void wal_window_turn(struct wal_window *window, int fd)
+{
+    window->fd = fd;
+    window->len = 0;
+}
+
+/* The old contents are not kept. */
+static int grow(struct wal_window *window, size_t len)
+{
+    size_t room = len < WINDOW_BYTES ? WINDOW_BYTES : len;
+    if (room <= window->room) {
+        return 0;
+    }
+    free(window->bytes);
+    window->len = 0;
+    window->room = 0;
+    window->bytes = malloc(room);
+    if (window->bytes == NULL) {
+        return -ENOMEM;
+    }
+    window->room = room;
+    return 0;
+}
+
+int wal_window_get(struct wal_window *window, uint64_t offset, size_t len, const unsigned char **at)
+{
+    bool inside =
+        window->len > 0 && offset >= window->offset && offset + len <= window->offset + window->len;
+    if (!inside) {
+        int err = grow(window, len);
+        if (err != 0) {
+            return err;
+        }
+        window->len = 0;
+        int64_t n = wal_whole_read(window->io, window->fd, window->bytes, window->room, offset);
+        if (n < 0) {
+            return (int)n;
+        }
+        /* Behind the end of the file are zeros, as far as they are asked for: the room is a
+         * megabyte, and most of what a start reads is short. */
+        window->len = (size_t)n > len ? (size_t)n : len;
+        memset(window->bytes + n, 0, window->len - (size_t)n);
+        window->offset = offset;
+    }
+    *at = window->bytes + (offset - window->offset);
+    return 0;
+}

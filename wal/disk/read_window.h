@@ -1,0 +1,34 @@
+/* A window over one file for reading: any range of it as one piece of memory. */
+#ifndef TALLY_WAL_DISK_READ_WINDOW_H
+#define TALLY_WAL_DISK_READ_WINDOW_H
+
+#include "wal/disk/io.h"
+
+#include <stddef.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+struct wal_window {
+    struct wal_io *io;
+    int fd; /* borrowed */
+    unsigned char *bytes;
+    size_t room;
+    size_t len;      /* valid bytes */
+    uint64_t offset; /* of the first one in the file */
+};
+
+void wal_window_init(struct wal_window *window, struct wal_io *io);
+void wal_window_fini(struct wal_window *window);
+
+/* Looks at another file, or at what has changed in the same one. */
+void wal_window_turn(struct wal_window *window, int fd);
+
+/*
+ * Makes [offset, offset + len) readable at *at, which lives until the next call. What lies behind
+ * the end of the file reads as zeros.
+ * Returns 0 or a negative errno value (-ENOMEM among them).
+ */
+int wal_window_get(struct wal_window *window, uint64_t offset, size_t len,
+                   const unsigned char **at);
+
+#endif

@@ -1,0 +1,29 @@
+/* Which segments, or snapshots, a directory has. */
+#ifndef TALLY_WAL_FILES_LISTING_H
+#define TALLY_WAL_FILES_LISTING_H
+
+#include "wal/disk/io.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Zero is the empty list; its memory stays from one listing to the next. */
+struct wal_numbers {
+    uint64_t *at; /* ascending */
+    size_t count;
+    size_t room;
+};
+
+/*
+ * Fills the list anew with the numbers in the names that is_name takes (wal_segment_is_name,
+ * wal_snap_is_name). Returns 0 or a negative errno value (-ENOMEM among them).
+ */
+int wal_numbers_list(struct wal_numbers *numbers, struct wal_io *io,
+                     bool (*is_name)(const char *name, uint64_t *number));
+void wal_numbers_fini(struct wal_numbers *numbers);
+
+/* Room for so many. Returns 0 or -ENOMEM. */
+int wal_numbers_reserve(struct wal_numbers *numbers, size_t room);
+
+#endif

@@ -1,0 +1,582 @@
+/* The bytes of a snapshot: a header, blocks of images, a seal. */
+#include "wal/files/snapshot_file.h"
+
+#include "wal/base/bytes.h"
+#include "wal/base/check.h"
+#include "wal/base/err.h"
+#include "wal/format/block.h"
+#include "wal/format/codec.h"
+#include "wal/files/listing.h"
+#include "wal/disk/full_io.h"
+#include "wal/disk/read_window.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const unsigned char magic[8] = {'T', 'A', 'L', 'L', 'Y', 'S', 'N', 'P'};
+
+#define VERSION    1U
+
+/* A header, a block, a seal. */
+#define BYTES_MIN  (3 * WAL_PAGE_BYTES)
+
+/* So many bytes are written between two syncs: a commit of the log beside us waits for no more. */
+#define SYNC_BYTES (256U * 1024)
+
+enum {
+    AT_MAGIC = 0,
+    AT_VERSION = 8,
+    AT_RESERVED = 12,
+    AT_UUID = 16,
+    AT_LSN = 32,
+    AT_BYTES = 40,
+    AT_IMAGES = 48,
+    AT_CHECKSUM = 56,
+    HEAD_BYTES = 64,
+};
+
+_Static_assert(AT_VERSION == AT_MAGIC + sizeof(magic), "magic");
+_Static_assert(AT_RESERVED == AT_VERSION + 4, "version: u32");
+_Static_assert(AT_UUID == AT_RESERVED + 4, "reserved: 4 zeros");
+_Static_assert(AT_LSN == AT_UUID + WAL_UUID_BYTES, "uuid");
+_Static_assert(AT_BYTES == AT_LSN + 8, "lsn: u64");
+_Static_assert(AT_IMAGES == AT_BYTES + 8, "bytes: u64");
+_Static_assert(AT_CHECKSUM == AT_IMAGES + 8, "images: u64");
+_Static_assert(HEAD_BYTES == AT_CHECKSUM + 8, "checksum: u64");
+
+struct wal_snap {
+    struct wal_io *io;
+    int fd;
+    /* The place of its blocks: the log's uuid, the lsn in place of the segment's number, and the
+     * epoch 0, which no segment has. */
+    struct wal_segment_head place;
+    uint64_t offset;
+    uint64_t synced;
+    uint64_t images;
+    unsigned char *buffer;
+    size_t room;
+    bool counts;
+    char temp[WAL_NAME_BYTES];
+    char why[224];
+};
+
+void wal_snap_name(char name[WAL_NAME_BYTES], uint64_t lsn)
+{
+    snprintf(name, WAL_NAME_BYTES, "snap-%016" PRIx64 ".tally", lsn);
+}
+
+bool wal_snap_is_name(const char *name, uint64_t *lsn)
+{
+    return wal_name_has_number(name, "snap-", ".tally", lsn);
+}
+
+static int failed(struct wal_snap *snap, const char *doing, int err)
+{
+    snprintf(snap->why, sizeof(snap->why), "%s: %s: %s", snap->temp, doing, wal_errno_text(-err));
+    return err == -ENOSPC || err == -EDQUOT ? TALLY_NOSPC : err == -ENOMEM ? TALLY_NOMEM : TALLY_IO;
+}
+
+int wal_snap_new(struct wal_snap **out, struct wal_io *io, const unsigned char uuid[WAL_UUID_BYTES],
+                 uint64_t lsn)
+{
+    struct wal_snap *snap = calloc(1, sizeof(*snap));
+    if (snap == NULL) {
+        return TALLY_NOMEM;
+    }
+    snap->io = io;
+    snap->place.number = lsn;
+    snap->offset = WAL_PAGE_BYTES;
+    memcpy(snap->place.uuid, uuid, WAL_UUID_BYTES);
+    snprintf(snap->temp, sizeof(snap->temp), "snap-%016" PRIx64 ".tmp", lsn);
+    (void)io->ops->unlink(io, snap->temp); /* most times there is none */
+    snap->fd = io->ops->open(io, snap->temp, WAL_OPEN_CREATE);
+    *out = snap;
+    return snap->fd >= 0 ? 0 : failed(snap, "cannot make it", snap->fd);
+}
+
+const char *wal_snap_why(const struct wal_snap *snap)
+{
+    return snap->why;
+}
+
+void wal_snap_destroy(struct wal_snap *snap)
+{
+    if (snap == NULL) {
+        return;
+    }
+    if (snap->fd >= 0) {
+        snap->io->ops->close(snap->io, snap->fd);
+        if (!snap->counts) {
+            (void)snap->io->ops->unlink(snap->io, snap->temp); /* else the next start does it */
+        }
+    }
+    free(snap->buffer);
+    free(snap);
+}
+
+static int put_block(struct wal_snap *snap, struct wal_block_header *header, const void *raw,
+                     size_t raw_bytes)
+{
+    size_t need = (size_t)wal_block_bytes(raw_bytes);
+    if (need > snap->room) {
+        free(snap->buffer);
+        snap->buffer = malloc(need);
+        snap->room = snap->buffer != NULL ? need : 0;
+    }
+    if (snap->buffer == NULL) {
+        return failed(snap, "cannot pack a block", -ENOMEM);
+    }
+    size_t bytes = wal_block_pack(snap->buffer, header, raw, raw_bytes);
+    header->first_lsn = snap->images + 1;
+    header->durable_lsn = snap->images;
+    header->durable_pages = 1;
+    wal_block_sign(snap->buffer, header, wal_block_seed(&snap->place, snap->offset));
+    int err = wal_whole_write(snap->io, snap->fd, snap->buffer, bytes, snap->offset);
+    if (err != 0) {
+        return failed(snap, "cannot write", err);
+    }
+    snap->offset += bytes;
+    snap->images += header->count;
+    if (snap->offset - snap->synced >= SYNC_BYTES) {
+        err = snap->io->ops->datasync(snap->io, snap->fd);
+        snap->synced = snap->offset;
+    }
+    return err == 0 ? 0 : failed(snap, "cannot sync", err);
+}
+
+int wal_snap_put(struct wal_snap *snap, uint32_t count, const void *raw, size_t raw_bytes)
+{
+    struct wal_block_header header = {.count = count};
+    /* the saver hands over a buffer when it has images in it */
+    CHECK(count > 0 && raw_bytes > 0);
+    if (raw_bytes > WAL_RAW_BYTES_MAX) {
+        return failed(snap, "a block is too large", -EFBIG);
+    }
+    return put_block(snap, &header, raw, raw_bytes);
+}
+
+static int put_head(struct wal_snap *snap)
+{
+    unsigned char page[WAL_PAGE_BYTES] = {0};
+    memcpy(page + AT_MAGIC, magic, sizeof(magic));
+    put_le32(page + AT_VERSION, VERSION);
+    memcpy(page + AT_UUID, snap->place.uuid, WAL_UUID_BYTES);
+    put_le64(page + AT_LSN, snap->place.number);
+    put_le64(page + AT_BYTES, snap->offset);
+    put_le64(page + AT_IMAGES, snap->images);
+    put_le64(page + AT_CHECKSUM, wal_codec_checksum(page, AT_CHECKSUM, 0));
+    return wal_whole_write(snap->io, snap->fd, page, sizeof(page), 0);
+}
+
+static int verify(struct wal_io *io, const char *name, uint64_t lsn, wal_visit_fn visit, void *arg,
+                  struct wal_snap_info *info);
+
+int wal_snap_end(struct wal_snap *snap, wal_visit_fn visit, void *arg, uint64_t *bytes)
+{
+    struct wal_block_header header = {.flags = WAL_BLOCK_SEAL | WAL_BLOCK_CLEAN};
+    struct wal_snap_info info = {.lsn = 0};
+    char name[WAL_NAME_BYTES];
+    struct wal_io *io = snap->io;
+    int err = put_block(snap, &header, NULL, 0);
+    if (err != 0) {
+        return err;
+    }
+    err = put_head(snap);
+    err = err != 0 ? err : io->ops->sync(io, snap->fd);
+    err = err != 0 ? err : io->ops->drop_cache(io, snap->fd);
+    if (err != 0) {
+        return failed(snap, "cannot write and sync", err);
+    }
+    err = verify(io, snap->temp, snap->place.number, visit, arg, &info);
+    if (err == 0 && info.images != snap->images) {
+        err = TALLY_DAMAGE;
+    }
+    if (err != 0) {
+        snprintf(snap->why, sizeof(snap->why), "read back: %s", info.text);
+        return err;
+    }
+    wal_snap_name(name, snap->place.number);
+    err = io->ops->rename(io, snap->temp, name);
+    if (err == 0) {
+        snap->counts = true; /* the name is there, so it is not ours to remove any more */
+        err = io->ops->syncdir(io);
+    }
+    *bytes = snap->offset;
+    return err == 0 ? 0 : failed(snap, "cannot give it its name", err);
+}
+
+/* ---- reading ---- */
+
+/* One pass over a snapshot. */
+struct pass {
+    struct wal_io *io;
+    const char *name;
+    int fd;
+    struct wal_window window;
+    struct wal_segment_head place;
+    uint64_t offset;
+    uint64_t next; /* image */
+    bool sealed;
+    unsigned char *raw;
+    size_t room;
+    wal_visit_fn visit;
+    void *arg;
+    struct wal_snap_info *info;
+};
+
+static int damaged(struct pass *pass, const char *what)
+{
+    snprintf(pass->info->text, sizeof(pass->info->text), "%s: %s at offset %" PRIu64, pass->name,
+             what, pass->offset);
+    return TALLY_DAMAGE;
+}
+
+static int unreadable(struct pass *pass, int err)
+{
+    if (err == -ENOMEM) {
+        return TALLY_NOMEM;
+    }
+    snprintf(pass->info->text, sizeof(pass->info->text), "%s: cannot read: %s", pass->name,
+             wal_errno_text(-err));
+    return TALLY_IO;
+}
+
+static bool is_head(const unsigned char *at)
+{
+    return memcmp(at + AT_MAGIC, magic, sizeof(magic)) == 0 &&
+           get_le64(at + AT_CHECKSUM) == wal_codec_checksum(at, AT_CHECKSUM, 0);
+}
+
+static int read_head(struct pass *pass, uint64_t lsn)
+{
+    const unsigned char *at;
+    int64_t size = pass->io->ops->size(pass->io, pass->fd);
+    int err = size < 0 ? (int)size : wal_window_get(&pass->window, 0, WAL_PAGE_BYTES, &at);
+    if (err != 0) {
+        return unreadable(pass, err);
+    }
+    if (!is_head(at)) {
+        return damaged(pass, "no valid header");
+    }
+    if (get_le32(at + AT_VERSION) != VERSION || get_le32(at + AT_RESERVED) != 0) {
+        damaged(pass, "a newer version's header");
+        return TALLY_NEWER;
+    }
+    memcpy(pass->place.uuid, at + AT_UUID, WAL_UUID_BYTES);
+    pass->place.number = get_le64(at + AT_LSN);
+    pass->place.bytes = get_le64(at + AT_BYTES);
+    pass->info->images = get_le64(at + AT_IMAGES);
+    if (pass->place.number != lsn || pass->place.bytes != (uint64_t)size ||
+        !wal_is_zero(at + HEAD_BYTES, WAL_PAGE_BYTES - HEAD_BYTES)) {
+        return damaged(pass, "a header that is not this file's");
+    }
+    if (lsn > WAL_LSN_MAX || pass->place.bytes < BYTES_MIN ||
+        pass->place.bytes % WAL_PAGE_BYTES != 0 || pass->info->images > WAL_LSN_MAX) {
+        return damaged(pass, "a header that no snapshot has");
+    }
+    return 0;
+}
+
+/* The block's contents, unpacked, at *raw. */
+static int read_payload(struct pass *pass, const struct wal_block_header *header,
+                        const unsigned char **raw)
+{
+    const unsigned char *block;
+    size_t bytes = (size_t)wal_block_bytes(header->stored_bytes);
+    int err = wal_window_get(&pass->window, pass->offset, bytes, &block);
+    if (err != 0) {
+        return unreadable(pass, err);
+    }
+    *raw = block + WAL_BLOCK_HEADER_BYTES;
+    if (wal_block_payload_check(header, *raw, wal_block_seed(&pass->place, pass->offset)) !=
+        WAL_BLOCK_VALID) {
+        return damaged(pass, "a block with a bad checksum");
+    }
+    if (header->codec == WAL_CODEC_RAW) {
+        return 0;
+    }
+    if (header->raw_bytes > pass->room) {
+        free(pass->raw);
+        pass->raw = malloc(header->raw_bytes);
+        pass->room = pass->raw != NULL ? header->raw_bytes : 0;
+    }
+    if (pass->raw == NULL) {
+        return TALLY_NOMEM;
+    }
+    if (wal_block_unpack(header, *raw, pass->raw) != 0) {
+        return damaged(pass, "a block that does not decompress");
+    }
+    *raw = pass->raw;
+    return 0;
+}
+
+static int read_block(struct pass *pass)
+{
+    struct wal_block_header header;
+    const unsigned char *at;
+    const unsigned char *raw;
+    int err = wal_window_get(&pass->window, pass->offset, WAL_PAGE_BYTES, &at);
+    if (err != 0) {
+        return unreadable(pass, err);
+    }
+    enum wal_block_state state = wal_block_header_get(at, &header, &pass->place, pass->offset);
+    if (state == WAL_BLOCK_NEWER) {
+        damaged(pass, "a newer version's block");
+        return TALLY_NEWER;
+    }
+    if (state != WAL_BLOCK_VALID || header.first_lsn != pass->next ||
+        header.durable_lsn != header.first_lsn - 1) {
+        return damaged(pass, "no valid next block");
+    }
+    /* Images are in all blocks but the seal: who visits takes the one without for the end. */
+    if (header.flags != (header.count > 0 ? 0 : WAL_BLOCK_SEAL | WAL_BLOCK_CLEAN)) {
+        return damaged(pass, "a block that no snapshot has");
+    }
+    err = read_payload(pass, &header, &raw);
+    if (err != 0) {
+        return err;
+    }
+    size_t bytes = (size_t)wal_block_bytes(header.stored_bytes);
+    const struct wal_block block = {
+        .first_lsn = header.first_lsn,
+        .count = header.count,
+        .flags = header.flags,
+        .raw = raw,
+        .raw_bytes = header.raw_bytes,
+        .stored_bytes = bytes,
+        .segment = pass->place.number,
+        .offset = pass->offset,
+    };
+    err = pass->visit != NULL ? pass->visit(pass->arg, &block) : 0;
+    pass->offset += bytes;
+    pass->next += header.count;
+    pass->sealed = (header.flags & WAL_BLOCK_SEAL) != 0;
+    return err;
+}
+
+static int read_all(struct pass *pass, uint64_t lsn)
+{
+    int err = read_head(pass, lsn);
+    pass->offset = WAL_PAGE_BYTES;
+    while (err == 0 && !pass->sealed) {
+        err = read_block(pass);
+    }
+    if (err == 0 && (pass->offset != pass->place.bytes || pass->next != pass->info->images + 1)) {
+        err = damaged(pass, "its end is not where its header says");
+    }
+    return err;
+}
+
+static int verify(struct wal_io *io, const char *name, uint64_t lsn, wal_visit_fn visit, void *arg,
+                  struct wal_snap_info *info)
+{
+    struct pass pass = {
+        .io = io, .name = name, .next = 1, .visit = visit, .arg = arg, .info = info};
+    *info = (struct wal_snap_info){.lsn = lsn};
+    wal_window_init(&pass.window, io);
+    pass.fd = io->ops->open(io, name, WAL_OPEN_READ);
+    if (pass.fd < 0) {
+        return unreadable(&pass, pass.fd);
+    }
+    wal_window_turn(&pass.window, pass.fd);
+    int err = read_all(&pass, lsn);
+    info->bytes = pass.place.bytes;
+    memcpy(info->uuid, pass.place.uuid, WAL_UUID_BYTES);
+    io->ops->close(io, pass.fd);
+    wal_window_fini(&pass.window);
+    free(pass.raw);
+    return err;
+}
+
+int wal_snap_read(struct wal_io *io, uint64_t lsn, wal_visit_fn visit, void *arg,
+                  struct wal_snap_info *info)
+{
+    char name[WAL_NAME_BYTES];
+    wal_snap_name(name, lsn);
+    return verify(io, name, lsn, visit, arg, info);
+}
+
+/* ---- which there are ---- */
+
+int wal_snap_before(struct wal_io *io, uint64_t below, uint64_t *lsn)
+{
+    struct wal_numbers lsns = {.count = 0};
+    int err = wal_numbers_list(&lsns, io, wal_snap_is_name);
+    *lsn = 0;
+    for (size_t i = 0; err == 0 && i < lsns.count && lsns.at[i] < below; i++) {
+        *lsn = lsns.at[i];
+    }
+    wal_numbers_fini(&lsns);
+    return err;
+}
+
+int wal_snap_newest_name(struct wal_io *io, uint64_t *lsn)
+{
+    return wal_snap_before(io, UINT64_MAX, lsn);
+}
+
+uint64_t wal_snap_bytes(struct wal_io *io, uint64_t lsn)
+{
+    char name[WAL_NAME_BYTES];
+    wal_snap_name(name, lsn);
+    int fd = io->ops->open(io, name, WAL_OPEN_READ);
+    if (fd < 0) {
+        return 0;
+    }
+    int64_t bytes = io->ops->size(io, fd);
+    io->ops->close(io, fd);
+    return bytes > 0 ? (uint64_t)bytes : 0;
+}
+
+/* Returns 1: the file is headed by what names this lsn; 0: it is not, or has gone meanwhile; or a
+ * negative errno value. */
+static int is_witness(struct wal_io *io, uint64_t lsn, struct wal_snap_info *info)
+{
+    unsigned char head[HEAD_BYTES];
+    char name[WAL_NAME_BYTES];
+    wal_snap_name(name, lsn);
+    int fd = io->ops->open(io, name, WAL_OPEN_READ);
+    if (fd < 0) {
+        return fd == -ENOENT || fd == -EMEDIUMTYPE ? 0 : fd;
+    }
+    int64_t n = wal_whole_read(io, fd, head, sizeof(head), 0);
+    io->ops->close(io, fd);
+    if (n < 0) {
+        return (int)n;
+    }
+    if (n != (int64_t)sizeof(head) || !is_head(head) || get_le32(head + AT_VERSION) != VERSION ||
+        get_le64(head + AT_LSN) != lsn || lsn > WAL_LSN_MAX) {
+        return 0;
+    }
+    info->lsn = lsn;
+    memcpy(info->uuid, head + AT_UUID, WAL_UUID_BYTES);
+    return 1;
+}
+
+int wal_snap_witness(struct wal_io *io, struct wal_snap_info *info)
+{
+    struct wal_numbers lsns = {.count = 0};
+    int err = wal_numbers_list(&lsns, io, wal_snap_is_name);
+    *info = (struct wal_snap_info){.lsn = 0};
+    for (size_t i = lsns.count; err == 0 && i-- > 0;) {
+        err = is_witness(io, lsns.at[i], info);
+    }
+    wal_numbers_fini(&lsns);
+    return err < 0 ? err : 0;
+}
+
+static int unlisted(struct wal_snap_info *info, int err)
+{
+    snprintf(info->text, sizeof(info->text), "cannot list the directory: %s", wal_errno_text(-err));
+    return err == -ENOMEM ? TALLY_NOMEM : TALLY_IO;
+}
+
+/* Whether a newer version made that file: its header is whole and says so. What cannot be read is
+ * for others to tell. */
+static bool is_newer(struct wal_io *io, uint64_t lsn)
+{
+    unsigned char head[HEAD_BYTES];
+    char name[WAL_NAME_BYTES];
+    wal_snap_name(name, lsn);
+    int fd = io->ops->open(io, name, WAL_OPEN_READ);
+    if (fd < 0) {
+        return false;
+    }
+    int64_t n = wal_whole_read(io, fd, head, sizeof(head), 0);
+    io->ops->close(io, fd);
+    return n == (int64_t)sizeof(head) && is_head(head) && get_le32(head + AT_VERSION) > VERSION;
+}
+
+/* Nothing that a newer version wrote is passed over: it would be removed as an old one is. */
+static int refuse_newer(struct wal_io *io, const struct wal_numbers *lsns,
+                        struct wal_snap_info *info)
+{
+    for (size_t i = 0; i < lsns->count; i++) {
+        if (is_newer(io, lsns->at[i])) {
+            char name[WAL_NAME_BYTES];
+            wal_snap_name(name, lsns->at[i]);
+            snprintf(info->text, sizeof(info->text), "%s: a newer version's snapshot", name);
+            return TALLY_NEWER;
+        }
+    }
+    return 0;
+}
+
+/* The newest of these that is whole; info->text then says what is wrong with the newest of all, if
+ * anything is. Returns 0, TALLY_NEWER or TALLY_NOMEM. */
+static int choose(struct wal_io *io, const struct wal_numbers *lsns, struct wal_snap_info *info)
+{
+    char text[sizeof(info->text)] = "";
+    int err = refuse_newer(io, lsns, info);
+    if (err != 0) {
+        return err;
+    }
+    err = TALLY_DAMAGE;
+    for (size_t i = lsns->count; i-- > 0 && err != 0;) {
+        err = wal_snap_read(io, lsns->at[i], NULL, NULL, info);
+        if (err == TALLY_NOMEM || err == TALLY_NEWER) {
+            return err;
+        }
+        if (err != 0 && text[0] == '\0') {
+            memcpy(text, info->text, sizeof(text));
+        }
+    }
+    if (err != 0) {
+        *info = (struct wal_snap_info){.lsn = 0};
+    }
+    memcpy(info->text, text, sizeof(text));
+    return 0;
+}
+
+int wal_snap_check_versions(struct wal_io *io, struct wal_snap_info *info)
+{
+    struct wal_numbers lsns = {.count = 0};
+    int err = wal_numbers_list(&lsns, io, wal_snap_is_name);
+    *info = (struct wal_snap_info){.lsn = 0};
+    if (err == 0) {
+        err = refuse_newer(io, &lsns, info);
+    } else {
+        err = unlisted(info, err);
+    }
+    wal_numbers_fini(&lsns);
+    return err;
+}
+
+int wal_snap_choose(struct wal_io *io, struct wal_snap_info *info)
+{
+    struct wal_numbers lsns = {.count = 0};
+    int err = wal_numbers_list(&lsns, io, wal_snap_is_name);
+    *info = (struct wal_snap_info){.lsn = 0};
+    if (err == 0) {
+        err = choose(io, &lsns, info);
+    } else {
+        err = unlisted(info, err);
+    }
+    wal_numbers_fini(&lsns);
+    return err;
+}
+
+struct keep {
+    struct wal_io *io;
+    uint64_t newest;
+    uint64_t older;
+};
+
+static int keep_these(void *arg, const char *name)
+{
+    struct keep *keep = arg;
+    uint64_t lsn;
+    if (!wal_snap_is_name(name, &lsn) || lsn == keep->newest || lsn == keep->older) {
+        return 0;
+    }
+    return keep->io->ops->unlink(keep->io, name);
+}
+
+int wal_snap_keep(struct wal_io *io, uint64_t newest, uint64_t older)
+{
+    struct keep keep = {io, newest, older};
+    return io->ops->list(io, keep_these, &keep) == 0 ? 0 : TALLY_IO;
+}

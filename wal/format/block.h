@@ -1,0 +1,102 @@
+/* Blocks: one group commit each; the bytes on disk, written and checked. */
+#ifndef TALLY_WAL_FORMAT_BLOCK_H
+#define TALLY_WAL_FORMAT_BLOCK_H
+
+#include "wal/format/segment.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* Flags of a block. A flag that is not listed here makes the block a newer version's. */
+enum {
+    WAL_BLOCK_CLEAN = 1,   /* the log was closed in order; always together with SEAL */
+    WAL_BLOCK_SEAL = 2,    /* the last block of its segment */
+    WAL_BLOCK_CONFIRM = 4, /* written only to say what is durable */
+    WAL_BLOCK_PACKED =
+        8, /* its payload is members (wal/format/packed.h); on a SEAL: of a segment that
+                            * was packed */
+};
+#define WAL_BLOCK_FLAGS_ALL                                                                        \
+    (WAL_BLOCK_CLEAN | WAL_BLOCK_SEAL | WAL_BLOCK_CONFIRM | WAL_BLOCK_PACKED)
+
+enum wal_codec {
+    WAL_CODEC_RAW = 0,
+    WAL_CODEC_LZ4 = 1,
+};
+
+#define WAL_BLOCK_HEADER_BYTES 64U
+
+/* What a block's header says. */
+struct wal_block_header {
+    uint64_t first_lsn;
+    uint64_t durable_lsn;   /* everything up to here was synced when this was written */
+    uint32_t durable_pages; /* so many pages of this segment were, its header included */
+    uint32_t count;
+    uint32_t raw_bytes;
+    uint32_t stored_bytes; /* of the payload, without header and padding */
+    uint16_t flags;
+    uint8_t codec;
+    uint64_t payload_checksum;
+};
+
+/* What the bytes at a place are. */
+enum wal_block_state {
+    WAL_BLOCK_VALID,
+    WAL_BLOCK_BAD,   /* no block that was written to this place in full */
+    WAL_BLOCK_NEWER, /* good checksum, but a codec or flag that we do not know */
+    WAL_BLOCK_WRONG, /* good checksum, and yet it contradicts itself or its place */
+};
+
+/* The seed that ties a block to its place: uuid, segment, epoch and offset. */
+uint64_t wal_block_seed(const struct wal_segment_head *head, uint64_t offset);
+
+/* Whether its payload is members, and not one block's own. */
+static inline bool wal_block_has_members(const struct wal_block_header *header)
+{
+    return (header->flags & WAL_BLOCK_PACKED) != 0 && (header->flags & WAL_BLOCK_SEAL) == 0;
+}
+
+/* Header, payload and padding together. */
+static inline uint64_t wal_block_bytes(uint64_t stored_bytes)
+{
+    return (WAL_BLOCK_HEADER_BYTES + stored_bytes + WAL_PAGE_BYTES - 1) / WAL_PAGE_BYTES *
+           WAL_PAGE_BYTES;
+}
+
+/*
+ * Makes a block in `into`, which has room for wal_block_bytes(raw_bytes), all but its checksums:
+ * chooses the codec, fills codec and lengths of *header, and pads with zeros. Returns the bytes of
+ * the block. The caller sets the other fields, finds the block a place, and signs it.
+ */
+size_t wal_block_pack(unsigned char *into, struct wal_block_header *header, const void *raw,
+                      size_t raw_bytes);
+
+/* The same for a background thread, which has the time to compress harder. */
+size_t wal_block_pack_hard(unsigned char *into, struct wal_block_header *header, const void *raw,
+                           size_t raw_bytes);
+
+/* Ties a packed block to its place. */
+void wal_block_sign(unsigned char *into, struct wal_block_header *header, uint64_t seed);
+
+/* Whether it may be a block at all. */
+bool wal_block_has_magic(const unsigned char from[WAL_BLOCK_HEADER_BYTES]);
+
+/*
+ * Checks the header alone, for a block at offset of a segment. Only after VALID (and WRONG) the
+ * lengths may be looked at, and only after VALID they are within the segment.
+ */
+enum wal_block_state wal_block_header_get(const unsigned char from[WAL_BLOCK_HEADER_BYTES],
+                                          struct wal_block_header *header,
+                                          const struct wal_segment_head *head, uint64_t offset);
+
+/* Checks the payload against a valid header. It is not looked into before this says VALID. */
+enum wal_block_state wal_block_payload_check(const struct wal_block_header *header,
+                                             const unsigned char *payload, uint64_t seed);
+
+/* Decompresses a checked LZ4 payload into raw, which has room for header->raw_bytes. Returns 0 or
+ * -1. */
+int wal_block_unpack(const struct wal_block_header *header, const unsigned char *payload,
+                     void *raw);
+
+#endif

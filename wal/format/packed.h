@@ -1,0 +1,29 @@
+/* Members: blocks of a segment, one behind another in the payload of a packed block. */
+#ifndef TALLY_WAL_FORMAT_PACKED_H
+#define TALLY_WAL_FORMAT_PACKED_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* One block as it was before it was packed: its count of records (a varint), its bytes (a varint),
+ * its raw payload. */
+struct wal_member {
+    uint32_t count;
+    const unsigned char *raw;
+    size_t raw_bytes;
+};
+
+#define WAL_MEMBER_HEAD_BYTES_MAX 10U
+
+/* Writes what stands before a member's raw payload. Returns its bytes. */
+size_t wal_member_head_put(unsigned char *to, uint32_t count, size_t raw_bytes);
+
+/* Reads the member at *at, not beyond end, and moves *at behind it. Returns 0, or -1 when the bytes
+ * are none. member->raw points into them. */
+int wal_member_get(const unsigned char **at, const unsigned char *end, struct wal_member *member);
+
+/* Whether the bytes are members, whole and with so many records together. */
+bool wal_members_are_whole(const unsigned char *raw, size_t raw_bytes, uint32_t count);
+
+#endif

@@ -1,0 +1,61 @@
+/* The helper thread that makes the next segment before it is needed. */
+#ifndef TALLY_WAL_WRITE_PREALLOCATE_H
+#define TALLY_WAL_WRITE_PREALLOCATE_H
+
+#include "wal/write/segment_create.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ * Two threads share it: the helper and the log's one writer.
+ *
+ *            take                             made
+ *   READY ─────────▶ MAKING ◀──────▶ FULL ───────────▶ READY      FULL: no space; tried again
+ *                      │    no space                              4 times a second
+ *                      └──▶ FAILED    any other error: final
+ *
+ * Synchronization: state and segment change under the lock; the file calls are made outside of it.
+ * is_full and ready_bytes repeat them for threads that only look.
+ */
+struct wal_ahead;
+
+/* Who hears that a segment cannot be made, and that it has been made after all: one sentence each,
+ * by the helper's thread. say may be NULL; it may not block. */
+struct wal_ahead_trouble {
+    void (*say)(void *arg, const char *what);
+    void *arg;
+};
+
+/*
+ * Starts the helper, which makes head->number at once, then after each take the next one. A segment
+ * of that number that an earlier start left, blank and of that size, is used. What can pass (no
+ * space, no descriptor, no memory, an interrupted call) is said once and tried again 4 times a
+ * second; any other failure is said and final. So many bytes of the disk as *reserve says at the
+ * moment are left free.
+ * Errors: TALLY_NOMEM. Owns: *out is the caller's. io and reserve are borrowed; *trouble is copied.
+ */
+int wal_ahead_new(struct wal_ahead **out, struct wal_io *io, const struct wal_segment_head *head,
+                  const struct wal_ahead_trouble *trouble, const _Atomic uint64_t *reserve);
+
+/*
+ * Hands over the next segment; waits while it is being made.
+ * Errors: TALLY_NOSPC: it cannot be made now, ask again later; TALLY_IO: it cannot be made, ever;
+ * *errnum then says why. Owns: segment->fd is the caller's. Threads: the writer.
+ */
+int wal_ahead_take(struct wal_ahead *ahead, struct wal_segment *segment, int *errnum);
+
+/* How long the segment is that can be taken without waiting; 0: there is none. Any thread. */
+uint64_t wal_ahead_ready_bytes(const struct wal_ahead *ahead);
+
+/* Whether the next segment cannot be made now: it is being tried again. Any thread. */
+bool wal_ahead_is_waiting(const struct wal_ahead *ahead);
+
+/* How many tries have failed, of all segments. Any thread. */
+uint64_t wal_ahead_failures(const struct wal_ahead *ahead);
+
+/* Stops the helper and frees everything; a segment that is ready stays on the disk for the next
+ * start, one that is half made does not. */
+void wal_ahead_destroy(struct wal_ahead *ahead);
+
+#endif

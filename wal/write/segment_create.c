@@ -1,0 +1,204 @@
+/* Making a segment: zeros, header, sync, rename, sync of the directory; or a new header on one that
+ * was never used. */
+#include "wal/write/segment_create.h"
+
+#include "wal/base/check.h"
+#include "wal/base/mutant.h"
+#include "wal/disk/full_io.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* What one step writes, and syncs: commits of that moment queue behind it. */
+#define STEP_BYTES (1U << 18)
+
+void wal_making_init(struct wal_making *making, struct wal_io *io,
+                     const struct wal_segment_head *head)
+{
+    /* the length is the server's own, from wal_open's options; what is left of another run goes to
+     * wal_making_reuse */
+    CHECK(wal_segment_is_size(head->bytes));
+    *making = (struct wal_making){.io = io, .head = *head, .fd = -1};
+}
+
+static int temp_open(struct wal_making *making)
+{
+    char name[WAL_NAME_BYTES];
+    wal_segment_temp_name(name, making->head.number);
+    int err = making->io->ops->unlink(making->io, name);
+    if (err != 0 && err != -ENOENT) {
+        return err;
+    }
+    int fd = making->io->ops->open(making->io, name, WAL_OPEN_CREATE);
+    if (fd < 0) {
+        return fd;
+    }
+    making->fd = fd;
+    making->done_bytes = 0;
+    return 0;
+}
+
+static int write_step(struct wal_making *making)
+{
+    int err = making->fd < 0 ? temp_open(making) : 0;
+    if (err != 0) {
+        return err;
+    }
+    uint64_t left = making->head.bytes - making->done_bytes;
+    uint64_t to = making->done_bytes + (left < STEP_BYTES ? left : STEP_BYTES);
+    err = wal_whole_clear(making->io, making->fd, making->done_bytes, to);
+    if (err == 0) {
+        making->done_bytes = to;
+    }
+    return err;
+}
+
+static bool is_written(const struct wal_making *making)
+{
+    return making->done_bytes == making->head.bytes;
+}
+
+int wal_making_step(struct wal_making *making)
+{
+    int err = write_step(making);
+    if (err != 0) {
+        return err;
+    }
+    err = making->io->ops->datasync(making->io, making->fd);
+    if (err != 0) {
+        wal_making_fini(making); /* what of it is on the disk is not known any more */
+        return err;
+    }
+    return !is_written(making);
+}
+
+static int head_write(struct wal_io *io, int fd, const struct wal_segment_head *head)
+{
+    unsigned char page[WAL_PAGE_BYTES];
+    wal_segment_head_put(page, head);
+    int err = wal_whole_write(io, fd, page, sizeof(page), 0);
+    return err != 0 ? err : io->ops->sync(io, fd);
+}
+
+/* Opens a finished segment for its blocks, in the place of the descriptor that made it. */
+static int open_pages(struct wal_io *io, int fd, const char *name)
+{
+    int err = io->ops->close(io, fd);
+    return err < 0 ? err : io->ops->open(io, name, WAL_OPEN_PAGES);
+}
+
+int wal_making_finish(struct wal_making *making, struct wal_segment *segment)
+{
+    struct wal_io *io = making->io;
+    char temp[WAL_NAME_BYTES];
+    char name[WAL_NAME_BYTES];
+    /* its only caller has just written the last of it */
+    CHECK(making->fd >= 0 && is_written(making));
+    wal_segment_temp_name(temp, making->head.number);
+    wal_segment_name(name, making->head.number);
+    int err = head_write(io, making->fd, &making->head);
+    if (err == 0) {
+        err = io->ops->rename(io, temp, name);
+    }
+    if (err == 0 && !MUTANT(MUTANT_NO_DIR_SYNC)) {
+        err = io->ops->syncdir(io);
+    }
+    if (err != 0) {
+        wal_making_fini(making);
+        return err;
+    }
+    int fd = open_pages(io, making->fd, name);
+    making->fd = -1;
+    *segment = (struct wal_segment){.head = making->head, .fd = fd};
+    return fd < 0 ? fd : 0;
+}
+
+void wal_making_fini(struct wal_making *making)
+{
+    if (making->fd >= 0) {
+        char name[WAL_NAME_BYTES];
+        wal_segment_temp_name(name, making->head.number);
+        making->io->ops->close(making->io, making->fd);
+        making->io->ops->unlink(making->io, name);
+        making->fd = -1;
+    }
+}
+
+int wal_making_run(struct wal_io *io, const struct wal_segment_head *head,
+                   struct wal_segment *segment)
+{
+    struct wal_making making;
+    int err;
+    wal_making_init(&making, io, head);
+    do {
+        err = write_step(&making);
+    } while (err == 0 && !is_written(&making));
+    if (err == 0) {
+        err = wal_making_finish(&making, segment);
+    }
+    wal_making_fini(&making);
+    return err;
+}
+
+int wal_making_reuse(struct wal_io *io, const struct wal_segment_head *head,
+                     struct wal_segment *segment)
+{
+    char name[WAL_NAME_BYTES];
+    wal_segment_name(name, head->number);
+    int fd = io->ops->open(io, name, WAL_OPEN_WRITE);
+    if (fd < 0) {
+        return fd;
+    }
+    int err = head_write(io, fd, head);
+    if (err == 0) {
+        /* It may have been renamed just before a kill, and its name not be durable yet. */
+        err = io->ops->syncdir(io);
+    }
+    if (err != 0) {
+        io->ops->close(io, fd);
+        return err;
+    }
+    fd = open_pages(io, fd, name);
+    *segment = (struct wal_segment){.head = *head, .fd = fd};
+    return fd < 0 ? fd : 0;
+}
+
+static int is_blank(struct wal_io *io, int fd, unsigned char *buffer, uint64_t bytes)
+{
+    uint64_t at = WAL_PAGE_BYTES;
+    while (at < bytes) {
+        size_t step = bytes - at < STEP_BYTES ? (size_t)(bytes - at) : STEP_BYTES;
+        int64_t n = wal_whole_read(io, fd, buffer, step, at);
+        if (n < 0) {
+            return (int)n;
+        }
+        if ((size_t)n < step || !wal_is_zero(buffer, step)) {
+            return 0;
+        }
+        at += step;
+    }
+    return 1;
+}
+
+int wal_making_is_blank(struct wal_io *io, uint64_t number, uint64_t bytes)
+{
+    char name[WAL_NAME_BYTES];
+    wal_segment_name(name, number);
+    int fd = io->ops->open(io, name, WAL_OPEN_READ);
+    if (fd < 0) {
+        return fd == -ENOENT ? 0 : fd;
+    }
+    unsigned char *buffer = malloc(STEP_BYTES);
+    int64_t size = io->ops->size(io, fd);
+    int result = 0;
+    if (buffer == NULL) {
+        result = -ENOMEM;
+    } else if (size < 0) {
+        result = (int)size;
+    } else if ((uint64_t)size == bytes) {
+        result = is_blank(io, fd, buffer, bytes);
+    }
+    free(buffer);
+    io->ops->close(io, fd);
+    return result;
+}
