@@ -1,6 +1,8 @@
 /* Waiting for more of a log to come, until somebody says that it is enough. */
 #include "tools/tally-wal/follow.h"
 
+#include "tools/signals.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -19,9 +21,7 @@ enum { WAIT_MS_MAX = 500, GATHER_MS = 20, EVENTS_BYTES = 4096 };
 int follow_init(struct follow *follow, const char *dir)
 {
     sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
+    signals_that_end(&signals);
     sigprocmask(SIG_BLOCK, &signals, NULL);
     signal(SIGPIPE, SIG_IGN);
     *follow = (struct follow){.events_fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK)};

@@ -6,12 +6,12 @@
 
 struct follow {
     int events_fd;  /* inotify on the directory */
-    int signals_fd; /* SIGINT, SIGTERM */
+    int signals_fd; /* those that end (tools/signals.h) */
     bool has_files; /* files have come, gone or got another name since this was last cleared */
 };
 
-/* From now on SIGINT and SIGTERM end a wait, and SIGPIPE does not end the process. Returns 0 or a
- * negative errno value. */
+/* From now on the signals that end stop a wait, and SIGPIPE does not end the process. Returns 0 or
+ * a negative errno value. */
 int follow_init(struct follow *follow, const char *dir);
 void follow_fini(struct follow *follow);
 

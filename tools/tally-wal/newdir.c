@@ -2,6 +2,7 @@
 #include "tools/tally-wal/newdir.h"
 
 #include "engine/apply/snapshot_proof.h"
+#include "tools/signals.h"
 #include "tools/tally-wal/exit.h"
 #include "tools/tally-wal/saves.h"
 #include "wal/base/err.h"
@@ -142,17 +143,18 @@ static int open_log(struct newdir *newdir, struct wal_io *from, uint64_t saved_l
 static void block_signals(struct newdir *newdir)
 {
     sigset_t signals;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGINT);
-    sigaddset(&signals, SIGTERM);
+    signals_that_end(&signals);
     sigprocmask(SIG_BLOCK, &signals, &newdir->mask);
 }
 
 bool newdir_is_interrupted(void)
 {
+    sigset_t signals;
     sigset_t pending;
-    return sigpending(&pending) == 0 &&
-           (sigismember(&pending, SIGINT) == 1 || sigismember(&pending, SIGTERM) == 1);
+    sigset_t come;
+    signals_that_end(&signals);
+    return sigpending(&pending) == 0 && sigandset(&come, &pending, &signals) == 0 &&
+           sigisemptyset(&come) == 0;
 }
 
 int newdir_begin(struct newdir *newdir, const char *path, struct wal_io *from, uint64_t saved_lsn)

@@ -1,13 +1,13 @@
 /* The signals that end the server: SIGTERM, SIGINT and SIGHUP, heard by a thread of their own. */
 #include "tools/tallyd/stop.h"
 
+#include "tools/signals.h"
 #include "wal/base/clock.h"
 #include "wal/base/thread.h"
 
 #include <semaphore.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -81,21 +81,10 @@ static void *hear(void *arg)
     return NULL;
 }
 
-static bool is_ignored(int number)
-{
-    struct sigaction now;
-    return sigaction(number, NULL, &now) == 0 && now.sa_handler == SIG_IGN;
-}
-
 int stop_watch(void)
 {
     pthread_t thread;
-    sigemptyset(&signals);
-    sigaddset(&signals, SIGTERM);
-    sigaddset(&signals, SIGINT);
-    if (!is_ignored(SIGHUP)) { /* by nohup: in the set it would be heard all the same */
-        sigaddset(&signals, SIGHUP);
-    }
+    signals_that_end(&signals);
     sem_init(&asked, 0, 0);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
     int err = thread_start(&thread, hear, NULL);
