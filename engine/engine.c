@@ -160,17 +160,17 @@ static int start(struct tally *tally, const struct snapshot_found *snapshot)
     }
     time_start(&tally->time, tally->state.time_ms);
     room_init(tally);
-    if (keeper_init(tally) != 0 || snapshot_start(tally, snapshot) != 0 ||
-        reader_new(&tally->reader, tally) != 0) {
-        free(tally->state.retirer); /* nothing was retired yet */
-        return TALLY_NOMEM;
-    }
-    if (thread_start(&tally->thread, commit_main, tally) != 0) {
+    int err = keeper_init(tally);
+    err = err != 0 ? err : snapshot_start(tally, snapshot);
+    err = err != 0 ? err : reader_new(&tally->reader, tally);
+    if (err == 0 && thread_start(&tally->thread, commit_main, tally) != 0) {
         reader_stop(tally->reader);
-        free(tally->state.retirer); /* nothing was retired yet */
-        return TALLY_NOMEM;
+        err = TALLY_THREAD;
     }
-    return 0;
+    if (err != 0) {
+        free(tally->state.retirer); /* nothing was retired yet */
+    }
+    return err;
 }
 
 static void tally_free(struct tally *tally)
@@ -278,7 +278,9 @@ int tally_open(struct tally **out, const struct tally_options *options, struct t
         set_by_disk(&tally->options, tally->io);
         err = open_log(tally, report, &snapshot);
     }
-    err = err != 0 ? err : start(tally, &snapshot);
+    if (err == 0 && (err = start(tally, &snapshot)) != 0) {
+        snprintf(report->text, sizeof report->text, "%s", tally_err_text(err));
+    }
     if (err != 0) {
         snapshot_stop(tally);
         if (tally->wal != NULL) {

@@ -410,7 +410,7 @@ static int start_helper(struct wal *wal, struct wal_report *report)
     head.number++;
     head.bytes = wal->segment_bytes;
     int err = wal_ahead_new(&wal->ahead, wal->io, &head, &trouble, &wal->reserve_bytes);
-    return err == 0 ? 0 : wal_refuse(report, err, "cannot start the helper thread");
+    return err == 0 ? 0 : wal_refuse(report, err, tally_err_text(err));
 }
 
 static int start_janitor(struct wal *wal, struct wal_report *report)
@@ -420,7 +420,7 @@ static int start_janitor(struct wal *wal, struct wal_report *report)
     }
     int err = wal_janitor_new(&wal->janitor, wal->io, wal->options.janitor, &wal->files,
                               &wal->reserve_bytes, wal->active.head.number);
-    return err == 0 ? 0 : wal_refuse(report, err, "cannot start the janitor thread");
+    return err == 0 ? 0 : wal_refuse(report, err, tally_err_text(err));
 }
 
 /* Brings the end of the log in order, and begins a segment. On an error all is as if it had not

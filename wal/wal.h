@@ -104,8 +104,8 @@ struct wal; /* the open log, for one writer */
  * TALLY_NEWER; TALLY_NOSPC (no room for the first segment of a new log; one that is there is opened
  * all the same: then wal_disk_full holds, appends are TALLY_NOSPC, nothing on the disk has changed,
  * and each append or confirm looks for room again, 4 times a second at most); TALLY_NOMEM;
- * TALLY_INVAL: segment_bytes; what visit returned. report is filled in every case. Threads: one;
- * may block for long.
+ * TALLY_THREAD; TALLY_INVAL: segment_bytes; what visit returned. report is filled in every case.
+ * Threads: one; may block for long.
  */
 int wal_open(struct wal **out, const struct wal_options *options, wal_visit_fn visit, void *arg,
              struct wal_report *report);

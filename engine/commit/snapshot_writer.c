@@ -298,7 +298,7 @@ int snapshot_writer_init(struct snapshot_writer *writer)
 {
     pthread_mutex_init(&writer->mutex, NULL);
     pthread_cond_init(&writer->changed, NULL);
-    return thread_start(&writer->thread, writer_main, writer) == 0 ? 0 : TALLY_NOMEM;
+    return thread_start(&writer->thread, writer_main, writer) == 0 ? 0 : TALLY_THREAD;
 }
 
 void snapshot_writer_fini(struct snapshot_writer *writer)

@@ -439,7 +439,7 @@ int reader_new(struct reader **out, struct tally *tally)
     if (thread_start(&reader->thread, run, reader) != 0) {
         *out = NULL;
         free(reader);
-        return TALLY_NOMEM;
+        return TALLY_THREAD;
     }
     return 0;
 }

@@ -18,7 +18,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { EXIT_MISSING = 66, EXIT_ADDRESS = 69, EXIT_IN_USE = 73, EXIT_FORBIDDEN = 77 };
+enum {
+    EXIT_MISSING = 66,
+    EXIT_ADDRESS = 69,
+    EXIT_NO_THREAD = 71,
+    EXIT_IN_USE = 73,
+    EXIT_FORBIDDEN = 77
+};
 enum { SOON_MS = 10000, PAYLOAD_BYTES = 1 << 20, UNREAD = 40, SAME_MS = 250 };
 
 static struct server server;
@@ -109,6 +115,29 @@ static void directory_in_use(void)
     client_open(&client, &server);
     EXPECT(scene_votes(&client, "lang", option) == 5, "acknowledged votes are lost");
     client_close(&client);
+    server_stop(&server);
+}
+
+/* Each of the threads in turn, up to those that serve. */
+static void a_thread_cannot_be_started(void)
+{
+    static const char *const args[] = {"--threads", "2", NULL};
+    char path[64];
+    char inject[64];
+    server_start(&server, args);
+    snprintf(path, sizeof(path), "/proc/%d/task", (int)server.pid);
+    struct stat tasks;
+    EXPECT(stat(path, &tasks) == 0, "stat: %s", strerror(errno));
+    unsigned threads = (unsigned)tasks.st_nlink - 2; /* but for . and .. */
+    EXPECT(server_term(&server) == 0, "it did not drain");
+    for (unsigned i = 1; i < threads; i++) {
+        snprintf(inject, sizeof(inject), "inject=clone3,clone:error=EAGAIN:when=%u", i);
+        traced_set(&server, inject);
+        expect_end(&server, EXIT_NO_THREAD, "how many threads are allowed (ulimit -u");
+        EXPECT(unlink(server.said) == 0, "unlink: %s", strerror(errno));
+    }
+    server.wrapper = NULL;
+    server_restart(&server);
     server_stop(&server);
 }
 
@@ -303,6 +332,8 @@ static const struct check_test tests[] = {
     {"A forbidden directory has its own code, and a line that says what to do",
      directory_forbidden},
     {"A directory in use is refused without LOCK, too, and no vote is lost", directory_in_use},
+    {"A thread that cannot be started has its own words, whichever it is",
+     a_thread_cannot_be_started},
     {"SIGTERM while the log is read ends it at once, and the log is as it was", term_while_reading},
     {"SIGINT while the log is read ends it at once, and the log is as it was",
      interrupted_while_reading},

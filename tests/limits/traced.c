@@ -6,14 +6,17 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 void traced_set(struct server *server, const char *inject)
 {
-    /* -D keeps the server our own child, and the tracer beside it. The leak checker cannot work
-     * while it is traced. */
-    static const char *wrapper[] = {"strace", "-D", "-f", "-qq", "-o", "/dev/null",
-                                    "-E",     NULL, "-e", NULL,  NULL};
+    /* -D keeps the server our own child, and the tracer beside it. All other calls run freely. The
+     * leak checker cannot work while it is traced. */
+    static const char *wrapper[] = {
+        "strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-E", NULL, "-e", NULL,
+        "-e",     NULL, NULL};
     static char environment[512];
+    static char calls[64];
     static const char *const probe[] = {"strace", "-o", "/dev/null", "true", NULL};
     const char *options = getenv("ASAN_OPTIONS");
     if (proc_run(probe, NULL) != 0) {
@@ -21,7 +24,10 @@ void traced_set(struct server *server, const char *inject)
     }
     snprintf(environment, sizeof(environment), "ASAN_OPTIONS=%s%sdetect_leaks=0",
              options != NULL ? options : "", options != NULL ? ":" : "");
-    wrapper[7] = environment;
-    wrapper[9] = inject;
+    snprintf(calls, sizeof(calls), "trace=%.*s", (int)strcspn(inject + strlen("inject="), ":"),
+             inject + strlen("inject="));
+    wrapper[8] = environment;
+    wrapper[10] = calls;
+    wrapper[12] = inject;
     server->wrapper = wrapper;
 }

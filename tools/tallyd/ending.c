@@ -6,6 +6,11 @@
 #include <errno.h>
 #include <stddef.h>
 
+#define THREADS                                                                                    \
+    "see how many threads are allowed (ulimit -u, TasksMax=, pids.max), and how much memory "      \
+    "(ulimit -v)"
+#define MEMORY "it takes a machine with more memory"
+
 static const struct ending data_endings[] = {
     {TALLY_DAMAGE, EXIT_DAMAGED, "nothing was changed; `tally-wal verify` looks at all of it"},
     {TALLY_NEWER, EXIT_NEWER, "nothing was changed; start the version that wrote it, or a newer"},
@@ -15,6 +20,7 @@ static const struct ending data_endings[] = {
     {TALLY_LOCKED, EXIT_IN_USE,
      "another tallyd or `tally-wal repair` has it; stop that one, or take another with --data"},
     {TALLY_NOMEM, EXIT_MEMORY, "all of the state is in memory; it takes a machine with more"},
+    {TALLY_THREAD, EXIT_MEMORY, THREADS},
     {TALLY_NOSPC, EXIT_NO_ROOM, "free some space there, or take another with --data"},
     {0, EXIT_IO, "see what the kernel says of this disk (dmesg); nothing may be lost yet"},
 };
@@ -25,8 +31,15 @@ static const struct ending door_endings[] = {
     {-EACCES, EXIT_FORBIDDEN,
      "ports below 1024 take a right (CAP_NET_BIND_SERVICE); take another with --port"},
     {-EADDRNOTAVAIL, EXIT_ADDRESS, "no interface of this machine has it; see ip address"},
-    {-ENOMEM, EXIT_MEMORY, "it takes a machine with more memory"},
+    {-EAGAIN, EXIT_MEMORY, THREADS},
+    {-ENOMEM, EXIT_MEMORY, MEMORY},
     {0, EXIT_ADDRESS, "take another with --bind or --port"},
+};
+
+static const struct ending serving_endings[] = {
+    {-EAGAIN, EXIT_MEMORY, THREADS},
+    {-ENOMEM, EXIT_MEMORY, MEMORY},
+    {0, EXIT_CONFIG, "see how many files may be open (ulimit -n, LimitNOFILE=, fs.file-max)"},
 };
 
 /* The last row is for everything else. */
@@ -46,4 +59,9 @@ const struct ending *ending_of_data(int err)
 const struct ending *ending_of_door(int err)
 {
     return find(door_endings, err);
+}
+
+const struct ending *ending_of_serving(int err)
+{
+    return find(serving_endings, err);
 }

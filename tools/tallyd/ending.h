@@ -28,4 +28,8 @@ const struct ending *ending_of_data(int err);
 /* Why the address cannot be listened on: a negative errno value of door_new. Static storage. */
 const struct ending *ending_of_door(int err);
 
+/* Why the threads that serve cannot run: a negative errno value of server_start or stop_watch.
+ * Static storage. */
+const struct ending *ending_of_serving(int err);
+
 #endif

@@ -407,8 +407,7 @@ int main(int argc, char **argv)
     allocate_large_from_kernel();
     int err = stop_watch();
     if (err != 0) {
-        fprintf(stderr, "tallyd: cannot start a thread: %s\n", strerror(err));
-        return EXIT_MEMORY;
+        end(ending_of_serving(-err), "hear", "signals", strerror(err));
     }
     struct door *door = NULL;
     char address[80];
@@ -432,9 +431,8 @@ int main(int argc, char **argv)
     struct server *server = NULL;
     err = server_start(&server, tally, &serve);
     if (err != 0) {
-        fprintf(stderr, "tallyd: cannot serve on %s: %s\n", address, strerror(-err));
         tally_close(tally);
-        return EXIT_IO;
+        end(ending_of_serving(err), "serve on", address, strerror(-err));
     }
     stop_serves();
     printf("tallyd ready on %s\n", address);

@@ -358,7 +358,7 @@ int wal_janitor_new(struct wal_janitor **out, struct wal_io *io,
     if (thread_start(&janitor->thread, janitor_main, janitor) != 0) {
         sync_fini(janitor);
         free(janitor);
-        return TALLY_NOMEM;
+        return TALLY_THREAD;
     }
     *out = janitor;
     return 0;

@@ -30,8 +30,8 @@ struct wal_janitor;
 
 /*
  * Starts the thread. active: the number of the segment that is written now; what is below is
- * sealed. It packs nothing into what *reserve keeps free. Errors: TALLY_NOMEM. Owns: *out is the
- * caller's; io, files and reserve are borrowed.
+ * sealed. It packs nothing into what *reserve keeps free. Errors: TALLY_NOMEM, TALLY_THREAD. Owns:
+ * *out is the caller's; io, files and reserve are borrowed.
  */
 int wal_janitor_new(struct wal_janitor **out, struct wal_io *io,
                     const struct wal_janitor_options *options, pthread_mutex_t *files,

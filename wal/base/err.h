@@ -34,6 +34,7 @@
     X(ROOM, "no room in the lane")                                                                 \
     X(MEMORY, "the memory for clients is used up")                                                 \
     X(NOMEM, "out of memory")                                                                      \
+    X(THREAD, "a thread cannot be started")                                                        \
     X(IO, "input/output error")                                                                    \
     X(NOSPC, "no space left on the device")                                                        \
     X(DAMAGE, "the log is damaged")                                                                \

@@ -225,7 +225,7 @@ int wal_ahead_new(struct wal_ahead **out, struct wal_io *io, const struct wal_se
     if (thread_start(&ahead->thread, helper, ahead) != 0) {
         sync_fini(ahead);
         free(ahead);
-        return TALLY_NOMEM;
+        return TALLY_THREAD;
     }
     *out = ahead;
     return 0;

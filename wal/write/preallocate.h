@@ -33,7 +33,8 @@ struct wal_ahead_trouble {
  * space, no descriptor, no memory, an interrupted call) is said once and tried again 4 times a
  * second; any other failure is said and final. So many bytes of the disk as *reserve says at the
  * moment are left free.
- * Errors: TALLY_NOMEM. Owns: *out is the caller's. io and reserve are borrowed; *trouble is copied.
+ * Errors: TALLY_NOMEM, TALLY_THREAD. Owns: *out is the caller's. io and reserve are borrowed;
+ * *trouble is copied.
  */
 int wal_ahead_new(struct wal_ahead **out, struct wal_io *io, const struct wal_segment_head *head,
                   const struct wal_ahead_trouble *trouble, const _Atomic uint64_t *reserve);
