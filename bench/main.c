@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "bench/load.h"
-#include "bench/nothing.h"
+#include "bench/null_server.h"
 #include "bench/report.h"
 #include "bench/table.h"
 
@@ -48,7 +48,7 @@ static int run_load(int argc, char **argv)
 
         options.host = "127.0.0.1";
         options.port = port;
-        options.server_pid = nothing_start(&bound_port);
+        options.server_pid = null_server_start(&bound_port);
         snprintf(port, sizeof port, "%u", bound_port);
     }
     stage_init(&stage, &options);
@@ -71,18 +71,18 @@ static int run_load(int argc, char **argv)
 static int run_nothing(const char *port)
 {
     unsigned bound_port;
-    int listener = nothing_listen((unsigned)strtoul(port, NULL, 10), &bound_port);
+    int listener = null_server_listen((unsigned)strtoul(port, NULL, 10), &bound_port);
 
     printf("nothing ready on 127.0.0.1:%u\n", bound_port);
     fflush(stdout);
-    nothing_serve(listener);
+    null_server_serve(listener);
 }
 
 static int print_free_port(void)
 {
     unsigned port;
 
-    close(nothing_listen(0, &port));
+    close(null_server_listen(0, &port));
     printf("%u\n", port);
     return EXIT_SUCCESS;
 }

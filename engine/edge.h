@@ -1,4 +1,4 @@
-/* The edge: one thread's door into the engine, where steps are decided and judged requests begin.
+/* The edge: one thread's handle on the engine, where steps are decided and ordered requests begin.
  */
 #ifndef TALLY_ENGINE_EDGE_H
 #define TALLY_ENGINE_EDGE_H
@@ -17,7 +17,7 @@
  *
  * Every request function returns one of
  *   0            done at the edge, or appended: the reply (OK with what the call filled in, or the
- *                verdict) may leave once edge_applied() >= the edge_tail() of that moment;
+ *                result) may leave once edge_applied() >= the edge_tail() of that moment;
  *   EDGE_NIL     nothing there (a claim), certain: the reply may leave now;
  *   TALLY_PARK   cannot be known before the next commit: ask again, unchanged, when
  *                edge_commits() has moved (rules 8 to 10 of the design);
@@ -27,7 +27,7 @@
  *
  * "May leave" is from the engine's side; a connection still answers in request order, and it holds
  * back a request that could see what an earlier one of its own is still changing (rule 8): a read,
- * a claim, or a judged request that names what an earlier judged one creates.
+ * a claim, or an ordered request that names what an earlier ordered one creates.
  */
 enum { EDGE_NIL = 1, EDGE_QUEUED = 2, EDGE_DUP = 3, EDGE_SLOTS = 4 };
 
@@ -36,9 +36,9 @@ struct edge;
 struct ledger; /* engine/base/ledger.h */
 
 /*
- * Opens a door for the calling thread, which becomes the only one that may use it. wake(arg) is
+ * Opens an edge for the calling thread, which becomes the only one that may use it. wake(arg) is
  * called from the committer, at most once a commit, only while the edge sleeps. A thread has one
- * door. Errors: TALLY_NOMEM; TALLY_FULL when all lanes are taken.
+ * edge. Errors: TALLY_NOMEM; TALLY_FULL when all lanes are taken.
  */
 int edge_new(struct edge **out, struct tally *tally, void (*wake)(void *arg), void *arg);
 
@@ -183,7 +183,7 @@ int edge_release(struct edge *edge, uint64_t id, uint32_t token, uint32_t delay_
  */
 int edge_take_back(struct edge *edge, uint64_t id, uint32_t token);
 
-/* ---- judged requests: the verdict comes from edge_verdict ----
+/* ---- ordered requests: the result comes from edge_apply_result ----
  * Errors of those that add to the state: MEMORY, at the ceiling of the ledger. */
 
 struct edge_submit {
@@ -197,7 +197,7 @@ struct edge_submit {
     uint32_t tries;
 };
 
-/* Verdict: the id; or EXISTS (an unfinished build has this uniq: value is its id), FULL. */
+/* Result: the id; or EXISTS (an unfinished build has this uniq: value is its id), FULL. */
 int edge_submit(struct edge *edge, const struct edge_submit *ask);
 
 enum {
@@ -214,10 +214,10 @@ struct edge_poll {
     int64_t rate_ms;  /* with rate_n: both are named or both are kept */
 };
 
-/* Creates a poll or alters what is named. Errors: INVAL. Verdict: 0; FULL. */
+/* Creates a poll or alters what is named. Errors: INVAL. Result: 0; FULL. */
 int edge_poll(struct edge *edge, const struct edge_poll *ask);
 
-/* Adds an option; the label is trimmed. Verdict: the id; NOTFOUND, EXISTS (its id), INVAL, FULL. */
+/* Adds an option; the label is trimmed. Result: the id; NOTFOUND, EXISTS (its id), INVAL, FULL. */
 int edge_option(struct edge *edge, struct span poll, struct span label);
 
 struct edge_worker {
@@ -227,18 +227,18 @@ struct edge_worker {
     uint32_t slots;   /* 0: as it was */
 };
 
-/* Registers a worker or brings it back. Verdict: 0 for new, 1 for again; FULL, INVAL. */
+/* Registers a worker or brings it back. Result: 0 for new, 1 for again; FULL, INVAL. */
 int edge_worker(struct edge *edge, const struct edge_worker *ask);
 
-/* A worker leaves; its builds go back. Verdict: how many. Errors: NOTFOUND at once or as verdict.*/
+/* A worker leaves; its builds go back. Result: how many. Errors: NOTFOUND at once or as result.*/
 int edge_bye(struct edge *edge, struct span worker);
 
 /*
- * The verdict of the judged request that was appended last when edge_tail() was pos.
+ * The result of the ordered request that was appended last when edge_tail() was pos.
  * Returns 0 or the refusal, with the number in *value; TALLY_PARK when it is applied but what it
  * set going is not yet: ask again after the next commit. Valid until edge_free(pos).
  */
-int edge_verdict(struct edge *edge, uint64_t pos, uint64_t *value);
+int edge_apply_result(struct edge *edge, uint64_t pos, uint64_t *value);
 
 /* ---- what a client address may do ---- */
 

@@ -22,7 +22,7 @@ struct opening {
     struct state *state;
     const struct tally_options *options;
     unsigned percent; /* told last */
-    struct loader loader;
+    struct snapshot_load load;
     struct snapshot_found found;
     struct replay replay;
 };
@@ -31,10 +31,10 @@ static int load_block(void *arg, const struct wal_block *block)
 {
     struct opening *opening = arg;
     if (block->count == 0) {
-        opening->found.lsn = opening->loader.proof.head.num[HEAD_LSN];
-        opening->found.time_ms = opening->loader.proof.head.num[HEAD_TIME_MS];
+        opening->found.lsn = opening->load.proof.head.num[HEAD_LSN];
+        opening->found.time_ms = opening->load.proof.head.num[HEAD_TIME_MS];
     }
-    return loader_block(&opening->loader, block);
+    return snapshot_load_block(&opening->load, block);
 }
 
 static int see_block(void *arg, const struct wal_block *block)
@@ -64,9 +64,9 @@ static int say(int err, const struct opening *opening, const struct wal_report *
     report->torn = found->end == WAL_END_TORN;
     report->snapshot_lsn = opening->found.lsn;
     report->snapshot_passed = found->snapshot_passed;
-    if (err == TALLY_CORRUPT && opening->loader.proof.why != NULL) {
+    if (err == TALLY_CORRUPT && opening->load.proof.why != NULL) {
         snprintf(report->text, sizeof report->text, "the snapshot contradicts itself: %s",
-                 opening->loader.proof.why);
+                 opening->load.proof.why);
     } else if (err == TALLY_CORRUPT && opening->replay.bad_lsn != 0) {
         snprintf(report->text, sizeof report->text,
                  "the log contradicts itself: record %llu (%s) does not fit what is before it",
@@ -111,7 +111,7 @@ static int open_log(struct tally *tally, struct tally_report *report,
                     struct snapshot_found *snapshot)
 {
     struct opening opening = {.state = &tally->state, .options = &tally->options};
-    loader_init(&opening.loader, &tally->state);
+    snapshot_load_init(&opening.load, &tally->state);
     replay_init(&opening.replay, &tally->state, 0);
     struct wal_report found = {0};
     uint64_t bytes = tally->options.segment_bytes;
@@ -134,7 +134,7 @@ static int open_log(struct tally *tally, struct tally_report *report,
     };
     int err = wal_open(&tally->wal, &options, see_block, &opening, &found);
     replay_fini(&opening.replay);
-    loader_fini(&opening.loader);
+    snapshot_load_fini(&opening.load);
     *snapshot = opening.found;
     snapshot->file_bytes = found.snapshot_bytes;
     return say(err, &opening, &found, report);
@@ -159,11 +159,11 @@ static int start(struct tally *tally, const struct snapshot_found *snapshot)
         tables[i]->retirer = tally->state.retirer;
     }
     time_start(&tally->time, tally->state.time_ms);
-    room_init(tally);
-    int err = keeper_init(tally);
+    space_init(tally);
+    int err = timers_init(tally);
     err = err != 0 ? err : snapshot_start(tally, snapshot);
     err = err != 0 ? err : reader_new(&tally->reader, tally);
-    if (err == 0 && thread_start(&tally->thread, commit_main, tally) != 0) {
+    if (err == 0 && thread_start(&tally->thread, committer_main, tally) != 0) {
         reader_stop(tally->reader);
         err = TALLY_THREAD;
     }
@@ -184,7 +184,7 @@ static void tally_free(struct tally *tally)
     if (tally->io_is_ours) {
         tally->io->ops->destroy(tally->io);
     }
-    pthread_mutex_destroy(&tally->doors);
+    pthread_mutex_destroy(&tally->edges_mutex);
     free(tally);
 }
 
@@ -257,7 +257,7 @@ static struct tally *tally_new(const struct tally_options *options)
     /* the committer's own lane has no texts */
     uint64_t slots_bytes = (uint64_t)LANE_SLOTS * LANE_SLOT_BYTES;
     tally->lane_bytes_all = slots_bytes + set->edges * (slots_bytes + LANE_BYTES_MAX);
-    pthread_mutex_init(&tally->doors, NULL);
+    pthread_mutex_init(&tally->edges_mutex, NULL);
     tally->own = lane_new();
     tally->batch = malloc(BATCH_RECORDS_MAX * sizeof(struct lane_slot *));
     return tally;
@@ -291,7 +291,7 @@ int tally_open(struct tally **out, const struct tally_options *options, struct t
     }
     report->disk_needed_bytes = FIELD_GET(tally->disk.needed_bytes);
     report->disk_free_bytes = FIELD_GET(tally->disk.free_bytes);
-    report->readonly = FIELD_GET(tally->room) != ROOM_FULL;
+    report->readonly = FIELD_GET(tally->room) != SPACE_PLENTY;
     *out = tally;
     return 0;
 }

@@ -1,4 +1,4 @@
-/* The engine from inside: what the committer, the timekeeper and the edges share. */
+/* The engine from inside: what the committer, the timers and the edges share. */
 #ifndef TALLY_ENGINE_ENGINE_H
 #define TALLY_ENGINE_ENGINE_H
 
@@ -18,11 +18,11 @@ enum {
     EDGES_MAX = 64,
     BATCH_RECORDS_MAX = 1 << 17,
     BATCH_BYTES_MAX = 8 << 20,
-    KEEPER_ROOM = LANE_SLOTS / 8,   /* slots of its own lane that the timekeeper leaves free */
+    TIMERS_ROOM = LANE_SLOTS / 8,   /* slots of its own lane that the timers leave free */
     WORKER_SILENCE_MS = 300 * 1000, /* then a worker is offline */
 };
 
-enum engine_room { ROOM_FULL, ROOM_RESERVE, ROOM_NONE }; /* what the log still takes */
+enum space_left { SPACE_PLENTY, SPACE_RESERVE, SPACE_NONE }; /* what the log still takes */
 
 struct vote_slot {
     struct option *option;
@@ -37,7 +37,7 @@ struct edge {
     struct lane *lane;
     void (*wake)(void *arg);
     void *arg;
-    bool in_use;                 /* under tally.doors */
+    bool in_use;                 /* under tally.edges_mutex */
     _Atomic uint32_t reads_open; /* with the reader: engine/edge/reader.h */
     uint64_t now_ms;             /* log time, once a pass; never less than before */
     uint64_t run_ms;             /* running time */
@@ -55,10 +55,10 @@ static inline uint64_t edge_room(const struct edge *edge)
     return lane_room(edge->lane) - edge->vote_count;
 }
 
-/* What a judged request counts beside its texts: about what its numbers take in the log. */
-enum { REQUEST_NUMS_BYTES = 64 };
+/* What an ordered request counts beside its texts: about what its numbers take in the log. */
+enum { ORDERED_REQUEST_NUMS_BYTES = 64 };
 
-/* A judged request on its way: the record and its texts in one allocation. */
+/* An ordered request on its way: the record and its texts in one allocation. */
 struct request {
     struct record record;
     size_t bytes;
@@ -97,7 +97,7 @@ struct forget {
 };
 
 /* The disk, as the committer has seen it last. */
-struct room {
+struct space {
     uint64_t log_bytes_min; /* two segments; set by the open */
     uint64_t looked_ns;
     uint64_t looked_stored;
@@ -117,15 +117,15 @@ struct tally {
     bool io_is_ours;
     uint64_t lane_bytes_all; /* what all lanes can hold, encoded */
     pthread_t thread;
-    /* doors: edges[0 .. edge_count) exist until the close */
-    pthread_mutex_t doors;
+    /* edges[0 .. edge_count) exist until the close */
+    pthread_mutex_t edges_mutex;
     _Atomic(struct edge *) edges[EDGES_MAX];
     _Atomic uint32_t edge_count;
     /* written by the committer, read by the edges */
     _Alignas(64) _Atomic uint64_t commits;
     _Atomic uint64_t offers;
     _Atomic uint32_t tick; /* of the lease clock */
-    _Atomic uint32_t room; /* enum engine_room */
+    _Atomic uint32_t room; /* enum space_left */
     _Atomic uint64_t commit_us_last, commit_us_max, sync_ns, raw_bytes, stored_bytes, log_room;
     struct engine_time time;
     /* written by anybody, seldom */
@@ -156,7 +156,7 @@ struct tally {
     uint64_t forgotten_at; /* in its own lane: behind the last FORGET */
     bool offered;          /* since the last publication */
     struct snapshot snapshot;
-    struct room disk;
+    struct space disk;
 };
 
 /* Ends the engine's work: calls options.fatal, which must not come back to work as usual. */
@@ -166,18 +166,18 @@ _Noreturn void engine_fatal(struct tally *tally, int code, const char *why);
 void engine_trouble(const struct tally *tally, const char *what);
 
 /* ---- committer.c ---- */
-void *commit_main(void *tally);
+void *committer_main(void *tally);
 
 /* ---- space.c ---- */
 /* Before the committer begins. */
-void room_init(struct tally *tally);
-void room_put(struct tally *tally, enum engine_room room);
+void space_init(struct tally *tally);
+void space_put(struct tally *tally, enum space_left room);
 /* Threads, of this and the rest: the committer. */
-void room_judge(struct tally *tally);
+void space_judge(struct tally *tally);
 /* A snapshot is going to take what it takes at most. */
-void room_snapshot_begins(struct tally *tally);
+void space_snapshot_begins(struct tally *tally);
 /* Whether a snapshot that nobody has asked for leaves room for another one. */
-bool room_for_snapshot(const struct tally *tally);
+bool space_for_snapshot(const struct tally *tally);
 
 /* ---- merge.c ---- */
 /* Takes what is next from all lanes into the batch and the block; returns how many slots. */
@@ -193,17 +193,17 @@ static inline bool slot_is_step(const struct lane_slot *slot)
 /* The record that a slot stands for, but for its lsn and time. */
 void slot_record(const struct lane_slot *slot, struct record *record);
 
-/* ---- timers.c: the timekeeper, in the committer ---- */
+/* ---- timers.c: the timers, in the committer ---- */
 /* After the replay: tickets, leases, delays; sets the hooks. Errors: NOMEM. */
-int keeper_init(struct tally *tally);
-void keeper_run(struct tally *tally);
+int timers_init(struct tally *tally);
+void timers_run(struct tally *tally);
 /* How long the committer may sleep, in ns. */
-uint64_t keeper_idle_ns(const struct tally *tally);
+uint64_t timers_idle_ns(const struct tally *tally);
 /* Whether the committer's own lane has room beyond what it needs for commits. */
-bool keeper_has_room(const struct tally *tally);
-/* Appends a judged record with these numbers to it. REQUIRES: there is room. */
-enum { KEEPER_NUMS = 3 };
-void keeper_judge(struct tally *tally, enum record_type type, const uint64_t num[KEEPER_NUMS]);
+bool timers_have_room(const struct tally *tally);
+/* Appends an ordered record with these numbers to it. REQUIRES: there is room. */
+enum { TIMERS_NUMS = 3 };
+void timers_append(struct tally *tally, enum record_type type, const uint64_t num[TIMERS_NUMS]);
 
 /* ---- forget.c: what the log is told to forget ---- */
 void forget_run(struct tally *tally);
@@ -212,12 +212,12 @@ bool forget_is_busy(const struct tally *tally);
 
 /* ---- gate.c: polls open and close, in the committer ---- */
 /* After the replay, and once log time goes on. */
-void window_init(struct tally *tally);
+void gate_init(struct tally *tally);
 /* The hooks: a POLL was applied; a poll was opened or closed. */
-void window_altered(void *tally, struct poll *poll);
-void window_moved(void *tally, struct poll *poll);
+void gate_poll_altered(void *tally, struct poll *poll);
+void gate_poll_moved(void *tally, struct poll *poll);
 /* Looks at those whose times have come. */
-void window_run(struct tally *tally);
+void gate_run_windows(struct tally *tally);
 /* Closes what waits to be closed. */
 void gate_run(struct tally *tally);
 bool gate_is_busy(const struct tally *tally);
@@ -232,10 +232,10 @@ void edge_worker_back(struct edge *edge, const struct worker *worker);
 /* OK or READONLY: what the end of a running build would be told now. */
 int edge_mode_completion(const struct edge *edge);
 
-/* ---- request.c ---- */
+/* ---- ordered_request.c ---- */
 /* `growth` is what it will add to the state beside its texts. Returns NULL without memory. */
-struct request *request_new(struct ledger *ledger, enum record_type type, const struct span *texts,
-                            unsigned count, uint64_t growth);
-void request_free(struct ledger *ledger, struct request *request);
+struct request *ordered_request_new(struct ledger *ledger, enum record_type type,
+                                    const struct span *texts, unsigned count, uint64_t growth);
+void ordered_request_free(struct ledger *ledger, struct request *request);
 
 #endif

@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 struct tally;   /* the engine: one data directory, one committer thread */
-struct session; /* one thread's blocking door to it */
+struct session; /* one thread's blocking handle on it */
 
 /* The machine's clocks. Threads: any, both of them. */
 struct tally_clock {

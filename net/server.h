@@ -8,7 +8,7 @@ struct tally;
 struct server;
 
 struct server_options {
-    int listen_fd;     /* bound, listening, not blocking; net/listen/door.h makes one */
+    int listen_fd;     /* bound, listening, not blocking; net/listen/listener.h makes one */
     const int *guests; /* connections that are there already; borrowed until server_start returns */
     unsigned guest_count;
     unsigned threads;           /* I/O threads, at least 1 */

@@ -49,7 +49,7 @@ struct wal {
     uint64_t tried_ns;
 
     /* written once, before has_begun is set */
-    struct wal_ahead *ahead;
+    struct wal_preallocation *preallocation;
     struct wal_janitor *janitor; /* NULL: none */
 
     /* written by the writer, read by anybody */
@@ -110,7 +110,7 @@ static int rotate(struct wal *wal)
 {
     struct wal_segment next;
     int errnum = 0;
-    int err = wal_ahead_take(wal->ahead, &next, &errnum);
+    int err = wal_preallocate_take(wal->preallocation, &next, &errnum);
     if (err == TALLY_IO) {
         return fail(wal, "cannot make the next segment", -errnum);
     }
@@ -151,7 +151,7 @@ static int commit(struct wal *wal, struct wal_block_header *header, size_t bytes
         header->durable_pages = 1;
     }
     wal_block_sign(wal->buffer, header, wal_block_seed(&wal->active.head, wal->offset));
-    int err = wal_whole_write(wal->io, wal->active.fd, wal->buffer, bytes, wal->offset);
+    int err = wal_full_write(wal->io, wal->active.fd, wal->buffer, bytes, wal->offset);
     if (err != 0) {
         return fail(wal, "cannot write", err);
     }
@@ -220,7 +220,7 @@ int wal_confirm(struct wal *wal)
 
 uint64_t wal_room_bytes(const struct wal *wal)
 {
-    uint64_t ready = has_begun(wal) ? wal_ahead_ready_bytes(wal->ahead) : 0;
+    uint64_t ready = has_begun(wal) ? wal_preallocate_ready_bytes(wal->preallocation) : 0;
     uint64_t next = ready > 0 ? ready - WAL_SEGMENT_FIRST_BLOCK - WAL_PAGE_BYTES : 0;
     /* W2: relaxed: a count, as W1 */
     return atomic_load_explicit(&wal->left_bytes, memory_order_relaxed) + next;
@@ -228,12 +228,12 @@ uint64_t wal_room_bytes(const struct wal *wal)
 
 bool wal_disk_full(const struct wal *wal)
 {
-    return !has_begun(wal) || wal_ahead_is_waiting(wal->ahead);
+    return !has_begun(wal) || wal_preallocate_is_waiting(wal->preallocation);
 }
 
 uint64_t wal_segment_failures(const struct wal *wal)
 {
-    return has_begun(wal) ? wal_ahead_failures(wal->ahead) : 1;
+    return has_begun(wal) ? wal_preallocate_failures(wal->preallocation) : 1;
 }
 
 void wal_reserve(struct wal *wal, uint64_t bytes)
@@ -321,7 +321,7 @@ int wal_close(struct wal *wal, bool clean)
     if (clean && err == 0) {
         err = end_clean(wal);
     }
-    wal_ahead_destroy(wal->ahead);
+    wal_preallocate_destroy(wal->preallocation);
     wal->io->ops->close(wal->io, wal->active.fd);
     wal_free(wal);
     return err;
@@ -329,15 +329,15 @@ int wal_close(struct wal *wal, bool clean)
 
 /* Shows the newest whole snapshot to the caller, and tells the scan where it ends. */
 static int load(const struct wal_options *options, struct wal_scan *scan,
-                struct wal_snap_info *info, struct wal_report *report)
+                struct wal_snapshot_info *info, struct wal_report *report)
 {
     if (options->load == NULL) {
         return 0;
     }
-    int err = wal_snap_choose(options->io, info);
+    int err = wal_snapshot_choose(options->io, info);
     if (err == 0 && info->lsn > 0) {
-        struct wal_snap_info again;
-        err = wal_snap_read(options->io, info->lsn, options->load, scan->arg, &again);
+        struct wal_snapshot_info again;
+        err = wal_snapshot_read(options->io, info->lsn, options->load, scan->arg, &again);
         if (err != 0) {
             return wal_refuse(report, err, again.text);
         }
@@ -349,7 +349,7 @@ static int load(const struct wal_options *options, struct wal_scan *scan,
 }
 
 /* What was wrong with a snapshot stands behind what was found in the log. */
-static void tell_snapshot(struct wal_report *report, const struct wal_snap_info *info)
+static void tell_snapshot(struct wal_report *report, const struct wal_snapshot_info *info)
 {
     size_t len = strlen(report->text);
     report->snapshot_lsn = info->lsn;
@@ -379,7 +379,7 @@ static int check_margins(const struct wal_scan *scan, struct wal_report *report)
 static int read_log(struct wal *wal, struct wal_report *report)
 {
     struct wal_scan *scan = &wal->scan;
-    struct wal_snap_info info = {.lsn = 0};
+    struct wal_snapshot_info info = {.lsn = 0};
     int err = load(&wal->options, scan, &info, report);
     if (err != 0) {
         return err;
@@ -388,12 +388,12 @@ static int read_log(struct wal *wal, struct wal_report *report)
     if (err == 0 && wal->options.seen != NULL) {
         err = wal->options.seen(scan->arg);
     }
-    wal_tell_report(scan, report);
+    wal_report_fill(scan, report);
     tell_snapshot(report, &info);
     if (err != 0) {
         return wal_refuse(report, err, tally_err_text(err));
     }
-    err = wal_tell_error(scan);
+    err = wal_report_error(scan);
     if (err == 0) {
         err = check_margins(scan, report);
     }
@@ -405,11 +405,13 @@ static int read_log(struct wal *wal, struct wal_report *report)
 
 static int start_helper(struct wal *wal, struct wal_report *report)
 {
-    const struct wal_ahead_trouble trouble = {wal->options.on_trouble, wal->options.trouble_arg};
+    const struct wal_preallocation_trouble trouble = {wal->options.on_trouble,
+                                                      wal->options.trouble_arg};
     struct wal_segment_head head = wal->active.head;
     head.number++;
     head.bytes = wal->segment_bytes;
-    int err = wal_ahead_new(&wal->ahead, wal->io, &head, &trouble, &wal->reserve_bytes);
+    int err =
+        wal_preallocate_new(&wal->preallocation, wal->io, &head, &trouble, &wal->reserve_bytes);
     return err == 0 ? 0 : wal_refuse(report, err, tally_err_text(err));
 }
 
@@ -454,7 +456,7 @@ static int begin(struct wal *wal, struct wal_report *report)
     return 0;
 
 stop_helper:
-    wal_ahead_destroy(wal->ahead);
+    wal_preallocate_destroy(wal->preallocation);
 close_active:
     wal->io->ops->close(wal->io, wal->active.fd);
     return err;

@@ -83,8 +83,8 @@ struct wal_options {
     void (*on_trouble)(void *arg, const char *what);
     void *trouble_arg;
     /* Called first, for each block of the newest snapshot that is whole (wal/files/snapshot_file.h:
-     * wal_snap_read), with visit's arg. NULL: snapshots are not looked at, and the log must begin
-     * at record 1. */
+     * wal_snapshot_read), with visit's arg. NULL: snapshots are not looked at, and the log must
+     * begin at record 1. */
     wal_visit_fn load;
     /* Called once when visit has had every block that there is, with visit's arg, before anything
      * is changed on the disk: the last word of a visitor that puts blocks aside. Returns as visit.

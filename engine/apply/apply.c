@@ -27,7 +27,7 @@ static int poll_new(struct state *state, const struct record *record, struct pol
         return TALLY_NOMEM;
     }
     poll->id = FIELD_OWN(state->poll_count) + 1;
-    poll->saved = state->saves;
+    poll->captured = state->captures;
     poll->name = blob_new(record->text[POLL_NAME]);
     if (poll->name == NULL || table_put(&state->poll_ids, poll->id, poll) != 0 ||
         index_put(&state->polls, poll) != 0) {
@@ -44,9 +44,10 @@ static bool keeps(const struct record *record, unsigned field)
     return (record->num[POLL_KEEP_MASK] >> field & 1) != 0;
 }
 
-static int apply_poll(struct state *state, const struct record *record, struct verdict *v)
+static int apply_poll(struct state *state, const struct record *record, struct apply_result *v)
 {
-    if (record_wrong(record) != NULL || keeps(record, POLL_RATE_N) != keeps(record, POLL_RATE_MS)) {
+    if (bounds_record_error(record) != NULL ||
+        keeps(record, POLL_RATE_N) != keeps(record, POLL_RATE_MS)) {
         return TALLY_CORRUPT; /* the edge asks the same before it appends: bounds.h */
     }
     struct poll *poll = state_poll(state, record->text[POLL_NAME]);
@@ -119,7 +120,7 @@ int poll_add_option(struct state *state, struct poll *poll, struct option *optio
     uint64_t count = FIELD_OWN(poll->option_count);
     if (poll_place(poll, count, option) != 0 ||
         table_put(&state->options, option->id, option) != 0 ||
-        index_put(&state->labels, option) != 0 || alike_add(state, option) != 0) {
+        index_put(&state->labels, option) != 0 || label_index_add(state, option) != 0) {
         return TALLY_NOMEM;
     }
     ledger_add(&state->ledger, LEDGER_ENTITIES, option_weight(option));
@@ -139,7 +140,7 @@ static int option_new(struct state *state, struct poll *poll, const struct recor
     }
     *option = (struct option){
         .id = FIELD_OWN(state->option_count) + 1,
-        .saved = state->saves,
+        .captured = state->captures,
         .poll = poll,
         .label = blob_new(record->text[OPTION_LABEL]),
         .key = key_of_two(record->text[OPTION_POLL], record->text[OPTION_FOLD]),
@@ -151,9 +152,9 @@ static int option_new(struct state *state, struct poll *poll, const struct recor
     return 0;
 }
 
-static int apply_option(struct state *state, const struct record *record, struct verdict *v)
+static int apply_option(struct state *state, const struct record *record, struct apply_result *v)
 {
-    if (record_wrong(record) != NULL) {
+    if (bounds_record_error(record) != NULL) {
         return TALLY_CORRUPT;
     }
     struct poll *poll = state_poll(state, record->text[OPTION_POLL]);
@@ -168,7 +169,7 @@ static int apply_option(struct state *state, const struct record *record, struct
     const struct option *same = index_get(&state->labels, blob_span(key));
     free(key);
     if (same != NULL) {
-        *v = (struct verdict){TALLY_EXISTS, same->id};
+        *v = (struct apply_result){TALLY_EXISTS, same->id};
         return 0;
     }
     if (FIELD_OWN(poll->option_count) >= POLL_OPTIONS_MAX ||
@@ -181,7 +182,7 @@ static int apply_option(struct state *state, const struct record *record, struct
     return err;
 }
 
-static int apply_by_type(struct state *state, const struct record *record, struct verdict *v)
+static int apply_by_type(struct state *state, const struct record *record, struct apply_result *v)
 {
     switch (record->type) {
     case RECORD_VOTE:
@@ -197,14 +198,14 @@ static int apply_by_type(struct state *state, const struct record *record, struc
     }
 }
 
-int apply(struct state *state, const struct record *record, struct verdict *verdict)
+int apply(struct state *state, const struct record *record, struct apply_result *result)
 {
-    *verdict = (struct verdict){0, 0};
+    *result = (struct apply_result){0, 0};
     if (record->lsn <= FIELD_OWN(state->lsn) || record->time_ms < state->time_ms ||
         record->time_ms > SOUND_TIME_MS_MAX) {
         return TALLY_CORRUPT;
     }
-    int err = apply_by_type(state, record, verdict);
+    int err = apply_by_type(state, record, result);
     state->time_ms = record->time_ms;
     FIELD_PUT(state->lsn, record->lsn);
     return err;

@@ -7,8 +7,8 @@
 
 /*
  * Applies one record. The same in a live engine, in a replay and in tests: no clock (its time is
- * the record's), no randomness, no order of a hash. A judged record is decided here; its verdict (a
- * refusal too) is the reply.
+ * the record's), no randomness, no order of a hash. An ordered record is decided here; its result
+ * (a refusal too) is the reply.
  *
  * Records come in the order of their lsns; that none is missing is the log's to say (one of a type
  * that may be skipped is not handed out).
@@ -18,7 +18,7 @@
  * an error the state is of no use any more. Threads: the committer, inside seq_write_begin and
  * seq_write_end once readers are there.
  */
-int apply(struct state *state, const struct record *record, struct verdict *verdict);
+int apply(struct state *state, const struct record *record, struct apply_result *result);
 
 /*
  * The parts of apply that a replay may run side by side (engine/README.md, "Replay"). Votes touch
@@ -75,8 +75,8 @@ void apply_vote_sums(struct state *state, const struct vote_sum *sums, size_t co
 /* Whether a record of this type touches queues, builds and workers alone. */
 bool apply_is_of_builds(unsigned type);
 
-/* One of those. Errors, verdict: as apply. Threads: one, with others in apply_vote_steps. */
-int apply_of_builds(struct state *state, const struct record *record, struct verdict *verdict);
+/* One of those. Errors, result: as apply. Threads: one, with others in apply_vote_steps. */
+int apply_of_builds(struct state *state, const struct record *record, struct apply_result *result);
 
 /*
  * Ends a replay: sets each word from what was committed, so that the edges may begin. Builds that

@@ -16,7 +16,7 @@ static void count_state(struct queue *queue, enum build_state state, uint64_t mo
 
 static bool is_open(enum build_state state)
 {
-    return state != BUILD_NONE && !half_ended(build_half(state, 0));
+    return state != BUILD_NONE && !status_is_ended(build_status(state, 0));
 }
 
 int build_count(struct build *build, enum build_state from, enum build_state to)
@@ -53,7 +53,7 @@ static struct queue *queue_new(struct state *state, struct span name)
         return NULL;
     }
     queue->id = FIELD_OWN(state->queue_last) + 1;
-    queue->saved = state->saves;
+    queue->captured = state->captures;
     queue->all_by_state = state->by_state;
     queue->name = blob_new(name);
     if (queue->name == NULL || table_put(&state->queue_ids, queue->id, queue) != 0 ||
@@ -104,7 +104,7 @@ int queue_put_set(struct state *state, struct queue *queue, uint32_t at, struct 
 /*
  * The queue's set of these tags; a new one takes the place of one that no unfinished build has.
  * Finished builds keep their index, of which nothing but bounds is asked. Returns the index, or a
- * negative error; FULL is a verdict.
+ * negative error; FULL is a result.
  */
 static int set_of(struct state *state, struct queue *queue, struct span tags)
 {
@@ -133,7 +133,7 @@ uint64_t queue_open(const struct queue *queue)
 }
 
 /* What stands against a submit; 0 when nothing does. */
-static int judge_submit(struct state *state, const struct record *record, struct verdict *v)
+static int decide_submit(struct state *state, const struct record *record, struct apply_result *v)
 {
     const struct queue *queue = state_queue(state, record->text[SUBMIT_QUEUE]);
     bool is_room = queue == NULL ? queue_make_room(state) : queue_open(queue) < QUEUE_OPEN_MAX;
@@ -151,7 +151,7 @@ static int judge_submit(struct state *state, const struct record *record, struct
     const struct build *same = index_get(&state->uniqs, blob_span(key));
     free(key);
     if (same != NULL) {
-        *v = (struct verdict){TALLY_EXISTS, same->id};
+        *v = (struct apply_result){TALLY_EXISTS, same->id};
     }
     return 0;
 }
@@ -195,9 +195,9 @@ static void hook_build(const struct state *state, struct build *build, enum buil
     }
 }
 
-static int apply_submit(struct state *state, const struct record *record, struct verdict *v)
+static int apply_submit(struct state *state, const struct record *record, struct apply_result *v)
 {
-    int err = judge_submit(state, record, v);
+    int err = decide_submit(state, record, v);
     if (err != 0 || v->err != 0) {
         return err;
     }
@@ -221,7 +221,7 @@ static int apply_submit(struct state *state, const struct record *record, struct
     if (queue->ended_count > 0 && queue_open(queue) == 0) {
         TAILQ_REMOVE(&state->idle, queue, idle);
     }
-    *build = (struct build){.queue = queue, .set = (uint8_t)set, .saved = state->saves};
+    *build = (struct build){.queue = queue, .set = (uint8_t)set, .captured = state->captures};
     err = build_fill(state, build, record);
     if (err != 0) {
         return err;
@@ -229,7 +229,7 @@ static int apply_submit(struct state *state, const struct record *record, struct
     uint64_t delay_ms = record->num[SUBMIT_DELAY_MS];
     enum build_state to = delay_ms > 0 ? BUILD_DELAYED : BUILD_PENDING;
     build->due_ms = record->time_ms + delay_ms;
-    build->accepted = build_half(to, BUILD_TOKEN_FIRST(build->id));
+    build->accepted = build_status(to, BUILD_TOKEN_FIRST(build->id));
     FIELD_PUT(build->applied, build->accepted);
     word_set(&build->word, build_word(build->accepted, 0));
     err = build_count(build, BUILD_NONE, to);
@@ -318,7 +318,7 @@ static int put_text(struct state *state, _Atomic(struct parcel *) *place, enum l
 
 static int step_texts(struct state *state, struct build *build, const struct record *record)
 {
-    bool fails = half_state((uint32_t)record->num[STEP_AFTER]) == BUILD_FAILED;
+    bool fails = status_state((uint32_t)record->num[STEP_AFTER]) == BUILD_FAILED;
     switch (record->type) {
     case RECORD_DONE:
         return put_text(state, &build->result, LEDGER_RESULTS, record->text[STEP_TEXT]);
@@ -335,8 +335,8 @@ static int step_texts(struct state *state, struct build *build, const struct rec
 
 static uint64_t ending_of(const struct record *record)
 {
-    bool fails = half_state((uint32_t)record->num[STEP_AFTER]) == BUILD_FAILED;
-    uint32_t token = half_token((uint32_t)record->num[STEP_BEFORE]);
+    bool fails = status_state((uint32_t)record->num[STEP_AFTER]) == BUILD_FAILED;
+    uint32_t token = status_token((uint32_t)record->num[STEP_BEFORE]);
     uint32_t delay_ms = (uint32_t)record->num[STEP_DELAY_MS];
     switch (record->type) {
     case RECORD_DONE:
@@ -379,7 +379,7 @@ static void step_left(struct state *state, struct build *build, const struct rec
 static bool attempts_fit(const struct build *build, const struct record *record)
 {
     uint32_t attempts = FIELD_OWN(build->attempts);
-    enum build_state to = half_state((uint32_t)record->num[STEP_AFTER]);
+    enum build_state to = status_state((uint32_t)record->num[STEP_AFTER]);
     bool is_back = record->type == RECORD_RELEASE || record->type == RECORD_UNHOLD;
     bool is_offered = to == BUILD_PENDING || to == BUILD_DELAYED;
     return is_offered && record->type != RECORD_DUE ? attempts - is_back < SOUND_ATTEMPTS_MAX
@@ -392,7 +392,7 @@ static int apply_build_step(struct state *state, const struct record *record)
     uint32_t before = (uint32_t)record->num[STEP_BEFORE];
     uint32_t after = (uint32_t)record->num[STEP_AFTER];
     if (build == NULL || FIELD_OWN(build->applied) != before ||
-        !build_edge_legal(record->type, before, after) || !attempts_fit(build, record)) {
+        !build_transition_is_legal(record->type, before, after) || !attempts_fit(build, record)) {
         return TALLY_CORRUPT;
     }
     save_build(state, build);
@@ -403,25 +403,25 @@ static int apply_build_step(struct state *state, const struct record *record)
     if (err != 0) {
         return err;
     }
-    enum build_state to = half_state(after);
+    enum build_state to = status_state(after);
     if (to == BUILD_PENDING || to == BUILD_DELAYED) {
         build->pending_lsn = record->lsn;
     }
-    if (half_held(before) && !half_held(after)) {
+    if (status_is_held(before) && !status_is_held(after)) {
         FIELD_PUT(build->ending, ending_of(record));
     }
-    if (build_count(build, half_state(before), to) != 0) {
+    if (build_count(build, status_state(before), to) != 0) {
         return TALLY_NOMEM;
     }
     FIELD_PUT(build->applied, after);
-    if (half_held(before) && !half_held(after)) {
+    if (status_is_held(before) && !status_is_held(after)) {
         step_left(state, build, record);
     }
     if (record->type == RECORD_CLAIM && state->hooks.claimed != NULL) {
         state->hooks.claimed(state->hooks.arg, build);
     }
     hook_build(state, build, to);
-    if (half_ended(after)) {
+    if (status_is_ended(after)) {
         build_end(state, build, record);
     }
     return 0;
@@ -433,19 +433,19 @@ bool apply_is_of_builds(unsigned type)
            type == RECORD_SEEN || (type >= RECORD_CLAIM && type <= RECORD_UNHOLD);
 }
 
-int apply_of_builds(struct state *state, const struct record *record, struct verdict *verdict)
+int apply_of_builds(struct state *state, const struct record *record, struct apply_result *result)
 {
-    *verdict = (struct verdict){0, 0};
-    if (record_wrong(record) != NULL) {
+    *result = (struct apply_result){0, 0};
+    if (bounds_record_error(record) != NULL) {
         return TALLY_CORRUPT; /* the edge asks the same before it appends: bounds.h */
     }
     switch (record->type) {
     case RECORD_SUBMIT:
-        return apply_submit(state, record, verdict);
+        return apply_submit(state, record, result);
     case RECORD_WORKER:
-        return apply_worker(state, record, verdict);
+        return apply_worker(state, record, result);
     case RECORD_BYE:
-        return apply_bye(state, record, verdict);
+        return apply_bye(state, record, result);
     case RECORD_OFFLINE:
         return apply_offline(state, record);
     case RECORD_SEEN:

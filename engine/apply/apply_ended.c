@@ -74,7 +74,7 @@ static void forget_build(struct state *state, struct queue *queue)
     TAILQ_REMOVE(&state->ended, build, ended);
     state->ended_count--;
     state->ended_bytes -= build_bytes(build);
-    (void)build_count(build, half_state(FIELD_OWN(build->applied)), BUILD_NONE); /* cannot fail */
+    (void)build_count(build, status_state(FIELD_OWN(build->applied)), BUILD_NONE); /* cannot fail */
     table_remove(&state->builds, build->id);
     FIELD_ADD(state->builds_in_memory, (uint64_t)-1);
     FIELD_ADD(state->payload_bytes, (uint64_t)-parcel_span(FIELD_OWN(build->payload)).len);

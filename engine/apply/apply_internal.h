@@ -35,8 +35,8 @@ void build_end(struct state *state, struct build *build, const struct record *re
 int apply_forget(struct state *state, const struct record *record);
 
 /* As apply, for the records of workers. */
-int apply_worker(struct state *state, const struct record *record, struct verdict *v);
-int apply_bye(struct state *state, const struct record *record, struct verdict *v);
+int apply_worker(struct state *state, const struct record *record, struct apply_result *v);
+int apply_bye(struct state *state, const struct record *record, struct apply_result *v);
 int apply_offline(struct state *state, const struct record *record);
 int apply_seen(struct state *state, const struct record *record);
 

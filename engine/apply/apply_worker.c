@@ -44,7 +44,7 @@ static int worker_new(struct state *state, const struct record *record, struct w
         return TALLY_NOMEM;
     }
     worker->id = FIELD_OWN(state->worker_last) + 1;
-    worker->saved = state->saves;
+    worker->captured = state->captures;
     worker->name = blob_new(record->text[WORKER_ID]);
     FIELD_PUT(worker->state, WORKER_GONE);
     FIELD_PUT(worker->slots, 1);
@@ -70,7 +70,7 @@ static void worker_comes(struct state *state, struct worker *worker)
     FIELD_ADD(state->worker_count, 1);
 }
 
-int apply_worker(struct state *state, const struct record *record, struct verdict *v)
+int apply_worker(struct state *state, const struct record *record, struct apply_result *v)
 {
     struct worker *worker = state_worker(state, record->text[WORKER_ID]);
     bool is_new = worker == NULL || FIELD_OWN(worker->state) == WORKER_GONE;
@@ -106,7 +106,7 @@ int apply_worker(struct state *state, const struct record *record, struct verdic
     return err;
 }
 
-int apply_bye(struct state *state, const struct record *record, struct verdict *v)
+int apply_bye(struct state *state, const struct record *record, struct apply_result *v)
 {
     struct worker *worker = state_worker(state, record->text[WORKER_ID]);
     if (worker == NULL || FIELD_OWN(worker->state) == WORKER_GONE) {

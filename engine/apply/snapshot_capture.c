@@ -9,22 +9,22 @@
 
 enum phase { POLLS, QUEUES, WORKERS, OPTIONS, BUILDS, DONE };
 
-static void hand_over(struct saver *saver)
+static void hand_over(struct capture *capture)
 {
-    if (saver->err == 0 && saver->out.count > 0) {
-        saver->err = saver->emit(saver->arg, &saver->out);
+    if (capture->err == 0 && capture->out.count > 0) {
+        capture->err = capture->emit(capture->arg, &capture->out);
     }
 }
 
-static void put(struct saver *saver, const struct image *image)
+static void put(struct capture *capture, const struct image *image)
 {
-    if (saver->err != 0) {
+    if (capture->err != 0) {
         return;
     }
-    saver->err = image_put(&saver->out, image);
-    saver->images++;
-    if (saver->out.len >= SAVER_CHUNK_BYTES) {
-        hand_over(saver);
+    capture->err = image_put(&capture->out, image);
+    capture->images++;
+    if (capture->out.len >= SAVER_CHUNK_BYTES) {
+        hand_over(capture);
     }
 }
 
@@ -41,7 +41,7 @@ static struct span seconds_of(const struct poll *poll, unsigned char *into)
     return (struct span){(const char *)into, len};
 }
 
-void saver_poll(struct saver *saver, struct poll *poll)
+void capture_poll(struct capture *capture, struct poll *poll)
 {
     unsigned char seconds[POLL_SECONDS * 3 * VARINT_BYTES_MAX];
     struct image image = {.kind = IMAGE_POLL,
@@ -53,8 +53,8 @@ void saver_poll(struct saver *saver, struct poll *poll)
                                   [IPOLL_RATE_MS] = rate_word_ms(FIELD_OWN(poll->rate)),
                                   [IPOLL_OPEN] = FIELD_OWN(poll->open)},
                           .text = {blob_span(poll->name), seconds_of(poll, seconds)}};
-    poll->saved = saver->number;
-    put(saver, &image);
+    poll->captured = capture->number;
+    put(capture, &image);
 }
 
 /* The folded label, which stands behind the poll's name in the option's key. */
@@ -64,7 +64,7 @@ static struct span fold_of(const struct option *option)
     return (struct span){option->key->at + skip, option->key->len - skip};
 }
 
-void saver_option(struct saver *saver, struct option *option)
+void capture_option(struct capture *capture, struct option *option)
 {
     struct image image = {.kind = IMAGE_OPTION,
                           .num = {[IMAGE_ID] = option->id,
@@ -72,12 +72,12 @@ void saver_option(struct saver *saver, struct option *option)
                                   [IOPTION_VOTES] = FIELD_OWN(option->votes),
                                   [IOPTION_CHANGES] = option->changes},
                           .text = {blob_span(option->label), fold_of(option)}};
-    save_poll(saver->state, option->poll);
-    option->saved = saver->number;
-    put(saver, &image);
+    save_poll(capture->state, option->poll);
+    option->captured = capture->number;
+    put(capture, &image);
 }
 
-void saver_queue(struct saver *saver, struct queue *queue)
+void capture_queue(struct capture *capture, struct queue *queue)
 {
     struct image image = {.kind = IMAGE_QUEUE, .text = {blob_span(queue->name)}};
     uint32_t count = FIELD_OWN(queue->set_count);
@@ -86,9 +86,9 @@ void saver_queue(struct saver *saver, struct queue *queue)
         len += FIELD_OWN(queue->sets[i])->tags->len + 1;
     }
     char *tags = malloc(len + 1);
-    queue->saved = saver->number;
+    queue->captured = capture->number;
     if (tags == NULL) {
-        saver->err = TALLY_NOMEM;
+        capture->err = TALLY_NOMEM;
         return;
     }
     len = 0;
@@ -101,11 +101,11 @@ void saver_queue(struct saver *saver, struct queue *queue)
     image.num[IMAGE_ID] = queue->id;
     image.num[IQUEUE_SETS] = count;
     image.text[IQUEUE_TAGS] = (struct span){tags, len > 0 ? len - 1 : 0};
-    put(saver, &image);
+    put(capture, &image);
     free(tags);
 }
 
-void saver_worker(struct saver *saver, struct worker *worker)
+void capture_worker(struct capture *capture, struct worker *worker)
 {
     const struct worker_held *held = FIELD_OWN(worker->held);
     struct image image = {.kind = IMAGE_WORKER,
@@ -118,11 +118,11 @@ void saver_worker(struct saver *saver, struct worker *worker)
                                   [IWORKER_GONE_LSN] = worker->gone_lsn},
                           .text = {blob_span(worker->name), blob_span(FIELD_OWN(worker->title)),
                                    blob_span(FIELD_OWN(worker->tags))}};
-    worker->saved = saver->number;
-    put(saver, &image);
+    worker->captured = capture->number;
+    put(capture, &image);
 }
 
-void saver_build(struct saver *saver, struct build *build)
+void capture_build(struct capture *capture, struct build *build)
 {
     struct worker *worker = FIELD_OWN(build->worker);
     struct image image = {.kind = IMAGE_BUILD,
@@ -151,69 +151,70 @@ void saver_build(struct saver *saver, struct build *build)
                                    parcel_span(FIELD_OWN(build->result)),
                                    parcel_span(FIELD_OWN(build->error)), blob_span(build->uniq),
                                    blob_span(FIELD_OWN(build->by))}};
-    save_queue(saver->state, build->queue);
+    save_queue(capture->state, build->queue);
     if (worker != NULL) {
-        save_worker(saver->state, worker);
+        save_worker(capture->state, worker);
     }
-    build->saved = saver->number;
-    put(saver, &image);
+    build->captured = capture->number;
+    put(capture, &image);
 }
 
-void saver_begin(struct saver *saver, struct state *state,
-                 int (*emit)(void *arg, struct image_buf *buf), void *arg)
+void capture_begin(struct capture *capture, struct state *state,
+                   int (*emit)(void *arg, struct image_buf *buf), void *arg)
 {
     /* one snapshot at a time: the committer begins the next when the last one has ended */
-    CHECK(state->saver == NULL);
-    state->saves++;
-    state->saver = saver;
-    *saver = (struct saver){.state = state,
-                            .number = state->saves,
-                            .lsn = FIELD_OWN(state->lsn),
-                            .phase = POLLS,
-                            .id = 1,
-                            .emit = emit,
-                            .arg = arg,
-                            .head = {.kind = IMAGE_HEAD,
-                                     .num = {[HEAD_LSN] = FIELD_OWN(state->lsn),
-                                             [HEAD_TIME_MS] = state->time_ms,
-                                             [HEAD_VOTES] = FIELD_OWN(state->votes),
-                                             [HEAD_POLLS] = FIELD_OWN(state->poll_count),
-                                             [HEAD_OPTIONS] = FIELD_OWN(state->option_count),
-                                             [HEAD_QUEUES] = state->queues.count,
-                                             [HEAD_WORKERS] = state->workers.count,
-                                             [HEAD_BUILD_NEXT] = FIELD_OWN(state->build_next),
-                                             [HEAD_BUILDS] = FIELD_OWN(state->builds_in_memory),
-                                             [HEAD_PAYLOAD_BYTES] = FIELD_OWN(state->payload_bytes),
-                                             [HEAD_WORKER_LAST] = FIELD_OWN(state->worker_last),
-                                             [HEAD_QUEUE_LAST] = FIELD_OWN(state->queue_last)}}};
-    put(saver, &saver->head);
+    CHECK(state->capture == NULL);
+    state->captures++;
+    state->capture = capture;
+    *capture =
+        (struct capture){.state = state,
+                         .number = state->captures,
+                         .lsn = FIELD_OWN(state->lsn),
+                         .phase = POLLS,
+                         .id = 1,
+                         .emit = emit,
+                         .arg = arg,
+                         .head = {.kind = IMAGE_HEAD,
+                                  .num = {[HEAD_LSN] = FIELD_OWN(state->lsn),
+                                          [HEAD_TIME_MS] = state->time_ms,
+                                          [HEAD_VOTES] = FIELD_OWN(state->votes),
+                                          [HEAD_POLLS] = FIELD_OWN(state->poll_count),
+                                          [HEAD_OPTIONS] = FIELD_OWN(state->option_count),
+                                          [HEAD_QUEUES] = state->queues.count,
+                                          [HEAD_WORKERS] = state->workers.count,
+                                          [HEAD_BUILD_NEXT] = FIELD_OWN(state->build_next),
+                                          [HEAD_BUILDS] = FIELD_OWN(state->builds_in_memory),
+                                          [HEAD_PAYLOAD_BYTES] = FIELD_OWN(state->payload_bytes),
+                                          [HEAD_WORKER_LAST] = FIELD_OWN(state->worker_last),
+                                          [HEAD_QUEUE_LAST] = FIELD_OWN(state->queue_last)}}};
+    put(capture, &capture->head);
 }
 
-static uint64_t last_id(const struct saver *saver)
+static uint64_t last_id(const struct capture *capture)
 {
     static const unsigned counts[] = {[POLLS] = HEAD_POLLS,
                                       [QUEUES] = HEAD_QUEUE_LAST,
                                       [WORKERS] = HEAD_WORKER_LAST,
                                       [OPTIONS] = HEAD_OPTIONS};
-    return saver->phase == BUILDS ? saver->head.num[HEAD_BUILD_NEXT] - 1
-                                  : saver->head.num[counts[saver->phase]];
+    return capture->phase == BUILDS ? capture->head.num[HEAD_BUILD_NEXT] - 1
+                                    : capture->head.num[counts[capture->phase]];
 }
 
-static const struct table *table_of(const struct saver *saver)
+static const struct table *table_of(const struct capture *capture)
 {
-    const struct state *state = saver->state;
+    const struct state *state = capture->state;
     const struct table *tables[] = {[POLLS] = &state->poll_ids,
                                     [QUEUES] = &state->queue_ids,
                                     [WORKERS] = &state->worker_ids,
                                     [OPTIONS] = &state->options,
                                     [BUILDS] = &state->builds};
-    return tables[saver->phase];
+    return tables[capture->phase];
 }
 
-static void save_one(const struct saver *saver, void *entity)
+static void save_one(const struct capture *capture, void *entity)
 {
-    struct state *state = saver->state;
-    switch (saver->phase) {
+    struct state *state = capture->state;
+    switch (capture->phase) {
     case POLLS:
         save_poll(state, entity);
         break;
@@ -232,30 +233,30 @@ static void save_one(const struct saver *saver, void *entity)
     }
 }
 
-bool saver_walk(struct saver *saver, uint64_t entities_max)
+bool capture_walk(struct capture *capture, uint64_t entities_max)
 {
-    for (uint64_t i = 0; saver->err == 0 && saver->phase != DONE;) {
-        void *entity = table_next(table_of(saver), &saver->id);
-        if (entity == NULL || saver->id > last_id(saver)) {
-            saver->phase++;
-            saver->id = 1;
+    for (uint64_t i = 0; capture->err == 0 && capture->phase != DONE;) {
+        void *entity = table_next(table_of(capture), &capture->id);
+        if (entity == NULL || capture->id > last_id(capture)) {
+            capture->phase++;
+            capture->id = 1;
         } else if (i++ < entities_max) {
-            save_one(saver, entity);
-            saver->id++;
+            save_one(capture, entity);
+            capture->id++;
         } else {
             return false;
         }
     }
-    if (saver->err == 0) {
-        struct image end = {.kind = IMAGE_END, .num = {[END_IMAGES] = saver->images}};
-        put(saver, &end);
-        hand_over(saver);
+    if (capture->err == 0) {
+        struct image end = {.kind = IMAGE_END, .num = {[END_IMAGES] = capture->images}};
+        put(capture, &end);
+        hand_over(capture);
     }
     return true;
 }
 
-void saver_end(struct saver *saver)
+void capture_end(struct capture *capture)
 {
-    saver->state->saver = NULL;
-    image_buf_fini(&saver->out);
+    capture->state->capture = NULL;
+    image_buf_fini(&capture->out);
 }

@@ -1,4 +1,5 @@
-/* The saver: the committed state exactly as it was at one lsn, while apply goes on changing it. */
+/* The capture: the committed state exactly as it was at one lsn, while apply goes on changing it.
+ */
 #ifndef TALLY_ENGINE_APPLY_SNAPSHOT_CAPTURE_H
 #define TALLY_ENGINE_APPLY_SNAPSHOT_CAPTURE_H
 
@@ -25,9 +26,9 @@
  */
 enum { SAVER_CHUNK_BYTES = 256 * 1024 };
 
-struct saver {
+struct capture {
     struct state *state;
-    uint32_t number; /* state.saves, while this one runs */
+    uint32_t number; /* state.captures, while this one runs */
     int err;         /* sticky: NOMEM, or what emit said; the save is of no use then */
     uint64_t lsn;
     struct image_buf out; /* not handed over yet */
@@ -42,29 +43,29 @@ struct saver {
 };
 
 /* Begins at the state's lsn. REQUIRES: no other save runs on this state. */
-void saver_begin(struct saver *saver, struct state *state,
-                 int (*emit)(void *arg, struct image_buf *buf), void *arg);
+void capture_begin(struct capture *capture, struct state *state,
+                   int (*emit)(void *arg, struct image_buf *buf), void *arg);
 
 /* Looks at no more than so many entities. Returns true when the save is whole, END included, or has
- * failed (saver->err): then call saver_end. */
-bool saver_walk(struct saver *saver, uint64_t entities_max);
+ * failed (capture->err): then call capture_end. */
+bool capture_walk(struct capture *capture, uint64_t entities_max);
 
 /* Ends the save, whole or not. */
-void saver_end(struct saver *saver);
+void capture_end(struct capture *capture);
 
 /* ---- for apply: to be called before an entity is changed or taken away ---- */
 
-void saver_poll(struct saver *saver, struct poll *poll);
-void saver_option(struct saver *saver, struct option *option);
-void saver_queue(struct saver *saver, struct queue *queue);
-void saver_worker(struct saver *saver, struct worker *worker);
-void saver_build(struct saver *saver, struct build *build);
+void capture_poll(struct capture *capture, struct poll *poll);
+void capture_option(struct capture *capture, struct option *option);
+void capture_queue(struct capture *capture, struct queue *queue);
+void capture_worker(struct capture *capture, struct worker *worker);
+void capture_build(struct capture *capture, struct build *build);
 
 #define SAVE(name)                                                                                 \
     static inline void save_##name(struct state *state, struct name *name)                         \
     {                                                                                              \
-        if (state->saver != NULL && name->saved != state->saves) {                                 \
-            saver_##name(state->saver, name);                                                      \
+        if (state->capture != NULL && name->captured != state->captures) {                         \
+            capture_##name(state->capture, name);                                                  \
         }                                                                                          \
     }
 SAVE(poll)

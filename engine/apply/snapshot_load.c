@@ -7,21 +7,21 @@
 
 #include <stdlib.h>
 
-void loader_init(struct loader *loader, struct state *state)
+void snapshot_load_init(struct snapshot_load *load, struct state *state)
 {
-    *loader = (struct loader){.state = state};
-    proof_init(&loader->proof, 0);
+    *load = (struct snapshot_load){.state = state};
+    snapshot_proof_init(&load->proof, 0);
 }
 
-void loader_fini(struct loader *loader)
+void snapshot_load_fini(struct snapshot_load *load)
 {
-    proof_fini(&loader->proof);
+    snapshot_proof_fini(&load->proof);
 }
 
 /* What the proof could not see. */
-static int wrong(struct loader *loader, const char *why)
+static int wrong(struct snapshot_load *load, const char *why)
 {
-    loader->proof.why = why;
+    load->proof.why = why;
     return TALLY_CORRUPT;
 }
 
@@ -29,9 +29,9 @@ static int wrong(struct loader *loader, const char *why)
  * before they are there. */
 enum { LABELS_RESERVED_MAX = 1 << 20 };
 
-static int load_head(struct loader *loader, const struct image *image)
+static int load_head(struct snapshot_load *load, const struct image *image)
 {
-    struct state *state = loader->state;
+    struct state *state = load->state;
     const uint64_t *num = image->num;
     FIELD_PUT(state->lsn, num[HEAD_LSN]);
     state->time_ms = num[HEAD_TIME_MS];
@@ -62,12 +62,12 @@ static void load_seconds(struct poll *poll, struct span text)
     }
 }
 
-static int load_poll(struct loader *loader, const struct image *image)
+static int load_poll(struct snapshot_load *load, const struct image *image)
 {
-    struct state *state = loader->state;
+    struct state *state = load->state;
     const uint64_t *num = image->num;
     if (state_poll(state, image->text[IPOLL_NAME]) != NULL) {
-        return wrong(loader, "a poll's name twice");
+        return wrong(load, "a poll's name twice");
     }
     struct poll *poll = calloc(1, sizeof *poll);
     if (poll == NULL) {
@@ -89,9 +89,9 @@ static int load_poll(struct loader *loader, const struct image *image)
     return 0;
 }
 
-static int load_option(struct loader *loader, const struct image *image)
+static int load_option(struct snapshot_load *load, const struct image *image)
 {
-    struct state *state = loader->state;
+    struct state *state = load->state;
     const uint64_t *num = image->num;
     struct poll *poll = table_get(&state->poll_ids, num[IOPTION_POLL]);
     struct option *option = aligned_alloc(64, sizeof *option);
@@ -128,12 +128,12 @@ static int load_sets(struct state *state, struct queue *queue, struct span tags,
     return 0;
 }
 
-static int load_queue(struct loader *loader, const struct image *image)
+static int load_queue(struct snapshot_load *load, const struct image *image)
 {
-    struct state *state = loader->state;
+    struct state *state = load->state;
     const uint64_t *num = image->num;
     if (state_queue(state, image->text[IQUEUE_NAME]) != NULL) {
-        return wrong(loader, "a queue's name twice");
+        return wrong(load, "a queue's name twice");
     }
     struct queue *queue = calloc(1, sizeof *queue);
     if (queue == NULL) {
@@ -150,12 +150,12 @@ static int load_queue(struct loader *loader, const struct image *image)
     return load_sets(state, queue, image->text[IQUEUE_TAGS], num[IQUEUE_SETS]);
 }
 
-static int load_worker(struct loader *loader, const struct image *image)
+static int load_worker(struct snapshot_load *load, const struct image *image)
 {
-    struct state *state = loader->state;
+    struct state *state = load->state;
     const uint64_t *num = image->num;
     if (state_worker(state, image->text[IWORKER_ID]) != NULL) {
-        return wrong(loader, "a worker's id twice");
+        return wrong(load, "a worker's id twice");
     }
     struct worker *worker = calloc(1, sizeof *worker);
     if (worker == NULL) {
@@ -183,21 +183,21 @@ static int load_worker(struct loader *loader, const struct image *image)
 }
 
 /* An empty text of a build is none. Returns false without memory. */
-static bool load_text(struct loader *loader, _Atomic(struct parcel *) *place, enum ledger_kind kind,
-                      struct span text)
+static bool load_text(struct snapshot_load *load, _Atomic(struct parcel *) *place,
+                      enum ledger_kind kind, struct span text)
 {
     if (text.len == 0) {
         return true;
     }
-    struct parcel *parcel = parcel_new(&loader->state->ledger, kind, text);
+    struct parcel *parcel = parcel_new(&load->state->ledger, kind, text);
     FIELD_PUT(*place, parcel);
     return parcel != NULL;
 }
 
 /* Payload, result and error; none of them once they are given back. */
-static int load_texts(struct loader *loader, struct build *build, const struct image *image)
+static int load_texts(struct snapshot_load *load, struct build *build, const struct image *image)
 {
-    struct state *state = loader->state;
+    struct state *state = load->state;
     if (image->num[IBUILD_FORGOTTEN] != 0) {
         return 0;
     }
@@ -205,18 +205,18 @@ static int load_texts(struct loader *loader, struct build *build, const struct i
         parcel_new(&state->ledger, LEDGER_PAYLOADS, image->text[IBUILD_PAYLOAD]);
     FIELD_PUT(build->payload, payload);
     if (payload == NULL ||
-        !load_text(loader, &build->result, LEDGER_RESULTS, image->text[IBUILD_RESULT]) ||
-        !load_text(loader, &build->error, LEDGER_ERRORS, image->text[IBUILD_ERROR])) {
+        !load_text(load, &build->result, LEDGER_RESULTS, image->text[IBUILD_RESULT]) ||
+        !load_text(load, &build->error, LEDGER_ERRORS, image->text[IBUILD_ERROR])) {
         return TALLY_NOMEM;
     }
     FIELD_ADD(state->payload_bytes, payload->len);
     return 0;
 }
 
-static int build_fill(struct loader *loader, struct build *build, const struct image *image)
+static int build_fill(struct snapshot_load *load, struct build *build, const struct image *image)
 {
-    struct state *state = loader->state;
-    int err = load_texts(loader, build, image);
+    struct state *state = load->state;
+    int err = load_texts(load, build, image);
     if (err != 0) {
         return err;
     }
@@ -236,36 +236,36 @@ static int build_fill(struct loader *loader, struct build *build, const struct i
     bool is_of_queue = uniq.len > queue.len + 1 && memcmp(uniq.at, queue.at, queue.len) == 0 &&
                        uniq.at[queue.len] == '/';
     if (!is_of_queue || index_get(&state->uniqs, uniq) != NULL) {
-        return wrong(loader, "a unique build that is not");
+        return wrong(load, "a unique build that is not");
     }
     build->uniq = blob_new(uniq);
     return build->uniq != NULL ? index_put(&state->uniqs, build) : TALLY_NOMEM;
 }
 
-static int build_hold(struct loader *loader, struct build *build)
+static int build_hold(struct snapshot_load *load, struct build *build)
 {
     struct worker *worker = FIELD_OWN(build->worker);
-    if (!half_held(FIELD_OWN(build->applied))) {
+    if (!status_is_held(FIELD_OWN(build->applied))) {
         return 0;
     }
     struct worker_held *held = worker != NULL ? FIELD_OWN(worker->held) : NULL;
     if (held == NULL || build->held_at >= held->room ||
         FIELD_OWN(held->slot[build->held_at]) != NULL ||
         !span_equal(blob_span(FIELD_OWN(build->by)), blob_span(worker->name))) {
-        return wrong(loader, "a held build whose worker cannot hold it");
+        return wrong(load, "a held build whose worker cannot hold it");
     }
     FIELD_PUT(held->slot[build->held_at], build);
     FIELD_ADD(worker->held_count, 1);
     return 0;
 }
 
-static int load_build(struct loader *loader, const struct image *image)
+static int load_build(struct snapshot_load *load, const struct image *image)
 {
-    struct state *state = loader->state;
+    struct state *state = load->state;
     const uint64_t *num = image->num;
     const struct queue *queue = table_get(&state->queue_ids, num[IBUILD_QUEUE]);
     if (num[IBUILD_SET] >= FIELD_OWN(queue->set_count)) {
-        return wrong(loader, "a build of a need set that its queue has not");
+        return wrong(load, "a build of a need set that its queue has not");
     }
     struct build *build = aligned_alloc(64, sizeof *build);
     if (build == NULL) {
@@ -297,33 +297,34 @@ static int load_build(struct loader *loader, const struct image *image)
     FIELD_PUT(build->started_ms, num[IBUILD_STARTED_MS]);
     FIELD_PUT(build->ended_ms, num[IBUILD_ENDED_MS]);
     FIELD_PUT(build->worker, worker);
-    int err = build_count(build, BUILD_NONE, half_state(FIELD_OWN(build->applied)));
-    err = err != 0 ? err : build_fill(loader, build, image);
+    int err = build_count(build, BUILD_NONE, status_state(FIELD_OWN(build->applied)));
+    err = err != 0 ? err : build_fill(load, build, image);
     ledger_add(&state->ledger, LEDGER_ENTITIES, build_weight(build));
-    return err != 0 ? err : build_hold(loader, build);
+    return err != 0 ? err : build_hold(load, build);
 }
 
-int loader_image(struct loader *loader, const struct image *image)
+int snapshot_load_image(struct snapshot_load *load, const struct image *image)
 {
-    static int (*const loads[IMAGE_KINDS])(struct loader * loader, const struct image *image) = {
+    static int (*const loads[IMAGE_KINDS])(struct snapshot_load * load,
+                                           const struct image *image) = {
         [IMAGE_HEAD] = load_head,   [IMAGE_POLL] = load_poll,     [IMAGE_OPTION] = load_option,
         [IMAGE_QUEUE] = load_queue, [IMAGE_WORKER] = load_worker, [IMAGE_BUILD] = load_build,
     };
-    int err = proof_image(&loader->proof, image);
-    if (err == 0 && ledger_is_beyond(&loader->state->ledger)) {
+    int err = snapshot_proof_image(&load->proof, image);
+    if (err == 0 && ledger_is_beyond(&load->state->ledger)) {
         return TALLY_NOMEM;
     }
-    return err == 0 && loads[image->kind] != NULL ? loads[image->kind](loader, image) : err;
+    return err == 0 && loads[image->kind] != NULL ? loads[image->kind](load, image) : err;
 }
 
 /* The options of a poll stand in the order in which they were made, which is that of their ids. */
-static int end_options(struct loader *loader)
+static int end_options(struct snapshot_load *load)
 {
-    struct state *state = loader->state;
+    struct state *state = load->state;
     struct option *option;
     for (uint64_t id = 1; (option = table_next(&state->options, &id)) != NULL; id++) {
         if (index_get(&state->labels, blob_span(option->key)) != NULL) {
-            return wrong(loader, "a label twice");
+            return wrong(load, "a label twice");
         }
         if (poll_add_option(state, option->poll, option) != 0) {
             return TALLY_NOMEM;
@@ -339,10 +340,10 @@ static int compare_ended(const void *a, const void *b)
     return (x->ended_lsn > y->ended_lsn) - (x->ended_lsn < y->ended_lsn);
 }
 
-static int end_builds(struct loader *loader)
+static int end_builds(struct snapshot_load *load)
 {
-    struct state *state = loader->state;
-    struct build **ended = malloc((loader->proof.counts[IMAGE_BUILD] + 1) * sizeof *ended);
+    struct state *state = load->state;
+    struct build **ended = malloc((load->proof.counts[IMAGE_BUILD] + 1) * sizeof *ended);
     uint64_t count = 0;
     if (ended == NULL) {
         return TALLY_NOMEM;
@@ -358,7 +359,7 @@ static int end_builds(struct loader *loader)
     for (uint64_t i = 1; i < count; i++) {
         if (ended[i]->ended_lsn == ended[i - 1]->ended_lsn) {
             free(ended);
-            return wrong(loader, "two builds that one record has ended");
+            return wrong(load, "two builds that one record has ended");
         }
     }
     for (uint64_t i = 0; i < count; i++) {
@@ -373,7 +374,7 @@ static int end_builds(struct loader *loader)
         }
     }
     free(ended);
-    return in_order ? 0 : wrong(loader, "a build gave its bytes back before an older one");
+    return in_order ? 0 : wrong(load, "a build gave its bytes back before an older one");
 }
 
 static int compare_gone(const void *a, const void *b)
@@ -384,10 +385,10 @@ static int compare_gone(const void *a, const void *b)
 }
 
 /* Those that have left, in that order. */
-static int end_workers(struct loader *loader)
+static int end_workers(struct snapshot_load *load)
 {
-    struct state *state = loader->state;
-    struct worker **gone = malloc((loader->proof.counts[IMAGE_WORKER] + 1) * sizeof *gone);
+    struct state *state = load->state;
+    struct worker **gone = malloc((load->proof.counts[IMAGE_WORKER] + 1) * sizeof *gone);
     uint64_t count = 0;
     if (gone == NULL) {
         return TALLY_NOMEM;
@@ -406,31 +407,31 @@ static int end_workers(struct loader *loader)
     }
     free(gone);
     bool fits = in_order && FIELD_OWN(state->worker_count) <= WORKERS_MAX;
-    return fits ? 0 : wrong(loader, "two workers that left with one record, or too many");
+    return fits ? 0 : wrong(load, "two workers that left with one record, or too many");
 }
 
-int loader_end(struct loader *loader)
+int snapshot_load_end(struct snapshot_load *load)
 {
-    if (loader->ended) {
-        return wrong(loader, "a second end");
+    if (load->ended) {
+        return wrong(load, "a second end");
     }
-    loader->ended = true;
-    int err = proof_end(&loader->proof);
-    err = err != 0 ? err : end_options(loader);
-    err = err != 0 ? err : end_workers(loader);
-    return err != 0 ? err : end_builds(loader);
+    load->ended = true;
+    int err = snapshot_proof_end(&load->proof);
+    err = err != 0 ? err : end_options(load);
+    err = err != 0 ? err : end_workers(load);
+    return err != 0 ? err : end_builds(load);
 }
 
 static int take_image(void *arg, const struct image *image)
 {
-    return loader_image(arg, image);
+    return snapshot_load_image(arg, image);
 }
 
-int loader_block(void *arg, const struct wal_block *block)
+int snapshot_load_block(void *arg, const struct wal_block *block)
 {
-    struct loader *loader = arg;
-    loader->proof.lsn = block->segment;
+    struct snapshot_load *load = arg;
+    load->proof.lsn = block->segment;
     return block->count > 0
                ? image_each(block->raw, block->raw_bytes, block->count, take_image, arg)
-               : loader_end(loader);
+               : snapshot_load_end(load);
 }

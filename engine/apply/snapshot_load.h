@@ -6,31 +6,31 @@
 #include "engine/state/state.h"
 
 /* One load; begin with the state of state_init. */
-struct loader {
+struct snapshot_load {
     struct state *state;
-    struct proof proof; /* it is asked about each image first, and says what did not fit */
-    bool ended;         /* loader_end was called: there is no second end */
+    struct snapshot_proof proof; /* it is asked about each image first, and says what did not fit */
+    bool ended;                  /* snapshot_load_end was called: there is no second end */
 };
 
-void loader_init(struct loader *loader, struct state *state);
-void loader_fini(struct loader *loader);
+void snapshot_load_init(struct snapshot_load *load, struct state *state);
+void snapshot_load_fini(struct snapshot_load *load);
 
 /* Takes the next image. Returns 0; CORRUPT when it contradicts what came before; NOMEM. After an
  * error the state is of no use any more. */
-int loader_image(struct loader *loader, const struct image *image);
+int snapshot_load_image(struct snapshot_load *load, const struct image *image);
 
 /*
  * To be called after the last image: makes what is not saved (lists, counts, indexes), and checks
  * that nothing is missing. Then the state is what apply made of all records up to its lsn. As
- * loader_image.
+ * snapshot_load_image.
  */
-int loader_end(struct loader *loader);
+int snapshot_load_end(struct snapshot_load *load);
 
 /*
- * A wal_visit_fn for wal_snap_read and wal_open; the loader is the arg. Takes a block's images, and
- * ends the load with the last block.
+ * A wal_visit_fn for wal_snapshot_read and wal_open; the loader is the arg. Takes a block's images,
+ * and ends the load with the last block.
  */
-int loader_block(void *loader, const struct wal_block *block);
+int snapshot_load_block(void *load, const struct wal_block *block);
 
 /*
  * A number for all that is in a state and that a record could ever depend on; equal states have

@@ -7,9 +7,9 @@
 
 #include <stdlib.h>
 
-void proof_init(struct proof *proof, uint64_t lsn)
+void snapshot_proof_init(struct snapshot_proof *proof, uint64_t lsn)
 {
-    *proof = (struct proof){.lsn = lsn};
+    *proof = (struct snapshot_proof){.lsn = lsn};
 }
 
 static void free_ids(struct table *ids)
@@ -21,7 +21,7 @@ static void free_ids(struct table *ids)
     table_fini(ids);
 }
 
-void proof_fini(struct proof *proof)
+void snapshot_proof_fini(struct snapshot_proof *proof)
 {
     for (unsigned kind = 0; kind < IMAGE_KINDS; kind++) {
         free_ids(&proof->ids[kind]);
@@ -33,7 +33,7 @@ void proof_fini(struct proof *proof)
     proof->claimed = NULL;
 }
 
-static int wrong(struct proof *proof, const char *why)
+static int wrong(struct snapshot_proof *proof, const char *why)
 {
     proof->why = why;
     return TALLY_CORRUPT;
@@ -44,7 +44,7 @@ static int wrong(struct proof *proof, const char *why)
 enum { PAGE_IDS = 4096 };
 
 /* The highest id that the head allows. */
-static uint64_t last_id(const struct proof *proof, enum image_kind kind)
+static uint64_t last_id(const struct snapshot_proof *proof, enum image_kind kind)
 {
     static const unsigned counts[IMAGE_KINDS] = {[IMAGE_POLL] = HEAD_POLLS,
                                                  [IMAGE_OPTION] = HEAD_OPTIONS,
@@ -54,7 +54,7 @@ static uint64_t last_id(const struct proof *proof, enum image_kind kind)
                                : proof->head.num[counts[kind]];
 }
 
-static bool is_there(const struct proof *proof, enum image_kind kind, uint64_t id)
+static bool is_there(const struct snapshot_proof *proof, enum image_kind kind, uint64_t id)
 {
     const unsigned char *page = table_get(&proof->ids[kind], id / PAGE_IDS);
     return page != NULL && (page[id % PAGE_IDS / 8] >> id % 8 & 1) != 0;
@@ -82,7 +82,7 @@ static int note(struct table *ids, uint64_t id)
 }
 
 /* Notes an id of a kind. CORRUPT when it is there already, cannot be, or is too far from others. */
-static int take_id(struct proof *proof, enum image_kind kind, uint64_t id, const char *why)
+static int take_id(struct snapshot_proof *proof, enum image_kind kind, uint64_t id, const char *why)
 {
     uint64_t *first = &proof->first[kind];
     uint64_t *last = &proof->last[kind];
@@ -100,7 +100,7 @@ static int take_id(struct proof *proof, enum image_kind kind, uint64_t id, const
 
 /* ---- image by image ---- */
 
-static int take_head(struct proof *proof, const struct image *image)
+static int take_head(struct snapshot_proof *proof, const struct image *image)
 {
     if (proof->images != 0) {
         return wrong(proof, "a second head");
@@ -115,7 +115,7 @@ static int take_head(struct proof *proof, const struct image *image)
     return proof->totals != NULL && proof->claimed != NULL ? 0 : TALLY_NOMEM;
 }
 
-static int take_poll(struct proof *proof, const struct image *image)
+static int take_poll(struct snapshot_proof *proof, const struct image *image)
 {
     int err = take_id(proof, IMAGE_POLL, image->num[IMAGE_ID], "a poll twice, or beyond the last");
     if (err == 0) {
@@ -124,7 +124,7 @@ static int take_poll(struct proof *proof, const struct image *image)
     return err;
 }
 
-static int take_option(struct proof *proof, const struct image *image)
+static int take_option(struct snapshot_proof *proof, const struct image *image)
 {
     uint64_t poll = image->num[IOPTION_POLL];
     if (!is_there(proof, IMAGE_POLL, poll)) {
@@ -138,7 +138,7 @@ static int take_option(struct proof *proof, const struct image *image)
                    "an option twice, or beyond the last");
 }
 
-static int take_build(struct proof *proof, const struct image *image)
+static int take_build(struct snapshot_proof *proof, const struct image *image)
 {
     const uint64_t *num = image->num;
     const uint64_t lsn = proof->head.num[HEAD_LSN];
@@ -158,7 +158,7 @@ static int take_build(struct proof *proof, const struct image *image)
     return take_id(proof, IMAGE_BUILD, num[IMAGE_ID], "a build twice, or beyond the last");
 }
 
-static int take_end(struct proof *proof, const struct image *image)
+static int take_end(struct snapshot_proof *proof, const struct image *image)
 {
     if (image->num[END_IMAGES] != proof->images) {
         return wrong(proof, "another number of images than its end says");
@@ -167,7 +167,7 @@ static int take_end(struct proof *proof, const struct image *image)
     return 0;
 }
 
-static int take(struct proof *proof, const struct image *image)
+static int take(struct snapshot_proof *proof, const struct image *image)
 {
     switch (image->kind) {
     case IMAGE_HEAD:
@@ -192,13 +192,13 @@ static int take(struct proof *proof, const struct image *image)
     }
 }
 
-int proof_image(struct proof *proof, const struct image *image)
+int snapshot_proof_image(struct snapshot_proof *proof, const struct image *image)
 {
     bool is_first = proof->images == 0;
     if (proof->ended || is_first != (image->kind == IMAGE_HEAD)) {
         return wrong(proof, "an image out of its place");
     }
-    const char *why = image_wrong(image);
+    const char *why = bounds_image_error(image);
     if (why != NULL) {
         return wrong(proof, why);
     }
@@ -208,7 +208,7 @@ int proof_image(struct proof *proof, const struct image *image)
     return err;
 }
 
-int proof_end(struct proof *proof)
+int snapshot_proof_end(struct snapshot_proof *proof)
 {
     const uint64_t *num = proof->head.num;
     uint64_t votes = 0;
@@ -234,13 +234,13 @@ int proof_end(struct proof *proof)
 
 static int take_image(void *arg, const struct image *image)
 {
-    return proof_image(arg, image);
+    return snapshot_proof_image(arg, image);
 }
 
-int proof_block(void *arg, const struct wal_block *block)
+int snapshot_proof_block(void *arg, const struct wal_block *block)
 {
-    struct proof *proof = arg;
+    struct snapshot_proof *proof = arg;
     return block->count > 0
                ? image_each(block->raw, block->raw_bytes, block->count, take_image, arg)
-               : proof_end(proof);
+               : snapshot_proof_end(proof);
 }

@@ -18,7 +18,7 @@
  * It takes a bit for each id and 8 bytes for each poll. Ids that nobody has take no memory: the
  * bits stand in pages of 4,096.
  */
-struct proof {
+struct snapshot_proof {
     uint64_t lsn; /* the images have to be of it; 0: of any */
     struct image head;
     uint64_t images;
@@ -35,16 +35,16 @@ struct proof {
     const char *why; /* what did not fit; static */
 };
 
-void proof_init(struct proof *proof, uint64_t lsn);
-void proof_fini(struct proof *proof);
+void snapshot_proof_init(struct snapshot_proof *proof, uint64_t lsn);
+void snapshot_proof_fini(struct snapshot_proof *proof);
 
 /* Takes the next image. Returns 0, CORRUPT with a why, or NOMEM. */
-int proof_image(struct proof *proof, const struct image *image);
+int snapshot_proof_image(struct snapshot_proof *proof, const struct image *image);
 
-/* To be called after the last image; as proof_image. */
-int proof_end(struct proof *proof);
+/* To be called after the last image; as snapshot_proof_image. */
+int snapshot_proof_end(struct snapshot_proof *proof);
 
 /* A wal_visit_fn for the blocks of a snapshot; the proof is the arg. */
-int proof_block(void *proof, const struct wal_block *block);
+int snapshot_proof_block(void *proof, const struct wal_block *block);
 
 #endif

@@ -39,7 +39,7 @@ int label_clean(struct span text, struct label *label);
 /*
  * A label as it is compared: what is kept only for its neighbours left out (but for the flags),
  * blanks in a row as one, then composed and case folded with compatibility (NFKC_Casefold). It goes
- * into the log beside the label, so a later version of those rules changes no verdict of the past.
+ * into the log beside the label, so a later version of those rules changes no decision of the past.
  * Owned by the caller: free(). Errors: INVAL, NOMEM.
  */
 int label_fold(struct span label, char **folded, size_t *len);

@@ -26,7 +26,7 @@
     X(RESULTS, result_bytes)                                                                       \
     X(ERRORS, error_bytes)           /* what FAIL said */                                          \
     X(ENTITIES, entity_bytes)        /* polls, options, queues, builds, workers, their names */    \
-    X(IN_FLIGHT, in_flight_bytes)    /* judged requests, and what they will become */              \
+    X(IN_FLIGHT, in_flight_bytes)    /* ordered requests, and what they will become */             \
     X(REPLIES, reply_bytes)          /* waiting for the disk or the client, and rows of reads */   \
     X(CONNECTIONS, connection_bytes) /* themselves and what they have sent */                      \
     X(SAVES, save_bytes)             /* of a snapshot, not written yet */                          \

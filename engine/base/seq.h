@@ -48,7 +48,7 @@ static inline bool seq_read_begin(const struct seq *seq, uint64_t *mark)
     return (*mark & 1) == 0;
 }
 
-static inline bool seq_read_whole(const struct seq *seq, uint64_t mark)
+static inline bool seq_read_is_valid(const struct seq *seq, uint64_t mark)
 {
     /* S6: relaxed; pairs with S1: kept behind the copies by their acquire */
     return atomic_load_explicit(&seq->count, memory_order_relaxed) == mark;

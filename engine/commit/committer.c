@@ -40,7 +40,7 @@ static void write_block(struct tally *tally)
         if (tries > FULL_DRAIN_TRIES) {
             engine_fatal(tally, 74, "the disk is full and the server is to end");
         }
-        room_put(tally, ROOM_NONE);
+        space_put(tally, SPACE_NONE);
         reader_serve(tally->reader); /* reads go on */
         if (wake_may_sleep(&tally->wake)) {
             wake_block(&tally->wake, FULL_RETRY_NS);
@@ -53,16 +53,16 @@ static void write_block(struct tally *tally)
     }
 }
 
-/* Applies what one slot stands for, leaves its verdict there, frees what came with it. Returns the
+/* Applies what one slot stands for, leaves its result there, frees what came with it. Returns the
  * bytes of its texts. */
 static uint64_t apply_slot(struct tally *tally, struct lane_slot *slot, struct record *record)
 {
-    struct verdict verdict;
+    struct apply_result result;
     slot_record(slot, record);
     record->lsn = FIELD_OWN(tally->state.lsn) + 1;
     record->time_ms = tally->columns.time_ms;
     tally->bye_released = 0;
-    int err = apply(&tally->state, record, &verdict);
+    int err = apply(&tally->state, record, &result);
     if (err != 0) {
         engine_fatal(tally, err == TALLY_NOMEM ? 71 : 70,
                      "a record that was accepted does not apply");
@@ -70,7 +70,7 @@ static uint64_t apply_slot(struct tally *tally, struct lane_slot *slot, struct r
     if (slot->type == RECORD_VOTE) {
         return 0;
     }
-    if (slot->type == RECORD_WORKER && verdict.err == 0) {
+    if (slot->type == RECORD_WORKER && result.err == 0) {
         struct worker *worker = state_worker(&tally->state, record->text[WORKER_ID]);
         FIELD_PUT(worker->seen_ms, time_run_ms(&tally->time));
         FIELD_ADD(worker->left, 1); /* it may have more slots */
@@ -81,11 +81,11 @@ static uint64_t apply_slot(struct tally *tally, struct lane_slot *slot, struct r
         parcel_release(slot->arg);
     } else if (!slot_is_step(slot)) {
         bytes = ((const struct request *)slot->arg)->bytes;
-        request_free(&tally->state.ledger, slot->arg);
-        slot->err = (int16_t)verdict.err;
-        slot->word = slot->type == RECORD_BYE ? tally->bye_released : verdict.value;
+        ordered_request_free(&tally->state.ledger, slot->arg);
+        slot->err = (int16_t)result.err;
+        slot->word = slot->type == RECORD_BYE ? tally->bye_released : result.value;
         slot->entity = (void *)(uintptr_t)tally->own->next;
-        if (slot->type == RECORD_POLL && verdict.err == 0) {
+        if (slot->type == RECORD_POLL && result.err == 0) {
             slot->word = tally->altered->altered;
             slot->entity = tally->altered;
         }
@@ -137,7 +137,7 @@ static void publish(struct tally *tally)
     /* E3: release; pairs with E4 */
     atomic_fetch_add_explicit(&tally->commits, 1, memory_order_release);
     /* an owner that leaves waits for this, so no wake comes to who is gone */
-    pthread_mutex_lock(&tally->doors);
+    pthread_mutex_lock(&tally->edges_mutex);
     for (uint32_t i = 0; i < edges; i++) {
         /* E1: acquire; pairs with E2 */
         struct edge *edge = atomic_load_explicit(&tally->edges[i], memory_order_acquire);
@@ -145,7 +145,7 @@ static void publish(struct tally *tally)
             edge->wake(edge->arg);
         }
     }
-    pthread_mutex_unlock(&tally->doors);
+    pthread_mutex_unlock(&tally->edges_mutex);
 }
 
 static void count_commit(struct tally *tally, uint64_t began_ns)
@@ -202,7 +202,7 @@ static bool commit(struct tally *tally)
         rcu_online();
     }
     apply_batch(tally);
-    room_judge(tally);
+    space_judge(tally);
     publish(tally);
     count_commit(tally, began_ns);
     rcu_quiescent();
@@ -213,9 +213,9 @@ static bool commit(struct tally *tally)
  * something. */
 static void idle(struct tally *tally)
 {
-    uint64_t ns = keeper_idle_ns(tally);
+    uint64_t ns = timers_idle_ns(tally);
     uint64_t quiet_ns = clock_mono_ns() - tally->last_commit_ns;
-    room_judge(tally);
+    space_judge(tally);
     rcu_retire_flush(tally->state.retirer);
     rcu_offline();
     if (quiet_ns < CONFIRM_AFTER_NS) {
@@ -244,7 +244,7 @@ static void let_others_finish(void)
     (void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &param);
 }
 
-void *commit_main(void *arg)
+void *committer_main(void *arg)
 {
     struct tally *tally = arg;
     let_others_finish();
@@ -253,7 +253,7 @@ void *commit_main(void *arg)
     (void)time_look(&tally->time); /* the start is no running time */
     /* E7: acquire; pairs with E8 */
     while (!atomic_load_explicit(&tally->stopping, memory_order_acquire)) {
-        keeper_run(tally);
+        timers_run(tally);
         reader_serve(tally->reader);
         bool goes_on = snapshot_run(tally);
         if (commit(tally)) {

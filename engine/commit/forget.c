@@ -100,7 +100,7 @@ void forget_run(struct tally *tally)
     if (state->ended_count == 0 && TAILQ_EMPTY(&state->gone)) {
         return;
     }
-    if (is_on_its_way || !keeper_has_room(tally)) {
+    if (is_on_its_way || !timers_have_room(tally)) {
         return;
     }
     if (tally->forgotten_at != 0) {
@@ -116,10 +116,10 @@ void forget_run(struct tally *tally)
                      ceiling / LEDGER_ENDED_SHARE, build_weight);
     uint64_t workers_until = gone_until(tally);
     if (bytes_until != 0 || builds_until != 0 || workers_until != 0) {
-        keeper_judge(tally, RECORD_FORGET,
-                     (const uint64_t[KEEPER_NUMS]){[FORGET_BYTES_UNTIL] = bytes_until,
-                                                   [FORGET_BUILDS_UNTIL] = builds_until,
-                                                   [FORGET_WORKERS_UNTIL] = workers_until});
+        timers_append(tally, RECORD_FORGET,
+                      (const uint64_t[TIMERS_NUMS]){[FORGET_BYTES_UNTIL] = bytes_until,
+                                                    [FORGET_BUILDS_UNTIL] = builds_until,
+                                                    [FORGET_WORKERS_UNTIL] = workers_until});
         tally->forgotten_at = tally->own->next;
     }
 }

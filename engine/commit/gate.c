@@ -16,7 +16,7 @@
  *
  * All of it is the committer's. A POLL is told OK when its poll is as its times say, or has been
  * opened or closed once since it was applied: `altered` counts the POLLs, `decided` is that count
- * when the last opening or closing was begun, `settled` what is done, and the verdict waits for it.
+ * when the last opening or closing was begun, `settled` what is done, and the result waits for it.
  * So it always ends, whoever alters the poll meanwhile.
  */
 enum {
@@ -69,8 +69,8 @@ static void look_at(struct tally *tally, struct poll *poll)
     } else if (!want) {
         timer_ring_add(&tally->gate.waiting, &poll->timer);
         poll->window = WINDOW_WAITING;
-    } else if (keeper_has_room(tally)) {
-        keeper_judge(tally, RECORD_POLL_WINDOW, (const uint64_t[KEEPER_NUMS]){poll->id, 1});
+    } else if (timers_have_room(tally)) {
+        timers_append(tally, RECORD_POLL_WINDOW, (const uint64_t[TIMERS_NUMS]){poll->id, 1});
         poll->decided = poll->altered;
         poll->window = WINDOW_MOVING;
     } else {
@@ -78,7 +78,7 @@ static void look_at(struct tally *tally, struct poll *poll)
     }
 }
 
-void window_altered(void *arg, struct poll *poll)
+void gate_poll_altered(void *arg, struct poll *poll)
 {
     struct tally *tally = arg;
     poll->altered++;
@@ -86,14 +86,14 @@ void window_altered(void *arg, struct poll *poll)
     look_at(tally, poll);
 }
 
-void window_moved(void *arg, struct poll *poll)
+void gate_poll_moved(void *arg, struct poll *poll)
 {
     poll->window = WINDOW_NONE;
     settle(poll, poll->decided);
     look_at(arg, poll);
 }
 
-void window_init(struct tally *tally)
+void gate_init(struct tally *tally)
 {
     timer_ring_init(&tally->gate.waiting);
     timer_ring_init(&tally->gate.closing);
@@ -104,10 +104,10 @@ void window_init(struct tally *tally)
     }
 }
 
-void window_run(struct tally *tally)
+void gate_run_windows(struct tally *tally)
 {
     uint64_t tick = tally->time.log_ms / WHEEL_TICK_MS;
-    for (int i = 0; i < GATE_SLICE && keeper_has_room(tally); i++) {
+    for (int i = 0; i < GATE_SLICE && timers_have_room(tally); i++) {
         struct timer *timer = wheel_next(&tally->windows, tick);
         if (timer == NULL) {
             return;
@@ -178,10 +178,10 @@ static bool gate_tails_applied(const struct tally *tally)
 static void gate_say(struct tally *tally)
 {
     struct gate *gate = &tally->gate;
-    for (int i = 0; i < GATE_SLICE && gate->count > 0 && keeper_has_room(tally); i++) {
+    for (int i = 0; i < GATE_SLICE && gate->count > 0 && timers_have_room(tally); i++) {
         struct poll *poll = poll_of(gate->closing.next);
         timer_ring_remove(&poll->timer);
-        keeper_judge(tally, RECORD_POLL_WINDOW, (const uint64_t[KEEPER_NUMS]){poll->id, 0});
+        timers_append(tally, RECORD_POLL_WINDOW, (const uint64_t[TIMERS_NUMS]){poll->id, 0});
         gate->count--;
     }
     if (gate->count == 0) {

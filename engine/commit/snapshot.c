@@ -77,7 +77,7 @@ void snapshot_stop(struct tally *tally)
 {
     struct snapshot *s = &tally->snapshot;
     if (s->walking) {
-        saver_end(&s->saver);
+        capture_end(&s->capture);
     }
     if (s->has_writer) {
         snapshot_writer_fini(&s->writer);
@@ -102,8 +102,8 @@ static void answer(struct tally *tally, bool is_good)
 static void step_on(struct tally *tally)
 {
     bool is_same = FIELD_OWN(tally->state.lsn) == newest_lsn(&tally->snapshot);
-    if (is_same && FIELD_OWN(tally->room) != ROOM_NONE && keeper_has_room(tally)) {
-        keeper_judge(tally, RECORD_FORGET, (const uint64_t[KEEPER_NUMS]){0});
+    if (is_same && FIELD_OWN(tally->room) != SPACE_NONE && timers_have_room(tally)) {
+        timers_append(tally, RECORD_FORGET, (const uint64_t[TIMERS_NUMS]){0});
     }
 }
 
@@ -131,7 +131,7 @@ static void end(struct tally *tally, const struct snapshot_result *result)
     struct snapshot *s = &tally->snapshot;
     uint64_t now_ns = clock_mono_ns();
     if (s->walking) {
-        saver_end(&s->saver);
+        capture_end(&s->capture);
         s->walking = false;
     }
     s->running = false;
@@ -160,7 +160,7 @@ static void end(struct tally *tally, const struct snapshot_result *result)
 /* New changes are refused, or soon will be. */
 static bool is_full(const struct tally *tally)
 {
-    return FIELD_OWN(tally->room) != ROOM_FULL || wal_disk_full(tally->wal);
+    return FIELD_OWN(tally->room) != SPACE_PLENTY || wal_disk_full(tally->wal);
 }
 
 /* One is due and would leave no room for another: old log does not go meanwhile, so it is said. */
@@ -194,7 +194,7 @@ static bool is_wanted(struct tally *tally, uint64_t now_ns)
     uint64_t bytes = s->log_bytes + FIELD_OWN(tally->stored_bytes);
     uint64_t quiet_s = (now_ns - s->quiet_ns) / NS_PER_S;
     bool is_due = bytes - s->bytes_at >= options->snapshot_bytes || quiet_s >= options->snapshot_s;
-    bool is_wanted = s->makes_room || ((is_due || is_damaged) && room_for_snapshot(tally));
+    bool is_wanted = s->makes_room || ((is_due || is_damaged) && space_for_snapshot(tally));
     if ((is_due || is_damaged) && !is_wanted && !is_full(tally)) {
         hold_back(tally);
     }
@@ -211,10 +211,10 @@ static void begin(struct tally *tally, uint64_t now_ns)
     s->bytes_at = s->log_bytes + FIELD_OWN(tally->stored_bytes);
     s->makes_room = false;
     s->is_held_back = false;
-    room_snapshot_begins(tally);
+    space_snapshot_begins(tally);
     FIELD_PUT(s->is_running, true);
     snapshot_writer_begin(&s->writer, FIELD_OWN(tally->state.lsn), is_full(tally));
-    saver_begin(&s->saver, &tally->state, snapshot_writer_put, &s->writer);
+    capture_begin(&s->capture, &tally->state, snapshot_writer_put, &s->writer);
 }
 
 /* Returns true when there is more to walk now. */
@@ -224,12 +224,12 @@ static bool walk(struct tally *tally)
     uint64_t slice = tally->options.snapshot_slice;
     uint64_t until_ns = slice > 0 ? 0 : clock_mono_ns() + SLICE_NS;
     do {
-        if (s->saver.err == 0 && snapshot_writer_is_full(&s->writer)) {
+        if (s->capture.err == 0 && snapshot_writer_is_full(&s->writer)) {
             return false;
         }
-        if (saver_walk(&s->saver, slice > 0 ? slice : SLICE_ENTITIES)) {
-            snapshot_writer_close(&s->writer, s->saver.err == 0);
-            saver_end(&s->saver);
+        if (capture_walk(&s->capture, slice > 0 ? slice : SLICE_ENTITIES)) {
+            snapshot_writer_close(&s->writer, s->capture.err == 0);
+            capture_end(&s->capture);
             s->walking = false;
             return false;
         }

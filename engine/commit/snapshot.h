@@ -95,7 +95,7 @@ void snapshot_writer_fini(struct snapshot_writer *writer);
 void snapshot_writer_begin(struct snapshot_writer *writer, uint64_t lsn, bool is_full);
 /* Removes what two snapshots hold, without a new one; ends with a result, too. */
 void snapshot_writer_sweep(struct snapshot_writer *writer);
-/* As saver.emit; the writer itself is the arg. */
+/* As capture.emit; the writer itself is the arg. */
 int snapshot_writer_put(void *writer, struct image_buf *images);
 void snapshot_writer_close(struct snapshot_writer *writer, bool is_whole);
 bool snapshot_writer_is_full(struct snapshot_writer *writer);
@@ -116,7 +116,7 @@ struct snapshot_made {
 
 struct snapshot {
     /* the committer alone */
-    struct saver saver;
+    struct capture capture;
     bool walking;
     bool running;
     bool sweeping;      /* and it is no snapshot */

@@ -21,7 +21,7 @@ static uint64_t snapshot_bytes_max(const struct tally *tally)
 
 static void look_at_disk(struct tally *tally)
 {
-    struct room *room = &tally->disk;
+    struct space *room = &tally->disk;
     uint64_t now_ns = clock_mono_ns();
     uint64_t stored = FIELD_OWN(tally->stored_bytes);
     if (now_ns - room->looked_ns < LOOK_NS && stored - room->looked_stored < LOOK_BYTES) {
@@ -46,13 +46,13 @@ static void look_at_disk(struct tally *tally)
     FIELD_PUT(room->needed_bytes, room->log_bytes_min + (SNAPSHOTS_KEPT + 1) * snapshot);
 }
 
-void room_init(struct tally *tally)
+void space_init(struct tally *tally)
 {
     tally->disk.looked_stored = UINT64_MAX / 2; /* the first look is at once */
-    room_judge(tally);
+    space_judge(tally);
 }
 
-void room_put(struct tally *tally, enum engine_room room)
+void space_put(struct tally *tally, enum space_left room)
 {
     /* E5: release; pairs with E6 */
     atomic_store_explicit(&tally->room, (uint32_t)room, memory_order_release);
@@ -73,36 +73,36 @@ static void tell(struct tally *tally, bool is_readonly)
  * be written. The reserve above it is for completions. On the disk there is to be room for one more
  * snapshot: with it old log can always be made to go.
  */
-void room_judge(struct tally *tally)
+void space_judge(struct tally *tally)
 {
     look_at_disk(tally);
     uint64_t left = wal_room_bytes(tally->wal);
     uint64_t floor = 2 * tally->lane_bytes_all;
     bool full = wal_disk_full(tally->wal);
-    enum engine_room room = ROOM_FULL;
+    enum space_left room = SPACE_PLENTY;
     if (full && left < floor) {
-        room = ROOM_NONE;
+        room = SPACE_NONE;
     } else if (tally->disk.is_short || (full && left < floor + tally->lane_bytes_all)) {
-        room = ROOM_RESERVE;
+        room = SPACE_RESERVE;
     }
-    tell(tally, room != ROOM_FULL);
-    room_put(tally, room);
+    tell(tally, room != SPACE_PLENTY);
+    space_put(tally, room);
     /* C1: relaxed: a count publishes nothing */
     atomic_store_explicit(&tally->log_room, left, memory_order_relaxed);
 }
 
-void room_snapshot_begins(struct tally *tally)
+void space_snapshot_begins(struct tally *tally)
 {
-    struct room *room = &tally->disk;
+    struct space *room = &tally->disk;
     uint64_t free_bytes = FIELD_OWN(room->free_bytes);
     uint64_t takes_bytes = FIELD_OWN(room->snapshot_bytes);
     room->free_after = free_bytes > takes_bytes ? free_bytes - takes_bytes : 0;
     room->looked_stored = UINT64_MAX / 2; /* the next look is at once */
 }
 
-bool room_for_snapshot(const struct tally *tally)
+bool space_for_snapshot(const struct tally *tally)
 {
-    const struct room *room = &tally->disk;
-    return FIELD_OWN(tally->room) == ROOM_FULL &&
+    const struct space *room = &tally->disk;
+    return FIELD_OWN(tally->room) == SPACE_PLENTY &&
            FIELD_OWN(room->free_bytes) / 2 >= FIELD_OWN(room->snapshot_bytes);
 }

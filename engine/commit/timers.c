@@ -1,4 +1,4 @@
-/* The timekeeper: leases, delays, silent workers, poll windows, and the offering of builds. */
+/* The timers: leases, delays, silent workers, poll windows, and the offering of builds. */
 #include "engine/engine.h"
 
 #include "wal/base/check.h"
@@ -17,7 +17,7 @@ enum {
 
 static void no_memory(struct tally *tally)
 {
-    engine_fatal(tally, 71, "out of memory in the timekeeper");
+    engine_fatal(tally, 71, "out of memory in the timers");
 }
 
 static uint32_t ticks_of_lease(uint32_t lease_ms)
@@ -32,20 +32,21 @@ static bool own_room(const struct tally *tally, uint64_t spare)
     return lane_room(tally->own) > spare;
 }
 
-bool keeper_has_room(const struct tally *tally)
+bool timers_have_room(const struct tally *tally)
 {
-    return own_room(tally, KEEPER_ROOM);
+    return own_room(tally, TIMERS_ROOM);
 }
 
 /* Steps a build if it still says `seen`, and appends the record. */
 static bool keeper_step(struct tally *tally, struct build *build, uint64_t seen,
                         enum record_type type, enum build_state to)
 {
-    uint32_t before = word_half(seen);
-    uint32_t after = half_next(before, to);
+    uint32_t before = word_status(seen);
+    uint32_t after = status_next(before, to);
     /* no bytes lead here: the callers look at the state first, and a loaded one has tokens left for
-     * all that can follow (bounds.h: half_is_sound), so that half_next stays within the table */
-    CHECK(build_edge_legal(type, before, after));
+     * all that can follow (bounds.h: bounds_status_is_valid), so that status_next stays within the
+     * table */
+    CHECK(build_transition_is_legal(type, before, after));
     if (!word_step(&build->word, &seen, build_word(after, 0))) {
         return false;
     }
@@ -55,13 +56,13 @@ static bool keeper_step(struct tally *tally, struct build *build, uint64_t seen,
     return true;
 }
 
-void keeper_judge(struct tally *tally, enum record_type type, const uint64_t num[KEEPER_NUMS])
+void timers_append(struct tally *tally, enum record_type type, const uint64_t num[TIMERS_NUMS])
 {
-    struct request *request = request_new(&tally->state.ledger, type, NULL, 0, 0);
+    struct request *request = ordered_request_new(&tally->state.ledger, type, NULL, 0, 0);
     if (request == NULL) {
         no_memory(tally);
     }
-    memcpy(request->record.num, num, KEEPER_NUMS * sizeof num[0]);
+    memcpy(request->record.num, num, TIMERS_NUMS * sizeof num[0]);
     struct lane_slot *slot = lane_append(tally->own);
     *slot = (struct lane_slot){.type = (uint8_t)type, .arg = request};
 }
@@ -73,8 +74,8 @@ void keeper_judge(struct tally *tally, enum record_type type, const uint64_t num
 static void arm(struct tally *tally, struct build *build, uint32_t token, uint32_t due)
 {
     uint64_t seen = word_get(&build->word);
-    while (half_token(word_half(seen)) == token && word_deadline(seen) == 0) {
-        if (word_step(&build->word, &seen, build_word(word_half(seen), due))) {
+    while (status_token(word_status(seen)) == token && word_deadline(seen) == 0) {
+        if (word_step(&build->word, &seen, build_word(word_status(seen), due))) {
             break;
         }
     }
@@ -87,13 +88,13 @@ static bool take_back(struct tally *tally, struct build *build)
 {
     uint64_t seen = word_get(&build->word);
     enum build_state to = build->byes >= BUILD_BYES_MAX ? BUILD_FAILED : BUILD_PENDING;
-    while (half_held(word_half(seen)) && own_room(tally, 0)) {
+    while (status_is_held(word_status(seen)) && own_room(tally, 0)) {
         if (keeper_step(tally, build, seen, RECORD_UNHOLD, to)) {
             return true;
         }
         seen = word_get(&build->word);
     }
-    if (half_held(word_half(seen))) {
+    if (status_is_held(word_status(seen))) {
         wheel_put(&tally->leases, &build->timer, tally->leases.now + 1);
     }
     return false;
@@ -114,7 +115,7 @@ static void hook_claimed(void *arg, struct build *build)
     }
     uint32_t ticks = ticks_of_lease(FIELD_OWN(build->lease_ms));
     /* from the clock, not from the hand of the wheel: that may lag behind many that are due */
-    arm(tally, build, half_token(FIELD_OWN(build->applied)), FIELD_OWN(tally->tick) + ticks);
+    arm(tally, build, status_token(FIELD_OWN(build->applied)), FIELD_OWN(tally->tick) + ticks);
 }
 
 static void hook_left(void *arg, struct build *build)
@@ -182,15 +183,15 @@ static struct build *build_of(struct timer *timer)
 static void lease_is_due(struct tally *tally, struct build *build)
 {
     uint64_t seen = word_get(&build->word);
-    uint32_t half = word_half(seen);
-    if (half_token(half) != half_token(FIELD_OWN(build->applied))) {
+    uint32_t status = word_status(seen);
+    if (status_token(status) != status_token(FIELD_OWN(build->applied))) {
         return; /* it has left; hook_left or a new arming will see to it */
     }
     if (FIELD_OWN(build->goes_back)) {
         (void)take_back(tally, build);
     } else if (word_deadline(seen) > tally->leases.now) {
         wheel_put(&tally->leases, &build->timer, word_deadline(seen));
-    } else if (half_held(half)) {
+    } else if (status_is_held(status)) {
         held_is_due(tally, build, seen);
     }
 }
@@ -203,7 +204,7 @@ static void delay_is_due(struct tally *tally, struct build *build)
         return;
     }
     uint64_t seen = word_get(&build->word);
-    if (half_state(word_half(seen)) == BUILD_DELAYED &&
+    if (status_state(word_status(seen)) == BUILD_DELAYED &&
         !keeper_step(tally, build, seen, RECORD_DUE, BUILD_PENDING)) {
         wheel_put(&tally->delays, &build->timer, 0);
     }
@@ -214,7 +215,7 @@ static void delay_is_due(struct tally *tally, struct build *build)
 static uint32_t move_clock(struct tally *tally, uint64_t passed_ns)
 {
     uint32_t tick = FIELD_OWN(tally->tick);
-    if (FIELD_OWN(tally->room) != ROOM_FULL) {
+    if (FIELD_OWN(tally->room) != SPACE_PLENTY) {
         return tick;
     }
     tally->tick_rest_ns += passed_ns;
@@ -227,7 +228,7 @@ static uint32_t move_clock(struct tally *tally, uint64_t passed_ns)
 static void run_wheel(struct tally *tally, struct wheel *wheel, uint64_t tick,
                       void (*is_due)(struct tally *tally, struct build *build))
 {
-    for (int i = 0; i < SLICE && keeper_has_room(tally); i++) {
+    for (int i = 0; i < SLICE && timers_have_room(tally); i++) {
         struct timer *timer = wheel_next(wheel, tick);
         if (timer == NULL) {
             return;
@@ -246,7 +247,7 @@ static void look_at(struct tally *tally, struct worker *worker, uint64_t now_ms)
         /* by a thread that was faster than the committer to look, after both were stopped */
         FIELD_PUT(worker->seen_ms, now_ms);
     } else if (FIELD_OWN(worker->state) == WORKER_ONLINE && now_ms - seen_ms > WORKER_SILENCE_MS) {
-        keeper_judge(tally, RECORD_OFFLINE, (const uint64_t[KEEPER_NUMS]){worker->id});
+        timers_append(tally, RECORD_OFFLINE, (const uint64_t[TIMERS_NUMS]){worker->id});
     }
 }
 
@@ -263,7 +264,7 @@ static void look_for_silence(struct tally *tally)
         id = 1;
     }
     struct worker *worker = table_next(&tally->state.worker_ids, &id);
-    for (int i = 0; i < SILENCE_SLICE && worker != NULL && keeper_has_room(tally); i++) {
+    for (int i = 0; i < SILENCE_SLICE && worker != NULL && timers_have_room(tally); i++) {
         look_at(tally, worker, now_ms);
         id++;
         worker = table_next(&tally->state.worker_ids, &id);
@@ -271,12 +272,12 @@ static void look_for_silence(struct tally *tally)
     tally->workers_next = worker != NULL ? id : 0;
 }
 
-void keeper_run(struct tally *tally)
+void timers_run(struct tally *tally)
 {
     run_wheel(tally, &tally->leases, move_clock(tally, time_look(&tally->time)), lease_is_due);
-    if (FIELD_OWN(tally->room) == ROOM_FULL) {
+    if (FIELD_OWN(tally->room) == SPACE_PLENTY) {
         run_wheel(tally, &tally->delays, tally->time.log_ms / WHEEL_TICK_MS, delay_is_due);
-        window_run(tally);
+        gate_run_windows(tally);
         look_for_silence(tally);
         forget_run(tally);
     }
@@ -284,14 +285,15 @@ void keeper_run(struct tally *tally)
     (void)lane_publish(tally->own);
 }
 
-uint64_t keeper_idle_ns(const struct tally *tally)
+uint64_t timers_idle_ns(const struct tally *tally)
 {
     bool near = forget_is_busy(tally) ||
                 tally->leases.count + tally->delays.count + tally->windows.count > 0;
     if (gate_is_busy(tally) || tally->stuck.asked || tally->workers_next != 0) {
         return TICK_NS / 10;
     }
-    return near || FIELD_OWN(tally->room) != ROOM_FULL ? (uint64_t)TICK_NS : (uint64_t)IDLE_NS_MAX;
+    return near || FIELD_OWN(tally->room) != SPACE_PLENTY ? (uint64_t)TICK_NS
+                                                          : (uint64_t)IDLE_NS_MAX;
 }
 
 /* ---- after a replay ---- */
@@ -314,7 +316,7 @@ static int offer_all(struct tally *tally)
     }
     struct build *build;
     for (uint64_t id = 1; (build = table_next(&tally->state.builds, &id)) != NULL; id++) {
-        if (half_state(build->accepted) == BUILD_PENDING) {
+        if (status_state(build->accepted) == BUILD_PENDING) {
             pending[count++] = build;
         }
     }
@@ -331,12 +333,12 @@ static void arm_all(struct tally *tally)
 {
     struct build *build;
     for (uint64_t id = 1; (build = table_next(&tally->state.builds, &id)) != NULL; id++) {
-        if (half_held(build->accepted) && FIELD_OWN(build->goes_back)) {
+        if (status_is_held(build->accepted) && FIELD_OWN(build->goes_back)) {
             (void)take_back(tally, build);
-        } else if (half_held(build->accepted)) {
+        } else if (status_is_held(build->accepted)) {
             uint32_t ticks = ticks_of_lease(FIELD_OWN(build->lease_ms));
-            arm(tally, build, half_token(build->accepted), FIELD_OWN(tally->tick) + ticks);
-        } else if (half_state(build->accepted) == BUILD_DELAYED) {
+            arm(tally, build, status_token(build->accepted), FIELD_OWN(tally->tick) + ticks);
+        } else if (status_state(build->accepted) == BUILD_DELAYED) {
             hook_delayed(tally, build);
         }
     }
@@ -348,7 +350,7 @@ static void arm_all(struct tally *tally)
     }
 }
 
-int keeper_init(struct tally *tally)
+int timers_init(struct tally *tally)
 {
     FIELD_PUT(tally->tick, 1); /* 0 is no deadline */
     wheel_init(&tally->leases, FIELD_OWN(tally->tick));
@@ -358,7 +360,7 @@ int keeper_init(struct tally *tally)
         return err;
     }
     arm_all(tally);
-    window_init(tally);
+    gate_init(tally);
     tally->state.hooks = (struct state_hooks){
         .arg = tally,
         .offered = hook_offered,
@@ -366,8 +368,8 @@ int keeper_init(struct tally *tally)
         .claimed = hook_claimed,
         .left = hook_left,
         .gone = hook_gone,
-        .altered = window_altered,
-        .windowed = window_moved,
+        .altered = gate_poll_altered,
+        .windowed = gate_poll_moved,
     };
     return 0;
 }

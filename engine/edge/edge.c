@@ -38,7 +38,7 @@ static struct edge *edge_make(struct tally *tally)
     return edge;
 }
 
-/* A door that nobody uses, or a new one. Under tally->doors. */
+/* An edge that nobody uses, or a new one. Under tally->edges_mutex. */
 static int edge_find(struct tally *tally, struct edge **out)
 {
     uint32_t count = FIELD_OWN(tally->edge_count);
@@ -66,7 +66,7 @@ static int edge_find(struct tally *tally, struct edge **out)
 
 int edge_new(struct edge **out, struct tally *tally, void (*wake)(void *arg), void *arg)
 {
-    pthread_mutex_lock(&tally->doors);
+    pthread_mutex_lock(&tally->edges_mutex);
     struct edge *edge = NULL;
     int err = edge_find(tally, &edge);
     if (err == 0) {
@@ -75,7 +75,7 @@ int edge_new(struct edge **out, struct tally *tally, void (*wake)(void *arg), vo
         edge->arg = arg;
         *out = edge;
     }
-    pthread_mutex_unlock(&tally->doors);
+    pthread_mutex_unlock(&tally->edges_mutex);
     if (err == 0) {
         rcu_thread_register();
     }
@@ -95,9 +95,9 @@ void edge_destroy(struct edge *edge)
     wake_awake(&edge->lane->wake);
     rcu_thread_unregister();
     /* the committer wakes under this lock: whom it has just seen asleep, it has woken by now */
-    pthread_mutex_lock(&edge->tally->doors);
+    pthread_mutex_lock(&edge->tally->edges_mutex);
     edge->in_use = false;
-    pthread_mutex_unlock(&edge->tally->doors);
+    pthread_mutex_unlock(&edge->tally->edges_mutex);
 }
 
 void edges_free(struct tally *tally)
@@ -181,10 +181,10 @@ void edge_nudge(struct edge *edge)
     wake_up(&edge->tally->wake);
 }
 
-static enum engine_room room_of(const struct edge *edge)
+static enum space_left room_of(const struct edge *edge)
 {
     /* E6: acquire; pairs with E5 */
-    return (enum engine_room)atomic_load_explicit(&edge->tally->room, memory_order_acquire);
+    return (enum space_left)atomic_load_explicit(&edge->tally->room, memory_order_acquire);
 }
 
 struct ledger *tally_ledger(struct tally *tally)
@@ -203,12 +203,12 @@ int edge_mode(const struct edge *edge)
     if (atomic_load_explicit(&edge->tally->draining, memory_order_acquire)) {
         return TALLY_DRAINING;
     }
-    return room_of(edge) == ROOM_FULL ? TALLY_OK : TALLY_READONLY;
+    return room_of(edge) == SPACE_PLENTY ? TALLY_OK : TALLY_READONLY;
 }
 
 int edge_mode_completion(const struct edge *edge)
 {
-    return room_of(edge) == ROOM_NONE ? TALLY_READONLY : TALLY_OK;
+    return room_of(edge) == SPACE_NONE ? TALLY_READONLY : TALLY_OK;
 }
 
 /* ---- votes ---- */

@@ -118,10 +118,10 @@ static struct build *walk(const struct choice *choice, uint32_t *before)
     for (int pri = 0; pri < PRIORITIES; pri++) {
         struct ticket *ticket = oldest(choice, pri);
         while (ticket != NULL) {
-            uint64_t seen = build_word(ticket->half, 0);
-            uint32_t after = half_next(ticket->half, BUILD_ASSIGNED);
+            uint64_t seen = build_word(ticket->status, 0);
+            uint32_t after = status_next(ticket->status, BUILD_ASSIGNED);
             if (word_step(&ticket->build->word, &seen, build_word(after, 0))) {
-                *before = ticket->half;
+                *before = ticket->status;
                 return ticket->build;
             }
             ticket = oldest(choice, pri);
@@ -140,7 +140,7 @@ static bool nothing_pending(const struct edge *edge, const struct choice *choice
             pending += FIELD_GET(choice->sets[i]->lists[pri].pending);
         }
     }
-    return seq_read_whole(&edge->tally->state.seq, mark) && pending == 0;
+    return seq_read_is_valid(&edge->tally->state.seq, mark) && pending == 0;
 }
 
 /* False: the build has ended meanwhile, and its payload is gone. */
@@ -167,7 +167,7 @@ static int find_held(struct edge *edge, const struct worker *worker, uint64_t af
         if (build == NULL) {
             continue;
         }
-        if (word_half(seen) != FIELD_GET(build->applied) || !half_held(word_half(seen)) ||
+        if (word_status(seen) != FIELD_GET(build->applied) || !status_is_held(word_status(seen)) ||
             FIELD_GET(build->goes_back)) {
             return TALLY_PARK;
         }
@@ -205,9 +205,9 @@ static bool told_step(struct build *build, uint32_t *seen, uint32_t to)
 /* False: it is being taken back, or was, or is another's by now. */
 static bool tell_again(struct build *build, uint64_t word)
 {
-    uint32_t token = half_token(word_half(word));
+    uint32_t token = status_token(word_status(word));
     uint32_t told = FIELD_GET(build->told); /* before the word: no later claim's is overwritten */
-    bool stands = word_half(word_get(&build->word)) == word_half(word);
+    bool stands = word_status(word_get(&build->word)) == word_status(word);
     return stands && told != (TOLD_TAKEN_BACK | token) &&
            (told == token || told_step(build, &told, token));
 }
@@ -250,7 +250,7 @@ static int claim_again(struct edge *edge, struct worker *worker, uint64_t after,
         edge_nudge(edge); /* who takes it back may not be able to: no commit */
         return TALLY_PARK;
     }
-    got->token = half_token(word_half(word));
+    got->token = status_token(word_status(word));
     got->attempt = FIELD_GET(found->attempts);
     got->lease_ms = lease_left_ms(edge, found, word);
     got->again = true;
@@ -284,7 +284,7 @@ static int claim_fresh(struct edge *edge, const struct edge_claim *ask, struct w
     if (build == NULL) {
         return is_whole && nothing_pending(edge, &choice, mark) ? EDGE_NIL : TALLY_PARK;
     }
-    uint32_t after = half_next(before, BUILD_ASSIGNED);
+    uint32_t after = status_next(before, BUILD_ASSIGNED);
     uint32_t lease_ms = ask->lease_ms != 0 ? ask->lease_ms : build->submit_lease_ms;
     *lane_append(edge->lane) = (struct lane_slot){.type = RECORD_CLAIM,
                                                   .n = lease_ms,
@@ -292,7 +292,7 @@ static int claim_fresh(struct edge *edge, const struct edge_claim *ask, struct w
                                                   .entity = build,
                                                   .arg = worker};
     (void)claimed(build, got); /* it is ours, so it has not ended */
-    got->token = half_token(after);
+    got->token = status_token(after);
     got->attempt = FIELD_GET(build->attempts) + 1U;
     got->lease_ms = lease_ms;
     got->again = false;
@@ -367,10 +367,10 @@ static int look(const struct edge *edge, uint64_t id, uint32_t token, struct bui
     }
     *out = build;
     *seen = word_get(&build->word);
-    uint32_t half = word_half(*seen);
+    uint32_t status = word_status(*seen);
     uint32_t applied = FIELD_GET(build->applied);
-    bool holds = half_token(half) == token && half_held(half);
-    bool held = half_token(applied) == token && half_held(applied);
+    bool holds = status_token(status) == token && status_is_held(status);
+    bool held = status_token(applied) == token && status_is_held(applied);
     return holds && held ? 0 : holds || held ? TALLY_PARK : 1;
 }
 
@@ -386,7 +386,7 @@ static int may_append(const struct edge *edge, uint64_t bytes)
 
 static void append_step(struct edge *edge, struct lane_slot slot, uint64_t seen, uint32_t after)
 {
-    slot.word = (uint64_t)word_half(seen) << 32 | after;
+    slot.word = (uint64_t)word_status(seen) << 32 | after;
     *lane_append(edge->lane) = slot;
 }
 
@@ -397,7 +397,7 @@ static int beat_first(struct edge *edge, struct build *build, uint64_t seen, uin
     if (err != 0) {
         return err;
     }
-    uint32_t after = build_half(BUILD_BUILDING, half_token(word_half(seen)));
+    uint32_t after = build_status(BUILD_BUILDING, status_token(word_status(seen)));
     if (!word_prolong(&build->word, seen, after, due)) {
         return TALLY_PARK;
     }
@@ -415,12 +415,12 @@ int edge_beat(struct edge *edge, uint64_t id, uint32_t token, int prog, uint64_t
     }
     uint32_t lease = FIELD_GET(build->lease_ms);
     uint32_t due = lease_deadline(edge, lease);
-    if (half_state(word_half(seen)) == BUILD_ASSIGNED) {
+    if (status_state(word_status(seen)) == BUILD_ASSIGNED) {
         err = beat_first(edge, build, seen, due);
         if (err != 0) {
             return err;
         }
-    } else if (!word_prolong(&build->word, seen, word_half(seen), due)) {
+    } else if (!word_prolong(&build->word, seen, word_status(seen), due)) {
         return TALLY_PARK; /* somebody stepped in between: what it is now is known after a commit */
     }
     worker_seen(edge, FIELD_GET(build->worker));
@@ -451,9 +451,9 @@ static int end_claim(struct edge *edge, struct build *build, uint64_t seen, enum
     if (text.len > 0 && parcel == NULL) {
         return TALLY_NOMEM;
     }
-    uint32_t after = half_next(word_half(seen), to);
-    DCHECK(build_edge_legal(slot.type, word_half(seen), after));
-    if (!word_step_half(&build->word, seen, build_word(after, 0))) {
+    uint32_t after = status_next(word_status(seen), to);
+    DCHECK(build_transition_is_legal(slot.type, word_status(seen), after));
+    if (!word_step_status(&build->word, seen, build_word(after, 0))) {
         parcel_release(parcel);
         return TALLY_PARK;
     }
@@ -478,9 +478,10 @@ static bool has_ended(const struct build *build, uint64_t seen, uint64_t ending)
 {
     give_time(MUTANT(MUTANT_ENDING_APART));
     uint64_t now = FIELD_GET(build->ending);
-    return MUTANT(MUTANT_ENDING_APART) ? half_token(word_half(seen)) == ending_token(ending) + 1 &&
-                                             ending_how(now) == ending_how(ending)
-                                       : now == ending;
+    return MUTANT(MUTANT_ENDING_APART)
+               ? status_token(word_status(seen)) == ending_token(ending) + 1 &&
+                     ending_how(now) == ending_how(ending)
+               : now == ending;
 }
 
 /* A repeated DONE: of a build that has completed, whose result never changes, but may be given back
@@ -550,7 +551,7 @@ int edge_fail(struct edge *edge, const struct edge_fail *ask, struct edge_failed
     }
     bool final = ask->dead || FIELD_GET(build->attempts) >= build->tries;
     enum build_state to = final ? BUILD_FAILED : ask->delay_ms > 0 ? BUILD_DELAYED : BUILD_PENDING;
-    to = half_state(half_next(word_half(seen), to));
+    to = status_state(status_next(word_status(seen), to));
     failed(build, to == BUILD_FAILED, how);
     err = end_claim(edge, build, seen, to,
                     (struct lane_slot){.type = RECORD_FAIL, .n = ask->delay_ms, .dead = ask->dead},
@@ -588,7 +589,7 @@ int edge_take_back(struct edge *edge, uint64_t id, uint32_t token)
     if (err != 0) {
         return err == 1 ? TALLY_STALE : err;
     }
-    if (half_state(word_half(seen)) != BUILD_ASSIGNED || !begin_taking_back(build, token)) {
+    if (status_state(word_status(seen)) != BUILD_ASSIGNED || !begin_taking_back(build, token)) {
         return TALLY_STALE;
     }
     err = give_back(edge, build, seen, 0);

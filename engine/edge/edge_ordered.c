@@ -1,5 +1,5 @@
-/* Judged requests at the edge: checked as far as that is certain, copied, appended; and their
- * verdicts. */
+/* Ordered requests at the edge: checked as far as that is certain, copied, appended; and their
+ * results. */
 #include "engine/edge.h"
 
 #include "engine/engine.h"
@@ -21,7 +21,7 @@ static int may_append(const struct edge *edge, const struct span *texts, unsigne
     if (err != 0) {
         return err;
     }
-    uint64_t bytes = REQUEST_NUMS_BYTES;
+    uint64_t bytes = ORDERED_REQUEST_NUMS_BYTES;
     for (unsigned i = 0; i < count; i++) {
         bytes += texts[i].len;
     }
@@ -48,15 +48,15 @@ static int begin(struct edge *edge, const struct begin *what, struct request **o
     if (err != 0) {
         return err;
     }
-    *out =
-        request_new(&edge->tally->state.ledger, what->type, what->texts, what->count, what->growth);
+    *out = ordered_request_new(&edge->tally->state.ledger, what->type, what->texts, what->count,
+                               what->growth);
     return *out != NULL ? 0 : TALLY_NOMEM;
 }
 
 /* What apply would refuse is never appended. */
 static int append(struct edge *edge, struct request *request)
 {
-    if (record_wrong(&request->record) != NULL) {
+    if (bounds_record_error(&request->record) != NULL) {
         free(request);
         return TALLY_INVAL;
     }
@@ -207,7 +207,7 @@ int edge_bye(struct edge *edge, struct span name)
     return err != 0 ? err : append(edge, request);
 }
 
-int edge_verdict(struct edge *edge, uint64_t pos, uint64_t *value)
+int edge_apply_result(struct edge *edge, uint64_t pos, uint64_t *value)
 {
     /* asked of the oldest reply in flight, once applied; slots are freed only before that one */
     CHECK(pos > edge->lane->freed && pos <= edge_applied(edge));

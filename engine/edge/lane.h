@@ -1,4 +1,4 @@
-/* A lane: the ring in which one edge thread hands its records to the committer, and gets verdicts
+/* A lane: the ring in which one edge thread hands its records to the committer, and gets results
  * back. */
 #ifndef TALLY_ENGINE_EDGE_LANE_H
 #define TALLY_ENGINE_EDGE_LANE_H
@@ -14,7 +14,7 @@
  *
  *      freed        applied       taken           tail         next
  *   ─────┼─────────────┼─────────────┼───────────────┼────────────┼─────▶
- *        │ verdicts    │ in the      │ published,    │ written by │
+ *        │ results    │ in the      │ published,    │ written by │
  *        │ to be read  │ block being │ not merged    │ the edge   │
  *        │             │ committed   │ yet           │            │
  *
@@ -22,7 +22,7 @@
  *   next, freed   the edge thread alone
  *   tail          written by the edge (L1 release), read by the committer (L2 acquire): the slots
  * below are filled taken         the committer alone applied       written by the committer (L3
- * release), read by the edge (L4 acquire): the slots below hold their verdicts, and what they did
+ * release), read by the edge (L4 acquire): the slots below hold their results, and what they did
  * to the state is to be seen So a slot belongs to the edge from freed + LANE_SLOTS back to tail and
  * between freed and applied, to the committer between applied and tail; nobody else touches it.
  * Progress: wait-free on both sides. A full lane (next - freed = LANE_SLOTS) is met before a step,
@@ -40,12 +40,12 @@ enum { LANE_SLOT_BYTES = 32 };
 struct lane_slot {
     uint8_t type; /* enum record_type */
     bool dead;    /* fail: no further attempt is wanted */
-    int16_t err;  /* verdict */
+    int16_t err;  /* result */
     uint32_t n;   /* votes; lease or delay in ms */
     uint64_t
-        word; /* VOTE: the word before. Step: before and after, 32 bits each. Verdict: a number */
-    void *entity; /* option, build; verdict of BYE: the committer's lane position to wait for */
-    void *arg;    /* claim: worker; done, fail: blob; judged: request */
+        word; /* VOTE: the word before. Step: before and after, 32 bits each. Result: a number */
+    void *entity; /* option, build; result of BYE: the committer's lane position to wait for */
+    void *arg;    /* claim: worker; done, fail: blob; ordered: request */
 };
 
 struct lane {

@@ -140,7 +140,8 @@ int edge_similar(struct edge *edge, struct span poll, struct span label,
     size_t len = 0;
     int count = label_fold(label, &fold, &len);
     if (count == 0) {
-        count = alike_find(&edge->tally->state, poll, (struct span){fold, len}, found, SIMILAR_MAX);
+        count = label_index_find(&edge->tally->state, poll, (struct span){fold, len}, found,
+                                 SIMILAR_MAX);
     }
     free(fold);
     for (int i = 0; i < count; i++) {

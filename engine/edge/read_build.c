@@ -21,7 +21,7 @@ const char *build_state_name(enum build_state state)
 
 static bool is_wanted(const struct read_builds *r, const struct build *build)
 {
-    enum build_state state = half_state(FIELD_GET(build->applied));
+    enum build_state state = status_state(FIELD_GET(build->applied));
     struct span by = blob_span(FIELD_GET(build->by));
     if (r->state_mask != 0 && (r->state_mask >> state & 1) == 0) {
         return false;
@@ -35,8 +35,9 @@ static bool is_wanted(const struct read_builds *r, const struct build *build)
 /* What was said in the claim that runs, or in the last one; 0 when that has said nothing. */
 static uint32_t progress_of(const struct build *build)
 {
-    uint32_t half = FIELD_GET(build->applied);
-    uint32_t token = half_held(half) ? half_token(half) : ending_token(FIELD_GET(build->ending));
+    uint32_t status = FIELD_GET(build->applied);
+    uint32_t token =
+        status_is_held(status) ? status_token(status) : ending_token(FIELD_GET(build->ending));
     uint64_t progress = FIELD_GET(build->progress);
     return progress >> 32 == token ? (uint32_t)progress : 0;
 }
@@ -52,7 +53,7 @@ static int add_build(struct read *read, const struct build *build)
     *row = (struct build_row){
         .id = build->id,
         .queue = slice_text(read, blob_span(build->queue->name)),
-        .state = half_state(FIELD_GET(build->applied)),
+        .state = status_state(FIELD_GET(build->applied)),
         .pri = build->pri,
         .attempt = FIELD_GET(build->attempts),
         .prog = progress_of(build),
@@ -150,7 +151,7 @@ int edge_result(struct edge *edge, uint64_t id, struct parcel **parcel)
     if (build == NULL) {
         return TALLY_NOTFOUND;
     }
-    if (half_state(FIELD_GET(build->applied)) != BUILD_COMPLETED) {
+    if (status_state(FIELD_GET(build->applied)) != BUILD_COMPLETED) {
         return TALLY_STATE;
     }
     struct parcel *result = FIELD_GET(build->result);
@@ -176,7 +177,7 @@ static int add_held(struct read *read, const struct build *build)
     uint64_t lease_ms = FIELD_GET(build->lease_ms);
     *row = (struct held_row){
         .id = build->id,
-        .token = half_token(FIELD_GET(build->applied)),
+        .token = status_token(FIELD_GET(build->applied)),
         .attempt = FIELD_GET(build->attempts),
         .lease_ms = left_ms < lease_ms ? left_ms : lease_ms,
         .queue = slice_text(read, blob_span(build->queue->name)),
@@ -243,7 +244,7 @@ static void add_states(const struct state *state, struct engine_info *info)
         for (int i = 0; i < BUILD_STATES; i++) {
             info->builds_by_state[i] = FIELD_GET(state->by_state[i]);
         }
-        if (is_even && seq_read_whole(&state->seq, mark)) {
+        if (is_even && seq_read_is_valid(&state->seq, mark)) {
             return;
         }
     }
@@ -299,7 +300,7 @@ void edge_info(struct edge *edge, struct engine_info *info)
         .snapshot_failures = FIELD_GET(tally->snapshot.failures),
         .segments_removed = FIELD_GET(tally->snapshot.segments_removed),
         .snapshot_running = FIELD_GET(tally->snapshot.is_running),
-        .readonly = FIELD_GET(tally->room) != ROOM_FULL,
+        .readonly = FIELD_GET(tally->room) != SPACE_PLENTY,
         .draining = FIELD_GET(tally->draining),
     };
     for (unsigned kind = 0; kind < LEDGER_KINDS; kind++) {

@@ -338,7 +338,7 @@ static bool cut(const struct state *state, const struct ranked *ranked, struct r
             r->rate_per_min = poll_last_minute(ranked->poll, r->read.log_ms);
             *tail = FIELD_GET(ranked->feed->tail); /* F2: acquire, as S4; pairs with F1 */
             bool is_good = !FIELD_GET(ranked->feed->broken);
-            if (seq_read_whole(&state->seq, mark)) {
+            if (seq_read_is_valid(&state->seq, mark)) {
                 return is_good;
             }
         }

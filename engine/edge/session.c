@@ -83,15 +83,15 @@ static int finish(struct edge *edge, int err)
     return err;
 }
 
-/* The verdict of the judged request just appended. */
-static int judged(struct edge *edge, int err, uint64_t *value)
+/* The result of the ordered request just appended. */
+static int settled(struct edge *edge, int err, uint64_t *value)
 {
     if (err == 0) {
         settle(edge);
-        err = edge_verdict(edge, edge_tail(edge), value);
+        err = edge_apply_result(edge, edge_tail(edge), value);
         while (err == TALLY_PARK) {
             next_commit(edge);
-            err = edge_verdict(edge, edge_tail(edge), value);
+            err = edge_apply_result(edge, edge_tail(edge), value);
         }
     }
     return finish(edge, err);
@@ -102,13 +102,13 @@ int tally_poll(struct session *s, const char *name)
     struct edge_poll ask = {span_of(name), EDGE_KEEP, EDGE_KEEP, EDGE_KEEP, EDGE_KEEP};
     uint64_t value = 0;
     begin(s);
-    return judged(s->edge, edge_poll(s->edge, &ask), &value);
+    return settled(s->edge, edge_poll(s->edge, &ask), &value);
 }
 
 int tally_option(struct session *s, const char *poll, const char *label, uint64_t *option)
 {
     begin(s);
-    return judged(s->edge, edge_option(s->edge, span_of(poll), span_of(label)), option);
+    return settled(s->edge, edge_option(s->edge, span_of(poll), span_of(label)), option);
 }
 
 int tally_vote(struct session *s, uint64_t option, uint64_t n, uint64_t *votes_after)
@@ -151,7 +151,7 @@ int tally_worker(struct session *s, const char *worker, uint32_t slots)
     struct edge_worker ask = {.id = span_of(worker), .slots = slots};
     uint64_t value = 0;
     begin(s);
-    return judged(s->edge, edge_worker(s->edge, &ask), &value);
+    return settled(s->edge, edge_worker(s->edge, &ask), &value);
 }
 
 int tally_submit(struct session *s, const char *queue, struct span payload, uint64_t *id)
@@ -165,7 +165,7 @@ int tally_submit(struct session *s, const char *queue, struct span payload, uint
     if (payload.len > s->edge->tally->options.payload_bytes_max) {
         return finish(s->edge, TALLY_TOOBIG);
     }
-    return judged(s->edge, edge_submit(s->edge, &ask), id);
+    return settled(s->edge, edge_submit(s->edge, &ask), id);
 }
 
 static int copy_claim(const struct edge_claimed *got, struct tally_claim *claim)

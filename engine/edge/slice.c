@@ -59,7 +59,7 @@ bool slice_make(struct read *read, const struct state *state)
     }
     read->lsn = FIELD_GET(state->lsn);
     read->err = read->run(read, state);
-    bool is_whole = seq_read_whole(&state->seq, mark);
+    bool is_whole = seq_read_is_valid(&state->seq, mark);
     if (!is_whole) {
         read->next = next;
         read->rows.count = before.count;

@@ -60,12 +60,12 @@ static bool is_time(uint64_t time_ms)
     return time_ms <= SOUND_TIME_MS_MAX;
 }
 
-bool half_is_sound(uint32_t half)
+bool bounds_status_is_valid(uint32_t status)
 {
-    uint32_t token = half_token(half);
-    enum build_state state = half_state(half);
-    /* half_next lets what would be offered behind this fail; a claim of it takes one more */
-    uint32_t room = half_ended(half) ? 0 : half_held(half) ? 3 : 4;
+    uint32_t token = status_token(status);
+    enum build_state state = status_state(status);
+    /* status_next lets what would be offered behind this fail; a claim of it takes one more */
+    uint32_t room = status_is_ended(status) ? 0 : status_is_held(status) ? 3 : 4;
     return state > BUILD_NONE && state < BUILD_STATES && token > 0 && token <= TOKEN_MAX - room;
 }
 
@@ -106,15 +106,15 @@ static bool is_step(const struct record *record)
     const uint64_t *num = record->num;
     bool is_claim = record->type == RECORD_CLAIM; /* the others have a delay, or 0, there */
     return num[STEP_BEFORE] <= UINT32_MAX && num[STEP_AFTER] <= UINT32_MAX &&
-           half_is_sound((uint32_t)num[STEP_BEFORE]) && half_is_sound((uint32_t)num[STEP_AFTER]) &&
-           is_text(record->text[STEP_TEXT]) &&
+           bounds_status_is_valid((uint32_t)num[STEP_BEFORE]) &&
+           bounds_status_is_valid((uint32_t)num[STEP_AFTER]) && is_text(record->text[STEP_TEXT]) &&
            (is_claim ? num[STEP_LEASE_MS] <= SOUND_LEASE_MS_MAX
                      : num[STEP_DELAY_MS] <= SOUND_DELAY_MS_MAX) &&
            (record->type != RECORD_FAIL || num[STEP_DEAD] == 0 ||
-            (num[STEP_DEAD] == 1 && half_state((uint32_t)num[STEP_AFTER]) == BUILD_FAILED));
+            (num[STEP_DEAD] == 1 && status_state((uint32_t)num[STEP_AFTER]) == BUILD_FAILED));
 }
 
-const char *record_wrong(const struct record *record)
+const char *bounds_record_error(const struct record *record)
 {
     switch (record->type) {
     case RECORD_POLL:
@@ -241,16 +241,17 @@ static bool is_forgotten_well(const struct image *image, bool is_ended)
 }
 
 /* How the last claim ended fits what came of it. */
-static bool is_ending(uint64_t ending, uint32_t half)
+static bool is_ending(uint64_t ending, uint32_t status)
 {
     enum build_how how = ending_how(ending);
-    if ((how == HOW_DONE) != (half_state(half) == BUILD_COMPLETED)) {
+    if ((how == HOW_DONE) != (status_state(status) == BUILD_COMPLETED)) {
         return false;
     }
     bool has_delay = how == HOW_FAIL || how == HOW_FAIL_LAST || how == HOW_RELEASE;
-    return ending == 0 || (!half_held(half) && how > HOW_NONE && how <= HOW_OTHER &&
-                           ending_token(ending) > 0 && ending_token(ending) < half_token(half) &&
-                           (uint32_t)ending <= (has_delay ? SOUND_DELAY_MS_MAX : 0));
+    return ending == 0 ||
+           (!status_is_held(status) && how > HOW_NONE && how <= HOW_OTHER &&
+            ending_token(ending) > 0 && ending_token(ending) < status_token(status) &&
+            (uint32_t)ending <= (has_delay ? SOUND_DELAY_MS_MAX : 0));
 }
 
 /* The name of the last worker; none before the first claim. */
@@ -262,15 +263,15 @@ static bool is_by(struct span name)
 static bool is_build_image(const struct image *image)
 {
     const uint64_t *num = image->num;
-    uint32_t half = (uint32_t)num[IBUILD_APPLIED];
-    bool is_ended = half_ended(half);
-    bool is_held = half_held(half);
+    uint32_t status = (uint32_t)num[IBUILD_APPLIED];
+    bool is_ended = status_is_ended(status);
+    bool is_held = status_is_held(status);
     uint64_t attempts = num[IBUILD_ATTEMPTS];
     bool is_counted = is_held ? attempts > 0 && attempts <= SOUND_ATTEMPTS_MAX
                               : attempts < SOUND_ATTEMPTS_MAX + (is_ended ? 1U : 0U);
-    return num[IBUILD_APPLIED] <= UINT32_MAX && half_is_sound(half) && is_counted &&
+    return num[IBUILD_APPLIED] <= UINT32_MAX && bounds_status_is_valid(status) && is_counted &&
            num[IBUILD_TRIES] <= SOUND_TRIES_MAX && num[IBUILD_PRI] < PRIORITIES &&
-           is_ending(num[IBUILD_ENDING], half) && num[IBUILD_BYES] <= BUILD_BYES_MAX + 1 &&
+           is_ending(num[IBUILD_ENDING], status) && num[IBUILD_BYES] <= BUILD_BYES_MAX + 1 &&
            num[IBUILD_GOES_BACK] <= is_held && num[IBUILD_HELD_AT] < WORKER_SLOTS_MAX &&
            num[IBUILD_SUBMIT_LEASE_MS] <= SOUND_LEASE_MS_MAX &&
            num[IBUILD_LEASE_MS] <= SOUND_LEASE_MS_MAX && is_time(num[IBUILD_SUBMITTED_MS]) &&
@@ -284,7 +285,7 @@ static bool is_build_image(const struct image *image)
            (!is_ended || image->text[IBUILD_UNIQ].len == 0);
 }
 
-const char *image_wrong(const struct image *image)
+const char *bounds_image_error(const struct image *image)
 {
     switch (image->kind) {
     case IMAGE_HEAD:

@@ -10,8 +10,8 @@
 /*
  * Checksums are no secret, so a log or a snapshot may say anything. What it says is looked at
  * twice: here by itself, and against the state in apply.c and snapshot_load.c. The edge asks
- * record_wrong before it appends a request, so apply never refuses what was synced; and what a load
- * has accepted leaves room for all that can come.
+ * bounds_record_error before it appends a request, so apply never refuses what was synced; and what
+ * a load has accepted leaves room for all that can come.
  *
  * The bounds are at least those of the requests (net/), which may be narrowed at any time; these
  * may only be widened, or old logs would be refused.
@@ -35,10 +35,10 @@ enum {
 
 /* What is wrong with it, a few static words; NULL: nothing, as far as it alone can tell. Of a plain
  * VOTE apply knows more, and this is not asked. */
-const char *record_wrong(const struct record *record);
-const char *image_wrong(const struct image *image);
+const char *bounds_record_error(const struct record *record);
+const char *bounds_image_error(const struct image *image);
 
 /* Whether a build's state and token can be: it leaves tokens for what may still happen to it. */
-bool half_is_sound(uint32_t half);
+bool bounds_status_is_valid(uint32_t status);
 
 #endif

@@ -15,7 +15,7 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
  * or empty, so old logs stay readable.
  *
  * VOTE and the build steps (CLAIM to UNHOLD) are steps: they carry the entity, what its word said
- * before and after. The others are judged by apply, in log order.
+ * before and after. The others are decided by apply, in log order.
  */
 #define RECORD_LIST(X)                                                                             \
     X(VOTE, 1, "option,before,n", "voter,key")                                                     \

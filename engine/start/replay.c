@@ -150,8 +150,8 @@ static void apply_builds(const struct replay *replay, struct replay_share *share
     const struct replay_list *builds = &replay->applied->builds;
     const struct record *records = builds->at;
     for (size_t i = 0; i < builds->count && share->err == 0; i++) {
-        struct verdict verdict;
-        int err = apply_of_builds(replay->state, &records[i], &verdict);
+        struct apply_result result;
+        int err = apply_of_builds(replay->state, &records[i], &result);
         if (err != 0) {
             share_fail(share, err, records[i].lsn, records[i].type);
         }
@@ -313,11 +313,11 @@ static int decode(struct replay_batch *batch, const struct wal_block *block, uin
 static int apply_one(void *arg, const struct record *record)
 {
     struct replay *replay = arg;
-    struct verdict verdict;
+    struct apply_result result;
     if (record->lsn <= FIELD_OWN(replay->state->lsn)) {
         return 0;
     }
-    int err = apply(replay->state, record, &verdict);
+    int err = apply(replay->state, record, &result);
     if (err == TALLY_CORRUPT) {
         replay->bad_lsn = record->lsn;
         replay->bad_type = record->type;

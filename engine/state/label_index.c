@@ -27,7 +27,7 @@ static struct span beginning_key(const void *entity)
     return blob_span(((const struct beginning *)entity)->key);
 }
 
-int alike_init(struct state *state)
+int label_index_init(struct state *state)
 {
     return index_init(&state->beginnings, beginning_key);
 }
@@ -107,7 +107,7 @@ static struct beginning *beginning_get(struct state *state, struct blob *key)
     return index_put(&state->beginnings, beginning) == 0 ? beginning : NULL;
 }
 
-int alike_add(struct state *state, struct option *option)
+int label_index_add(struct state *state, struct option *option)
 {
     struct span beginnings[WORDS_MAX];
     size_t count = beginnings_of(fold_of(option), beginnings);
@@ -140,7 +140,7 @@ static void beginning_free(void *arg, void *entity)
     free(beginning);
 }
 
-void alike_fini(struct state *state)
+void label_index_fini(struct state *state)
 {
     index_each(&state->beginnings, beginning_free, NULL);
     index_fini(&state->beginnings);
@@ -225,8 +225,8 @@ static int look_at(const struct state *state, struct span poll, struct span begi
     return 0;
 }
 
-int alike_find(const struct state *state, struct span poll, struct span fold,
-               const struct option **found, int max)
+int label_index_find(const struct state *state, struct span poll, struct span fold,
+                     const struct option **found, int max)
 {
     struct span beginnings[WORDS_MAX];
     struct choice choice = {.fold = fold, .found = found, .max = max < ALIKE_MAX ? max : ALIKE_MAX};

@@ -16,22 +16,22 @@
  * whole before it is first (A1 pairs with A2) and never changes. Reclamation: with the state.
  */
 
-enum { ALIKE_MAX = 8 }; /* alike_find finds no more */
+enum { ALIKE_MAX = 8 }; /* label_index_find finds no more */
 
 /* Errors: NOMEM. */
-int alike_init(struct state *state);
+int label_index_init(struct state *state);
 
 /* Adds a new option's label. Errors: NOMEM. */
-int alike_add(struct state *state, struct option *option);
+int label_index_add(struct state *state, struct option *option);
 
 /*
  * Finds up to `max` options of the poll whose labels are alike to a folded one: the same label
  * first, then by how much of it they share. Looks at no more than 512 labels, the newest of each
  * beginning. Returns how many; NOMEM. Threads: any.
  */
-int alike_find(const struct state *state, struct span poll, struct span fold,
-               const struct option **found, int max);
+int label_index_find(const struct state *state, struct span poll, struct span fold,
+                     const struct option **found, int max);
 
-void alike_fini(struct state *state);
+void label_index_fini(struct state *state);
 
 #endif

@@ -57,7 +57,7 @@ int state_init(struct state *state)
     err = err != 0 ? err : index_init(&state->queues, queue_key);
     err = err != 0 ? err : index_init(&state->workers, worker_key);
     err = err != 0 ? err : index_init(&state->uniqs, uniq_key);
-    err = err != 0 ? err : alike_init(state);
+    err = err != 0 ? err : label_index_init(state);
     atomic_init(&state->build_next, 1);
     TAILQ_INIT(&state->ended);
     TAILQ_INIT(&state->idle);
@@ -148,7 +148,7 @@ void state_fini(struct state *state)
     for (uint64_t id = 1; (build = table_next(&state->builds, &id)) != NULL; id++) {
         build_free(build);
     }
-    alike_fini(state);
+    label_index_fini(state);
     struct option *option;
     for (uint64_t id = 1; (option = table_next(&state->options, &id)) != NULL; id++) {
         free_option(option);

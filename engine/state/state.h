@@ -30,7 +30,7 @@
  *   accepted                     the committer alone
  *   fields with _Atomic          written by apply alone (FIELD_PUT), read by any thread
  *                                (FIELD_GET); several of them together are a whole only inside
- *                                seq_read_begin / seq_read_whole on state.seq
+ *                                seq_read_begin / seq_read_is_valid on state.seq
  *   other fields                 set before the entity is published, or the committer's alone
  *                                (said so there)
  *
@@ -52,7 +52,7 @@
  *   held_count and the slots       a cut (WORKERS); a claim counts the slots that it has looked at
  *   by_state of a queue, of all    a cut
  *   oldest_submitted_ms            one word: of the heap, which is apply's
- *   pending counts of lists        seq_read_begin / seq_read_whole in edge_claim
+ *   pending counts of lists        seq_read_begin / seq_read_is_valid in edge_claim
  *   lease and attempts of a claim    written before `applied` says its token; a heartbeat's step
  *                                  succeeds only while that token stands
  *   how a claim ended, of what token   build.ending: ending_word()
@@ -103,9 +103,9 @@ struct option {
     uint64_t id;
     struct poll *poll;
     struct blob *label;
-    struct blob *key; /* poll id and folded label: the key of state.labels */
-    uint32_t saved;   /* the committer alone: engine/apply/snapshot_capture.h */
-    uint32_t place;   /* in its poll */
+    struct blob *key;  /* poll id and folded label: the key of state.labels */
+    uint32_t captured; /* the committer alone: engine/apply/snapshot_capture.h */
+    uint32_t place;    /* in its poll */
 };
 
 /* Each part of a poll's options is twice as long as the one before, so nothing is ever moved. */
@@ -171,7 +171,7 @@ struct poll {
     enum poll_window window;
     bool gated; /* votes wait for it to be closed */
     /* written with each vote: the parts of the options keep it off the line of the first group */
-    uint32_t saved; /* the committer alone: engine/apply/snapshot_capture.h */
+    uint32_t captured; /* the committer alone: engine/apply/snapshot_capture.h */
     struct feed
         *feed; /* the committer alone: of whom ranks the poll, engine/edge/reader.h; or NULL */
     _Atomic uint64_t total;
@@ -219,7 +219,7 @@ enum build_how {
  */
 static inline uint64_t ending_word(enum build_how how, uint32_t token, uint32_t delay_ms)
 {
-    return (uint64_t)build_half((enum build_state)how, token) << 32 | delay_ms;
+    return (uint64_t)build_status((enum build_state)how, token) << 32 | delay_ms;
 }
 
 static inline enum build_how ending_how(uint64_t ending)
@@ -229,7 +229,7 @@ static inline enum build_how ending_how(uint64_t ending)
 
 static inline uint32_t ending_token(uint64_t ending)
 {
-    return half_token((uint32_t)(ending >> 32));
+    return status_token((uint32_t)(ending >> 32));
 }
 
 /* So often a build goes back by BYE, uncounted; once more, and it fails. */
@@ -259,7 +259,7 @@ struct build {
     _Atomic(struct worker *) worker; /* that holds it */
     _Atomic(struct blob *) by;       /* the name of the last one; NULL: none yet */
     uint32_t held_at;                /* slot in worker->held */
-    uint32_t saved;                  /* engine/apply/snapshot_capture.h */
+    uint32_t captured;               /* engine/apply/snapshot_capture.h */
     uint32_t oldest_at;              /* place in queue->oldest, while it is pending */
     uint64_t submitted_ms;
     _Atomic uint64_t started_ms;
@@ -298,7 +298,7 @@ struct queue {
     struct build *ended_last;
     uint64_t ended_count;
     TAILQ_ENTRY(queue) idle; /* state.idle, while all its builds are finished */
-    uint32_t saved;          /* the committer alone: engine/apply/snapshot_capture.h */
+    uint32_t captured;       /* the committer alone: engine/apply/snapshot_capture.h */
 };
 
 TAILQ_HEAD(queue_list, queue);
@@ -324,15 +324,16 @@ struct worker {
     _Atomic uint64_t failed;
     _Atomic uint64_t held_count;
     _Atomic(struct worker_held *) held;
-    uint32_t saved;    /* the committer alone, and what follows: engine/apply/snapshot_capture.h */
+    uint32_t captured; /* the committer alone, and what follows: engine/apply/snapshot_capture.h */
     uint64_t gone_lsn; /* of its BYE; 0: it has not left */
     TAILQ_ENTRY(worker) gone; /* state.gone */
 };
 
 TAILQ_HEAD(worker_list, worker);
 
-/* What apply decided about a judged record: an error of the protocol, or a number for the reply. */
-struct verdict {
+/* What apply decided about an ordered record: an error of the protocol, or a number for the reply.
+ */
+struct apply_result {
     int err;
     uint64_t value;
 };
@@ -372,8 +373,8 @@ struct state {
     struct queue_list idle;  /* ... queues without unfinished builds, for longest first */
     struct worker_list gone; /* the committer alone: those that have left, in that order */
     struct state_hooks hooks;
-    struct saver *saver;         /* the committer alone: the snapshot that is being made, or NULL */
-    uint32_t saves;              /* the committer alone: how many were begun */
+    struct capture *capture;     /* the committer alone: the snapshot that is being made, or NULL */
+    uint32_t captures;           /* the committer alone: how many were begun */
     struct rcu_retirer *retirer; /* NULL while there are no readers */
 };
 

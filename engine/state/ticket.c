@@ -14,7 +14,7 @@ static struct ticket *next_of(const struct ticket *ticket)
 
 static bool is_alive(const struct ticket *ticket)
 {
-    return word_half(word_get(&ticket->build->word)) == ticket->half;
+    return word_status(word_get(&ticket->build->word)) == ticket->status;
 }
 
 int ticket_list_init(struct ticket_list *list)
@@ -39,13 +39,13 @@ void ticket_list_fini(struct ticket_list *list)
     }
 }
 
-int ticket_append(struct ticket_list *list, struct build *build, uint32_t half, uint64_t lsn)
+int ticket_append(struct ticket_list *list, struct build *build, uint32_t status, uint64_t lsn)
 {
     struct ticket *ticket = malloc(sizeof *ticket);
     if (ticket == NULL) {
         return TALLY_NOMEM;
     }
-    *ticket = (struct ticket){.build = build, .half = half, .lsn = lsn};
+    *ticket = (struct ticket){.build = build, .status = status, .lsn = lsn};
     /* Q2: release; pairs with Q1 */
     atomic_store_explicit(&list->last->next, ticket, memory_order_release);
     list->last = ticket;

@@ -16,8 +16,8 @@ struct state;
  *      ▼                 ▼                                       ▼
  *     [dummy] ─▶ [dead] ─▶ [dead] ─▶ [ticket] ─▶ [ticket] ─▶ [ticket] ─▶ NULL
  *
- * A ticket {build, half, lsn} is an offer; it is alive while the build's word still says exactly
- * `half` (pending, with that token). Every way out of pending takes a new token, so a dead ticket
+ * A ticket {build, status, lsn} is an offer; it is alive while the build's word still says exactly
+ * `status` (pending, with that token). Every way out of pending takes a new token, so a dead ticket
  * stays dead, and nobody needs to take it out at once. The hint is the last ticket of a dead
  * prefix: the walk begins behind it.
  *
@@ -39,7 +39,7 @@ struct ticket {
     _Atomic(struct ticket *) next;
     struct build *build; /* NULL in the dummy */
     uint64_t lsn;
-    uint32_t half;
+    uint32_t status;
 };
 
 struct ticket_list {
@@ -54,7 +54,7 @@ int ticket_list_init(struct ticket_list *list);
 void ticket_list_fini(struct ticket_list *list);
 
 /* Offers a build. Threads: the committer. Errors: NOMEM. */
-int ticket_append(struct ticket_list *list, struct build *build, uint32_t half, uint64_t lsn);
+int ticket_append(struct ticket_list *list, struct build *build, uint32_t status, uint64_t lsn);
 
 /*
  * The first living ticket behind `from`, or at from = NULL the first of all; NULL when there is

@@ -6,13 +6,13 @@
 #define BIT(state) (1U << BUILD_##state)
 #define HELD       (BIT(ASSIGNED) | BIT(BUILDING))
 
-struct edge_rule {
+struct transition {
     unsigned from; /* bits of states */
     unsigned to;
     bool same_token;
 };
 
-static const struct edge_rule edge_rules[RECORD_TYPES] = {
+static const struct transition edge_rules[RECORD_TYPES] = {
     [RECORD_CLAIM] = {BIT(PENDING), BIT(ASSIGNED), false},
     [RECORD_BEAT] = {BIT(ASSIGNED), BIT(BUILDING), true},
     [RECORD_DONE] = {HELD, BIT(COMPLETED), false},
@@ -23,13 +23,13 @@ static const struct edge_rule edge_rules[RECORD_TYPES] = {
     [RECORD_DUE] = {BIT(DELAYED), BIT(PENDING) | BIT(FAILED), false},
 };
 
-bool build_edge_legal(unsigned type, uint32_t before, uint32_t after)
+bool build_transition_is_legal(unsigned type, uint32_t before, uint32_t after)
 {
     if (type >= RECORD_TYPES) {
         return false;
     }
-    const struct edge_rule *rule = &edge_rules[type];
-    uint32_t token = half_token(before) + (rule->same_token ? 0 : 1);
-    return (rule->from >> half_state(before) & 1) != 0 &&
-           (rule->to >> half_state(after) & 1) != 0 && half_token(after) == token;
+    const struct transition *rule = &edge_rules[type];
+    uint32_t token = status_token(before) + (rule->same_token ? 0 : 1);
+    return (rule->from >> status_state(before) & 1) != 0 &&
+           (rule->to >> status_state(after) & 1) != 0 && status_token(after) == token;
 }

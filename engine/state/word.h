@@ -40,7 +40,7 @@ static inline uint64_t option_votes(uint64_t word)
  *                  └── (new token)             failed ◀── FAIL, EXPIRE: no attempt or token left
  *
  * Every edge but the first BEAT takes a new token. The log chains on state and token (the upper
- * half); the deadline, in lease ticks of 100 ms, is 0 until the claim is applied, and moves by
+ * status); the deadline, in lease ticks of 100 ms, is 0 until the claim is applied, and moves by
  * heartbeats without a record. An expiry is a CAS on the whole word, so it and a heartbeat never
  * both succeed.
  */
@@ -54,17 +54,17 @@ static inline uint64_t option_votes(uint64_t word)
  */
 #define BUILD_TOKEN_FIRST(id) ((uint32_t)(1 + (((uint32_t)(id)-1) * UINT32_C(2654435769) >> 5)))
 
-static inline uint32_t build_half(enum build_state state, uint32_t token)
+static inline uint32_t build_status(enum build_state state, uint32_t token)
 {
     return (uint32_t)state << 28 | token;
 }
 
-static inline uint64_t build_word(uint32_t half, uint32_t deadline)
+static inline uint64_t build_word(uint32_t status, uint32_t deadline)
 {
-    return (uint64_t)half << 32 | deadline;
+    return (uint64_t)status << 32 | deadline;
 }
 
-static inline uint32_t word_half(uint64_t word)
+static inline uint32_t word_status(uint64_t word)
 {
     return (uint32_t)(word >> 32);
 }
@@ -74,40 +74,40 @@ static inline uint32_t word_deadline(uint64_t word)
     return (uint32_t)word;
 }
 
-static inline enum build_state half_state(uint32_t half)
+static inline enum build_state status_state(uint32_t status)
 {
-    return (enum build_state)(half >> 28);
+    return (enum build_state)(status >> 28);
 }
 
-static inline uint32_t half_token(uint32_t half)
+static inline uint32_t status_token(uint32_t status)
 {
-    return half & TOKEN_MAX;
+    return status & TOKEN_MAX;
 }
 
-static inline bool half_held(uint32_t half)
+static inline bool status_is_held(uint32_t status)
 {
-    return half_state(half) == BUILD_ASSIGNED || half_state(half) == BUILD_BUILDING;
+    return status_state(status) == BUILD_ASSIGNED || status_state(status) == BUILD_BUILDING;
 }
 
-static inline bool half_ended(uint32_t half)
+static inline bool status_is_ended(uint32_t status)
 {
-    return half_state(half) >= BUILD_COMPLETED;
+    return status_state(status) >= BUILD_COMPLETED;
 }
 
 /*
- * The half after a step that takes a new token. Where the tokens run out, what would be offered
+ * The status after a step that takes a new token. Where the tokens run out, what would be offered
  * again fails instead.
  */
-static inline uint32_t half_next(uint32_t before, enum build_state to)
+static inline uint32_t status_next(uint32_t before, enum build_state to)
 {
-    uint32_t token = half_token(before) + 1;
+    uint32_t token = status_token(before) + 1;
     bool offered = to == BUILD_PENDING || to == BUILD_DELAYED;
-    return build_half(offered && token > TOKEN_MAX - 4 ? BUILD_FAILED : to, token);
+    return build_status(offered && token > TOKEN_MAX - 4 ? BUILD_FAILED : to, token);
 }
 
-/* True when a step of this record type may lead from one half to the other. The one place that says
- * which edges there are. */
-bool build_edge_legal(unsigned type, uint32_t before, uint32_t after);
+/* True when a step of this record type may lead from one status to the other. The one place that
+ * says which edges there are. */
+bool build_transition_is_legal(unsigned type, uint32_t before, uint32_t after);
 
 /*
  * A step on a word. Order: acq_rel on success, so that what the step saw is before its record, and
@@ -121,13 +121,13 @@ static inline bool word_step(_Atomic uint64_t *word, uint64_t *seen, uint64_t to
                                                    memory_order_acquire);
 }
 
-/* A step that only asks for the half: tries again while nothing but the deadline moved. False: the
- * half is another. */
-static inline bool word_step_half(_Atomic uint64_t *word, uint64_t seen, uint64_t to)
+/* A step that only asks for the status: tries again while nothing but the deadline moved. False:
+ * the status is another. */
+static inline bool word_step_status(_Atomic uint64_t *word, uint64_t seen, uint64_t to)
 {
     uint64_t now = seen;
     while (!word_step(word, &now, to)) {
-        if (word_half(now) != word_half(seen)) {
+        if (word_status(now) != word_status(seen)) {
             return false;
         }
     }
@@ -135,16 +135,17 @@ static inline bool word_step_half(_Atomic uint64_t *word, uint64_t seen, uint64_
 }
 
 /*
- * A heartbeat: the half becomes `half` (or stays), and the deadline `due`, but never an earlier one
- * than it has. Between looking at the clock and this, another heartbeat may have been told OK, and
- * what that was promised stands. False: the half is another.
+ * A heartbeat: the status becomes `status` (or stays), and the deadline `due`, but never an earlier
+ * one than it has. Between looking at the clock and this, another heartbeat may have been told OK,
+ * and what that was promised stands. False: the status is another.
  */
-static inline bool word_prolong(_Atomic uint64_t *word, uint64_t seen, uint32_t half, uint32_t due)
+static inline bool word_prolong(_Atomic uint64_t *word, uint64_t seen, uint32_t status,
+                                uint32_t due)
 {
     uint64_t now = seen;
-    while (word_half(now) == word_half(seen)) {
+    while (word_status(now) == word_status(seen)) {
         uint32_t later = word_deadline(now) > due ? word_deadline(now) : due;
-        if (word_step(word, &now, build_word(half, later))) {
+        if (word_step(word, &now, build_word(status, later))) {
             return true;
         }
     }

@@ -66,8 +66,8 @@ enum outcome ask_refused(struct ask *ask, int err, const char *what)
     if (err == TALLY_ROOM) {
         return ask_stop(ask, STOP_ROOM);
     }
-    if (ask->conn->judged > 0 && may_become_true(err)) {
-        return ask_stop(ask, STOP_JUDGED);
+    if (ask->conn->ordered > 0 && may_become_true(err)) {
+        return ask_stop(ask, STOP_ORDERED);
     }
     reply_refused(&ask->reply, err, what);
     return ASK_ANSWERED;

@@ -58,11 +58,11 @@ enum outcome cmd_submit(struct ask *ask)
     submit.lease_ms = (uint32_t)lease_ms;
     submit.tries = (uint32_t)tries;
     int err = edge_submit(ask->edge, &submit);
-    ask->verdict = answer_submit;
-    if (err == TALLY_EXISTS && ask->conn->judged == 0) {
+    ask->on_result = answer_submit;
+    if (err == TALLY_EXISTS && ask->conn->ordered == 0) {
         return ask_error(ask, err, "an unfinished build has this UNIQ");
     }
-    return err == 0 ? ASK_JUDGED : ask_refused(ask, err, "queue");
+    return err == 0 ? ASK_ORDERED : ask_refused(ask, err, "queue");
 }
 
 /* ---- CLAIM ---- */

@@ -84,8 +84,8 @@ enum outcome cmd_poll(struct ask *ask)
     poll.open_ms = open_ms == UINT64_MAX ? EDGE_KEEP : (int64_t)open_ms;
     poll.close_ms = close_ms == UINT64_MAX ? EDGE_KEEP : (int64_t)close_ms;
     int err = edge_poll(ask->edge, &poll);
-    ask->verdict = answer_ok;
-    return err == 0 ? ASK_JUDGED : ask_refused(ask, err, "poll");
+    ask->on_result = answer_ok;
+    return err == 0 ? ASK_ORDERED : ask_refused(ask, err, "poll");
 }
 
 /* ---- POLLS ---- */
@@ -175,12 +175,12 @@ enum outcome cmd_option(struct ask *ask)
     }
     int err = edge_option(ask->edge, poll, label);
     if (err == 0) {
-        ask->verdict = answer_option;
+        ask->on_result = answer_option;
         ask->reading =
             similar_new(ask->edge, poll, label); /* without it the clash is told without likes */
-        return ASK_JUDGED;
+        return ASK_ORDERED;
     }
-    if (err == TALLY_EXISTS && ask->conn->judged == 0) {
+    if (err == TALLY_EXISTS && ask->conn->ordered == 0) {
         struct reading *similar = similar_new(ask->edge, poll, label);
         if (similar == NULL) {
             return ask_refused(ask, TALLY_NOMEM, "");

@@ -51,8 +51,8 @@ enum outcome cmd_worker(struct ask *ask)
     }
     worker.slots = (uint32_t)slots;
     int err = edge_worker(ask->edge, &worker);
-    ask->verdict = answer_worker;
-    return err == 0 ? ASK_JUDGED : ask_refused(ask, err, "worker");
+    ask->on_result = answer_worker;
+    return err == 0 ? ASK_ORDERED : ask_refused(ask, err, "worker");
 }
 
 /* ---- BYE ---- */
@@ -75,8 +75,8 @@ enum outcome cmd_bye(struct ask *ask)
         return ASK_ANSWERED;
     }
     int err = edge_bye(ask->edge, id);
-    ask->verdict = answer_bye;
-    return err == 0 ? ASK_JUDGED : ask_refused(ask, err, "worker");
+    ask->on_result = answer_bye;
+    return err == 0 ? ASK_ORDERED : ask_refused(ask, err, "worker");
 }
 
 /* ---- HELD ---- */

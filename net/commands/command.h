@@ -12,7 +12,7 @@ enum outcome {
     ASK_STEPPED,  /* the reply is written, and leaves when the lane is applied so far */
     ASK_CLAIMED,  /* the same; later claims need not wait for it */
     ASK_VOTED,    /* the next flush writes the reply */
-    ASK_JUDGED,   /* ask->verdict writes the reply */
+    ASK_ORDERED,  /* ask->on_result writes the reply */
     ASK_STOPPED,  /* ask->stop says why; nothing was changed or written */
     ASK_LAST,     /* answered; and the connection closes behind it */
 };
@@ -25,7 +25,7 @@ struct ask {
     const struct request *request;
     struct reply reply;
     enum stop stop;
-    void (*verdict)(struct reply *reply, int err, uint64_t value);
+    void (*on_result)(struct reply *reply, int err, uint64_t value);
     struct reading *reading;
 };
 
@@ -35,7 +35,7 @@ enum command_flags {
     COMMAND_READ = 4,   /* waits until everything of its connection is answered */
     COMMAND_CLAIM = 8,  /* waits until every change of its connection but claims is answered */
     COMMAND_LARGE = 32, /* its reply may be long: BUSY when the buffers have used up their share */
-    COMMAND_STEP = 16,  /* waits until every judged request of its connection is answered */
+    COMMAND_STEP = 16,  /* waits until every ordered request of its connection is answered */
 };
 
 struct command {
@@ -83,8 +83,8 @@ bool is_name(struct span word);
 enum outcome ask_error(struct ask *ask, int err, const char *text);
 
 /*
- * The edge refused: ERR, or a stop when it said PARK or ROOM, or when a judged request of the same
- * connection may be about to make it true (rule 8).
+ * The edge refused: ERR, or a stop when it said PARK or ROOM, or when an ordered request of the
+ * same connection may be about to make it true (rule 8).
  */
 enum outcome ask_refused(struct ask *ask, int err, const char *what);
 void reply_refused(struct reply *reply, int err, const char *what);

@@ -358,8 +358,8 @@ bool conn_may_resume(const struct conn *conn)
         return conn->in_flight == 0;
     case STOP_CHANGES:
         return conn->changes == 0;
-    case STOP_JUDGED:
-        return conn->judged == 0;
+    case STOP_ORDERED:
+        return conn->ordered == 0;
     case STOP_COMMIT:
         return loop->commits != conn->stop_seen;
     case STOP_ROOM:
@@ -402,7 +402,7 @@ void conn_await(struct conn *conn, const struct pending_entry *entry)
     if (pending_push(&conn->loop->pending, &mine)) {
         conn->in_flight++;
         conn->changes += (mine.flags & PENDING_CHANGE) != 0;
-        conn->judged += (mine.flags & PENDING_JUDGED) != 0;
+        conn->ordered += (mine.flags & PENDING_ORDERED) != 0;
     }
 }
 
@@ -410,7 +410,7 @@ void conn_answered(struct conn *conn, const struct pending_entry *entry)
 {
     conn->in_flight--;
     conn->changes -= (entry->flags & PENDING_CHANGE) != 0;
-    conn->judged -= (entry->flags & PENDING_JUDGED) != 0;
+    conn->ordered -= (entry->flags & PENDING_ORDERED) != 0;
     if (entry->reading != NULL) {
         entry->reading->destroy(entry->reading);
     }

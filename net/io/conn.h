@@ -33,7 +33,7 @@ enum {
  *      reads on <- STOP_NONE --- a vote is not flushed ---------------> STOP_FLUSH   --.
  *          ^                |--- a read behind what is in flight -----> STOP_ALL       |
  *          |                |--- a claim behind a change --------------> STOP_CHANGES   |
- *          |                |--- a step behind a judged request -------> STOP_JUDGED    |
+ *          |                |--- a step behind an ordered request -------> STOP_ORDERED    |
  *          |                |--- TALLY_PARK ---------------------------> STOP_COMMIT    |
  *          |                |--- TALLY_ROOM ---------------------------> STOP_ROOM      |
  *          |                |--- too many replies are in flight ------> STOP_QUEUE     |
@@ -50,7 +50,7 @@ enum stop {
     STOP_FLUSH,
     STOP_ALL,
     STOP_CHANGES,
-    STOP_JUDGED,
+    STOP_ORDERED,
     STOP_COMMIT,
     STOP_ROOM,
     STOP_QUEUE,
@@ -76,7 +76,7 @@ struct conn {
 
     uint32_t in_flight; /* entries of the loop's pending queue */
     uint32_t changes;   /* those with PENDING_CHANGE */
-    uint32_t judged;    /* those with PENDING_JUDGED */
+    uint32_t ordered;   /* those with PENDING_ORDERED */
     uint32_t votes;     /* cast, and not yet flushed */
     enum stop stop;
     uint64_t stop_seen;      /* what had not moved when it stopped */

@@ -73,10 +73,10 @@ static void place(struct ask *ask, enum outcome outcome)
         entry.flags = PENDING_CLAIM;
         entry.held_bytes = hold_reply(conn);
         break;
-    case ASK_JUDGED:
-        entry.kind = PENDING_VERDICT;
-        entry.flags = PENDING_CHANGE | PENDING_JUDGED;
-        entry.verdict = ask->verdict;
+    case ASK_ORDERED:
+        entry.kind = PENDING_RESULT;
+        entry.flags = PENDING_CHANGE | PENDING_ORDERED;
+        entry.on_result = ask->on_result;
         break;
     }
     conn_await(conn, &entry);
@@ -88,8 +88,8 @@ static enum stop must_stop(const struct conn *conn, unsigned flags)
     if (conn->votes > 0 && (flags & COMMAND_VOTE) == 0) {
         return STOP_FLUSH;
     }
-    if ((flags & (COMMAND_VOTE | COMMAND_STEP)) != 0 && conn->judged > 0) {
-        return STOP_JUDGED;
+    if ((flags & (COMMAND_VOTE | COMMAND_STEP)) != 0 && conn->ordered > 0) {
+        return STOP_ORDERED;
     }
     if ((flags & COMMAND_READ) != 0 && conn->in_flight > 0) {
         return STOP_ALL;
@@ -260,7 +260,7 @@ static size_t run_next(struct conn *conn, const char *at, size_t len)
     if (conn->drop_err != 0) {
         return run_drop(conn, at, len);
     }
-    size_t voted = conn->is_authed && conn->judged == 0 ? votes_read(conn, at, len) : 0;
+    size_t voted = conn->is_authed && conn->ordered == 0 ? votes_read(conn, at, len) : 0;
     if (voted > 0) {
         conn->is_known = true;
         loop_worked(conn->loop, voted);
@@ -301,14 +301,14 @@ void run_late(struct conn *conn)
 static bool answer_verdict(struct loop *loop, struct pending_entry *entry, struct reply *reply)
 {
     uint64_t value = 0;
-    int err = edge_verdict(loop->edge, entry->pos, &value);
+    int err = edge_apply_result(loop->edge, entry->pos, &value);
     if (err == TALLY_PARK) {
         return false;
     }
     if (err == TALLY_EXISTS && entry->reading != NULL) {
         entry->reading->format(entry->reading, reply);
     } else {
-        entry->verdict(reply, err, value);
+        entry->on_result(reply, err, value);
     }
     counter_add(&loop->counters.errors, reply->is_err);
     return true;

@@ -2,7 +2,7 @@
 #ifndef TALLY_NET_LISTEN_DESCRIPTORS_H
 #define TALLY_NET_LISTEN_DESCRIPTORS_H
 
-#include "net/listen/door.h"
+#include "net/listen/listener.h"
 
 #include <stdint.h>
 
@@ -12,7 +12,7 @@ enum {
     DESCRIPTORS_LOG = 32,
     DESCRIPTORS_THREAD = 3,
     DESCRIPTORS_OTHER = 8,
-    DESCRIPTORS_CONNECTIONS_MIN = DOOR_GUESTS_MAX, /* it has so many while the log is read */
+    DESCRIPTORS_CONNECTIONS_MIN = LISTENER_GUESTS_MAX, /* it has so many while the log is read */
 };
 
 struct descriptors {

@@ -40,13 +40,13 @@ bool reading_rows(struct reading *reading, struct reply *reply, size_t count,
                   void (*put)(const struct reading *reading, size_t row, struct reply *reply));
 
 enum pending_kind {
-    PENDING_HELD,    /* the text stands in the connection's held buffer */
-    PENDING_VERDICT, /* made from the verdict of the judged request at pos */
+    PENDING_HELD,   /* the text stands in the connection's held buffer */
+    PENDING_RESULT, /* made from the result of the ordered request at pos */
 };
 
 enum {
     PENDING_CHANGE = 1, /* the connection's own later claims and reads must not overtake it */
-    PENDING_JUDGED = 2,
+    PENDING_ORDERED = 2,
     PENDING_CLAIM = 4, /* it hands out builds */
 };
 
@@ -62,7 +62,7 @@ struct pending_entry {
     uint64_t pos; /* it may be answered when the lane is applied up to here */
     struct conn *conn;
     size_t held_bytes; /* of the held buffer, for PENDING_HELD */
-    void (*verdict)(struct reply *reply, int err, uint64_t value);
+    void (*on_result)(struct reply *reply, int err, uint64_t value);
     struct reading *reading; /* owned; the answer when it EXISTS */
     uint8_t kind;
     uint8_t flags;

@@ -1,7 +1,7 @@
 /* The whole engine on the simulated disk: votes and builds by two threads, images of every moment.
  */
 #include "tests/crash/disk.h"
-#include "tests/engine/door.h"
+#include "tests/engine/handle.h"
 #include "tests/lib/seed.h"
 
 #include "engine/tally.h"
@@ -265,13 +265,13 @@ struct found {
 
 static void look(struct tally *tally, struct found *found)
 {
-    struct door door;
+    struct listener handle;
     struct read_tally votes;
     struct read_builds builds;
     memset(found, 0, sizeof(*found));
-    door_open(&door, tally);
+    listener_hand_over(&handle, tally);
     read_tally_init(&votes, SPAN("p"), SIZE_MAX);
-    if (door_read(&door, &votes.read) == 0) {
+    if (handle_read(&handle, &votes.read) == 0) {
         for (size_t i = 0; i < votes.row_count; i++) {
             CHECK(votes.rows[i].id <= OPTIONS);
             found->votes[votes.rows[i].id] = votes.rows[i].votes;
@@ -280,13 +280,13 @@ static void look(struct tally *tally, struct found *found)
     read_tally_fini(&votes);
     read_builds_init(&builds);
     builds.count = BUILDS_MAX;
-    CHECK(door_read(&door, &builds.read) == 0);
+    CHECK(handle_read(&handle, &builds.read) == 0);
     for (size_t i = 0; i < builds.row_count; i++) {
         found->states[builds.rows[i].id] = builds.rows[i].state;
     }
     found->builds = builds.row_count;
     read_builds_fini(&builds);
-    door_close(&door);
+    handle_close(&handle);
 }
 
 static void judge_builds(const struct oracle *oracle, const struct found *found)

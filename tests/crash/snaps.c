@@ -13,19 +13,19 @@
 /* So many images are handed over at once: a snapshot has several blocks. */
 enum { PUT_IMAGES = 5, KEEP_BYTES_STEP = 64 << 10 };
 
-static int write_all(struct snaps *snaps, struct wal_snap *snap)
+static int write_all(struct snaps *snaps, struct wal_snapshot *snapshot)
 {
     uint64_t bytes = 0;
     for (size_t at = 0; at < snaps->count; at += PUT_IMAGES) {
         size_t left = snaps->count - at;
         uint32_t count = left < PUT_IMAGES ? (uint32_t)left : PUT_IMAGES;
-        int err = wal_snap_put(snap, count, snaps->images + at * MODEL_IMAGE_BYTES,
-                               (size_t)count * MODEL_IMAGE_BYTES);
+        int err = wal_snapshot_put(snapshot, count, snaps->images + at * MODEL_IMAGE_BYTES,
+                                   (size_t)count * MODEL_IMAGE_BYTES);
         if (err != 0) {
             return err;
         }
     }
-    return wal_snap_end(snap, NULL, NULL, &bytes);
+    return wal_snapshot_end(snapshot, NULL, NULL, &bytes);
 }
 
 /* The third snapshot goes, and the segments that neither of the two needs. */
@@ -34,7 +34,7 @@ static int tidy_up(struct run *run)
     const struct snaps *snaps = &run->snaps;
     const struct wal_retain retain = {
         .safe_lsn = snaps->older_lsn, .bytes_max = snaps->bytes_max, .wal = run->wal};
-    int err = wal_snap_keep(&run->disk.io, snaps->newest_lsn, snaps->older_lsn);
+    int err = wal_snapshot_keep(&run->disk.io, snaps->newest_lsn, snaps->older_lsn);
     int removed = err == 0 ? wal_retain(&run->disk.io, &retain) : err;
     run->removed += removed > 0 ? (uint64_t)removed : 0;
     return removed < 0 ? removed : 0;
@@ -56,17 +56,17 @@ static void *snaps_main(void *arg)
 {
     struct run *run = arg;
     struct snaps *snaps = &run->snaps;
-    struct wal_snap *snap = NULL;
-    int err = wal_snap_new(&snap, &run->disk.io, snaps->uuid, snaps->lsn);
+    struct wal_snapshot *snapshot = NULL;
+    int err = wal_snapshot_new(&snapshot, &run->disk.io, snaps->uuid, snaps->lsn);
     if (err == 0) {
-        err = write_all(snaps, snap);
+        err = write_all(snaps, snapshot);
     }
     if (err != 0) {
-        tell(run, "snapshot", err, snap != NULL ? wal_snap_why(snap) : "");
-        wal_snap_destroy(snap);
+        tell(run, "snapshot", err, snapshot != NULL ? wal_snapshot_why(snapshot) : "");
+        wal_snapshot_destroy(snapshot);
         return NULL;
     }
-    wal_snap_destroy(snap);
+    wal_snapshot_destroy(snapshot);
     snaps->older_lsn = snaps->newest_lsn;
     snaps->newest_lsn = snaps->lsn;
     run->model.older_lsn = snaps->older_lsn;
@@ -117,7 +117,7 @@ bool snaps_damage(struct run *run)
     uint64_t newest = 0;
     uint64_t size = 0;
     unsigned char byte = 0;
-    CHECK(run->wal == NULL && wal_snap_newest_name(&run->disk.io, &newest) == 0);
+    CHECK(run->wal == NULL && wal_snapshot_newest_name(&run->disk.io, &newest) == 0);
     if (newest == model->snapshot_lsn) {
         if (model->older_lsn == 0) {
             return false;
@@ -126,7 +126,7 @@ bool snaps_damage(struct run *run)
         model->older_lsn = 0;
     }
     model->is_damaged = true;
-    wal_snap_name(name, newest);
+    wal_snapshot_name(name, newest);
     CHECK(disk_find(&run->disk, name, &size) && size > 0);
     uint64_t at = seed_below(&run->seed, size);
     disk_load(&run->disk, name, at, &byte, 1);

@@ -1,7 +1,7 @@
 /* The engine's start, of a new log and of an old one, in which the k-th allocation fails. */
 #include "tests/crash/allocations.h"
 #include "tests/crash/disk.h"
-#include "tests/engine/door.h"
+#include "tests/engine/handle.h"
 
 #include "engine/tally.h"
 #include "wal/base/check.h"

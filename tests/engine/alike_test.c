@@ -12,10 +12,10 @@ static struct state state;
 
 static void make(struct record *record)
 {
-    struct verdict verdict;
+    struct apply_result result;
     record->lsn = FIELD_OWN(state.lsn) + 1;
-    cr_assert_eq(apply(&state, record, &verdict), 0);
-    cr_assert_eq(verdict.err, 0);
+    cr_assert_eq(apply(&state, record, &result), 0);
+    cr_assert_eq(result.err, 0);
 }
 
 static void begin(void)
@@ -51,7 +51,7 @@ static void expect(const char *label, const char *wanted)
     size_t len = 0;
     size_t used = 0;
     cr_assert_eq(label_fold(span_of(label), &fold, &len), 0);
-    int count = alike_find(&state, SPAN("p"), (struct span){fold, len}, found, 5);
+    int count = label_index_find(&state, SPAN("p"), (struct span){fold, len}, found, 5);
     free(fold);
     for (int i = 0; i < count; i++) {
         struct span is = blob_span(found[i]->label);
@@ -79,7 +79,7 @@ Test(alike, the_clash_itself_comes_first)
         size_t len = 0;
         add("p", pairs[i][0]);
         cr_assert_eq(label_fold(span_of(pairs[i][1]), &fold, &len), 0);
-        cr_assert_geq(alike_find(&state, SPAN("p"), (struct span){fold, len}, found, 5), 1);
+        cr_assert_geq(label_index_find(&state, SPAN("p"), (struct span){fold, len}, found, 5), 1);
         cr_assert(span_equal(blob_span(found[0]->label), span_of(pairs[i][0])), "number %zu", i);
         free(fold);
     }
@@ -110,7 +110,7 @@ Test(alike, five_of_them_and_each_once)
     }
     add("p", "go go number");
     const struct option *found[ALIKE_MAX];
-    cr_assert_eq(alike_find(&state, SPAN("p"), SPAN("go go number"), found, 5), 5);
+    cr_assert_eq(label_index_find(&state, SPAN("p"), SPAN("go go number"), found, 5), 5);
     cr_assert(span_equal(blob_span(found[0]->label), SPAN("go go number")));
     for (int i = 0; i < 5; i++) {
         for (int j = 0; j < i; j++) {

@@ -14,8 +14,8 @@ enum { RECORDS = 6000 };
 
 static int replay_record(void *arg, const struct record *record)
 {
-    struct verdict verdict;
-    return apply(arg, record, &verdict);
+    struct apply_result result;
+    return apply(arg, record, &result);
 }
 
 /* Encodes what has one time as one block, and replays it as a start does. */
@@ -93,7 +93,7 @@ Test(apply, the_counts_are_those_of_the_builds)
         for (uint64_t id = 1; id < FIELD_GET(state.build_next); id++) {
             const struct build *build = state_build(&state, id);
             if (build != NULL) {
-                by_state[half_state(FIELD_GET(build->applied))] += build->queue == queue;
+                by_state[status_state(FIELD_GET(build->applied))] += build->queue == queue;
             }
         }
         for (int s = 0; s < BUILD_STATES; s++) {
@@ -130,23 +130,23 @@ static void small_state(struct state *state)
     };
     cr_assert_eq(state_init(state), 0);
     for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
-        struct verdict verdict;
+        struct apply_result result;
         struct record record = records[i];
         record.lsn = i + 1;
         record.time_ms = 1000;
-        cr_assert_eq(apply(state, &record, &verdict), 0);
-        cr_assert_eq(verdict.err, 0);
+        cr_assert_eq(apply(state, &record, &result), 0);
+        cr_assert_eq(result.err, 0);
     }
 }
 
 static void check_contradiction(struct record record, int wanted, const char *what)
 {
     static struct state state;
-    struct verdict verdict;
+    struct apply_result result;
     small_state(&state);
     record.lsn = record.lsn == 0 ? FIELD_GET(state.lsn) + 1 : record.lsn;
     record.time_ms = record.time_ms == 0 ? 1000 : record.time_ms;
-    cr_assert_eq(apply(&state, &record, &verdict), wanted, "%s", what);
+    cr_assert_eq(apply(&state, &record, &result), wanted, "%s", what);
     state_fini(&state);
 }
 
@@ -216,12 +216,12 @@ Test(apply, a_worker_is_forgotten_once_it_holds_nothing)
     static struct state state;
     small_state(&state);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct verdict verdict;
+        struct apply_result result;
         struct record record = cases[i].record;
         record.lsn = 8 + i;
         record.time_ms = 1000;
-        cr_assert_eq(apply(&state, &record, &verdict), cases[i].wanted, "record %zu", i);
-        cr_assert_eq(verdict.err, 0);
+        cr_assert_eq(apply(&state, &record, &result), cases[i].wanted, "record %zu", i);
+        cr_assert_eq(result.err, 0);
     }
     state_fini(&state);
 }
@@ -239,11 +239,11 @@ Test(apply, a_queue_goes_with_its_last_build)
     static struct state state;
     small_state(&state);
     for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
-        struct verdict verdict;
+        struct apply_result result;
         struct record record = records[i];
         record.lsn = 8 + i;
         record.time_ms = 1000;
-        cr_assert_eq(apply(&state, &record, &verdict), 0, "record %zu", i);
+        cr_assert_eq(apply(&state, &record, &result), 0, "record %zu", i);
         const struct queue *queue = state_queue(&state, SPAN("q"));
         cr_assert_eq(queue != NULL, i != 4, "record %zu", i);
         cr_assert(queue == NULL || queue->id == (i == 5 ? 2 : 1), "a new one has a new id");
@@ -256,7 +256,7 @@ Test(apply, a_queue_goes_with_its_last_build)
 Test(apply, ids_too_far_from_the_oldest_are_full)
 {
     static struct state state;
-    struct verdict verdict;
+    struct apply_result result;
     small_state(&state);
     FIELD_PUT(state.queue_last, 2 * TABLE_SPAN_MAX);
     FIELD_PUT(state.worker_last, 2 * TABLE_SPAN_MAX);
@@ -265,12 +265,12 @@ Test(apply, ids_too_far_from_the_oldest_are_full)
                             .time_ms = 1000,
                             .num = {5, 0, 1000, 3},
                             .text = {{"new", 3}}};
-    cr_assert_eq(apply(&state, &submit, &verdict), 0);
-    cr_assert_eq(verdict.err, TALLY_FULL, "a queue");
+    cr_assert_eq(apply(&state, &submit, &result), 0);
+    cr_assert_eq(result.err, TALLY_FULL, "a queue");
     struct record worker = {
         .type = RECORD_WORKER, .lsn = 9, .time_ms = 1000, .num = {1}, .text = {{"new", 3}}};
-    cr_assert_eq(apply(&state, &worker, &verdict), 0);
-    cr_assert_eq(verdict.err, TALLY_FULL, "a worker");
+    cr_assert_eq(apply(&state, &worker, &result), 0);
+    cr_assert_eq(result.err, TALLY_FULL, "a worker");
     state_fini(&state);
 }
 
@@ -287,13 +287,13 @@ Test(apply, what_fits_is_taken)
 Test(apply, votes_near_the_end_of_the_counter)
 {
     static struct state state;
-    struct verdict verdict;
+    struct apply_result result;
     small_state(&state);
     struct option *option = state_option(&state, 1);
     FIELD_PUT(option->votes, VOTES_RANGE - 1);
     struct record record = {
         .type = RECORD_VOTE, .lsn = 8, .time_ms = 1000, .num = {1, VOTES_RANGE - 1, 1 << 20}};
-    cr_assert_eq(apply(&state, &record, &verdict), 0);
+    cr_assert_eq(apply(&state, &record, &result), 0);
     apply_replay_end(&state);
     cr_assert_eq(option_votes(word_get(&option->word)), VOTES_RANGE - 1 + (1 << 20));
     cr_assert_eq(option->accepted, word_get(&option->word));

@@ -12,7 +12,7 @@ static struct queue_row queue_of(const char *name)
 {
     struct read_queues r;
     read_queues_init(&r, span_of(name));
-    cr_assert_eq(door_read(&door, &r.read), 0);
+    cr_assert_eq(handle_read(&handle, &r.read), 0);
     cr_assert_eq(r.row_count, 1);
     struct queue_row row = r.rows[0];
     read_queues_fini(&r);
@@ -24,23 +24,23 @@ static void pass_ms(uint64_t ms)
 {
     uint64_t until_ns = clock_mono_ns() + ms * 1000000;
     while (clock_mono_ns() < until_ns) {
-        door_poll(&door, "p");
+        handle_poll(&handle, "p");
     }
 }
 
 /* A claim between its step and its sync: a crash would take it back, so no read may know of it. */
 Test(builds, queues_know_nothing_of_a_claim_in_flight)
 {
-    door_worker(&door, "w", 1);
+    handle_worker(&handle, "w", 1);
     submit((struct edge_submit){.pri = 5});
     pass_ms(30);
     struct edge_claim ask = {.worker = SPAN("w"), .queues = {SPAN("q")}, .queue_count = 1};
     struct edge_claimed got;
-    cr_assert_eq(edge_claim(door.edge, &ask, &got), 0);
+    cr_assert_eq(edge_claim(handle.edge, &ask, &got), 0);
     struct queue_row row = queue_of("q");
     cr_expect_eq(row.by_state[BUILD_PENDING], 1);
     cr_expect_geq(row.oldest_ms, 20);
-    door_settle(&door);
+    handle_settle(&handle);
     row = queue_of("q");
     cr_expect_eq(row.by_state[BUILD_PENDING], 0);
     cr_expect_eq(row.oldest_ms, 0);
@@ -48,7 +48,7 @@ Test(builds, queues_know_nothing_of_a_claim_in_flight)
 
 Test(builds, the_oldest_is_the_oldest_wherever_it_stands_in_its_list)
 {
-    door_worker(&door, "w", 4);
+    handle_worker(&handle, "w", 4);
     uint64_t old = submit((struct edge_submit){.pri = 5});
     uint32_t token = claim(old);
     pass_ms(310);
@@ -68,32 +68,32 @@ Test(builds, the_oldest_is_the_oldest_wherever_it_stands_in_its_list)
 
 static int ask_fail(struct edge_fail ask, struct edge_failed *how)
 {
-    int err = edge_fail(door.edge, &ask, how);
-    while (door_again(&door, err)) {
-        err = edge_fail(door.edge, &ask, how);
+    int err = edge_fail(handle.edge, &ask, how);
+    while (handle_again(&handle, err)) {
+        err = edge_fail(handle.edge, &ask, how);
     }
-    door_settle(&door);
+    handle_settle(&handle);
     return err;
 }
 
 static int ask_done(uint64_t id, uint32_t token, struct span result)
 {
-    int err = edge_done(door.edge, id, token, result);
-    while (door_again(&door, err)) {
-        err = edge_done(door.edge, id, token, result);
+    int err = edge_done(handle.edge, id, token, result);
+    while (handle_again(&handle, err)) {
+        err = edge_done(handle.edge, id, token, result);
     }
-    door_settle(&door);
+    handle_settle(&handle);
     return err;
 }
 
 static int ask_beat(uint64_t id, uint32_t token, int prog)
 {
     uint64_t lease_ms = 0;
-    int err = edge_beat(door.edge, id, token, prog, &lease_ms);
-    while (door_again(&door, err)) {
-        err = edge_beat(door.edge, id, token, prog, &lease_ms);
+    int err = edge_beat(handle.edge, id, token, prog, &lease_ms);
+    while (handle_again(&handle, err)) {
+        err = edge_beat(handle.edge, id, token, prog, &lease_ms);
     }
-    door_settle(&door);
+    handle_settle(&handle);
     return err;
 }
 
@@ -122,7 +122,7 @@ static void expect_only_fail(const struct edge_fail *first)
 Test(builds, a_fail_is_repeated_until_the_next_claim_whatever_time_has_done)
 {
     struct edge_failed how;
-    door_worker(&door, "w", 1);
+    handle_worker(&handle, "w", 1);
     uint64_t id = submit((struct edge_submit){.tries = 3});
     struct edge_fail ask = {.id = id, .token = claim(id), .delay_ms = 100, .text = SPAN("no disk")};
     expect_fail(ask, 2, false);
@@ -145,7 +145,7 @@ Test(builds, a_fail_is_repeated_until_the_next_claim_whatever_time_has_done)
 Test(builds, a_release_is_repeated_until_the_next_claim)
 {
     struct edge_failed how;
-    door_worker(&door, "w", 1);
+    handle_worker(&handle, "w", 1);
     uint64_t id = submit((struct edge_submit){.pri = 5});
     uint32_t token = claim(id);
     cr_assert_eq(release(id, token, 100), 0);
@@ -163,7 +163,7 @@ Test(builds, a_release_is_repeated_until_the_next_claim)
 Test(builds, a_second_result_is_told_that_the_first_one_stays)
 {
     struct edge_failed how;
-    door_worker(&door, "w", 2);
+    handle_worker(&handle, "w", 2);
     uint64_t id = submit((struct edge_submit){.pri = 5});
     uint32_t token = claim(id);
     cr_assert_eq(ask_done(id, token, SPAN("first")), 0);
@@ -212,7 +212,7 @@ Test(builds, a_token_fits_one_build_only)
 {
     uint64_t id[3];
     uint32_t token[3];
-    door_worker(&door, "w", 3);
+    handle_worker(&handle, "w", 3);
     for (int i = 0; i < 3; i++) {
         id[i] = submit((struct edge_submit){.pri = 5});
         token[i] = claim(id[i]);
@@ -228,7 +228,7 @@ Test(builds, a_token_fits_one_build_only)
 Test(builds, the_progress_of_one_attempt_is_not_that_of_the_next)
 {
     struct edge_failed how;
-    door_worker(&door, "w", 1);
+    handle_worker(&handle, "w", 1);
     uint64_t id = submit((struct edge_submit){.pri = 5});
     uint32_t token = claim(id);
     cr_assert_eq(ask_beat(id, token, 60), 0);
@@ -247,12 +247,12 @@ Test(builds, the_progress_of_one_attempt_is_not_that_of_the_next)
 
 static void *say_bye(void *arg)
 {
-    struct door other;
+    struct listener other;
     uint64_t released = 0;
     (void)arg;
-    door_open(&other, tally);
-    cr_assert_eq(door_judged(&other, edge_bye(other.edge, SPAN("w")), &released), 0);
-    door_close(&other);
+    listener_hand_over(&other, tally);
+    cr_assert_eq(handle_result(&other, edge_bye(other.edge, SPAN("w")), &released), 0);
+    handle_close(&other);
     return NULL;
 }
 
@@ -263,13 +263,13 @@ Test(builds, a_claim_that_a_goodbye_overtakes_goes_back_uncounted)
     for (int i = 0; i < 5; i++) {
         struct edge_claimed got;
         pthread_t thread;
-        door_worker(&door, "w", 1);
+        handle_worker(&handle, "w", 1);
         uint64_t id = submit((struct edge_submit){.tries = 1});
-        cr_assert_eq(edge_claim(door.edge, &ask, &got), 0);
+        cr_assert_eq(edge_claim(handle.edge, &ask, &got), 0);
         cr_assert_eq(pthread_create(&thread, NULL, say_bye, NULL), 0);
         pthread_join(thread, NULL);
-        door_settle(&door);
-        door_worker(&door, "w", 1);
+        handle_settle(&handle);
+        handle_worker(&handle, "w", 1);
         wait_for(id, BUILD_PENDING);
         cr_expect_eq(build_of(id).attempt, 0);
         cr_expect_eq(done(id, got.token), TALLY_STALE);
@@ -289,9 +289,9 @@ Test(builds, after_a_hundred_goodbyes_a_build_fails)
         if (i == 50) {
             restart();
         }
-        door_worker(&door, "w", 1);
+        handle_worker(&handle, "w", 1);
         claim(id);
-        cr_assert_eq(door_judged(&door, edge_bye(door.edge, SPAN("w")), &released), 0);
+        cr_assert_eq(handle_result(&handle, edge_bye(handle.edge, SPAN("w")), &released), 0);
         cr_assert_eq(released, 1);
     }
     cr_expect_eq(build_of(id).state, BUILD_FAILED);

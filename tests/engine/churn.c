@@ -1,6 +1,6 @@
 /* Builds that come, are done, and go: memory and cost follow what is there, not what ever was.
  * `--builds N` churns more of them, by hand. */
-#include "tests/engine/door.h"
+#include "tests/engine/handle.h"
 #include "tests/lib/check.h"
 
 #include <inttypes.h>
@@ -14,23 +14,23 @@ enum { BATCH = 256, BUILDS = 150000, LOOKS = 8 };
 #define SPARE_BYTES ((size_t)32 << 20)
 
 static struct tally *tally;
-static struct door door;
+static struct listener handle;
 
 static void submit_batch(void)
 {
     struct edge_submit ask = {
         .queue = SPAN("q"), .payload = SPAN("make"), .pri = 5, .lease_ms = 600000, .tries = 3};
     for (int i = 0; i < BATCH; i++) {
-        int err = edge_submit(door.edge, &ask);
-        while (err == TALLY_FULL || door_again(&door, err)) { /* until the oldest have gone */
+        int err = edge_submit(handle.edge, &ask);
+        while (err == TALLY_FULL || handle_again(&handle, err)) { /* until the oldest have gone */
             if (err == TALLY_FULL) {
-                door_poll(&door, "p");
+                handle_poll(&handle, "p");
             }
-            err = edge_submit(door.edge, &ask);
+            err = edge_submit(handle.edge, &ask);
         }
         MUST(err == 0, "submit: %s", tally_err_name(err));
     }
-    door_settle(&door);
+    handle_settle(&handle);
 }
 
 static void finish_batch(void)
@@ -38,21 +38,21 @@ static void finish_batch(void)
     struct edge_claim ask = {.worker = SPAN("w"), .queues = {SPAN("q")}, .queue_count = 1};
     static struct edge_claimed got[BATCH];
     for (int i = 0; i < BATCH; i++) {
-        int err = edge_claim(door.edge, &ask, &got[i]);
-        while (door_again(&door, err)) {
-            err = edge_claim(door.edge, &ask, &got[i]);
+        int err = edge_claim(handle.edge, &ask, &got[i]);
+        while (handle_again(&handle, err)) {
+            err = edge_claim(handle.edge, &ask, &got[i]);
         }
         MUST(err == 0, "claim: %s", tally_err_name(err));
     }
-    door_settle(&door);
+    handle_settle(&handle);
     for (int i = 0; i < BATCH; i++) {
-        int err = edge_done(door.edge, got[i].id, got[i].token, SPAN("ok"));
-        while (door_again(&door, err)) {
-            err = edge_done(door.edge, got[i].id, got[i].token, SPAN("ok"));
+        int err = edge_done(handle.edge, got[i].id, got[i].token, SPAN("ok"));
+        while (handle_again(&handle, err)) {
+            err = edge_done(handle.edge, got[i].id, got[i].token, SPAN("ok"));
         }
         MUST(err == 0, "done: %s", tally_err_name(err));
     }
-    door_settle(&door);
+    handle_settle(&handle);
 }
 
 /* The first build there is, as BUILDS * COUNT 1 finds it. */
@@ -61,7 +61,7 @@ static void look(uint64_t churned)
     struct read_builds read;
     read_builds_init(&read);
     read.count = 1;
-    MUST(door_read(&door, &read.read) == 0 && read.row_count == 1, "no build of all that were");
+    MUST(handle_read(&handle, &read.read) == 0 && read.row_count == 1, "no build of all that were");
     printf("  %10" PRIu64 " builds: %6" PRIu64 " in memory in %3" PRIu64
            " chunks, the oldest is %" PRIu64 ", %zu KiB\n",
            churned, FIELD_GET(tally->state.builds_in_memory), tally->state.builds.chunks,
@@ -78,9 +78,9 @@ int main(int argc, char **argv)
     torture_dir(dir, sizeof dir);
     const struct tally_options options = {
         .dir = dir, .create = true, .edges = 1, .memory_bytes = 16 << 20};
-    tally = door_engine_with(&options);
-    door_open(&door, tally);
-    door_worker(&door, "w", BATCH);
+    tally = handle_engine_with(&options);
+    listener_hand_over(&handle, tally);
+    handle_worker(&handle, "w", BATCH);
     for (uint64_t churned = 0; churned < builds;) {
         submit_batch();
         finish_batch();
@@ -97,7 +97,7 @@ int main(int argc, char **argv)
     MUST(chunks <= in_memory / TABLE_CHUNK + 3, "%" PRIu64 " chunks for them", chunks);
     MUST(mallinfo2().uordblks < bytes_then + SPARE_BYTES, "%zu KiB, %zu KiB before",
          mallinfo2().uordblks / 1024, bytes_then / 1024);
-    door_close(&door);
+    handle_close(&handle);
     MUST(tally_close(tally) == 0, "close");
     torture_dir_remove(dir);
     return 0;

@@ -1,5 +1,5 @@
 /* The engine while its clocks are turned: delays, windows, ages, silence and retention. */
-#include "tests/engine/door.h"
+#include "tests/engine/handle.h"
 #include "tests/engine/turned.h"
 
 #include <criterion/criterion.h>
@@ -14,7 +14,7 @@ enum { RETAIN_S = 3600, SILENCE_MS = 300 * 1000 };
 static char dir[256];
 static struct turned turned;
 static struct tally *tally;
-static struct door door;
+static struct listener handle;
 static uint64_t option;
 
 static void start(void)
@@ -22,13 +22,13 @@ static void start(void)
     struct tally_clock clock = turned_clock(&turned);
     struct tally_options options = {
         .dir = dir, .create = true, .edges = 1, .retain_s = RETAIN_S, .clock = &clock};
-    tally = door_engine_with(&options);
-    door_open(&door, tally);
+    tally = handle_engine_with(&options);
+    listener_hand_over(&handle, tally);
 }
 
 static void stop(void)
 {
-    door_close(&door);
+    handle_close(&handle);
     cr_assert_eq(tally_close(tally), 0);
 }
 
@@ -37,8 +37,8 @@ static void begin(void)
     torture_dir(dir, sizeof(dir));
     turned_wall(&turned, 0);
     start();
-    door_poll(&door, "votes");
-    option = door_option(&door, "votes", "yes");
+    handle_poll(&handle, "votes");
+    option = handle_option(&handle, "votes", "yes");
 }
 
 static void end(void)
@@ -57,7 +57,7 @@ static uint64_t submit(uint32_t delay_ms)
                               .delay_ms = delay_ms,
                               .lease_ms = 60000,
                               .tries = 3};
-    cr_assert_eq(door_judged(&door, edge_submit(door.edge, &ask), &id), 0);
+    cr_assert_eq(handle_result(&handle, edge_submit(handle.edge, &ask), &id), 0);
     return id;
 }
 
@@ -66,7 +66,7 @@ static enum build_state state_of(uint64_t id)
     struct read_builds r;
     read_builds_init(&r);
     r.id = id;
-    cr_assert_eq(door_read(&door, &r.read), 0);
+    cr_assert_eq(handle_read(&handle, &r.read), 0);
     enum build_state state = r.rows[0].state;
     read_builds_fini(&r);
     return state;
@@ -76,14 +76,14 @@ static enum build_state state_of(uint64_t id)
 static int vote(void)
 {
     struct edge_vote cast;
-    edge_pass_end(door.edge);
-    edge_pass_begin(door.edge);
-    int err = edge_vote(door.edge, option, 1, &cast);
-    while (door_again(&door, err)) {
-        err = edge_vote(door.edge, option, 1, &cast);
+    edge_pass_end(handle.edge);
+    edge_pass_begin(handle.edge);
+    int err = edge_vote(handle.edge, option, 1, &cast);
+    while (handle_again(&handle, err)) {
+        err = edge_vote(handle.edge, option, 1, &cast);
     }
-    edge_flush(door.edge);
-    door_settle(&door);
+    edge_flush(handle.edge);
+    handle_settle(&handle);
     return err;
 }
 
@@ -99,7 +99,7 @@ static void live(unsigned seconds)
 static void wait_for(uint64_t id, enum build_state state)
 {
     while (state_of(id) != state) {
-        door_wait(&door);
+        handle_wait(&handle);
     }
 }
 
@@ -107,13 +107,13 @@ static int poll_times(const char *name, uint64_t open_ms, uint64_t close_ms)
 {
     struct edge_poll ask = {span_of(name), (int64_t)open_ms, (int64_t)close_ms, EDGE_KEEP,
                             EDGE_KEEP};
-    return door_judged(&door, edge_poll(door.edge, &ask), NULL);
+    return handle_result(&handle, edge_poll(handle.edge, &ask), NULL);
 }
 
 static struct engine_info info_of(void)
 {
     struct engine_info info;
-    edge_info(door.edge, &info);
+    edge_info(handle.edge, &info);
     return info;
 }
 
@@ -200,24 +200,24 @@ Test(clock, an_excursion_leaves_no_age_behind)
     struct read_workers workers;
     uint64_t lsn = 0;
     struct edge_snapshot done = {.lsn = 0};
-    door_worker(&door, "w", 1);
+    handle_worker(&handle, "w", 1);
     submit(0);
     cr_assert_eq(vote(), 0);
-    int err = edge_snapshot(door.edge, &lsn, &done);
-    while (door_again(&door, err)) {
-        err = edge_snapshot(door.edge, &lsn, &done);
+    int err = edge_snapshot(handle.edge, &lsn, &done);
+    while (handle_again(&handle, err)) {
+        err = edge_snapshot(handle.edge, &lsn, &done);
     }
     excursion();
     read_tally_init(&tallied, SPAN("votes"), 10);
-    cr_assert_eq(door_read(&door, &tallied.read), 0);
+    cr_assert_eq(handle_read(&handle, &tallied.read), 0);
     cr_assert_eq(tallied.rate_per_min, 12);
     read_tally_fini(&tallied);
     read_queues_init(&queues, SPAN("q"));
-    cr_assert_eq(door_read(&door, &queues.read), 0);
+    cr_assert_eq(handle_read(&handle, &queues.read), 0);
     cr_assert_lt(queues.rows[0].oldest_ms, 60000);
     read_queues_fini(&queues);
     read_workers_init(&workers, SPAN("w"));
-    cr_assert_eq(door_read(&door, &workers.read), 0);
+    cr_assert_eq(handle_read(&handle, &workers.read), 0);
     cr_assert_lt(workers.rows[0].seen_ms, 60000);
     read_workers_fini(&workers);
     struct engine_info info = info_of();
@@ -242,10 +242,10 @@ static void snapshot(void)
     uint64_t ticket = 0;
     struct edge_snapshot done;
     cr_assert_eq(vote(), 0);
-    int err = edge_snapshot(door.edge, &ticket, &done);
+    int err = edge_snapshot(handle.edge, &ticket, &done);
     while (err == TALLY_PARK) {
-        door_wait(&door);
-        err = edge_snapshot(door.edge, &ticket, &done);
+        handle_wait(&handle);
+        err = edge_snapshot(handle.edge, &ticket, &done);
     }
     cr_assert_eq(err, 0);
 }
@@ -277,7 +277,7 @@ static bool is_online(const char *name)
 {
     struct read_workers workers;
     read_workers_init(&workers, span_of(name));
-    cr_assert_eq(door_read(&door, &workers.read), 0);
+    cr_assert_eq(handle_read(&handle, &workers.read), 0);
     bool online = workers.rows[0].online;
     read_workers_fini(&workers);
     return online;
@@ -285,7 +285,7 @@ static bool is_online(const char *name)
 
 Test(clock, five_minutes_of_suspension_make_no_worker_offline)
 {
-    door_worker(&door, "w", 1);
+    handle_worker(&handle, "w", 1);
     live(10);
     turned_skip(&turned, SILENCE_MS + 60000);
     live(10);
@@ -294,7 +294,7 @@ Test(clock, five_minutes_of_suspension_make_no_worker_offline)
     cr_assert(is_online("w"), "not yet");
     live(30);
     while (is_online("w")) { /* the control */
-        door_wait(&door);
+        handle_wait(&handle);
     }
 }
 
@@ -303,7 +303,7 @@ static size_t count_online(size_t wanted)
     size_t online = 0;
     struct read_workers workers;
     read_workers_init(&workers, (struct span){NULL, 0});
-    cr_assert_eq(door_read(&door, &workers.read), 0);
+    cr_assert_eq(handle_read(&handle, &workers.read), 0);
     cr_assert_eq(workers.row_count, wanted);
     for (size_t i = 0; i < workers.row_count; i++) {
         online += workers.rows[i].online;
@@ -320,23 +320,23 @@ Test(clock, all_silent_workers_go_offline)
         char name[16];
         snprintf(name, sizeof(name), "w%d", i);
         struct edge_worker ask = {.id = span_of(name), .slots = 1};
-        int err = edge_worker(door.edge, &ask);
-        while (door_again(&door, err)) {
-            err = edge_worker(door.edge, &ask);
+        int err = edge_worker(handle.edge, &ask);
+        while (handle_again(&handle, err)) {
+            err = edge_worker(handle.edge, &ask);
         }
         cr_assert_eq(err, 0);
     }
-    door_settle(&door);
+    handle_settle(&handle);
     live(SILENCE_MS / 1000 - 30);
     cr_assert_eq(count_online(WORKERS), WORKERS);
     live(60);
     /* so long a list is made in parts: what has come since it began is asked for, not waited for */
-    uint64_t commits = edge_commits(door.edge);
+    uint64_t commits = edge_commits(handle.edge);
     while (count_online(WORKERS) > 0) {
-        if (edge_commits(door.edge) == commits) {
-            door_wait(&door);
+        if (edge_commits(handle.edge) == commits) {
+            handle_wait(&handle);
         }
-        commits = edge_commits(door.edge);
+        commits = edge_commits(handle.edge);
     }
 }
 
@@ -348,12 +348,12 @@ static int speak(int how, const struct edge_claimed *got)
     struct edge_fail fail = {.id = got->id, .token = got->token};
     int err;
     do {
-        err = how <= 1   ? edge_beat(door.edge, got->id, got->token, 1, &lease_ms)
-              : how == 2 ? edge_fail(door.edge, &fail, &failed)
-              : how == 3 ? edge_release(door.edge, got->id, got->token, 0)
-                         : edge_done(door.edge, got->id, got->token, SPAN("fine"));
-    } while (door_again(&door, err));
-    door_settle(&door);
+        err = how <= 1   ? edge_beat(handle.edge, got->id, got->token, 1, &lease_ms)
+              : how == 2 ? edge_fail(handle.edge, &fail, &failed)
+              : how == 3 ? edge_release(handle.edge, got->id, got->token, 0)
+                         : edge_done(handle.edge, got->id, got->token, SPAN("fine"));
+    } while (handle_again(&handle, err));
+    handle_settle(&handle);
     return err;
 }
 
@@ -361,18 +361,18 @@ Test(clock, a_word_of_its_holder_brings_an_offline_worker_back)
 {
     struct edge_claim ask = {.worker = SPAN("w"), .queues = {SPAN("q")}, .queue_count = 1};
     struct edge_claimed got[5];
-    door_worker(&door, "w", 5);
+    handle_worker(&handle, "w", 5);
     ask.lease_ms = 24 * 3600 * 1000;
     for (int i = 0; i < 5; i++) {
         submit(0);
-        cr_assert_eq(edge_claim(door.edge, &ask, &got[i]), 0);
-        door_settle(&door);
+        cr_assert_eq(edge_claim(handle.edge, &ask, &got[i]), 0);
+        handle_settle(&handle);
     }
     got[1] = got[0]; /* the second BEAT of a claim has no record of its own */
     for (int how = 0; how < 5; how++) {
         live(SILENCE_MS / 1000 + 10);
         while (is_online("w")) {
-            door_wait(&door);
+            handle_wait(&handle);
         }
         cr_assert_eq(speak(how, &got[how]), 0);
         cr_expect(is_online("w"), "after %d", how);
@@ -389,7 +389,7 @@ static unsigned count_open(void)
     unsigned open = 0;
     struct read_polls polls;
     read_polls_init(&polls, (struct span){NULL, 0}, 1000);
-    cr_assert_eq(door_read(&door, &polls.read), 0);
+    cr_assert_eq(handle_read(&handle, &polls.read), 0);
     for (size_t i = 0; i < polls.row_count; i++) {
         open += polls.rows[i].open;
     }
@@ -414,7 +414,7 @@ Test(clock, polls_of_one_closing_time_close_through_one_gate)
         gates += now < open;
         open = now;
         if (open > 1) {
-            door_wait(&door);
+            handle_wait(&handle);
         }
     }
     cr_assert_leq(gates, 2, "all in one block, or two");
@@ -440,9 +440,9 @@ Test(clock, the_verdict_comes_however_often_a_poll_is_altered)
     for (int round = 0; round < 5; round++) {
         for (int i = 0; i < TIMES; i++) {
             struct edge_poll ask = {SPAN("votes"), 0, i % 2, EDGE_KEEP, EDGE_KEEP};
-            cr_assert_eq(edge_poll(door.edge, &ask), 0);
+            cr_assert_eq(edge_poll(handle.edge, &ask), 0);
         }
-        cr_assert_eq(door_judged(&door, 0, NULL), 0);
+        cr_assert_eq(handle_result(&handle, 0, NULL), 0);
         cr_assert_eq(count_open(), 0, "the last one said CLOSE 1");
     }
 }

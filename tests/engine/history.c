@@ -47,15 +47,15 @@ static uint32_t half_after(struct history *h, enum record_type type, uint32_t be
     bool may_delay = type == RECORD_FAIL || type == RECORD_RELEASE;
     switch (type) {
     case RECORD_CLAIM:
-        return half_next(before, BUILD_ASSIGNED);
+        return status_next(before, BUILD_ASSIGNED);
     case RECORD_BEAT:
-        return build_half(BUILD_BUILDING, half_token(before));
+        return build_status(BUILD_BUILDING, status_token(before));
     case RECORD_DONE:
-        return half_next(before, BUILD_COMPLETED);
+        return status_next(before, BUILD_COMPLETED);
     default:
-        return half_next(before, dice == 0                ? BUILD_FAILED
-                                 : dice == 1 && may_delay ? BUILD_DELAYED
-                                                          : BUILD_PENDING);
+        return status_next(before, dice == 0                ? BUILD_FAILED
+                                   : dice == 1 && may_delay ? BUILD_DELAYED
+                                                            : BUILD_PENDING);
     }
 }
 
@@ -76,7 +76,7 @@ static bool make_step(struct history *h, const struct state *state)
     const struct build *build =
         next > 1 ? state_build(state, 1 + seed_below(&h->seed, next - 1)) : NULL;
     uint32_t before = build != NULL ? FIELD_GET(build->applied) : 0;
-    enum record_type type = step_from(h, half_state(before));
+    enum record_type type = step_from(h, status_state(before));
     const struct worker *worker = free_worker(h, state);
     if (type == RECORD_NONE || (type == RECORD_CLAIM && worker == NULL)) {
         return false;
@@ -88,7 +88,7 @@ static bool make_step(struct history *h, const struct state *state)
     if (type == RECORD_CLAIM) {
         record->num[STEP_WORKER] = worker->id;
         record->num[STEP_LEASE_MS] = 1000;
-    } else if (half_state((uint32_t)record->num[STEP_AFTER]) == BUILD_DELAYED) {
+    } else if (status_state((uint32_t)record->num[STEP_AFTER]) == BUILD_DELAYED) {
         record->num[STEP_DELAY_MS] = 50;
     }
     if (type == RECORD_DONE || type == RECORD_FAIL) {
@@ -202,7 +202,7 @@ void history_init(struct history *h, struct state *state, uint64_t start, uint32
     h->count = 0;
     CHECK(h->records != NULL && h->texts != NULL && state_init(state) == 0);
     while (h->count < records) {
-        struct verdict verdict;
+        struct apply_result result;
         bool is_calm = h->votes_from != 0 && h->count >= h->votes_from;
         uint64_t dice = is_calm ? 0 : seed_below(&h->seed, 10);
         bool made = dice < 3 ? make_vote(h, state) : dice < 8 && make_step(h, state);
@@ -210,7 +210,7 @@ void history_init(struct history *h, struct state *state, uint64_t start, uint32
             make_judged(h, state);
         }
         const struct record *record = &h->records[h->count];
-        int err = apply(state, record, &verdict);
+        int err = apply(state, record, &result);
         CHECK(err == 0);
         h->count++;
     }

@@ -250,7 +250,7 @@ struct timed {
     uint32_t id;
 };
 
-/* Takes what is due as the timekeeper does: what is not due yet goes back. */
+/* Takes what is due as the timers do: what is not due yet goes back. */
 static struct timed *next_due(struct wheel *wheel, uint32_t to, const uint32_t *due)
 {
     struct timed *timed = (struct timed *)wheel_next(wheel, to);

@@ -8,7 +8,7 @@ TestSuite(keeper, .init = begin, .fini = end);
 
 Test(keeper, a_lease_that_runs_out_costs_an_attempt)
 {
-    door_worker(&door, "w", 1);
+    handle_worker(&handle, "w", 1);
     uint64_t id = submit((struct edge_submit){.lease_ms = 100, .tries = 2});
     uint32_t first = claim(id);
     wait_for(id, BUILD_PENDING);
@@ -26,17 +26,17 @@ Test(keeper, a_lease_that_runs_out_costs_an_attempt)
 Test(keeper, a_heartbeat_keeps_the_lease)
 {
     uint64_t lease_ms = 0;
-    door_worker(&door, "w", 2);
+    handle_worker(&handle, "w", 2);
     uint64_t id = submit((struct edge_submit){.lease_ms = 300});
     uint32_t token = claim(id);
     /* another build, delayed for longer than the lease, is the clock */
     uint64_t clock = submit((struct edge_submit){.delay_ms = 900});
     while (build_of(clock).state == BUILD_DELAYED) {
-        cr_assert_eq(edge_beat(door.edge, id, token, 10, &lease_ms), 0);
+        cr_assert_eq(edge_beat(handle.edge, id, token, 10, &lease_ms), 0);
         cr_assert_eq(lease_ms, 300);
-        edge_pass_end(door.edge);
-        edge_pass_begin(door.edge);
-        door_settle(&door);
+        edge_pass_end(handle.edge);
+        edge_pass_begin(handle.edge);
+        handle_settle(&handle);
     }
     cr_assert_eq(build_of(id).state, BUILD_BUILDING);
     cr_assert_eq(build_of(id).prog, 10);
@@ -46,7 +46,7 @@ Test(keeper, a_heartbeat_keeps_the_lease)
 Test(keeper, a_delayed_build_comes_later)
 {
     struct edge_claimed got;
-    door_worker(&door, "w", 1);
+    handle_worker(&handle, "w", 1);
     uint64_t late = submit((struct edge_submit){.delay_ms = 200});
     cr_assert_eq(try_claim(&got), EDGE_NIL);
     uint64_t soon = submit((struct edge_submit){.delay_ms = 0});
@@ -66,18 +66,18 @@ Test(keeper, a_delayed_build_comes_later)
 Test(keeper, a_goodbye_gives_everything_back)
 {
     uint64_t count = 0;
-    door_worker(&door, "w", 3);
+    handle_worker(&handle, "w", 3);
     uint64_t a = submit((struct edge_submit){.pri = 1});
     uint64_t b = submit((struct edge_submit){.pri = 1});
     uint32_t token = claim(a);
     claim(b);
-    cr_assert_eq(door_judged(&door, edge_bye(door.edge, SPAN("w")), &count), 0);
+    cr_assert_eq(handle_result(&handle, edge_bye(handle.edge, SPAN("w")), &count), 0);
     cr_assert_eq(count, 2);
     cr_assert_eq(done(a, token), TALLY_STALE);
     struct edge_claimed got;
     cr_assert_eq(try_claim(&got), TALLY_NOTFOUND);
-    cr_assert_eq(door_judged(&door, edge_bye(door.edge, SPAN("w")), NULL), TALLY_NOTFOUND);
-    door_worker(&door, "w", 3);
+    cr_assert_eq(handle_result(&handle, edge_bye(handle.edge, SPAN("w")), NULL), TALLY_NOTFOUND);
+    handle_worker(&handle, "w", 3);
     claim(a);
     claim(b);
     cr_assert_eq(build_of(a).attempt, 1, "the attempt was not counted");
@@ -87,7 +87,7 @@ Test(keeper, slots_are_neither_lost_nor_won_over_goodbyes)
 {
     struct edge_claimed got;
     for (int round = 0; round < 5; round++) {
-        door_worker(&door, "w", 2);
+        handle_worker(&handle, "w", 2);
         uint64_t a = submit((struct edge_submit){.pri = 1});
         uint64_t b = submit((struct edge_submit){.pri = 1});
         uint64_t c = submit((struct edge_submit){.pri = 1});
@@ -95,8 +95,8 @@ Test(keeper, slots_are_neither_lost_nor_won_over_goodbyes)
         claim(b);
         cr_assert_eq(try_claim(&got), 0);
         cr_assert(got.again && got.id == a && got.token == token, "the limit: the oldest again");
-        cr_assert_eq(door_judged(&door, edge_bye(door.edge, SPAN("w")), NULL), 0);
-        door_worker(&door, "w", 3);
+        cr_assert_eq(handle_result(&handle, edge_bye(handle.edge, SPAN("w")), NULL), 0);
+        handle_worker(&handle, "w", 3);
         for (uint64_t id = 0; try_claim(&got) == 0 && !got.again;) {
             id = got.id;
             cr_assert(id == a || id == b || id == c);
@@ -108,7 +108,7 @@ Test(keeper, slots_are_neither_lost_nor_won_over_goodbyes)
 Test(keeper, the_order_of_offers_outlives_a_restart)
 {
     uint64_t id[4];
-    door_worker(&door, "w", 1);
+    handle_worker(&handle, "w", 1);
     for (int i = 0; i < 4; i++) {
         id[i] = submit((struct edge_submit){.pri = 5});
     }
@@ -126,7 +126,7 @@ Test(keeper, the_order_of_offers_outlives_a_restart)
 Test(keeper, who_holds_still_holds_after_a_restart)
 {
     struct edge_claimed got;
-    door_worker(&door, "w", 1);
+    handle_worker(&handle, "w", 1);
     uint64_t id = submit((struct edge_submit){.pri = 5});
     uint32_t token = claim(id);
     restart();
@@ -145,7 +145,7 @@ Test(keeper, who_holds_still_holds_after_a_restart)
 Test(keeper, failing_uses_up_the_attempts)
 {
     struct edge_failed how;
-    door_worker(&door, "w", 1);
+    handle_worker(&handle, "w", 1);
     uint64_t id = submit((struct edge_submit){.tries = 2});
     uint32_t token = claim(id);
     cr_assert_eq(fail(id, token, &how), 0);
@@ -160,39 +160,39 @@ Test(keeper, failing_uses_up_the_attempts)
 Test(keeper, one_unfinished_build_of_a_name)
 {
     uint64_t same = 0;
-    door_worker(&door, "w", 1);
+    handle_worker(&handle, "w", 1);
     uint64_t id = submit((struct edge_submit){.uniq = SPAN("nightly")});
     struct edge_submit ask = {
         .queue = SPAN("q"), .uniq = SPAN("nightly"), .lease_ms = 1000, .tries = 1};
-    cr_assert_eq(door_judged(&door, edge_submit(door.edge, &ask), &same), TALLY_EXISTS);
+    cr_assert_eq(handle_result(&handle, edge_submit(handle.edge, &ask), &same), TALLY_EXISTS);
     cr_assert_eq(same, id);
     restart();
-    cr_assert_eq(door_judged(&door, edge_submit(door.edge, &ask), &same), TALLY_EXISTS);
+    cr_assert_eq(handle_result(&handle, edge_submit(handle.edge, &ask), &same), TALLY_EXISTS);
     cr_assert_eq(done(id, claim(id)), 0);
-    cr_assert_eq(door_judged(&door, edge_submit(door.edge, &ask), &same), 0);
+    cr_assert_eq(handle_result(&handle, edge_submit(handle.edge, &ask), &same), 0);
 }
 
 Test(keeper, votes_are_counted_and_limited)
 {
     struct edge_vote vote;
     uint64_t total = 0;
-    door_poll(&door, "p");
-    uint64_t option = door_option(&door, "p", " Straße ");
-    cr_assert_eq(edge_vote(door.edge, option, 0, &vote), TALLY_RANGE);
-    cr_assert_eq(edge_vote(door.edge, option, VOTE_N_MAX + 1, &vote), TALLY_RANGE);
-    cr_assert_eq(edge_vote(door.edge, option + 1, 1, &vote), TALLY_NOTFOUND);
+    handle_poll(&handle, "p");
+    uint64_t option = handle_option(&handle, "p", " Straße ");
+    cr_assert_eq(edge_vote(handle.edge, option, 0, &vote), TALLY_RANGE);
+    cr_assert_eq(edge_vote(handle.edge, option, VOTE_N_MAX + 1, &vote), TALLY_RANGE);
+    cr_assert_eq(edge_vote(handle.edge, option + 1, 1, &vote), TALLY_NOTFOUND);
     for (int i = 0; i < 100; i++) {
-        cr_assert_eq(edge_vote(door.edge, option, VOTE_N_MAX, &vote), 0);
+        cr_assert_eq(edge_vote(handle.edge, option, VOTE_N_MAX, &vote), 0);
         total += VOTE_N_MAX;
-        edge_flush(door.edge);
-        cr_assert_eq(edge_votes_after(door.edge, vote), total);
+        edge_flush(handle.edge);
+        cr_assert_eq(edge_votes_after(handle.edge, vote), total);
     }
-    door_settle(&door);
+    handle_settle(&handle);
     restart();
     uint64_t found = 0;
-    cr_assert_eq(edge_option_find(door.edge, SPAN("p"), SPAN("STRASSE"), &found), 0);
+    cr_assert_eq(edge_option_find(handle.edge, SPAN("p"), SPAN("STRASSE"), &found), 0);
     cr_assert_eq(found, option);
-    cr_assert_eq(edge_vote(door.edge, option, 1, &vote), 0);
-    edge_flush(door.edge);
-    cr_assert_eq(edge_votes_after(door.edge, vote), total + 1);
+    cr_assert_eq(edge_vote(handle.edge, option, 1, &vote), 0);
+    edge_flush(handle.edge);
+    cr_assert_eq(edge_votes_after(handle.edge, vote), total + 1);
 }

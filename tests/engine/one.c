@@ -5,18 +5,18 @@
 
 static char dir[256];
 struct tally *tally;
-struct door door;
+struct listener handle;
 
 void begin(void)
 {
     torture_dir(dir, sizeof(dir));
-    tally = door_engine(dir, 2);
-    door_open(&door, tally);
+    tally = handle_engine(dir, 2);
+    listener_hand_over(&handle, tally);
 }
 
 static void close_all(void)
 {
-    door_close(&door);
+    handle_close(&handle);
     cr_assert_eq(tally_close(tally), 0);
 }
 
@@ -29,8 +29,8 @@ void end(void)
 void restart(void)
 {
     close_all();
-    tally = door_engine(dir, 2);
-    door_open(&door, tally);
+    tally = handle_engine(dir, 2);
+    listener_hand_over(&handle, tally);
 }
 
 uint64_t submit(struct edge_submit ask)
@@ -40,18 +40,18 @@ uint64_t submit(struct edge_submit ask)
     ask.payload = SPAN("make");
     ask.lease_ms = ask.lease_ms != 0 ? ask.lease_ms : 60000;
     ask.tries = ask.tries != 0 ? ask.tries : 3;
-    cr_assert_eq(door_judged(&door, edge_submit(door.edge, &ask), &id), 0);
+    cr_assert_eq(handle_result(&handle, edge_submit(handle.edge, &ask), &id), 0);
     return id;
 }
 
 int try_claim(struct edge_claimed *got)
 {
     struct edge_claim ask = {.worker = SPAN("w"), .queues = {SPAN("q")}, .queue_count = 1};
-    int err = edge_claim(door.edge, &ask, got);
-    while (door_again(&door, err)) {
-        err = edge_claim(door.edge, &ask, got);
+    int err = edge_claim(handle.edge, &ask, got);
+    while (handle_again(&handle, err)) {
+        err = edge_claim(handle.edge, &ask, got);
     }
-    door_settle(&door);
+    handle_settle(&handle);
     return err;
 }
 
@@ -68,32 +68,32 @@ uint32_t claim(uint64_t id)
 
 int done(uint64_t id, uint32_t token)
 {
-    int err = edge_done(door.edge, id, token, SPAN("fine"));
-    while (door_again(&door, err)) {
-        err = edge_done(door.edge, id, token, SPAN("fine"));
+    int err = edge_done(handle.edge, id, token, SPAN("fine"));
+    while (handle_again(&handle, err)) {
+        err = edge_done(handle.edge, id, token, SPAN("fine"));
     }
-    door_settle(&door);
+    handle_settle(&handle);
     return err;
 }
 
 int release(uint64_t id, uint32_t token, uint32_t delay_ms)
 {
-    int err = edge_release(door.edge, id, token, delay_ms);
-    while (door_again(&door, err)) {
-        err = edge_release(door.edge, id, token, delay_ms);
+    int err = edge_release(handle.edge, id, token, delay_ms);
+    while (handle_again(&handle, err)) {
+        err = edge_release(handle.edge, id, token, delay_ms);
     }
-    door_settle(&door);
+    handle_settle(&handle);
     return err;
 }
 
 int fail(uint64_t id, uint32_t token, struct edge_failed *how)
 {
     struct edge_fail ask = {.id = id, .token = token, .text = SPAN("broken")};
-    int err = edge_fail(door.edge, &ask, how);
-    while (door_again(&door, err)) {
-        err = edge_fail(door.edge, &ask, how);
+    int err = edge_fail(handle.edge, &ask, how);
+    while (handle_again(&handle, err)) {
+        err = edge_fail(handle.edge, &ask, how);
     }
-    door_settle(&door);
+    handle_settle(&handle);
     return err;
 }
 
@@ -102,7 +102,7 @@ struct build_row build_of(uint64_t id)
     struct read_builds r;
     read_builds_init(&r);
     r.id = id;
-    cr_assert_eq(door_read(&door, &r.read), 0);
+    cr_assert_eq(handle_read(&handle, &r.read), 0);
     struct build_row row = r.rows[0];
     read_builds_fini(&r);
     row.error.at = NULL;
@@ -112,6 +112,6 @@ struct build_row build_of(uint64_t id)
 void wait_for(uint64_t id, enum build_state state)
 {
     while (build_of(id).state != state) {
-        door_wait(&door);
+        handle_wait(&handle);
     }
 }

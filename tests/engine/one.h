@@ -2,13 +2,13 @@
 #ifndef TALLY_TESTS_ENGINE_ONE_H
 #define TALLY_TESTS_ENGINE_ONE_H
 
-#include "tests/engine/door.h"
+#include "tests/engine/handle.h"
 
 extern struct tally *tally;
-extern struct door door;
+extern struct listener handle;
 
-/* The engine, with room for a second door, in a directory of its own; its end; and both on the same
- * directory. */
+/* The engine, with room for a second handle, in a directory of its own; its end; and both on the
+ * same directory. */
 void begin(void);
 void end(void);
 void restart(void);

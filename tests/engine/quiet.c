@@ -1,5 +1,5 @@
 /* A quiet engine: what is parked is asked again although nobody else makes the committer commit. */
-#include "tests/engine/door.h"
+#include "tests/engine/handle.h"
 
 #include <stdio.h>
 
@@ -19,20 +19,20 @@ struct asker {
 static void *ask_main(void *arg)
 {
     struct asker *asker = arg;
-    struct door door;
+    struct listener handle;
     struct edge_claimed got;
     struct edge_claim ask = {.worker = SPAN("shared"), .queues = {SPAN("empty")}, .queue_count = 1};
-    door_open(&door, asker->tally);
+    listener_hand_over(&handle, asker->tally);
     pthread_barrier_wait(asker->start);
     for (int i = 0; i < ROUNDS; i++) {
-        int err = edge_claim(door.edge, &ask, &got);
-        while (door_again(&door, err)) {
+        int err = edge_claim(handle.edge, &ask, &got);
+        while (handle_again(&handle, err)) {
             asker->parked++;
-            err = edge_claim(door.edge, &ask, &got);
+            err = edge_claim(handle.edge, &ask, &got);
         }
         MUST(err == EDGE_NIL, "a claim from an empty queue: %s", tally_err_name(err));
     }
-    door_close(&door);
+    handle_close(&handle);
     return NULL;
 }
 
@@ -58,23 +58,23 @@ static void two_claims_for_one_slot(struct tally *tally)
 static void *close_main(void *arg)
 {
     struct asker *asker = arg;
-    struct door door;
-    door_open(&door, asker->tally);
+    struct listener handle;
+    listener_hand_over(&handle, asker->tally);
     struct edge_poll ask = {SPAN("ends"), EDGE_KEEP, 1, EDGE_KEEP, EDGE_KEEP};
-    int err = door_judged(&door, edge_poll(door.edge, &ask), NULL);
+    int err = handle_result(&handle, edge_poll(handle.edge, &ask), NULL);
     MUST(err == 0, "poll: %s", tally_err_name(err));
     for (bool open = true; open;) {
         struct read_polls r;
         read_polls_init(&r, (struct span){NULL, 0}, 1);
-        err = door_read(&door, &r.read);
+        err = handle_read(&handle, &r.read);
         MUST(err == 0 && r.row_count == 1, "POLLS: %s", tally_err_name(err));
         open = r.rows[0].open;
         read_polls_fini(&r);
         if (open) {
-            door_wait(&door);
+            handle_wait(&handle);
         }
     }
-    door_close(&door);
+    handle_close(&handle);
     return NULL;
 }
 
@@ -99,11 +99,11 @@ int main(void)
 {
     char dir[256];
     torture_dir(dir, sizeof(dir));
-    struct tally *tally = door_engine(dir, THREADS + 1);
-    struct door door;
-    door_open(&door, tally);
-    door_worker(&door, "shared", 1);
-    door_close(&door);
+    struct tally *tally = handle_engine(dir, THREADS + 1);
+    struct listener handle;
+    listener_hand_over(&handle, tally);
+    handle_worker(&handle, "shared", 1);
+    handle_close(&handle);
     two_claims_for_one_slot(tally);
     a_poll_closes_beside_an_idle_session(tally);
     MUST(tally_close(tally) == 0, "close");

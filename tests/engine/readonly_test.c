@@ -1,6 +1,6 @@
 /* A full disk: new things are refused, reads and completions go on, and space heals it. */
 #include "engine/edge/slice.h"
-#include "tests/engine/door.h"
+#include "tests/engine/handle.h"
 #include "tests/lib/seed.h"
 
 #include <criterion/criterion.h>
@@ -151,20 +151,20 @@ static struct tally *open_on(struct full_io *full, const char *dir)
     return tally;
 }
 
-static int submit(struct door *door, const char *payload, uint64_t *id)
+static int submit(struct listener *handle, const char *payload, uint64_t *id)
 {
     struct edge_submit ask = {
         .queue = SPAN("q"), .payload = {payload, PAYLOAD_BYTES}, .lease_ms = 60000, .tries = 1};
-    return door_judged(door, edge_submit(door->edge, &ask), id);
+    return handle_result(handle, edge_submit(handle->edge, &ask), id);
 }
 
 /* Submits until it is told that the disk is full. Returns how many were taken. */
-static uint64_t fill(struct door *door, const char *payload)
+static uint64_t fill(struct listener *handle, const char *payload)
 {
     uint64_t count = 0;
     uint64_t id = 0;
-    int err = submit(door, payload, &id);
-    for (; err == 0 && count < SUBMITS_MAX; err = submit(door, payload, &id)) {
+    int err = submit(handle, payload, &id);
+    for (; err == 0 && count < SUBMITS_MAX; err = submit(handle, payload, &id)) {
         count++;
     }
     cr_assert_eq(err, TALLY_READONLY, "after %lu builds: %s", (unsigned long)count,
@@ -172,100 +172,100 @@ static uint64_t fill(struct door *door, const char *payload)
     return count;
 }
 
-static uint64_t votes_of(struct door *door)
+static uint64_t votes_of(struct listener *handle)
 {
     struct read_tally r;
     read_tally_init(&r, SPAN("p"), SIZE_MAX);
-    cr_assert_eq(door_read(door, &r.read), 0);
+    cr_assert_eq(handle_read(handle, &r.read), 0);
     uint64_t votes = r.total;
     read_tally_fini(&r);
     return votes;
 }
 
-static uint64_t builds_of(struct door *door)
+static uint64_t builds_of(struct listener *handle)
 {
     struct engine_info info;
-    edge_info(door->edge, &info);
+    edge_info(handle->edge, &info);
     return info.builds;
 }
 
-static void vote(struct door *door, uint64_t option, int wanted)
+static void vote(struct listener *handle, uint64_t option, int wanted)
 {
     struct edge_vote told;
-    int err = edge_vote(door->edge, option, 1, &told);
-    edge_flush(door->edge);
-    door_settle(door);
+    int err = edge_vote(handle->edge, option, 1, &told);
+    edge_flush(handle->edge);
+    handle_settle(handle);
     cr_assert_eq(err, wanted, "vote: %s", tally_err_name(err));
 }
 
 /* What a full disk still allows: reads, and the end of what runs. */
-static void check_full(struct door *door, uint64_t option, const struct edge_claimed *held)
+static void check_full(struct listener *handle, uint64_t option, const struct edge_claimed *held)
 {
     struct edge_claimed got;
     struct edge_claim ask = {.worker = SPAN("w"), .queues = {SPAN("q")}, .queue_count = 1};
-    vote(door, option, TALLY_READONLY);
-    cr_assert_eq(votes_of(door), 1);
-    cr_assert_eq(edge_claim(door->edge, &ask, &got), TALLY_READONLY);
-    cr_assert_eq(edge_done(door->edge, held->id, held->token, SPAN("ok")), 0);
-    door_settle(door);
+    vote(handle, option, TALLY_READONLY);
+    cr_assert_eq(votes_of(handle), 1);
+    cr_assert_eq(edge_claim(handle->edge, &ask, &got), TALLY_READONLY);
+    cr_assert_eq(edge_done(handle->edge, held->id, held->token, SPAN("ok")), 0);
+    handle_settle(handle);
 }
 
 /* So many that a TALLY is made by the reader, which asks the committer for a feed. */
-static void more_options(struct door *door)
+static void more_options(struct listener *handle)
 {
     for (int i = 0; i <= READ_SLICE; i++) {
         char label[16];
         snprintf(label, sizeof(label), "more %d", i);
-        cr_assert_eq(edge_option(door->edge, SPAN("p"), span_of(label)), 0);
+        cr_assert_eq(edge_option(handle->edge, SPAN("p"), span_of(label)), 0);
     }
-    door_settle(door);
+    handle_settle(handle);
 }
 
 Test(readonly, a_full_disk_refuses_and_space_heals)
 {
     struct full_io full;
-    struct door door;
+    struct listener handle;
     char dir[256];
     char *payload = malloc(PAYLOAD_BYTES);
     cr_assert(payload != NULL);
     seed_fill(3, (unsigned char *)payload, PAYLOAD_BYTES);
     torture_dir(dir, sizeof(dir));
     struct tally *tally = open_on(&full, dir);
-    door_open(&door, tally);
-    door_poll(&door, "p");
-    uint64_t option = door_option(&door, "p", "A");
-    more_options(&door);
+    listener_hand_over(&handle, tally);
+    handle_poll(&handle, "p");
+    uint64_t option = handle_option(&handle, "p", "A");
+    more_options(&handle);
     uint64_t first = 0;
     struct edge_claimed held;
     struct edge_claim ask = {.worker = SPAN("w"), .queues = {SPAN("q")}, .queue_count = 1};
-    door_worker(&door, "w", 2);
-    vote(&door, option, 0);
-    cr_assert_eq(submit(&door, payload, &first), 0);
-    cr_assert_eq(edge_claim(door.edge, &ask, &held), 0);
-    door_settle(&door);
+    handle_worker(&handle, "w", 2);
+    vote(&handle, option, 0);
+    cr_assert_eq(submit(&handle, payload, &first), 0);
+    cr_assert_eq(edge_claim(handle.edge, &ask, &held), 0);
+    handle_settle(&handle);
 
     set_full(&full, true);
-    uint64_t taken = 1 + fill(&door, payload);
-    check_full(&door, option, &held);
-    cr_assert_eq(builds_of(&door), taken);
+    uint64_t taken = 1 + fill(&handle, payload);
+    check_full(&handle, option, &held);
+    cr_assert_eq(builds_of(&handle), taken);
 
     set_full(&full, false);
-    while (edge_mode(door.edge) != 0) {
-        edge_pass_end(door.edge);
+    while (edge_mode(handle.edge) != 0) {
+        edge_pass_end(handle.edge);
         sched_yield();
-        edge_pass_begin(door.edge);
+        edge_pass_begin(handle.edge);
     }
-    vote(&door, option, 0);
-    taken += submit(&door, payload, &first) == 0;
+    vote(&handle, option, 0);
+    taken += submit(&handle, payload, &first) == 0;
 
-    door_close(&door);
+    handle_close(&handle);
     cr_assert_eq(tally_close(tally), 0);
     full.real->ops->destroy(full.real);
     tally = open_on(&full, dir);
-    door_open(&door, tally);
-    cr_assert_eq(builds_of(&door), taken);
-    cr_assert_eq(votes_of(&door), 2);
-    door_close(&door);
+    listener_hand_over(&handle, tally);
+    cr_assert_eq(builds_of(&handle), taken);
+    cr_assert_eq(votes_of(&handle), 2);
+    handle_close(&handle);
     cr_assert_eq(tally_close(tally), 0);
     full.real->ops->destroy(full.real);
     torture_dir_remove(dir);

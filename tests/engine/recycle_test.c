@@ -15,13 +15,13 @@ static struct span name_of(char *into, const char *kind, unsigned long number)
 
 static uint64_t entity_bytes(void)
 {
-    return ledger_of(edge_ledger(door.edge), LEDGER_ENTITIES);
+    return ledger_of(edge_ledger(handle.edge), LEDGER_ENTITIES);
 }
 
 static uint64_t workers_now(void)
 {
     struct engine_info info;
-    edge_info(door.edge, &info);
+    edge_info(handle.edge, &info);
     return info.workers;
 }
 
@@ -35,44 +35,44 @@ static void churn_workers(unsigned long from, unsigned long to)
     char name[NAME_LEN_MAX];
     for (unsigned long i = from; i < to; i++) {
         struct edge_worker ask = {.id = name_of(name, "w", i), .slots = 1};
-        while (door_again(&door, edge_worker(door.edge, &ask))) {
+        while (handle_again(&handle, edge_worker(handle.edge, &ask))) {
         }
-        while (door_again(&door, edge_bye(door.edge, ask.id))) {
+        while (handle_again(&handle, edge_bye(handle.edge, ask.id))) {
         }
     }
-    door_settle(&door);
+    handle_settle(&handle);
 }
 
 /* Until all that have left are forgotten: they take no memory any more. */
 static void wait_for_bytes(uint64_t bytes)
 {
     while (entity_bytes() != bytes) {
-        door_worker(&door, "clock", 1);
+        handle_worker(&handle, "clock", 1);
     }
 }
 
 Test(recycle, workers_that_left_leave_their_places)
 {
     struct edge_claimed got;
-    door_worker(&door, "clock", 1);
+    handle_worker(&handle, "clock", 1);
     uint64_t bytes = entity_bytes();
     churn_workers(0, CHURN_WORKERS);
     cr_assert_eq(workers_now(), 1);
-    door_worker(&door, "w", 1);
+    handle_worker(&handle, "w", 1);
     uint64_t id = submit((struct edge_submit){.pri = 1});
     cr_assert_eq(done(id, claim(id)), 0);
     cr_assert_eq(try_claim(&got), EDGE_NIL);
-    cr_assert_eq(door_judged(&door, edge_bye(door.edge, SPAN("w")), NULL), 0);
+    cr_assert_eq(handle_result(&handle, edge_bye(handle.edge, SPAN("w")), NULL), 0);
     restart();
     cr_assert_eq(workers_now(), 1);
-    door_worker(&door, "w", 1);
+    handle_worker(&handle, "w", 1);
     cr_assert_eq(workers_now(), 2);
     cr_assert_gt(entity_bytes(), bytes);
 }
 
 Test(recycle, a_worker_that_left_takes_no_memory)
 {
-    door_worker(&door, "clock", 1);
+    handle_worker(&handle, "clock", 1);
     uint64_t bytes = entity_bytes();
     churn_workers(0, 3000);
     wait_for_bytes(bytes);
@@ -84,30 +84,30 @@ Test(recycle, a_worker_that_left_takes_no_memory)
 
 Test(recycle, a_build_knows_its_worker_when_that_is_forgotten)
 {
-    door_worker(&door, "clock", 1);
+    handle_worker(&handle, "clock", 1);
     uint64_t bytes = entity_bytes();
-    door_worker(&door, "w", 1);
+    handle_worker(&handle, "w", 1);
     bytes = entity_bytes() - bytes;
     uint64_t id = submit((struct edge_submit){.pri = 1});
     cr_assert_eq(done(id, claim(id)), 0);
     uint64_t with = entity_bytes();
-    cr_assert_eq(door_judged(&door, edge_bye(door.edge, SPAN("w")), NULL), 0);
+    cr_assert_eq(handle_result(&handle, edge_bye(handle.edge, SPAN("w")), NULL), 0);
     wait_for_bytes(with - bytes);
     for (int i = 0; i < 2; i++) {
         struct read_builds r;
         read_builds_init(&r);
         r.worker = SPAN("w");
         r.count = 10;
-        cr_assert_eq(door_read(&door, &r.read), 0);
+        cr_assert_eq(handle_read(&handle, &r.read), 0);
         cr_assert_eq(r.row_count, 1);
         cr_assert(span_equal(r.rows[0].worker, SPAN("w")));
         read_builds_fini(&r);
         restart();
     }
     struct read_workers r;
-    door_worker(&door, "w", 1);
+    handle_worker(&handle, "w", 1);
     read_workers_init(&r, SPAN("w"));
-    cr_assert_eq(door_read(&door, &r.read), 0);
+    cr_assert_eq(handle_read(&handle, &r.read), 0);
     cr_assert_eq(r.rows[0].done, 0, "what it counted is over");
     read_workers_fini(&r);
 }
@@ -120,7 +120,7 @@ static int submit_needing(unsigned long set, uint64_t *id)
     struct edge_submit ask = {.queue = SPAN("q"), .need = name_of(name, "tag", set), .tries = 3};
     ask.payload = SPAN("make");
     ask.lease_ms = 60000;
-    return door_judged(&door, edge_submit(door.edge, &ask), id);
+    return handle_result(&handle, edge_submit(handle.edge, &ask), id);
 }
 
 /* Claims what needs this set, and has it done. */
@@ -128,7 +128,7 @@ static void done_by(unsigned long set, uint64_t id)
 {
     char name[NAME_LEN_MAX];
     struct edge_worker ask = {.id = SPAN("w"), .tags = name_of(name, "tag", set), .slots = 1};
-    cr_assert_eq(door_judged(&door, edge_worker(door.edge, &ask), NULL), 0);
+    cr_assert_eq(handle_result(&handle, edge_worker(handle.edge, &ask), NULL), 0);
     cr_assert_eq(done(id, claim(id)), 0);
 }
 
@@ -174,7 +174,7 @@ static int append_submit(unsigned long queue)
     struct edge_submit ask = {.queue = queue_of(queue), .payload = SPAN("make"), .tries = 3};
     int err;
     ask.lease_ms = 60000;
-    while (door_again(&door, err = edge_submit(door.edge, &ask))) {
+    while (handle_again(&handle, err = edge_submit(handle.edge, &ask))) {
     }
     return err;
 }
@@ -185,7 +185,7 @@ static void submit_to(unsigned long from, unsigned long to)
     for (unsigned long i = from; i < to; i++) {
         cr_assert_eq(append_submit(i), 0);
     }
-    door_settle(&door);
+    handle_settle(&handle);
 }
 
 /* Has all of them done, as many at a time as a worker has slots. */
@@ -198,26 +198,27 @@ static void finish(unsigned long from, unsigned long to)
             struct edge_claim ask = {.worker = SPAN("all"), .queue_count = 1};
             int err;
             ask.queues[0] = queue_of(i + k);
-            while (door_again(&door, err = edge_claim(door.edge, &ask, &got[k]))) {
+            while (handle_again(&handle, err = edge_claim(handle.edge, &ask, &got[k]))) {
             }
             cr_assert_eq(err, 0);
         }
-        door_settle(&door);
+        handle_settle(&handle);
         for (unsigned long k = 0; k < count; k++) {
             struct span result = SPAN("fine");
             int err;
-            while (door_again(&door, err = edge_done(door.edge, got[k].id, got[k].token, result))) {
+            while (handle_again(&handle,
+                                err = edge_done(handle.edge, got[k].id, got[k].token, result))) {
             }
             cr_assert_eq(err, 0);
         }
-        door_settle(&door);
+        handle_settle(&handle);
     }
 }
 
 static uint64_t queues_now(void)
 {
     struct engine_info info;
-    edge_info(door.edge, &info);
+    edge_info(handle.edge, &info);
     return info.queues;
 }
 
@@ -225,7 +226,7 @@ static int read_queue(unsigned long queue)
 {
     struct read_queues r;
     read_queues_init(&r, queue_of(queue));
-    int err = door_read(&door, &r.read);
+    int err = handle_read(&handle, &r.read);
     read_queues_fini(&r);
     return err;
 }
@@ -242,7 +243,7 @@ static void expect_last_queues(unsigned long last)
 
 Test(recycle, queues_without_unfinished_builds_make_room, .timeout = 60)
 {
-    door_worker(&door, "all", SLOTS);
+    handle_worker(&handle, "all", SLOTS);
     submit_to(0, 1);
     for (unsigned long i = 1; i < CHURN_QUEUES; i += 10 * SLOTS) {
         unsigned long to = i + 10 * SLOTS < CHURN_QUEUES ? i + 10 * SLOTS : CHURN_QUEUES;
@@ -253,9 +254,9 @@ Test(recycle, queues_without_unfinished_builds_make_room, .timeout = 60)
     restart();
     expect_last_queues(CHURN_QUEUES);
     submit_to(CHURN_QUEUES, CHURN_QUEUES + QUEUES_MAX - 1);
-    cr_assert_eq(door_judged(&door, append_submit(1), NULL), TALLY_FULL, "all have one");
+    cr_assert_eq(handle_result(&handle, append_submit(1), NULL), TALLY_FULL, "all have one");
     finish(0, 1);
-    cr_assert_eq(door_judged(&door, append_submit(1), NULL), 0);
-    cr_assert_eq(door_judged(&door, append_submit(0), NULL), TALLY_FULL);
+    cr_assert_eq(handle_result(&handle, append_submit(1), NULL), 0);
+    cr_assert_eq(handle_result(&handle, append_submit(0), NULL), TALLY_FULL);
     cr_assert_eq(queues_now(), QUEUES_MAX);
 }

@@ -22,8 +22,8 @@ static void begin(void)
     };
     cr_assert_eq(state_init(&state), 0);
     for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
-        struct verdict verdict;
-        cr_assert(apply(&state, &records[i], &verdict) == 0 && verdict.err == 0);
+        struct apply_result result;
+        cr_assert(apply(&state, &records[i], &result) == 0 && result.err == 0);
     }
     replay_init(&replay, &state, 2);
 }

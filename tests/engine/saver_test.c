@@ -36,28 +36,28 @@ static void shelf_fini(struct shelf *shelf)
 
 static int load_one(void *arg, const struct image *image)
 {
-    return loader_image(arg, image);
+    return snapshot_load_image(arg, image);
 }
 
 static int shelf_load(const struct shelf *shelf, struct state *state)
 {
-    struct loader loader;
+    struct snapshot_load load;
     int err = state_init(state);
-    loader_init(&loader, state);
+    snapshot_load_init(&load, state);
     for (uint32_t i = 0; err == 0 && i < shelf->count; i++) {
         const struct image_buf *buf = &shelf->bufs[i];
-        err = image_each(buf->at, buf->len, buf->count, load_one, &loader);
+        err = image_each(buf->at, buf->len, buf->count, load_one, &load);
     }
-    err = err != 0 ? err : loader_end(&loader);
-    cr_expect_eq(err, 0, "%s", loader.proof.why);
-    loader_fini(&loader);
+    err = err != 0 ? err : snapshot_load_end(&load);
+    cr_expect_eq(err, 0, "%s", load.proof.why);
+    snapshot_load_fini(&load);
     return err;
 }
 
 static void apply_one(struct state *state, const struct record *record)
 {
-    struct verdict verdict;
-    cr_assert_eq(apply(state, record, &verdict), 0);
+    struct apply_result result;
+    cr_assert_eq(apply(state, record, &result), 0);
 }
 
 /* Saves at record `at` of the history, a slice of at most `slice` entities before each record; with
@@ -65,25 +65,25 @@ static void apply_one(struct state *state, const struct record *record)
 static uint64_t save_at(const struct history *h, uint32_t at, uint64_t slice, struct shelf *shelf)
 {
     static struct state state;
-    struct saver saver;
+    struct capture capture;
     struct seed seed = {at};
     cr_assert_eq(state_init(&state), 0);
     for (uint32_t i = 0; i < at; i++) {
         apply_one(&state, &h->records[i]);
     }
     uint64_t digest = state_digest(&state);
-    saver_begin(&saver, &state, shelf_put, shelf);
+    capture_begin(&capture, &state, shelf_put, shelf);
     bool is_done = false;
     for (uint32_t i = at; !is_done; i++) {
         uint64_t step = i < h->count ? seed_below(&seed, slice + 1) : slice + 1;
-        is_done = saver_walk(&saver, step);
+        is_done = capture_walk(&capture, step);
         if (!is_done && i < h->count) {
             apply_one(&state, &h->records[i]);
         }
     }
-    cr_assert_eq(saver.err, 0);
-    cr_assert_eq(saver.lsn, at);
-    saver_end(&saver);
+    cr_assert_eq(capture.err, 0);
+    cr_assert_eq(capture.lsn, at);
+    capture_end(&capture);
     state_fini(&state);
     return digest;
 }
@@ -145,7 +145,7 @@ static void check_save(const struct history *h, const struct state *whole, uint3
     shelf_fini(&shelf);
 }
 
-Test(saver, snapshot_and_rest_are_the_whole_log)
+Test(capture, snapshot_and_rest_are_the_whole_log)
 {
     static const uint64_t slices[] = {0, 1, 2, 7, 1000000};
     uint64_t gone_queues = 0;
@@ -166,7 +166,7 @@ Test(saver, snapshot_and_rest_are_the_whole_log)
               (unsigned long)gone_queues, (unsigned long)gone_workers);
 }
 
-Test(saver, an_empty_state_and_each_of_the_first_records)
+Test(capture, an_empty_state_and_each_of_the_first_records)
 {
     struct history h = {.count = 0};
     static struct state whole;
@@ -190,14 +190,14 @@ static void end_one(struct state *state, uint64_t id)
     uint32_t token = BUILD_TOKEN_FIRST(id);
     struct record claim = make(state, RECORD_CLAIM);
     claim.num[STEP_BUILD] = id;
-    claim.num[STEP_BEFORE] = build_half(BUILD_PENDING, token);
-    claim.num[STEP_AFTER] = build_half(BUILD_ASSIGNED, token + 1);
+    claim.num[STEP_BEFORE] = build_status(BUILD_PENDING, token);
+    claim.num[STEP_AFTER] = build_status(BUILD_ASSIGNED, token + 1);
     claim.num[STEP_WORKER] = 1;
     apply_one(state, &claim);
     struct record done = make(state, RECORD_DONE);
     done.num[STEP_BUILD] = id;
-    done.num[STEP_BEFORE] = build_half(BUILD_ASSIGNED, token + 1);
-    done.num[STEP_AFTER] = build_half(BUILD_COMPLETED, token + 2);
+    done.num[STEP_BEFORE] = build_status(BUILD_ASSIGNED, token + 1);
+    done.num[STEP_AFTER] = build_status(BUILD_COMPLETED, token + 2);
     apply_one(state, &done);
 }
 
@@ -210,12 +210,12 @@ static void submit_one(struct state *state)
     apply_one(state, &submit);
 }
 
-Test(saver, builds_dropped_after_its_lsn_are_in_it)
+Test(capture, builds_dropped_after_its_lsn_are_in_it)
 {
     static struct state state;
     static struct state loaded;
     static struct shelf shelf;
-    struct saver saver;
+    struct capture capture;
     cr_assert_eq(state_init(&state), 0);
     struct record worker = make(&state, RECORD_WORKER);
     worker.num[WORKER_SLOTS] = 1;
@@ -228,12 +228,12 @@ Test(saver, builds_dropped_after_its_lsn_are_in_it)
     cr_assert_null(state_build(&state, 10));
     cr_assert_not_null(state_build(&state, 11));
     uint64_t digest = state_digest(&state);
-    saver_begin(&saver, &state, shelf_put, &shelf);
-    for (uint64_t id = QUEUE_KEEP + 11; !saver_walk(&saver, 1); id++) {
+    capture_begin(&capture, &state, shelf_put, &shelf);
+    for (uint64_t id = QUEUE_KEEP + 11; !capture_walk(&capture, 1); id++) {
         submit_one(&state);
         end_one(&state, id);
     }
-    saver_end(&saver);
+    capture_end(&capture);
     cr_assert_null(state_build(&state, 11));
     cr_assert_eq(shelf_load(&shelf, &loaded), 0);
     cr_expect_eq(state_digest(&loaded), digest);

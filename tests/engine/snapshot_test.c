@@ -3,7 +3,7 @@
 #include "engine/apply/apply.h"
 #include "engine/log/columns.h"
 #include "engine/apply/snapshot_capture.h"
-#include "tests/engine/door.h"
+#include "tests/engine/handle.h"
 #include "wal/files/snapshot_file.h"
 
 #include <criterion/criterion.h>
@@ -17,7 +17,7 @@
 static char dir[128];
 static struct tally *tally;
 static struct tally_report report;
-static struct door door;
+static struct listener handle;
 
 static void setup(void)
 {
@@ -37,14 +37,14 @@ static int open_engine(void)
     struct tally_options options = {.dir = dir, .create = true, .edges = 1, .retain_bytes = 1};
     int err = tally_open(&tally, &options, &report);
     if (err == 0) {
-        door_open(&door, tally);
+        listener_hand_over(&handle, tally);
     }
     return err;
 }
 
 static void close_engine(void)
 {
-    door_close(&door);
+    handle_close(&handle);
     cr_assert_eq(tally_close(tally), 0);
 }
 
@@ -52,10 +52,10 @@ static int snapshot(uint64_t *lsn)
 {
     struct edge_snapshot done = {.lsn = 0};
     uint64_t ticket = 0;
-    int err = edge_snapshot(door.edge, &ticket, &done);
+    int err = edge_snapshot(handle.edge, &ticket, &done);
     while (err == TALLY_PARK) {
-        door_wait(&door);
-        err = edge_snapshot(door.edge, &ticket, &done);
+        handle_wait(&handle);
+        err = edge_snapshot(handle.edge, &ticket, &done);
     }
     *lsn = done.lsn;
     return err;
@@ -89,7 +89,7 @@ static void spoil(uint64_t lsn)
 static uint64_t polls(void)
 {
     struct engine_info info;
-    edge_info(door.edge, &info);
+    edge_info(handle.edge, &info);
     return info.polls;
 }
 
@@ -98,7 +98,7 @@ static uint64_t run(const char *poll)
 {
     uint64_t lsn = 0;
     cr_assert_eq(open_engine(), 0, "%s", report.text);
-    door_poll(&door, poll);
+    handle_poll(&handle, poll);
     cr_assert_eq(snapshot(&lsn), 0);
     close_engine();
     return lsn;
@@ -150,11 +150,11 @@ Test(snapshot, what_has_not_changed_is_not_saved_again)
     struct engine_info info;
     cr_assert_eq(open_engine(), 0);
     cr_assert(snapshot(&lsn) == 0 && lsn == 0, "an empty state");
-    door_poll(&door, "a");
+    handle_poll(&handle, "a");
     for (int i = 0; i < 3; i++) {
         cr_assert(snapshot(&lsn) == 0 && lsn == 1);
     }
-    edge_info(door.edge, &info);
+    edge_info(handle.edge, &info);
     cr_assert(info.snapshots == 1 && info.snapshot_lsn == 1 && info.snapshot_bytes > 0);
     close_engine();
 }
@@ -168,11 +168,11 @@ Test(snapshot, one_that_cannot_be_written_changes_nothing)
     path_of(path, TEMP, 1);
     cr_assert_eq(open_engine(), 0);
     cr_assert_eq(mkdir(path, 0700), 0);
-    door_poll(&door, "a");
+    handle_poll(&handle, "a");
     cr_assert_eq(snapshot(&lsn), TALLY_IO);
-    edge_info(door.edge, &info);
+    edge_info(handle.edge, &info);
     cr_assert(info.snapshot_failures == 1 && info.snapshots == 0 && !info.snapshot_running);
-    door_poll(&door, "b");
+    handle_poll(&handle, "b");
     cr_assert(snapshot(&lsn) == 0 && lsn == 2, "the next one is another file");
     cr_assert_eq(rmdir(path), 0);
     cr_assert(has(SNAPSHOT, 2) && !has(TEMP, 2));
@@ -189,8 +189,8 @@ Test(snapshot, an_engine_that_ends_gives_it_up)
     for (uint64_t i = 0; i < 50; i++) {
         char name[32];
         snprintf(name, sizeof(name), "poll%lu", (unsigned long)i);
-        door_poll(&door, name);
-        cr_assert_eq(edge_snapshot(door.edge, &ticket, &done), TALLY_PARK);
+        handle_poll(&handle, name);
+        cr_assert_eq(edge_snapshot(handle.edge, &ticket, &done), TALLY_PARK);
         ticket = 0;
         close_engine();
         cr_assert_eq(open_engine(), 0, "%s", report.text);
@@ -207,7 +207,7 @@ Test(snapshot, damage_that_the_scrub_finds_is_answered_with_a_new_one)
     char path[256];
     cr_assert_eq(run("a"), 1);
     cr_assert_eq(open_engine(), 0, "%s", report.text);
-    door_poll(&door, "b");
+    handle_poll(&handle, "b");
     close_engine();
     path_of(path, SEGMENT, 1);
     int fd = open(path, O_WRONLY);
@@ -229,7 +229,7 @@ Test(snapshot, a_damaged_one_is_made_again_though_nothing_has_changed)
     uint64_t lsn = 0;
     struct engine_info info = {.snapshots = 0};
     cr_assert_eq(open_engine(), 0);
-    door_poll(&door, "a");
+    handle_poll(&handle, "a");
     cr_assert(snapshot(&lsn) == 0 && lsn == 1);
     path_of(path, SNAPSHOT, 1);
     int fd = open(path, O_WRONLY);
@@ -238,7 +238,7 @@ Test(snapshot, a_damaged_one_is_made_again_though_nothing_has_changed)
     snapshot_renew(tally);
     while (info.snapshots < 2) {
         sched_yield();
-        edge_info(door.edge, &info);
+        edge_info(handle.edge, &info);
     }
     cr_assert_eq(info.snapshot_lsn, 1);
     close_engine();
@@ -252,7 +252,7 @@ Test(snapshot, a_damaged_one_is_made_again_though_nothing_has_changed)
 
 static int snap_put(void *arg, struct image_buf *images)
 {
-    int err = wal_snap_put(arg, images->count, images->at, images->len);
+    int err = wal_snapshot_put(arg, images->count, images->at, images->len);
     image_buf_fini(images);
     *images = (struct image_buf){.at = NULL};
     return err;
@@ -260,10 +260,10 @@ static int snap_put(void *arg, struct image_buf *images)
 
 static void add(struct columns *columns, struct state *state, const struct record *record)
 {
-    struct verdict verdict;
+    struct apply_result result;
     cr_assert_eq(columns_add(columns, record), 0);
     if (state != NULL) {
-        cr_assert(apply(state, record, &verdict) == 0 && verdict.err == 0);
+        cr_assert(apply(state, record, &result) == 0 && result.err == 0);
     }
 }
 
@@ -287,15 +287,15 @@ static void add_all(struct columns *columns, struct state *state, uint64_t lsn, 
 
 static void save(struct wal *wal, struct wal_io *io, struct state *state)
 {
-    struct wal_snap *snap = NULL;
-    struct saver saver;
+    struct wal_snapshot *snap = NULL;
+    struct capture capture;
     uint64_t bytes;
-    cr_assert_eq(wal_snap_new(&snap, io, wal_uuid(wal), FIELD_OWN(state->lsn)), 0);
-    saver_begin(&saver, state, snap_put, snap);
-    cr_assert(saver_walk(&saver, 100) && saver.err == 0);
-    saver_end(&saver);
-    cr_assert_eq(wal_snap_end(snap, NULL, NULL, &bytes), 0);
-    wal_snap_destroy(snap);
+    cr_assert_eq(wal_snapshot_new(&snap, io, wal_uuid(wal), FIELD_OWN(state->lsn)), 0);
+    capture_begin(&capture, state, snap_put, snap);
+    cr_assert(capture_walk(&capture, 100) && capture.err == 0);
+    capture_end(&capture);
+    cr_assert_eq(wal_snapshot_end(snap, NULL, NULL, &bytes), 0);
+    wal_snapshot_destroy(snap);
 }
 
 Test(snapshot, of_a_block_that_it_has_in_part_the_rest_is_replayed)
@@ -325,7 +325,7 @@ Test(snapshot, of_a_block_that_it_has_in_part_the_rest_is_replayed)
 
     cr_assert_eq(open_engine(), 0, "%s", report.text);
     cr_assert_eq(report.snapshot_lsn, LSN);
-    edge_info(door.edge, &info);
+    edge_info(handle.edge, &info);
     cr_assert_eq(info.votes, VOTES);
     close_engine();
 }

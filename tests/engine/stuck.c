@@ -1,5 +1,5 @@
 /* A step that fits nothing stops the engine with exit code 70 instead of letting everybody wait. */
-#include "tests/engine/door.h"
+#include "tests/engine/handle.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,16 +22,16 @@ int main(void)
     struct tally_options options = {.dir = dir, .edges = 1, .fatal = on_fatal};
     struct tally_report report;
     struct tally *tally = NULL;
-    struct door door;
+    struct listener handle;
     struct edge_vote vote;
     MUST(tally_open(&tally, &options, &report) == 0, "open: %s", report.text);
-    door_open(&door, tally);
-    door_poll(&door, "p");
-    uint64_t id = door_option(&door, "p", "A");
+    listener_hand_over(&handle, tally);
+    handle_poll(&handle, "p");
+    uint64_t id = handle_option(&handle, "p", "A");
     /* a vote that is counted by the word, but whose record never comes */
     (void)word_add(&state_option(&tally->state, id)->word, option_step(1));
-    MUST(edge_vote(door.edge, id, 1, &vote) == 0, "vote");
-    edge_flush(door.edge);
-    door_settle(&door);
+    MUST(edge_vote(handle.edge, id, 1, &vote) == 0, "vote");
+    edge_flush(handle.edge);
+    handle_settle(&handle);
     torture_fail("a vote was committed whose predecessor is missing");
 }

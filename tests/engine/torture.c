@@ -12,27 +12,27 @@ enum { ACTORS = 8 + CLAIMERS + SHARERS };
 static void *actor_main(void *arg)
 {
     struct actor *actor = arg;
-    struct door door = {NULL, NULL};
-    if (!actor->no_door) {
-        door_open(&door, actor->t->tally);
+    struct listener handle = {NULL, NULL};
+    if (!actor->no_handle) {
+        listener_hand_over(&handle, actor->t->tally);
     }
     pthread_barrier_wait(&actor->t->start);
-    actor->run(actor, &door);
-    if (!actor->no_door) {
-        door_close(&door);
+    actor->run(actor, &handle);
+    if (!actor->no_handle) {
+        handle_close(&handle);
     }
     return NULL;
 }
 
 static void cast(struct torture *t, struct actor *actors)
 {
-    static void (*const roles[])(struct actor *, struct door *) = {
+    static void (*const roles[])(struct actor *, struct listener *) = {
         actor_vote,   actor_vote, actor_visit,  actor_visit,
         actor_create, actor_read, actor_submit, actor_fifo};
     for (unsigned i = 0; i < ACTORS; i++) {
         actors[i] = (struct actor){.t = t, .number = i, .seed = {t->seed * 1000 + i}};
         actors[i].run = i < 8 ? roles[i] : i < 8 + CLAIMERS ? actor_claim : actor_share;
-        actors[i].no_door = actors[i].run == actor_visit;
+        actors[i].no_handle = actors[i].run == actor_visit;
     }
 }
 
@@ -79,16 +79,16 @@ static void *copy_of(const void *rows, size_t bytes)
     return copy;
 }
 
-static void take_picture(struct door *door, struct picture *picture)
+static void take_picture(struct listener *handle, struct picture *picture)
 {
     struct read_tally votes;
     struct read_builds builds;
     read_tally_init(&votes, SPAN("hot"), SIZE_MAX);
     read_builds_init(&builds);
     builds.count = SIZE_MAX;
-    int err = door_read(door, &votes.read);
+    int err = handle_read(handle, &votes.read);
     MUST(err == 0, "TALLY: %s", tally_err_name(err));
-    err = door_read(door, &builds.read);
+    err = handle_read(handle, &builds.read);
     MUST(err == 0, "BUILDS: %s", tally_err_name(err));
     *picture = (struct picture){votes, builds};
     picture->votes.rows = copy_of(votes.rows, votes.row_count * sizeof *votes.rows);
@@ -123,12 +123,12 @@ static void picture_fini(struct picture *picture)
 }
 
 /* Until every lease has run out and every delay is over, so that nothing changes by itself. */
-static void wait_for_quiet(struct door *door)
+static void wait_for_quiet(struct listener *handle)
 {
     for (uint64_t moving = 1; moving > 0;) {
         struct read_queues r;
         read_queues_init(&r, (struct span){NULL, 0});
-        int err = door_read(door, &r.read);
+        int err = handle_read(handle, &r.read);
         MUST(err == 0, "QUEUES: %s", tally_err_name(err));
         moving = 0;
         for (size_t i = 0; i < r.row_count; i++) {
@@ -137,7 +137,7 @@ static void wait_for_quiet(struct door *door)
         }
         read_queues_fini(&r);
         if (moving > 0) {
-            door_wait(door);
+            handle_wait(handle);
         }
     }
 }
@@ -159,12 +159,12 @@ static void check_builds(struct torture *t, const struct picture *picture)
 
 static void check_all(struct torture *t, struct actor *actors, const char *dir)
 {
-    struct door door;
+    struct listener handle;
     struct picture before;
     struct picture after;
-    door_open(&door, t->tally);
-    wait_for_quiet(&door);
-    take_picture(&door, &before);
+    listener_hand_over(&handle, t->tally);
+    wait_for_quiet(&handle);
+    take_picture(&handle, &before);
     for (size_t i = 0; i < before.votes.row_count; i++) {
         unsigned option = 0;
         while (t->option[option] != before.votes.rows[i].id) {
@@ -174,13 +174,13 @@ static void check_all(struct torture *t, struct actor *actors, const char *dir)
     }
     check_builds(t, &before);
     /* the spans of the rows end with the engine, the numbers stay */
-    door_close(&door);
+    handle_close(&handle);
     MUST(tally_close(t->tally) == 0, "close");
-    t->tally = door_engine(dir, 1);
-    door_open(&door, t->tally);
-    take_picture(&door, &after);
+    t->tally = handle_engine(dir, 1);
+    listener_hand_over(&handle, t->tally);
+    take_picture(&handle, &after);
     compare_pictures(&before, &after);
-    door_close(&door);
+    handle_close(&handle);
     picture_fini(&before);
     picture_fini(&after);
     MUST(tally_close(t->tally) == 0, "close");
@@ -190,17 +190,17 @@ static void check_all(struct torture *t, struct actor *actors, const char *dir)
 
 static void prepare(struct torture *t, const char *dir)
 {
-    struct door door;
+    struct listener handle;
     static const char *const labels[HOT_OPTIONS] = {"red", "green", "blue"};
-    t->tally = door_engine(dir, ACTORS + 1);
+    t->tally = handle_engine(dir, ACTORS + 1);
     t->builds = calloc(BUILDS_MAX, sizeof(struct trace));
     MUST(t->builds != NULL, "out of memory");
-    door_open(&door, t->tally);
-    door_poll(&door, "hot");
+    listener_hand_over(&handle, t->tally);
+    handle_poll(&handle, "hot");
     for (unsigned i = 0; i < HOT_OPTIONS; i++) {
-        t->option[i] = door_option(&door, "hot", labels[i]);
+        t->option[i] = handle_option(&handle, "hot", labels[i]);
     }
-    door_close(&door);
+    handle_close(&handle);
 }
 
 static void run(struct torture *t, struct actor *actors, uint64_t seconds)
@@ -213,11 +213,11 @@ static void run(struct torture *t, struct actor *actors, uint64_t seconds)
     }
     pthread_barrier_wait(&t->start);
     /* the visitors' votes wake everybody, so this sees the end in time */
-    struct door door;
+    struct listener handle;
     uint64_t end_ns = clock_mono_ns() + seconds * 1000000000;
-    door_open(&door, t->tally);
+    listener_hand_over(&handle, t->tally);
     while (clock_mono_ns() < end_ns) {
-        door_wait(&door);
+        handle_wait(&handle);
     }
     /* T1: relaxed: the end may be seen late */
     atomic_store_explicit(&t->stop, true, memory_order_relaxed);
@@ -225,10 +225,10 @@ static void run(struct torture *t, struct actor *actors, uint64_t seconds)
     for (unsigned i = 0; i < ACTORS; i++) {
         /* commits go on until all have seen it: who waits for one sees it, too */
         while (open && pthread_tryjoin_np(actors[i].thread, NULL) != 0) {
-            door_poll(&door, "end");
+            handle_poll(&handle, "end");
         }
     }
-    door_close(&door);
+    handle_close(&handle);
 }
 
 int main(int argc, char **argv)

@@ -2,7 +2,7 @@
 #ifndef TALLY_TESTS_ENGINE_TORTURE_H
 #define TALLY_TESTS_ENGINE_TORTURE_H
 
-#include "tests/engine/door.h"
+#include "tests/engine/handle.h"
 #include "tests/lib/seed.h"
 
 #include <pthread.h>
@@ -58,8 +58,8 @@ struct torture {
 
 struct actor {
     struct torture *t;
-    void (*run)(struct actor *actor, struct door *door);
-    bool no_door; /* it opens and closes doors itself */
+    void (*run)(struct actor *actor, struct listener *handle);
+    bool no_handle; /* it opens and closes handles itself */
     unsigned number;
     struct seed seed;
     struct told_list told;
@@ -87,15 +87,15 @@ static inline uint64_t torture_get(const _Atomic uint64_t *counter)
 void actor_told(struct actor *actor, unsigned option, uint64_t after, uint32_t n);
 
 /* ---- torture_builds.c ---- */
-void actor_submit(struct actor *actor, struct door *door);
-void actor_fifo(struct actor *actor, struct door *door);
-void actor_claim(struct actor *actor, struct door *door);
-void actor_share(struct actor *actor, struct door *door);
+void actor_submit(struct actor *actor, struct listener *handle);
+void actor_fifo(struct actor *actor, struct listener *handle);
+void actor_claim(struct actor *actor, struct listener *handle);
+void actor_share(struct actor *actor, struct listener *handle);
 
 /* ---- torture_votes.c ---- */
-void actor_vote(struct actor *actor, struct door *door);
-void actor_visit(struct actor *actor, struct door *door);
-void actor_create(struct actor *actor, struct door *door);
-void actor_read(struct actor *actor, struct door *door);
+void actor_vote(struct actor *actor, struct listener *handle);
+void actor_visit(struct actor *actor, struct listener *handle);
+void actor_create(struct actor *actor, struct listener *handle);
+void actor_read(struct actor *actor, struct listener *handle);
 
 #endif

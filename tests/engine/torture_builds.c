@@ -70,7 +70,7 @@ static void trace_done(struct torture *t, uint64_t id, uint32_t token)
 
 /* ---- the submitter ---- */
 
-static int submit_one(struct actor *actor, struct door *door, uint64_t number)
+static int submit_one(struct actor *actor, struct listener *handle, uint64_t number)
 {
     char payload[64];
     bool fifo = number % 4 == 0;
@@ -86,24 +86,24 @@ static int submit_one(struct actor *actor, struct door *door, uint64_t number)
         ask.delay_ms = seed_below(&actor->seed, 30) == 0 ? 150 : 0;
         ask.tries = 20;
     }
-    return edge_submit(door->edge, &ask);
+    return edge_submit(handle->edge, &ask);
 }
 
-void actor_submit(struct actor *actor, struct door *door)
+void actor_submit(struct actor *actor, struct listener *handle)
 {
     struct torture *t = actor->t;
     uint64_t number = 0;
     while (torture_goes_on(t) && number + 16 < BUILDS_MAX) {
         uint64_t ended = torture_get(&t->done) + torture_get(&t->failed);
         if (torture_get(&t->submitted) > ended + OPEN_MAX) {
-            door_wait(door);
+            handle_wait(handle);
             continue;
         }
         for (uint64_t some = seed_below(&actor->seed, 16); some > 0; some--) {
-            int err = submit_one(actor, door, ++number);
+            int err = submit_one(actor, handle, ++number);
             MUST(err == 0, "submit: %s", tally_err_name(err));
         }
-        door_settle(door);
+        handle_settle(handle);
         /* T2: relaxed: a count publishes nothing */
         atomic_store_explicit(&t->submitted, number, memory_order_relaxed);
     }
@@ -111,11 +111,11 @@ void actor_submit(struct actor *actor, struct door *door)
 
 /* ---- one worker, one queue: strictly in order ---- */
 
-static int claim(struct door *door, const struct edge_claim *ask, struct edge_claimed *got)
+static int claim(struct listener *handle, const struct edge_claim *ask, struct edge_claimed *got)
 {
-    int err = edge_claim(door->edge, ask, got);
-    while (door_again(door, err)) {
-        err = edge_claim(door->edge, ask, got);
+    int err = edge_claim(handle->edge, ask, got);
+    while (handle_again(handle, err)) {
+        err = edge_claim(handle->edge, ask, got);
     }
     return err;
 }
@@ -129,27 +129,27 @@ static uint64_t number_of(struct span payload)
     return strtoull(text, NULL, 10);
 }
 
-static int done(struct door *door, uint64_t id, uint32_t token)
+static int done(struct listener *handle, uint64_t id, uint32_t token)
 {
-    int err = edge_done(door->edge, id, token, SPAN("done"));
-    while (door_again(door, err)) {
-        err = edge_done(door->edge, id, token, SPAN("done"));
+    int err = edge_done(handle->edge, id, token, SPAN("done"));
+    while (handle_again(handle, err)) {
+        err = edge_done(handle->edge, id, token, SPAN("done"));
     }
     return err;
 }
 
-void actor_fifo(struct actor *actor, struct door *door)
+void actor_fifo(struct actor *actor, struct listener *handle)
 {
     struct torture *t = actor->t;
     struct edge_claim ask = {.worker = SPAN("fifo"), .queues = {SPAN("fifo")}, .queue_count = 1};
     uint64_t last = 0;
-    door_worker(door, "fifo", 1);
+    handle_worker(handle, "fifo", 1);
     while (torture_goes_on(t)) {
         struct edge_claimed got;
         uint64_t asked_ns = clock_mono_ns();
-        int err = claim(door, &ask, &got);
+        int err = claim(handle, &ask, &got);
         if (err == EDGE_NIL) {
-            door_wait(door);
+            handle_wait(handle);
             continue;
         }
         MUST(err == 0 && !got.again, "claim: %s, again %d", tally_err_name(err), got.again);
@@ -157,11 +157,11 @@ void actor_fifo(struct actor *actor, struct door *door)
         MUST(number == last + 4, "fifo: build %lu comes after build %lu", (unsigned long)number,
              (unsigned long)last);
         last = number;
-        door_settle(door);
+        handle_settle(handle);
         trace_claim(t, &got, asked_ns);
-        err = done(door, got.id, got.token);
+        err = done(handle, got.id, got.token);
         MUST(err == 0, "done by the only worker: %s", tally_err_name(err));
-        door_settle(door);
+        handle_settle(handle);
         trace_done(t, got.id, got.token);
         torture_count(&t->fifo);
     }
@@ -169,135 +169,135 @@ void actor_fifo(struct actor *actor, struct door *door)
 
 /* ---- workers that do everything a worker can do ---- */
 
-static void heartbeat(struct door *door, const struct edge_claimed *got)
+static void heartbeat(struct listener *handle, const struct edge_claimed *got)
 {
     uint64_t lease_ms = 0;
-    int err = edge_beat(door->edge, got->id, got->token, 50, &lease_ms);
-    while (door_again(door, err)) {
-        err = edge_beat(door->edge, got->id, got->token, 50, &lease_ms);
+    int err = edge_beat(handle->edge, got->id, got->token, 50, &lease_ms);
+    while (handle_again(handle, err)) {
+        err = edge_beat(handle->edge, got->id, got->token, 50, &lease_ms);
     }
     MUST(err == 0 || err == TALLY_STALE, "beat: %s", tally_err_name(err));
 }
 
-static void give_back(struct actor *actor, struct door *door, const struct edge_claimed *got)
+static void give_back(struct actor *actor, struct listener *handle, const struct edge_claimed *got)
 {
     uint32_t delay_ms = seed_below(&actor->seed, 8) == 0 ? 150 : 0;
     trace_give_up(actor->t, got->id, got->token);
-    int err = edge_release(door->edge, got->id, got->token, delay_ms);
-    while (door_again(door, err)) {
-        err = edge_release(door->edge, got->id, got->token, delay_ms);
+    int err = edge_release(handle->edge, got->id, got->token, delay_ms);
+    while (handle_again(handle, err)) {
+        err = edge_release(handle->edge, got->id, got->token, delay_ms);
     }
     MUST(err == 0 || err == TALLY_STALE, "release: %s", tally_err_name(err));
-    door_settle(door);
+    handle_settle(handle);
 }
 
-static void fail_build(struct actor *actor, struct door *door, const struct edge_claimed *got)
+static void fail_build(struct actor *actor, struct listener *handle, const struct edge_claimed *got)
 {
     struct edge_fail ask = {.id = got->id, .token = got->token, .text = SPAN("broken")};
     struct edge_failed how = {.final = false};
     ask.dead = seed_below(&actor->seed, 3) == 0;
     trace_give_up(actor->t, got->id, got->token);
-    int err = edge_fail(door->edge, &ask, &how);
-    while (door_again(door, err)) {
-        err = edge_fail(door->edge, &ask, &how);
+    int err = edge_fail(handle->edge, &ask, &how);
+    while (handle_again(handle, err)) {
+        err = edge_fail(handle->edge, &ask, &how);
     }
     MUST(err == 0 || err == TALLY_STALE, "fail: %s", tally_err_name(err));
-    door_settle(door);
+    handle_settle(handle);
     if (err == 0 && how.final) {
         torture_count(&actor->t->failed);
     }
 }
 
 /* The reply to the claim was lost on its way. */
-static void lose(struct actor *actor, struct door *door, const struct edge_claimed *got)
+static void lose(struct actor *actor, struct listener *handle, const struct edge_claimed *got)
 {
     trace_give_up(actor->t, got->id, got->token);
-    int err = edge_take_back(door->edge, got->id, got->token);
-    while (door_again(door, err)) {
-        err = edge_take_back(door->edge, got->id, got->token);
+    int err = edge_take_back(handle->edge, got->id, got->token);
+    while (handle_again(handle, err)) {
+        err = edge_take_back(handle->edge, got->id, got->token);
     }
     MUST(err == 0 || err == TALLY_STALE, "take back: %s", tally_err_name(err));
     MUST(err != 0 || !got->again, "taken back from one who was told again");
-    door_settle(door);
-    err = done(door, got->id, got->token);
+    handle_settle(handle);
+    err = done(handle, got->id, got->token);
     MUST(err == 0 || err == TALLY_STALE, "done after that: %s", tally_err_name(err));
-    door_settle(door);
+    handle_settle(handle);
     if (err == 0) {
         trace_done(actor->t, got->id, got->token);
     }
 }
 
 /* Sleeps over the lease: then the build is somebody else's, and the late answer is refused. */
-static void expire(struct actor *actor, struct door *door, const struct edge_claimed *got)
+static void expire(struct actor *actor, struct listener *handle, const struct edge_claimed *got)
 {
     struct read_builds r;
     enum build_state state = BUILD_ASSIGNED;
     uint32_t attempt = got->attempt;
     while ((state == BUILD_ASSIGNED || state == BUILD_BUILDING) && attempt == got->attempt) {
-        door_wait(door);
+        handle_wait(handle);
         read_builds_init(&r);
         r.id = got->id;
-        int err = door_read(door, &r.read);
+        int err = handle_read(handle, &r.read);
         MUST(err == 0 && r.row_count == 1, "BUILD: %s", tally_err_name(err));
         state = r.rows[0].state;
         attempt = r.rows[0].attempt;
         read_builds_fini(&r);
     }
-    int err = done(door, got->id, got->token);
+    int err = done(handle, got->id, got->token);
     MUST(err == TALLY_STALE, "done after the lease: %s", tally_err_name(err));
     torture_count(&actor->t->stale);
 }
 
-static void finish(struct actor *actor, struct door *door, const struct edge_claimed *got)
+static void finish(struct actor *actor, struct listener *handle, const struct edge_claimed *got)
 {
     trace_give_up(actor->t, got->id, got->token);
-    int err = done(door, got->id, got->token);
+    int err = done(handle, got->id, got->token);
     MUST(err == 0 || err == TALLY_STALE, "done: %s", tally_err_name(err));
     if (err == 0 && seed_below(&actor->seed, 4) == 0) {
-        err = done(door, got->id, got->token);
+        err = done(handle, got->id, got->token);
         MUST(err == 0, "done once more: %s", tally_err_name(err));
     }
-    door_settle(door);
+    handle_settle(handle);
     if (err == 0) {
         trace_done(actor->t, got->id, got->token);
     }
 }
 
-static void work(struct actor *actor, struct door *door, const struct edge_claimed *got)
+static void work(struct actor *actor, struct listener *handle, const struct edge_claimed *got)
 {
     switch (seed_below(&actor->seed, 24)) {
     case 0:
-        expire(actor, door, got);
+        expire(actor, handle, got);
         break;
     case 1:
-        give_back(actor, door, got);
+        give_back(actor, handle, got);
         break;
     case 2:
-        fail_build(actor, door, got);
+        fail_build(actor, handle, got);
         break;
     case 3:
-        lose(actor, door, got);
+        lose(actor, handle, got);
         break;
     case 4:
     case 5:
-        heartbeat(door, got);
-        finish(actor, door, got);
+        heartbeat(handle, got);
+        finish(actor, handle, got);
         break;
     default:
-        finish(actor, door, got);
+        finish(actor, handle, got);
         break;
     }
 }
 
 /* A worker leaves and comes back; what it held is somebody else's at once. */
-static void leave(struct actor *actor, struct door *door, const char *name,
+static void leave(struct actor *actor, struct listener *handle, const char *name,
                   const struct edge_claimed *held)
 {
     trace_give_up(actor->t, held->id, held->token);
     uint64_t value = 0;
-    int err = door_judged(door, edge_bye(door->edge, span_of(name)), &value);
+    int err = handle_result(handle, edge_bye(handle->edge, span_of(name)), &value);
     MUST(err == 0, "bye: %s", tally_err_name(err));
-    door_worker(door, name, 3);
+    handle_worker(handle, name, 3);
     torture_count(&actor->t->byes);
 }
 
@@ -310,12 +310,12 @@ static void stop_a_while(void)
     }
 }
 
-void actor_claim(struct actor *actor, struct door *door)
+void actor_claim(struct actor *actor, struct listener *handle)
 {
     char name[32];
     snprintf(name, sizeof(name), "worker-%u", actor->number);
     struct edge_worker me = {.id = span_of(name), .slots = 3, .tags = SPAN("gpu,linux")};
-    int err = door_judged(door, edge_worker(door->edge, &me), NULL);
+    int err = handle_result(handle, edge_worker(handle->edge, &me), NULL);
     MUST(err == 0, "worker: %s", tally_err_name(err));
     struct edge_claim ask = {
         .worker = span_of(name), .queues = {SPAN("none"), SPAN("work")}, .queue_count = 2};
@@ -323,13 +323,13 @@ void actor_claim(struct actor *actor, struct door *door)
         struct edge_claimed got;
         uint64_t asked_ns = clock_mono_ns();
         ask.lease_ms = 100 + (uint32_t)seed_below(&actor->seed, 3) * 100;
-        err = claim(door, &ask, &got);
+        err = claim(handle, &ask, &got);
         if (err == EDGE_NIL) {
-            door_wait(door);
+            handle_wait(handle);
             continue;
         }
         MUST(err == 0, "claim: %s", tally_err_name(err));
-        door_settle(door);
+        handle_settle(handle);
         if (seed_below(&actor->seed, STOPPED_ONE_IN) == 0) {
             stop_a_while();
         }
@@ -337,39 +337,39 @@ void actor_claim(struct actor *actor, struct door *door)
             trace_claim(actor->t, &got, asked_ns);
         }
         if (seed_below(&actor->seed, 40) == 0) {
-            leave(actor, door, name, &got);
+            leave(actor, handle, name, &got);
             me.slots = 0;
-            err = door_judged(door, edge_worker(door->edge, &me), NULL);
+            err = handle_result(handle, edge_worker(handle->edge, &me), NULL);
             MUST(err == 0, "worker: %s", tally_err_name(err));
         } else {
-            work(actor, door, &got);
+            work(actor, handle, &got);
         }
     }
 }
 
 /* Threads with one worker of one slot: who comes second is given the same build. */
-void actor_share(struct actor *actor, struct door *door)
+void actor_share(struct actor *actor, struct listener *handle)
 {
     struct edge_claim ask = {
         .worker = SPAN("shared"), .queues = {SPAN("work")}, .queue_count = 1, .lease_ms = 60000};
-    door_worker(door, "shared", 1);
+    handle_worker(handle, "shared", 1);
     while (torture_goes_on(actor->t)) {
         struct edge_claimed got;
         uint64_t asked_ns = clock_mono_ns();
-        int err = claim(door, &ask, &got);
+        int err = claim(handle, &ask, &got);
         MUST(err == 0 || err == EDGE_NIL, "claim: %s", tally_err_name(err));
         if (err == EDGE_NIL) {
             continue;
         }
         uint64_t id = got.id;
-        door_settle(door);
+        handle_settle(handle);
         if (!got.again) {
             trace_claim(actor->t, &got, asked_ns);
         }
         trace_give_up(actor->t, id, got.token);
-        err = done(door, id, got.token);
+        err = done(handle, id, got.token);
         MUST(err == 0, "done with a long lease: %s", tally_err_name(err));
-        door_settle(door);
+        handle_settle(handle);
         trace_done(actor->t, id, got.token);
     }
 }

@@ -1,7 +1,7 @@
 /* A token whose claim was given back asks again and again whether it is done, while another worker
  * claims the build and does it. With MUTANT_ENDING_APART the edge reads the build's token and how
  * its last claim ended at two moments, and this must see it. */
-#include "tests/engine/door.h"
+#include "tests/engine/handle.h"
 
 #include "wal/base/clock.h"
 
@@ -18,88 +18,88 @@ static _Atomic bool stopped;
 
 static void *ask_main(void *arg)
 {
-    struct door door;
+    struct listener handle;
     (void)arg;
-    door_open(&door, tally);
+    listener_hand_over(&handle, tally);
     /* T1: relaxed: the end may be seen late */
     while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
         /* T2: acquire; pairs with T3 */
         uint64_t now = atomic_load_explicit(&stale, memory_order_acquire);
         int err = now == 0
                       ? TALLY_STALE
-                      : edge_done(door.edge, (uint32_t)now, (uint32_t)(now >> 32), SPAN("late"));
+                      : edge_done(handle.edge, (uint32_t)now, (uint32_t)(now >> 32), SPAN("late"));
         MUST(err == TALLY_STALE || err == TALLY_PARK, "a stale DONE was told %d", err);
         if (err == TALLY_PARK) {
-            door_wait(&door);
+            handle_wait(&handle);
         } else {
-            edge_pass_end(door.edge);
-            edge_pass_begin(door.edge);
+            edge_pass_end(handle.edge);
+            edge_pass_begin(handle.edge);
             /* T4: relaxed: a count publishes nothing */
             atomic_fetch_add_explicit(&asked, now != 0, memory_order_relaxed);
         }
     }
-    door_close(&door);
+    handle_close(&handle);
     /* T5: release; pairs with T6 */
     atomic_store_explicit(&stopped, true, memory_order_release);
     return NULL;
 }
 
-static void claim(struct door *door, const char *worker, struct edge_claimed *got)
+static void claim(struct listener *handle, const char *worker, struct edge_claimed *got)
 {
     struct edge_claim ask = {
         .worker = span_of(worker), .queues = {SPAN("q")}, .queue_count = 1, .lease_ms = 600000};
-    int err = edge_claim(door->edge, &ask, got);
-    while (door_again(door, err)) {
-        err = edge_claim(door->edge, &ask, got);
+    int err = edge_claim(handle->edge, &ask, got);
+    while (handle_again(handle, err)) {
+        err = edge_claim(handle->edge, &ask, got);
     }
     MUST(err == 0 && !got->again, "claim: %s", tally_err_name(err));
-    door_settle(door);
+    handle_settle(handle);
 }
 
 /* One build: held and given back by the one, done by the other. */
-static void round_one(struct door *door)
+static void round_one(struct listener *handle)
 {
     struct edge_submit ask = {
         .queue = SPAN("q"), .payload = SPAN("make"), .pri = 5, .lease_ms = 600000, .tries = 3};
     struct edge_claimed got;
     uint64_t id = 0;
-    MUST(door_judged(door, edge_submit(door->edge, &ask), &id) == 0, "submit");
-    claim(door, "first", &got);
-    MUST(edge_release(door->edge, id, got.token, 0) == 0, "release");
-    door_settle(door);
+    MUST(handle_result(handle, edge_submit(handle->edge, &ask), &id) == 0, "submit");
+    claim(handle, "first", &got);
+    MUST(edge_release(handle->edge, id, got.token, 0) == 0, "release");
+    handle_settle(handle);
     /* T3: release; pairs with T2 */
     atomic_store_explicit(&stale, (uint64_t)got.token << 32 | id, memory_order_release);
-    door_poll(door, "p"); /* time to ask while it is pending */
-    claim(door, "second", &got);
-    MUST(got.id == id && edge_done(door->edge, id, got.token, SPAN("right")) == 0, "done");
-    door_settle(door);
+    handle_poll(handle, "p"); /* time to ask while it is pending */
+    claim(handle, "second", &got);
+    MUST(got.id == id && edge_done(handle->edge, id, got.token, SPAN("right")) == 0, "done");
+    handle_settle(handle);
 }
 
 int main(void)
 {
     char dir[256];
-    struct door door;
+    struct listener handle;
     pthread_t thread;
     torture_dir(dir, sizeof(dir));
-    tally = door_engine(dir, 2);
-    door_open(&door, tally);
-    door_worker(&door, "first", 1);
-    door_worker(&door, "second", 1);
+    tally = handle_engine(dir, 2);
+    listener_hand_over(&handle, tally);
+    handle_worker(&handle, "first", 1);
+    handle_worker(&handle, "second", 1);
     MUST(pthread_create(&thread, NULL, ask_main, NULL) == 0, "a thread");
     uint64_t until_ns = clock_mono_ns() + (uint64_t)SECONDS_MAX * 1000000000;
     int rounds = 0;
     while (rounds < ROUNDS && clock_mono_ns() < until_ns) {
-        round_one(&door);
+        round_one(&handle);
         rounds++;
     }
     /* T1: relaxed: the end may be seen late */
     atomic_store_explicit(&stop, true, memory_order_relaxed);
     /* T6: acquire; pairs with T5 */
     while (!atomic_load_explicit(&stopped, memory_order_acquire)) {
-        door_poll(&door, "p"); /* whoever is parked waits for a commit */
+        handle_poll(&handle, "p"); /* whoever is parked waits for a commit */
     }
     pthread_join(thread, NULL);
-    door_close(&door);
+    handle_close(&handle);
     MUST(tally_close(tally) == 0, "close");
     torture_dir_remove(dir);
     /* T4: relaxed: a count publishes nothing */

@@ -1,6 +1,6 @@
 /* Polls are closed and opened under votes: behind the OK to a close their counts stand still, and
  * what they count is what was acknowledged. */
-#include "tests/engine/door.h"
+#include "tests/engine/handle.h"
 #include "tests/lib/seed.h"
 #include "wal/base/clock.h"
 
@@ -39,25 +39,25 @@ static void dawdle(const struct edge *edge)
 }
 
 /* A pass with some votes. One that has to wait is not cast: it is asked again in a later pass. */
-static void vote(struct voter *voter, struct door *door, struct seed *seed)
+static void vote(struct voter *voter, struct listener *handle, struct seed *seed)
 {
     uint64_t cast[POLLS] = {0};
     for (int i = 0; i < 8; i++) {
         struct edge_vote vote;
         uint64_t poll = seed_below(seed, POLLS);
-        int err = edge_vote(door->edge, option[poll], 1, &vote);
+        int err = edge_vote(handle->edge, option[poll], 1, &vote);
         MUST(err == 0 || err == TALLY_CLOSED || err == TALLY_PARK, "vote: %s", tally_err_name(err));
         cast[poll] += err == 0;
         voter->closed += err == TALLY_CLOSED;
     }
     if (seed_below(seed, 4) == 0) {
-        dawdle(door->edge);
+        dawdle(handle->edge);
     }
-    edge_flush(door->edge);
-    edge_publish(door->edge);
-    edge_pass_end(door->edge);
-    edge_pass_begin(door->edge);
-    door_settle(door);
+    edge_flush(handle->edge);
+    edge_publish(handle->edge);
+    edge_pass_end(handle->edge);
+    edge_pass_begin(handle->edge);
+    handle_settle(handle);
     for (int i = 0; i < POLLS; i++) {
         /* T2: relaxed: a count, read after the join */
         atomic_fetch_add_explicit(&acknowledged[i], cast[i], memory_order_relaxed);
@@ -68,13 +68,13 @@ static void *vote_main(void *arg)
 {
     struct voter *voter = arg;
     struct seed seed = {voter->seed};
-    struct door door;
-    door_open(&door, voter->tally);
+    struct listener handle;
+    listener_hand_over(&handle, voter->tally);
     pthread_barrier_wait(&start);
     while (goes_on()) {
-        vote(voter, &door, &seed);
+        vote(voter, &handle, &seed);
     }
-    door_close(&door);
+    handle_close(&handle);
     return NULL;
 }
 
@@ -83,23 +83,23 @@ static void name_of(char name[16], int poll)
     snprintf(name, 16, "p%d", poll);
 }
 
-static void close_at(struct door *door, int poll, uint64_t close_ms)
+static void close_at(struct listener *handle, int poll, uint64_t close_ms)
 {
     char name[16];
     name_of(name, poll);
     const struct edge_poll ask = {span_of(name), EDGE_KEEP, (int64_t)close_ms, EDGE_KEEP,
                                   EDGE_KEEP};
-    int err = door_judged(door, edge_poll(door->edge, &ask), NULL);
+    int err = handle_result(handle, edge_poll(handle->edge, &ask), NULL);
     MUST(err == 0, "poll: %s", tally_err_name(err));
 }
 
-static uint64_t total_of(struct door *door, int poll)
+static uint64_t total_of(struct listener *handle, int poll)
 {
     char name[16];
     struct read_tally r;
     name_of(name, poll);
     read_tally_init(&r, span_of(name), 1);
-    int err = door_read(door, &r.read);
+    int err = handle_read(handle, &r.read);
     MUST(err == 0, "tally: %s", tally_err_name(err));
     uint64_t total = r.total;
     read_tally_fini(&r);
@@ -107,26 +107,26 @@ static uint64_t total_of(struct door *door, int poll)
 }
 
 /* Closes some polls and opens them again, and looks at their counts meanwhile. */
-static void close_round(struct door *door, struct seed *seed)
+static void close_round(struct listener *handle, struct seed *seed)
 {
     uint64_t which = 1 + seed_below(seed, (1U << POLLS) - 1);
     uint64_t before[POLLS];
     for (int i = 0; i < POLLS; i++) {
         if ((which >> i & 1) != 0) {
-            close_at(door, i, 1);
-            before[i] = total_of(door, i);
+            close_at(handle, i, 1);
+            before[i] = total_of(handle, i);
         }
     }
     for (int looks = 0; looks < 3; looks++) {
-        door_poll(door, "other"); /* a commit */
+        handle_poll(handle, "other"); /* a commit */
         for (int i = 0; i < POLLS; i++) {
-            MUST((which >> i & 1) == 0 || total_of(door, i) == before[i],
+            MUST((which >> i & 1) == 0 || total_of(handle, i) == before[i],
                  "a vote was counted in a poll that is closed");
         }
     }
     for (int i = 0; i < POLLS; i++) {
         if ((which >> i & 1) != 0) {
-            close_at(door, i, 0);
+            close_at(handle, i, 0);
         }
     }
 }
@@ -136,16 +136,16 @@ int main(void)
     char dir[256];
     char name[16];
     struct voter voters[VOTERS];
-    struct door door;
+    struct listener handle;
     struct seed seed = {1};
     uint64_t closed = 0;
     torture_dir(dir, sizeof(dir));
-    struct tally *tally = door_engine(dir, VOTERS + 1);
-    door_open(&door, tally);
+    struct tally *tally = handle_engine(dir, VOTERS + 1);
+    listener_hand_over(&handle, tally);
     for (int i = 0; i < POLLS; i++) {
         name_of(name, i);
-        door_poll(&door, name);
-        option[i] = door_option(&door, name, "yes");
+        handle_poll(&handle, name);
+        option[i] = handle_option(&handle, name, "yes");
     }
     pthread_barrier_init(&start, NULL, VOTERS + 1);
     for (int i = 0; i < VOTERS; i++) {
@@ -154,23 +154,23 @@ int main(void)
     }
     pthread_barrier_wait(&start);
     for (int i = 0; i < ROUNDS; i++) {
-        close_round(&door, &seed);
+        close_round(&handle, &seed);
     }
     /* T1: relaxed: the end may be seen late */
     atomic_store_explicit(&over, true, memory_order_relaxed);
     for (int i = 0; i < VOTERS; i++) {
         while (pthread_tryjoin_np(voters[i].thread, NULL) != 0) {
-            door_poll(&door, "other"); /* nobody waits for this thread to end its pass */
+            handle_poll(&handle, "other"); /* nobody waits for this thread to end its pass */
         }
         closed += voters[i].closed;
     }
     for (int i = 0; i < POLLS; i++) {
         uint64_t told = atomic_load_explicit(&acknowledged[i], memory_order_relaxed); /* T2 */
-        MUST(total_of(&door, i) == told, "poll %d counts what was not acknowledged", i);
+        MUST(total_of(&handle, i) == told, "poll %d counts what was not acknowledged", i);
         printf("%lu ", (unsigned long)told);
     }
     printf("votes, %lu refused\n", (unsigned long)closed);
-    door_close(&door);
+    handle_close(&handle);
     MUST(closed > 0, "no vote met a closed poll");
     MUST(tally_close(tally) == 0, "close");
     torture_dir_remove(dir);

@@ -1,6 +1,6 @@
-/* One lane, its edge and its committer: what comes out is what went in, and verdicts come back.
+/* One lane, its edge and its committer: what comes out is what went in, and results come back.
  * With TORTURE_RELAXED_PUBLISH the edge publishes without order, and a sanitizer must see that. */
-#include "tests/engine/door.h"
+#include "tests/engine/handle.h"
 #include "tests/lib/seed.h"
 
 #include <sched.h>
@@ -25,13 +25,13 @@ static uint64_t word_of(uint64_t position)
     return position * 0x9e3779b97f4a7c15U ^ position >> 7;
 }
 
-/* Reads the verdicts that have come, and makes their slots free again. */
+/* Reads the results that have come, and makes their slots free again. */
 static void take_verdicts(struct lane *lane)
 {
     uint64_t applied = lane_applied(lane);
     for (; lane->freed < applied; lane->freed++) {
         const struct lane_slot *slot = lane_at(lane, lane->freed);
-        MUST(slot->word == ~word_of(lane->freed), "slot %lu: another's verdict",
+        MUST(slot->word == ~word_of(lane->freed), "slot %lu: another's result",
              (unsigned long)lane->freed);
     }
 }

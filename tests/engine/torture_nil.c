@@ -2,7 +2,7 @@
  * that there is none. The next build is always there, of another need set, before the last one is
  * claimed. With MUTANT_MARK_LATE the edge sums up, as of now, the sets that there were before its
  * walk, and this must see it. */
-#include "tests/engine/door.h"
+#include "tests/engine/handle.h"
 
 #include "wal/base/clock.h"
 
@@ -15,16 +15,16 @@ static struct tally *tally;
 static _Atomic bool stop;
 static _Atomic bool stopped;
 
-static int claim(struct door *door, const char *worker, struct edge_claimed *got)
+static int claim(struct listener *handle, const char *worker, struct edge_claimed *got)
 {
     struct edge_claim ask = {.worker = span_of(worker),
                              .queues = {SPAN("q")},
                              .queue_count = 1,
                              .lease_ms = 600000,
                              .fresh_only = true};
-    int err = edge_claim(door->edge, &ask, got);
-    while (door_again(door, err)) {
-        err = edge_claim(door->edge, &ask, got);
+    int err = edge_claim(handle->edge, &ask, got);
+    while (handle_again(handle, err)) {
+        err = edge_claim(handle->edge, &ask, got);
     }
     return err;
 }
@@ -32,27 +32,27 @@ static int claim(struct door *door, const char *worker, struct edge_claimed *got
 static void *ask_main(void *arg)
 {
     struct edge_claimed got;
-    struct door door;
+    struct listener handle;
     uint64_t *count = arg;
-    door_open(&door, tally);
+    listener_hand_over(&handle, tally);
     /* T1: relaxed: the end may be seen late */
     while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
-        int err = claim(&door, "asks", &got);
+        int err = claim(&handle, "asks", &got);
         MUST(err != EDGE_NIL, "NIL, while a build is pending");
         MUST(err == 0, "claim: %s", tally_err_name(err));
-        door_settle(&door);
-        MUST(edge_release(door.edge, got.id, got.token, 0) == 0, "release");
-        door_settle(&door);
+        handle_settle(&handle);
+        MUST(edge_release(handle.edge, got.id, got.token, 0) == 0, "release");
+        handle_settle(&handle);
         (*count)++;
     }
-    door_close(&door);
+    handle_close(&handle);
     /* T2: release; pairs with T3 */
     atomic_store_explicit(&stopped, true, memory_order_release);
     return NULL;
 }
 
 /* The tags of a number; each number has others. */
-static void submit(struct door *door, uint32_t number)
+static void submit(struct listener *handle, uint32_t number)
 {
     char need[2 * TAGS + 1];
     size_t len = 0;
@@ -68,48 +68,48 @@ static void submit(struct door *door, uint32_t number)
                               .pri = 5,
                               .lease_ms = 600000,
                               .tries = 3};
-    MUST(door_judged(door, edge_submit(door->edge, &ask), NULL) == 0, "submit");
+    MUST(handle_result(handle, edge_submit(handle->edge, &ask), NULL) == 0, "submit");
 }
 
-static void has_all_tags(struct door *door, const char *worker)
+static void has_all_tags(struct listener *handle, const char *worker)
 {
     struct edge_worker ask = {
         .id = span_of(worker), .slots = 1, .tags = SPAN("a,b,c,d,e,f,g,h,i,j")};
-    MUST(door_judged(door, edge_worker(door->edge, &ask), NULL) == 0, "worker");
+    MUST(handle_result(handle, edge_worker(handle->edge, &ask), NULL) == 0, "worker");
 }
 
 int main(void)
 {
     char dir[256];
-    struct door door;
+    struct listener handle;
     pthread_t thread;
     uint64_t asked = 0;
     uint32_t builds = 0;
     struct edge_claimed got;
     torture_dir(dir, sizeof(dir));
-    tally = door_engine(dir, 2);
-    door_open(&door, tally);
-    has_all_tags(&door, "asks");
-    has_all_tags(&door, "does");
-    submit(&door, builds++);
+    tally = handle_engine(dir, 2);
+    listener_hand_over(&handle, tally);
+    has_all_tags(&handle, "asks");
+    has_all_tags(&handle, "does");
+    submit(&handle, builds++);
     MUST(pthread_create(&thread, NULL, ask_main, &asked) == 0, "a thread");
     uint64_t until_ns = clock_mono_ns() + (uint64_t)SECONDS * 1000000000;
     while (clock_mono_ns() < until_ns) {
-        submit(&door, builds++ % (1U << TAGS));
-        if (claim(&door, "does", &got) == 0) {
-            door_settle(&door);
-            MUST(edge_done(door.edge, got.id, got.token, SPAN("done")) == 0, "done");
-            door_settle(&door);
+        submit(&handle, builds++ % (1U << TAGS));
+        if (claim(&handle, "does", &got) == 0) {
+            handle_settle(&handle);
+            MUST(edge_done(handle.edge, got.id, got.token, SPAN("done")) == 0, "done");
+            handle_settle(&handle);
         }
     }
     /* T1: relaxed: the end may be seen late */
     atomic_store_explicit(&stop, true, memory_order_relaxed);
     /* T3: acquire; pairs with T2 */
     while (!atomic_load_explicit(&stopped, memory_order_acquire)) {
-        door_poll(&door, "p"); /* whoever is parked waits for a commit */
+        handle_poll(&handle, "p"); /* whoever is parked waits for a commit */
     }
     pthread_join(thread, NULL);
-    door_close(&door);
+    handle_close(&handle);
     MUST(tally_close(tally) == 0, "close");
     torture_dir_remove(dir);
     printf("%u builds, %lu times asked\n", builds, (unsigned long)asked);

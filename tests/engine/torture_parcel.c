@@ -1,7 +1,7 @@
 /* One parcel after the other in one place, read by many, some of whom keep it long. With
  * TORTURE_FREE_AT_ONCE the writer gives its hold back without a grace period, and a sanitizer must
  * see that. */
-#include "tests/engine/door.h"
+#include "tests/engine/handle.h"
 #include "tests/lib/seed.h"
 
 #include <sched.h>

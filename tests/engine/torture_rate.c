@@ -1,5 +1,5 @@
 /* A poll's limit is altered while others ask for it: what they get is always of one POLL. */
-#include "tests/engine/door.h"
+#include "tests/engine/handle.h"
 #include "tests/lib/seed.h"
 
 #include <pthread.h>
@@ -42,31 +42,31 @@ static void look(struct reader *reader, struct edge *edge)
 static void *read_main(void *arg)
 {
     struct reader *reader = arg;
-    struct door door;
-    door_open(&door, reader->tally);
+    struct listener handle;
+    listener_hand_over(&handle, reader->tally);
     pthread_barrier_wait(&start);
     /* T1: relaxed: the end may be seen late */
     while (!atomic_load_explicit(&over, memory_order_relaxed)) {
         for (int i = 0; i < LOOKS; i++) {
-            look(reader, door.edge);
+            look(reader, handle.edge);
         }
-        edge_pass_end(door.edge);
-        edge_pass_begin(door.edge);
+        edge_pass_end(handle.edge);
+        edge_pass_begin(handle.edge);
     }
-    door_close(&door);
+    handle_close(&handle);
     return NULL;
 }
 
-static void alter(struct door *door)
+static void alter(struct listener *handle)
 {
     struct seed seed = {1};
     for (int i = 0; i < ALTERATIONS; i++) {
         const struct limit *limit = &limits[seed_below(&seed, LIMITS)];
         const struct edge_poll ask = {SPAN("p"), EDGE_KEEP, EDGE_KEEP, (int64_t)limit->n,
                                       (int64_t)limit->per_ms};
-        int err = edge_poll(door->edge, &ask);
-        while (door_again(door, err)) {
-            err = edge_poll(door->edge, &ask);
+        int err = edge_poll(handle->edge, &ask);
+        while (handle_again(handle, err)) {
+            err = edge_poll(handle->edge, &ask);
         }
         MUST(err == 0, "poll: %s", tally_err_name(err));
     }
@@ -76,22 +76,22 @@ int main(void)
 {
     char dir[256];
     struct reader readers[READERS];
-    struct door door;
+    struct listener handle;
     torture_dir(dir, sizeof(dir));
-    struct tally *tally = door_engine(dir, READERS + 1);
-    door_open(&door, tally);
-    door_poll(&door, "p");
-    uint64_t option = door_option(&door, "p", "yes");
+    struct tally *tally = handle_engine(dir, READERS + 1);
+    listener_hand_over(&handle, tally);
+    handle_poll(&handle, "p");
+    uint64_t option = handle_option(&handle, "p", "yes");
     pthread_barrier_init(&start, NULL, READERS + 1);
     for (int i = 0; i < READERS; i++) {
         readers[i] = (struct reader){.tally = tally, .option = option};
         MUST(pthread_create(&readers[i].thread, NULL, read_main, &readers[i]) == 0, "thread");
     }
     pthread_barrier_wait(&start);
-    alter(&door);
+    alter(&handle);
     /* T1: relaxed: the end may be seen late */
     atomic_store_explicit(&over, true, memory_order_relaxed);
-    door_close(&door);
+    handle_close(&handle);
     for (int i = 0; i < READERS; i++) {
         pthread_join(readers[i].thread, NULL);
         printf("looks:");

@@ -2,7 +2,7 @@
  * whole.
  */
 #include "engine/edge/slice.h"
-#include "tests/engine/door.h"
+#include "tests/engine/handle.h"
 #include "tests/lib/seed.h"
 
 #include <stdio.h>
@@ -28,41 +28,41 @@ struct voter {
 
 static uint64_t first_option[POLLS];
 
-static void fill(struct door *door)
+static void fill(struct listener *handle)
 {
     for (unsigned p = 0; p < POLLS; p++) {
         char poll[16];
         snprintf(poll, sizeof poll, "p%u", p);
-        door_poll(door, poll);
+        handle_poll(handle, poll);
         for (unsigned i = 0; i < OPTIONS; i++) {
             char label[16];
             snprintf(label, sizeof label, "o%u", i);
-            MUST(edge_option(door->edge, span_of(poll), span_of(label)) == 0, "OPTION");
+            MUST(edge_option(handle->edge, span_of(poll), span_of(label)) == 0, "OPTION");
         }
-        door_settle(door);
+        handle_settle(handle);
         uint64_t id = 0;
-        MUST(edge_option_find(door->edge, span_of(poll), SPAN("o0"), &id) == 0, "no option");
+        MUST(edge_option_find(handle->edge, span_of(poll), SPAN("o0"), &id) == 0, "no option");
         first_option[p] = id;
     }
     for (unsigned i = 0; i < WORKERS; i++) {
         char worker[16];
         snprintf(worker, sizeof worker, "w%u", i);
         struct edge_worker ask = {.id = span_of(worker), .name = SPAN("a name"), .slots = 1};
-        MUST(edge_worker(door->edge, &ask) == 0, "WORKER");
+        MUST(edge_worker(handle->edge, &ask) == 0, "WORKER");
     }
-    door_settle(door);
+    handle_settle(handle);
 }
 
 /* One record with one vote. */
-static void vote(struct door *door, uint64_t option)
+static void vote(struct listener *handle, uint64_t option)
 {
     struct edge_vote cast;
-    int err = edge_vote(door->edge, option, 1, &cast);
-    while (door_again(door, err)) {
-        err = edge_vote(door->edge, option, 1, &cast);
+    int err = edge_vote(handle->edge, option, 1, &cast);
+    while (handle_again(handle, err)) {
+        err = edge_vote(handle->edge, option, 1, &cast);
     }
     MUST(err == 0, "VOTE: %s", tally_err_name(err));
-    edge_flush(door->edge);
+    edge_flush(handle->edge);
 }
 
 static void expect_order(const struct read_tally *r)
@@ -80,14 +80,14 @@ static void expect_order(const struct read_tally *r)
 }
 
 /* Votes of this thread's own options are exactly those it has cast, all of which are applied. */
-static void look(struct voter *v, struct door *door, unsigned p)
+static void look(struct voter *v, struct listener *handle, unsigned p)
 {
     char poll[16];
     struct read_tally r;
     snprintf(poll, sizeof poll, "p%u", p);
     read_tally_init(&r, span_of(poll), SIZE_MAX);
-    door_settle(door);
-    int err = door_read(door, &r.read);
+    handle_settle(handle);
+    int err = handle_read(handle, &r.read);
     if (err == TALLY_BUSY) {
         v->busy++;
         read_tally_fini(&r);
@@ -108,19 +108,19 @@ static void *vote_main(void *arg)
 {
     struct voter *v = arg;
     struct seed seed = {v->number + 1};
-    struct door door;
-    door_open(&door, v->tally);
+    struct listener handle;
+    listener_hand_over(&handle, v->tally);
     pthread_barrier_wait(v->start);
     for (unsigned i = 0; i < READS; i++) {
         for (unsigned n = 0; n < BATCH; n++) {
             unsigned p = (unsigned)seed_below(&seed, POLLS);
             uint64_t place = seed_below(&seed, OPTIONS / THREADS) * THREADS + v->number;
-            vote(&door, first_option[p] + place);
+            vote(&handle, first_option[p] + place);
             v->votes[p][place]++;
         }
-        look(v, &door, (unsigned)seed_below(&seed, POLLS));
+        look(v, &handle, (unsigned)seed_below(&seed, POLLS));
     }
-    door_close(&door);
+    handle_close(&handle);
     return NULL;
 }
 
@@ -129,27 +129,27 @@ static void *cut_main(void *arg)
 {
     struct voter *v = arg;
     struct seed seed = {v->number + 10};
-    struct door door;
-    door_open(&door, v->tally);
+    struct listener handle;
+    listener_hand_over(&handle, v->tally);
     pthread_barrier_wait(v->start);
     for (unsigned i = 0; i < READS * BATCH; i++) {
-        vote(&door, first_option[0] + seed_below(&seed, OPTIONS));
+        vote(&handle, first_option[0] + seed_below(&seed, OPTIONS));
         if (i % BATCH == 0) {
-            door_wait(&door);
+            handle_wait(&handle);
         }
     }
-    door_close(&door);
+    handle_close(&handle);
     return NULL;
 }
 
-static void expect_cuts(struct door *door)
+static void expect_cuts(struct listener *handle)
 {
     uint64_t base = 0;
     uint64_t last = 0;
     for (unsigned i = 0; i < READS; i++) {
         struct read_tally r;
         read_tally_init(&r, SPAN("p0"), SIZE_MAX);
-        int err = door_read(door, &r.read);
+        int err = handle_read(handle, &r.read);
         MUST(err == 0 || err == TALLY_BUSY, "TALLY: %s", tally_err_name(err));
         if (err == 0) {
             expect_order(&r);
@@ -163,11 +163,11 @@ static void expect_cuts(struct door *door)
     }
 }
 
-static void expect_workers(struct door *door)
+static void expect_workers(struct listener *handle)
 {
     struct read_workers r;
     read_workers_init(&r, (struct span){NULL, 0});
-    MUST(door_read(door, &r.read) == 0, "WORKERS");
+    MUST(handle_read(handle, &r.read) == 0, "WORKERS");
     MUST(r.row_count == WORKERS, "%zu workers", r.row_count);
     for (size_t i = 0; i < r.row_count; i++) {
         MUST(span_equal(r.rows[i].name, SPAN("a name")), "a worker's name");
@@ -179,25 +179,25 @@ static void expect_workers(struct door *door)
 }
 
 /* Reads that nobody wants any more end all the same. */
-static void expect_ends(struct door *door)
+static void expect_ends(struct listener *handle)
 {
     enum { COUNT = 20 };
     struct read_workers reads[COUNT];
     for (int i = 0; i < COUNT; i++) {
         read_workers_init(&reads[i], (struct span){NULL, 0});
-        MUST(edge_read(door->edge, &reads[i].read) == EDGE_QUEUED, "it is not that long");
+        MUST(edge_read(handle->edge, &reads[i].read) == EDGE_QUEUED, "it is not that long");
         read_is_unwanted(&reads[i].read);
     }
     for (int i = 0; i < COUNT; i++) {
         while (!read_is_done(&reads[i].read)) {
-            door_wait(door);
+            handle_wait(handle);
         }
         read_workers_fini(&reads[i]);
     }
 }
 
 static uint64_t run(struct tally *tally, struct voter *voters, void *(*main_fn)(void *arg),
-                    struct door *door)
+                    struct listener *handle)
 {
     pthread_barrier_t start;
     uint64_t busy = 0;
@@ -210,16 +210,16 @@ static uint64_t run(struct tally *tally, struct voter *voters, void *(*main_fn)(
     }
     pthread_barrier_wait(&start);
     if (main_fn == cut_main) {
-        expect_cuts(door);
+        expect_cuts(handle);
     }
-    edge_pass_end(door->edge);
+    edge_pass_end(handle->edge);
     rcu_offline();
     for (unsigned i = 0; i < THREADS; i++) {
         pthread_join(voters[i].thread, NULL);
         busy += voters[i].busy;
     }
     rcu_online();
-    edge_pass_begin(door->edge);
+    edge_pass_begin(handle->edge);
     pthread_barrier_destroy(&start);
     return busy;
 }
@@ -227,21 +227,21 @@ static uint64_t run(struct tally *tally, struct voter *voters, void *(*main_fn)(
 int main(void)
 {
     char dir[256];
-    struct door door;
+    struct listener handle;
     struct voter *voters = calloc(THREADS, sizeof *voters);
     MUST(voters != NULL, "memory");
     torture_dir(dir, sizeof dir);
-    struct tally *tally = door_engine(dir, THREADS + 1);
-    door_open(&door, tally);
-    fill(&door);
-    uint64_t busy = run(tally, voters, vote_main, &door);
+    struct tally *tally = handle_engine(dir, THREADS + 1);
+    listener_hand_over(&handle, tally);
+    fill(&handle);
+    uint64_t busy = run(tally, voters, vote_main, &handle);
     for (unsigned i = 0; i < THREADS; i++) {
-        look(&voters[i], &door, i);
+        look(&voters[i], &handle, i);
     }
-    run(tally, voters, cut_main, &door);
-    expect_workers(&door);
-    expect_ends(&door);
-    door_close(&door);
+    run(tally, voters, cut_main, &handle);
+    expect_workers(&handle);
+    expect_ends(&handle);
+    handle_close(&handle);
     MUST(tally_close(tally) == 0, "close");
     torture_dir_remove(dir);
     free(voters);

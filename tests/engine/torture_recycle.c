@@ -1,6 +1,6 @@
 /* Workers leave, are forgotten and come again under their claims; need sets and queues come and go
  * under those who walk them. No claim is lost, and a start makes the same of the log. */
-#include "tests/engine/door.h"
+#include "tests/engine/handle.h"
 #include "tests/lib/seed.h"
 #include "wal/base/clock.h"
 
@@ -44,10 +44,10 @@ static struct span name_of(char name[16], const char *kind, uint64_t number)
     return (struct span){name, (size_t)len};
 }
 
-static void come(struct door *door, struct span name)
+static void come(struct listener *handle, struct span name)
 {
     struct edge_worker ask = {.id = name, .slots = 3, .tags = SPAN(ALL_TAGS)};
-    int err = door_judged(door, edge_worker(door->edge, &ask), NULL);
+    int err = handle_result(handle, edge_worker(handle->edge, &ask), NULL);
     MUST(err == 0, "worker: %s", tally_err_name(err));
 }
 
@@ -61,7 +61,7 @@ static void dawdle(const struct edge *edge)
     }
 }
 
-static void submit(struct door *door, struct seed *seed)
+static void submit(struct listener *handle, struct seed *seed)
 {
     char name[16];
     char need[4];
@@ -73,22 +73,22 @@ static void submit(struct door *door, struct seed *seed)
                               .payload = SPAN("make"),
                               .lease_ms = 60000,
                               .tries = 3};
-    int err = door_judged(door, edge_submit(door->edge, &ask), NULL);
+    int err = handle_result(handle, edge_submit(handle->edge, &ask), NULL);
     MUST(err == 0, "submit: %s", tally_err_name(err));
 }
 
 /* Has it done, unless its worker has left meanwhile. */
-static bool finish(struct door *door, const struct edge_claimed *got)
+static bool finish(struct listener *handle, const struct edge_claimed *got)
 {
     int err;
-    while (door_again(door, err = edge_done(door->edge, got->id, got->token, SPAN("fine")))) {
+    while (handle_again(handle, err = edge_done(handle->edge, got->id, got->token, SPAN("fine")))) {
     }
     MUST(err == 0 || err == TALLY_STALE, "done: %s", tally_err_name(err));
-    door_settle(door);
+    handle_settle(handle);
     return err == 0;
 }
 
-static void claim_one(struct claimer *claimer, struct door *door, struct seed *seed)
+static void claim_one(struct claimer *claimer, struct listener *handle, struct seed *seed)
 {
     char worker[16];
     char queues[EDGE_CLAIM_QUEUES_MAX][16];
@@ -101,66 +101,66 @@ static void claim_one(struct claimer *claimer, struct door *door, struct seed *s
     for (unsigned i = 0; i < ask.queue_count; i++) {
         ask.queues[i] = name_of(queues[i], "q", seed_below(seed, QUEUES));
     }
-    int err = edge_claim(door->edge, &ask, &got);
+    int err = edge_claim(handle->edge, &ask, &got);
     if (err == 0 && seed_below(seed, 4) == 0) {
-        dawdle(door->edge);
+        dawdle(handle->edge);
     }
     if (err == TALLY_NOTFOUND) {
         claimer->missing++;
         if (seed_below(seed, BACK_ONE_IN) == 0) { /* late enough that it may be forgotten */
-            come(door, ask.worker);
+            come(handle, ask.worker);
         }
     }
     MUST(err >= 0 || err == TALLY_NOTFOUND || err == TALLY_PARK || err == TALLY_ROOM, "claim: %s",
          tally_err_name(err));
-    door_settle(door);
+    handle_settle(handle);
     if (err == 0 && (is_steady || seed_below(seed, 8) != 0)) {
-        claimer->done += finish(door, &got);
+        claimer->done += finish(handle, &got);
     }
-    edge_pass_end(door->edge);
-    edge_pass_begin(door->edge);
+    edge_pass_end(handle->edge);
+    edge_pass_begin(handle->edge);
 }
 
 static void *claim_main(void *arg)
 {
     struct claimer *claimer = arg;
     struct seed seed = {claimer->seed};
-    struct door door;
+    struct listener handle;
     char name[16];
-    door_open(&door, claimer->tally);
-    come(&door, name_of(name, "steady", claimer->seed));
+    listener_hand_over(&handle, claimer->tally);
+    come(&handle, name_of(name, "steady", claimer->seed));
     while (goes_on()) {
-        claim_one(claimer, &door, &seed);
+        claim_one(claimer, &handle, &seed);
     }
-    door_close(&door);
+    handle_close(&handle);
     return NULL;
 }
 
-static uint64_t open_builds(struct door *door)
+static uint64_t open_builds(struct listener *handle)
 {
     struct engine_info info;
-    edge_info(door->edge, &info);
+    edge_info(handle->edge, &info);
     return info.builds_by_state[BUILD_PENDING] + info.builds_by_state[BUILD_ASSIGNED];
 }
 
-static void leave(struct door *door, struct seed *seed)
+static void leave(struct listener *handle, struct seed *seed)
 {
     char name[16];
     struct span worker = name_of(name, "w", seed_below(seed, WORKERS));
-    int err = door_judged(door, edge_bye(door->edge, worker), NULL);
+    int err = handle_result(handle, edge_bye(handle->edge, worker), NULL);
     MUST(err == 0 || err == TALLY_NOTFOUND, "bye: %s", tally_err_name(err));
 }
 
 /* What is left, by one worker; those that left have given everything back. */
-static uint64_t drain(struct door *door)
+static uint64_t drain(struct listener *handle)
 {
     uint64_t count = 0;
     for (uint64_t i = 0; i < WORKERS; i++) {
         char name[16];
-        int err = door_judged(door, edge_bye(door->edge, name_of(name, "w", i)), NULL);
+        int err = handle_result(handle, edge_bye(handle->edge, name_of(name, "w", i)), NULL);
         MUST(err == 0 || err == TALLY_NOTFOUND, "bye: %s", tally_err_name(err));
     }
-    come(door, SPAN("last"));
+    come(handle, SPAN("last"));
     for (uint64_t i = 0; i < QUEUES; i++) {
         char name[16];
         struct edge_claim ask = {.worker = SPAN("last"), .queue_count = 1};
@@ -168,14 +168,14 @@ static uint64_t drain(struct door *door)
         int err = 0;
         ask.queues[0] = name_of(name, "q", i);
         while (err == 0) {
-            while (door_again(door, err = edge_claim(door->edge, &ask, &got))) {
+            while (handle_again(handle, err = edge_claim(handle->edge, &ask, &got))) {
             }
-            door_settle(door);
-            MUST(err == EDGE_NIL || (err == 0 && finish(door, &got)), "the last worker");
+            handle_settle(handle);
+            MUST(err == EDGE_NIL || (err == 0 && finish(handle, &got)), "the last worker");
             count += err == 0;
         }
     }
-    MUST(open_builds(door) == 0, "a build belongs to nobody");
+    MUST(open_builds(handle) == 0, "a build belongs to nobody");
     return count;
 }
 
@@ -186,7 +186,7 @@ static bool has_recycled(const struct tally *tally)
            FIELD_GET(tally->state.worker_last) > 2 * WORKERS;
 }
 
-static void run(struct tally *tally, struct door *door)
+static void run(struct tally *tally, struct listener *handle)
 {
     struct claimer claimers[CLAIMERS];
     struct seed seed = {1};
@@ -199,23 +199,23 @@ static void run(struct tally *tally, struct door *door)
     }
     uint64_t until_ns = clock_mono_ns() + run_ns;
     while (clock_mono_ns() < until_ns || !has_recycled(tally)) {
-        for (int i = 0; i < 8 && open_builds(door) < OPEN_MAX; i++) {
-            submit(door, &seed);
+        for (int i = 0; i < 8 && open_builds(handle) < OPEN_MAX; i++) {
+            submit(handle, &seed);
             submitted++;
         }
-        leave(door, &seed);
+        leave(handle, &seed);
     }
     /* T1: relaxed: the end may be seen late */
     atomic_store_explicit(&over, true, memory_order_relaxed);
     for (int i = 0; i < CLAIMERS; i++) {
         while (pthread_tryjoin_np(claimers[i].thread, NULL) != 0) {
-            leave(door, &seed); /* nobody waits for this thread to end its pass */
-            come(door, SPAN("last"));
+            leave(handle, &seed); /* nobody waits for this thread to end its pass */
+            come(handle, SPAN("last"));
         }
         done += claimers[i].done;
         missing += claimers[i].missing;
     }
-    done += drain(door);
+    done += drain(handle);
     printf("%lu submitted, %lu done, %lu workers missed; ids %lu, %lu\n", (unsigned long)submitted,
            (unsigned long)done, (unsigned long)missing,
            (unsigned long)FIELD_GET(tally->state.worker_last),
@@ -227,25 +227,25 @@ static void run(struct tally *tally, struct door *door)
 int main(void)
 {
     char dir[256];
-    struct door door;
+    struct listener handle;
     struct engine_info before;
     struct engine_info after;
     torture_dir(dir, sizeof(dir));
     struct tally_options options = {
         .dir = dir, .create = true, .edges = CLAIMERS + 1, .memory_bytes = MEMORY_BYTES};
-    struct tally *tally = door_engine_with(&options);
-    door_open(&door, tally);
-    run(tally, &door);
-    edge_info(door.edge, &before);
-    door_close(&door);
+    struct tally *tally = handle_engine_with(&options);
+    listener_hand_over(&handle, tally);
+    run(tally, &handle);
+    edge_info(handle.edge, &before);
+    handle_close(&handle);
     MUST(tally_close(tally) == 0, "close");
-    tally = door_engine_with(&options);
-    door_open(&door, tally);
-    edge_info(door.edge, &after);
+    tally = handle_engine_with(&options);
+    listener_hand_over(&handle, tally);
+    edge_info(handle.edge, &after);
     MUST(before.workers == after.workers && after.workers == CLAIMERS + 1,
          "the workers of a start");
     MUST(before.queues >= after.queues && before.builds >= after.builds, "more than there was");
-    door_close(&door);
+    handle_close(&handle);
     MUST(tally_close(tally) == 0, "close");
     torture_dir_remove(dir);
     return 0;

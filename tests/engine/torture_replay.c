@@ -3,7 +3,7 @@
 #include "engine/log/columns.h"
 #include "engine/apply/snapshot_load.h"
 #include "engine/start/replay.h"
-#include "tests/engine/door.h"
+#include "tests/engine/handle.h"
 #include "tests/engine/history.h"
 #include "wal/base/err.h"
 
@@ -66,8 +66,8 @@ static struct outcome replay_in_order(const struct history *h)
     static struct state state;
     struct outcome outcome = {.err = state_init(&state)};
     for (uint32_t i = 0; i < h->count && outcome.err == 0; i++) {
-        struct verdict verdict;
-        outcome.err = apply(&state, &h->records[i], &verdict);
+        struct apply_result result;
+        outcome.err = apply(&state, &h->records[i], &result);
         outcome.bad_lsn = outcome.err != 0 ? h->records[i].lsn : 0;
         outcome.bad_type = outcome.err != 0 ? h->records[i].type : 0;
     }

@@ -1,7 +1,7 @@
 /* Snapshots one after the other under votes and builds: each of them, with the records behind it,
  * is what the whole log says. */
 #include "engine/apply/snapshot_load.h"
-#include "tests/engine/door.h"
+#include "tests/engine/handle.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,14 +53,14 @@ static void *build_main(void *arg)
     return NULL;
 }
 
-static uint64_t one_snapshot(struct door *door)
+static uint64_t one_snapshot(struct listener *handle)
 {
     struct edge_snapshot done;
     uint64_t ticket = 0;
-    int err = edge_snapshot(door->edge, &ticket, &done);
+    int err = edge_snapshot(handle->edge, &ticket, &done);
     while (err == TALLY_PARK) {
-        door_wait(door);
-        err = edge_snapshot(door->edge, &ticket, &done);
+        handle_wait(handle);
+        err = edge_snapshot(handle->edge, &ticket, &done);
     }
     MUST(err == 0, "a snapshot: %s", tally_err_name(err));
     return done.lsn;
@@ -69,18 +69,18 @@ static uint64_t one_snapshot(struct door *door)
 static void *snapshot_main(void *arg)
 {
     struct job *job = arg;
-    struct door door;
+    struct listener handle;
     uint64_t last = 0;
-    door_open(&door, job->tally);
+    listener_hand_over(&handle, job->tally);
     pthread_barrier_wait(job->start);
     /* relaxed: the loop may end a moment later */
     while (!atomic_load_explicit(&over, memory_order_relaxed)) {
-        uint64_t lsn = one_snapshot(&door);
+        uint64_t lsn = one_snapshot(&handle);
         MUST(lsn >= last, "snapshot at %lu after %lu", (unsigned long)lsn, (unsigned long)last);
         job->count += lsn > last;
         last = lsn;
     }
-    door_close(&door);
+    handle_close(&handle);
     return NULL;
 }
 
@@ -89,15 +89,15 @@ static void run(struct tally *tally)
     enum { JOBS = VOTERS + 2 };
     struct job jobs[JOBS];
     pthread_barrier_t start;
-    struct door door;
-    door_open(&door, tally);
-    door_poll(&door, "poll");
+    struct listener handle;
+    listener_hand_over(&handle, tally);
+    handle_poll(&handle, "poll");
     for (int i = 0; i < OPTIONS; i++) {
         char label[16];
         snprintf(label, sizeof(label), "option %d", i);
-        door_option(&door, "poll", label);
+        handle_option(&handle, "poll", label);
     }
-    door_close(&door);
+    handle_close(&handle);
     pthread_barrier_init(&start, NULL, JOBS);
     for (int i = 0; i < JOBS; i++) {
         void *(*mains[])(void *) = {snapshot_main, build_main, vote_main};
@@ -120,13 +120,13 @@ static void run(struct tally *tally)
 
 struct made {
     struct state state;
-    struct loader loader;
+    struct snapshot_load load;
     uint64_t from; /* the snapshot's lsn */
 };
 
 static int made_image(void *arg, const struct image *image)
 {
-    return loader_image(&((struct made *)arg)->loader, image);
+    return snapshot_load_image(&((struct made *)arg)->load, image);
 }
 
 static int made_load(void *arg, const struct wal_block *block)
@@ -134,14 +134,14 @@ static int made_load(void *arg, const struct wal_block *block)
     struct made *made = arg;
     return block->count > 0
                ? image_each(block->raw, block->raw_bytes, block->count, made_image, made)
-               : loader_end(&made->loader);
+               : snapshot_load_end(&made->load);
 }
 
 static int made_apply(void *arg, const struct record *record)
 {
     struct made *made = arg;
-    struct verdict verdict;
-    return record->lsn <= made->from ? 0 : apply(&made->state, record, &verdict);
+    struct apply_result result;
+    return record->lsn <= made->from ? 0 : apply(&made->state, record, &result);
 }
 
 static int made_visit(void *arg, const struct wal_block *block)
@@ -155,19 +155,19 @@ static int made_visit(void *arg, const struct wal_block *block)
 static uint64_t digest_from(struct wal_io *io, uint64_t lsn)
 {
     static struct made made;
-    struct wal_snap_info info;
+    struct wal_snapshot_info info;
     struct wal_report report;
     MUST(state_init(&made.state) == 0, "memory");
-    loader_init(&made.loader, &made.state);
+    snapshot_load_init(&made.load, &made.state);
     made.from = lsn;
     if (lsn > 0) {
-        int err = wal_snap_read(io, lsn, made_load, &made, &info);
+        int err = wal_snapshot_read(io, lsn, made_load, &made, &info);
         MUST(err == 0, "snapshot at %lu: %s", (unsigned long)lsn, info.text);
     }
     int err = wal_read(io, made_visit, &made, &report);
     MUST(err == 0, "from %lu: %s", (unsigned long)lsn, report.text);
     uint64_t digest = state_digest(&made.state);
-    loader_fini(&made.loader);
+    snapshot_load_fini(&made.load);
     state_fini(&made.state);
     return digest;
 }
@@ -181,7 +181,7 @@ static int find(void *arg, const char *name)
 {
     struct found *found = arg;
     uint64_t lsn = 0;
-    if (wal_snap_is_name(name, &lsn)) {
+    if (wal_snapshot_is_name(name, &lsn)) {
         MUST(found->count < 8, "too many snapshots are kept");
         found->lsn[found->count++] = lsn;
     }

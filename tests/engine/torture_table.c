@@ -1,7 +1,7 @@
 /* A table whose ids pass: one writer puts and removes, readers get and walk. With
  * TORTURE_FREE_AT_ONCE chunks and roots are freed without a grace period, and a sanitizer must see
  * that. */
-#include "tests/engine/door.h"
+#include "tests/engine/handle.h"
 
 #include <pthread.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 /* One ticket list, many claimers, one committer that appends, trims and frees. With
  * TORTURE_FREE_AT_ONCE it does not wait for a grace period, and a sanitizer must see that. */
-#include "tests/engine/door.h"
+#include "tests/engine/handle.h"
 
 #include <sched.h>
 #include <stdio.h>
@@ -55,8 +55,8 @@ static bool claim_some(uint64_t *last)
         sched_yield();
         return !closed;
     }
-    uint64_t seen = build_word(ticket->half, 0);
-    uint32_t after = half_next(ticket->half, BUILD_ASSIGNED);
+    uint64_t seen = build_word(ticket->status, 0);
+    uint32_t after = status_next(ticket->status, BUILD_ASSIGNED);
     if (word_step(&ticket->build->word, &seen, build_word(after, 0))) {
         claimed(ticket->build->id, last);
         if (*last % 64 == 0) {
@@ -86,9 +86,9 @@ static struct build *offer(uint64_t id)
     struct build *build = aligned_alloc(64, sizeof(struct build));
     MUST(build != NULL, "out of memory");
     *build = (struct build){.id = id};
-    uint32_t half = build_half(BUILD_PENDING, 1);
-    word_set(&build->word, build_word(half, 0));
-    MUST(ticket_append(&arena.list, build, half, id) == 0, "out of memory");
+    uint32_t status = build_status(BUILD_PENDING, 1);
+    word_set(&build->word, build_word(status, 0));
+    MUST(ticket_append(&arena.list, build, status, id) == 0, "out of memory");
     return build;
 }
 
@@ -96,7 +96,7 @@ static struct build *offer(uint64_t id)
 static uint64_t sweep(struct build **builds, uint64_t from, uint64_t to)
 {
     uint64_t end = from;
-    while (end < to && half_state(word_half(word_get(&builds[end]->word))) != BUILD_PENDING) {
+    while (end < to && status_state(word_status(word_get(&builds[end]->word))) != BUILD_PENDING) {
         end++;
     }
     (void)ticket_first(&arena.list);

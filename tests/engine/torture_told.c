@@ -1,7 +1,7 @@
 /* A worker whose reply was lost asks for its claim again, while the end of the connection that the
  * reply was for takes it back: only one of the two may come about. With MUTANT_TOLD_APART the edge
  * looks whether it was told again, and then takes it back, and this must see it. */
-#include "tests/engine/door.h"
+#include "tests/engine/handle.h"
 
 #include "wal/base/clock.h"
 
@@ -18,104 +18,104 @@ static _Atomic uint32_t back;
 static _Atomic bool stop;
 static _Atomic bool stopped;
 
-static void take_back(struct door *door)
+static void take_back(struct listener *handle)
 {
-    int err = edge_take_back(door->edge, build_id, build_token);
-    while (door_again(door, err)) {
-        err = edge_take_back(door->edge, build_id, build_token);
+    int err = edge_take_back(handle->edge, build_id, build_token);
+    while (handle_again(handle, err)) {
+        err = edge_take_back(handle->edge, build_id, build_token);
     }
     MUST(err == 0 || err == TALLY_STALE, "take back: %s", tally_err_name(err));
-    door_settle(door);
+    handle_settle(handle);
     /* T1: release; pairs with T2 */
     atomic_store_explicit(&back, err == 0 ? BACK_DONE : BACK_REFUSED, memory_order_release);
 }
 
 static void *back_main(void *arg)
 {
-    struct door door;
+    struct listener handle;
     (void)arg;
-    door_open(&door, tally);
+    listener_hand_over(&handle, tally);
     /* T3: relaxed: the end may be seen late */
     while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
         /* T2: acquire; pairs with T1 */
         if (atomic_load_explicit(&back, memory_order_acquire) == BACK_ASKED) {
-            take_back(&door);
+            take_back(&handle);
         }
-        edge_pass_end(door.edge);
-        edge_pass_begin(door.edge);
+        edge_pass_end(handle.edge);
+        edge_pass_begin(handle.edge);
     }
-    door_close(&door);
+    handle_close(&handle);
     /* T4: release; pairs with T5 */
     atomic_store_explicit(&stopped, true, memory_order_release);
     return NULL;
 }
 
-static void claim(struct door *door, struct edge_claimed *got)
+static void claim(struct listener *handle, struct edge_claimed *got)
 {
     static const struct edge_claim ask = {
         .worker = SPAN("w"), .queues = {SPAN("q")}, .queue_count = 1, .lease_ms = 600000};
-    int err = edge_claim(door->edge, &ask, got);
-    while (door_again(door, err)) {
-        err = edge_claim(door->edge, &ask, got);
+    int err = edge_claim(handle->edge, &ask, got);
+    while (handle_again(handle, err)) {
+        err = edge_claim(handle->edge, &ask, got);
     }
     MUST(err == 0, "claim: %s", tally_err_name(err));
 }
 
 /* Returns whether it was told again. */
-static bool round_one(struct door *door)
+static bool round_one(struct listener *handle)
 {
     struct edge_submit submit = {
         .queue = SPAN("q"), .payload = SPAN("make"), .pri = 5, .lease_ms = 600000, .tries = 3};
     struct edge_claimed got;
-    MUST(door_judged(door, edge_submit(door->edge, &submit), &build_id) == 0, "submit");
-    claim(door, &got);
-    door_settle(door);
+    MUST(handle_result(handle, edge_submit(handle->edge, &submit), &build_id) == 0, "submit");
+    claim(handle, &got);
+    handle_settle(handle);
     MUST(!got.again && got.id == build_id, "it was claimed before");
     build_token = got.token;
     /* T1: release; pairs with T2 */
     atomic_store_explicit(&back, BACK_ASKED, memory_order_release);
-    claim(door, &got);
+    claim(handle, &got);
     bool is_told = got.token == build_token;
     MUST(is_told == got.again, "a token from nowhere");
-    door_settle(door);
+    handle_settle(handle);
     uint32_t how = BACK_ASKED;
     while (how == BACK_ASKED) {
-        door_poll(door, "p"); /* whoever is parked waits for a commit */
+        handle_poll(handle, "p"); /* whoever is parked waits for a commit */
         /* T2: acquire; pairs with T1 */
         how = atomic_load_explicit(&back, memory_order_acquire);
     }
     MUST(!is_told || how != BACK_DONE, "taken back from one who was told again");
     MUST(is_told || how == BACK_DONE, "neither told nor taken back");
-    MUST(edge_done(door->edge, build_id, got.token, SPAN("right")) == 0, "done");
-    door_settle(door);
+    MUST(edge_done(handle->edge, build_id, got.token, SPAN("right")) == 0, "done");
+    handle_settle(handle);
     return is_told;
 }
 
 int main(void)
 {
     char dir[256];
-    struct door door;
+    struct listener handle;
     pthread_t thread;
     torture_dir(dir, sizeof(dir));
-    tally = door_engine(dir, 2);
-    door_open(&door, tally);
-    door_worker(&door, "w", 1);
+    tally = handle_engine(dir, 2);
+    listener_hand_over(&handle, tally);
+    handle_worker(&handle, "w", 1);
     MUST(pthread_create(&thread, NULL, back_main, NULL) == 0, "a thread");
     uint64_t until_ns = clock_mono_ns() + (uint64_t)SECONDS_MAX * 1000000000;
     int rounds = 0;
     int told = 0;
     while (rounds < ROUNDS && clock_mono_ns() < until_ns) {
-        told += round_one(&door);
+        told += round_one(&handle);
         rounds++;
     }
     /* T3: relaxed: the end may be seen late */
     atomic_store_explicit(&stop, true, memory_order_relaxed);
     /* T5: acquire; pairs with T4 */
     while (!atomic_load_explicit(&stopped, memory_order_acquire)) {
-        door_poll(&door, "p");
+        handle_poll(&handle, "p");
     }
     pthread_join(thread, NULL);
-    door_close(&door);
+    handle_close(&handle);
     MUST(tally_close(tally) == 0, "close");
     torture_dir_remove(dir);
     printf("%d claims, %d told again, %d taken back\n", rounds, told, rounds - told);

@@ -18,7 +18,7 @@ void actor_told(struct actor *actor, unsigned option, uint64_t after, uint32_t n
 }
 
 /* One pass: some votes, one flush, and what each was told. */
-static void vote_pass(struct actor *actor, struct door *door)
+static void vote_pass(struct actor *actor, struct listener *handle)
 {
     struct edge_vote votes[VOTES_A_PASS];
     struct told told[VOTES_A_PASS];
@@ -26,38 +26,38 @@ static void vote_pass(struct actor *actor, struct door *door)
     for (unsigned i = 0; i < count; i++) {
         told[i].option = (uint32_t)seed_below(&actor->seed, HOT_OPTIONS);
         told[i].n = 1 + (uint32_t)seed_below(&actor->seed, 3);
-        int err = edge_vote(door->edge, actor->t->option[told[i].option], told[i].n, &votes[i]);
+        int err = edge_vote(handle->edge, actor->t->option[told[i].option], told[i].n, &votes[i]);
         if (err == TALLY_ROOM) {
             count = i;
             break;
         }
         MUST(err == 0, "vote: %s", tally_err_name(err));
     }
-    edge_flush(door->edge);
+    edge_flush(handle->edge);
     for (unsigned i = 0; i < count; i++) {
-        actor_told(actor, told[i].option, edge_votes_after(door->edge, votes[i]), told[i].n);
+        actor_told(actor, told[i].option, edge_votes_after(handle->edge, votes[i]), told[i].n);
     }
-    edge_publish(door->edge);
+    edge_publish(handle->edge);
 }
 
-void actor_vote(struct actor *actor, struct door *door)
+void actor_vote(struct actor *actor, struct listener *handle)
 {
     while (torture_goes_on(actor->t)) {
-        vote_pass(actor, door);
-        edge_free(door->edge, edge_applied(door->edge));
-        edge_pass_end(door->edge);
-        edge_pass_begin(door->edge);
-        bool full = edge_tail(door->edge) - edge_applied(door->edge) > IN_FLIGHT_MAX;
+        vote_pass(actor, handle);
+        edge_free(handle->edge, edge_applied(handle->edge));
+        edge_pass_end(handle->edge);
+        edge_pass_begin(handle->edge);
+        bool full = edge_tail(handle->edge) - edge_applied(handle->edge) > IN_FLIGHT_MAX;
         if (full || seed_below(&actor->seed, 20) == 0) {
-            door_settle(door);
+            handle_settle(handle);
         }
     }
 }
 
 /* Comes, votes once, goes: so lanes change hands while the committer wakes their owners. */
-void actor_visit(struct actor *actor, struct door *door)
+void actor_visit(struct actor *actor, struct listener *handle)
 {
-    (void)door;
+    (void)handle;
     while (torture_goes_on(actor->t)) {
         struct session *session = NULL;
         uint64_t after = 0;
@@ -72,7 +72,7 @@ void actor_visit(struct actor *actor, struct door *door)
 }
 
 /* Adds polls and options, so that arrays and indexes grow under the readers. */
-void actor_create(struct actor *actor, struct door *door)
+void actor_create(struct actor *actor, struct listener *handle)
 {
     char poll[32] = "cold";
     for (unsigned i = 0; torture_goes_on(actor->t); i++) {
@@ -80,13 +80,14 @@ void actor_create(struct actor *actor, struct door *door)
         uint64_t found = 0;
         if (i % 100 == 0) {
             snprintf(poll, sizeof(poll), "cold-%u", i);
-            door_poll(door, poll);
+            handle_poll(handle, poll);
         }
         snprintf(label, sizeof(label), "Option %u", i);
-        uint64_t id = door_option(door, poll, label);
-        int err = edge_option_find(door->edge, span_of(poll), span_of(label), &found);
+        uint64_t id = handle_option(handle, poll, label);
+        int err = edge_option_find(handle->edge, span_of(poll), span_of(label), &found);
         MUST(err == 0 && found == id, "option %s is not found again", label);
-        err = door_judged(door, edge_option(door->edge, span_of(poll), span_of(label)), &found);
+        err =
+            handle_result(handle, edge_option(handle->edge, span_of(poll), span_of(label)), &found);
         MUST(err == TALLY_EXISTS && found == id, "%s twice: %s", label, tally_err_name(err));
     }
 }
@@ -103,11 +104,11 @@ static void saw_lsn(struct last_seen *last, uint64_t lsn)
     last->lsn = lsn;
 }
 
-static void read_poll(struct door *door, struct last_seen *last)
+static void read_poll(struct listener *handle, struct last_seen *last)
 {
     struct read_tally r;
     read_tally_init(&r, SPAN("hot"), SIZE_MAX);
-    int err = door_read(door, &r.read);
+    int err = handle_read(handle, &r.read);
     MUST(err == 0 && r.row_count == HOT_OPTIONS, "TALLY: %s", tally_err_name(err));
     saw_lsn(last, r.read.lsn);
     uint64_t sum = 0;
@@ -125,11 +126,11 @@ static void read_poll(struct door *door, struct last_seen *last)
 }
 
 /* The builds of the list and the counts of the queue, each a consistent cut. */
-static void read_queue(const struct actor *actor, struct door *door, struct last_seen *last)
+static void read_queue(const struct actor *actor, struct listener *handle, struct last_seen *last)
 {
     struct read_queues r;
     read_queues_init(&r, (struct span){NULL, 0});
-    int err = door_read(door, &r.read);
+    int err = handle_read(handle, &r.read);
     MUST(err == 0, "QUEUES: %s", tally_err_name(err));
     saw_lsn(last, r.read.lsn);
     uint64_t sum = 0;
@@ -144,28 +145,28 @@ static void read_queue(const struct actor *actor, struct door *door, struct last
     read_queues_fini(&r);
 }
 
-static void read_builds(struct actor *actor, struct door *door, struct last_seen *last)
+static void read_builds(struct actor *actor, struct listener *handle, struct last_seen *last)
 {
     struct read_builds r;
     read_builds_init(&r);
     r.reverse = seed_below(&actor->seed, 2) == 0;
     r.count = 50;
     r.state_mask = (uint32_t)seed_below(&actor->seed, 1 << BUILD_STATES);
-    int err = door_read(door, &r.read);
+    int err = handle_read(handle, &r.read);
     MUST(err == 0, "BUILDS: %s", tally_err_name(err));
     saw_lsn(last, r.read.lsn);
     for (size_t i = 0; i < r.row_count; i++) {
         struct parcel *parcel = NULL;
         MUST(r.state_mask == 0 || (r.state_mask >> r.rows[i].state & 1) != 0,
              "BUILDS: a state that was not asked for");
-        MUST(edge_payload(door->edge, r.rows[i].id, &parcel) == 0 && parcel_span(parcel).len > 0,
+        MUST(edge_payload(handle->edge, r.rows[i].id, &parcel) == 0 && parcel_span(parcel).len > 0,
              "PAYLOAD of build %lu", (unsigned long)r.rows[i].id);
         parcel_release(parcel);
     }
     read_builds_fini(&r);
     struct read_workers w;
     read_workers_init(&w, (struct span){NULL, 0});
-    err = door_read(door, &w.read);
+    err = handle_read(handle, &w.read);
     MUST(err == 0, "WORKERS: %s", tally_err_name(err));
     saw_lsn(last, w.read.lsn);
     for (size_t i = 0; i < w.row_count; i++) {
@@ -174,15 +175,15 @@ static void read_builds(struct actor *actor, struct door *door, struct last_seen
     read_workers_fini(&w);
 }
 
-void actor_read(struct actor *actor, struct door *door)
+void actor_read(struct actor *actor, struct listener *handle)
 {
     struct last_seen last = {0};
     while (torture_goes_on(actor->t)) {
-        read_poll(door, &last);
-        read_queue(actor, door, &last);
-        read_builds(actor, door, &last);
-        edge_pass_end(door->edge);
-        edge_pass_begin(door->edge);
+        read_poll(handle, &last);
+        read_queue(actor, handle, &last);
+        read_builds(actor, handle, &last);
+        edge_pass_end(handle->edge);
+        edge_pass_begin(handle->edge);
         torture_count(&actor->t->reads);
     }
 }

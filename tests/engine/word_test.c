@@ -59,8 +59,9 @@ static void check_step(unsigned type, enum build_state from, enum build_state to
         bool legal = in_the_picture(type, from, to) && more[i] == wanted;
         /* no step leads over the end of the tokens */
         legal = legal && (wanted == 0 || token < TOKEN_MAX);
-        cr_assert_eq(build_edge_legal(type, build_half(from, token), build_half(to, after)), legal,
-                     "type %u, state %d to %d, token %u to %u", type, from, to, token, after);
+        cr_assert_eq(
+            build_transition_is_legal(type, build_status(from, token), build_status(to, after)),
+            legal, "type %u, state %d to %d, token %u to %u", type, from, to, token, after);
     }
 }
 
@@ -80,31 +81,31 @@ Test(word, steps_are_legal_where_the_picture_says_so)
 
 Test(word, halves_and_words_come_apart_as_they_were_put_together)
 {
-    uint64_t word = build_word(build_half(BUILD_BUILDING, TOKEN_MAX), 0xfffffffe);
-    cr_assert_eq(half_state(word_half(word)), BUILD_BUILDING);
-    cr_assert_eq(half_token(word_half(word)), TOKEN_MAX);
+    uint64_t word = build_word(build_status(BUILD_BUILDING, TOKEN_MAX), 0xfffffffe);
+    cr_assert_eq(status_state(word_status(word)), BUILD_BUILDING);
+    cr_assert_eq(status_token(word_status(word)), TOKEN_MAX);
     cr_assert_eq(word_deadline(word), 0xfffffffe);
-    cr_assert(half_held(word_half(word)) && !half_ended(word_half(word)));
-    cr_assert(!half_held(build_half(BUILD_DELAYED, 1)));
-    cr_assert(half_ended(build_half(BUILD_CANCELLED, 1)));
+    cr_assert(status_is_held(word_status(word)) && !status_is_ended(word_status(word)));
+    cr_assert(!status_is_held(build_status(BUILD_DELAYED, 1)));
+    cr_assert(status_is_ended(build_status(BUILD_CANCELLED, 1)));
 }
 
 /* Where the tokens run out, nothing is offered any more; who holds can still end it. */
 Test(word, a_build_without_tokens_fails_instead_of_being_offered)
 {
-    uint32_t before = build_half(BUILD_ASSIGNED, TOKEN_MAX - 4);
-    cr_assert_eq(half_state(half_next(before, BUILD_PENDING)), BUILD_FAILED);
-    cr_assert_eq(half_state(half_next(before, BUILD_DELAYED)), BUILD_FAILED);
-    cr_assert_eq(half_state(half_next(before, BUILD_COMPLETED)), BUILD_COMPLETED);
-    before = build_half(BUILD_ASSIGNED, TOKEN_MAX - 5);
-    cr_assert_eq(half_next(before, BUILD_PENDING), build_half(BUILD_PENDING, TOKEN_MAX - 4));
+    uint32_t before = build_status(BUILD_ASSIGNED, TOKEN_MAX - 4);
+    cr_assert_eq(status_state(status_next(before, BUILD_PENDING)), BUILD_FAILED);
+    cr_assert_eq(status_state(status_next(before, BUILD_DELAYED)), BUILD_FAILED);
+    cr_assert_eq(status_state(status_next(before, BUILD_COMPLETED)), BUILD_COMPLETED);
+    before = build_status(BUILD_ASSIGNED, TOKEN_MAX - 5);
+    cr_assert_eq(status_next(before, BUILD_PENDING), build_status(BUILD_PENDING, TOKEN_MAX - 4));
     /* a last offer, a last claim, a last end: each has its token */
-    uint32_t offer = half_next(before, BUILD_PENDING);
-    uint32_t held = half_next(offer, BUILD_ASSIGNED);
-    uint32_t end = half_next(held, BUILD_PENDING);
-    cr_assert_eq(half_state(end), BUILD_FAILED);
-    cr_assert(half_token(end) <= TOKEN_MAX);
-    cr_assert(build_edge_legal(RECORD_FAIL, held, end));
+    uint32_t offer = status_next(before, BUILD_PENDING);
+    uint32_t held = status_next(offer, BUILD_ASSIGNED);
+    uint32_t end = status_next(held, BUILD_PENDING);
+    cr_assert_eq(status_state(end), BUILD_FAILED);
+    cr_assert(status_token(end) <= TOKEN_MAX);
+    cr_assert(build_transition_is_legal(RECORD_FAIL, held, end));
 }
 
 Test(word, an_option_counts_votes_and_changes_apart)
@@ -123,20 +124,20 @@ Test(word, an_option_counts_votes_and_changes_apart)
 Test(word, a_step_on_the_half_lets_the_deadline_move)
 {
     _Atomic uint64_t word;
-    uint32_t half = build_half(BUILD_BUILDING, 7);
-    word_set(&word, build_word(half, 100));
-    uint64_t seen = build_word(half, 50);
-    uint64_t to = build_word(half_next(half, BUILD_COMPLETED), 0);
+    uint32_t status = build_status(BUILD_BUILDING, 7);
+    word_set(&word, build_word(status, 100));
+    uint64_t seen = build_word(status, 50);
+    uint64_t to = build_word(status_next(status, BUILD_COMPLETED), 0);
     cr_assert(!word_step(&word, &(uint64_t){seen}, to), "an expiry must not overtake a heartbeat");
-    cr_assert(word_step_half(&word, seen, to));
-    cr_assert(!word_step_half(&word, seen, to), "the half is another");
+    cr_assert(word_step_status(&word, seen, to));
+    cr_assert(!word_step_status(&word, seen, to), "the status is another");
 }
 
 Test(word, a_heartbeat_that_was_stopped_takes_nothing_from_a_later_one)
 {
     _Atomic uint64_t word;
-    uint32_t assigned = build_half(BUILD_ASSIGNED, 7);
-    uint32_t building = build_half(BUILD_BUILDING, 7);
+    uint32_t assigned = build_status(BUILD_ASSIGNED, 7);
+    uint32_t building = build_status(BUILD_BUILDING, 7);
     uint64_t seen = build_word(assigned, 20);
     word_set(&word,
              build_word(assigned, 50)); /* what another was told, while this one was stopped */
@@ -147,6 +148,6 @@ Test(word, a_heartbeat_that_was_stopped_takes_nothing_from_a_later_one)
     cr_assert_eq(word_get(&word), build_word(building, 50), "its deadline went back");
     cr_assert(word_prolong(&word, seen, building, 60));
     cr_assert_eq(word_get(&word), build_word(building, 60));
-    word_set(&word, build_word(half_next(building, BUILD_PENDING), 0));
-    cr_assert(!word_prolong(&word, seen, building, 70), "the half is another");
+    word_set(&word, build_word(status_next(building, BUILD_PENDING), 0));
+    cr_assert(!word_prolong(&word, seen, building, 70), "the status is another");
 }

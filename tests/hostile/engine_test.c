@@ -2,7 +2,7 @@
 #include "engine/apply/snapshot_load.h"
 #include "engine/log/bounds.h"
 #include "engine/state/state.h"
-#include "tests/engine/door.h"
+#include "tests/engine/handle.h"
 #include "tests/hostile/forge_state.h"
 #include "wal/files/snapshot_file.h"
 
@@ -14,7 +14,7 @@
 static char dir[128];
 static struct tally *tally;
 static struct tally_report report;
-static struct door door;
+static struct listener handle;
 
 static void setup(void)
 {
@@ -33,14 +33,14 @@ static int open_engine(void)
     struct tally_options options = {.dir = dir, .create = true, .edges = 1};
     int err = tally_open(&tally, &options, &report);
     if (err == 0) {
-        door_open(&door, tally);
+        listener_hand_over(&handle, tally);
     }
     return err;
 }
 
 static void close_engine(void)
 {
-    door_close(&door);
+    handle_close(&handle);
     cr_assert_eq(tally_close(tally), 0);
 }
 
@@ -74,7 +74,7 @@ Test(hostile_engine, a_forged_state_that_can_be_is_served)
     forge_images(&images);
     forge_saved(dir, &images);
     cr_assert_eq(open_engine(), 0, "%s", report.text);
-    edge_info(door.edge, &info);
+    edge_info(handle.edge, &info);
     cr_expect(info.polls == 1 && info.votes == 5);
     close_engine();
     cr_assert_eq(open_engine(), 0, "%s", report.text);
@@ -283,18 +283,18 @@ Test(hostile_engine, ids_near_2_to_the_30_take_no_memory)
     forge_images(&images);
     images.at[FORGED_HEAD].num[HEAD_OPTIONS] = (1 << 30) - 1;
     images.at[FORGED_OPTION_2].num[IMAGE_ID] = (1 << 30) - 1;
-    struct loader loader;
+    struct snapshot_load load;
     static struct state state;
     cr_assert_eq(state_init(&state), 0);
-    loader_init(&loader, &state);
+    snapshot_load_init(&load, &state);
     int err = 0;
     for (size_t i = 0; i < images.count && err == 0; i++) {
-        err = loader_image(&loader, &images.at[i]);
+        err = snapshot_load_image(&load, &images.at[i]);
     }
-    err = err != 0 ? err : loader_end(&loader);
+    err = err != 0 ? err : snapshot_load_end(&load);
     cr_expect_eq(err, TALLY_CORRUPT);
-    cr_expect_not_null(loader.proof.why);
-    loader_fini(&loader);
+    cr_expect_not_null(load.proof.why);
+    snapshot_load_fini(&load);
     state_fini(&state);
 }
 
@@ -303,7 +303,7 @@ Test(hostile_engine, ids_near_2_to_the_30_take_no_memory)
 Test(hostile_engine, a_load_takes_no_more_memory_than_the_machine_has)
 {
     struct forge_images images;
-    struct loader loader;
+    struct snapshot_load load;
     static struct state state;
     static char zeros[1 << 20];
     forge_images(&images);
@@ -311,13 +311,13 @@ Test(hostile_engine, a_load_takes_no_more_memory_than_the_machine_has)
     cr_assert_eq(state_init(&state), 0);
     cr_expect(state.ledger.load_max > sizeof(zeros), "the machine's memory");
     state.ledger.load_max = sizeof(zeros) / 2;
-    loader_init(&loader, &state);
+    snapshot_load_init(&load, &state);
     int err = 0;
     for (size_t i = 0; i < images.count && err == 0; i++) {
-        err = loader_image(&loader, &images.at[i]);
+        err = snapshot_load_image(&load, &images.at[i]);
     }
     cr_expect_eq(err, TALLY_NOMEM);
-    loader_fini(&loader);
+    snapshot_load_fini(&load);
     state_fini(&state);
 }
 
@@ -330,11 +330,11 @@ static int claim(uint32_t *token, uint64_t *id)
     struct edge_claimed got;
     int err;
     do {
-        err = edge_claim(door.edge, &ask, &got);
-    } while (door_again(&door, err));
+        err = edge_claim(handle.edge, &ask, &got);
+    } while (handle_again(&handle, err));
     *token = err == 0 ? got.token : 0;
     *id = err == 0 ? got.id : 0;
-    door_settle(&door);
+    handle_settle(&handle);
     return err;
 }
 
@@ -346,16 +346,16 @@ Test(hostile_engine, a_build_with_the_last_token_but_few_fails_and_ends_nothing)
     uint64_t id;
     int err;
     forge_images(&images);
-    images.at[FORGED_PENDING].num[IBUILD_APPLIED] = build_half(BUILD_PENDING, TOKEN_MAX - 4);
+    images.at[FORGED_PENDING].num[IBUILD_APPLIED] = build_status(BUILD_PENDING, TOKEN_MAX - 4);
     forge_saved(dir, &images);
     cr_assert_eq(open_engine(), 0, "%s", report.text);
     cr_assert_eq(claim(&token, &id), 0);
     const struct edge_fail ask = {.id = id, .token = token};
     do {
-        err = edge_fail(door.edge, &ask, &how);
-    } while (door_again(&door, err));
+        err = edge_fail(handle.edge, &ask, &how);
+    } while (handle_again(&handle, err));
     cr_assert_eq(err, 0);
-    door_settle(&door);
+    handle_settle(&handle);
     cr_expect(how.final, "there is no token for another try");
     close_engine();
     cr_assert_eq(open_engine(), 0, "%s", report.text);
@@ -372,10 +372,10 @@ Test(hostile_engine, an_option_with_nearly_2_to_the_40_votes_refuses_more_and_en
     images.at[FORGED_HEAD].num[HEAD_VOTES] = VOTES_MASK + 2;
     forge_saved(dir, &images);
     cr_assert_eq(open_engine(), 0, "%s", report.text);
-    cr_expect_eq(edge_vote(door.edge, 1, 1, &vote), TALLY_RANGE);
-    cr_expect_eq(edge_vote(door.edge, 2, 1, &vote), 0);
-    edge_flush(door.edge);
-    door_settle(&door);
+    cr_expect_eq(edge_vote(handle.edge, 1, 1, &vote), TALLY_RANGE);
+    cr_expect_eq(edge_vote(handle.edge, 2, 1, &vote), 0);
+    edge_flush(handle.edge);
+    handle_settle(&handle);
     close_engine();
     cr_assert_eq(open_engine(), 0, "%s", report.text);
     close_engine();
@@ -394,10 +394,10 @@ Test(hostile_engine, a_snapshot_that_cannot_be_loaded_does_not_count)
     forge_saved(dir, &images);
     cr_assert_eq(open_engine(), 0, "%s", report.text);
     FIELD_ADD(tally->state.votes, 1);
-    door_poll(&door, "another");
+    handle_poll(&handle, "another");
     do {
-        err = edge_snapshot(door.edge, &ticket, &done);
-    } while (door_again(&door, err));
+        err = edge_snapshot(handle.edge, &ticket, &done);
+    } while (handle_again(&handle, err));
     cr_expect_eq(err, TALLY_IO, "it counts: %d", err);
     snprintf(path, sizeof(path), "%s/snap-%016x.tally", dir, FORGE_LSN + 1);
     cr_expect_neq(access(path, F_OK), 0, "it has a name");
@@ -508,9 +508,9 @@ Test(hostile_engine, a_log_that_counts_beyond_2_to_the_40_is_refused)
     struct forge_images images;
     forge_images(&images);
     images.at[FORGED_OPTION].num[IOPTION_VOTES] = VOTES_MASK;
-    cr_expect_null(image_wrong(&images.at[FORGED_OPTION]));
+    cr_expect_null(bounds_image_error(&images.at[FORGED_OPTION]));
     images.at[FORGED_OPTION].num[IOPTION_VOTES] = VOTES_MASK + 1;
-    cr_expect_not_null(image_wrong(&images.at[FORGED_OPTION]));
+    cr_expect_not_null(bounds_image_error(&images.at[FORGED_OPTION]));
 }
 
 /* ---- what apply refuses is never appended ---- */
@@ -523,25 +523,25 @@ Test(hostile_engine, the_edge_refuses_what_apply_would)
         .queue = {"q", 1}, .payload = {"make", 4}, .lease_ms = 1000, .tries = 3, .pri = 5};
     struct edge_submit bad = good;
     bad.tries = 0;
-    cr_expect_eq(edge_submit(door.edge, &bad), TALLY_INVAL, "no try");
+    cr_expect_eq(edge_submit(handle.edge, &bad), TALLY_INVAL, "no try");
     bad.tries = SOUND_TRIES_MAX + 1;
-    cr_expect_eq(edge_submit(door.edge, &bad), TALLY_INVAL, "too many tries");
+    cr_expect_eq(edge_submit(handle.edge, &bad), TALLY_INVAL, "too many tries");
     bad = good;
     bad.pri = PRIORITIES;
-    cr_expect_eq(edge_submit(door.edge, &bad), TALLY_INVAL, "a priority of 10");
+    cr_expect_eq(edge_submit(handle.edge, &bad), TALLY_INVAL, "a priority of 10");
     bad = good;
     bad.lease_ms = (uint32_t)SOUND_LEASE_MS_MAX + 1;
-    cr_expect_eq(edge_submit(door.edge, &bad), TALLY_INVAL, "a lease of a day and more");
+    cr_expect_eq(edge_submit(handle.edge, &bad), TALLY_INVAL, "a lease of a day and more");
     bad = good;
     bad.delay_ms = (uint32_t)SOUND_DELAY_MS_MAX + 1;
-    cr_expect_eq(edge_submit(door.edge, &bad), TALLY_INVAL, "a delay of 30 days and more");
+    cr_expect_eq(edge_submit(handle.edge, &bad), TALLY_INVAL, "a delay of 30 days and more");
     bad = good;
     bad.payload = (struct span){payload, sizeof(payload)};
-    cr_expect_eq(edge_submit(door.edge, &bad), TALLY_INVAL, "a payload of 4 MiB and more");
+    cr_expect_eq(edge_submit(handle.edge, &bad), TALLY_INVAL, "a payload of 4 MiB and more");
     struct edge_poll poll = {.name = {"p", 1}, .open_ms = INT64_MAX};
-    cr_expect_eq(edge_poll(door.edge, &poll), TALLY_INVAL, "an opening near 2^63");
+    cr_expect_eq(edge_poll(handle.edge, &poll), TALLY_INVAL, "an opening near 2^63");
     struct edge_worker worker = {.id = {"w", 1}, .name = {payload, 300}, .slots = 1};
-    cr_expect_eq(edge_worker(door.edge, &worker), TALLY_INVAL, "a name of 300 bytes");
-    cr_expect_eq(edge_tail(door.edge), 0, "nothing was appended");
+    cr_expect_eq(edge_worker(handle.edge, &worker), TALLY_INVAL, "a name of 300 bytes");
+    cr_expect_eq(edge_tail(handle.edge), 0, "nothing was appended");
     close_engine();
 }

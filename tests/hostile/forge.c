@@ -60,7 +60,7 @@ void forge_small_segment(struct forge *forge, const char *dir, uint64_t number, 
 void forge_snapshot(struct forge *forge, const char *dir, uint64_t lsn)
 {
     char name[WAL_NAME_BYTES];
-    wal_snap_name(name, lsn);
+    wal_snapshot_name(name, lsn);
     *forge = (struct forge){
         .fd = create(dir, name), .head = {.number = lsn}, .offset = WAL_PAGE_BYTES, .next = 1};
     memcpy(forge->head.uuid, forge_uuid, sizeof(forge->head.uuid));

@@ -30,7 +30,7 @@ static struct image build_image(uint64_t id, enum build_state state, uint32_t to
     return (struct image){
         .kind = IMAGE_BUILD,
         .num = {[IMAGE_ID] = id,
-                [IBUILD_APPLIED] = build_half(state, token),
+                [IBUILD_APPLIED] = build_status(state, token),
                 [IBUILD_QUEUE] = 1,
                 [IBUILD_SET] = 0,
                 [IBUILD_PRI] = 5,
@@ -106,7 +106,7 @@ void forge_saved(const char *dir, const struct forge_images *images)
     forge_snapshot_end(&forge, true, buf.count);
     image_buf_fini(&buf);
     MUST(wal_file_io_new(&io, dir, 0) == 0);
-    MUST(wal_begin_behind(io, forge_uuid, FORGE_LSN) == 0);
+    MUST(wal_log_begin_behind(io, forge_uuid, FORGE_LSN) == 0);
     io->ops->destroy(io);
 }
 

@@ -1,6 +1,6 @@
 /* Mutants, served: a start refuses them, or else the server does all that it is for, makes a
  * snapshot that counts, ends in order, and starts again. What is synced is never refused later. */
-#include "tests/engine/door.h"
+#include "tests/engine/handle.h"
 #include "tests/hostile/mutate.h"
 
 #include <stdio.h>
@@ -17,7 +17,7 @@ static char dir[128];
 static uint64_t seed_now;
 static char what[MUTANT_WHAT_BYTES];
 static struct tally *tally;
-static struct door door;
+static struct listener handle;
 
 #define FINE(is_so, ...)                                                                           \
     do {                                                                                           \
@@ -49,13 +49,13 @@ static void vote_all(void)
         struct edge_vote vote;
         int err;
         do {
-            err = edge_vote(door.edge, id, 1, &vote);
-            edge_flush(door.edge);
-        } while (door_again(&door, err));
+            err = edge_vote(handle.edge, id, 1, &vote);
+            edge_flush(handle.edge);
+        } while (handle_again(&handle, err));
         FINE(err == 0 || err == TALLY_NOTFOUND || err == TALLY_CLOSED || err == TALLY_RANGE,
              "a vote for %llu: %s", (unsigned long long)id, tally_err_name(err));
     }
-    door_settle(&door);
+    handle_settle(&handle);
 }
 
 static int claim(const char *worker, struct edge_claimed *got)
@@ -64,9 +64,9 @@ static int claim(const char *worker, struct edge_claimed *got)
         .worker = span_of(worker), .queues = {{"q", 1}}, .queue_count = 1, .lease_ms = 1000};
     int err;
     do {
-        err = edge_claim(door.edge, &ask, got);
-    } while (door_again(&door, err));
-    door_settle(&door);
+        err = edge_claim(handle.edge, &ask, got);
+    } while (handle_again(&handle, err));
+    handle_settle(&handle);
     return err;
 }
 
@@ -83,11 +83,11 @@ static void work(const char *worker)
         }
         const struct edge_fail fail = {.id = got.id, .token = got.token, .text = {"no", 2}};
         do {
-            err = i % 3 == 0   ? edge_fail(door.edge, &fail, &how)
-                  : i % 3 == 1 ? edge_release(door.edge, got.id, got.token, 0)
-                               : edge_done(door.edge, got.id, got.token, (struct span){"ok", 2});
-        } while (door_again(&door, err));
-        door_settle(&door);
+            err = i % 3 == 0   ? edge_fail(handle.edge, &fail, &how)
+                  : i % 3 == 1 ? edge_release(handle.edge, got.id, got.token, 0)
+                               : edge_done(handle.edge, got.id, got.token, (struct span){"ok", 2});
+        } while (handle_again(&handle, err));
+        handle_settle(&handle);
         FINE(err == 0 || err == TALLY_STALE, "the end of a claim: %s", tally_err_name(err));
     }
 }
@@ -99,14 +99,14 @@ static void change_all(void)
     const struct edge_worker worker = {.id = {"w", 1}, .slots = 2};
     const struct edge_submit submit = {
         .queue = {"q", 1}, .payload = {"make", 4}, .lease_ms = 1000, .tries = 3};
-    int err = door_judged(&door, edge_poll(door.edge, &poll), NULL);
+    int err = handle_result(&handle, edge_poll(handle.edge, &poll), NULL);
     FINE(err == 0, "a poll: %s", tally_err_name(err));
-    err = door_judged(&door, edge_option(door.edge, (struct span){"p", 1}, (struct span){"New", 3}),
-                      NULL);
+    err = handle_result(
+        &handle, edge_option(handle.edge, (struct span){"p", 1}, (struct span){"New", 3}), NULL);
     FINE(err == 0 || err == TALLY_EXISTS, "an option: %s", tally_err_name(err));
-    err = door_judged(&door, edge_worker(door.edge, &worker), NULL);
+    err = handle_result(&handle, edge_worker(handle.edge, &worker), NULL);
     FINE(err == 0, "a worker: %s", tally_err_name(err));
-    err = door_judged(&door, edge_submit(door.edge, &submit), NULL);
+    err = handle_result(&handle, edge_submit(handle.edge, &submit), NULL);
     FINE(err == 0 || err == TALLY_FULL, "a build: %s", tally_err_name(err));
 }
 
@@ -116,20 +116,20 @@ static void snapshot(void)
     uint64_t ticket = 0;
     int err;
     do {
-        err = edge_snapshot(door.edge, &ticket, &done);
-    } while (door_again(&door, err));
+        err = edge_snapshot(handle.edge, &ticket, &done);
+    } while (handle_again(&handle, err));
     FINE(err == 0, "a snapshot: %s", tally_err_name(err));
 }
 
 static void serve(void)
 {
-    door_open(&door, tally);
+    listener_hand_over(&handle, tally);
     vote_all();
     change_all();
     work("w");
     vote_all();
     snapshot();
-    door_close(&door);
+    handle_close(&handle);
     FINE(tally_close(tally) == 0, "the end");
 }
 

@@ -169,7 +169,7 @@ static void bring_to_end(struct seed *seed, struct forge_images *images)
 {
     const uint64_t few = seed_below(seed, 8);
     struct image *build = &images->at[FORGED_PENDING + seed_below(seed, 4)];
-    uint32_t half = (uint32_t)build->num[IBUILD_APPLIED];
+    uint32_t status = (uint32_t)build->num[IBUILD_APPLIED];
     switch (seed_below(seed, 6)) {
     case 0:
         images->at[FORGED_OPTION].num[IOPTION_VOTES] = VOTES_MASK + 2 - few;
@@ -180,7 +180,7 @@ static void bring_to_end(struct seed *seed, struct forge_images *images)
     case 2:
     case 3:
         build->num[IBUILD_APPLIED] =
-            build_half(half_state(half), (TOKEN_MAX + 2 - (uint32_t)few) & TOKEN_MAX);
+            build_status(status_state(status), (TOKEN_MAX + 2 - (uint32_t)few) & TOKEN_MAX);
         break;
     case 4:
         build->num[IBUILD_ATTEMPTS] = few < 4 ? few : UINT16_MAX + 4 - few;
@@ -248,7 +248,7 @@ static void begin_behind(const char *dir)
 {
     struct wal_io *io;
     must(wal_file_io_new(&io, dir, 0) == 0, dir);
-    must(wal_begin_behind(io, forge_uuid, FORGE_LSN) == 0, "wal_begin_behind");
+    must(wal_log_begin_behind(io, forge_uuid, FORGE_LSN) == 0, "wal_log_begin_behind");
     io->ops->destroy(io);
 }
 

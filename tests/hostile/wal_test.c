@@ -74,10 +74,10 @@ static int read_it(void)
     return err;
 }
 
-static int read_snapshot(uint64_t lsn, struct wal_snap_info *info)
+static int read_snapshot(uint64_t lsn, struct wal_snapshot_info *info)
 {
     struct wal_io *io = io_new();
-    int err = wal_snap_read(io, lsn, see_nothing, NULL, info);
+    int err = wal_snapshot_read(io, lsn, see_nothing, NULL, info);
     io->ops->destroy(io);
     return err;
 }
@@ -154,12 +154,12 @@ Test(hostile_wal, the_last_segment_number_is_refused)
 Test(hostile_wal, the_last_lsn_is_refused)
 {
     struct forge forge;
-    struct wal_snap_info info;
+    struct wal_snapshot_info info;
     forge_behind_snapshot(7, UINT64_MAX - 1000);
     cr_expect_eq(read_snapshot(UINT64_MAX - 1000, &info), TALLY_DAMAGE);
     cr_expect_eq(start(), TALLY_DAMAGE, "%s", report.text);
     char name[WAL_NAME_BYTES];
-    wal_snap_name(name, UINT64_MAX - 1000);
+    wal_snapshot_name(name, UINT64_MAX - 1000);
     disk_unlink(&disk, name);
     forge_behind_snapshot(7, WAL_LSN_MAX - WAL_LSN_MARGIN);
     cr_expect_eq(start(), TALLY_DAMAGE);
@@ -200,7 +200,7 @@ Test(hostile_wal, a_snapshot_has_images_up_to_its_seal_and_in_no_other_way)
         {"members", WAL_BLOCK_PACKED, 1},
         {"a seal that does not close", WAL_BLOCK_SEAL, 0},
     };
-    struct wal_snap_info info;
+    struct wal_snapshot_info info;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct forge forge;
         bool is_member = cases[i].flags == WAL_BLOCK_PACKED;

@@ -17,7 +17,7 @@ static struct state state; /* of the log that is being made, or read */
 
 static int put(void *arg, struct image_buf *images)
 {
-    int err = wal_snap_put(arg, images->count, images->at, images->len);
+    int err = wal_snapshot_put(arg, images->count, images->at, images->len);
     image_buf_fini(images);
     *images = (struct image_buf){.at = NULL};
     return err;
@@ -25,22 +25,22 @@ static int put(void *arg, struct image_buf *images)
 
 static void save(struct cut *cut)
 {
-    struct wal_snap *snap = NULL;
-    struct saver saver;
+    struct wal_snapshot *snapshot = NULL;
+    struct capture capture;
     uint64_t bytes;
     uint64_t lsn = FIELD_OWN(state.lsn);
-    cr_assert_eq(wal_snap_new(&snap, cut->disk.io, wal_uuid(cut->disk.wal), lsn), 0);
-    saver_begin(&saver, &state, put, snap);
-    cr_assert(saver_walk(&saver, SIZE_MAX) && saver.err == 0);
-    saver_end(&saver);
-    cr_assert_eq(wal_snap_end(snap, NULL, NULL, &bytes), 0);
-    wal_snap_destroy(snap);
+    cr_assert_eq(wal_snapshot_new(&snapshot, cut->disk.io, wal_uuid(cut->disk.wal), lsn), 0);
+    capture_begin(&capture, &state, put, snapshot);
+    cr_assert(capture_walk(&capture, SIZE_MAX) && capture.err == 0);
+    capture_end(&capture);
+    cr_assert_eq(wal_snapshot_end(snapshot, NULL, NULL, &bytes), 0);
+    wal_snapshot_destroy(snapshot);
 }
 
 /* Applies a record, and takes a snapshot where one is due. */
 static void take(struct cut *cut, uint64_t time_ms, struct record record)
 {
-    struct verdict verdict;
+    struct apply_result verdict;
     uint64_t lsn = FIELD_OWN(state.lsn) + 1;
     record.lsn = lsn;
     record.time_ms = time_ms;
@@ -97,7 +97,7 @@ void cut_retain(const struct cut *cut, uint64_t safe_lsn)
 void cut_spoil(const struct cut *cut, uint64_t lsn)
 {
     char name[WAL_NAME_BYTES];
-    wal_snap_name(name, lsn);
+    wal_snapshot_name(name, lsn);
     disk_flip(&cut->disk, name, 8 * (WAL_PAGE_BYTES + 70)); /* in the payload of the first block */
 }
 
@@ -105,7 +105,7 @@ void cut_spoil(const struct cut *cut, uint64_t lsn)
 
 static int see_record(void *arg, const struct record *record)
 {
-    struct verdict verdict;
+    struct apply_result verdict;
     (void)arg;
     return record->lsn <= FIELD_OWN(state.lsn) ? 0 : apply(&state, record, &verdict);
 }
@@ -121,17 +121,17 @@ uint64_t cut_start(const char *dir, struct wal_report *report)
 {
     struct wal_io *io;
     struct wal *wal;
-    struct loader loader;
+    struct snapshot_load load;
     cr_assert_eq(state_init(&state), 0);
-    loader_init(&loader, &state);
+    snapshot_load_init(&load, &state);
     cr_assert_eq(wal_file_io_new(&io, dir, 0), 0);
-    const struct wal_options options = {.io = io, .load = loader_block};
-    cr_assert_eq(wal_open(&wal, &options, see_block, &loader, report), 0, "%s", report->text);
+    const struct wal_options options = {.io = io, .load = snapshot_load_block};
+    cr_assert_eq(wal_open(&wal, &options, see_block, &load, report), 0, "%s", report->text);
     uint64_t digest = state_digest(&state);
     cr_assert_eq(wal_next_lsn(wal), FIELD_OWN(state.lsn) + 1);
     cr_assert_eq(wal_close(wal, true), 0);
     io->ops->destroy(io);
-    loader_fini(&loader);
+    snapshot_load_fini(&load);
     state_fini(&state);
     return digest;
 }

@@ -221,7 +221,7 @@ Test(inspect_cut, what_has_seen_nothing_yet_begins_anew)
 /* What the segments hold that go while record 5 is read. */
 static uint64_t safe_lsn;
 
-static int see(void *arg, const struct record *record, const struct verdict *verdict)
+static int see(void *arg, const struct record *record, const struct apply_result *verdict)
 {
     (void)arg;
     (void)verdict;
@@ -265,7 +265,7 @@ Test(inspect_cut, a_snapshot_that_goes_before_it_is_copied_is_looked_for_again)
     struct wal_io *io;
     char name[WAL_NAME_BYTES];
     cr_assert_eq(wal_file_io_new(&io, cut.disk.path, 0), 0);
-    wal_snap_name(name, CUT_OLDER_LSN);
+    wal_snapshot_name(name, CUT_OLDER_LSN);
     disk_unlink(&cut.disk, name);
     cr_expect_eq(newdir_begin(&newdir, into, io, CUT_OLDER_LSN), NEWDIR_AGAIN);
     cr_expect_neq(access(into, F_OK), 0);

@@ -39,8 +39,8 @@ Test(pending, what_is_alike_becomes_one_entry)
     cr_expect(push(1, 32, PENDING_HELD, 0), "another connection");
     cr_expect(push(2, 32, PENDING_HELD, 0), "another position");
     cr_expect(push(2, 32, PENDING_HELD, PENDING_CHANGE), "a change");
-    cr_expect(push(2, 32, PENDING_VERDICT, PENDING_CHANGE), "a verdict");
-    cr_expect(push(2, 32, PENDING_VERDICT, PENDING_CHANGE), "and one more");
+    cr_expect(push(2, 32, PENDING_RESULT, PENDING_CHANGE), "a result");
+    cr_expect(push(2, 32, PENDING_RESULT, PENDING_CHANGE), "and one more");
     cr_expect_eq(pending_room(&pending), PENDING_MAX - 6);
 }
 

@@ -36,7 +36,7 @@ static const struct banned {
     {"net/", "assert", "use CHECK, which stays on in the release, or DCHECK"},
     {"engine/edge/read", "word_get", "reads see the committed state: `applied`, not the word"},
     {"engine/edge/read", "word_step", "reads see the committed state, and change nothing"},
-    {"engine/edge/read", "word_step_half", "reads see the committed state, and change nothing"},
+    {"engine/edge/read", "word_step_status", "reads see the committed state, and change nothing"},
     {"engine/edge/read", "ticket_first", "a ticket lives by its word: read what apply keeps"},
     {"engine/edge/read", "ticket_after", "a ticket lives by its word: read what apply keeps"},
     {"net/", "word_get", "only the edge knows what a word may tell"},

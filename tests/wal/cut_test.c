@@ -78,12 +78,12 @@ static void append(unsigned count)
 
 static int snap_at(uint64_t lsn)
 {
-    struct wal_snap *snap = NULL;
+    struct wal_snapshot *snapshot = NULL;
     uint64_t bytes;
-    int err = wal_snap_new(&snap, disk.io, wal_uuid(disk.wal), lsn);
-    err = err != 0 ? err : wal_snap_put(snap, 1, "state", 5);
-    err = err != 0 ? err : wal_snap_end(snap, NULL, NULL, &bytes);
-    wal_snap_destroy(snap);
+    int err = wal_snapshot_new(&snapshot, disk.io, wal_uuid(disk.wal), lsn);
+    err = err != 0 ? err : wal_snapshot_put(snapshot, 1, "state", 5);
+    err = err != 0 ? err : wal_snapshot_end(snapshot, NULL, NULL, &bytes);
+    wal_snapshot_destroy(snapshot);
     return err;
 }
 
@@ -466,7 +466,7 @@ static int tidy_up(uint64_t newest, uint64_t older)
     const struct wal_retain retain = {
         .safe_lsn = older, .bytes_max = disk.segment_bytes, .wal = disk.wal};
     int err = snap_at(newest);
-    err = err != 0 ? err : wal_snap_keep(disk.io, newest, older);
+    err = err != 0 ? err : wal_snapshot_keep(disk.io, newest, older);
     err = err != 0 ? err : wal_retain(disk.io, &retain);
     return err > 0 ? 0 : err;
 }

@@ -6,9 +6,9 @@
 
 #define SIGNS 12
 
-static struct wal_signs signs_of(unsigned bits)
+static struct wal_evidence signs_of(unsigned bits)
 {
-    return (struct wal_signs){
+    return (struct wal_evidence){
         .read_error = bits & 1,
         .newer = bits >> 1 & 1,
         .misnumbered = bits >> 2 & 1,
@@ -24,7 +24,7 @@ static struct wal_signs signs_of(unsigned bits)
     };
 }
 
-/* A row matches when the signs under `mask` are exactly `are`. Written as patterns, so that it is
+/* A row matches when the evidence under `mask` is exactly `are`. Written as patterns, so that it is
  * not the same code twice: r n mfucl s a e z t, low bit first. */
 static const struct row {
     int row;
@@ -54,8 +54,8 @@ Test(wal_decide, every_combination_has_its_row)
         while ((bits & row->mask) != row->are) {
             row++;
         }
-        struct wal_signs signs = signs_of(bits);
-        struct wal_verdict verdict = wal_decide(&signs);
+        struct wal_evidence evidence = signs_of(bits);
+        struct wal_verdict verdict = wal_decide(&evidence);
         cr_assert_eq(verdict.row, row->row, "signs 0x%03x: row %d, not %d", bits, verdict.row,
                      row->row);
         cr_assert_eq(verdict.decision, row->decision, "signs 0x%03x", bits);
@@ -70,8 +70,8 @@ Test(wal_decide, every_combination_has_its_row)
 Test(wal_decide, nothing_is_cut_off_when_anything_speaks_of_damage)
 {
     for (unsigned bits = 0; bits < 1U << SIGNS; bits++) {
-        struct wal_signs signs = signs_of(bits);
-        bool goes_on = wal_decide(&signs).row >= 7;
+        struct wal_evidence evidence = signs_of(bits);
+        bool goes_on = wal_decide(&evidence).row >= 7;
         cr_assert(!goes_on || (bits & 0x1ff) == 0, "signs 0x%03x", bits);
     }
 }

@@ -161,12 +161,13 @@ static int load_nothing(void *arg, const struct wal_block *block)
 
 static void write_snap(uint64_t lsn)
 {
-    struct wal_snap *snap;
+    struct wal_snapshot *snapshot;
     uint64_t bytes;
-    cr_assert_eq(wal_snap_new(&snap, disk.io, disk_head(&disk, 1).uuid, lsn), 0);
-    cr_assert_eq(wal_snap_put(snap, 1, "image", 5), 0);
-    cr_assert_eq(wal_snap_end(snap, NULL, NULL, &bytes), 0, "%s", wal_snap_why(snap));
-    wal_snap_destroy(snap);
+    cr_assert_eq(wal_snapshot_new(&snapshot, disk.io, disk_head(&disk, 1).uuid, lsn), 0);
+    cr_assert_eq(wal_snapshot_put(snapshot, 1, "image", 5), 0);
+    cr_assert_eq(wal_snapshot_end(snapshot, NULL, NULL, &bytes), 0, "%s",
+                 wal_snapshot_why(snapshot));
+    wal_snapshot_destroy(snapshot);
 }
 
 static void make_newer(const char *name)
@@ -201,8 +202,8 @@ Test(wal_file, nothing_that_a_newer_version_wrote_is_removed_or_passed_over)
     write_snap(3);
     wal_close(disk.wal, true);
     disk.wal = NULL;
-    wal_snap_name(names[0], 2);
-    wal_snap_name(names[1], 3);
+    wal_snapshot_name(names[0], 2);
+    wal_snapshot_name(names[1], 3);
     make_newer(names[1]);
     expect_newer(names[1]);
     write_snap(3); /* the newest is ours again, the older one is not */

@@ -167,15 +167,15 @@ Test(wal_scrub, a_disk_that_cannot_be_read_is_damage)
 /* A snapshot at record 1, as the engine's writer makes it. Its name is in *name. */
 static void make_snapshot(char name[WAL_NAME_BYTES])
 {
-    struct wal_snap *snap = NULL;
+    struct wal_snapshot *snapshot = NULL;
     unsigned char image[5000];
     uint64_t bytes = 0;
     memset(image, 7, sizeof(image));
-    cr_assert_eq(wal_snap_new(&snap, disk.io, wal_uuid(disk.wal), 1), 0);
-    cr_assert_eq(wal_snap_put(snap, 3, image, sizeof(image)), 0);
-    cr_assert_eq(wal_snap_end(snap, NULL, NULL, &bytes), 0);
-    wal_snap_destroy(snap);
-    wal_snap_name(name, 1);
+    cr_assert_eq(wal_snapshot_new(&snapshot, disk.io, wal_uuid(disk.wal), 1), 0);
+    cr_assert_eq(wal_snapshot_put(snapshot, 3, image, sizeof(image)), 0);
+    cr_assert_eq(wal_snapshot_end(snapshot, NULL, NULL, &bytes), 0);
+    wal_snapshot_destroy(snapshot);
+    wal_snapshot_name(name, 1);
 }
 
 Test(wal_scrub, a_byte_that_turns_in_a_snapshot_is_told)

@@ -43,16 +43,16 @@ static void fill(unsigned char *raw, uint64_t lsn, int block)
 static int write_snap(struct wal_io *io, const unsigned char *uuid, uint64_t lsn)
 {
     unsigned char raw[BLOCK_BYTES];
-    struct wal_snap *snap = NULL;
+    struct wal_snapshot *snapshot = NULL;
     uint64_t bytes = 0;
-    int err = wal_snap_new(&snap, io, uuid, lsn);
+    int err = wal_snapshot_new(&snapshot, io, uuid, lsn);
     for (int i = 0; err == 0 && i < blocks; i++) {
         fill(raw, lsn, i);
-        err = wal_snap_put(snap, 10, raw, sizeof(raw));
+        err = wal_snapshot_put(snapshot, 10, raw, sizeof(raw));
     }
-    err = err != 0 ? err : wal_snap_end(snap, NULL, NULL, &bytes);
-    cr_assert(snap == NULL || err == 0 || wal_snap_why(snap)[0] != '\0');
-    wal_snap_destroy(snap);
+    err = err != 0 ? err : wal_snapshot_end(snapshot, NULL, NULL, &bytes);
+    cr_assert(snapshot == NULL || err == 0 || wal_snapshot_why(snapshot)[0] != '\0');
+    wal_snapshot_destroy(snapshot);
     return err;
 }
 
@@ -164,10 +164,10 @@ Test(wal_snap, every_bit_of_a_snapshot_flipped)
     snap_name(name, 77);
     free(disk_load(&disk, name, &len));
     for (uint64_t bit = 0; bit < len * 8; bit++) {
-        struct wal_snap_info info;
+        struct wal_snapshot_info info;
         struct seen seen = {.lsn = 0};
         disk_flip(&disk, name, bit);
-        int err = wal_snap_read(disk.io, 77, see_snap, &seen, &info);
+        int err = wal_snapshot_read(disk.io, 77, see_snap, &seen, &info);
         cr_assert(err == TALLY_DAMAGE || err == TALLY_NEWER || (err == 0 && seen.lsn == 77));
         cr_assert(err == 0 ? seen.sealed && seen.blocks == blocks : info.text[0] != '\0');
         refused += err != 0;
@@ -182,30 +182,30 @@ Test(wal_snap, every_truncation_and_every_page_lost_or_taken_from_another_place)
 {
     char name[64];
     size_t len = 0;
-    struct wal_snap_info info;
+    struct wal_snapshot_info info;
     cr_assert_eq(wal_file_io_new(&disk.io, disk.path, 1), 0);
     cr_assert_eq(write_snap(disk.io, uuid, 77), 0);
     snap_name(name, 77);
     unsigned char *good = disk_load(&disk, name, &len);
     for (size_t cut = 0; cut < len; cut += 64) {
         disk_store(&disk, name, good, cut);
-        cr_assert_eq(wal_snap_read(disk.io, 77, NULL, NULL, &info), TALLY_DAMAGE);
+        cr_assert_eq(wal_snapshot_read(disk.io, 77, NULL, NULL, &info), TALLY_DAMAGE);
     }
     for (size_t to = 0; to < len; to += WAL_PAGE_BYTES) {
         for (size_t from = 0; from < len; from += WAL_PAGE_BYTES) {
             disk_store(&disk, name, good, len);
             disk_poke(&disk, name, to, good + from, WAL_PAGE_BYTES);
-            int err = wal_snap_read(disk.io, 77, NULL, NULL, &info);
+            int err = wal_snapshot_read(disk.io, 77, NULL, NULL, &info);
             cr_assert_eq(err, from == to ? 0 : TALLY_DAMAGE);
         }
         disk_store(&disk, name, good, len);
         disk_zero(&disk, name, to, WAL_PAGE_BYTES);
-        cr_assert_eq(wal_snap_read(disk.io, 77, NULL, NULL, &info), TALLY_DAMAGE);
+        cr_assert_eq(wal_snapshot_read(disk.io, 77, NULL, NULL, &info), TALLY_DAMAGE);
     }
     /* under another name it is another's */
     snap_name(name, 78);
     disk_store(&disk, name, good, len);
-    cr_assert_eq(wal_snap_read(disk.io, 78, NULL, NULL, &info), TALLY_DAMAGE);
+    cr_assert_eq(wal_snapshot_read(disk.io, 78, NULL, NULL, &info), TALLY_DAMAGE);
     free(good);
 }
 
@@ -226,9 +226,9 @@ Test(wal_snap, each_file_call_of_the_writing_fails_once)
             bool has_failed = fault.faults > 0 && call != FAULT_UNLINK;
             fault_io_heal(&fault);
             cr_assert_eq(err != 0, has_failed, "call %d after %d: %d", call, after, err);
-            cr_assert_eq(wal_snap_newest_name(disk.io, &lsn), 0);
+            cr_assert_eq(wal_snapshot_newest_name(disk.io, &lsn), 0);
             cr_assert(call == FAULT_SYNCDIR || (lsn == 0) == (err != 0));
-            cr_assert_eq(wal_snap_keep(disk.io, 0, 0), 0);
+            cr_assert_eq(wal_snapshot_keep(disk.io, 0, 0), 0);
         }
     }
     printf("%d times a file call failed while a snapshot was written\n", cases);
@@ -364,7 +364,7 @@ Test(wal_snap, a_segment_goes_only_when_the_older_snapshot_holds_it)
         cr_assert_geq(wal_retain(disk.io, &retain), 0);
         if (lsn > 0) {
             cr_assert_eq(write_snap(disk.io, id, lsn), 0);
-            cr_assert_eq(wal_snap_keep(disk.io, lsn, 0), 0);
+            cr_assert_eq(wal_snapshot_keep(disk.io, lsn, 0), 0);
         }
         struct disk copy;
         struct disk live = disk;
@@ -425,7 +425,7 @@ Test(wal_snap, a_log_can_be_made_to_begin_behind_a_snapshot)
 {
     struct seen seen;
     cr_assert_eq(wal_file_io_new(&disk.io, disk.path, 1), 0);
-    cr_assert_eq(wal_begin_behind(disk.io, uuid, 77), 0);
+    cr_assert_eq(wal_log_begin_behind(disk.io, uuid, 77), 0);
     cr_assert_eq(open_with(&seen), TALLY_DAMAGE, "the snapshot is missing");
     cr_assert_eq(disk.report.row, 3, "%s", disk.report.text);
     cr_assert_eq(write_snap(disk.io, uuid, 77), 0);
@@ -453,7 +453,7 @@ Test(wal_snap, a_reader_takes_a_log_that_has_lost_its_beginning)
     seen = (struct seen){.next_lsn = UINT64_MAX / 2};
     cr_assert_eq(wal_read(disk.io, NULL, NULL, &disk.report), 0, "%s", disk.report.text);
     cr_assert_eq(disk.report.next_lsn, lsn + 1);
-    cr_assert_eq(wal_snap_keep(disk.io, 0, 0), 0);
+    cr_assert_eq(wal_snapshot_keep(disk.io, 0, 0), 0);
     cr_assert_eq(wal_read(disk.io, NULL, NULL, &disk.report), TALLY_DAMAGE);
     disk_kill(&disk);
 }

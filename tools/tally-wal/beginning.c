@@ -12,17 +12,17 @@
 
 static int load(struct wal_io *io, struct state *state, uint64_t lsn)
 {
-    struct wal_snap_info info;
-    struct loader loader;
-    loader_init(&loader, state);
-    int err = wal_snap_read(io, lsn, loader_block, &loader, &info);
-    loader_fini(&loader);
+    struct wal_snapshot_info info;
+    struct snapshot_load load;
+    snapshot_load_init(&load, state);
+    int err = wal_snapshot_read(io, lsn, snapshot_load_block, &load, &info);
+    snapshot_load_fini(&load);
     return err;
 }
 
 /* Tries one after the other, the oldest first, of those behind which no record is missing. Returns
  * 0 or TALLY_NOMEM. */
-static int load_one(struct wal_io *io, struct state *state, const struct wal_numbers *lsns,
+static int load_one(struct wal_io *io, struct state *state, const struct wal_listing *lsns,
                     uint64_t first_lsn)
 {
     int err = TALLY_DAMAGE;
@@ -60,13 +60,13 @@ static uint64_t find_first(struct wal_io *io)
  * come. */
 int beginning_load(struct wal_io *io, struct state *state, uint64_t *first_lsn)
 {
-    struct wal_numbers lsns = {.count = 0};
+    struct wal_listing lsns = {.count = 0};
     uint64_t tried_first = 0;
     uint64_t tried_newest = 0;
     int err = 0;
     for (;;) {
         *first_lsn = find_first(io);
-        int listed = *first_lsn > 1 ? wal_numbers_list(&lsns, io, wal_snap_is_name) : 0;
+        int listed = *first_lsn > 1 ? wal_listing_read(&lsns, io, wal_snapshot_is_name) : 0;
         if (listed != 0 || lsns.count == 0) {
             err = listed == -ENOMEM ? TALLY_NOMEM : 0;
             break;
@@ -82,6 +82,6 @@ int beginning_load(struct wal_io *io, struct state *state, uint64_t *first_lsn)
         tried_first = *first_lsn;
         tried_newest = newest;
     }
-    wal_numbers_fini(&lsns);
+    wal_listing_fini(&lsns);
     return err;
 }

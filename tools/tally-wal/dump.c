@@ -40,9 +40,9 @@ static void tell_step(const struct state *state, const struct record *record, st
     if (build != NULL) {
         fields_name(fields, "queue", blob_span(build->queue->name));
     }
-    fields_name(fields, "from", span_of(build_state_name(half_state(before))));
-    fields_name(fields, "to", span_of(build_state_name(half_state(after))));
-    fields_number(fields, "token", half_token(after));
+    fields_name(fields, "from", span_of(build_state_name(status_state(before))));
+    fields_name(fields, "to", span_of(build_state_name(status_state(after))));
+    fields_number(fields, "token", status_token(after));
     if (record->type == RECORD_CLAIM) {
         const struct worker *worker = table_get(&state->worker_ids, record->num[STEP_WORKER]);
         if (worker != NULL) {
@@ -74,8 +74,8 @@ static void tell_texts(const struct record *record, struct fields *fields)
     }
 }
 
-/* Judged records: all that they carry, and what became of them. */
-static void tell_judged(const struct record *record, const struct verdict *verdict,
+/* Ordered records: all that they carry, and what became of them. */
+static void tell_judged(const struct record *record, const struct apply_result *verdict,
                         struct fields *fields)
 {
     for (unsigned i = 0; i < record_num_count(record->type); i++) {
@@ -93,7 +93,7 @@ static void tell_judged(const struct record *record, const struct verdict *verdi
 }
 
 static void tell_fields(const struct state *state, const struct record *record,
-                        const struct verdict *verdict, struct fields *fields)
+                        const struct apply_result *verdict, struct fields *fields)
 {
     if (record->type == RECORD_VOTE) {
         tell_vote(state, record, fields);
@@ -108,7 +108,7 @@ static void tell_fields(const struct state *state, const struct record *record,
 }
 
 static int print_json(const struct state *state, const struct record *record,
-                      const struct verdict *verdict)
+                      const struct apply_result *verdict)
 {
     char time[MOMENT_TEXT_BYTES];
     struct fields fields = {.is_json = true, .object = object_new()};
@@ -121,7 +121,7 @@ static int print_json(const struct state *state, const struct record *record,
     return object_print(fields.object, stdout);
 }
 
-static int see(void *arg, const struct record *record, const struct verdict *verdict)
+static int see(void *arg, const struct record *record, const struct apply_result *verdict)
 {
     const struct dump *dump = arg;
     const struct state *state = &dump->inspector->state;

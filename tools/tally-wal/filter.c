@@ -73,14 +73,14 @@ bool filter_is_past(const struct filter *filter, const struct record *record)
 }
 
 /* The option a record is about; 0: none. */
-static uint64_t option_of(const struct record *record, const struct verdict *verdict)
+static uint64_t option_of(const struct record *record, const struct apply_result *verdict)
 {
     return record->type == RECORD_VOTE     ? record->num[VOTE_OPTION]
            : record->type == RECORD_OPTION ? verdict->value
                                            : 0;
 }
 
-static uint64_t build_of(const struct record *record, const struct verdict *verdict)
+static uint64_t build_of(const struct record *record, const struct apply_result *verdict)
 {
     return record->type >= RECORD_CLAIM    ? record->num[STEP_BUILD]
            : record->type == RECORD_SUBMIT ? verdict->value
@@ -88,7 +88,7 @@ static uint64_t build_of(const struct record *record, const struct verdict *verd
 }
 
 static bool is_about(const struct filter *filter, const struct state *state,
-                     const struct record *record, const struct verdict *verdict)
+                     const struct record *record, const struct apply_result *verdict)
 {
     uint64_t id = option_of(record, verdict);
     if (filter->option_key != NULL && id != 0) {
@@ -102,7 +102,7 @@ static bool is_about(const struct filter *filter, const struct state *state,
 }
 
 bool filter_takes(const struct filter *filter, const struct state *state,
-                  const struct record *record, const struct verdict *verdict)
+                  const struct record *record, const struct apply_result *verdict)
 {
     bool is_named = filter->option != 0 || filter->option_key != NULL || filter->build != 0;
     return record->lsn >= filter->from_lsn && record->time_ms >= filter->since_ms &&

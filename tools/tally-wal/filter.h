@@ -10,7 +10,7 @@
 /* engine/state/state.h, which a file that reads the command line cannot see: both know a struct
  * option. */
 struct state;
-struct verdict;
+struct apply_result;
 struct blob;
 
 /*
@@ -42,6 +42,6 @@ bool filter_is_past(const struct filter *filter, const struct record *record);
 
 /* REQUIRES: the record has been applied, with this verdict. */
 bool filter_takes(const struct filter *filter, const struct state *state,
-                  const struct record *record, const struct verdict *verdict);
+                  const struct record *record, const struct apply_result *verdict);
 
 #endif

@@ -80,20 +80,20 @@ void inspector_destroy(struct inspector *inspector)
 /* A record that the snapshot has already is not applied: only what it says by itself is looked
  * at. */
 static int take_record(struct inspector *inspector, const struct record *record,
-                       struct verdict *verdict)
+                       struct apply_result *verdict)
 {
     if (record->lsn > inspector->saved_lsn) {
         return apply(&inspector->state, record, verdict);
     }
     bool is_next = record->time_ms >= inspector->last_ms && record->time_ms <= SOUND_TIME_MS_MAX;
     inspector->last_ms = record->time_ms;
-    return is_next && record_wrong(record) == NULL ? 0 : TALLY_CORRUPT;
+    return is_next && bounds_record_error(record) == NULL ? 0 : TALLY_CORRUPT;
 }
 
 static int see_record(void *arg, const struct record *record)
 {
     struct inspector *inspector = arg;
-    struct verdict verdict = {0, 0};
+    struct apply_result verdict = {0, 0};
     int err = take_record(inspector, record, &verdict);
     if (err != 0) {
         inspector->bad_lsn = record->lsn;

@@ -21,7 +21,7 @@ enum { INSPECT_AGAIN = -10001 };
 struct inspector {
     /* the command's; each may be NULL; they return 0, INSPECT_ENOUGH or an error of enum tally_err
      */
-    int (*see)(void *arg, const struct record *record, const struct verdict *verdict);
+    int (*see)(void *arg, const struct record *record, const struct apply_result *verdict);
     int (*see_block)(void *arg, const struct wal_block *block); /* behind its records */
     void *arg;
 

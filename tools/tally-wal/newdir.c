@@ -4,7 +4,7 @@
 #include "engine/apply/snapshot_proof.h"
 #include "tools/signals.h"
 #include "tools/tally-wal/exit.h"
-#include "tools/tally-wal/saves.h"
+#include "tools/tally-wal/snapshots.h"
 #include "wal/base/err.h"
 #include "wal/recover/log_begin.h"
 #include "wal/files/snapshot_file.h"
@@ -62,36 +62,38 @@ static int sync_nothing(struct wal_io *io, int fd)
 
 static int put_block(void *arg, const struct wal_block *block)
 {
-    struct wal_snap *snap = arg;
+    struct wal_snapshot *snapshot = arg;
     if (newdir_is_interrupted()) {
         return TALLY_TIMEOUT;
     }
-    return block->count == 0 ? 0 : wal_snap_put(snap, block->count, block->raw, block->raw_bytes);
+    return block->count == 0
+               ? 0
+               : wal_snapshot_put(snapshot, block->count, block->raw, block->raw_bytes);
 }
 
 /* Writes a snapshot of another log anew, as one of ours: its checksums depend on the log. */
 static int copy_snapshot(struct newdir *newdir, struct wal_io *from,
                          const unsigned char uuid[WAL_UUID_BYTES], uint64_t lsn)
 {
-    struct wal_snap_info info = {.text = ""};
-    struct wal_snap *snap = NULL;
-    struct proof proof;
+    struct wal_snapshot_info info = {.text = ""};
+    struct wal_snapshot *snapshot = NULL;
+    struct snapshot_proof proof;
     uint64_t bytes;
-    int err = wal_snap_new(&snap, newdir->io, uuid, lsn);
-    err = err != 0 ? err : wal_snap_read(from, lsn, put_block, snap, &info);
-    proof_init(&proof, lsn);
-    err = err != 0 ? err : wal_snap_end(snap, proof_block, &proof, &bytes);
-    proof_fini(&proof);
+    int err = wal_snapshot_new(&snapshot, newdir->io, uuid, lsn);
+    err = err != 0 ? err : wal_snapshot_read(from, lsn, put_block, snapshot, &info);
+    snapshot_proof_init(&proof, lsn);
+    err = err != 0 ? err : wal_snapshot_end(snapshot, snapshot_proof_block, &proof, &bytes);
+    snapshot_proof_fini(&proof);
     if (err == TALLY_IO && saves_is_gone(from, lsn)) {
-        wal_snap_destroy(snap);
+        wal_snapshot_destroy(snapshot);
         return NEWDIR_AGAIN;
     }
     if (err != 0 && err != TALLY_TIMEOUT) {
-        const char *why = snap != NULL ? wal_snap_why(snap) : "";
+        const char *why = snapshot != NULL ? wal_snapshot_why(snapshot) : "";
         why = info.text[0] != '\0' ? info.text : why[0] != '\0' ? why : tally_err_text(err);
         say(newdir->temp, why, 0);
     }
-    wal_snap_destroy(snap);
+    wal_snapshot_destroy(snapshot);
     return err == 0 ? EXIT_WHOLE : EXIT_UNREADABLE;
 }
 
@@ -101,7 +103,7 @@ static int begin_behind(struct newdir *newdir, struct wal_io *from, uint64_t lsn
     unsigned char uuid[WAL_UUID_BYTES];
     newdir->io->ops->random(newdir->io, uuid, sizeof uuid);
     int code = copy_snapshot(newdir, from, uuid, lsn);
-    int err = code == EXIT_WHOLE ? wal_begin_behind(newdir->io, uuid, lsn) : 0;
+    int err = code == EXIT_WHOLE ? wal_log_begin_behind(newdir->io, uuid, lsn) : 0;
     return err == 0 ? code : say(newdir->temp, strerrordesc_np(-err), EXIT_UNREADABLE);
 }
 

@@ -22,7 +22,7 @@ struct replay {
 
 /* Every record is applied, and those up to the moment are counted: they are the first of a block,
  * or the first in it behind the snapshot. */
-static int see(void *arg, const struct record *record, const struct verdict *verdict)
+static int see(void *arg, const struct record *record, const struct apply_result *verdict)
 {
     struct replay *replay = arg;
     (void)verdict;

@@ -11,7 +11,7 @@ double figures_ratio(uint64_t a, uint64_t b)
     return b == 0 ? 0 : (double)a / (double)b;
 }
 
-int figures_see(void *arg, const struct record *record, const struct verdict *verdict)
+int figures_see(void *arg, const struct record *record, const struct apply_result *verdict)
 {
     struct figures *figures = arg;
     (void)verdict;

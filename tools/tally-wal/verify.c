@@ -2,7 +2,7 @@
 #include "tools/tally-wal/commands.h"
 #include "tools/tally-wal/inspector.h"
 #include "tools/tally-wal/object.h"
-#include "tools/tally-wal/saves.h"
+#include "tools/tally-wal/snapshots.h"
 #include "wal/base/err.h"
 
 #include <inttypes.h>
@@ -10,10 +10,10 @@
 
 struct verify {
     struct inspector *inspector;
-    struct saves saves;
+    struct snapshots saves;
 };
 
-static int see(void *arg, const struct record *record, const struct verdict *verdict)
+static int see(void *arg, const struct record *record, const struct apply_result *verdict)
 {
     struct verify *verify = arg;
     (void)verdict;
@@ -33,7 +33,7 @@ static int code_of(const struct verify *verify, int err)
 
 static const char *text_of(const struct verify *verify, int err)
 {
-    const struct save *bad = saves_bad(&verify->saves);
+    const struct snapshot_file *bad = saves_bad(&verify->saves);
     bool is_of_log = inspector_code(verify->inspector, err) == EXIT_DAMAGE;
     return bad != NULL && !is_of_log ? bad->text : inspector_text(verify->inspector, err);
 }

@@ -25,7 +25,7 @@ static const struct ending data_endings[] = {
     {0, EXIT_IO, "see what the kernel says of this disk (dmesg); nothing may be lost yet"},
 };
 
-static const struct ending door_endings[] = {
+static const struct ending listener_endings[] = {
     {-EADDRINUSE, EXIT_ADDRESS,
      "another process listens there (ss -ltnp shows which); stop it, or take another with --port"},
     {-EACCES, EXIT_FORBIDDEN,
@@ -58,7 +58,7 @@ const struct ending *ending_of_data(int err)
 
 const struct ending *ending_of_door(int err)
 {
-    return find(door_endings, err);
+    return find(listener_endings, err);
 }
 
 const struct ending *ending_of_serving(int err)

@@ -25,7 +25,7 @@ struct ending {
 /* Why the data cannot be opened: an error of tally_open. Static storage. */
 const struct ending *ending_of_data(int err);
 
-/* Why the address cannot be listened on: a negative errno value of door_new. Static storage. */
+/* Why the address cannot be listened on: a negative errno value of listener_new. Static storage. */
 const struct ending *ending_of_door(int err);
 
 /* Why the threads that serve cannot run: a negative errno value of server_start or stop_watch.

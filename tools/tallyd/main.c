@@ -2,7 +2,7 @@
 #include "engine/tally.h"
 #include "net/listen/address.h"
 #include "net/listen/descriptors.h"
-#include "net/listen/door.h"
+#include "net/listen/listener.h"
 #include "net/server.h"
 #include "tools/tallyd/ending.h"
 #include "tools/tallyd/stop.h"
@@ -309,7 +309,7 @@ _Noreturn static void end(const struct ending *ending, const char *cannot, const
 enum { PROGRESS_EVERY_MS = 3000 };
 
 struct progress {
-    struct door *door;
+    struct listener *listener;
     const char *data;
     uint64_t told_ns;
     bool on_terminal;
@@ -321,7 +321,7 @@ static void tell_progress(void *arg, unsigned percent)
 {
     struct progress *progress = arg;
     uint64_t now_ns = clock_mono_ns();
-    door_progress(progress->door, percent);
+    listener_progress(progress->listener, percent);
     if (progress->on_terminal) {
         fprintf(stderr, "\rtallyd: reading %s: %u %%", progress->data, percent);
         progress->line_open = true;
@@ -331,9 +331,9 @@ static void tell_progress(void *arg, unsigned percent)
     }
 }
 
-static struct tally *open_data(const struct settings *settings, struct door *door)
+static struct tally *open_data(const struct settings *settings, struct listener *listener)
 {
-    struct progress progress = {.door = door,
+    struct progress progress = {.listener = listener,
                                 .data = settings->data,
                                 .told_ns = clock_mono_ns(),
                                 .on_terminal = isatty(STDERR_FILENO) == 1};
@@ -409,17 +409,17 @@ int main(int argc, char **argv)
     if (err != 0) {
         end(ending_of_serving(-err), "hear", "signals", strerror(err));
     }
-    struct door *door = NULL;
+    struct listener *listener = NULL;
     char address[80];
-    err = door_new(&door, &settings.address, settings.peer_s, address, sizeof address);
+    err = listener_new(&listener, &settings.address, settings.peer_s, address, sizeof address);
     if (err != 0) {
         snprintf(address, sizeof address, "%s:%u", settings.bind, settings.port);
         end(ending_of_door(err), "listen on", address, strerror(-err));
     }
     fprintf(stderr, "tallyd: listening on %s, reading %s\n", address, settings.data);
-    struct tally *tally = open_data(&settings, door);
-    struct door_opened opened;
-    door_open(door, &opened);
+    struct tally *tally = open_data(&settings, listener);
+    struct listener_handed opened;
+    listener_hand_over(listener, &opened);
     struct server_options serve = {.listen_fd = opened.listen_fd,
                                    .guests = opened.guests,
                                    .guest_count = opened.guest_count,

@@ -239,14 +239,14 @@ static void scrub_found(struct wal_janitor *janitor, const struct wal_report *da
 
 static void scrub_snapshots(struct wal_janitor *janitor)
 {
-    struct wal_numbers lsns = {.count = 0};
-    int err = wal_numbers_list(&lsns, janitor->io, wal_snap_is_name);
+    struct wal_listing lsns = {.count = 0};
+    int err = wal_listing_read(&lsns, janitor->io, wal_snapshot_is_name);
     for (size_t i = 0; err == 0 && i < lsns.count && !is_stopped(janitor); i++) {
         if (wal_scrub_snapshot(&janitor->scrub, lsns.at[i]) == WAL_SCRUBBED_DAMAGE) {
             scrub_found(janitor, &janitor->scrub.damage);
         }
     }
-    wal_numbers_fini(&lsns);
+    wal_listing_fini(&lsns);
 }
 
 /* Ends a pass that has seen all segments with the snapshots. */

@@ -84,7 +84,7 @@ static int block_write(struct packer *packer, struct wal_block_header *header, s
     for (size_t at = 0; at < bytes;) {
         size_t step = bytes - at < STEP_BYTES ? bytes - at : STEP_BYTES;
         int err =
-            wal_whole_write(packer->io, packer->fd, packer->block + at, step, packer->offset + at);
+            wal_full_write(packer->io, packer->fd, packer->block + at, step, packer->offset + at);
         if (err == 0) {
             err = packer->io->ops->datasync(packer->io, packer->fd);
         }
@@ -201,11 +201,11 @@ static int blocks_write(struct packer *packer)
     int result = packer->errnum;
     if (err == TALLY_NOMEM) {
         result = -ENOMEM;
-    } else if (result == 0 && scan.signs.read_error) {
+    } else if (result == 0 && scan.evidence.read_error) {
         result = scan.errnum != 0 ? scan.errnum : -EIO;
     } else if (result == 0 && !is_whole) {
         pack->is_damaged = true;
-        wal_tell_report(&scan, &pack->damage);
+        wal_report_fill(&scan, &pack->damage);
         result = -EBADMSG;
     }
     wal_scan_fini(&scan);
@@ -218,7 +218,7 @@ static int head_write(struct packer *packer)
     _Alignas(WAL_PAGE_BYTES) unsigned char page[WAL_PAGE_BYTES];
     packer->head.bytes = packer->offset;
     wal_segment_head_put(page, &packer->head);
-    int err = wal_whole_write(packer->io, packer->fd, page, sizeof(page), 0);
+    int err = wal_full_write(packer->io, packer->fd, page, sizeof(page), 0);
     if (err != 0 || MUTANT(MUTANT_PACK_NOT_SYNCED)) {
         return err;
     }
@@ -279,7 +279,7 @@ int wal_pack_is_packed(struct wal_io *io, int fd, uint64_t size_bytes)
     _Alignas(WAL_PAGE_BYTES) unsigned char page[WAL_PAGE_BYTES];
     struct wal_segment_head head;
     struct wal_block_header header;
-    int64_t n = wal_whole_read(io, fd, page, sizeof(page), 0);
+    int64_t n = wal_full_read(io, fd, page, sizeof(page), 0);
     if (n < 0) {
         return (int)n;
     }
@@ -288,7 +288,7 @@ int wal_pack_is_packed(struct wal_io *io, int fd, uint64_t size_bytes)
         return 0;
     }
     uint64_t offset = size_bytes - WAL_PAGE_BYTES;
-    n = wal_whole_read(io, fd, page, sizeof(page), offset);
+    n = wal_full_read(io, fd, page, sizeof(page), offset);
     if (n < 0) {
         return (int)n;
     }
@@ -310,7 +310,7 @@ static int look(struct packer *packer)
         return fd;
     }
     int64_t size = io->ops->size(io, fd);
-    int64_t n = size < 0 ? size : wal_whole_read(io, fd, page, sizeof(page), 0);
+    int64_t n = size < 0 ? size : wal_full_read(io, fd, page, sizeof(page), 0);
     int result = n < 0 ? (int)n : 0;
     if (result == 0) {
         packer->pack->from_bytes = (uint64_t)size;

@@ -14,7 +14,7 @@
 /* What is there, from the oldest on. */
 struct stock {
     struct wal_io *io;
-    struct wal_numbers segments;
+    struct wal_listing segments;
     uint64_t bytes;
 };
 
@@ -40,7 +40,7 @@ static int64_t bytes_of(struct wal_io *io, uint64_t number)
 
 static int stock_take(struct stock *stock)
 {
-    int err = wal_numbers_list(&stock->segments, stock->io, wal_segment_is_name);
+    int err = wal_listing_read(&stock->segments, stock->io, wal_segment_is_name);
     for (size_t i = 0; err == 0 && i < stock->segments.count; i++) {
         int64_t bytes = bytes_of(stock->io, stock->segments.at[i]);
         err = bytes < 0 ? (int)bytes : 0;
@@ -189,7 +189,7 @@ uint64_t wal_retain_bytes(struct wal_io *io, uint64_t safe_lsn)
         int64_t more = go > 0 ? bytes_of(io, stock.segments.at[i]) : 0;
         bytes += more > 0 ? (uint64_t)more : 0;
     }
-    wal_numbers_fini(&stock.segments);
+    wal_listing_fini(&stock.segments);
     return bytes;
 }
 
@@ -207,7 +207,7 @@ int wal_retain(struct wal_io *io, const struct wal_retain *retain)
         err = remove_one(&stock, retain->wal, stock.segments.at[i]);
         removed += err == 0;
     }
-    wal_numbers_fini(&stock.segments);
+    wal_listing_fini(&stock.segments);
     if (err != 0) {
         return err == -ENOMEM ? TALLY_NOMEM : TALLY_IO;
     }

@@ -85,7 +85,7 @@ int wal_scrub_segment(struct wal_scrub *scrub, uint64_t number)
     }
     /* removed since we dropped its pages */
     int result = scrub->scan.errnum == -ENOENT ? WAL_SCRUBBED_GONE : WAL_SCRUBBED_DAMAGE;
-    wal_tell_report(&scrub->scan, &scrub->damage);
+    wal_report_fill(&scrub->scan, &scrub->damage);
     chain_cut(&scrub->scan);
     return result;
 }
@@ -93,13 +93,13 @@ int wal_scrub_segment(struct wal_scrub *scrub, uint64_t number)
 int wal_scrub_snapshot(struct wal_scrub *scrub, uint64_t lsn)
 {
     char name[WAL_NAME_BYTES];
-    struct wal_snap_info info;
-    wal_snap_name(name, lsn);
+    struct wal_snapshot_info info;
+    wal_snapshot_name(name, lsn);
     int err = cache_drop(scrub->io, name);
     if (err != 0) {
         return err == -ENOENT ? WAL_SCRUBBED_GONE : damaged(scrub, name, err);
     }
-    err = wal_snap_read(scrub->io, lsn, visit, scrub, &info);
+    err = wal_snapshot_read(scrub->io, lsn, visit, scrub, &info);
     if (err != TALLY_DAMAGE && err != TALLY_NEWER && err != TALLY_IO) {
         return err;
     }

@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-int wal_whole_write(struct wal_io *io, int fd, const void *from, size_t len, uint64_t offset)
+int wal_full_write(struct wal_io *io, int fd, const void *from, size_t len, uint64_t offset)
 {
     const unsigned char *at = from;
     while (len > 0) {
@@ -27,7 +27,7 @@ int wal_whole_write(struct wal_io *io, int fd, const void *from, size_t len, uin
     return 0;
 }
 
-int64_t wal_whole_read(struct wal_io *io, int fd, void *into, size_t len, uint64_t offset)
+int64_t wal_full_read(struct wal_io *io, int fd, void *into, size_t len, uint64_t offset)
 {
     unsigned char *at = into;
     size_t left = len;
@@ -49,12 +49,12 @@ int64_t wal_whole_read(struct wal_io *io, int fd, void *into, size_t len, uint64
     return (int64_t)(len - left);
 }
 
-int wal_whole_clear(struct wal_io *io, int fd, uint64_t from, uint64_t to)
+int wal_full_clear(struct wal_io *io, int fd, uint64_t from, uint64_t to)
 {
     static unsigned char zeros[1U << 20]; /* not const: so it takes no room in the binary */
     while (from < to) {
         size_t len = to - from < sizeof(zeros) ? (size_t)(to - from) : sizeof(zeros);
-        int err = wal_whole_write(io, fd, zeros, len, from);
+        int err = wal_full_write(io, fd, zeros, len, from);
         if (err != 0) {
             return err;
         }

@@ -54,7 +54,7 @@ int wal_window_get(struct wal_window *window, uint64_t offset, size_t len, const
             return err;
         }
         window->len = 0;
-        int64_t n = wal_whole_read(window->io, window->fd, window->bytes, window->room, offset);
+        int64_t n = wal_full_read(window->io, window->fd, window->bytes, window->room, offset);
         if (n < 0) {
             return (int)n;
         }

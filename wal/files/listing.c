@@ -14,7 +14,7 @@
  * the next. So a hole counts only when it is seen so often. */
 #define LISTS_MAX 3
 
-int wal_numbers_reserve(struct wal_numbers *numbers, size_t room)
+int wal_listing_reserve(struct wal_listing *numbers, size_t room)
 {
     if (room <= numbers->room) {
         return 0;
@@ -29,20 +29,20 @@ int wal_numbers_reserve(struct wal_numbers *numbers, size_t room)
 }
 
 struct listing {
-    struct wal_numbers *numbers;
+    struct wal_listing *numbers;
     bool (*is_name)(const char *name, uint64_t *number);
 };
 
 static int numbers_add(void *arg, const char *name)
 {
     const struct listing *listing = arg;
-    struct wal_numbers *numbers = listing->numbers;
+    struct wal_listing *numbers = listing->numbers;
     uint64_t number;
     if (!listing->is_name(name, &number)) {
         return 0;
     }
     if (numbers->count == numbers->room &&
-        wal_numbers_reserve(numbers, numbers->room * 2 + 64) != 0) {
+        wal_listing_reserve(numbers, numbers->room * 2 + 64) != 0) {
         return -ENOMEM;
     }
     numbers->at[numbers->count++] = number;
@@ -56,7 +56,7 @@ static int by_number(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-int wal_numbers_list(struct wal_numbers *numbers, struct wal_io *io,
+int wal_listing_read(struct wal_listing *numbers, struct wal_io *io,
                      bool (*is_name)(const char *name, uint64_t *number))
 {
     struct listing listing = {numbers, is_name};
@@ -68,7 +68,7 @@ int wal_numbers_list(struct wal_numbers *numbers, struct wal_io *io,
     return err;
 }
 
-void wal_numbers_fini(struct wal_numbers *numbers)
+void wal_listing_fini(struct wal_listing *numbers)
 {
     free(numbers->at);
 }
@@ -80,8 +80,8 @@ static bool check_numbers(struct wal_scan *scan, bool is_last_try)
     if (scan->segments.at[scan->segments.count - 1] > WAL_NUMBER_MAX) {
         char name[WAL_NAME_BYTES];
         wal_segment_name(name, scan->segments.at[scan->segments.count - 1]);
-        scan->signs.misnumbered = true;
-        wal_tell_note(scan, 3, "%s has a number that no log reaches", name);
+        scan->evidence.misnumbered = true;
+        wal_report_note(scan, 3, "%s has a number that no log reaches", name);
         return false;
     }
     for (size_t i = 0; i < scan->segments.count; i++) {
@@ -92,9 +92,9 @@ static bool check_numbers(struct wal_scan *scan, bool is_last_try)
         if (is_last_try) {
             char name[WAL_NAME_BYTES];
             wal_segment_name(name, number);
-            scan->signs.misnumbered = true;
-            wal_tell_note(scan, 3, "%s is missing: the log goes on with segment %" PRIu64, name,
-                          scan->segments.at[i]);
+            scan->evidence.misnumbered = true;
+            wal_report_note(scan, 3, "%s is missing: the log goes on with segment %" PRIu64, name,
+                            scan->segments.at[i]);
         }
         return false;
     }
@@ -108,13 +108,13 @@ int wal_scan_list(struct wal_scan *scan)
     uint64_t first = 0;
     int tries = 0;
     do {
-        int err = wal_numbers_list(&scan->segments, scan->io, wal_segment_is_name);
+        int err = wal_listing_read(&scan->segments, scan->io, wal_segment_is_name);
         if (err == -ENOMEM) {
             return TALLY_NOMEM;
         }
         if (err != 0) {
-            scan->signs.read_error = true;
-            wal_tell_note(scan, 1, "cannot list the directory: %s", wal_errno_text(-err));
+            scan->evidence.read_error = true;
+            wal_report_note(scan, 1, "cannot list the directory: %s", wal_errno_text(-err));
             return 0;
         }
         if (scan->segments.count == 0) {

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /* Zero is the empty list; its memory stays from one listing to the next. */
-struct wal_numbers {
+struct wal_listing {
     uint64_t *at; /* ascending */
     size_t count;
     size_t room;
@@ -17,13 +17,13 @@ struct wal_numbers {
 
 /*
  * Fills the list anew with the numbers in the names that is_name takes (wal_segment_is_name,
- * wal_snap_is_name). Returns 0 or a negative errno value (-ENOMEM among them).
+ * wal_snapshot_is_name). Returns 0 or a negative errno value (-ENOMEM among them).
  */
-int wal_numbers_list(struct wal_numbers *numbers, struct wal_io *io,
+int wal_listing_read(struct wal_listing *numbers, struct wal_io *io,
                      bool (*is_name)(const char *name, uint64_t *number));
-void wal_numbers_fini(struct wal_numbers *numbers);
+void wal_listing_fini(struct wal_listing *numbers);
 
 /* Room for so many. Returns 0 or -ENOMEM. */
-int wal_numbers_reserve(struct wal_numbers *numbers, size_t room);
+int wal_listing_reserve(struct wal_listing *numbers, size_t room);
 
 #endif

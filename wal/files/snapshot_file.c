@@ -47,7 +47,7 @@ _Static_assert(AT_IMAGES == AT_BYTES + 8, "bytes: u64");
 _Static_assert(AT_CHECKSUM == AT_IMAGES + 8, "images: u64");
 _Static_assert(HEAD_BYTES == AT_CHECKSUM + 8, "checksum: u64");
 
-struct wal_snap {
+struct wal_snapshot {
     struct wal_io *io;
     int fd;
     /* The place of its blocks: the log's uuid, the lsn in place of the segment's number, and the
@@ -63,149 +63,152 @@ struct wal_snap {
     char why[224];
 };
 
-void wal_snap_name(char name[WAL_NAME_BYTES], uint64_t lsn)
+void wal_snapshot_name(char name[WAL_NAME_BYTES], uint64_t lsn)
 {
     snprintf(name, WAL_NAME_BYTES, "snap-%016" PRIx64 ".tally", lsn);
 }
 
-bool wal_snap_is_name(const char *name, uint64_t *lsn)
+bool wal_snapshot_is_name(const char *name, uint64_t *lsn)
 {
     return wal_name_has_number(name, "snap-", ".tally", lsn);
 }
 
-static int failed(struct wal_snap *snap, const char *doing, int err)
+static int failed(struct wal_snapshot *snapshot, const char *doing, int err)
 {
-    snprintf(snap->why, sizeof(snap->why), "%s: %s: %s", snap->temp, doing, wal_errno_text(-err));
+    snprintf(snapshot->why, sizeof(snapshot->why), "%s: %s: %s", snapshot->temp, doing,
+             wal_errno_text(-err));
     return err == -ENOSPC || err == -EDQUOT ? TALLY_NOSPC : err == -ENOMEM ? TALLY_NOMEM : TALLY_IO;
 }
 
-int wal_snap_new(struct wal_snap **out, struct wal_io *io, const unsigned char uuid[WAL_UUID_BYTES],
-                 uint64_t lsn)
+int wal_snapshot_new(struct wal_snapshot **out, struct wal_io *io,
+                     const unsigned char uuid[WAL_UUID_BYTES], uint64_t lsn)
 {
-    struct wal_snap *snap = calloc(1, sizeof(*snap));
-    if (snap == NULL) {
+    struct wal_snapshot *snapshot = calloc(1, sizeof(*snapshot));
+    if (snapshot == NULL) {
         return TALLY_NOMEM;
     }
-    snap->io = io;
-    snap->place.number = lsn;
-    snap->offset = WAL_PAGE_BYTES;
-    memcpy(snap->place.uuid, uuid, WAL_UUID_BYTES);
-    snprintf(snap->temp, sizeof(snap->temp), "snap-%016" PRIx64 ".tmp", lsn);
-    (void)io->ops->unlink(io, snap->temp); /* most times there is none */
-    snap->fd = io->ops->open(io, snap->temp, WAL_OPEN_CREATE);
-    *out = snap;
-    return snap->fd >= 0 ? 0 : failed(snap, "cannot make it", snap->fd);
+    snapshot->io = io;
+    snapshot->place.number = lsn;
+    snapshot->offset = WAL_PAGE_BYTES;
+    memcpy(snapshot->place.uuid, uuid, WAL_UUID_BYTES);
+    snprintf(snapshot->temp, sizeof(snapshot->temp), "snap-%016" PRIx64 ".tmp", lsn);
+    (void)io->ops->unlink(io, snapshot->temp); /* most times there is none */
+    snapshot->fd = io->ops->open(io, snapshot->temp, WAL_OPEN_CREATE);
+    *out = snapshot;
+    return snapshot->fd >= 0 ? 0 : failed(snapshot, "cannot make it", snapshot->fd);
 }
 
-const char *wal_snap_why(const struct wal_snap *snap)
+const char *wal_snapshot_why(const struct wal_snapshot *snapshot)
 {
-    return snap->why;
+    return snapshot->why;
 }
 
-void wal_snap_destroy(struct wal_snap *snap)
+void wal_snapshot_destroy(struct wal_snapshot *snapshot)
 {
-    if (snap == NULL) {
+    if (snapshot == NULL) {
         return;
     }
-    if (snap->fd >= 0) {
-        snap->io->ops->close(snap->io, snap->fd);
-        if (!snap->counts) {
-            (void)snap->io->ops->unlink(snap->io, snap->temp); /* else the next start does it */
+    if (snapshot->fd >= 0) {
+        snapshot->io->ops->close(snapshot->io, snapshot->fd);
+        if (!snapshot->counts) {
+            (void)snapshot->io->ops->unlink(snapshot->io,
+                                            snapshot->temp); /* else the next start does it */
         }
     }
-    free(snap->buffer);
-    free(snap);
+    free(snapshot->buffer);
+    free(snapshot);
 }
 
-static int put_block(struct wal_snap *snap, struct wal_block_header *header, const void *raw,
-                     size_t raw_bytes)
+static int put_block(struct wal_snapshot *snapshot, struct wal_block_header *header,
+                     const void *raw, size_t raw_bytes)
 {
     size_t need = (size_t)wal_block_bytes(raw_bytes);
-    if (need > snap->room) {
-        free(snap->buffer);
-        snap->buffer = malloc(need);
-        snap->room = snap->buffer != NULL ? need : 0;
+    if (need > snapshot->room) {
+        free(snapshot->buffer);
+        snapshot->buffer = malloc(need);
+        snapshot->room = snapshot->buffer != NULL ? need : 0;
     }
-    if (snap->buffer == NULL) {
-        return failed(snap, "cannot pack a block", -ENOMEM);
+    if (snapshot->buffer == NULL) {
+        return failed(snapshot, "cannot pack a block", -ENOMEM);
     }
-    size_t bytes = wal_block_pack(snap->buffer, header, raw, raw_bytes);
-    header->first_lsn = snap->images + 1;
-    header->durable_lsn = snap->images;
+    size_t bytes = wal_block_pack(snapshot->buffer, header, raw, raw_bytes);
+    header->first_lsn = snapshot->images + 1;
+    header->durable_lsn = snapshot->images;
     header->durable_pages = 1;
-    wal_block_sign(snap->buffer, header, wal_block_seed(&snap->place, snap->offset));
-    int err = wal_whole_write(snap->io, snap->fd, snap->buffer, bytes, snap->offset);
+    wal_block_sign(snapshot->buffer, header, wal_block_seed(&snapshot->place, snapshot->offset));
+    int err = wal_full_write(snapshot->io, snapshot->fd, snapshot->buffer, bytes, snapshot->offset);
     if (err != 0) {
-        return failed(snap, "cannot write", err);
+        return failed(snapshot, "cannot write", err);
     }
-    snap->offset += bytes;
-    snap->images += header->count;
-    if (snap->offset - snap->synced >= SYNC_BYTES) {
-        err = snap->io->ops->datasync(snap->io, snap->fd);
-        snap->synced = snap->offset;
+    snapshot->offset += bytes;
+    snapshot->images += header->count;
+    if (snapshot->offset - snapshot->synced >= SYNC_BYTES) {
+        err = snapshot->io->ops->datasync(snapshot->io, snapshot->fd);
+        snapshot->synced = snapshot->offset;
     }
-    return err == 0 ? 0 : failed(snap, "cannot sync", err);
+    return err == 0 ? 0 : failed(snapshot, "cannot sync", err);
 }
 
-int wal_snap_put(struct wal_snap *snap, uint32_t count, const void *raw, size_t raw_bytes)
+int wal_snapshot_put(struct wal_snapshot *snapshot, uint32_t count, const void *raw,
+                     size_t raw_bytes)
 {
     struct wal_block_header header = {.count = count};
     /* the saver hands over a buffer when it has images in it */
     CHECK(count > 0 && raw_bytes > 0);
     if (raw_bytes > WAL_RAW_BYTES_MAX) {
-        return failed(snap, "a block is too large", -EFBIG);
+        return failed(snapshot, "a block is too large", -EFBIG);
     }
-    return put_block(snap, &header, raw, raw_bytes);
+    return put_block(snapshot, &header, raw, raw_bytes);
 }
 
-static int put_head(struct wal_snap *snap)
+static int put_head(struct wal_snapshot *snapshot)
 {
     unsigned char page[WAL_PAGE_BYTES] = {0};
     memcpy(page + AT_MAGIC, magic, sizeof(magic));
     put_le32(page + AT_VERSION, VERSION);
-    memcpy(page + AT_UUID, snap->place.uuid, WAL_UUID_BYTES);
-    put_le64(page + AT_LSN, snap->place.number);
-    put_le64(page + AT_BYTES, snap->offset);
-    put_le64(page + AT_IMAGES, snap->images);
+    memcpy(page + AT_UUID, snapshot->place.uuid, WAL_UUID_BYTES);
+    put_le64(page + AT_LSN, snapshot->place.number);
+    put_le64(page + AT_BYTES, snapshot->offset);
+    put_le64(page + AT_IMAGES, snapshot->images);
     put_le64(page + AT_CHECKSUM, wal_codec_checksum(page, AT_CHECKSUM, 0));
-    return wal_whole_write(snap->io, snap->fd, page, sizeof(page), 0);
+    return wal_full_write(snapshot->io, snapshot->fd, page, sizeof(page), 0);
 }
 
 static int verify(struct wal_io *io, const char *name, uint64_t lsn, wal_visit_fn visit, void *arg,
-                  struct wal_snap_info *info);
+                  struct wal_snapshot_info *info);
 
-int wal_snap_end(struct wal_snap *snap, wal_visit_fn visit, void *arg, uint64_t *bytes)
+int wal_snapshot_end(struct wal_snapshot *snapshot, wal_visit_fn visit, void *arg, uint64_t *bytes)
 {
     struct wal_block_header header = {.flags = WAL_BLOCK_SEAL | WAL_BLOCK_CLEAN};
-    struct wal_snap_info info = {.lsn = 0};
+    struct wal_snapshot_info info = {.lsn = 0};
     char name[WAL_NAME_BYTES];
-    struct wal_io *io = snap->io;
-    int err = put_block(snap, &header, NULL, 0);
+    struct wal_io *io = snapshot->io;
+    int err = put_block(snapshot, &header, NULL, 0);
     if (err != 0) {
         return err;
     }
-    err = put_head(snap);
-    err = err != 0 ? err : io->ops->sync(io, snap->fd);
-    err = err != 0 ? err : io->ops->drop_cache(io, snap->fd);
+    err = put_head(snapshot);
+    err = err != 0 ? err : io->ops->sync(io, snapshot->fd);
+    err = err != 0 ? err : io->ops->drop_cache(io, snapshot->fd);
     if (err != 0) {
-        return failed(snap, "cannot write and sync", err);
+        return failed(snapshot, "cannot write and sync", err);
     }
-    err = verify(io, snap->temp, snap->place.number, visit, arg, &info);
-    if (err == 0 && info.images != snap->images) {
+    err = verify(io, snapshot->temp, snapshot->place.number, visit, arg, &info);
+    if (err == 0 && info.images != snapshot->images) {
         err = TALLY_DAMAGE;
     }
     if (err != 0) {
-        snprintf(snap->why, sizeof(snap->why), "read back: %s", info.text);
+        snprintf(snapshot->why, sizeof(snapshot->why), "read back: %s", info.text);
         return err;
     }
-    wal_snap_name(name, snap->place.number);
-    err = io->ops->rename(io, snap->temp, name);
+    wal_snapshot_name(name, snapshot->place.number);
+    err = io->ops->rename(io, snapshot->temp, name);
     if (err == 0) {
-        snap->counts = true; /* the name is there, so it is not ours to remove any more */
+        snapshot->counts = true; /* the name is there, so it is not ours to remove any more */
         err = io->ops->syncdir(io);
     }
-    *bytes = snap->offset;
-    return err == 0 ? 0 : failed(snap, "cannot give it its name", err);
+    *bytes = snapshot->offset;
+    return err == 0 ? 0 : failed(snapshot, "cannot give it its name", err);
 }
 
 /* ---- reading ---- */
@@ -224,7 +227,7 @@ struct pass {
     size_t room;
     wal_visit_fn visit;
     void *arg;
-    struct wal_snap_info *info;
+    struct wal_snapshot_info *info;
 };
 
 static int damaged(struct pass *pass, const char *what)
@@ -371,11 +374,11 @@ static int read_all(struct pass *pass, uint64_t lsn)
 }
 
 static int verify(struct wal_io *io, const char *name, uint64_t lsn, wal_visit_fn visit, void *arg,
-                  struct wal_snap_info *info)
+                  struct wal_snapshot_info *info)
 {
     struct pass pass = {
         .io = io, .name = name, .next = 1, .visit = visit, .arg = arg, .info = info};
-    *info = (struct wal_snap_info){.lsn = lsn};
+    *info = (struct wal_snapshot_info){.lsn = lsn};
     wal_window_init(&pass.window, io);
     pass.fd = io->ops->open(io, name, WAL_OPEN_READ);
     if (pass.fd < 0) {
@@ -391,37 +394,37 @@ static int verify(struct wal_io *io, const char *name, uint64_t lsn, wal_visit_f
     return err;
 }
 
-int wal_snap_read(struct wal_io *io, uint64_t lsn, wal_visit_fn visit, void *arg,
-                  struct wal_snap_info *info)
+int wal_snapshot_read(struct wal_io *io, uint64_t lsn, wal_visit_fn visit, void *arg,
+                      struct wal_snapshot_info *info)
 {
     char name[WAL_NAME_BYTES];
-    wal_snap_name(name, lsn);
+    wal_snapshot_name(name, lsn);
     return verify(io, name, lsn, visit, arg, info);
 }
 
 /* ---- which there are ---- */
 
-int wal_snap_before(struct wal_io *io, uint64_t below, uint64_t *lsn)
+int wal_snapshot_before(struct wal_io *io, uint64_t below, uint64_t *lsn)
 {
-    struct wal_numbers lsns = {.count = 0};
-    int err = wal_numbers_list(&lsns, io, wal_snap_is_name);
+    struct wal_listing lsns = {.count = 0};
+    int err = wal_listing_read(&lsns, io, wal_snapshot_is_name);
     *lsn = 0;
     for (size_t i = 0; err == 0 && i < lsns.count && lsns.at[i] < below; i++) {
         *lsn = lsns.at[i];
     }
-    wal_numbers_fini(&lsns);
+    wal_listing_fini(&lsns);
     return err;
 }
 
-int wal_snap_newest_name(struct wal_io *io, uint64_t *lsn)
+int wal_snapshot_newest_name(struct wal_io *io, uint64_t *lsn)
 {
-    return wal_snap_before(io, UINT64_MAX, lsn);
+    return wal_snapshot_before(io, UINT64_MAX, lsn);
 }
 
-uint64_t wal_snap_bytes(struct wal_io *io, uint64_t lsn)
+uint64_t wal_snapshot_bytes(struct wal_io *io, uint64_t lsn)
 {
     char name[WAL_NAME_BYTES];
-    wal_snap_name(name, lsn);
+    wal_snapshot_name(name, lsn);
     int fd = io->ops->open(io, name, WAL_OPEN_READ);
     if (fd < 0) {
         return 0;
@@ -433,16 +436,16 @@ uint64_t wal_snap_bytes(struct wal_io *io, uint64_t lsn)
 
 /* Returns 1: the file is headed by what names this lsn; 0: it is not, or has gone meanwhile; or a
  * negative errno value. */
-static int is_witness(struct wal_io *io, uint64_t lsn, struct wal_snap_info *info)
+static int is_witness(struct wal_io *io, uint64_t lsn, struct wal_snapshot_info *info)
 {
     unsigned char head[HEAD_BYTES];
     char name[WAL_NAME_BYTES];
-    wal_snap_name(name, lsn);
+    wal_snapshot_name(name, lsn);
     int fd = io->ops->open(io, name, WAL_OPEN_READ);
     if (fd < 0) {
         return fd == -ENOENT || fd == -EMEDIUMTYPE ? 0 : fd;
     }
-    int64_t n = wal_whole_read(io, fd, head, sizeof(head), 0);
+    int64_t n = wal_full_read(io, fd, head, sizeof(head), 0);
     io->ops->close(io, fd);
     if (n < 0) {
         return (int)n;
@@ -456,19 +459,19 @@ static int is_witness(struct wal_io *io, uint64_t lsn, struct wal_snap_info *inf
     return 1;
 }
 
-int wal_snap_witness(struct wal_io *io, struct wal_snap_info *info)
+int wal_snapshot_witness(struct wal_io *io, struct wal_snapshot_info *info)
 {
-    struct wal_numbers lsns = {.count = 0};
-    int err = wal_numbers_list(&lsns, io, wal_snap_is_name);
-    *info = (struct wal_snap_info){.lsn = 0};
+    struct wal_listing lsns = {.count = 0};
+    int err = wal_listing_read(&lsns, io, wal_snapshot_is_name);
+    *info = (struct wal_snapshot_info){.lsn = 0};
     for (size_t i = lsns.count; err == 0 && i-- > 0;) {
         err = is_witness(io, lsns.at[i], info);
     }
-    wal_numbers_fini(&lsns);
+    wal_listing_fini(&lsns);
     return err < 0 ? err : 0;
 }
 
-static int unlisted(struct wal_snap_info *info, int err)
+static int unlisted(struct wal_snapshot_info *info, int err)
 {
     snprintf(info->text, sizeof(info->text), "cannot list the directory: %s", wal_errno_text(-err));
     return err == -ENOMEM ? TALLY_NOMEM : TALLY_IO;
@@ -480,24 +483,24 @@ static bool is_newer(struct wal_io *io, uint64_t lsn)
 {
     unsigned char head[HEAD_BYTES];
     char name[WAL_NAME_BYTES];
-    wal_snap_name(name, lsn);
+    wal_snapshot_name(name, lsn);
     int fd = io->ops->open(io, name, WAL_OPEN_READ);
     if (fd < 0) {
         return false;
     }
-    int64_t n = wal_whole_read(io, fd, head, sizeof(head), 0);
+    int64_t n = wal_full_read(io, fd, head, sizeof(head), 0);
     io->ops->close(io, fd);
     return n == (int64_t)sizeof(head) && is_head(head) && get_le32(head + AT_VERSION) > VERSION;
 }
 
 /* Nothing that a newer version wrote is passed over: it would be removed as an old one is. */
-static int refuse_newer(struct wal_io *io, const struct wal_numbers *lsns,
-                        struct wal_snap_info *info)
+static int refuse_newer(struct wal_io *io, const struct wal_listing *lsns,
+                        struct wal_snapshot_info *info)
 {
     for (size_t i = 0; i < lsns->count; i++) {
         if (is_newer(io, lsns->at[i])) {
             char name[WAL_NAME_BYTES];
-            wal_snap_name(name, lsns->at[i]);
+            wal_snapshot_name(name, lsns->at[i]);
             snprintf(info->text, sizeof(info->text), "%s: a newer version's snapshot", name);
             return TALLY_NEWER;
         }
@@ -507,7 +510,7 @@ static int refuse_newer(struct wal_io *io, const struct wal_numbers *lsns,
 
 /* The newest of these that is whole; info->text then says what is wrong with the newest of all, if
  * anything is. Returns 0, TALLY_NEWER or TALLY_NOMEM. */
-static int choose(struct wal_io *io, const struct wal_numbers *lsns, struct wal_snap_info *info)
+static int choose(struct wal_io *io, const struct wal_listing *lsns, struct wal_snapshot_info *info)
 {
     char text[sizeof(info->text)] = "";
     int err = refuse_newer(io, lsns, info);
@@ -516,7 +519,7 @@ static int choose(struct wal_io *io, const struct wal_numbers *lsns, struct wal_
     }
     err = TALLY_DAMAGE;
     for (size_t i = lsns->count; i-- > 0 && err != 0;) {
-        err = wal_snap_read(io, lsns->at[i], NULL, NULL, info);
+        err = wal_snapshot_read(io, lsns->at[i], NULL, NULL, info);
         if (err == TALLY_NOMEM || err == TALLY_NEWER) {
             return err;
         }
@@ -525,37 +528,37 @@ static int choose(struct wal_io *io, const struct wal_numbers *lsns, struct wal_
         }
     }
     if (err != 0) {
-        *info = (struct wal_snap_info){.lsn = 0};
+        *info = (struct wal_snapshot_info){.lsn = 0};
     }
     memcpy(info->text, text, sizeof(text));
     return 0;
 }
 
-int wal_snap_check_versions(struct wal_io *io, struct wal_snap_info *info)
+int wal_snapshot_check_versions(struct wal_io *io, struct wal_snapshot_info *info)
 {
-    struct wal_numbers lsns = {.count = 0};
-    int err = wal_numbers_list(&lsns, io, wal_snap_is_name);
-    *info = (struct wal_snap_info){.lsn = 0};
+    struct wal_listing lsns = {.count = 0};
+    int err = wal_listing_read(&lsns, io, wal_snapshot_is_name);
+    *info = (struct wal_snapshot_info){.lsn = 0};
     if (err == 0) {
         err = refuse_newer(io, &lsns, info);
     } else {
         err = unlisted(info, err);
     }
-    wal_numbers_fini(&lsns);
+    wal_listing_fini(&lsns);
     return err;
 }
 
-int wal_snap_choose(struct wal_io *io, struct wal_snap_info *info)
+int wal_snapshot_choose(struct wal_io *io, struct wal_snapshot_info *info)
 {
-    struct wal_numbers lsns = {.count = 0};
-    int err = wal_numbers_list(&lsns, io, wal_snap_is_name);
-    *info = (struct wal_snap_info){.lsn = 0};
+    struct wal_listing lsns = {.count = 0};
+    int err = wal_listing_read(&lsns, io, wal_snapshot_is_name);
+    *info = (struct wal_snapshot_info){.lsn = 0};
     if (err == 0) {
         err = choose(io, &lsns, info);
     } else {
         err = unlisted(info, err);
     }
-    wal_numbers_fini(&lsns);
+    wal_listing_fini(&lsns);
     return err;
 }
 
@@ -569,13 +572,13 @@ static int keep_these(void *arg, const char *name)
 {
     struct keep *keep = arg;
     uint64_t lsn;
-    if (!wal_snap_is_name(name, &lsn) || lsn == keep->newest || lsn == keep->older) {
+    if (!wal_snapshot_is_name(name, &lsn) || lsn == keep->newest || lsn == keep->older) {
         return 0;
     }
     return keep->io->ops->unlink(keep->io, name);
 }
 
-int wal_snap_keep(struct wal_io *io, uint64_t newest, uint64_t older)
+int wal_snapshot_keep(struct wal_io *io, uint64_t newest, uint64_t older)
 {
     struct keep keep = {io, newest, older};
     return io->ops->list(io, keep_these, &keep) == 0 ? 0 : TALLY_IO;

@@ -11,35 +11,36 @@
 
 /* ---- writing ---- */
 
-struct wal_snap; /* a snapshot that is being written */
+struct wal_snapshot; /* a snapshot that is being written */
 
 /*
  * Begins snap-<lsn>.tmp; one that was left half made goes. uuid is that of the log. Errors:
  * TALLY_NOMEM, TALLY_NOSPC, TALLY_IO. Threads: one thread uses it, any; the file calls block.
  */
-int wal_snap_new(struct wal_snap **out, struct wal_io *io, const unsigned char uuid[WAL_UUID_BYTES],
-                 uint64_t lsn);
+int wal_snapshot_new(struct wal_snapshot **out, struct wal_io *io,
+                     const unsigned char uuid[WAL_UUID_BYTES], uint64_t lsn);
 
 /* Appends a block of count images. Errors: TALLY_NOSPC, TALLY_IO; then only destroy is left. */
-int wal_snap_put(struct wal_snap *snap, uint32_t count, const void *raw, size_t raw_bytes);
+int wal_snapshot_put(struct wal_snapshot *snapshot, uint32_t count, const void *raw,
+                     size_t raw_bytes);
 
 /*
  * Ends the file, syncs it, reads all of it back from the disk and verifies it, shows what was read
  * to visit (NULL: nobody), gives it its name, and syncs the directory. When it returns 0 the
- * snapshot counts. Errors: as wal_snap_put; DAMAGE when what was read back is not what was written;
- * what visit returned.
+ * snapshot counts. Errors: as wal_snapshot_put; DAMAGE when what was read back is not what was
+ * written; what visit returned.
  */
-int wal_snap_end(struct wal_snap *snap, wal_visit_fn visit, void *arg, uint64_t *bytes);
+int wal_snapshot_end(struct wal_snapshot *snapshot, wal_visit_fn visit, void *arg, uint64_t *bytes);
 
 /* What failed, one sentence; empty while nothing did. Lives as long as the snapshot. */
-const char *wal_snap_why(const struct wal_snap *snap);
+const char *wal_snapshot_why(const struct wal_snapshot *snapshot);
 
 /* Frees it; what does not count is removed. */
-void wal_snap_destroy(struct wal_snap *snap);
+void wal_snapshot_destroy(struct wal_snapshot *snapshot);
 
 /* ---- reading ---- */
 
-struct wal_snap_info {
+struct wal_snapshot_info {
     uint64_t lsn; /* 0: there is none */
     unsigned char uuid[WAL_UUID_BYTES];
     uint64_t bytes;
@@ -52,10 +53,10 @@ struct wal_snap_info {
  * 0). Errors: TALLY_IO when the directory cannot be listed; TALLY_NEWER when any of them, whole or
  * not, is a newer version's: it is not ours to pass over; TALLY_NOMEM. Threads: any.
  */
-int wal_snap_choose(struct wal_io *io, struct wal_snap_info *info);
+int wal_snapshot_choose(struct wal_io *io, struct wal_snapshot_info *info);
 
-/* Whether all snapshots are of this version or an older one. Errors: as wal_snap_choose. */
-int wal_snap_check_versions(struct wal_io *io, struct wal_snap_info *info);
+/* Whether all snapshots are of this version or an older one. Errors: as wal_snapshot_choose. */
+int wal_snapshot_check_versions(struct wal_io *io, struct wal_snapshot_info *info);
 
 /*
  * Verifies a snapshot from the first to the last byte, and hands its blocks to visit (NULL:
@@ -63,19 +64,19 @@ int wal_snap_check_versions(struct wal_io *io, struct wal_snap_info *info);
  * with WAL_BLOCK_SEAL and no images. Errors: TALLY_DAMAGE, TALLY_NEWER, TALLY_IO, all with a
  * text; TALLY_NOMEM; what visit returned.
  */
-int wal_snap_read(struct wal_io *io, uint64_t lsn, wal_visit_fn visit, void *arg,
-                  struct wal_snap_info *info);
+int wal_snapshot_read(struct wal_io *io, uint64_t lsn, wal_visit_fn visit, void *arg,
+                      struct wal_snapshot_info *info);
 
 /* The highest lsn in the name of a snapshot, whole or not; 0: there is none. Returns 0 or a
  * negative errno value. */
-int wal_snap_newest_name(struct wal_io *io, uint64_t *lsn);
+int wal_snapshot_newest_name(struct wal_io *io, uint64_t *lsn);
 
 /* The highest lsn below this one in the name of a snapshot, whole or not; 0: there is none. Returns
  * 0 or a negative errno value. */
-int wal_snap_before(struct wal_io *io, uint64_t below, uint64_t *lsn);
+int wal_snapshot_before(struct wal_io *io, uint64_t below, uint64_t *lsn);
 
 /* The size of a snapshot's file; 0: there is none. */
-uint64_t wal_snap_bytes(struct wal_io *io, uint64_t lsn);
+uint64_t wal_snapshot_bytes(struct wal_io *io, uint64_t lsn);
 
 /*
  * The newest snapshot with a valid header, whatever became of what is behind it; info->lsn is 0
@@ -83,15 +84,15 @@ uint64_t wal_snap_bytes(struct wal_io *io, uint64_t lsn);
  * records up to its lsn were durable, and a log that ends before is damaged. Only lsn and uuid are
  * set. Returns 0, or a negative errno value: what cannot be read may say more than what can.
  */
-int wal_snap_witness(struct wal_io *io, struct wal_snap_info *info);
+int wal_snapshot_witness(struct wal_io *io, struct wal_snapshot_info *info);
 
 /* ---- removing ---- */
 
 /* Removes all snapshots but these two. Errors: TALLY_IO. */
-int wal_snap_keep(struct wal_io *io, uint64_t newest, uint64_t older);
+int wal_snapshot_keep(struct wal_io *io, uint64_t newest, uint64_t older);
 
-void wal_snap_name(char name[WAL_NAME_BYTES], uint64_t lsn);
-bool wal_snap_is_name(const char *name, uint64_t *lsn);
+void wal_snapshot_name(char name[WAL_NAME_BYTES], uint64_t lsn);
+bool wal_snapshot_is_name(const char *name, uint64_t *lsn);
 
 struct wal_retain {
     uint64_t safe_lsn;  /* of the older of two snapshots that count; 0: nothing goes */

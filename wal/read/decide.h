@@ -8,7 +8,7 @@
  * What a scan saw where it had to stop, that is at the first place that holds no valid next block.
  * The stop's segment is the first one that is not sealed.
  */
-struct wal_signs {
+struct wal_evidence {
     bool read_error;   /* a file call failed */
     bool newer;        /* a version, codec or flag we do not know, under a good checksum */
     bool misnumbered;  /* a segment is missing, doubled, or not the one its name says */
@@ -37,6 +37,6 @@ struct wal_verdict {
 };
 
 /* Applies the table of wal/FORMAT.md: the first row that matches. */
-struct wal_verdict wal_decide(const struct wal_signs *signs);
+struct wal_verdict wal_decide(const struct wal_evidence *evidence);
 
 #endif

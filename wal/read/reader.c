@@ -15,9 +15,9 @@ struct wal_reader {
 static int read_on(struct wal_scan *scan, struct wal_report *report)
 {
     int err = wal_scan_run(scan);
-    wal_tell_report(scan, report);
+    wal_report_fill(scan, report);
     if (err == 0) {
-        return wal_tell_error(scan);
+        return wal_report_error(scan);
     }
     report->end = WAL_END_FAILED;
     snprintf(report->text, sizeof(report->text), "%s", tally_err_text(err));

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-void wal_tell_note(struct wal_scan *scan, int row, const char *format, ...)
+void wal_report_note(struct wal_scan *scan, int row, const char *format, ...)
 {
     if (scan->note_row != 0 && scan->note_row <= row) {
         return;
@@ -21,14 +21,14 @@ void wal_tell_note(struct wal_scan *scan, int row, const char *format, ...)
     va_end(args);
 }
 
-void wal_tell_failure(struct wal_scan *scan, uint64_t number, const char *doing, int err)
+void wal_report_failure(struct wal_scan *scan, uint64_t number, const char *doing, int err)
 {
     char name[WAL_NAME_BYTES];
     wal_segment_name(name, number);
-    wal_tell_note(scan, 1, "%s: %s: %s", name, doing, wal_errno_text(-err));
+    wal_report_note(scan, 1, "%s: %s: %s", name, doing, wal_errno_text(-err));
 }
 
-void wal_tell_range(char *to, size_t room, uint64_t from, uint64_t until)
+void wal_report_range(char *to, size_t room, uint64_t from, uint64_t until)
 {
     if (until < from) {
         snprintf(to, room, "a block without records");
@@ -58,19 +58,19 @@ static void place_tell(const struct wal_scan *scan, const char *name, char *text
     after_tell(after, sizeof(after), scan->next_lsn);
     switch (scan->verdict.row) {
     case 4:
-        wal_tell_range(range, sizeof(range), scan->next_lsn, scan->behind.later_lsn - 1);
-        wal_segment_name(later, scan->behind.later_number);
+        wal_report_range(range, sizeof(range), scan->next_lsn, scan->tail.later_lsn - 1);
+        wal_segment_name(later, scan->tail.later_number);
         snprintf(text, room,
                  "%s: damaged at offset %" PRIu64 ": %s of a sealed segment cannot be read, and %s "
                  "goes on",
                  name, scan->offset, range, later);
         break;
     case 5:
-        wal_tell_range(range, sizeof(range), scan->next_lsn, scan->behind.witness_lsn);
+        wal_report_range(range, sizeof(range), scan->next_lsn, scan->tail.witness_lsn);
         snprintf(text, room,
                  "%s: damaged at offset %" PRIu64 ": %s cannot be read, and was acknowledged: the "
                  "block at offset %" PRIu64 " says so",
-                 name, scan->offset, range, scan->behind.witness_offset);
+                 name, scan->offset, range, scan->tail.witness_offset);
         break;
     case 6:
         snprintf(text, room,
@@ -85,14 +85,15 @@ static void place_tell(const struct wal_scan *scan, const char *name, char *text
     default:
         snprintf(text, room,
                  "%s: a torn %s at offset %" PRIu64 " %s, from a write that was never acknowledged",
-                 name, scan->signs.zeros ? "header behind the end" : "tail", scan->offset, after);
+                 name, scan->evidence.zeros ? "header behind the end" : "tail", scan->offset,
+                 after);
         break;
     }
 }
 
 static enum wal_end end_of(const struct wal_scan *scan)
 {
-    if (scan->cut_lsn != 0) {
+    if (scan->resume_lsn != 0) {
         return WAL_END_CUT;
     }
     if (scan->verdict.row == 0) {
@@ -106,7 +107,7 @@ static enum wal_end end_of(const struct wal_scan *scan)
     return ends[scan->verdict.decision];
 }
 
-int wal_tell_error(const struct wal_scan *scan)
+int wal_report_error(const struct wal_scan *scan)
 {
     static const int errors[] = {
         [WAL_DECIDE_CLEAN] = 0,
@@ -115,13 +116,13 @@ int wal_tell_error(const struct wal_scan *scan)
         [WAL_DECIDE_REFUSE_VERSION] = TALLY_NEWER,
         [WAL_DECIDE_REFUSE_DAMAGE] = TALLY_DAMAGE,
     };
-    if (scan->cut_lsn != 0) {
+    if (scan->resume_lsn != 0) {
         return TALLY_CUT;
     }
     return scan->verdict.row == 0 ? 0 : errors[scan->verdict.decision];
 }
 
-void wal_tell_report(const struct wal_scan *scan, struct wal_report *report)
+void wal_report_fill(const struct wal_scan *scan, struct wal_report *report)
 {
     *report = (struct wal_report){
         .end = end_of(scan),
@@ -134,15 +135,15 @@ void wal_tell_report(const struct wal_scan *scan, struct wal_report *report)
         .offset = scan->offset,
         .clean_shutdown = scan->verdict.row == 7 && scan->clean,
     };
-    if (scan->cut_lsn != 0) {
+    if (scan->resume_lsn != 0) {
         char range[64];
-        wal_tell_range(range, sizeof(range), scan->next_lsn, scan->cut_lsn - 1);
+        wal_report_range(range, sizeof(range), scan->next_lsn, scan->resume_lsn - 1);
         report->row = 0;
         report->clean_shutdown = false;
         snprintf(report->text, sizeof(report->text),
                  "%s left the log by retention before they were read; it goes on with record "
                  "%" PRIu64,
-                 range, scan->cut_lsn);
+                 range, scan->resume_lsn);
     } else if (scan->verdict.row == 0) {
         snprintf(report->text, sizeof(report->text), "there is no log yet");
     } else if (scan->note_row == scan->verdict.row) {

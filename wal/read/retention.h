@@ -10,12 +10,12 @@
  *   - at the new beginning, if nothing was shown yet (offset is then 0),
  *   - behind what has gone, if all of that was shown,
  *   - in the file itself, which is still open, if the segment behind it is there,
- * and else cut_lsn says where the rest begins. A segment that went otherwise is left in the signs.
- * Returns 0 or TALLY_NOMEM.
+ * and else resume_lsn says where the rest begins. A segment that went otherwise is left in the
+ * evidence. Returns 0 or TALLY_NOMEM.
  */
-int wal_scan_relist(struct wal_scan *scan);
+int wal_retention_relist(struct wal_scan *scan);
 
-/* Leaves in the signs that a segment went which retention does not take. */
-void wal_scan_went_away(struct wal_scan *scan, uint64_t number);
+/* Leaves in the evidence that a segment went which retention does not take. */
+void wal_retention_lost(struct wal_scan *scan, uint64_t number);
 
 #endif

@@ -36,15 +36,15 @@ void wal_scan_fini(struct wal_scan *scan)
     close_segment(scan);
     wal_window_fini(&scan->window);
     free(scan->raw);
-    wal_numbers_fini(&scan->segments);
+    wal_listing_fini(&scan->segments);
 }
 
 bool wal_scan_failed(struct wal_scan *scan, uint64_t number, const char *doing, int err)
 {
-    scan->signs.read_error = true;
+    scan->evidence.read_error = true;
     scan->errnum = err;
     scan->no_memory = scan->no_memory || err == -ENOMEM;
-    wal_tell_failure(scan, number, doing, err);
+    wal_report_failure(scan, number, doing, err);
     return false;
 }
 
@@ -66,8 +66,8 @@ static void learn_head(struct wal_scan *scan, uint64_t number)
     char name[WAL_NAME_BYTES];
     wal_segment_name(name, number);
     if (scan->head_state == WAL_HEAD_NEWER) {
-        scan->signs.newer = true;
-        wal_tell_note(scan, 2, "%s has a format that this version does not know", name);
+        scan->evidence.newer = true;
+        wal_report_note(scan, 2, "%s has a format that this version does not know", name);
     }
     if (scan->head_state != WAL_HEAD_OK) {
         return;
@@ -77,21 +77,21 @@ static void learn_head(struct wal_scan *scan, uint64_t number)
         scan->has_uuid = true;
     }
     if (memcmp(scan->uuid, scan->head.uuid, WAL_UUID_BYTES) != 0) {
-        scan->signs.foreign = true;
-        wal_tell_note(scan, 3, "%s belongs to another log", name);
+        scan->evidence.foreign = true;
+        wal_report_note(scan, 3, "%s belongs to another log", name);
     }
     if (scan->head.number != number) {
-        scan->signs.misnumbered = true;
-        wal_tell_note(scan, 3, "%s is segment %" PRIu64 " under a wrong name", name,
-                      scan->head.number);
+        scan->evidence.misnumbered = true;
+        wal_report_note(scan, 3, "%s is segment %" PRIu64 " under a wrong name", name,
+                        scan->head.number);
     }
     if (scan->head.epoch > scan->epoch_max) {
         scan->epoch_max = scan->head.epoch;
     }
     if (!wal_segment_is_length(scan->head.bytes) || scan->head.epoch > WAL_EPOCH_MAX) {
-        scan->signs.misshapen = true;
-        wal_tell_note(scan, 3, "%s has a header with an impossible %s", name,
-                      scan->head.epoch > WAL_EPOCH_MAX ? "epoch" : "length");
+        scan->evidence.misshapen = true;
+        wal_report_note(scan, 3, "%s has a header with an impossible %s", name,
+                        scan->head.epoch > WAL_EPOCH_MAX ? "epoch" : "length");
     }
 }
 
@@ -157,10 +157,10 @@ static void note_unchained(struct wal_scan *scan, const char *what)
 {
     char name[WAL_NAME_BYTES];
     wal_segment_name(name, scan->segments.at[scan->index]);
-    scan->signs.unchained = true;
-    wal_tell_note(scan, 3,
-                  "%s: the block at offset %" PRIu64 " %s (record %" PRIu64 " is expected)", name,
-                  scan->offset, what, scan->next_lsn);
+    scan->evidence.unchained = true;
+    wal_report_note(scan, 3,
+                    "%s: the block at offset %" PRIu64 " %s (record %" PRIu64 " is expected)", name,
+                    scan->offset, what, scan->next_lsn);
 }
 
 static void begin_at(struct wal_scan *scan, uint64_t lsn)
@@ -185,11 +185,11 @@ static bool read_header(struct wal_scan *scan, struct wal_block_header *header)
     if (state == WAL_BLOCK_NEWER) {
         char name[WAL_NAME_BYTES];
         wal_segment_name(name, scan->segments.at[scan->index]);
-        scan->signs.newer = true;
-        wal_tell_note(scan, 2,
-                      "%s: the block at offset %" PRIu64
-                      " has a codec or flag that this version does not know",
-                      name, scan->offset);
+        scan->evidence.newer = true;
+        wal_report_note(scan, 2,
+                        "%s: the block at offset %" PRIu64
+                        " has a codec or flag that this version does not know",
+                        name, scan->offset);
     } else if (state == WAL_BLOCK_WRONG) {
         note_unchained(scan, "contradicts itself");
     } else if (state == WAL_BLOCK_VALID && scan->next_lsn == 0) {
@@ -264,7 +264,7 @@ static int step_over_seal(struct wal_scan *scan)
     if (!scan->ended || scan->index + 1 >= scan->segments.count) {
         return 0;
     }
-    int err = wal_look_behind_seal(scan, &is_clear);
+    int err = wal_tail_scan_seal(scan, &is_clear);
     if (err == 0 && is_clear && wal_scan_open(scan, scan->index + 1)) {
         wal_scan_begin(scan);
     }
@@ -281,14 +281,14 @@ static int walk(struct wal_scan *scan)
         if (err != 0) {
             return err;
         }
-        if (scan->signs.read_error || scan->ended || !read_header(scan, &header)) {
+        if (scan->evidence.read_error || scan->ended || !read_header(scan, &header)) {
             return 0;
         }
         int got = read_payload(scan, &header, &raw);
         if (got <= 0) {
             return got;
         }
-        err = wal_show(scan, &header, raw);
+        err = wal_visit_block(scan, &header, raw);
         if (err != 0) {
             return err;
         }
@@ -303,8 +303,8 @@ static bool is_refusal(const struct wal_verdict *verdict)
 
 static void forget(struct wal_scan *scan)
 {
-    scan->signs = (struct wal_signs){.read_error = false};
-    scan->behind = (struct wal_behind){.filled_end = 0};
+    scan->evidence = (struct wal_evidence){.read_error = false};
+    scan->tail = (struct wal_tail){.filled_end = 0};
     scan->note_row = 0;
     scan->lost_number = 0;
 }
@@ -338,7 +338,7 @@ static void look_again(struct wal_scan *scan, size_t index)
 /* Whether there is no place to read from. */
 static bool is_stopped(const struct wal_scan *scan)
 {
-    return scan->signs.read_error || scan->signs.misnumbered || scan->cut_lsn != 0;
+    return scan->evidence.read_error || scan->evidence.misnumbered || scan->resume_lsn != 0;
 }
 
 /*
@@ -349,14 +349,14 @@ static bool is_stopped(const struct wal_scan *scan)
  */
 static bool is_final(struct wal_scan *scan, const struct wal_verdict *before, bool moved)
 {
-    if (scan->is_recovery || scan->signs.read_error) {
+    if (scan->is_recovery || scan->evidence.read_error) {
         return true; /* in a recovery nobody else writes */
     }
     if (scan->verdict.decision == WAL_DECIDE_CLEAN) {
-        bool is_starved = scan->ended && wal_scan_relist(scan) != 0;
+        bool is_starved = scan->ended && wal_retention_relist(scan) != 0;
         scan->no_memory = scan->no_memory || is_starved;
         if (!scan->ended || is_starved || is_stopped(scan)) {
-            scan->verdict = wal_decide(&scan->signs);
+            scan->verdict = wal_decide(&scan->evidence);
             return true;
         }
         return scan->ended && scan->index + 1 >= scan->segments.count;
@@ -368,7 +368,7 @@ static bool is_final(struct wal_scan *scan, const struct wal_verdict *before, bo
  * there, is nothing that retention does. */
 static bool is_lost_for_good(struct wal_scan *scan, uint64_t lost)
 {
-    const struct wal_numbers *segments = &scan->segments;
+    const struct wal_listing *segments = &scan->segments;
     if (lost == 0 || scan->is_nameless || segments->count == 0 || segments->at[0] > lost) {
         return false;
     }
@@ -377,24 +377,24 @@ static bool is_lost_for_good(struct wal_scan *scan, uint64_t lost)
             return !wal_scan_failed(scan, lost, "cannot open", -ENOENT);
         }
     }
-    wal_scan_went_away(scan, lost);
+    wal_retention_lost(scan, lost);
     return true;
 }
 
 /*
  * Finds where to go on, or to begin, once more if a segment went meanwhile: retention only goes
- * forward, so that ends. A failure is in the signs. Returns 0 or TALLY_NOMEM.
+ * forward, so that ends. A failure is in the evidence. Returns 0 or TALLY_NOMEM.
  */
 static int find_place(struct wal_scan *scan)
 {
     do {
         uint64_t lost = scan->lost_number;
         forget(scan);
-        int err = scan->cut_lsn == 0 ? wal_scan_relist(scan) : 0;
+        int err = scan->resume_lsn == 0 ? wal_retention_relist(scan) : 0;
         if (err != 0 || is_stopped(scan) || is_lost_for_good(scan, lost) || scan->offset > 0) {
             return err;
         }
-        wal_scan_first_place(scan);
+        wal_scan_start_find(scan);
     } while (scan->lost_number != 0);
     return 0;
 }
@@ -406,11 +406,11 @@ static int follow(struct wal_scan *scan)
     for (;;) {
         uint64_t offset = scan->offset;
         look_again(scan, index);
-        int err = scan->signs.read_error ? 0 : walk(scan);
+        int err = scan->evidence.read_error ? 0 : walk(scan);
         bool moved = scan->index != index || scan->offset != offset;
         index = scan->index;
-        if (err == 0 && !scan->signs.read_error) {
-            err = wal_look(scan);
+        if (err == 0 && !scan->evidence.read_error) {
+            err = wal_tail_scan(scan);
         }
         bool is_lost = err == 0 && scan->lost_number != 0;
         err = is_lost ? find_place(scan) : err;
@@ -423,11 +423,11 @@ static int follow(struct wal_scan *scan)
             continue;
         }
         if (is_lost) {
-            scan->verdict = wal_decide(&scan->signs);
+            scan->verdict = wal_decide(&scan->evidence);
             return 0;
         }
         scan->index = index;
-        scan->verdict = wal_decide(&scan->signs);
+        scan->verdict = wal_decide(&scan->evidence);
         if (is_final(scan, &before, moved)) {
             return 0;
         }
@@ -437,17 +437,17 @@ static int follow(struct wal_scan *scan)
 }
 
 /* What snapshots prove: asked before the log is read, so that all of it has to be there. A failure
- * is left in the signs. */
+ * is left in the evidence. */
 static void find_witness(struct wal_scan *scan)
 {
-    struct wal_snap_info info;
+    struct wal_snapshot_info info;
     forget(scan);
-    int err = wal_snap_witness(scan->io, &info);
+    int err = wal_snapshot_witness(scan->io, &info);
     if (err != 0) {
-        scan->signs.read_error = true;
+        scan->evidence.read_error = true;
         scan->errnum = err;
         scan->no_memory = scan->no_memory || err == -ENOMEM;
-        wal_tell_note(scan, 1, "cannot read the newest snapshot: %s", wal_errno_text(-err));
+        wal_report_note(scan, 1, "cannot read the newest snapshot: %s", wal_errno_text(-err));
     }
     scan->witness_lsn = info.lsn;
     memcpy(scan->witness_uuid, info.uuid, WAL_UUID_BYTES);
@@ -456,12 +456,12 @@ static void find_witness(struct wal_scan *scan)
 static int scan_run(struct wal_scan *scan)
 {
     find_witness(scan);
-    int err = scan->signs.read_error ? 0 : find_place(scan);
+    int err = scan->evidence.read_error ? 0 : find_place(scan);
     if (err != 0) {
         return err;
     }
     if (is_stopped(scan)) {
-        scan->verdict = wal_decide(&scan->signs);
+        scan->verdict = wal_decide(&scan->evidence);
         return 0;
     }
     return scan->segments.count > 0 ? follow(scan) : 0;
@@ -480,16 +480,16 @@ static void judge_lone(struct wal_scan *scan, bool is_clear)
 {
     char name[WAL_NAME_BYTES];
     wal_segment_name(name, scan->segments.at[0]);
-    if (!scan->signs.read_error && !scan->ended) {
-        scan->signs.sealed = true;
-        wal_tell_note(scan, 4,
-                      "%s: damaged at offset %" PRIu64 ": what stands there, from record %" PRIu64
-                      " on, cannot be read, and the segment is sealed",
-                      name, scan->offset, scan->next_lsn);
-    } else if (!scan->signs.read_error && !is_clear) {
-        scan->signs.ended = true;
+    if (!scan->evidence.read_error && !scan->ended) {
+        scan->evidence.sealed = true;
+        wal_report_note(scan, 4,
+                        "%s: damaged at offset %" PRIu64 ": what stands there, from record %" PRIu64
+                        " on, cannot be read, and the segment is sealed",
+                        name, scan->offset, scan->next_lsn);
+    } else if (!scan->evidence.read_error && !is_clear) {
+        scan->evidence.ended = true;
     }
-    scan->verdict = wal_decide(&scan->signs);
+    scan->verdict = wal_decide(&scan->evidence);
 }
 
 int wal_scan_sealed(struct wal_scan *scan, uint64_t number, bool *is_whole)
@@ -497,7 +497,7 @@ int wal_scan_sealed(struct wal_scan *scan, uint64_t number, bool *is_whole)
     bool is_clear = true;
     int err = 0;
     *is_whole = false;
-    if (wal_numbers_reserve(&scan->segments, 1) != 0) {
+    if (wal_listing_reserve(&scan->segments, 1) != 0) {
         return TALLY_NOMEM;
     }
     scan->segments.at[0] = number;
@@ -508,13 +508,13 @@ int wal_scan_sealed(struct wal_scan *scan, uint64_t number, bool *is_whole)
     if (wal_scan_open(scan, 0)) {
         err = walk(scan);
     }
-    if (err == 0 && scan->ended && !scan->signs.read_error) {
-        err = wal_look_behind_seal(scan, &is_clear);
+    if (err == 0 && scan->ended && !scan->evidence.read_error) {
+        err = wal_tail_scan_seal(scan, &is_clear);
     }
     if (err != 0) {
         return err;
     }
-    scan->signs.zeros = is_clear;
+    scan->evidence.zeros = is_clear;
     judge_lone(scan, is_clear);
     *is_whole = scan->verdict.row == 7;
     return 0;
@@ -523,13 +523,13 @@ int wal_scan_sealed(struct wal_scan *scan, uint64_t number, bool *is_whole)
 /* One round of wal_scan_more, with the segments that are there when it begins. */
 static int walk_on(struct wal_scan *scan)
 {
-    scan->signs = (struct wal_signs){.read_error = false};
+    scan->evidence = (struct wal_evidence){.read_error = false};
     int err = scan->ended || scan->segments.count == 0 ? find_place(scan) : 0;
     if (err != 0 || scan->offset == 0 || is_stopped(scan)) {
         return err;
     }
     look_again(scan, scan->index);
-    return scan->signs.read_error ? 0 : walk(scan);
+    return scan->evidence.read_error ? 0 : walk(scan);
 }
 
 int wal_scan_more(struct wal_scan *scan, bool *is_blank)

@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What stands behind the stop, beyond the yes and no of the signs. */
-struct wal_behind {
+/* What stands behind the stop, beyond the yes and no of the evidence. */
+struct wal_tail {
     uint64_t filled_end;     /* of the last page that is not zero; 0: all are */
     uint64_t witness_offset; /* of the block that says that the stop was durable */
     uint64_t witness_lsn;    /* the highest lsn such a block calls durable */
@@ -30,7 +30,7 @@ struct wal_scan {
     bool is_recovery;     /* we hold the lock; the end of the log is read past the page cache */
     bool needs_beginning; /* record 1, or the one behind the snapshot, has to be there */
 
-    struct wal_numbers segments;
+    struct wal_listing segments;
     uint64_t active_number; /* recovery: the last segment that shows a block */
     uint64_t snapshot_lsn;  /* recovery: records up to here are not wanted */
     size_t begin;           /* the segment to begin with */
@@ -68,7 +68,7 @@ struct wal_scan {
 
     /* beside retention; never in a recovery */
     uint64_t lost_number; /* of a segment that was listed and is not there; 0: none */
-    uint64_t cut_lsn;     /* the log goes on here, and records before it were missed; 0: not so */
+    uint64_t resume_lsn;  /* the log goes on here, and records before it were missed; 0: not so */
     bool has_run;         /* a run has ended, so somebody knows the place */
 
     /* of the whole log */
@@ -79,9 +79,9 @@ struct wal_scan {
     uint64_t blocks;
     uint64_t stored_bytes;
 
-    struct wal_signs signs;
+    struct wal_evidence evidence;
     bool no_memory; /* why a read has failed */
-    struct wal_behind behind;
+    struct wal_tail tail;
     struct wal_verdict verdict; /* row 0: there is no segment */
     int errnum;                 /* of the last failed file call, negative */
     int note_row;               /* the row that note speaks of; 0: none yet */
@@ -102,7 +102,8 @@ void wal_scan_fini(struct wal_scan *scan);
  */
 int wal_scan_run(struct wal_scan *scan);
 
-/* For scan.c, in listing.c: fills numbers. Returns 0 or TALLY_NOMEM; the rest is in the signs. */
+/* For scan.c, in listing.c: fills numbers. Returns 0 or TALLY_NOMEM; the rest is in the evidence.
+ */
 int wal_scan_list(struct wal_scan *scan);
 /* Goes on from the place, through valid blocks only, and judges nothing. *is_blank: there are
  * zeros, or nothing, at the place. Returns 0, TALLY_NOMEM, or what visit returned. */
@@ -110,12 +111,12 @@ int wal_scan_more(struct wal_scan *scan, bool *is_blank);
 
 /*
  * For tail_scan.c: opens segment `index` in place of the one that is open, and reads its header. A
- * failure is left in the signs; if the segment is not there, the one before stays open. Returns
+ * failure is left in the evidence; if the segment is not there, the one before stays open. Returns
  * whether it succeeded.
  */
 bool wal_scan_open(struct wal_scan *scan, size_t index);
 
-/* For scan_start.c: leaves a failed file call in the signs. Returns false. */
+/* For scan_start.c: leaves a failed file call in the evidence. Returns false. */
 bool wal_scan_failed(struct wal_scan *scan, uint64_t number, const char *doing, int err);
 
 /* For scan_start.c and retention.c: the place is the beginning of the segment at scan->index. */
@@ -131,10 +132,10 @@ int wal_scan_sealed(struct wal_scan *scan, uint64_t number, bool *is_whole);
 
 /* Whether there is nothing but zeros behind the seal at which the scan stands. Returns 0 or
  * TALLY_NOMEM. */
-int wal_look_behind_seal(struct wal_scan *scan, bool *is_clear);
+int wal_tail_scan_seal(struct wal_scan *scan, bool *is_clear);
 
-/* What stands behind the place; fills the signs and scan->behind. Returns 0 or
+/* What stands behind the place; fills the evidence and scan->tail. Returns 0 or
  * TALLY_NOMEM. */
-int wal_look(struct wal_scan *scan);
+int wal_tail_scan(struct wal_scan *scan);
 
 #endif

@@ -6,7 +6,7 @@
 
 #include <inttypes.h>
 
-/* The header of a segment's first block. Opens the segment; a failure is in the signs. */
+/* The header of a segment's first block. Opens the segment; a failure is in the evidence. */
 static enum wal_block_state first_header(struct wal_scan *scan, size_t index,
                                          struct wal_block_header *header)
 {
@@ -28,7 +28,7 @@ static enum wal_block_state first_header(struct wal_scan *scan, size_t index,
  * a record that is not on the disk yet. 0: none. It is looked for on the disk. */
 static uint64_t find_active(struct wal_scan *scan)
 {
-    for (size_t i = scan->segments.count; i-- > 0 && !scan->signs.read_error;) {
+    for (size_t i = scan->segments.count; i-- > 0 && !scan->evidence.read_error;) {
         struct wal_block_header header;
         if (first_header(scan, i, &header) != WAL_BLOCK_BAD) {
             return scan->segments.at[i];
@@ -37,7 +37,7 @@ static uint64_t find_active(struct wal_scan *scan)
     return 0;
 }
 
-uint64_t wal_scan_first_lsn(struct wal_scan *scan, size_t index)
+uint64_t wal_scan_start_lsn(struct wal_scan *scan, size_t index)
 {
     struct wal_block_header header;
     return first_header(scan, index, &header) == WAL_BLOCK_VALID ? header.first_lsn : 0;
@@ -47,19 +47,19 @@ uint64_t wal_scan_first_lsn(struct wal_scan *scan, size_t index)
 static void note_no_beginning(struct wal_scan *scan)
 {
     char name[WAL_NAME_BYTES];
-    scan->signs.misnumbered = true;
+    scan->evidence.misnumbered = true;
     if (scan->snapshot_lsn > 0) {
-        wal_tell_note(scan, 3,
-                      "the log begins with segment %" PRIu64 ", behind record %" PRIu64
-                      ", where the snapshot ends",
-                      scan->segments.at[0], scan->snapshot_lsn);
+        wal_report_note(scan, 3,
+                        "the log begins with segment %" PRIu64 ", behind record %" PRIu64
+                        ", where the snapshot ends",
+                        scan->segments.at[0], scan->snapshot_lsn);
         return;
     }
     wal_segment_name(name, 1);
-    wal_tell_note(scan, 3,
-                  "%s is missing: the log goes on with segment %" PRIu64
-                  ", and no snapshot that can be read holds what was before it",
-                  name, scan->segments.at[0]);
+    wal_report_note(scan, 3,
+                    "%s is missing: the log goes on with segment %" PRIu64
+                    ", and no snapshot that can be read holds what was before it",
+                    name, scan->segments.at[0]);
 }
 
 /*
@@ -72,15 +72,15 @@ static void find_begin(struct wal_scan *scan)
     uint64_t snapshot = scan->snapshot_lsn;
     scan->begin = 0;
     if (!scan->needs_beginning && scan->segments.at[0] != 1) {
-        int err = wal_snap_newest_name(scan->io, &snapshot);
+        int err = wal_snapshot_newest_name(scan->io, &snapshot);
         if (err != 0) {
             wal_scan_failed(scan, scan->segments.at[0], "cannot list the snapshots", err);
             return;
         }
     }
     size_t last = scan->needs_beginning ? scan->segments.count : 1;
-    for (size_t i = last; snapshot > 0 && i-- > 0 && !scan->signs.read_error;) {
-        uint64_t lsn = wal_scan_first_lsn(scan, i);
+    for (size_t i = last; snapshot > 0 && i-- > 0 && !scan->evidence.read_error;) {
+        uint64_t lsn = wal_scan_start_lsn(scan, i);
         if (lsn > 0 && lsn <= snapshot + 1) {
             scan->begin = i;
             scan->next_lsn = lsn;
@@ -92,20 +92,20 @@ static void find_begin(struct wal_scan *scan)
     }
 }
 
-void wal_scan_first_place(struct wal_scan *scan)
+void wal_scan_start_find(struct wal_scan *scan)
 {
     if (scan->segments.count == 0) {
         uint64_t lsn = scan->snapshot_lsn > 0 ? scan->snapshot_lsn : scan->witness_lsn;
         if (lsn > 0) {
-            scan->signs.misnumbered = true;
-            wal_tell_note(scan, 3, "there is a snapshot at record %" PRIu64 ", and no log", lsn);
+            scan->evidence.misnumbered = true;
+            wal_report_note(scan, 3, "there is a snapshot at record %" PRIu64 ", and no log", lsn);
         }
         return;
     }
     if (scan->is_recovery) {
         scan->active_number = find_active(scan);
     }
-    if (!scan->signs.read_error) {
+    if (!scan->evidence.read_error) {
         find_begin(scan);
         scan->index = scan->begin;
         wal_scan_begin(scan);

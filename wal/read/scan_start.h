@@ -7,10 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Finds the segment to begin with among those that are listed. A failure is in the signs. */
-void wal_scan_first_place(struct wal_scan *scan);
+/* Finds the segment to begin with among those that are listed. A failure is in the evidence. */
+void wal_scan_start_find(struct wal_scan *scan);
 
 /* The lsn with which a segment begins; 0 when its first block does not say so. Opens it. */
-uint64_t wal_scan_first_lsn(struct wal_scan *scan, size_t index);
+uint64_t wal_scan_start_lsn(struct wal_scan *scan, size_t index);
 
 #endif

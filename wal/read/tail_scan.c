@@ -15,7 +15,7 @@
 #define EPOCHS_LATER_MAX 1024
 
 /* What one pass over the pages of a segment is after. */
-struct look {
+struct tail_scan {
     uint64_t filled_end; /* of the last page that is not zero */
     bool has_block;      /* a valid block header was seen */
     bool has_seal;       /* one that seals the segment */
@@ -25,24 +25,24 @@ struct look {
 
 /* A valid header is evidence enough: it is tied to its place, and what it says was true when it was
  * written, whatever became of its payload. */
-static void look_at_block(struct wal_scan *scan, struct look *look, uint64_t offset,
+static void look_at_block(struct wal_scan *scan, struct tail_scan *tail_scan, uint64_t offset,
                           const struct wal_block_header *header)
 {
-    if (!look->has_block) {
-        look->has_block = true;
-        look->block_lsn = header->first_lsn;
+    if (!tail_scan->has_block) {
+        tail_scan->has_block = true;
+        tail_scan->block_lsn = header->first_lsn;
     }
-    look->has_seal = look->has_seal || (header->flags & WAL_BLOCK_SEAL) != 0;
-    bool is_behind = !look->only_first && offset > scan->offset;
+    tail_scan->has_seal = tail_scan->has_seal || (header->flags & WAL_BLOCK_SEAL) != 0;
+    bool is_behind = !tail_scan->only_first && offset > scan->offset;
     bool is_witness = header->durable_lsn >= scan->next_lsn ||
                       (uint64_t)header->durable_pages * WAL_PAGE_BYTES > scan->offset;
     if (is_behind && is_witness) {
-        if (!scan->signs.acknowledged) {
-            scan->behind.witness_offset = offset;
+        if (!scan->evidence.acknowledged) {
+            scan->tail.witness_offset = offset;
         }
-        scan->signs.acknowledged = true;
-        if (header->durable_lsn > scan->behind.witness_lsn) {
-            scan->behind.witness_lsn = header->durable_lsn;
+        scan->evidence.acknowledged = true;
+        if (header->durable_lsn > scan->tail.witness_lsn) {
+            scan->tail.witness_lsn = header->durable_lsn;
         }
     }
 }
@@ -69,24 +69,25 @@ static void note_later_epoch(struct wal_scan *scan, uint64_t offset)
 {
     char name[WAL_NAME_BYTES];
     wal_segment_name(name, scan->segments.at[scan->index]);
-    scan->signs.unchained = true;
-    wal_tell_note(scan, 3, "%s: the block at offset %" PRIu64 " is newer than the segment's header",
-                  name, offset);
+    scan->evidence.unchained = true;
+    wal_report_note(scan, 3,
+                    "%s: the block at offset %" PRIu64 " is newer than the segment's header", name,
+                    offset);
 }
 
-static void look_at_page(struct wal_scan *scan, struct look *look, const unsigned char *page,
-                         uint64_t offset)
+static void look_at_page(struct wal_scan *scan, struct tail_scan *tail_scan,
+                         const unsigned char *page, uint64_t offset)
 {
     struct wal_block_header header;
     if (wal_is_zero(page, WAL_PAGE_BYTES)) {
         return;
     }
-    look->filled_end = offset + WAL_PAGE_BYTES;
+    tail_scan->filled_end = offset + WAL_PAGE_BYTES;
     if (scan->head_state != WAL_HEAD_OK) {
         return;
     }
     if (wal_block_header_get(page, &header, &scan->head, offset) == WAL_BLOCK_VALID) {
-        look_at_block(scan, look, offset, &header);
+        look_at_block(scan, tail_scan, offset, &header);
     } else if (is_of_later_epoch(scan, page, offset)) {
         note_later_epoch(scan, offset);
     }
@@ -104,11 +105,11 @@ static uint64_t look_end(const struct wal_scan *scan)
 }
 
 /* One pass in steps of a page from `offset` to the end of the open segment. Returns 0 or
- * TALLY_NOMEM; a failed read is left in the signs. */
-static int look_through(struct wal_scan *scan, struct look *look, uint64_t offset)
+ * TALLY_NOMEM; a failed read is left in the evidence. */
+static int look_through(struct wal_scan *scan, struct tail_scan *tail_scan, uint64_t offset)
 {
     uint64_t end = look_end(scan);
-    while (offset < end && !(look->only_first && look->has_block)) {
+    while (offset < end && !(tail_scan->only_first && tail_scan->has_block)) {
         uint64_t left = end - offset;
         size_t step = left < LOOK_BYTES ? (size_t)left : LOOK_BYTES;
         size_t pages = (step + WAL_PAGE_BYTES - 1) / WAL_PAGE_BYTES;
@@ -118,13 +119,13 @@ static int look_through(struct wal_scan *scan, struct look *look, uint64_t offse
             return TALLY_NOMEM;
         }
         if (err != 0) {
-            scan->signs.read_error = true;
-            wal_tell_failure(scan, scan->segments.at[scan->index], "cannot read", err);
+            scan->evidence.read_error = true;
+            wal_report_failure(scan, scan->segments.at[scan->index], "cannot read", err);
             return 0;
         }
         if (!wal_is_zero(at, step)) {
             for (size_t i = 0; i < pages; i++) {
-                look_at_page(scan, look, at + i * WAL_PAGE_BYTES, offset + i * WAL_PAGE_BYTES);
+                look_at_page(scan, tail_scan, at + i * WAL_PAGE_BYTES, offset + i * WAL_PAGE_BYTES);
             }
         }
         offset += pages * WAL_PAGE_BYTES;
@@ -137,20 +138,20 @@ static int look_through(struct wal_scan *scan, struct look *look, uint64_t offse
  * new epoch. But with blocks the header had been synced before, and a file that is short has lost
  * its end together with its header: no crash does that.
  */
-static void judge_headless(struct wal_scan *scan, const struct look *look)
+static void judge_headless(struct wal_scan *scan, const struct tail_scan *tail_scan)
 {
     if (scan->head_state != WAL_HEAD_BAD) {
         return;
     }
-    if (look->filled_end == 0 && wal_segment_is_size(scan->size_bytes)) {
-        scan->signs.torn_header = true;
+    if (tail_scan->filled_end == 0 && wal_segment_is_size(scan->size_bytes)) {
+        scan->evidence.torn_header = true;
         return;
     }
     char name[WAL_NAME_BYTES];
     wal_segment_name(name, scan->segments.at[scan->index]);
-    scan->signs.misshapen = true;
-    wal_tell_note(scan, 3, "%s has no readable header, and is not a segment that was never used",
-                  name);
+    scan->evidence.misshapen = true;
+    wal_report_note(scan, 3, "%s has no readable header, and is not a segment that was never used",
+                    name);
 }
 
 /* A file has its full length before it gets its name, and is cut only behind the block that seals
@@ -163,21 +164,21 @@ static void judge_size(struct wal_scan *scan, bool is_sealed)
     if (!is_sealed || scan->size_bytes > scan->head.bytes) {
         char name[WAL_NAME_BYTES];
         wal_segment_name(name, scan->segments.at[scan->index]);
-        scan->signs.misshapen = true;
-        wal_tell_note(scan, 3, "%s has %" PRIu64 " bytes, and was made with %" PRIu64, name,
-                      scan->size_bytes, scan->head.bytes);
+        scan->evidence.misshapen = true;
+        wal_report_note(scan, 3, "%s has %" PRIu64 " bytes, and was made with %" PRIu64, name,
+                        scan->size_bytes, scan->head.bytes);
     }
 }
 
 static int look_behind_place(struct wal_scan *scan)
 {
-    struct look look = {.only_first = false};
-    int err = look_through(scan, &look, scan->offset);
-    scan->behind.filled_end = look.filled_end;
-    scan->signs.ended = scan->ended;
-    scan->signs.zeros = look.filled_end == 0;
-    judge_headless(scan, &look);
-    judge_size(scan, scan->ended || look.has_seal);
+    struct tail_scan tail_scan = {.only_first = false};
+    int err = look_through(scan, &tail_scan, scan->offset);
+    scan->tail.filled_end = tail_scan.filled_end;
+    scan->evidence.ended = scan->ended;
+    scan->evidence.zeros = tail_scan.filled_end == 0;
+    judge_headless(scan, &tail_scan);
+    judge_size(scan, scan->ended || tail_scan.has_seal);
     return err;
 }
 
@@ -185,14 +186,14 @@ static int look_behind_place(struct wal_scan *scan)
  */
 static void judge_packed(struct wal_scan *scan)
 {
-    if (!scan->packed || scan->ended || scan->signs.sealed || scan->signs.acknowledged) {
+    if (!scan->packed || scan->ended || scan->evidence.sealed || scan->evidence.acknowledged) {
         return;
     }
     char name[WAL_NAME_BYTES];
     wal_segment_name(name, scan->segments.at[scan->index]);
-    scan->signs.misshapen = true;
-    wal_tell_note(scan, 3, "%s was packed, and yet no seal stands at offset %" PRIu64, name,
-                  scan->offset);
+    scan->evidence.misshapen = true;
+    wal_report_note(scan, 3, "%s was packed, and yet no seal stands at offset %" PRIu64, name,
+                    scan->offset);
 }
 
 /* A snapshot is made of records that are durable: a log that ends before it has lost some. */
@@ -208,54 +209,54 @@ static void judge_by_snapshot(struct wal_scan *scan)
     char range[64];
     bool is_one = scan->next_lsn == lsn;
     wal_segment_name(name, scan->segments.at[scan->index]);
-    wal_tell_range(range, sizeof(range), scan->next_lsn, lsn);
-    scan->signs.acknowledged = true;
-    wal_tell_note(scan, 5,
-                  "%s: damaged at offset %" PRIu64 ": %s cannot be read, and %s acknowledged: "
-                  "there is a snapshot of %s",
-                  name, scan->offset, range, is_one ? "was" : "were", is_one ? "it" : "them");
+    wal_report_range(range, sizeof(range), scan->next_lsn, lsn);
+    scan->evidence.acknowledged = true;
+    wal_report_note(scan, 5,
+                    "%s: damaged at offset %" PRIu64 ": %s cannot be read, and %s acknowledged: "
+                    "there is a snapshot of %s",
+                    name, scan->offset, range, is_one ? "was" : "were", is_one ? "it" : "them");
 }
 
 /* Returns 0 or TALLY_NOMEM; *go_on is false when more would not change the verdict. */
 static int look_at_later(struct wal_scan *scan, size_t index, bool *go_on)
 {
-    struct look look = {.only_first = true};
+    struct tail_scan tail_scan = {.only_first = true};
     *go_on = false;
     if (!wal_scan_open(scan, index)) {
         return 0;
     }
-    int err = look_through(scan, &look, WAL_SEGMENT_FIRST_BLOCK);
-    if (err != 0 || scan->signs.read_error) {
+    int err = look_through(scan, &tail_scan, WAL_SEGMENT_FIRST_BLOCK);
+    if (err != 0 || scan->evidence.read_error) {
         return err;
     }
-    judge_headless(scan, &look);
-    if (look.has_block) {
-        scan->signs.sealed = true;
-        scan->behind.later_number = scan->segments.at[index];
-        scan->behind.later_lsn = look.block_lsn;
+    judge_headless(scan, &tail_scan);
+    if (tail_scan.has_block) {
+        scan->evidence.sealed = true;
+        scan->tail.later_number = scan->segments.at[index];
+        scan->tail.later_lsn = tail_scan.block_lsn;
         return 0;
     }
     judge_size(scan, false);
-    if (look.filled_end != 0 && scan->head_state == WAL_HEAD_OK) {
+    if (tail_scan.filled_end != 0 && scan->head_state == WAL_HEAD_OK) {
         char name[WAL_NAME_BYTES];
         wal_segment_name(name, scan->segments.at[index]);
-        scan->signs.later_filled = true;
-        wal_tell_note(scan, 3, "%s was made ahead and is not in use, and yet it is not empty",
-                      name);
+        scan->evidence.later_filled = true;
+        wal_report_note(scan, 3, "%s was made ahead and is not in use, and yet it is not empty",
+                        name);
     }
     *go_on = true;
     return 0;
 }
 
-int wal_look_behind_seal(struct wal_scan *scan, bool *is_clear)
+int wal_tail_scan_seal(struct wal_scan *scan, bool *is_clear)
 {
-    struct look look = {.only_first = false};
-    int err = look_through(scan, &look, scan->offset);
-    *is_clear = look.filled_end == 0 && !scan->signs.read_error;
+    struct tail_scan tail_scan = {.only_first = false};
+    int err = look_through(scan, &tail_scan, scan->offset);
+    *is_clear = tail_scan.filled_end == 0 && !scan->evidence.read_error;
     return err;
 }
 
-int wal_look(struct wal_scan *scan)
+int wal_tail_scan(struct wal_scan *scan)
 {
     /* the place's segment stays the scan's, the later ones are only looked at */
     uint64_t size_bytes = scan->size_bytes;

@@ -58,7 +58,8 @@ static unsigned percent_of(const struct wal_scan *scan)
     return (unsigned)((scan->index * 100 + of_this) / scan->segments.count);
 }
 
-int wal_show(struct wal_scan *scan, const struct wal_block_header *header, const unsigned char *raw)
+int wal_visit_block(struct wal_scan *scan, const struct wal_block_header *header,
+                    const unsigned char *raw)
 {
     uint64_t bytes = wal_block_bytes(header->stored_bytes);
     bool has_members = wal_block_has_members(header);

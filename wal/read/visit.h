@@ -6,7 +6,7 @@
 
 /* Shows the block at the place to the visitor and steps behind it. REQUIRES: it is the next one; if
  * it is packed, its members are whole. Returns what the visitor returned. */
-int wal_show(struct wal_scan *scan, const struct wal_block_header *header,
-             const unsigned char *raw);
+int wal_visit_block(struct wal_scan *scan, const struct wal_block_header *header,
+                    const unsigned char *raw);
 
 #endif

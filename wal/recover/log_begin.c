@@ -1,7 +1,7 @@
 /* The beginning of a log that has no records up to a snapshot any more. */
 #include "wal/recover/log_begin.h"
 
-#include "wal/write/segment_create.h"
+#include "wal/write/create.h"
 #include "wal/recover/repair.h"
 
 #include <string.h>
@@ -9,13 +9,13 @@
 /* A reader takes a log whose first segment is number 1 for one that begins with record 1. */
 enum { FIRST_NUMBER = 2 };
 
-int wal_begin_behind(struct wal_io *io, const unsigned char uuid[WAL_UUID_BYTES], uint64_t lsn)
+int wal_log_begin_behind(struct wal_io *io, const unsigned char uuid[WAL_UUID_BYTES], uint64_t lsn)
 {
     struct wal_segment segment;
     struct wal_segment_head head = {
         .number = FIRST_NUMBER, .bytes = WAL_SEGMENT_BYTES_MIN, .epoch = 1};
     memcpy(head.uuid, uuid, WAL_UUID_BYTES);
-    int err = wal_making_run(io, &head, &segment);
+    int err = wal_create_run(io, &head, &segment);
     if (err != 0) {
         return err;
     }

@@ -14,6 +14,6 @@
  * REQUIRES: no segment is there, and nobody else is at the directory. Returns 0 or a negative errno
  * value.
  */
-int wal_begin_behind(struct wal_io *io, const unsigned char uuid[WAL_UUID_BYTES], uint64_t lsn);
+int wal_log_begin_behind(struct wal_io *io, const unsigned char uuid[WAL_UUID_BYTES], uint64_t lsn);
 
 #endif

@@ -113,13 +113,13 @@ static int copy_bytes(struct wal_scan *scan, int from, int to)
 {
     uint64_t at = scan->offset;
     wal_window_turn(&scan->window, from);
-    while (at < scan->behind.filled_end) {
-        uint64_t left = scan->behind.filled_end - at;
+    while (at < scan->tail.filled_end) {
+        uint64_t left = scan->tail.filled_end - at;
         size_t step = left < COPY_BYTES ? (size_t)left : COPY_BYTES;
         const unsigned char *bytes;
         int err = wal_window_get(&scan->window, at, step, &bytes);
         if (err == 0) {
-            err = wal_whole_write(scan->io, to, bytes, step, at - scan->offset);
+            err = wal_full_write(scan->io, to, bytes, step, at - scan->offset);
         }
         if (err != 0) {
             return err;
@@ -165,7 +165,7 @@ static int clear_tail(struct wal_scan *scan, int fd, struct wal_report *report)
     int err = copy_keep(scan, fd, name);
     scan->is_touched = scan->is_touched || err == 0;
     if (err == 0 && !MUTANT(MUTANT_TAIL_NOT_CLEARED)) {
-        err = wal_whole_clear(scan->io, fd, scan->offset, scan->behind.filled_end);
+        err = wal_full_clear(scan->io, fd, scan->offset, scan->tail.filled_end);
     }
     if (err == 0) {
         err = scan->io->ops->datasync(scan->io, fd);
@@ -195,7 +195,7 @@ int wal_recover_seal(struct wal_io *io, const struct wal_segment *segment, uint6
     }
     wal_block_pack(page, &header, NULL, 0);
     wal_block_sign(page, &header, wal_block_seed(&segment->head, offset));
-    int err = wal_whole_write(io, segment->fd, page, sizeof(page), offset);
+    int err = wal_full_write(io, segment->fd, page, sizeof(page), offset);
     return err != 0 ? err : io->ops->datasync(io, segment->fd);
 }
 
@@ -209,7 +209,7 @@ static int settle_segment(struct wal_scan *scan, int fd, struct wal_report *repo
     struct wal_io *io = scan->io;
     const struct wal_segment segment = {.head = scan->head, .fd = fd};
     uint64_t end = scan->offset;
-    int err = scan->behind.filled_end > 0 ? clear_tail(scan, fd, report) : 0;
+    int err = scan->tail.filled_end > 0 ? clear_tail(scan, fd, report) : 0;
     if (err != 0 || scan->offset == WAL_SEGMENT_FIRST_BLOCK) {
         return err;
     }
@@ -284,11 +284,11 @@ static int make_first(struct wal_io *io, struct wal_segment_head *head, uint64_t
         uint64_t little = (head->bytes / 2 + head->bytes / 16) / WAL_PAGE_BYTES * WAL_PAGE_BYTES;
         head->bytes = little < WAL_SEGMENT_BYTES_MIN ? WAL_SEGMENT_BYTES_MIN : little;
     }
-    int err = wal_making_run(io, head, active);
+    int err = wal_create_run(io, head, active);
     while (is_no_space(err) && head->bytes > WAL_SEGMENT_BYTES_MIN) {
         uint64_t bytes = shorter(io, head->bytes);
         head->bytes = bytes < WAL_SEGMENT_BYTES_MIN ? WAL_SEGMENT_BYTES_MIN : bytes;
-        err = wal_making_run(io, head, active);
+        err = wal_create_run(io, head, active);
     }
     return err;
 }
@@ -315,7 +315,7 @@ static int begin_segment(struct wal_scan *scan, uint64_t start_bytes, uint64_t k
     }
     if (left > 0) {
         head.bytes = (uint64_t)left;
-        return wal_making_reuse(scan->io, &head, active);
+        return wal_create_reuse(scan->io, &head, active);
     }
     return make_first(scan->io, &head, keep_bytes, active);
 }
@@ -368,10 +368,10 @@ int wal_recover_tail(struct wal_scan *scan, struct wal_report *report)
     if (err != 0) {
         return err;
     }
-    if (scan->behind.filled_end > 0) {
+    if (scan->tail.filled_end > 0) {
         err = with_segment(scan, report, clear_tail);
     }
-    if (err == 0 && scan->signs.torn_header) {
+    if (err == 0 && scan->evidence.torn_header) {
         err = mend_header(scan, report);
     }
     return err == 0 ? 0 : translate(report, "cannot bring the end of the log in order", err);
@@ -380,12 +380,12 @@ int wal_recover_tail(struct wal_scan *scan, struct wal_report *report)
 int wal_repair(struct wal_io *io, wal_visit_fn visit, void *arg, struct wal_report *report)
 {
     *report = (struct wal_report){.end = WAL_END_FAILED};
-    struct wal_snap_info info;
+    struct wal_snapshot_info info;
     int err = wal_lock(io, report);
     if (err != 0) {
         return err;
     }
-    err = wal_snap_check_versions(io, &info);
+    err = wal_snapshot_check_versions(io, &info);
     if (err != 0) {
         return wal_refuse(report, err, info.text);
     }
@@ -393,11 +393,11 @@ int wal_repair(struct wal_io *io, wal_visit_fn visit, void *arg, struct wal_repo
     wal_scan_init(&scan, io, visit, arg);
     scan.is_recovery = true;
     err = wal_scan_run(&scan);
-    wal_tell_report(&scan, report);
+    wal_report_fill(&scan, report);
     if (err != 0) {
         wal_refuse(report, err, tally_err_text(err));
     } else {
-        err = wal_tell_error(&scan);
+        err = wal_report_error(&scan);
     }
     if (err == 0 && report->end == WAL_END_TORN) {
         err = wal_recover_tail(&scan, report);

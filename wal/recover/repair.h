@@ -2,7 +2,7 @@
 #ifndef TALLY_WAL_RECOVER_REPAIR_H
 #define TALLY_WAL_RECOVER_REPAIR_H
 
-#include "wal/write/segment_create.h"
+#include "wal/write/create.h"
 #include "wal/read/scan.h"
 #include "wal/wal.h"
 

@@ -19,10 +19,10 @@
 
 enum ahead_state { AHEAD_MAKING, AHEAD_WAITING, AHEAD_READY, AHEAD_FAILED };
 
-struct wal_ahead {
+struct wal_preallocation {
     /* set once, before the helper starts */
     struct wal_io *io;
-    struct wal_ahead_trouble trouble;
+    struct wal_preallocation_trouble trouble;
     const _Atomic uint64_t *reserve;
     pthread_t thread;
 
@@ -44,15 +44,15 @@ struct wal_ahead {
 };
 
 /* REQUIRES: the lock is held. */
-static void state_set(struct wal_ahead *ahead, enum ahead_state state)
+static void state_set(struct wal_preallocation *preallocation, enum ahead_state state)
 {
-    uint64_t ready_bytes = state == AHEAD_READY ? ahead->segment.head.bytes : 0;
-    ahead->state = state;
+    uint64_t ready_bytes = state == AHEAD_READY ? preallocation->segment.head.bytes : 0;
+    preallocation->state = state;
     /* A1: relaxed: a hint for those who plan; the segment itself is taken under the lock */
-    atomic_store_explicit(&ahead->ready_bytes, ready_bytes, memory_order_relaxed);
+    atomic_store_explicit(&preallocation->ready_bytes, ready_bytes, memory_order_relaxed);
     /* A2: relaxed: a hint, as A1 */
-    atomic_store_explicit(&ahead->is_waiting, state == AHEAD_WAITING, memory_order_relaxed);
-    pthread_cond_broadcast(&ahead->changed);
+    atomic_store_explicit(&preallocation->is_waiting, state == AHEAD_WAITING, memory_order_relaxed);
+    pthread_cond_broadcast(&preallocation->changed);
 }
 
 /* What can pass by itself, or by what somebody does. */
@@ -73,215 +73,220 @@ static bool can_pass(int err)
     }
 }
 
-static void say(const struct wal_ahead *ahead, uint64_t number, const char *what, int err)
+static void say(const struct wal_preallocation *preallocation, uint64_t number, const char *what,
+                int err)
 {
     char name[WAL_NAME_BYTES];
     char text[192];
-    if (ahead->trouble.say == NULL) {
+    if (preallocation->trouble.say == NULL) {
         return;
     }
     wal_segment_name(name, number);
     snprintf(text, sizeof(text), "%s %s%s%s", name, what, err != 0 ? ": " : "",
              err != 0 ? strerrordesc_np(-err) : "");
-    ahead->trouble.say(ahead->trouble.arg, text);
+    preallocation->trouble.say(preallocation->trouble.arg, text);
 }
 
 /* Counts a failed try, and says it unless it was said of this segment already. */
-static void note_failure(struct wal_ahead *ahead, uint64_t number, int err)
+static void note_failure(struct wal_preallocation *preallocation, uint64_t number, int err)
 {
     /* A5: relaxed: a count publishes nothing */
-    atomic_fetch_add_explicit(&ahead->failures, 1, memory_order_relaxed);
-    if (err != ahead->said) {
-        ahead->said = err;
-        say(ahead, number,
+    atomic_fetch_add_explicit(&preallocation->failures, 1, memory_order_relaxed);
+    if (err != preallocation->said) {
+        preallocation->said = err;
+        say(preallocation, number,
             can_pass(err) ? "cannot be made now, it is tried again" : "cannot be made, ever", err);
     }
 }
 
 /* Waits before the next try. Returns false when it is time to stop. */
-static bool wait_to_try(struct wal_ahead *ahead)
+static bool wait_to_try(struct wal_preallocation *preallocation)
 {
     uint64_t until_ns = clock_mono_ns() + RETRY_NS;
     const struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000U),
                                    .tv_nsec = (long)(until_ns % 1000000000U)};
-    pthread_mutex_lock(&ahead->lock);
-    if (ahead->state != AHEAD_WAITING) {
-        state_set(ahead, AHEAD_WAITING);
+    pthread_mutex_lock(&preallocation->lock);
+    if (preallocation->state != AHEAD_WAITING) {
+        state_set(preallocation, AHEAD_WAITING);
     }
     int err = 0;
-    while (!ahead->stop && err != ETIMEDOUT) {
-        err = pthread_cond_timedwait(&ahead->wanted, &ahead->lock, &until);
+    while (!preallocation->stop && err != ETIMEDOUT) {
+        err = pthread_cond_timedwait(&preallocation->wanted, &preallocation->lock, &until);
     }
-    bool go_on = !ahead->stop;
-    pthread_mutex_unlock(&ahead->lock);
+    bool go_on = !preallocation->stop;
+    pthread_mutex_unlock(&preallocation->lock);
     return go_on;
 }
 
-static bool is_stopped(struct wal_ahead *ahead)
+static bool is_stopped(struct wal_preallocation *preallocation)
 {
-    pthread_mutex_lock(&ahead->lock);
-    bool stop = ahead->stop;
-    pthread_mutex_unlock(&ahead->lock);
+    pthread_mutex_lock(&preallocation->lock);
+    bool stop = preallocation->stop;
+    pthread_mutex_unlock(&preallocation->lock);
     return stop;
 }
 
 /* All that is not written yet has to leave what is kept free. Returns 0 or -ENOSPC. */
-static int check_reserve(const struct wal_ahead *ahead, const struct wal_making *making)
+static int check_reserve(const struct wal_preallocation *preallocation,
+                         const struct wal_creation *creation)
 {
-    uint64_t left = making->head.bytes - (making->fd >= 0 ? making->done_bytes : 0);
-    return wal_space_takes(ahead->io, left, ahead->reserve) ? 0 : -ENOSPC;
+    uint64_t left = creation->head.bytes - (creation->fd >= 0 ? creation->done_bytes : 0);
+    return wal_space_takes(preallocation->io, left, preallocation->reserve) ? 0 : -ENOSPC;
 }
 
 /* One attempt. Returns 0, a negative errno value, or -ECANCELED when it is time to stop. */
-static int make_once(struct wal_ahead *ahead, struct wal_making *making,
+static int make_once(struct wal_preallocation *preallocation, struct wal_creation *creation,
                      struct wal_segment *segment)
 {
-    int err = wal_making_is_blank(ahead->io, making->head.number, making->head.bytes);
+    int err = wal_create_is_blank(preallocation->io, creation->head.number, creation->head.bytes);
     if (err != 0) {
-        return err < 0 ? err : wal_making_reuse(ahead->io, &making->head, segment);
+        return err < 0 ? err : wal_create_reuse(preallocation->io, &creation->head, segment);
     }
     do {
-        err = is_stopped(ahead) ? -ECANCELED : check_reserve(ahead, making);
-        err = err != 0 ? err : wal_making_step(making);
+        err = is_stopped(preallocation) ? -ECANCELED : check_reserve(preallocation, creation);
+        err = err != 0 ? err : wal_create_step(creation);
     } while (err > 0);
-    return err != 0 ? err : wal_making_finish(making, segment);
+    return err != 0 ? err : wal_create_finish(creation, segment);
 }
 
 /* Makes the segment of that head, trying again as long as what is wrong can pass. As make_once. */
-static int make(struct wal_ahead *ahead, const struct wal_segment_head *head,
+static int make(struct wal_preallocation *preallocation, const struct wal_segment_head *head,
                 struct wal_segment *segment)
 {
-    struct wal_making making;
+    struct wal_creation creation;
     int err;
-    wal_making_init(&making, ahead->io, head);
+    wal_create_init(&creation, preallocation->io, head);
     do {
-        err = make_once(ahead, &making, segment);
+        err = make_once(preallocation, &creation, segment);
         if (err != 0 && err != -ECANCELED) {
-            note_failure(ahead, head->number, err);
+            note_failure(preallocation, head->number, err);
         }
-    } while (can_pass(err) && wait_to_try(ahead));
-    wal_making_fini(&making);
-    if (err == 0 && ahead->said != 0) {
-        ahead->said = 0;
-        say(ahead, head->number, "is made after all", 0);
+    } while (can_pass(err) && wait_to_try(preallocation));
+    wal_create_fini(&creation);
+    if (err == 0 && preallocation->said != 0) {
+        preallocation->said = 0;
+        say(preallocation, head->number, "is made after all", 0);
     }
     return err;
 }
 
 static void *helper(void *arg)
 {
-    struct wal_ahead *ahead = arg;
-    pthread_mutex_lock(&ahead->lock);
-    while (!ahead->stop && ahead->state == AHEAD_MAKING) {
+    struct wal_preallocation *preallocation = arg;
+    pthread_mutex_lock(&preallocation->lock);
+    while (!preallocation->stop && preallocation->state == AHEAD_MAKING) {
         struct wal_segment segment;
-        struct wal_segment_head head = ahead->segment.head;
-        pthread_mutex_unlock(&ahead->lock);
-        int err = make(ahead, &head, &segment);
-        pthread_mutex_lock(&ahead->lock);
+        struct wal_segment_head head = preallocation->segment.head;
+        pthread_mutex_unlock(&preallocation->lock);
+        int err = make(preallocation, &head, &segment);
+        pthread_mutex_lock(&preallocation->lock);
         if (err == 0) {
-            ahead->segment = segment;
-            state_set(ahead, AHEAD_READY);
-        } else if (!ahead->stop) {
-            ahead->errnum = -err;
-            state_set(ahead, AHEAD_FAILED);
+            preallocation->segment = segment;
+            state_set(preallocation, AHEAD_READY);
+        } else if (!preallocation->stop) {
+            preallocation->errnum = -err;
+            state_set(preallocation, AHEAD_FAILED);
         }
-        while (!ahead->stop && ahead->state == AHEAD_READY) {
-            pthread_cond_wait(&ahead->wanted, &ahead->lock);
+        while (!preallocation->stop && preallocation->state == AHEAD_READY) {
+            pthread_cond_wait(&preallocation->wanted, &preallocation->lock);
         }
     }
-    pthread_mutex_unlock(&ahead->lock);
+    pthread_mutex_unlock(&preallocation->lock);
     return NULL;
 }
 
-static void sync_fini(struct wal_ahead *ahead)
+static void sync_fini(struct wal_preallocation *preallocation)
 {
-    pthread_cond_destroy(&ahead->wanted);
-    pthread_cond_destroy(&ahead->changed);
-    pthread_mutex_destroy(&ahead->lock);
+    pthread_cond_destroy(&preallocation->wanted);
+    pthread_cond_destroy(&preallocation->changed);
+    pthread_mutex_destroy(&preallocation->lock);
 }
 
-int wal_ahead_new(struct wal_ahead **out, struct wal_io *io, const struct wal_segment_head *head,
-                  const struct wal_ahead_trouble *trouble, const _Atomic uint64_t *reserve)
+int wal_preallocate_new(struct wal_preallocation **out, struct wal_io *io,
+                        const struct wal_segment_head *head,
+                        const struct wal_preallocation_trouble *trouble,
+                        const _Atomic uint64_t *reserve)
 {
-    struct wal_ahead *ahead = calloc(1, sizeof(*ahead));
-    if (ahead == NULL) {
+    struct wal_preallocation *preallocation = calloc(1, sizeof(*preallocation));
+    if (preallocation == NULL) {
         return TALLY_NOMEM;
     }
     pthread_condattr_t monotonic;
     pthread_condattr_init(&monotonic);
     pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&ahead->wanted, &monotonic);
+    pthread_cond_init(&preallocation->wanted, &monotonic);
     pthread_condattr_destroy(&monotonic);
-    pthread_cond_init(&ahead->changed, NULL);
-    pthread_mutex_init(&ahead->lock, NULL);
-    ahead->io = io;
-    ahead->trouble = *trouble;
-    ahead->reserve = reserve;
-    ahead->state = AHEAD_MAKING;
-    ahead->segment = (struct wal_segment){.head = *head, .fd = -1};
-    atomic_init(&ahead->ready_bytes, 0);
-    atomic_init(&ahead->is_waiting, false);
-    atomic_init(&ahead->failures, 0);
-    if (thread_start(&ahead->thread, helper, ahead) != 0) {
-        sync_fini(ahead);
-        free(ahead);
+    pthread_cond_init(&preallocation->changed, NULL);
+    pthread_mutex_init(&preallocation->lock, NULL);
+    preallocation->io = io;
+    preallocation->trouble = *trouble;
+    preallocation->reserve = reserve;
+    preallocation->state = AHEAD_MAKING;
+    preallocation->segment = (struct wal_segment){.head = *head, .fd = -1};
+    atomic_init(&preallocation->ready_bytes, 0);
+    atomic_init(&preallocation->is_waiting, false);
+    atomic_init(&preallocation->failures, 0);
+    if (thread_start(&preallocation->thread, helper, preallocation) != 0) {
+        sync_fini(preallocation);
+        free(preallocation);
         return TALLY_THREAD;
     }
-    *out = ahead;
+    *out = preallocation;
     return 0;
 }
 
-int wal_ahead_take(struct wal_ahead *ahead, struct wal_segment *segment, int *errnum)
+int wal_preallocate_take(struct wal_preallocation *preallocation, struct wal_segment *segment,
+                         int *errnum)
 {
     int err = 0;
-    pthread_mutex_lock(&ahead->lock);
-    while (ahead->state == AHEAD_MAKING) {
-        pthread_cond_wait(&ahead->changed, &ahead->lock);
+    pthread_mutex_lock(&preallocation->lock);
+    while (preallocation->state == AHEAD_MAKING) {
+        pthread_cond_wait(&preallocation->changed, &preallocation->lock);
     }
-    if (ahead->state == AHEAD_WAITING) {
+    if (preallocation->state == AHEAD_WAITING) {
         err = TALLY_NOSPC;
-    } else if (ahead->state == AHEAD_FAILED) {
-        *errnum = ahead->errnum;
+    } else if (preallocation->state == AHEAD_FAILED) {
+        *errnum = preallocation->errnum;
         err = TALLY_IO;
     } else {
-        *segment = ahead->segment;
-        ahead->segment.fd = -1;
-        ahead->segment.head.number++;
-        state_set(ahead, AHEAD_MAKING);
-        pthread_cond_signal(&ahead->wanted);
+        *segment = preallocation->segment;
+        preallocation->segment.fd = -1;
+        preallocation->segment.head.number++;
+        state_set(preallocation, AHEAD_MAKING);
+        pthread_cond_signal(&preallocation->wanted);
     }
-    pthread_mutex_unlock(&ahead->lock);
+    pthread_mutex_unlock(&preallocation->lock);
     return err;
 }
 
-uint64_t wal_ahead_ready_bytes(const struct wal_ahead *ahead)
+uint64_t wal_preallocate_ready_bytes(const struct wal_preallocation *preallocation)
 {
     /* A3: relaxed: a hint, as A1 */
-    return atomic_load_explicit(&ahead->ready_bytes, memory_order_relaxed);
+    return atomic_load_explicit(&preallocation->ready_bytes, memory_order_relaxed);
 }
 
-bool wal_ahead_is_waiting(const struct wal_ahead *ahead)
+bool wal_preallocate_is_waiting(const struct wal_preallocation *preallocation)
 {
     /* A4: relaxed: a hint, as A2 */
-    return atomic_load_explicit(&ahead->is_waiting, memory_order_relaxed);
+    return atomic_load_explicit(&preallocation->is_waiting, memory_order_relaxed);
 }
 
-uint64_t wal_ahead_failures(const struct wal_ahead *ahead)
+uint64_t wal_preallocate_failures(const struct wal_preallocation *preallocation)
 {
     /* A6: relaxed: a count, as A5 */
-    return atomic_load_explicit(&ahead->failures, memory_order_relaxed);
+    return atomic_load_explicit(&preallocation->failures, memory_order_relaxed);
 }
 
-void wal_ahead_destroy(struct wal_ahead *ahead)
+void wal_preallocate_destroy(struct wal_preallocation *preallocation)
 {
-    pthread_mutex_lock(&ahead->lock);
-    ahead->stop = true;
-    pthread_cond_signal(&ahead->wanted);
-    pthread_mutex_unlock(&ahead->lock);
-    pthread_join(ahead->thread, NULL);
-    if (ahead->segment.fd >= 0) {
-        ahead->io->ops->close(ahead->io, ahead->segment.fd);
+    pthread_mutex_lock(&preallocation->lock);
+    preallocation->stop = true;
+    pthread_cond_signal(&preallocation->wanted);
+    pthread_mutex_unlock(&preallocation->lock);
+    pthread_join(preallocation->thread, NULL);
+    if (preallocation->segment.fd >= 0) {
+        preallocation->io->ops->close(preallocation->io, preallocation->segment.fd);
     }
-    sync_fini(ahead);
-    free(ahead);
+    sync_fini(preallocation);
+    free(preallocation);
 }

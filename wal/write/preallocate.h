@@ -2,7 +2,7 @@
 #ifndef TALLY_WAL_WRITE_PREALLOCATE_H
 #define TALLY_WAL_WRITE_PREALLOCATE_H
 
-#include "wal/write/segment_create.h"
+#include "wal/write/create.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -18,11 +18,11 @@
  * Synchronization: state and segment change under the lock; the file calls are made outside of it.
  * is_full and ready_bytes repeat them for threads that only look.
  */
-struct wal_ahead;
+struct wal_preallocation;
 
 /* Who hears that a segment cannot be made, and that it has been made after all: one sentence each,
  * by the helper's thread. say may be NULL; it may not block. */
-struct wal_ahead_trouble {
+struct wal_preallocation_trouble {
     void (*say)(void *arg, const char *what);
     void *arg;
 };
@@ -36,27 +36,30 @@ struct wal_ahead_trouble {
  * Errors: TALLY_NOMEM, TALLY_THREAD. Owns: *out is the caller's. io and reserve are borrowed;
  * *trouble is copied.
  */
-int wal_ahead_new(struct wal_ahead **out, struct wal_io *io, const struct wal_segment_head *head,
-                  const struct wal_ahead_trouble *trouble, const _Atomic uint64_t *reserve);
+int wal_preallocate_new(struct wal_preallocation **out, struct wal_io *io,
+                        const struct wal_segment_head *head,
+                        const struct wal_preallocation_trouble *trouble,
+                        const _Atomic uint64_t *reserve);
 
 /*
  * Hands over the next segment; waits while it is being made.
  * Errors: TALLY_NOSPC: it cannot be made now, ask again later; TALLY_IO: it cannot be made, ever;
  * *errnum then says why. Owns: segment->fd is the caller's. Threads: the writer.
  */
-int wal_ahead_take(struct wal_ahead *ahead, struct wal_segment *segment, int *errnum);
+int wal_preallocate_take(struct wal_preallocation *preallocation, struct wal_segment *segment,
+                         int *errnum);
 
 /* How long the segment is that can be taken without waiting; 0: there is none. Any thread. */
-uint64_t wal_ahead_ready_bytes(const struct wal_ahead *ahead);
+uint64_t wal_preallocate_ready_bytes(const struct wal_preallocation *preallocation);
 
 /* Whether the next segment cannot be made now: it is being tried again. Any thread. */
-bool wal_ahead_is_waiting(const struct wal_ahead *ahead);
+bool wal_preallocate_is_waiting(const struct wal_preallocation *preallocation);
 
 /* How many tries have failed, of all segments. Any thread. */
-uint64_t wal_ahead_failures(const struct wal_ahead *ahead);
+uint64_t wal_preallocate_failures(const struct wal_preallocation *preallocation);
 
 /* Stops the helper and frees everything; a segment that is ready stays on the disk for the next
  * start, one that is half made does not. */
-void wal_ahead_destroy(struct wal_ahead *ahead);
+void wal_preallocate_destroy(struct wal_preallocation *preallocation);
 
 #endif

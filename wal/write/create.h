@@ -1,7 +1,7 @@
 /* Making a segment: zeros, header, sync, rename, sync of the directory; or a new header on one that
  * was never used. */
-#ifndef TALLY_WAL_WRITE_SEGMENT_CREATE_H
-#define TALLY_WAL_WRITE_SEGMENT_CREATE_H
+#ifndef TALLY_WAL_WRITE_CREATE_H
+#define TALLY_WAL_WRITE_CREATE_H
 
 #include "wal/format/segment.h"
 
@@ -17,14 +17,14 @@ struct wal_segment {
  * One segment in the making. It can stop for lack of space after any step and go on later with what
  * it has; until finish nothing but a temporary file exists.
  */
-struct wal_making {
+struct wal_creation {
     struct wal_io *io;
     struct wal_segment_head head;
     int fd;              /* of the temporary file; -1: not there yet */
     uint64_t done_bytes; /* so much of it is written */
 };
 
-void wal_making_init(struct wal_making *making, struct wal_io *io,
+void wal_create_init(struct wal_creation *creation, struct wal_io *io,
                      const struct wal_segment_head *head);
 
 /*
@@ -32,33 +32,33 @@ void wal_making_init(struct wal_making *making, struct wal_io *io,
  * segment in their way. Returns 1: more is to come, 0: all is written, or a negative errno value;
  * it may then be called again, and goes on, or begins anew where a sync has failed.
  */
-int wal_making_step(struct wal_making *making);
+int wal_create_step(struct wal_creation *creation);
 
 /*
  * Gives the written file its header and its name, durably; takes the place of a segment of that
  * name. Returns 0 or a negative errno value; then the file is gone, and step begins anew.
  * Owns: segment->fd is the caller's.
  */
-int wal_making_finish(struct wal_making *making, struct wal_segment *segment);
+int wal_create_finish(struct wal_creation *creation, struct wal_segment *segment);
 
 /* Removes what is not finished. */
-void wal_making_fini(struct wal_making *making);
+void wal_create_fini(struct wal_creation *creation);
 
 /* All of it in one call with one sync, for the start, when no commits wait. Returns 0 or a negative
  * errno value. */
-int wal_making_run(struct wal_io *io, const struct wal_segment_head *head,
+int wal_create_run(struct wal_io *io, const struct wal_segment_head *head,
                    struct wal_segment *segment);
 
 /*
  * Takes a segment that an earlier start made ahead and never used, and gives it a header with our
- * epoch. REQUIRES: everything behind its first page is zero (wal_making_is_blank).
+ * epoch. REQUIRES: everything behind its first page is zero (wal_create_is_blank).
  * Returns 0 or a negative errno value. Owns: segment->fd is the caller's.
  */
-int wal_making_reuse(struct wal_io *io, const struct wal_segment_head *head,
+int wal_create_reuse(struct wal_io *io, const struct wal_segment_head *head,
                      struct wal_segment *segment);
 
 /* Whether the file of that number is there, has that size, and is zero behind its first page.
  * Returns 1, 0, or a negative errno value. */
-int wal_making_is_blank(struct wal_io *io, uint64_t number, uint64_t bytes);
+int wal_create_is_blank(struct wal_io *io, uint64_t number, uint64_t bytes);
 
 #endif

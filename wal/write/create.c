@@ -1,6 +1,6 @@
 /* Making a segment: zeros, header, sync, rename, sync of the directory; or a new header on one that
  * was never used. */
-#include "wal/write/segment_create.h"
+#include "wal/write/create.h"
 
 #include "wal/base/check.h"
 #include "wal/base/mutant.h"
@@ -12,71 +12,71 @@
 /* What one step writes, and syncs: commits of that moment queue behind it. */
 #define STEP_BYTES (1U << 18)
 
-void wal_making_init(struct wal_making *making, struct wal_io *io,
+void wal_create_init(struct wal_creation *creation, struct wal_io *io,
                      const struct wal_segment_head *head)
 {
     /* the length is the server's own, from wal_open's options; what is left of another run goes to
-     * wal_making_reuse */
+     * wal_create_reuse */
     CHECK(wal_segment_is_size(head->bytes));
-    *making = (struct wal_making){.io = io, .head = *head, .fd = -1};
+    *creation = (struct wal_creation){.io = io, .head = *head, .fd = -1};
 }
 
-static int temp_open(struct wal_making *making)
+static int temp_open(struct wal_creation *creation)
 {
     char name[WAL_NAME_BYTES];
-    wal_segment_temp_name(name, making->head.number);
-    int err = making->io->ops->unlink(making->io, name);
+    wal_segment_temp_name(name, creation->head.number);
+    int err = creation->io->ops->unlink(creation->io, name);
     if (err != 0 && err != -ENOENT) {
         return err;
     }
-    int fd = making->io->ops->open(making->io, name, WAL_OPEN_CREATE);
+    int fd = creation->io->ops->open(creation->io, name, WAL_OPEN_CREATE);
     if (fd < 0) {
         return fd;
     }
-    making->fd = fd;
-    making->done_bytes = 0;
+    creation->fd = fd;
+    creation->done_bytes = 0;
     return 0;
 }
 
-static int write_step(struct wal_making *making)
+static int write_step(struct wal_creation *creation)
 {
-    int err = making->fd < 0 ? temp_open(making) : 0;
+    int err = creation->fd < 0 ? temp_open(creation) : 0;
     if (err != 0) {
         return err;
     }
-    uint64_t left = making->head.bytes - making->done_bytes;
-    uint64_t to = making->done_bytes + (left < STEP_BYTES ? left : STEP_BYTES);
-    err = wal_whole_clear(making->io, making->fd, making->done_bytes, to);
+    uint64_t left = creation->head.bytes - creation->done_bytes;
+    uint64_t to = creation->done_bytes + (left < STEP_BYTES ? left : STEP_BYTES);
+    err = wal_full_clear(creation->io, creation->fd, creation->done_bytes, to);
     if (err == 0) {
-        making->done_bytes = to;
+        creation->done_bytes = to;
     }
     return err;
 }
 
-static bool is_written(const struct wal_making *making)
+static bool is_written(const struct wal_creation *creation)
 {
-    return making->done_bytes == making->head.bytes;
+    return creation->done_bytes == creation->head.bytes;
 }
 
-int wal_making_step(struct wal_making *making)
+int wal_create_step(struct wal_creation *creation)
 {
-    int err = write_step(making);
+    int err = write_step(creation);
     if (err != 0) {
         return err;
     }
-    err = making->io->ops->datasync(making->io, making->fd);
+    err = creation->io->ops->datasync(creation->io, creation->fd);
     if (err != 0) {
-        wal_making_fini(making); /* what of it is on the disk is not known any more */
+        wal_create_fini(creation); /* what of it is on the disk is not known any more */
         return err;
     }
-    return !is_written(making);
+    return !is_written(creation);
 }
 
 static int head_write(struct wal_io *io, int fd, const struct wal_segment_head *head)
 {
     unsigned char page[WAL_PAGE_BYTES];
     wal_segment_head_put(page, head);
-    int err = wal_whole_write(io, fd, page, sizeof(page), 0);
+    int err = wal_full_write(io, fd, page, sizeof(page), 0);
     return err != 0 ? err : io->ops->sync(io, fd);
 }
 
@@ -87,16 +87,16 @@ static int open_pages(struct wal_io *io, int fd, const char *name)
     return err < 0 ? err : io->ops->open(io, name, WAL_OPEN_PAGES);
 }
 
-int wal_making_finish(struct wal_making *making, struct wal_segment *segment)
+int wal_create_finish(struct wal_creation *creation, struct wal_segment *segment)
 {
-    struct wal_io *io = making->io;
+    struct wal_io *io = creation->io;
     char temp[WAL_NAME_BYTES];
     char name[WAL_NAME_BYTES];
     /* its only caller has just written the last of it */
-    CHECK(making->fd >= 0 && is_written(making));
-    wal_segment_temp_name(temp, making->head.number);
-    wal_segment_name(name, making->head.number);
-    int err = head_write(io, making->fd, &making->head);
+    CHECK(creation->fd >= 0 && is_written(creation));
+    wal_segment_temp_name(temp, creation->head.number);
+    wal_segment_name(name, creation->head.number);
+    int err = head_write(io, creation->fd, &creation->head);
     if (err == 0) {
         err = io->ops->rename(io, temp, name);
     }
@@ -104,43 +104,43 @@ int wal_making_finish(struct wal_making *making, struct wal_segment *segment)
         err = io->ops->syncdir(io);
     }
     if (err != 0) {
-        wal_making_fini(making);
+        wal_create_fini(creation);
         return err;
     }
-    int fd = open_pages(io, making->fd, name);
-    making->fd = -1;
-    *segment = (struct wal_segment){.head = making->head, .fd = fd};
+    int fd = open_pages(io, creation->fd, name);
+    creation->fd = -1;
+    *segment = (struct wal_segment){.head = creation->head, .fd = fd};
     return fd < 0 ? fd : 0;
 }
 
-void wal_making_fini(struct wal_making *making)
+void wal_create_fini(struct wal_creation *creation)
 {
-    if (making->fd >= 0) {
+    if (creation->fd >= 0) {
         char name[WAL_NAME_BYTES];
-        wal_segment_temp_name(name, making->head.number);
-        making->io->ops->close(making->io, making->fd);
-        making->io->ops->unlink(making->io, name);
-        making->fd = -1;
+        wal_segment_temp_name(name, creation->head.number);
+        creation->io->ops->close(creation->io, creation->fd);
+        creation->io->ops->unlink(creation->io, name);
+        creation->fd = -1;
     }
 }
 
-int wal_making_run(struct wal_io *io, const struct wal_segment_head *head,
+int wal_create_run(struct wal_io *io, const struct wal_segment_head *head,
                    struct wal_segment *segment)
 {
-    struct wal_making making;
+    struct wal_creation creation;
     int err;
-    wal_making_init(&making, io, head);
+    wal_create_init(&creation, io, head);
     do {
-        err = write_step(&making);
-    } while (err == 0 && !is_written(&making));
+        err = write_step(&creation);
+    } while (err == 0 && !is_written(&creation));
     if (err == 0) {
-        err = wal_making_finish(&making, segment);
+        err = wal_create_finish(&creation, segment);
     }
-    wal_making_fini(&making);
+    wal_create_fini(&creation);
     return err;
 }
 
-int wal_making_reuse(struct wal_io *io, const struct wal_segment_head *head,
+int wal_create_reuse(struct wal_io *io, const struct wal_segment_head *head,
                      struct wal_segment *segment)
 {
     char name[WAL_NAME_BYTES];
@@ -168,7 +168,7 @@ static int is_blank(struct wal_io *io, int fd, unsigned char *buffer, uint64_t b
     uint64_t at = WAL_PAGE_BYTES;
     while (at < bytes) {
         size_t step = bytes - at < STEP_BYTES ? (size_t)(bytes - at) : STEP_BYTES;
-        int64_t n = wal_whole_read(io, fd, buffer, step, at);
+        int64_t n = wal_full_read(io, fd, buffer, step, at);
         if (n < 0) {
             return (int)n;
         }
@@ -180,7 +180,7 @@ static int is_blank(struct wal_io *io, int fd, unsigned char *buffer, uint64_t b
     return 1;
 }
 
-int wal_making_is_blank(struct wal_io *io, uint64_t number, uint64_t bytes)
+int wal_create_is_blank(struct wal_io *io, uint64_t number, uint64_t bytes)
 {
     char name[WAL_NAME_BYTES];
     wal_segment_name(name, number);

@@ -1,5 +1,5 @@
 /* The do-nothing server: one epoll thread; it counts line ends and answers `OK 1` to each. */
-#include "bench/nothing.h"
+#include "bench/null_server.h"
 
 #include <arpa/inet.h>
 #include <err.h>
@@ -31,7 +31,7 @@ struct client {
 static char answers[RECEIVE_BYTES * ANSWER_BYTES];
 static char received[RECEIVE_BYTES];
 
-int nothing_listen(unsigned port, unsigned *bound_port)
+int null_server_listen(unsigned port, unsigned *bound_port)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons((uint16_t)port),
@@ -124,7 +124,7 @@ static void client_work(int epoll, struct client *c)
     client_answer(epoll, c);
 }
 
-void nothing_serve(int listener)
+void null_server_serve(int listener)
 {
     struct epoll_event events[EVENTS_AT_ONCE];
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = NULL};
@@ -148,9 +148,9 @@ void nothing_serve(int listener)
     }
 }
 
-pid_t nothing_start(unsigned *bound_port)
+pid_t null_server_start(unsigned *bound_port)
 {
-    int listener = nothing_listen(0, bound_port);
+    int listener = null_server_listen(0, bound_port);
     pid_t parent = getpid();
     pid_t pid = fork();
 
@@ -162,7 +162,7 @@ pid_t nothing_start(unsigned *bound_port)
         if (getppid() != parent) {
             _exit(0);
         }
-        nothing_serve(listener);
+        null_server_serve(listener);
     }
     close(listener);
     return pid;

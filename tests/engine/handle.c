@@ -1,5 +1,5 @@
 /* The blocking forms of the edge's calls, for tests. */
-#include "tests/engine/door.h"
+#include "tests/engine/handle.h"
 
 #include "wal/base/clock.h"
 
@@ -33,120 +33,121 @@ void torture_fail(const char *format, ...)
     _exit(1);
 }
 
-static void door_wake(void *arg)
+static void handle_wake(void *arg)
 {
-    const struct door *door = arg;
-    wake_unblock(&door->lane->wake);
+    const struct listener *handle = arg;
+    wake_unblock(&handle->lane->wake);
 }
 
-void door_open(struct door *door, struct tally *tally)
+void listener_hand_over(struct listener *handle, struct tally *tally)
 {
-    int err = edge_new(&door->edge, tally, door_wake, door);
+    int err = edge_new(&handle->edge, tally, handle_wake, handle);
     MUST(err == 0, "edge_new: %s", tally_err_name(err));
-    door->lane = door->edge->lane;
-    edge_pass_begin(door->edge);
+    handle->lane = handle->edge->lane;
+    edge_pass_begin(handle->edge);
 }
 
-void door_close(struct door *door)
+void handle_close(struct listener *handle)
 {
-    door_settle(door);
-    edge_pass_end(door->edge);
-    edge_destroy(door->edge);
-    memset(door, 0xa5, sizeof(*door)); /* nobody may call door_wake any more */
+    handle_settle(handle);
+    edge_pass_end(handle->edge);
+    edge_destroy(handle->edge);
+    memset(handle, 0xa5, sizeof(*handle)); /* nobody may call handle_wake any more */
 }
 
-void door_wait(struct door *door)
+void handle_wait(struct listener *handle)
 {
-    edge_publish(door->edge);
-    edge_pass_end(door->edge);
-    if (edge_may_sleep(door->edge)) {
+    edge_publish(handle->edge);
+    edge_pass_end(handle->edge);
+    if (edge_may_sleep(handle->edge)) {
         uint64_t began_ns = clock_mono_ns();
-        wake_block(&door->lane->wake, lost_wake_ns);
+        wake_block(&handle->lane->wake, lost_wake_ns);
         MUST(clock_mono_ns() - began_ns < lost_wake_ns, "no commit has woken this edge for 20 s");
-        edge_awake(door->edge);
+        edge_awake(handle->edge);
     }
-    edge_pass_begin(door->edge);
+    edge_pass_begin(handle->edge);
 }
 
-void door_settle(struct door *door)
+void handle_settle(struct listener *handle)
 {
-    edge_publish(door->edge);
-    while (edge_applied(door->edge) < edge_tail(door->edge)) {
-        door_wait(door);
+    edge_publish(handle->edge);
+    while (edge_applied(handle->edge) < edge_tail(handle->edge)) {
+        handle_wait(handle);
     }
-    edge_free(door->edge, edge_applied(door->edge));
+    edge_free(handle->edge, edge_applied(handle->edge));
 }
 
-bool door_again(struct door *door, int err)
+bool handle_again(struct listener *handle, int err)
 {
     if (err == TALLY_ROOM) {
-        door_settle(door);
+        handle_settle(handle);
         return true;
     }
     if (err == TALLY_PARK) {
-        door_wait(door);
+        handle_wait(handle);
         return true;
     }
     return false;
 }
 
-int door_judged(struct door *door, int err, uint64_t *value)
+int handle_result(struct listener *handle, int err, uint64_t *value)
 {
     uint64_t ignored = 0;
     if (err != 0) {
         return err;
     }
-    edge_publish(door->edge);
-    while (edge_applied(door->edge) < edge_tail(door->edge)) {
-        door_wait(door);
+    edge_publish(handle->edge);
+    while (edge_applied(handle->edge) < edge_tail(handle->edge)) {
+        handle_wait(handle);
     }
     do {
-        err = edge_verdict(door->edge, edge_tail(door->edge), value != NULL ? value : &ignored);
+        err = edge_apply_result(handle->edge, edge_tail(handle->edge),
+                                value != NULL ? value : &ignored);
         if (err == TALLY_PARK) {
-            door_wait(door);
+            handle_wait(handle);
         }
     } while (err == TALLY_PARK);
-    edge_free(door->edge, edge_applied(door->edge));
+    edge_free(handle->edge, edge_applied(handle->edge));
     return err;
 }
 
-void door_poll(struct door *door, const char *name)
+void handle_poll(struct listener *handle, const char *name)
 {
     struct edge_poll ask = {span_of(name), EDGE_KEEP, EDGE_KEEP, EDGE_KEEP, EDGE_KEEP};
-    int err = door_judged(door, edge_poll(door->edge, &ask), NULL);
+    int err = handle_result(handle, edge_poll(handle->edge, &ask), NULL);
     MUST(err == 0, "poll %s: %s", name, tally_err_name(err));
 }
 
-uint64_t door_option(struct door *door, const char *poll, const char *label)
+uint64_t handle_option(struct listener *handle, const char *poll, const char *label)
 {
     uint64_t id = 0;
-    int err = door_judged(door, edge_option(door->edge, span_of(poll), span_of(label)), &id);
+    int err = handle_result(handle, edge_option(handle->edge, span_of(poll), span_of(label)), &id);
     MUST(err == 0, "option %s: %s", label, tally_err_name(err));
     return id;
 }
 
-void door_worker(struct door *door, const char *id, uint32_t slots)
+void handle_worker(struct listener *handle, const char *id, uint32_t slots)
 {
     struct edge_worker ask = {.id = span_of(id), .slots = slots};
-    int err = door_judged(door, edge_worker(door->edge, &ask), NULL);
+    int err = handle_result(handle, edge_worker(handle->edge, &ask), NULL);
     MUST(err == 0, "worker %s: %s", id, tally_err_name(err));
 }
 
-int door_read(struct door *door, struct read *read)
+int handle_read(struct listener *handle, struct read *read)
 {
-    int err = edge_read(door->edge, read);
+    int err = edge_read(handle->edge, read);
     while (err == EDGE_QUEUED && !read_is_done(read)) {
-        door_wait(door);
+        handle_wait(handle);
     }
     return read->err;
 }
 
-struct tally *door_engine(const char *dir, unsigned edges)
+struct tally *handle_engine(const char *dir, unsigned edges)
 {
-    return door_engine_with(&(struct tally_options){.dir = dir, .create = true, .edges = edges});
+    return handle_engine_with(&(struct tally_options){.dir = dir, .create = true, .edges = edges});
 }
 
-struct tally *door_engine_with(const struct tally_options *options)
+struct tally *handle_engine_with(const struct tally_options *options)
 {
     struct tally_report report;
     struct tally *tally = NULL;

@@ -1,16 +1,16 @@
 /* A server that does nothing: the speed no server on this machine can pass with this client. */
-#ifndef TALLY_BENCH_NOTHING_H
-#define TALLY_BENCH_NOTHING_H
+#ifndef TALLY_BENCH_NULL_SERVER_H
+#define TALLY_BENCH_NULL_SERVER_H
 
 #include <sys/types.h>
 
 /* Opens a listening socket on 127.0.0.1 and says on which port: `port` or, for 0, a free one. */
-int nothing_listen(unsigned port, unsigned *bound_port);
+int null_server_listen(unsigned port, unsigned *bound_port);
 
 /* Serves for ever. */
-void nothing_serve(int listener) __attribute__((noreturn));
+void null_server_serve(int listener) __attribute__((noreturn));
 
 /* Serves from a child process that dies with this one. Returns its pid, and the port. */
-pid_t nothing_start(unsigned *bound_port);
+pid_t null_server_start(unsigned *bound_port);
 
 #endif

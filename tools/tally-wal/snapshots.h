@@ -1,6 +1,6 @@
 /* The snapshots of a directory, each of them loaded: what they are, and whether they are right. */
-#ifndef TALLY_TOOLS_TALLY_WAL_SAVES_H
-#define TALLY_TOOLS_TALLY_WAL_SAVES_H
+#ifndef TALLY_TOOLS_TALLY_WAL_SNAPSHOTS_H
+#define TALLY_TOOLS_TALLY_WAL_SNAPSHOTS_H
 
 #include "engine/state/state.h"
 #include "wal/disk/io.h"
@@ -10,7 +10,7 @@
 
 enum { SAVES_MAX = 16 };
 
-struct save {
+struct snapshot_file {
     uint64_t lsn;
     uint64_t digest; /* of the state that it holds */
     bool is_whole;   /* it can be loaded */
@@ -18,9 +18,9 @@ struct save {
     char text[224];  /* what is wrong with it */
 };
 
-struct saves {
+struct snapshots {
     size_t count; /* the newest, at most SAVES_MAX */
-    struct save at[SAVES_MAX];
+    struct snapshot_file at[SAVES_MAX];
 };
 
 /* Whether the snapshot of this lsn has left: a running server takes the oldest away when a new one
@@ -28,15 +28,15 @@ struct saves {
 bool saves_is_gone(struct wal_io *io, uint64_t lsn);
 
 /* Loads one after the other; what is wrong with one is in its text. Returns 0 or TALLY_NOMEM. */
-int saves_read(struct saves *saves, struct wal_io *io);
+int saves_read(struct snapshots *saves, struct wal_io *io);
 
 /* Compares those of this lsn with the state that the log has led to. */
-void saves_compare(struct saves *saves, uint64_t lsn, const struct state *state);
+void saves_compare(struct snapshots *saves, uint64_t lsn, const struct state *state);
 
 /* The first that is not right; NULL: all are. */
-const struct save *saves_bad(const struct saves *saves);
+const struct snapshot_file *saves_bad(const struct snapshots *saves);
 
 /* The lsn of the newest that is right; 0: there is none. */
-uint64_t saves_newest(const struct saves *saves);
+uint64_t saves_newest(const struct snapshots *saves);
 
 #endif

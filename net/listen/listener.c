@@ -1,5 +1,5 @@
-/* The door: listens before there is anything to serve, and says so to whoever comes. */
-#include "net/listen/door.h"
+/* The listener: listens before there is anything to serve, and says so to whoever comes. */
+#include "net/listen/listener.h"
 
 #include "net/listen/address.h"
 #include "net/protocol/parse.h"
@@ -29,7 +29,7 @@ enum {
 /*
  *     accept --> [ waits ] -- a whole line, or the room is full --> [ answered ] --> closed
  *                    |
- *                    '------- the door opens: the server takes it over
+ *                    '------- the server is ready: the server takes it over
  *
  * What a guest says is looked at and left in its socket, so the server can read it all the same.
  */
@@ -43,12 +43,12 @@ struct guest {
  * Synchronization: percent by anybody (D1, D2); everything else is the thread's between its start
  * and its join.
  */
-struct door {
+struct listener {
     int listen_fd;
     int stop_fd; /* an eventfd: written once */
     pthread_t thread;
     _Atomic unsigned percent;
-    struct guest guests[DOOR_GUESTS_MAX]; /* in the order in which they came */
+    struct guest guests[LISTENER_GUESTS_MAX]; /* in the order in which they came */
     nfds_t guest_count;
 };
 
@@ -127,10 +127,10 @@ static bool drop_input(int fd)
     return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-static void answer(const struct door *door, struct guest *guest, bool is_info)
+static void answer(const struct listener *listener, struct guest *guest, bool is_info)
 {
     /* D1: relaxed; from D2: a number for people */
-    unsigned percent = atomic_load_explicit(&door->percent, memory_order_relaxed);
+    unsigned percent = atomic_load_explicit(&listener->percent, memory_order_relaxed);
     char reply[96];
     int len = snprintf(reply, sizeof(reply),
                        is_info ? "OK *1\r\nloading_percent=%u\r\n"
@@ -147,7 +147,7 @@ static void answer(const struct door *door, struct guest *guest, bool is_info)
 }
 
 /* Returns false when the guest is gone; is_last: what is there is all that will come. */
-static bool hear(const struct door *door, struct guest *guest, bool is_last)
+static bool hear(const struct listener *listener, struct guest *guest, bool is_last)
 {
     char line[LINE_BYTES];
     if (guest->is_answered) {
@@ -166,80 +166,80 @@ static bool hear(const struct door *door, struct guest *guest, bool is_last)
     }
     bool is_info =
         len > 4 && word_equal((struct span){line, 4}, "INFO") && memchr(" \t\r\n", line[4], 4);
-    answer(door, guest, is_info);
+    answer(listener, guest, is_info);
     return true;
 }
 
-static void remove_guest(struct door *door, nfds_t i)
+static void remove_guest(struct listener *listener, nfds_t i)
 {
-    close(door->guests[i].fd);
-    door->guest_count--;
-    memmove(&door->guests[i], &door->guests[i + 1],
-            (door->guest_count - i) * sizeof(door->guests[0]));
+    close(listener->guests[i].fd);
+    listener->guest_count--;
+    memmove(&listener->guests[i], &listener->guests[i + 1],
+            (listener->guest_count - i) * sizeof(listener->guests[0]));
 }
 
 /* A full room: the oldest one goes, of those that have their answer, if there is any. */
-static void make_room(struct door *door)
+static void make_room(struct listener *listener)
 {
     nfds_t i = 0;
-    while (i < door->guest_count && !door->guests[i].is_answered) {
+    while (i < listener->guest_count && !listener->guests[i].is_answered) {
         i++;
     }
-    if (i == door->guest_count) {
+    if (i == listener->guest_count) {
         i = 0;
-        answer(door, &door->guests[0], false);
+        answer(listener, &listener->guests[0], false);
     }
-    remove_guest(door, i);
+    remove_guest(listener, i);
 }
 
-static void let_in(struct door *door)
+static void let_in(struct listener *listener)
 {
-    if (door->guest_count == DOOR_GUESTS_MAX) {
-        make_room(door);
+    if (listener->guest_count == LISTENER_GUESTS_MAX) {
+        make_room(listener);
     }
-    int fd = accept4(door->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    int fd = accept4(listener->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) {
         return;
     }
-    struct guest *guest = &door->guests[door->guest_count++];
+    struct guest *guest = &listener->guests[listener->guest_count++];
     *guest = (struct guest){.fd = fd};
-    if (!hear(door, guest, false)) {
-        remove_guest(door, door->guest_count - 1);
+    if (!hear(listener, guest, false)) {
+        remove_guest(listener, listener->guest_count - 1);
     }
 }
 
-static void see_off(struct door *door, const struct pollfd *polled)
+static void see_off(struct listener *listener, const struct pollfd *polled)
 {
     uint64_t now_ns = clock_mono_ns();
-    for (nfds_t i = door->guest_count; i-- > 0;) {
-        struct guest *guest = &door->guests[i];
+    for (nfds_t i = listener->guest_count; i-- > 0;) {
+        struct guest *guest = &listener->guests[i];
         bool is_late = guest->is_answered && now_ns >= guest->until_ns;
         bool is_last = (polled[i].revents & ~POLLIN) != 0;
-        if (is_late || (polled[i].revents != 0 && !hear(door, guest, is_last))) {
-            remove_guest(door, i);
+        if (is_late || (polled[i].revents != 0 && !hear(listener, guest, is_last))) {
+            remove_guest(listener, i);
         }
     }
 }
 
 static void *stand(void *arg)
 {
-    struct door *door = arg;
-    struct pollfd polled[DOOR_GUESTS_MAX + 2];
+    struct listener *listener = arg;
+    struct pollfd polled[LISTENER_GUESTS_MAX + 2];
     do {
-        nfds_t count = door->guest_count;
+        nfds_t count = listener->guest_count;
         for (nfds_t i = 0; i < count; i++) {
-            polled[i] = (struct pollfd){.fd = door->guests[i].fd, .events = POLLIN | POLLRDHUP};
+            polled[i] = (struct pollfd){.fd = listener->guests[i].fd, .events = POLLIN | POLLRDHUP};
         }
-        polled[count] = (struct pollfd){.fd = door->stop_fd, .events = POLLIN};
-        polled[count + 1] = (struct pollfd){.fd = door->listen_fd, .events = POLLIN};
+        polled[count] = (struct pollfd){.fd = listener->stop_fd, .events = POLLIN};
+        polled[count + 1] = (struct pollfd){.fd = listener->listen_fd, .events = POLLIN};
         /* for the time of the guests it looks again by itself */
         poll(polled, count + 2, count > 0 ? GUEST_MS / 10 : -1);
-        see_off(door, polled);
+        see_off(listener, polled);
         if (polled[count].revents != 0) {
             break;
         }
         if (polled[count + 1].revents != 0) {
-            let_in(door);
+            let_in(listener);
         }
     } while (true);
     return NULL;
@@ -247,54 +247,54 @@ static void *stand(void *arg)
 
 /* ---- its life ---- */
 
-static int start(struct door *door, const struct address *address, unsigned peer_s)
+static int start(struct listener *listener, const struct address *address, unsigned peer_s)
 {
-    door->listen_fd = listen_on(address, peer_s);
-    door->stop_fd = eventfd(0, EFD_CLOEXEC);
-    if (door->listen_fd < 0) {
-        return door->listen_fd;
+    listener->listen_fd = listen_on(address, peer_s);
+    listener->stop_fd = eventfd(0, EFD_CLOEXEC);
+    if (listener->listen_fd < 0) {
+        return listener->listen_fd;
     }
-    return door->stop_fd < 0 ? -errno : -thread_start(&door->thread, stand, door);
+    return listener->stop_fd < 0 ? -errno : -thread_start(&listener->thread, stand, listener);
 }
 
-int door_new(struct door **out, const struct address *address, unsigned peer_s, char *told,
-             size_t told_bytes)
+int listener_new(struct listener **out, const struct address *address, unsigned peer_s, char *told,
+                 size_t told_bytes)
 {
-    struct door *door = calloc(1, sizeof(*door));
-    if (door == NULL) {
+    struct listener *listener = calloc(1, sizeof(*listener));
+    if (listener == NULL) {
         return -ENOMEM;
     }
-    int err = start(door, address, peer_s);
+    int err = start(listener, address, peer_s);
     if (err != 0) {
-        if (door->listen_fd >= 0) {
-            close(door->listen_fd);
+        if (listener->listen_fd >= 0) {
+            close(listener->listen_fd);
         }
-        if (door->stop_fd >= 0) {
-            close(door->stop_fd);
+        if (listener->stop_fd >= 0) {
+            close(listener->stop_fd);
         }
-        free(door);
+        free(listener);
         return err;
     }
-    address_tell(door->listen_fd, told, told_bytes);
-    *out = door;
+    address_tell(listener->listen_fd, told, told_bytes);
+    *out = listener;
     return 0;
 }
 
-void door_progress(struct door *door, unsigned percent)
+void listener_progress(struct listener *listener, unsigned percent)
 {
     /* D2: relaxed; to D1 */
-    atomic_store_explicit(&door->percent, percent, memory_order_relaxed);
+    atomic_store_explicit(&listener->percent, percent, memory_order_relaxed);
 }
 
 /* The answered ones are closed; the others have lost nothing. */
-static void hand_over(struct door *door, struct door_opened *opened)
+static void hand_over(struct listener *listener, struct listener_handed *opened)
 {
     int one = 1;
-    opened->listen_fd = door->listen_fd;
+    opened->listen_fd = listener->listen_fd;
     opened->guest_count = 0;
-    for (nfds_t i = 0; i < door->guest_count; i++) {
-        int fd = door->guests[i].fd;
-        if (door->guests[i].is_answered) {
+    for (nfds_t i = 0; i < listener->guest_count; i++) {
+        int fd = listener->guests[i].fd;
+        if (listener->guests[i].is_answered) {
             close(fd);
             continue;
         }
@@ -303,14 +303,14 @@ static void hand_over(struct door *door, struct door_opened *opened)
     }
 }
 
-void door_open(struct door *door, struct door_opened *opened)
+void listener_hand_over(struct listener *listener, struct listener_handed *opened)
 {
     uint64_t one = 1;
-    ssize_t written = write(door->stop_fd, &one, sizeof(one));
+    ssize_t written = write(listener->stop_fd, &one, sizeof(one));
     (void)written; /* an eventfd at 0 takes it */
-    pthread_join(door->thread, NULL);
-    close(door->stop_fd);
-    set_deferred(door->listen_fd, 0);
-    hand_over(door, opened);
-    free(door);
+    pthread_join(listener->thread, NULL);
+    close(listener->stop_fd);
+    set_deferred(listener->listen_fd, 0);
+    hand_over(listener, opened);
+    free(listener);
 }

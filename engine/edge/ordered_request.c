@@ -1,12 +1,12 @@
-/* Judged requests: a record with its own copy of the texts. */
+/* Ordered requests: a record with its own copy of the texts. */
 #include "engine/engine.h"
 
 #include <stdlib.h>
 
-struct request *request_new(struct ledger *ledger, enum record_type type, const struct span *texts,
-                            unsigned count, uint64_t growth)
+struct request *ordered_request_new(struct ledger *ledger, enum record_type type,
+                                    const struct span *texts, unsigned count, uint64_t growth)
 {
-    size_t bytes = REQUEST_NUMS_BYTES;
+    size_t bytes = ORDERED_REQUEST_NUMS_BYTES;
     for (unsigned i = 0; i < count; i++) {
         bytes += texts[i].len;
     }
@@ -29,7 +29,7 @@ struct request *request_new(struct ledger *ledger, enum record_type type, const 
     return request;
 }
 
-void request_free(struct ledger *ledger, struct request *request)
+void ordered_request_free(struct ledger *ledger, struct request *request)
 {
     ledger_sub(ledger, LEDGER_IN_FLIGHT, request->weight);
     free(request);
