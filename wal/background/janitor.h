@@ -2,7 +2,8 @@
 #ifndef TALLY_WAL_BACKGROUND_JANITOR_H
 #define TALLY_WAL_BACKGROUND_JANITOR_H
 
-#include "wal/wal.h"
+#include "wal/disk/io.h"
+#include "wal/types.h"
 
 #include <pthread.h>
 #include <stdint.h>

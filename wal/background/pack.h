@@ -2,8 +2,9 @@
 #ifndef TALLY_WAL_BACKGROUND_PACK_H
 #define TALLY_WAL_BACKGROUND_PACK_H
 
+#include "wal/disk/io.h"
 #include "wal/format/segment.h"
-#include "wal/wal.h"
+#include "wal/types.h"
 
 #include <pthread.h>
 #include <stdbool.h>

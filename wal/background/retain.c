@@ -7,6 +7,7 @@
 #include "wal/files/listing.h"
 #include "wal/format/packed.h"
 #include "wal/disk/read_window.h"
+#include "wal/wal.h"
 
 #include <errno.h>
 #include <stdlib.h>

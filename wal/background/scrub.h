@@ -3,8 +3,9 @@
 #ifndef TALLY_WAL_BACKGROUND_SCRUB_H
 #define TALLY_WAL_BACKGROUND_SCRUB_H
 
+#include "wal/disk/io.h"
 #include "wal/read/scan.h"
-#include "wal/wal.h"
+#include "wal/types.h"
 
 #include <stdbool.h>
 #include <stddef.h>

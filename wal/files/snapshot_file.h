@@ -2,8 +2,9 @@
 #ifndef TALLY_WAL_FILES_SNAPSHOT_FILE_H
 #define TALLY_WAL_FILES_SNAPSHOT_FILE_H
 
+#include "wal/disk/io.h"
 #include "wal/format/segment.h"
-#include "wal/wal.h"
+#include "wal/types.h"
 
 #include <stdbool.h>
 #include <stddef.h>

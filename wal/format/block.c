@@ -5,7 +5,6 @@
 #include "wal/base/check.h"
 #include "wal/base/mutant.h"
 #include "wal/format/codec.h"
-#include "wal/wal.h"
 
 #include <string.h>
 

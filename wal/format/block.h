@@ -8,18 +8,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Flags of a block. A flag that is not listed here makes the block a newer version's. */
-enum {
-    WAL_BLOCK_CLEAN = 1,   /* the log was closed in order; always together with SEAL */
-    WAL_BLOCK_SEAL = 2,    /* the last block of its segment */
-    WAL_BLOCK_CONFIRM = 4, /* written only to say what is durable */
-    WAL_BLOCK_PACKED =
-        8, /* its payload is members (wal/format/packed.h); on a SEAL: of a segment that
-                            * was packed */
-};
-#define WAL_BLOCK_FLAGS_ALL                                                                        \
-    (WAL_BLOCK_CLEAN | WAL_BLOCK_SEAL | WAL_BLOCK_CONFIRM | WAL_BLOCK_PACKED)
-
 enum wal_codec {
     WAL_CODEC_RAW = 0,
     WAL_CODEC_LZ4 = 1,

@@ -4,7 +4,6 @@
 #include "wal/base/bytes.h"
 #include "wal/base/check.h"
 #include "wal/format/codec.h"
-#include "wal/wal.h"
 
 #include <inttypes.h>
 #include <stdio.h>

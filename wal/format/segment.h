@@ -2,29 +2,13 @@
 #ifndef TALLY_WAL_FORMAT_SEGMENT_H
 #define TALLY_WAL_FORMAT_SEGMENT_H
 
-#include "wal/disk/io.h"
+#include "wal/types.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define WAL_PAGE_BYTES          4096U
 #define WAL_SEGMENT_FIRST_BLOCK WAL_PAGE_BYTES
-#define WAL_UUID_BYTES          16
 #define WAL_NAME_BYTES          48
-
-/*
- * What counts up ends long before its type does. A log that says more than this was not made by us:
- * it is refused. A start refuses, too, where a run of the server could reach it: it leaves room for
- * 2^56 records and 2^40 segments, which no run writes. An epoch is one start.
- */
-#define WAL_LSN_MAX             ((uint64_t)1 << 62)
-#define WAL_LSN_MARGIN          ((uint64_t)1 << 56)
-#define WAL_NUMBER_MAX          ((uint64_t)1 << 48)
-#define WAL_NUMBER_MARGIN       ((uint64_t)1 << 40)
-#define WAL_EPOCH_MAX           ((uint32_t)1 << 31)
-
-/* The longest segment; a server's are 64 MiB, and with its 64 threads not much above 1 GiB. */
-#define WAL_SEGMENT_BYTES_MAX   ((uint64_t)4 << 30)
 
 struct wal_segment_head {
     unsigned char uuid[WAL_UUID_BYTES]; /* of the log; the same in all its segments */

@@ -2,10 +2,11 @@
 #ifndef TALLY_WAL_READ_SCAN_H
 #define TALLY_WAL_READ_SCAN_H
 
+#include "wal/disk/io.h"
 #include "wal/format/block.h"
 #include "wal/read/decide.h"
 #include "wal/files/listing.h"
-#include "wal/wal.h"
+#include "wal/types.h"
 #include "wal/disk/read_window.h"
 
 #include <stdbool.h>

@@ -3,6 +3,7 @@
 #ifndef TALLY_WAL_WRITE_CREATE_H
 #define TALLY_WAL_WRITE_CREATE_H
 
+#include "wal/disk/io.h"
 #include "wal/format/segment.h"
 
 #include <stdint.h>
