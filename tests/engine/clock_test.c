@@ -61,15 +61,21 @@ static uint64_t submit(uint32_t delay_ms)
     return id;
 }
 
-static enum build_state state_of(uint64_t id)
+static struct build_row row_of(uint64_t id)
 {
     struct read_builds r;
     read_builds_init(&r);
     r.id = id;
     cr_assert_eq(handle_read(&handle, &r.read), 0);
-    enum build_state state = r.rows[0].state;
+    struct build_row row = r.rows[0];
     read_builds_fini(&r);
-    return state;
+    row.error.at = NULL;
+    return row;
+}
+
+static enum build_state state_of(uint64_t id)
+{
+    return row_of(id).state;
 }
 
 /* A commit with one vote in it; so the committer looks at the clocks, too. */
@@ -115,6 +121,74 @@ static struct engine_info info_of(void)
     struct engine_info info;
     edge_info(handle.edge, &info);
     return info;
+}
+
+/* ---- leases and delays that end as they should: in turned time, so no stall of the test counts
+ * ---- */
+
+static uint32_t claim(uint64_t id)
+{
+    struct edge_claimed got;
+    struct edge_claim ask = {.worker = SPAN("w"), .queues = {SPAN("q")}, .queue_count = 1};
+    int err;
+    while (handle_again(&handle, err = edge_claim(handle.edge, &ask, &got))) {
+    }
+    handle_settle(&handle);
+    cr_assert(err == 0 && got.id == id && !got.again, "%s", tally_err_name(err));
+    return got.token;
+}
+
+Test(clock, a_heartbeat_keeps_the_lease)
+{
+    uint64_t lease_ms = 0;
+    handle_worker(&handle, "w", 1);
+    uint64_t id = submit(0);
+    uint32_t token = claim(id);
+    for (int i = 0; i < 4; i++) { /* twice as long as the lease */
+        int err;
+        live(30);
+        while (handle_again(&handle, err = edge_beat(handle.edge, id, token, 10, &lease_ms))) {
+        }
+        cr_assert_eq(err, 0, "%s", tally_err_name(err));
+        cr_assert_eq(lease_ms, 60000);
+        handle_settle(&handle);
+    }
+    cr_assert_eq(state_of(id), BUILD_BUILDING);
+    cr_assert_eq(row_of(id).prog, 10);
+    live(60);
+    wait_for(id, BUILD_PENDING); /* the control */
+}
+
+static int release(uint64_t id, uint32_t token, uint32_t delay_ms)
+{
+    int err;
+    while (handle_again(&handle, err = edge_release(handle.edge, id, token, delay_ms))) {
+    }
+    handle_settle(&handle);
+    return err;
+}
+
+Test(clock, a_delayed_build_comes_later)
+{
+    handle_worker(&handle, "w", 1);
+    uint64_t late = submit(200000);
+    uint64_t soon = submit(0);
+    uint32_t token = claim(soon); /* the late one is no build yet */
+    cr_assert_eq(release(soon, token, 300000), 0);
+    cr_assert_eq(state_of(soon), BUILD_DELAYED);
+    cr_assert_eq(release(soon, token, 300000), 0, "said once more");
+    live(200);
+    wait_for(late, BUILD_PENDING);
+    cr_assert_eq(state_of(soon), BUILD_DELAYED);
+    token = claim(late);
+    cr_assert_eq(edge_done(handle.edge, late, token, SPAN("fine")), 0);
+    handle_settle(&handle);
+    stop();
+    start();
+    live(100);
+    wait_for(soon, BUILD_PENDING);
+    claim(soon);
+    cr_assert_eq(row_of(soon).attempt, 1, "a release counts no attempt");
 }
 
 /* ---- delays ---- */

@@ -23,46 +23,6 @@ Test(keeper, a_lease_that_runs_out_costs_an_attempt)
     cr_assert_eq(try_claim(&got), EDGE_NIL);
 }
 
-Test(keeper, a_heartbeat_keeps_the_lease)
-{
-    uint64_t lease_ms = 0;
-    handle_worker(&handle, "w", 2);
-    uint64_t id = submit((struct edge_submit){.lease_ms = 300});
-    uint32_t token = claim(id);
-    /* another build, delayed for longer than the lease, is the clock */
-    uint64_t clock = submit((struct edge_submit){.delay_ms = 900});
-    while (build_of(clock).state == BUILD_DELAYED) {
-        cr_assert_eq(edge_beat(handle.edge, id, token, 10, &lease_ms), 0);
-        cr_assert_eq(lease_ms, 300);
-        edge_pass_end(handle.edge);
-        edge_pass_begin(handle.edge);
-        handle_settle(&handle);
-    }
-    cr_assert_eq(build_of(id).state, BUILD_BUILDING);
-    cr_assert_eq(build_of(id).prog, 10);
-    cr_assert_eq(done(id, token), 0);
-}
-
-Test(keeper, a_delayed_build_comes_later)
-{
-    struct edge_claimed got;
-    handle_worker(&handle, "w", 1);
-    uint64_t late = submit((struct edge_submit){.delay_ms = 200});
-    cr_assert_eq(try_claim(&got), EDGE_NIL);
-    uint64_t soon = submit((struct edge_submit){.delay_ms = 0});
-    uint32_t token = claim(soon);
-    cr_assert_eq(release(soon, token, 300), 0);
-    cr_assert_eq(build_of(soon).state, BUILD_DELAYED);
-    cr_assert_eq(release(soon, token, 300), 0, "said once more");
-    wait_for(late, BUILD_PENDING);
-    token = claim(late);
-    cr_assert_eq(done(late, token), 0);
-    restart();
-    wait_for(soon, BUILD_PENDING);
-    cr_assert_eq(claim(soon) > 0, true);
-    cr_assert_eq(build_of(soon).attempt, 1, "a release counts no attempt");
-}
-
 Test(keeper, a_goodbye_gives_everything_back)
 {
     uint64_t count = 0;
