@@ -92,37 +92,52 @@ static void b7_released_build(void)
     stop(2);
 }
 
-static void b7_one_of_many(void)
+/* Ten claims that wait so long, and one build. Returns how many got it. */
+static size_t submit_to_all(uint64_t wait_ms)
 {
     size_t won = 0;
     struct claim claim;
-    start_with_workers(WAITERS);
+    uint64_t start_ms = proc_now_ms();
     for (size_t i = 0; i < WAITERS; i++) {
-        EXPECT(client_send(&clients[i], "CLAIM w%zu line WAIT %d", i, WAIT_MS), "cut off");
+        EXPECT(client_send(&clients[i], "CLAIM w%zu line-%" PRIu64 " WAIT %" PRIu64, i, wait_ms,
+                           wait_ms),
+               "cut off");
     }
-    scene_submit(&clients[WAITERS], "line", "", "build");
+    char queue[32];
+    snprintf(queue, sizeof(queue), "line-%" PRIu64, wait_ms);
+    scene_submit(&clients[WAITERS], queue, "", "build");
+    bool is_in_time = proc_now_ms() - start_ms < wait_ms; /* no wait was over before it was there */
     for (size_t i = 0; i < WAITERS; i++) {
         const struct reply *reply = client_next(&clients[i]);
         bool got = claim_parse(&claim, reply);
         EXPECT(got || reply_is(reply, "NIL"), "waiter %zu got '%s'", i, reply->line);
         won += got ? 1 : 0;
     }
-    EXPECT(won == 1, "%zu waiters got the one build", won);
+    EXPECT(won <= 1 && (won == 1 || !is_in_time), "%zu waiters got the one build", won);
+    return won;
+}
+
+/* On a machine so slow that all waits are over before the build is there, they wait longer. */
+static void b7_one_of_many(void)
+{
+    start_with_workers(WAITERS);
+    for (uint64_t wait_ms = WAIT_MS; submit_to_all(wait_ms) == 0; wait_ms *= 2) {
+    }
     stop(WAITERS);
 }
 
 static void b7_order_of_replies(void)
 {
     start_with_workers(1);
+    uint64_t start_ms = proc_now_ms();
     EXPECT(client_send(&clients[0], "PING one"), "cut off");
     EXPECT(client_send(&clients[0], "CLAIM w0 line WAIT %d", WAIT_MS), "cut off");
     EXPECT(client_send(&clients[0], "PING two"), "cut off");
-    uint64_t start_ms = proc_now_ms();
     const struct reply *reply = client_next(&clients[0]);
     EXPECT(reply_is(reply, "OK PONG one") || reply_is(reply, "OK PONG"), "first '%s'", reply->line);
     reply = client_next(&clients[0]);
     EXPECT(reply_is(reply, "NIL"), "second '%s'", reply->line);
-    EXPECT(proc_now_ms() - start_ms + 100 >= WAIT_MS, "the wait was cut short");
+    EXPECT(proc_now_ms() - start_ms >= WAIT_MS, "the wait was cut short");
     reply = client_next(&clients[0]);
     EXPECT(reply_is_ok(reply), "third '%s'", reply->line);
     stop(1);

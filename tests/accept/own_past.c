@@ -74,20 +74,19 @@ static struct side one_by_one, at_once;
 
 /* ---- what is said, without what may differ ---- */
 
-/* Numbers that are times, or of the log, become `~`. */
-static void say_line(struct side *side, const char *line)
+/* Numbers that are times, or of the log, become `~`; so does word `lease` of the line, which is
+ * what is left of one. */
+static void say_line(struct side *side, const char *line, size_t lease)
 {
     static const char *const masked[] = {"lsn=", "rate_per_min=", "bytes=", "retry_ms="};
     char word[LINE_MAX_BYTES];
-    char field[LINE_MAX_BYTES];
-    bool is_again = line_field(line, "again", field, sizeof(field));
     for (size_t w = 0; line_word(line, w, word, sizeof(word)); w++) {
         char *equals = strchr(word, '=');
         bool is_time = equals != NULL && equals - word > 3 && strncmp(equals - 3, "_ms", 3) == 0;
         for (size_t i = 0; i < CHECK_COUNT(masked); i++) {
             is_time = is_time || strncmp(word, masked[i], strlen(masked[i])) == 0;
         }
-        if (is_time || (is_again && w == 5)) { /* the lease that is left */
+        if (is_time || w == lease) {
             snprintf(word, sizeof(word), "~");
         }
         int len =
@@ -97,21 +96,30 @@ static void say_line(struct side *side, const char *line)
     }
 }
 
+/* Where a line says what is left of a lease: a build that is told again, and what is held. */
+static size_t lease_in(const char *line, const char *of, bool is_row)
+{
+    char field[LINE_MAX_BYTES];
+    bool is_again = line_field(line, "again", field, sizeof(field));
+    bool is_held = is_row && strncmp(of, "HELD", 4) == 0;
+    return is_again || is_held ? (is_row ? 4 : 5) : SIZE_MAX;
+}
+
 static void hear(struct side *side, const char *of)
 {
     const struct reply *reply = client_next(&side->client);
     if (strncmp(of, "SNAPSHOT", 8) == 0) {
-        say_line(side, reply_is_ok(reply) ? "a snapshot" : reply->line);
+        say_line(side, reply_is_ok(reply) ? "a snapshot" : reply->line, SIZE_MAX);
         return;
     }
-    say_line(side, reply->line);
+    say_line(side, reply->line, lease_in(reply->line, of, false));
     for (size_t i = 0; i < reply->row_count; i++) {
-        say_line(side, reply->rows[i]);
+        say_line(side, reply->rows[i], lease_in(reply->rows[i], of, true));
     }
     if (reply->blob != NULL) {
-        say_line(side, reply->blob);
+        say_line(side, reply->blob, SIZE_MAX);
     }
-    say_line(side, "|");
+    say_line(side, "|", SIZE_MAX);
 }
 
 /* ---- one pair ---- */
