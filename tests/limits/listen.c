@@ -4,6 +4,7 @@
 #include "tests/lib/scene.h"
 #include "tests/lib/server.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -141,6 +142,20 @@ static void both_families(void)
 
 enum { BLOB_BYTES = 1 << 20, BLOBS = 16 };
 
+/* More than its socket holds, in one write: with the first byte of a reply all of it is read. */
+static void ask_for_much(const struct client *lazy)
+{
+    static const char request[] = "PAYLOAD 1\n";
+    char requests[BLOBS * (sizeof(request) - 1)];
+    int room_bytes = 128 * 1024;
+    EXPECT(setsockopt(lazy->fd, SOL_SOCKET, SO_RCVBUF, &room_bytes, sizeof(room_bytes)) == 0,
+           "SO_RCVBUF: %s", strerror(errno));
+    for (size_t i = 0; i < BLOBS; i++) {
+        memcpy(requests + i * (sizeof(request) - 1), request, sizeof(request) - 1);
+    }
+    EXPECT(send(lazy->fd, requests, sizeof(requests), MSG_NOSIGNAL) == sizeof(requests), "send");
+}
+
 /* A client that does not read holds the drain up. */
 static void come_late(void)
 {
@@ -152,9 +167,7 @@ static void come_late(void)
     client_send_blob(&client, "SUBMIT big", blob, sizeof(blob));
     EXPECT(reply_is(client_next(&client), "OK 1"), "SUBMIT");
     client_open(&lazy, &server);
-    for (int i = 0; i < BLOBS; i++) {
-        client_send(&lazy, "PAYLOAD 1");
-    }
+    ask_for_much(&lazy);
     EXPECT(recv(lazy.fd, blob, 1, MSG_PEEK) == 1, "no reply");
     kill(server.pid, SIGTERM);
     client_expect_close(&client); /* it drains */
