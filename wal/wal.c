@@ -276,14 +276,9 @@ uint64_t wal_damage(const struct wal *wal, struct wal_report *report)
     return has_begun(wal) && wal->janitor != NULL ? wal_janitor_damage(wal->janitor, report) : 0;
 }
 
-void wal_files_lock(struct wal *wal)
+pthread_mutex_t *wal_files_lock(struct wal *wal)
 {
-    pthread_mutex_lock(&wal->files);
-}
-
-void wal_files_unlock(struct wal *wal)
-{
-    pthread_mutex_unlock(&wal->files);
+    return &wal->files;
 }
 
 /* Ends the log in order, and gives the unused end of the segment back to the file system. */

@@ -6,6 +6,7 @@
 #include "wal/disk/io.h"
 #include "wal/types.h"
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -116,11 +117,11 @@ void wal_janitor_stats(const struct wal *wal, struct wal_janitor_stats *stats);
 uint64_t wal_damage(const struct wal *wal, struct wal_report *report);
 
 /*
- * Between these two no file of a segment takes the place of another: who removes segments does it
- * here, so that none comes back. Threads: any but the writer's; may block for a few file calls.
+ * The lock under which a file takes a segment's place, or is removed. Whoever removes segments
+ * holds it meanwhile, so that the janitor brings none back. Owns: it lives as long as the log.
+ * Threads: any but the writer's; it is held for a few file calls.
  */
-void wal_files_lock(struct wal *wal);
-void wal_files_unlock(struct wal *wal);
+pthread_mutex_t *wal_files_lock(struct wal *wal);
 
 /* With clean: ends the log with a clean-shutdown block. Then frees everything but the io, which
  * keeps the lock until it is destroyed. Returns 0, or TALLY_IO when this or an earlier call failed.

@@ -2,6 +2,7 @@
 #include "engine/commit/snapshot.h"
 
 #include "engine/apply/snapshot_proof.h"
+#include "wal/background/retain.h"
 #include "wal/base/bytes.h"
 #include "wal/base/check.h"
 #include "wal/base/err.h"
@@ -170,7 +171,7 @@ static void retain(struct snapshot_writer *writer, struct snapshot_result *resul
                                       .bytes_max = is_full ? 0 : writer->retain_bytes,
                                       .is_old = is_old,
                                       .arg = writer,
-                                      .wal = writer->wal};
+                                      .files_lock = wal_files_lock(writer->wal)};
     int removed = wal_retain(writer->io, &retain);
     if (removed < 0) {
         snprintf(result->why, sizeof result->why, "the old files cannot be removed: %s",

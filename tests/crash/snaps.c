@@ -2,6 +2,7 @@
 #include "tests/crash/snaps.h"
 
 #include "tests/crash/run.h"
+#include "wal/background/retain.h"
 #include "wal/base/check.h"
 #include "wal/base/err.h"
 #include "wal/base/thread.h"
@@ -32,8 +33,9 @@ static int write_all(struct snaps *snaps, struct wal_snapshot *snapshot)
 static int tidy_up(struct run *run)
 {
     const struct snaps *snaps = &run->snaps;
-    const struct wal_retain retain = {
-        .safe_lsn = snaps->older_lsn, .bytes_max = snaps->bytes_max, .wal = run->wal};
+    const struct wal_retain retain = {.safe_lsn = snaps->older_lsn,
+                                      .bytes_max = snaps->bytes_max,
+                                      .files_lock = wal_files_lock(run->wal)};
     int err = wal_snapshot_keep(&run->disk.io, snaps->newest_lsn, snaps->older_lsn);
     int removed = err == 0 ? wal_retain(&run->disk.io, &retain) : err;
     run->removed += removed > 0 ? (uint64_t)removed : 0;

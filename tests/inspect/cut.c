@@ -5,6 +5,7 @@
 #include "engine/log/columns.h"
 #include "engine/apply/snapshot_load.h"
 #include "engine/apply/snapshot_capture.h"
+#include "wal/background/retain.h"
 #include "wal/base/err.h"
 #include "wal/files/snapshot_file.h"
 

@@ -3,6 +3,7 @@
 #include "tests/wal/disk.h"
 #include "tests/wal/fault.h"
 
+#include "wal/background/retain.h"
 #include "wal/base/err.h"
 #include "wal/files/snapshot_file.h"
 
@@ -91,7 +92,8 @@ static int snap_at(uint64_t lsn)
 static void retain_from(uint64_t segment)
 {
     uint64_t lsn = begin_of(segment) - 1;
-    const struct wal_retain retain = {.safe_lsn = lsn, .bytes_max = 0, .wal = disk.wal};
+    const struct wal_retain retain = {
+        .safe_lsn = lsn, .bytes_max = 0, .files_lock = wal_files_lock(disk.wal)};
     cr_assert_eq(snap_at(lsn), 0);
     cr_assert_gt(wal_retain(disk.io, &retain), 0);
     cr_assert(!disk_has(&disk, disk_segment(segment - 1)) &&
@@ -196,7 +198,8 @@ Test(wal_cut, at_the_end_of_a_removed_segment_it_says_what_it_has_missed)
 
 static void retain_all(void)
 {
-    const struct wal_retain retain = {.safe_lsn = A_SEGMENT, .bytes_max = 0, .wal = disk.wal};
+    const struct wal_retain retain = {
+        .safe_lsn = A_SEGMENT, .bytes_max = 0, .files_lock = wal_files_lock(disk.wal)};
     cr_assert_gt(wal_retain(disk.io, &retain), 0);
 }
 
@@ -211,7 +214,8 @@ Test(wal_cut, segments_without_records_are_not_missed)
     }
     append(1);
     cr_assert_eq(snap_at(5), 0);
-    const struct wal_retain retain = {.safe_lsn = 5, .bytes_max = 0, .wal = disk.wal};
+    const struct wal_retain retain = {
+        .safe_lsn = 5, .bytes_max = 0, .files_lock = wal_files_lock(disk.wal)};
     cr_assert_eq(wal_retain(disk.io, &retain), 3);
     more();
     expect_judged(0, WAL_END_CLEAN);
@@ -464,7 +468,7 @@ static atomic_bool done;
 static int tidy_up(uint64_t newest, uint64_t older)
 {
     const struct wal_retain retain = {
-        .safe_lsn = older, .bytes_max = disk.segment_bytes, .wal = disk.wal};
+        .safe_lsn = older, .bytes_max = disk.segment_bytes, .files_lock = wal_files_lock(disk.wal)};
     int err = snap_at(newest);
     err = err != 0 ? err : wal_snapshot_keep(disk.io, newest, older);
     err = err != 0 ? err : wal_retain(disk.io, &retain);

@@ -125,9 +125,9 @@ Test(wal_scrub, a_byte_that_turns_in_a_sealed_segment_is_told)
 Test(wal_scrub, a_segment_that_was_removed_is_not_missed)
 {
     make_log(3);
-    wal_files_lock(disk.wal);
+    pthread_mutex_lock(wal_files_lock(disk.wal));
     disk_unlink(&disk, disk_segment(1));
-    wal_files_unlock(disk.wal);
+    pthread_mutex_unlock(wal_files_lock(disk.wal));
     await_pass();
     cr_expect_eq(damaged(), 0);
 }

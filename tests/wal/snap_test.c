@@ -1,4 +1,5 @@
 /* Snapshots on real files: whole or refused, one before the other, and what may go behind them. */
+#include "wal/background/retain.h"
 #include "wal/files/snapshot_file.h"
 
 #include "tests/wal/disk.h"

@@ -1,5 +1,5 @@
 /* Removing the oldest segments, once two snapshots hold what they say. */
-#include "wal/files/snapshot_file.h"
+#include "wal/background/retain.h"
 
 #include "wal/base/err.h"
 #include "wal/base/mutant.h"
@@ -7,7 +7,6 @@
 #include "wal/files/listing.h"
 #include "wal/format/packed.h"
 #include "wal/disk/read_window.h"
-#include "wal/wal.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -161,19 +160,19 @@ static int may_go(const struct stock *stock, const struct wal_retain *retain, ui
     return is < 0 ? is : safe && (old || stock->bytes > retain->bytes_max);
 }
 
-static int remove_one(struct stock *stock, struct wal *wal, uint64_t number)
+static int remove_one(struct stock *stock, pthread_mutex_t *files_lock, uint64_t number)
 {
     char name[WAL_NAME_BYTES];
     wal_segment_name(name, number);
-    if (wal != NULL) {
-        wal_files_lock(wal);
+    if (files_lock != NULL) {
+        pthread_mutex_lock(files_lock);
     }
     int64_t bytes = bytes_of(stock->io, number);
     int err = bytes < 0 ? (int)bytes : stock->io->ops->unlink(stock->io, name);
     /* one durably before the next: else a crash could keep an older one and leave a hole */
     err = err != 0 ? err : stock->io->ops->syncdir(stock->io);
-    if (wal != NULL) {
-        wal_files_unlock(wal);
+    if (files_lock != NULL) {
+        pthread_mutex_unlock(files_lock);
     }
     stock->bytes -= err == 0 ? (uint64_t)bytes : 0;
     return err;
@@ -205,7 +204,7 @@ int wal_retain(struct wal_io *io, const struct wal_retain *retain)
             err = go;
             break;
         }
-        err = remove_one(&stock, retain->wal, stock.segments.at[i]);
+        err = remove_one(&stock, retain->files_lock, stock.segments.at[i]);
         removed += err == 0;
     }
     wal_listing_fini(&stock.segments);
