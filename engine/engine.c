@@ -314,7 +314,9 @@ int tally_close(struct tally *tally)
         /* the caller has ended its threads: server_stop comes before tally_close */
         CHECK(!FIELD_OWN(tally->edges[i])->in_use);
     }
-    int err = wal_close(tally->wal, true);
+    space_look_soon(tally);
+    bool is_lost = space_is_lost(tally);
+    int err = wal_close(tally->wal, !is_lost);
     tally_free(tally);
-    return err;
+    return err == 0 && is_lost ? TALLY_IO : err;
 }

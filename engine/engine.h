@@ -103,7 +103,8 @@ struct space {
     uint64_t looked_stored;
     uint64_t free_after; /* while a snapshot is made: what it will leave, at least */
     bool is_short;       /* it has no room for one more snapshot */
-    bool is_told;        /* that new changes are refused */
+    bool is_lost;        /* the log is not in its directory any more */
+    const char *told;    /* why new changes are refused; NULL: they are not */
     /* written by the committer, read by anybody */
     _Atomic uint64_t free_bytes, total_bytes;
     _Atomic uint64_t snapshot_bytes; /* that one more snapshot takes at most */
@@ -174,6 +175,11 @@ void space_init(struct tally *tally);
 void space_put(struct tally *tally, enum space_left room);
 /* Threads, of this and the rest: the committer. */
 void space_judge(struct tally *tally);
+/* Whether the log is not in its directory any more; then changes are refused. Looks again when the
+ * last look is too old. */
+bool space_is_lost(struct tally *tally);
+/* The next look is at once. */
+void space_look_soon(struct tally *tally);
 /* A snapshot is going to take what it takes at most. */
 void space_snapshot_begins(struct tally *tally);
 /* Whether a snapshot that nobody has asked for leaves room for another one. */

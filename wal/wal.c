@@ -231,6 +231,16 @@ bool wal_disk_full(const struct wal *wal)
     return !has_begun(wal) || wal_preallocate_is_waiting(wal->preallocation);
 }
 
+bool wal_is_lost(const struct wal *wal)
+{
+    char name[WAL_NAME_BYTES];
+    if (!has_begun(wal)) {
+        return false;
+    }
+    wal_segment_name(name, wal->active.head.number);
+    return wal->io->ops->named(wal->io, wal->active.fd, name) == -ENOENT;
+}
+
 uint64_t wal_segment_failures(const struct wal *wal)
 {
     return has_begun(wal) ? wal_preallocate_failures(wal->preallocation) : 1;

@@ -72,6 +72,14 @@ int wal_confirm(struct wal *wal);
  */
 uint64_t wal_room_bytes(const struct wal *wal);
 
+/*
+ * Whether the segment that is written is no more in the directory under its name: somebody has
+ * removed it, or all of the directory, and no start will find what is appended. A directory with
+ * another name is still the same one. What cannot be asked is not lost. Threads: the writer; asks
+ * the file system.
+ */
+bool wal_is_lost(const struct wal *wal);
+
 /* True while the next segment cannot be made: for lack of space, most times; of descriptors or
  * memory, too. The helper thread tries again by itself, 4 times a second. Any thread, as a hint. */
 bool wal_disk_full(const struct wal *wal);

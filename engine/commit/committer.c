@@ -23,10 +23,17 @@ _Noreturn void engine_fatal(struct tally *tally, int code, const char *why)
     _exit(code);
 }
 
+static int append(struct tally *tally, const unsigned char *block, size_t len)
+{
+    return space_is_lost(tally) ? TALLY_NOSPC
+                                : wal_append(tally->wal, tally->columns.count, block, len);
+}
+
 /*
  * Writes the block; waits for room as long as the disk is full, but not for ever once the server is
- * to end: then what is in flight was never answered, and is lost like in a crash. Any other failure
- * is the end.
+ * to end: then what is in flight was never answered, and is lost like in a crash. A log that has
+ * been removed is waited for in the same way, since the state can still be read; but it does not
+ * hold up the end. Any other failure is the end.
  */
 static void write_block(struct tally *tally)
 {
@@ -35,10 +42,12 @@ static void write_block(struct tally *tally)
     if (columns_end(&tally->columns, &block, &len) != 0) {
         engine_fatal(tally, 71, "out of memory while a block is made");
     }
-    int err = wal_append(tally->wal, tally->columns.count, block, len);
+    int err = append(tally, block, len);
     for (int tries = 0; err == TALLY_NOSPC; tries += FIELD_GET(tally->draining) ? 1 : 0) {
-        if (tries > FULL_DRAIN_TRIES) {
-            engine_fatal(tally, 74, "the disk is full and the server is to end");
+        if (tries > (tally->disk.is_lost ? 0 : FULL_DRAIN_TRIES)) {
+            engine_fatal(tally, 74,
+                         tally->disk.is_lost ? "the log is gone and the server is to end"
+                                             : "the disk is full and the server is to end");
         }
         space_put(tally, SPACE_NONE);
         reader_serve(tally->reader); /* reads go on */
@@ -46,7 +55,7 @@ static void write_block(struct tally *tally)
             wake_block(&tally->wake, FULL_RETRY_NS);
             wake_awake(&tally->wake);
         }
-        err = wal_append(tally->wal, tally->columns.count, block, len);
+        err = append(tally, block, len);
     }
     if (err != 0) {
         engine_fatal(tally, 74, wal_why(tally->wal));
@@ -220,7 +229,7 @@ static void idle(struct tally *tally)
     rcu_offline();
     if (quiet_ns < CONFIRM_AFTER_NS) {
         ns = ns < CONFIRM_AFTER_NS ? ns : CONFIRM_AFTER_NS;
-    } else {
+    } else if (!tally->disk.is_lost) {
         int err = wal_confirm(tally->wal);
         if (err != 0 && err != TALLY_NOSPC) {
             engine_fatal(tally, 74, wal_why(tally->wal));

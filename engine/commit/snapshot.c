@@ -185,7 +185,7 @@ static bool is_wanted(struct tally *tally, uint64_t now_ns)
     bool is_asked = s->serves != FIELD_OWN(s->served);
     /* E16: acquire; pairs with E18 */
     bool is_damaged = atomic_load_explicit(&s->renew, memory_order_acquire);
-    if (lsn == newest_lsn(s) && !is_damaged) {
+    if (lsn == newest_lsn(s) && !is_damaged && !tally->disk.is_lost) {
         if (is_asked) {
             answer(tally, true);
         }
@@ -250,7 +250,7 @@ bool snapshot_run(struct tally *tally)
         return true;
     }
     uint64_t now_ns = clock_mono_ns();
-    if (!s->running && now_ns >= s->sweep_ns && is_full(tally)) {
+    if (!s->running && now_ns >= s->sweep_ns && is_full(tally) && !tally->disk.is_lost) {
         s->running = true;
         s->sweeping = true;
         snapshot_writer_sweep(&s->writer);

@@ -29,6 +29,7 @@ static void look_at_disk(struct tally *tally)
     }
     room->looked_ns = now_ns;
     room->looked_stored = stored;
+    room->is_lost = wal_is_lost(tally->wal);
     struct wal_space space;
     if (tally->io->ops->space(tally->io, &space) != 0) {
         space = (struct wal_space){.free_bytes = UINT64_MAX, .total_bytes = UINT64_MAX};
@@ -48,8 +49,13 @@ static void look_at_disk(struct tally *tally)
 
 void space_init(struct tally *tally)
 {
-    tally->disk.looked_stored = UINT64_MAX / 2; /* the first look is at once */
+    space_look_soon(tally);
     space_judge(tally);
+}
+
+void space_look_soon(struct tally *tally)
+{
+    tally->disk.looked_stored = UINT64_MAX / 2;
 }
 
 void space_put(struct tally *tally, enum space_left room)
@@ -58,14 +64,18 @@ void space_put(struct tally *tally, enum space_left room)
     atomic_store_explicit(&tally->room, (uint32_t)room, memory_order_release);
 }
 
-static void tell(struct tally *tally, bool is_readonly)
+static void tell(struct tally *tally, const char *why)
 {
-    if (is_readonly != tally->disk.is_told) {
-        tally->disk.is_told = is_readonly;
-        engine_trouble(tally, is_readonly ? "the disk is full: new changes are refused"
-                                          : "there is room on the disk again");
+    if (why != tally->disk.told) {
+        tally->disk.told = why;
+        engine_trouble(tally, why != NULL ? why : "new changes are taken again");
     }
 }
+
+static const char full_text[] = "the disk is full: new changes are refused";
+static const char lost_text[] =
+    "the log is not in its directory any more, somebody has removed it: new changes are refused; "
+    "what is in memory can still be read";
 
 /*
  * What the log still takes. Between two looks one block is written, of at most what all lanes can
@@ -85,10 +95,24 @@ void space_judge(struct tally *tally)
     } else if (tally->disk.is_short || (full && left < floor + tally->lane_bytes_all)) {
         room = SPACE_RESERVE;
     }
-    tell(tally, room != SPACE_PLENTY);
+    if (tally->disk.is_lost) {
+        room = SPACE_NONE;
+        tell(tally, lost_text);
+    } else {
+        tell(tally, room != SPACE_PLENTY ? full_text : NULL);
+    }
     space_put(tally, room);
     /* C1: relaxed: a count publishes nothing */
     atomic_store_explicit(&tally->log_room, left, memory_order_relaxed);
+}
+
+bool space_is_lost(struct tally *tally)
+{
+    look_at_disk(tally);
+    if (tally->disk.is_lost) {
+        space_judge(tally);
+    }
+    return tally->disk.is_lost;
 }
 
 void space_snapshot_begins(struct tally *tally)
@@ -97,7 +121,7 @@ void space_snapshot_begins(struct tally *tally)
     uint64_t free_bytes = FIELD_OWN(room->free_bytes);
     uint64_t takes_bytes = FIELD_OWN(room->snapshot_bytes);
     room->free_after = free_bytes > takes_bytes ? free_bytes - takes_bytes : 0;
-    room->looked_stored = UINT64_MAX / 2; /* the next look is at once */
+    space_look_soon(tally);
 }
 
 bool space_for_snapshot(const struct tally *tally)

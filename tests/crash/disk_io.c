@@ -340,6 +340,16 @@ static int disk_space(struct wal_io *io, struct wal_space *space)
     return 0;
 }
 
+static int disk_named(struct wal_io *io, int fd, const char *name)
+{
+    struct disk *disk = disk_of(io);
+    pthread_mutex_lock(&disk->lock);
+    const struct disk_name *entry = disk_dir_find(&disk->dir, name);
+    bool is_it = entry != NULL && entry->file == file_of(disk, fd);
+    pthread_mutex_unlock(&disk->lock);
+    return is_it ? 0 : -ENOENT;
+}
+
 const struct wal_io_ops disk_io_ops = {
     .open = disk_open,
     .close = disk_close,
@@ -355,6 +365,7 @@ const struct wal_io_ops disk_io_ops = {
     .syncdir = disk_syncdir,
     .list = disk_list,
     .space = disk_space,
+    .named = disk_named,
     .lock = disk_lock,
     .random = disk_random,
     .destroy = disk_destroy,

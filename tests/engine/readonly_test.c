@@ -120,6 +120,11 @@ static int real_space(struct wal_io *io, struct wal_space *space)
     return REAL(io)->ops->space(REAL(io), space);
 }
 
+static int real_named(struct wal_io *io, int fd, const char *name)
+{
+    return REAL(io)->ops->named(REAL(io), fd, name);
+}
+
 static const struct wal_io_ops full_ops = {
     .open = full_open,
     .close = real_close,
@@ -135,6 +140,7 @@ static const struct wal_io_ops full_ops = {
     .syncdir = real_syncdir,
     .list = real_list,
     .space = real_space,
+    .named = real_named,
     .lock = real_lock,
     .random = real_random,
 };

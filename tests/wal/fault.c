@@ -225,6 +225,11 @@ static int fault_space(struct wal_io *io, struct wal_space *space)
     return fault_of(io)->real->ops->space(fault_of(io)->real, space);
 }
 
+static int fault_named(struct wal_io *io, int fd, const char *name)
+{
+    return fault_of(io)->real->ops->named(fault_of(io)->real, fd, name);
+}
+
 static const struct wal_io_ops fault_ops = {
     .open = fault_open,
     .close = fault_close,
@@ -240,6 +245,7 @@ static const struct wal_io_ops fault_ops = {
     .syncdir = fault_syncdir,
     .list = fault_list,
     .space = fault_space,
+    .named = fault_named,
     .lock = fault_lock,
     .random = fault_random,
 };

@@ -194,6 +194,17 @@ static int file_space(struct wal_io *io, struct wal_space *space)
     return 0;
 }
 
+static int file_named(struct wal_io *io, int fd, const char *name)
+{
+    struct stat open;
+    struct stat there;
+    if (fstat(fd, &open) < 0 ||
+        fstatat(file_io_of(io)->dir_fd, name, &there, AT_SYMLINK_NOFOLLOW) < 0) {
+        return -errno;
+    }
+    return open.st_dev == there.st_dev && open.st_ino == there.st_ino ? 0 : -ENOENT;
+}
+
 /*
  * The directory itself is locked as well: the name of the lock's file can be taken away under a
  * server, and then another could make and lock it anew. Where a directory cannot be locked (NFS
@@ -257,6 +268,7 @@ static const struct wal_io_ops file_ops = {
     .syncdir = file_syncdir,
     .list = file_list,
     .space = file_space,
+    .named = file_named,
     .lock = file_lock,
     .random = file_random,
     .destroy = file_destroy,

@@ -45,6 +45,7 @@ struct wal_io_ops {
     int (*syncdir)(struct wal_io *io);
     int (*list)(struct wal_io *io, int (*each)(void *arg, const char *name), void *arg);
     int (*space)(struct wal_io *io, struct wal_space *space);
+    int (*named)(struct wal_io *io, int fd, const char *name); /* -ENOENT: not by that name */
     int (*lock)(struct wal_io *io, const char *name);          /* -EWOULDBLOCK: another io has it */
     void (*random)(struct wal_io *io, void *into, size_t len); /* the log's uuid, the epochs */
     void (*destroy)(struct wal_io *io);
