@@ -3,6 +3,7 @@
 #define TALLY_TESTS_ENGINE_HANDLE_H
 
 #include "engine/engine.h"
+#include "wal/base/mutant.h"
 
 struct listener {
     struct edge *edge;
@@ -11,6 +12,10 @@ struct listener {
 
 /* Ends the program with exit code 1 and the reason. */
 _Noreturn void torture_fail(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A program with one rule broken goes on until that is heard, however long it takes: only the time
+ * limit of the test ends it. */
+#define IS_CONTROL      (TALLY_MUTANT != MUTANT_NONE)
 
 #define MUST(cond, ...) ((cond) ? (void)0 : torture_fail(__VA_ARGS__))
 

@@ -198,7 +198,7 @@ static void run(struct tally *tally, struct listener *handle)
         MUST(pthread_create(&claimers[i].thread, NULL, claim_main, &claimers[i]) == 0, "thread");
     }
     uint64_t until_ns = clock_mono_ns() + run_ns;
-    while (clock_mono_ns() < until_ns || !has_recycled(tally)) {
+    while (IS_CONTROL || clock_mono_ns() < until_ns || !has_recycled(tally)) {
         for (int i = 0; i < 8 && open_builds(handle) < OPEN_MAX; i++) {
             submit(handle, &seed);
             submitted++;

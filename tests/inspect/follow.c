@@ -193,7 +193,9 @@ static void says_what_it_has_missed(void)
     kill(tail.pid, SIGCONT);
     int code = tail_await_exit(&tail);
     EXPECT(code == 75, "it ended with code %d", code);
-    EXPECT(tail.votes == VOTES_A_ROUND, "it has seen %llu votes", (unsigned long long)tail.votes);
+    /* if it stood still with the first segment open it has read that one to its end */
+    EXPECT(tail.votes == VOTES_A_ROUND || tail.votes == 2 * VOTES_A_ROUND, "it has seen %llu votes",
+           (unsigned long long)tail.votes);
     end();
 }
 

@@ -23,7 +23,7 @@ start() {
 
 # What may differ from run to run: ages, what is left of a lease, and how many votes were combined.
 mask() {
-    tr -d '\r' | sed 's/lsn=[0-9]*/lsn=*/; s/rate_per_min=[0-9]*/rate_per_min=*/; s/ 5[0-9]\{4\} again/ 60000 again/; s/oldest_ms=[0-9]*/oldest_ms=*/'
+    tr -d '\r' | sed 's/lsn=[0-9]*/lsn=*/; s/rate_per_min=[0-9]*/rate_per_min=*/; s/ [1-5]\{0,1\}[0-9]\{1,4\} again/ 60000 again/; s/oldest_ms=[0-9]*/oldest_ms=*/'
 }
 
 # The console blocks, with a mark where the README says to kill the server.
