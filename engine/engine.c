@@ -192,8 +192,11 @@ static int dir_error(int err)
 {
     switch (-err) {
     case ENOENT:
-    case ENOTDIR:
+    case ENAMETOOLONG:
         return TALLY_NOTFOUND;
+    case ENOTDIR:
+    case ELOOP:
+        return TALLY_EXISTS;
     case EACCES:
     case EPERM:
     case EROFS:

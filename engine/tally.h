@@ -82,8 +82,9 @@ struct tally_report {
 /*
  * Opens or creates the data in a directory and replays its log.
  * Errors: TALLY_LOCKED, TALLY_DAMAGE, TALLY_NEWER, TALLY_IO, TALLY_NOSPC, TALLY_NOMEM,
- * TALLY_THREAD; TALLY_NOTFOUND: the directory, or the one above it, is not there; TALLY_DENIED: it
- * may not be used; the report says why. Threads: one; blocks for the replay.
+ * TALLY_THREAD; TALLY_NOTFOUND: the directory, or the one above it, is not there; TALLY_EXISTS:
+ * one of them is something else; TALLY_DENIED: it may not be used; the report says why. Threads:
+ * one; blocks for the replay.
  */
 int tally_open(struct tally **out, const struct tally_options *options,
                struct tally_report *report);

@@ -56,17 +56,34 @@ static bool are_loopback(const struct addrinfo *found)
     return found == NULL;
 }
 
+/* "[::1]" without its brackets; false: it is not written so. */
+static bool read_brackets(const char *text, char *inside, size_t inside_bytes)
+{
+    size_t len = strlen(text);
+    if (len < 2 || len > inside_bytes || text[0] != '[' || text[len - 1] != ']' ||
+        memchr(text, ':', len) == NULL) {
+        return false;
+    }
+    memcpy(inside, text + 1, len - 2);
+    inside[len - 2] = '\0';
+    return true;
+}
+
 int address_read(struct address *address, const char *text, uint16_t port, const char **why)
 {
     struct addrinfo *found = NULL;
+    char inside[INET6_ADDRSTRLEN + 2];
     bool is_name = false;
-    int err = look_up(text, port, AI_NUMERICHOST, &found);
-    if (err == EAI_NONAME) {
+    bool is_bracketed = read_brackets(text, inside, sizeof(inside));
+    int err = look_up(is_bracketed ? inside : text, port, AI_NUMERICHOST, &found);
+    bool has_colon = strchr(text, ':') != NULL; /* no name has one */
+    if (err == EAI_NONAME && !has_colon) {
         is_name = true;
         err = look_up(text, port, 0, &found);
     }
     if (err != 0) {
-        *why = gai_strerror(err);
+        *why = err == EAI_NONAME && has_colon ? "it is no address; the port is said with --port"
+                                              : gai_strerror(err);
         return -EINVAL;
     }
     if (is_name && !are_loopback(found)) {

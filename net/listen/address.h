@@ -13,10 +13,11 @@ struct address {
 };
 
 /*
- * Reads `text`. A name is looked up, and taken when all that it stands for is loopback: whoever
- * names another address says it in digits, so that no name service decides who can reach us. Of
- * several the first IPv4 one is taken, else the first. Returns 0, or -EINVAL with the reason in
- * *why (static). Threads: may block for the time of a look-up.
+ * Reads `text`; IPv6 may stand in brackets, as address_tell says it. A name is looked up, and taken
+ * when all that it stands for is loopback: whoever names another address says it in digits, so that
+ * no name service decides who can reach us. Of several the first IPv4 one is taken, else the first.
+ * Returns 0, or -EINVAL with the reason in *why (static). Threads: may block for the time of a
+ * look-up.
  */
 int address_read(struct address *address, const char *text, uint16_t port, const char **why);
 

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 enum {
+    EXIT_USAGE = 64,
     EXIT_MISSING = 66,
     EXIT_ADDRESS = 69,
     EXIT_NO_THREAD = 71,
@@ -80,8 +81,23 @@ static void directory_missing(void)
     server_init(&server);
     snprintf(server.data, sizeof(server.data), "%s/missing/data", server.home);
     expect_end(&server, EXIT_MISSING, "make the directory above it");
+}
+
+static void directory_is_something_else(void)
+{
+    static const char *const no_directory[] = {"--data", "", NULL};
+    static const char else_text[] = "a file, a link to nothing): take another with --data";
+    server_init(&server);
     snprintf(server.data, sizeof(server.data), "%s/stderr", server.home);
-    expect_end(&server, EXIT_MISSING, "take another with --data");
+    expect_end(&server, EXIT_MISSING, else_text);
+    EXPECT(unlink(server.said) == 0, "unlink: %s", strerror(errno));
+    snprintf(server.data, sizeof(server.data), "%s/link", server.home);
+    EXPECT(symlink("nothing", server.data) == 0, "symlink: %s", strerror(errno));
+    expect_end(&server, EXIT_MISSING, else_text);
+    snprintf(server.data, sizeof(server.data), "/proc");
+    expect_end(&server, EXIT_FORBIDDEN, "no file can be made there");
+    server.args = no_directory;
+    expect_end(&server, EXIT_USAGE, "--data must not be empty");
 }
 
 static void directory_forbidden(void)
@@ -329,6 +345,8 @@ static const struct check_test tests[] = {
     {"A port in use has its own code, and a line that says what to do", port_in_use},
     {"A port that takes a right has its own code, and a line that says what to do", port_of_others},
     {"A missing directory has its own code, and a line that says what to do", directory_missing},
+    {"Something else in its place has its own line, and so has a place without files",
+     directory_is_something_else},
     {"A forbidden directory has its own code, and a line that says what to do",
      directory_forbidden},
     {"A directory in use is refused without LOCK, too, and no vote is lost", directory_in_use},

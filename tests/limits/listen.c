@@ -66,6 +66,8 @@ static void long_keys(void)
     expect_refusal(key_args, EXIT_CONFIG, "more than 1000 characters");
     write_key(KEY_BYTES_MAX + 1, "", 0);
     expect_refusal(key_args, EXIT_CONFIG, "more than 1000 characters");
+    write_key(0, "\r\nmore\n", 7);
+    expect_refusal(key_args, EXIT_CONFIG, "is empty: the key stands there");
     write_key(40, "\0hidden\n", 8);
     expect_refusal(key_args, EXIT_CONFIG, "NUL");
 
@@ -85,11 +87,13 @@ static void names(void)
     static const char *const localhost[] = {"--bind", "localhost", NULL};
     static const char *const nowhere[] = {"--bind", "nowhere.invalid", NULL};
     static const char *const nothing[] = {"--bind", "", NULL};
+    static const char *const with_port[] = {"--bind", "[::1]:8259", NULL};
     static const char *const short_form[] = {"--bind", "127.1", NULL};
     static const char *const all[] = {"--bind", "0.0.0.0", NULL};
     server_init(&server);
     expect_refusal(nowhere, EXIT_USAGE, "--bind nowhere.invalid: ");
-    expect_refusal(nothing, EXIT_USAGE, "--bind : ");
+    expect_refusal(nothing, EXIT_USAGE, "--bind must not be empty");
+    expect_refusal(with_port, EXIT_USAGE, "the port is said with --port");
     expect_refusal(all, EXIT_CONFIG, "0.0.0.0 is not a loopback address");
     start(short_form);
     EXPECT(server_term(&server) == 0, "SIGTERM");

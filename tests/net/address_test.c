@@ -87,6 +87,7 @@ Test(address, loopback_is_what_only_this_machine_reaches)
     expect("127.0.0.1", AF_INET, true);
     expect("127.255.0.3", AF_INET, true);
     expect("::1", AF_INET6, true);
+    expect("[::1]", AF_INET6, true); /* as it is told */
     expect("::ffff:127.0.0.1", AF_INET6, true);
     expect("0.0.0.0", AF_INET, false);
     expect("::", AF_INET6, false);
@@ -108,4 +109,9 @@ Test(address, a_name_of_anything_else_is_refused)
     expect_refused("both6");
     expect_refused("nowhere");
     expect_refused("");
+    expect_refused("[127.0.0.1]");
+    expect_refused("[]");
+    expect_refused("[::1");
+    expect_refused("[::1]:80");
+    expect_refused("127.0.0.1:80");
 }

@@ -30,6 +30,7 @@ static const struct c_string {
     {"engine/base/machine.c", "", "files of the kernel about this process"},
     {"net/protocol/reply.c", "strlen", "literals, keys of fields, names of errors"},
     {"net/pipeline/auth.c", "strlen", "the key, as the operator has given it"},
+    {"net/listen/address.c", "", "--bind, from the command line"},
     {"net/listen/listener.c", "strchr", "an address, from getnameinfo"},
     {"net/commands/cmd_server.c", "span_of", "the table of commands"},
     {"net/commands/cmd_show.c", "span_of", "names of states"},

@@ -15,6 +15,9 @@ static const struct ending data_endings[] = {
     {TALLY_DAMAGE, EXIT_DAMAGED, "nothing was changed; `tally-wal verify` looks at all of it"},
     {TALLY_NEWER, EXIT_NEWER, "nothing was changed; start the version that wrote it, or a newer"},
     {TALLY_NOTFOUND, EXIT_MISSING, "make the directory above it, or take another with --data"},
+    {TALLY_EXISTS, EXIT_MISSING,
+     "it, or one above it, is something else (a file, a link to nothing): take another with "
+     "--data"},
     {TALLY_DENIED, EXIT_FORBIDDEN,
      "let this user read and write there (chown, chmod, mount), or take another with --data"},
     {TALLY_LOCKED, EXIT_IN_USE,

@@ -120,18 +120,26 @@ static uint64_t seconds_of(char *text, struct argp_state *state, const char *wha
     return amount(text, "mhd", each, state, what);
 }
 
+static const char *filled(const char *text, struct argp_state *state, const char *what)
+{
+    if (text[0] == '\0') {
+        argp_error(state, "%s must not be empty", what);
+    }
+    return text;
+}
+
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
     struct settings *settings = state->input;
     switch (key) {
     case 'b':
-        settings->bind = arg;
+        settings->bind = filled(arg, state, "--bind");
         return 0;
     case 'p':
         settings->port = (uint16_t)number(arg, 65535, state, "--port");
         return 0;
     case 'd':
-        settings->data = arg;
+        settings->data = filled(arg, state, "--data");
         return 0;
     case 't':
         settings->threads = (unsigned)number(arg, THREADS_MAX, state, "--threads");
@@ -140,7 +148,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
         }
         return 0;
     case 'k':
-        settings->key_file = arg;
+        settings->key_file = filled(arg, state, "--api-key-file");
         return 0;
     case OPTION_MEMORY:
         settings->memory_bytes = bytes_of(arg, state, "--memory");
@@ -211,6 +219,11 @@ static void read_key_file(struct settings *settings)
     const char *end = memchr(text, '\n', len);
     len = end != NULL ? (size_t)(end - text) : len;
     len -= len > 0 && text[len - 1] == '\r';
+    if (len == 0) {
+        fprintf(stderr, "tallyd: the first line of %s is empty: the key stands there\n",
+                settings->key_file);
+        exit(EXIT_CONFIG);
+    }
     take_key(settings, (struct span){text, len});
 }
 
@@ -413,7 +426,7 @@ int main(int argc, char **argv)
     char address[80];
     err = listener_new(&listener, &settings.address, settings.peer_s, address, sizeof address);
     if (err != 0) {
-        snprintf(address, sizeof address, "%s:%u", settings.bind, settings.port);
+        snprintf(address, sizeof address, "port %u of %s", settings.port, settings.bind);
         end(ending_of_door(err), "listen on", address, strerror(-err));
     }
     fprintf(stderr, "tallyd: listening on %s, reading %s\n", address, settings.data);

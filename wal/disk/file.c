@@ -298,7 +298,8 @@ static int open_dir(const char *dir, int create)
     }
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
-        return -errno;
+        bool is_dangling = create && errno == ENOENT; /* what mkdir found is a link to nothing */
+        return is_dangling ? -ENOTDIR : -errno;
     }
     int err = create ? sync_parent(fd, made) : 0;
     if (err != 0) {

@@ -32,8 +32,10 @@ int wal_lock(struct wal_io *io, struct wal_report *report)
         return wal_refuse(report, TALLY_LOCKED, tally_err_text(TALLY_LOCKED));
     }
     if (err != 0) {
-        bool is_denied = err == -EACCES || err == -EPERM || err == -EROFS;
-        snprintf(report->text, sizeof(report->text), "LOCK: %s", wal_errno_text(-err));
+        /* the directory is open: where its file is "not there", none can be made (/proc) */
+        bool is_denied = err == -EACCES || err == -EPERM || err == -EROFS || err == -ENOENT;
+        snprintf(report->text, sizeof(report->text), "LOCK: %s",
+                 err == -ENOENT ? "no file can be made there" : wal_errno_text(-err));
         return is_denied ? TALLY_DENIED
                          : (err == -ENOSPC || err == -EDQUOT ? TALLY_NOSPC : TALLY_IO);
     }
