@@ -1,6 +1,6 @@
 /* The engine while its clocks are turned: delays, windows, ages, silence and retention. */
 #include "tests/engine/handle.h"
-#include "tests/engine/turned.h"
+#include "tests/engine/turned_clock.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

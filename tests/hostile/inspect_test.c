@@ -14,18 +14,18 @@
 
 enum { CODE_WHOLE = 0, CODE_DAMAGE = 5 };
 
-static struct disk disk;
+static struct log_dir disk;
 static char *text;
 
 static void setup(void)
 {
-    disk_init(&disk);
+    log_dir_init(&disk);
 }
 
 static void teardown(void)
 {
     free(text);
-    disk_fini(&disk);
+    log_dir_fini(&disk);
 }
 
 TestSuite(hostile_inspect, .init = setup, .fini = teardown);
@@ -75,25 +75,25 @@ Test(hostile_inspect, garbage_behind_a_snapshot_is_no_torn_tail)
     uint64_t last = forge_open_log();
     uint64_t offset = (last + 1) * WAL_PAGE_BYTES - WAL_PAGE_BYTES;
     size_t len;
-    disk_poke(&disk, disk_segment(1), offset, "garbage over the block", 22);
+    log_dir_poke(&disk, log_dir_segment(1), offset, "garbage over the block", 22);
     cr_expect_eq(run("verify", NULL), 4, "without a snapshot it is a tear: %s", text);
     forge_witness(last);
-    unsigned char *before = disk_load(&disk, disk_segment(1), &len);
+    unsigned char *before = log_dir_load(&disk, log_dir_segment(1), &len);
     cr_expect_eq(run("repair", NULL), CODE_DAMAGE, "%s", text);
     cr_expect_not_null(strstr(text, "record 22 cannot be read, and was acknowledged: there is a "
                                     "snapshot of it; nothing was changed"),
                        "%s", text);
-    unsigned char *after = disk_load(&disk, disk_segment(1), &len);
+    unsigned char *after = log_dir_load(&disk, log_dir_segment(1), &len);
     cr_expect_arr_eq(before, after, len);
     free(before);
     free(after);
     cr_expect_eq(run("verify", NULL), CODE_DAMAGE, "%s", text);
     cr_expect_eq(run("stat", NULL), CODE_DAMAGE, "%s", text);
     cr_expect_eq(run("dump", NULL), CODE_DAMAGE, "%s", text);
-    disk_zero(&disk, disk_segment(1), offset, WAL_PAGE_BYTES);
+    log_dir_zero(&disk, log_dir_segment(1), offset, WAL_PAGE_BYTES);
     cr_expect_eq(run("verify", NULL), CODE_DAMAGE, "zeros: %s", text);
     cr_expect_eq(run("repair", NULL), CODE_DAMAGE, "zeros: %s", text);
-    disk_unlink(&disk, disk_segment(1));
+    log_dir_unlink(&disk, log_dir_segment(1));
     cr_expect_eq(run("verify", NULL), CODE_DAMAGE, "no segment: %s", text);
     cr_expect_not_null(strstr(text, "there is a snapshot at record 22, and no log"), "%s", text);
     cr_expect_eq(run("repair", NULL), CODE_DAMAGE, "no segment: %s", text);
@@ -205,7 +205,7 @@ Test(hostile_inspect, json_has_no_control_characters_either)
     cr_expect(is_harmless(text), "%s", text);
     cr_expect_not_null(strstr(text, "\"name\":\"C1 \\u009b DEL \\u007f turn \\u202e\""), "%s",
                        text);
-    disk_unlink(&disk, disk_segment(1));
+    log_dir_unlink(&disk, log_dir_segment(1));
     forge_evil_log();
     cr_expect_eq(run("dump", "--json"), CODE_WHOLE, "%s", text);
     cr_expect(is_harmless(text), "%s", text);

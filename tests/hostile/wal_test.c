@@ -1,6 +1,6 @@
 /* A directory that somebody else made: what the log refuses, and what it does not touch. */
 #include "tests/hostile/forge.h"
-#include "tests/wal/disk.h"
+#include "tests/wal/log_dir.h"
 #include "wal/base/err.h"
 #include "wal/files/snapshot_file.h"
 
@@ -14,17 +14,17 @@
 
 #define TIB ((uint64_t)1 << 40)
 
-static struct disk disk;
+static struct log_dir disk;
 static struct wal_report report;
 
 static void setup(void)
 {
-    disk_init(&disk);
+    log_dir_init(&disk);
 }
 
 static void teardown(void)
 {
-    disk_fini(&disk);
+    log_dir_fini(&disk);
 }
 
 TestSuite(hostile_wal, .init = setup, .fini = teardown);
@@ -144,7 +144,7 @@ Test(hostile_wal, the_last_segment_number_is_refused)
 {
     forge_behind_snapshot(UINT64_MAX, 10);
     expect_all_refuse("segment 2^64 - 1", "number");
-    disk_unlink(&disk, disk_segment(UINT64_MAX));
+    log_dir_unlink(&disk, log_dir_segment(UINT64_MAX));
     forge_behind_snapshot(WAL_NUMBER_MAX, 10);
     cr_expect_eq(read_it(), 0, "%s", report.text);
     cr_expect_eq(start(), TALLY_DAMAGE);
@@ -160,7 +160,7 @@ Test(hostile_wal, the_last_lsn_is_refused)
     cr_expect_eq(start(), TALLY_DAMAGE, "%s", report.text);
     char name[WAL_NAME_BYTES];
     wal_snapshot_name(name, UINT64_MAX - 1000);
-    disk_unlink(&disk, name);
+    log_dir_unlink(&disk, name);
     forge_behind_snapshot(7, WAL_LSN_MAX - WAL_LSN_MARGIN);
     cr_expect_eq(start(), TALLY_DAMAGE);
     cr_expect_not_null(strstr(report.text, "no numbers left for more records"), "%s", report.text);
@@ -233,7 +233,7 @@ Test(hostile_wal, nothing_is_written_or_read_through_a_link)
     forge_block(&forge, 0, 1, "x", 1);
     cr_assert_eq(pwrite(forge.fd, "torn", 4, (off_t)forge.offset + 100), 4);
     forge_close(&forge);
-    path_of(inside, disk_segment(1));
+    path_of(inside, log_dir_segment(1));
     snprintf(outside, sizeof(outside), "%s-outside", disk.path);
     cr_assert_eq(rename(inside, outside), 0);
     cr_assert_eq(symlink(outside, inside), 0);
@@ -264,7 +264,7 @@ Test(hostile_wal, a_torn_tail_is_kept_beside_a_link)
     snprintf(outside, sizeof(outside), "%s-outside", disk.path);
     cr_assert_eq(symlink(outside, inside), 0);
     cr_expect_eq(start(), 0, "%s", report.text);
-    cr_expect(report.end == WAL_END_TORN && disk_has(&disk, "torn-2.2.bin"), "%s", report.text);
+    cr_expect(report.end == WAL_END_TORN && log_dir_has(&disk, "torn-2.2.bin"), "%s", report.text);
     cr_expect_eq(access(outside, F_OK), -1, "and nothing was made outside");
 }
 
@@ -349,19 +349,19 @@ static void expect_snapshot_says(const char *what, const char *text)
 
 Test(hostile_wal, what_a_snapshot_proves_holds_for_reader_repair_and_start)
 {
-    const char *segment = disk_segment(1);
+    const char *segment = log_dir_segment(1);
     forge_saved_log();
     cr_assert_eq(read_it(), 0, "%s", report.text);
-    disk_poke(&disk, segment, 8192 + 70, "garbage", 7);
-    disk_poke(&disk, segment, 8192 + 10, "garbage", 7);
-    disk_poke(&disk, segment, 12288 + 10, "garbage", 7);
+    log_dir_poke(&disk, segment, 8192 + 70, "garbage", 7);
+    log_dir_poke(&disk, segment, 8192 + 10, "garbage", 7);
+    log_dir_poke(&disk, segment, 12288 + 10, "garbage", 7);
     expect_snapshot_says("garbage", "records 2 to 3 cannot be read, and were acknowledged");
     forge_saved_log();
-    disk_zero(&disk, segment, 12288, 4096);
+    log_dir_zero(&disk, segment, 12288, 4096);
     expect_snapshot_says("zeros", "record 3 cannot be read, and was acknowledged");
-    disk_zero(&disk, segment, 4096, 8192);
+    log_dir_zero(&disk, segment, 4096, 8192);
     expect_snapshot_says("zeros from the beginning", "there is a snapshot of them");
-    disk_unlink(&disk, segment);
+    log_dir_unlink(&disk, segment);
     expect_snapshot_says("no segment", "there is a snapshot at record 3, and no log");
 }
 
@@ -369,24 +369,24 @@ Test(hostile_wal, what_a_snapshot_proves_holds_for_reader_repair_and_start)
 Test(hostile_wal, a_snapshot_that_is_damaged_behind_its_header_proves_as_much)
 {
     forge_saved_log();
-    disk_poke(&disk, "snap-0000000000000003.tally", 4096 + 66, "x", 1);
+    log_dir_poke(&disk, "snap-0000000000000003.tally", 4096 + 66, "x", 1);
     cr_expect_eq(start(), 0, "the log has it all: %s", report.text);
     cr_expect(report.snapshot_passed);
-    disk_fini(&disk);
-    disk_init(&disk);
+    log_dir_fini(&disk);
+    log_dir_init(&disk);
     forge_saved_log();
-    disk_poke(&disk, "snap-0000000000000003.tally", 4096 + 66, "x", 1);
-    disk_zero(&disk, disk_segment(1), 12288, 4096);
+    log_dir_poke(&disk, "snap-0000000000000003.tally", 4096 + 66, "x", 1);
+    log_dir_zero(&disk, log_dir_segment(1), 12288, 4096);
     expect_snapshot_says("zeros", "record 3 cannot be read, and was acknowledged");
 }
 
 Test(hostile_wal, no_message_speaks_of_record_0)
 {
-    disk_open(&disk);
-    disk_kill(&disk);
+    log_dir_open(&disk);
+    log_dir_kill(&disk);
     cr_assert_eq(read_it(), 0);
     cr_expect_not_null(strstr(report.text, "before the first record"), "%s", report.text);
-    disk_poke(&disk, disk_segment(1), 5000, "torn", 4);
+    log_dir_poke(&disk, log_dir_segment(1), 5000, "torn", 4);
     cr_assert_eq(read_it(), 0);
     cr_expect_not_null(strstr(report.text, "before the first record"), "%s", report.text);
 }

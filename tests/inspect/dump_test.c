@@ -9,7 +9,7 @@
 
 enum { LIST_MAX = 256, ARGS = 12 };
 
-static struct disk disk;
+static struct log_dir disk;
 
 static void setup(void)
 {
@@ -18,7 +18,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-    disk_fini(&disk);
+    log_dir_fini(&disk);
 }
 
 TestSuite(inspect_dump, .init = setup, .fini = teardown);

@@ -14,7 +14,7 @@ enum { CODE_WHOLE = 0, CODE_TORN = 4, CODE_DAMAGE = 5, CODE_USAGE = 64 };
 enum { CODE_IN_USE = 73, CODE_UNREADABLE = 74 };
 enum { PAGE = 4096, FILES_MAX = 16 };
 
-static struct disk disk;
+static struct log_dir disk;
 
 static void setup(void)
 {
@@ -23,7 +23,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-    disk_fini(&disk);
+    log_dir_fini(&disk);
 }
 
 TestSuite(inspect_exit, .init = setup, .fini = teardown);
@@ -36,31 +36,31 @@ enum { PAGE_OF_6 = 3, PAGE_OF_12 = 7, PAGE_OF_SEAL = 8 };
 static void tear(void)
 {
     static const unsigned char zeros[PAGE];
-    disk_poke(&disk, disk_segment(1), PAGE_OF_12 * PAGE + 70, zeros, PAGE - 70);
-    disk_poke(&disk, disk_segment(1), PAGE_OF_SEAL * PAGE, zeros, PAGE);
-    disk_truncate(&disk, disk_segment(1), disk_head(&disk, 1).bytes);
+    log_dir_poke(&disk, log_dir_segment(1), PAGE_OF_12 * PAGE + 70, zeros, PAGE - 70);
+    log_dir_poke(&disk, log_dir_segment(1), PAGE_OF_SEAL * PAGE, zeros, PAGE);
+    log_dir_truncate(&disk, log_dir_segment(1), log_dir_head(&disk, 1).bytes);
 }
 
 /* A bit of a block that a later one calls durable. */
 static void damage(void)
 {
-    disk_flip(&disk, disk_segment(1), (PAGE_OF_6 * PAGE + 80) * 8);
+    log_dir_flip(&disk, log_dir_segment(1), (PAGE_OF_6 * PAGE + 80) * 8);
 }
 
 /* A block whose bytes are right, and whose records cannot follow what is before them. */
 static void contradict(void)
 {
     const struct record record = {.type = RECORD_VOTE, .num = {1, 99, 1}};
-    disk_fini(&disk);
+    log_dir_fini(&disk);
     made_init(&disk);
     made_block(&disk, MADE_MS, &record, 1);
-    disk_close_clean(&disk);
+    log_dir_close_clean(&disk);
 }
 
 static void leave_out_first(void)
 {
-    disk_store(&disk, disk_segment(2), "", 0);
-    disk_unlink(&disk, disk_segment(1));
+    log_dir_store(&disk, log_dir_segment(2), "", 0);
+    log_dir_unlink(&disk, log_dir_segment(1));
 }
 
 static int run(const char *const *args)
@@ -220,7 +220,7 @@ static void take(struct snapshot *snapshot)
             size_t at = snapshot->count++;
             cr_assert_lt(at, FILES_MAX);
             snapshot->names[at] = strdup(entries[i]->d_name);
-            snapshot->bytes[at] = disk_load(&disk, entries[i]->d_name, &snapshot->lens[at]);
+            snapshot->bytes[at] = log_dir_load(&disk, entries[i]->d_name, &snapshot->lens[at]);
         }
         free(entries[i]);
     }
@@ -299,7 +299,7 @@ Test(inspect_exit, repair_cuts_a_torn_tail_and_keeps_its_bytes)
 {
     tear();
     size_t len;
-    unsigned char *torn = disk_load(&disk, disk_segment(1), &len);
+    unsigned char *torn = log_dir_load(&disk, log_dir_segment(1), &len);
     char *text;
     cr_assert_eq(made_run_all(&text, (const char *const[]){"repair", disk.path, NULL}), 0);
     cr_expect_not_null(strstr(text, "repaired: "), "%s", text);
@@ -307,12 +307,12 @@ Test(inspect_exit, repair_cuts_a_torn_tail_and_keeps_its_bytes)
     free(text);
 
     size_t kept_len;
-    unsigned char *kept = disk_load(&disk, "torn-12.bin", &kept_len);
+    unsigned char *kept = log_dir_load(&disk, "torn-12.bin", &kept_len);
     cr_expect_eq(kept_len, PAGE);
     cr_expect(memcmp(kept, torn + PAGE_OF_12 * PAGE, kept_len) == 0);
     free(kept);
 
-    unsigned char *mended = disk_load(&disk, disk_segment(1), &kept_len);
+    unsigned char *mended = log_dir_load(&disk, log_dir_segment(1), &kept_len);
     memset(torn + PAGE_OF_12 * PAGE, 0, PAGE);
     cr_expect(kept_len == len && memcmp(mended, torn, len) == 0, "more than the tail has changed");
     free(mended);
@@ -331,12 +331,12 @@ Test(inspect_exit, repair_writes_a_torn_header_of_an_empty_segment_anew)
 {
     static const unsigned char zeros[PAGE];
     unsigned char *blank = calloc(1, WAL_SEGMENT_BYTES_MIN);
-    disk_store(&disk, disk_segment(2), blank, WAL_SEGMENT_BYTES_MIN);
+    log_dir_store(&disk, log_dir_segment(2), blank, WAL_SEGMENT_BYTES_MIN);
     free(blank);
-    disk_poke(&disk, disk_segment(2), 0, zeros, sizeof(zeros));
+    log_dir_poke(&disk, log_dir_segment(2), 0, zeros, sizeof(zeros));
     expect_codes("a torn header", CODE_TORN);
     cr_expect_eq(run((const char *const[]){"repair", disk.path, NULL}), 0);
-    cr_expect_eq(disk_head(&disk, 2).number, 2);
+    cr_expect_eq(log_dir_head(&disk, 2).number, 2);
     expect_codes("a repaired header", CODE_WHOLE);
     expect_repair_leaves(CODE_WHOLE, "nothing to repair");
 }

@@ -16,15 +16,15 @@ static int see_nothing(void *arg, const struct wal_block *block)
     return 0;
 }
 
-void made_init(struct disk *disk)
+void made_init(struct log_dir *disk)
 {
-    disk_init(disk);
+    log_dir_init(disk);
     cr_assert_eq(wal_file_io_new(&disk->io, disk->path, 1), 0);
     struct wal_options options = {.io = disk->io, .segment_bytes = disk->segment_bytes};
     cr_assert_eq(wal_open(&disk->wal, &options, see_nothing, NULL, &disk->report), 0);
 }
 
-void made_block(struct disk *disk, uint64_t time_ms, const struct record *records, size_t count)
+void made_block(struct log_dir *disk, uint64_t time_ms, const struct record *records, size_t count)
 {
     struct columns columns = {.count = 0};
     const unsigned char *raw;
@@ -42,7 +42,7 @@ void made_block(struct disk *disk, uint64_t time_ms, const struct record *record
     made_block(disk, MADE_MS + (second)*1000, (const struct record[]){__VA_ARGS__},                \
                sizeof((const struct record[]){__VA_ARGS__}) / sizeof(struct record))
 
-void made_scene(struct disk *disk)
+void made_scene(struct log_dir *disk)
 {
     static const char bytes[] = {'\xff', '\0', '"'};
     made_init(disk);
@@ -62,7 +62,7 @@ void made_scene(struct disk *disk)
     BLOCK(disk, 4, {.type = RECORD_VOTE, .num = {1, 5, 2}});
     BLOCK(disk, 5, {.type = RECORD_DONE, .num = {1, 0x30000002, 0x50000003}, .text = {SPAN("ok")}});
     BLOCK(disk, 6, {.type = RECORD_VOTE, .num = {1, 7, 1}, .text = {SPAN("v")}});
-    disk_close_clean(disk);
+    log_dir_close_clean(disk);
 }
 
 static int run(char **out, const char *const *before, const char *const *args)

@@ -3,7 +3,7 @@
 #define TALLY_TESTS_INSPECT_MADE_H
 
 #include "engine/log/record.h"
-#include "tests/wal/disk.h"
+#include "tests/wal/log_dir.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -11,10 +11,10 @@
 #define MADE_MS ((uint64_t)1795255200000) /* 2026-11-21T10:00:00Z */
 
 /* Opens an empty log in a new directory, with segments of 64 KiB. */
-void made_init(struct disk *disk);
+void made_init(struct log_dir *disk);
 
 /* Appends one block. The records get their lsns from the log; their time is time_ms. */
-void made_block(struct disk *disk, uint64_t time_ms, const struct record *records, size_t count);
+void made_block(struct log_dir *disk, uint64_t time_ms, const struct record *records, size_t count);
 
 /*
  * The log that most tests look at, closed in order. One block a second from MADE_MS on:
@@ -26,7 +26,7 @@ void made_block(struct disk *disk, uint64_t time_ms, const struct record *record
  *   +5   11 DONE build 1 "ok"
  *   +6   12 VOTE 1 of the voter v
  */
-void made_scene(struct disk *disk);
+void made_scene(struct log_dir *disk);
 
 /* Runs tally-wal with up to 11 arguments up to a NULL. Returns its exit code. Owns: *out, its
  * standard output, is the caller's to free; NULL: not wanted. made_run_all has standard error in

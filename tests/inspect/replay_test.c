@@ -18,7 +18,7 @@ extern char **environ;
 
 enum { CODE_DAMAGE = 5, CODE_USAGE = 64, CODE_IN_USE = 73, CODE_UNREADABLE = 74, PAGE = 4096 };
 
-static struct disk disk;
+static struct log_dir disk;
 static char home[160];
 static char into[192];
 
@@ -32,7 +32,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-    disk_fini(&disk);
+    log_dir_fini(&disk);
     proc_remove_tree(home);
 }
 
@@ -117,7 +117,7 @@ Test(inspect_replay, a_moment_that_the_log_does_not_have_is_64_and_makes_nothing
 
 Test(inspect_replay, before_the_damage_it_works_and_behind_it_makes_nothing)
 {
-    disk_flip(&disk, disk_segment(1), (3 * PAGE + 80) * 8);
+    log_dir_flip(&disk, log_dir_segment(1), (3 * PAGE + 80) * 8);
     expect_nothing("6", CODE_DAMAGE);
     expect_nothing("2030-01-01T00:00:00Z", CODE_DAMAGE);
     cr_assert_eq(replay("5"), 0);
@@ -127,8 +127,8 @@ Test(inspect_replay, before_the_damage_it_works_and_behind_it_makes_nothing)
 /* The state of the records that are gone is in no file, so nothing can be made of the others. */
 Test(inspect_replay, of_a_log_that_does_not_begin_at_1_makes_nothing)
 {
-    disk_store(&disk, disk_segment(2), "", 0);
-    disk_unlink(&disk, disk_segment(1));
+    log_dir_store(&disk, log_dir_segment(2), "", 0);
+    log_dir_unlink(&disk, log_dir_segment(1));
     expect_nothing("5", CODE_DAMAGE);
 }
 

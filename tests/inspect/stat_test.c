@@ -8,11 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct disk disk;
+static struct log_dir disk;
 
 static void teardown(void)
 {
-    disk_fini(&disk);
+    log_dir_fini(&disk);
 }
 
 TestSuite(inspect_stat, .fini = teardown);
@@ -138,7 +138,7 @@ Test(inspect_stat, fill_compression_and_segments)
         .num = {5, 0, 1000, 3},
         .text = {SPAN("q"), {NULL, 0}, {NULL, 0}, {letters, sizeof(letters)}}};
     made_block(&disk, MADE_MS + BLOCKS, &packed, 1);
-    disk_close_clean(&disk);
+    log_dir_close_clean(&disk);
     json_t *object = object_of("stat");
     static const struct wanted wanted[] = {
         {"all.blocks", BLOCKS + 1}, {"all.stored_bytes", (BLOCKS + 1) * 4096},
@@ -189,7 +189,7 @@ Test(inspect_stat, the_table_and_the_pictures)
 Test(inspect_stat, an_empty_log_has_numbers_too)
 {
     made_init(&disk);
-    disk_close_clean(&disk);
+    log_dir_close_clean(&disk);
     static const struct wanted wanted[] = {{"records", 0}, {"next_lsn", 1}, {"bytes_per_vote", 0}};
     json_t *object = object_of("stat");
     expect_all(object, wanted, COUNT_OF(wanted));

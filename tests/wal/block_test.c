@@ -1,5 +1,5 @@
 /* Blocks and segment headers as bytes: what was written is read, and nothing else passes. */
-#include "tests/wal/disk.h"
+#include "tests/wal/log_dir.h"
 
 #include "wal/base/bytes.h"
 #include "wal/format/codec.h"
@@ -32,7 +32,7 @@ static unsigned char *make(struct wal_block_header *header, size_t raw_bytes, bo
 {
     unsigned char *raw = malloc(raw_bytes + 1);
     unsigned char *block = malloc(wal_block_bytes(raw_bytes));
-    disk_fill(raw, raw_bytes + 1, 100, noise);
+    log_dir_fill(raw, raw_bytes + 1, 100, noise);
     *bytes = wal_block_pack(block, header, raw, raw_bytes);
     wal_block_sign(block, header, wal_block_seed(&home, OFFSET));
     free(raw);
@@ -68,7 +68,7 @@ Test(wal_block, comes_back_as_it_was)
             cr_expect_eq(got.raw_bytes, sizes[i]);
             unsigned char *raw = malloc(sizes[i]);
             unsigned char *wanted = malloc(sizes[i] + 1);
-            disk_fill(wanted, sizes[i] + 1, 100, noise);
+            log_dir_fill(wanted, sizes[i] + 1, 100, noise);
             if (got.codec == WAL_CODEC_RAW) {
                 memcpy(raw, block + WAL_BLOCK_HEADER_BYTES, sizes[i]);
             } else {
@@ -223,7 +223,7 @@ Test(wal_codec, garbage_never_decompresses_beyond_its_room)
     unsigned char raw[1000 + 16];
     unsigned char packed[600];
     for (uint64_t seed = 1; seed <= 2000; seed++) {
-        disk_fill(packed, sizeof(packed), seed, true);
+        log_dir_fill(packed, sizeof(packed), seed, true);
         memset(raw, 0xa5, sizeof(raw));
         wal_codec_unpack(packed, 1 + seed % sizeof(packed), raw, 1000);
         for (size_t i = 1000; i < sizeof(raw); i++) {
@@ -237,7 +237,7 @@ Test(wal_codec, the_length_must_be_exact)
     unsigned char raw[5000];
     unsigned char packed[5000];
     unsigned char back[5001];
-    disk_fill(raw, sizeof(raw), 1, false);
+    log_dir_fill(raw, sizeof(raw), 1, false);
     size_t n = wal_codec_pack(raw, sizeof(raw), packed, sizeof(packed));
     cr_assert(n > 0);
     cr_expect_eq(wal_codec_unpack(packed, n, back, 5000), 0);

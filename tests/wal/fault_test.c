@@ -1,5 +1,5 @@
 /* Disks that fail: what was acknowledged stays, a failure is final, a full disk heals. */
-#include "tests/wal/disk.h"
+#include "tests/wal/log_dir.h"
 #include "tests/wal/fault.h"
 
 #include "wal/base/err.h"
@@ -12,20 +12,20 @@
 #include <stdlib.h>
 #include <string.h>
 
-static struct disk disk;
+static struct log_dir disk;
 static struct wal_io *real;
 static struct fault_io fault;
 
 /* The disk's io is the faulty one; the real one below it belongs to the test. */
 static void setup(void)
 {
-    disk_init(&disk);
+    log_dir_init(&disk);
     cr_assert_eq(wal_file_io_new(&real, disk.path, 1), 0);
     fault_io_init(&fault, real);
     disk.io = &fault.io;
 }
 
-/* What disk_kill does, without giving up the faulty io. */
+/* What log_dir_kill does, without giving up the faulty io. */
 static void stop(void)
 {
     if (disk.wal != NULL) {
@@ -40,7 +40,7 @@ static void teardown(void)
     disk.io = NULL;
     real->ops->destroy(real);
     fault_io_fini(&fault);
-    disk_fini(&disk);
+    log_dir_fini(&disk);
 }
 
 /* The helper's own calls are not what is meant to fail. */
@@ -57,21 +57,21 @@ static void expect_reopens(uint64_t records_min, uint64_t records_max)
 {
     fault_io_heal(&fault);
     stop();
-    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    cr_assert_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
     cr_expect(disk.report.records >= records_min && disk.report.records <= records_max,
               "%llu records: %s", (unsigned long long)disk.report.records, disk.report.text);
 }
 
 Test(wal_fault, one_failed_sync_is_final)
 {
-    cr_assert_eq(disk_open(&disk), 0);
-    disk_must_append(&disk, 10);
+    cr_assert_eq(log_dir_open(&disk), 0);
+    log_dir_must_append(&disk, 10);
     await_next_segment();
     fault_io_set(&fault, FAULT_DATASYNC, -EIO, 0, 1);
-    cr_expect_eq(disk_append(&disk, 1, 20, false), TALLY_IO);
+    cr_expect_eq(log_dir_append(&disk, 1, 20, false), TALLY_IO);
     long syncs = fault.calls[FAULT_DATASYNC];
     for (int i = 0; i < 3; i++) {
-        cr_expect_eq(disk_append(&disk, 1, 20, false), TALLY_IO);
+        cr_expect_eq(log_dir_append(&disk, 1, 20, false), TALLY_IO);
         cr_expect_eq(wal_confirm(disk.wal), TALLY_IO);
     }
     cr_expect_eq(fault.calls[FAULT_DATASYNC], syncs, "a failed sync is never tried again");
@@ -86,36 +86,36 @@ Test(wal_fault, one_failed_sync_is_final)
 
 Test(wal_fault, one_failed_write_is_final)
 {
-    cr_assert_eq(disk_open(&disk), 0);
-    disk_must_append(&disk, 10);
+    cr_assert_eq(log_dir_open(&disk), 0);
+    log_dir_must_append(&disk, 10);
     fault.temp_only = false;
     await_next_segment();
     fault_io_set(&fault, FAULT_PWRITE, -EIO, 0, 1);
-    cr_expect_eq(disk_append(&disk, 1, 20, false), TALLY_IO);
-    cr_expect_eq(disk_append(&disk, 1, 20, false), TALLY_IO);
+    cr_expect_eq(log_dir_append(&disk, 1, 20, false), TALLY_IO);
+    cr_expect_eq(log_dir_append(&disk, 1, 20, false), TALLY_IO);
     cr_expect(strstr(wal_why(disk.wal), "cannot write") != NULL, "%s", wal_why(disk.wal));
     expect_reopens(10, 10);
 }
 
 Test(wal_fault, no_space_in_the_active_segment_is_a_failed_write)
 {
-    cr_assert_eq(disk_open(&disk), 0);
+    cr_assert_eq(log_dir_open(&disk), 0);
     await_next_segment();
     fault_io_set(&fault, FAULT_PWRITE, -ENOSPC, 0, 1);
-    cr_expect_eq(disk_append(&disk, 1, 20, false), TALLY_IO);
-    cr_expect_eq(disk_append(&disk, 1, 20, false), TALLY_IO);
+    cr_expect_eq(log_dir_append(&disk, 1, 20, false), TALLY_IO);
+    cr_expect_eq(log_dir_append(&disk, 1, 20, false), TALLY_IO);
 }
 
 Test(wal_fault, a_full_disk_is_told_and_heals)
 {
     fault.temp_only = true;
-    cr_assert_eq(disk_open(&disk), 0);
-    disk_must_append(&disk, 1);
+    cr_assert_eq(log_dir_open(&disk), 0);
+    log_dir_must_append(&disk, 1);
     fault_io_set(&fault, FAULT_PWRITE, -ENOSPC, 0, -1);
     int err = 0;
     uint64_t records = 1;
     /* one segment may be ready already; the one behind it can not be made */
-    while ((err = disk_append(&disk, 1, 20, false)) == 0) {
+    while ((err = log_dir_append(&disk, 1, 20, false)) == 0) {
         records++;
         cr_assert(records < 100);
     }
@@ -124,10 +124,10 @@ Test(wal_fault, a_full_disk_is_told_and_heals)
     cr_expect_eq(wal_room_bytes(disk.wal), 0);
     cr_expect_str_empty(wal_why(disk.wal));
     for (int i = 0; i < 3; i++) {
-        cr_expect_eq(disk_append(&disk, 1, 20, false), TALLY_NOSPC);
+        cr_expect_eq(log_dir_append(&disk, 1, 20, false), TALLY_NOSPC);
         cr_expect_eq(wal_next_lsn(disk.wal), records + 1);
     }
-    cr_expect_eq(disk_read(&disk), 0, "it can be read: %s", disk.report.text);
+    cr_expect_eq(log_dir_read(&disk), 0, "it can be read: %s", disk.report.text);
     cr_expect_eq(disk.report.records, records);
 
     fault_io_await(&fault, 3); /* it goes on trying by itself */
@@ -136,7 +136,7 @@ Test(wal_fault, a_full_disk_is_told_and_heals)
         sched_yield();
     }
     cr_expect_not(wal_disk_full(disk.wal));
-    disk_must_append(&disk, 5);
+    log_dir_must_append(&disk, 5);
     expect_reopens(records + 5, records + 5);
 }
 
@@ -146,13 +146,13 @@ Test(wal_fault, a_full_disk_in_the_middle_of_a_segment_goes_on_where_it_was)
     disk.segment_bytes = 4U << 20;
     /* the first segment: 16 steps, header; half of the next */
     fault_io_set(&fault, FAULT_PWRITE, -ENOSPC, 16 + 1 + 8, 2);
-    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    cr_assert_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
     fault_io_await(&fault, 2);
-    cr_assert_eq(disk_append(&disk, 1, 3U << 20, true), 0);
+    cr_assert_eq(log_dir_append(&disk, 1, 3U << 20, true), 0);
     while (wal_room_bytes(disk.wal) < 4U << 20) {
         sched_yield();
     }
-    cr_assert_eq(disk_append(&disk, 1, 3U << 20, true), 0);
+    cr_assert_eq(log_dir_append(&disk, 1, 3U << 20, true), 0);
     expect_reopens(2, 2);
 }
 
@@ -160,7 +160,7 @@ Test(wal_fault, a_full_disk_at_the_start_is_told)
 {
     fault.temp_only = true;
     fault_io_set(&fault, FAULT_PWRITE, -ENOSPC, 0, -1);
-    cr_expect_eq(disk_open(&disk), TALLY_NOSPC);
+    cr_expect_eq(log_dir_open(&disk), TALLY_NOSPC);
     cr_expect_eq(disk.report.end, WAL_END_FAILED);
     cr_expect_str_not_empty(disk.report.text);
     expect_reopens(0, 0);
@@ -170,14 +170,14 @@ Test(wal_fault, a_next_segment_that_cannot_be_made_is_final_when_it_is_needed)
 {
     fault.temp_only = true;
     fault_io_set(&fault, FAULT_PWRITE, -EIO, 1 + 1, -1); /* the first segment: one step, header */
-    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    cr_assert_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
     uint64_t records = 0;
-    while (disk_append(&disk, 1, 20, false) == 0) {
+    while (log_dir_append(&disk, 1, 20, false) == 0) {
         records++;
         cr_assert(records < 100);
     }
     cr_expect_eq(records, 14);
-    cr_expect_eq(disk_append(&disk, 1, 20, false), TALLY_IO);
+    cr_expect_eq(log_dir_append(&disk, 1, 20, false), TALLY_IO);
     cr_expect(strstr(wal_why(disk.wal), "next segment") != NULL, "%s", wal_why(disk.wal));
     expect_reopens(14, 14);
 }
@@ -206,12 +206,12 @@ static void expect_passes(enum fault_call call, int err, int times)
     atomic_store_explicit(&trouble_count, 0, memory_order_relaxed);
     fault_io_heal(&fault);
     stop();
-    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    cr_assert_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
     await_next_segment();
     fault_io_set(&fault, call, err, 0, times);
     uint64_t records = wal_next_lsn(disk.wal) - 1;
     for (int i = 0; i < 40;) { /* more than two segments */
-        int got = disk_append(&disk, 1, 20, false);
+        int got = log_dir_append(&disk, 1, 20, false);
         cr_assert(got == 0 || got == TALLY_NOSPC, "call %d, %s: %s", call, strerror(-err),
                   wal_why(disk.wal));
         i += got == 0;
@@ -245,7 +245,7 @@ Test(wal_fault, what_cannot_pass_is_said_when_it_happens)
     fault.temp_only = true;
     disk.on_trouble = hear_trouble;
     fault_io_set(&fault, FAULT_PWRITE, -EIO, 1 + 1, -1); /* the first segment: one step, header */
-    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    cr_assert_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
     while (troubles_heard() == 0) {
         sched_yield();
     }
@@ -255,21 +255,21 @@ Test(wal_fault, what_cannot_pass_is_said_when_it_happens)
 Test(wal_fault, short_and_interrupted_calls_are_continued)
 {
     fault.stutter = true;
-    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    cr_assert_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
     for (int i = 0; i < 30; i++) {
-        cr_assert_eq(disk_append(&disk, 3, 700, i % 2), 0, "%s", wal_why(disk.wal));
+        cr_assert_eq(log_dir_append(&disk, 3, 700, i % 2), 0, "%s", wal_why(disk.wal));
     }
     expect_reopens(90, 90);
 }
 
 Test(wal_fault, a_read_error_is_not_an_end)
 {
-    cr_assert_eq(disk_open(&disk), 0);
-    disk_must_append(&disk, 10);
+    cr_assert_eq(log_dir_open(&disk), 0);
+    log_dir_must_append(&disk, 10);
     stop();
     for (int after = 0; after < 100; after++) {
         fault_io_set(&fault, FAULT_PREAD, -EIO, after, 1);
-        int err = disk_open(&disk);
+        int err = log_dir_open(&disk);
         if (fault.faults == 0) {
             cr_expect_eq(err, 0);
             cr_expect(after > 3);
@@ -288,15 +288,15 @@ Test(wal_fault, a_read_error_is_not_an_end)
  * there are not so many. */
 static long start_with_fault(enum fault_call call, int error, int after, uint64_t records)
 {
-    struct disk copy;
+    struct log_dir copy;
     struct wal_io *copy_real;
     static struct fault_io copy_fault;
-    disk_copy(&disk, &copy);
+    log_dir_copy(&disk, &copy);
     cr_assert_eq(wal_file_io_new(&copy_real, copy.path, 1), 0);
     fault_io_init(&copy_fault, copy_real);
     copy.io = &copy_fault.io;
     fault_io_set(&copy_fault, call, error, after, 1);
-    int err = disk_open(&copy);
+    int err = log_dir_open(&copy);
     if (err == 0) {
         cr_assert_eq(copy.report.records, records, "%s", copy.report.text);
         wal_close(copy.wal, false);
@@ -310,11 +310,11 @@ static long start_with_fault(enum fault_call call, int error, int after, uint64_
     copy_real->ops->destroy(copy_real);
     fault_io_fini(&copy_fault);
 
-    cr_assert_eq(disk_open(&copy), 0, "%s", copy.report.text);
+    cr_assert_eq(log_dir_open(&copy), 0, "%s", copy.report.text);
     cr_assert_eq(copy.report.records, records, "%s", copy.report.text);
-    disk_must_append(&copy, 1);
-    cr_assert(disk_has(&copy, "torn-41.bin") == disk_has(&disk, "expect-torn"));
-    disk_fini(&copy);
+    log_dir_must_append(&copy, 1);
+    cr_assert(log_dir_has(&copy, "torn-41.bin") == log_dir_has(&disk, "expect-torn"));
+    log_dir_fini(&copy);
     return copy_fault.faults;
 }
 
@@ -343,12 +343,12 @@ static void start_with_each_fault(uint64_t records)
 /* 40 records in three segments, the last one not sealed; something half made beside them. */
 static void make_log(void)
 {
-    cr_assert_eq(disk_open(&disk), 0);
+    cr_assert_eq(log_dir_open(&disk), 0);
     for (int i = 0; i < 40; i++) {
-        disk_must_append(&disk, 1);
+        log_dir_must_append(&disk, 1);
     }
     stop();
-    disk_store(&disk, "wal-0000000000000077.tmp", "half", 4);
+    log_dir_store(&disk, "wal-0000000000000077.tmp", "half", 4);
 }
 
 /* A log that is there is opened without room for its next segment, or for the copy of its tail:
@@ -356,23 +356,23 @@ static void make_log(void)
 static void expect_waits(uint64_t records)
 {
     size_t before_len, after_len;
-    unsigned char *before = disk_load(&disk, disk_segment(3), &before_len);
+    unsigned char *before = log_dir_load(&disk, log_dir_segment(3), &before_len);
     fault.temp_only = true;
     fault_io_set(&fault, FAULT_PWRITE, -ENOSPC, 0, -1);
-    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    cr_assert_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
     cr_expect_eq(disk.report.records, records);
     cr_expect(strstr(disk.report.text, "no room to go on") != NULL, "%s", disk.report.text);
     cr_expect(wal_disk_full(disk.wal));
     cr_expect_eq(wal_room_bytes(disk.wal), 0);
     cr_expect_eq(wal_next_lsn(disk.wal), records + 1);
     for (int i = 0; i < 3; i++) {
-        cr_expect_eq(disk_append(&disk, 1, 20, false), TALLY_NOSPC);
+        cr_expect_eq(log_dir_append(&disk, 1, 20, false), TALLY_NOSPC);
         cr_expect_eq(wal_confirm(disk.wal), TALLY_NOSPC);
     }
-    cr_expect_not(disk_has(&disk, "torn-41.tmp"), "the copy that found no room is still there");
+    cr_expect_not(log_dir_has(&disk, "torn-41.tmp"), "the copy that found no room is still there");
     stop();
-    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
-    unsigned char *after = disk_load(&disk, disk_segment(3), &after_len);
+    cr_assert_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
+    unsigned char *after = log_dir_load(&disk, log_dir_segment(3), &after_len);
     cr_expect(disk.report.end != WAL_END_TORN ||
                   (before_len == after_len && memcmp(before, after, before_len) == 0),
               "a torn tail was changed before its copy was kept");
@@ -380,11 +380,11 @@ static void expect_waits(uint64_t records)
     free(after);
     fault_io_heal(&fault);
     int err;
-    while ((err = disk_append(&disk, 1, 20, false)) == TALLY_NOSPC) {
+    while ((err = log_dir_append(&disk, 1, 20, false)) == TALLY_NOSPC) {
         sched_yield();
     }
     cr_assert_eq(err, 0, "%s", wal_why(disk.wal));
-    disk_must_append(&disk, 20);
+    log_dir_must_append(&disk, 20);
     fault.temp_only = false;
     expect_reopens(records + 21, records + 21);
 }
@@ -392,29 +392,29 @@ static void expect_waits(uint64_t records)
 Test(wal_fault, a_log_is_opened_without_room_for_its_next_segment)
 {
     make_log();
-    disk_unlink(&disk, disk_segment(4)); /* made ahead */
+    log_dir_unlink(&disk, log_dir_segment(4)); /* made ahead */
     expect_waits(40);
 }
 
 Test(wal_fault, a_log_with_a_torn_tail_is_opened_without_room_for_its_copy)
 {
     make_log();
-    disk_poke(&disk, disk_segment(3), (1 + 40 - 28) * 4096, "half a block", 12);
+    log_dir_poke(&disk, log_dir_segment(3), (1 + 40 - 28) * 4096, "half a block", 12);
     expect_waits(40);
-    cr_expect(disk_has(&disk, "torn-41.bin"));
+    cr_expect(log_dir_has(&disk, "torn-41.bin"));
 }
 
 Test(wal_fault, where_there_is_little_room_the_first_segment_is_shorter)
 {
     make_log();
-    disk_unlink(&disk, disk_segment(4));
+    log_dir_unlink(&disk, log_dir_segment(4));
     disk.segment_bytes = 4U << 20;
     fault.temp_only = true;
     fault_io_set(&fault, FAULT_PWRITE, -ENOSPC, 3, 1);
-    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    cr_assert_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
     cr_expect_eq(fault.faults, 1);
-    disk_must_append(&disk, 1);
-    cr_expect_eq(disk_head(&disk, 4).bytes, 2U << 20);
+    log_dir_must_append(&disk, 1);
+    cr_expect_eq(log_dir_head(&disk, 4).bytes, 2U << 20);
     fault.temp_only = false;
     expect_reopens(41, 41);
 }
@@ -428,8 +428,8 @@ Test(wal_fault, any_call_of_a_start_may_fail)
 Test(wal_fault, any_call_of_a_repair_may_fail)
 {
     make_log();
-    disk_poke(&disk, disk_segment(3), (1 + 40 - 28) * 4096, "half a block", 12);
-    disk_store(&disk, "expect-torn", "", 0);
+    log_dir_poke(&disk, log_dir_segment(3), (1 + 40 - 28) * 4096, "half a block", 12);
+    log_dir_store(&disk, "expect-torn", "", 0);
     start_with_each_fault(40);
 }
 
@@ -439,14 +439,14 @@ Test(wal_fault, any_failed_call_of_a_running_log_is_final_and_loses_nothing)
                                             FAULT_RENAME, FAULT_SYNCDIR,  FAULT_OPEN};
     for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
         for (int after = 0; after < 60; after += 7) {
-            cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+            cr_assert_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
             uint64_t records = wal_next_lsn(disk.wal) - 1;
             fault_io_set(&fault, calls[i], -EIO, after, 1);
             for (int k = 0; k < 40; k++) {
-                int err = disk_append(&disk, 1, 20, false);
+                int err = log_dir_append(&disk, 1, 20, false);
                 if (err != 0) {
                     cr_assert_eq(err, TALLY_IO);
-                    cr_assert_eq(disk_append(&disk, 1, 20, false), TALLY_IO);
+                    cr_assert_eq(log_dir_append(&disk, 1, 20, false), TALLY_IO);
                     cr_assert_str_not_empty(wal_why(disk.wal));
                     break;
                 }

@@ -1,5 +1,5 @@
 /* The directory: whose files go, who has the lock, what a newer version wrote, no direct I/O. */
-#include "tests/wal/disk.h"
+#include "tests/wal/log_dir.h"
 
 #include "wal/base/bytes.h"
 #include "wal/base/err.h"
@@ -20,16 +20,16 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-static struct disk disk;
+static struct log_dir disk;
 
 static void setup(void)
 {
-    disk_init(&disk);
+    log_dir_init(&disk);
 }
 
 static void teardown(void)
 {
-    disk_fini(&disk);
+    log_dir_fini(&disk);
 }
 
 TestSuite(wal_file, .init = setup, .fini = teardown);
@@ -43,9 +43,9 @@ static const char *path_of(const char *name)
 
 static void make_log(void)
 {
-    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
-    disk_must_append(&disk, 3);
-    disk_kill(&disk);
+    cr_assert_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
+    log_dir_must_append(&disk, 3);
+    log_dir_kill(&disk);
 }
 
 Test(wal_file, only_names_that_tally_can_have_made_are_removed_at_a_start)
@@ -56,28 +56,28 @@ Test(wal_file, only_names_that_tally_can_have_made_are_removed_at_a_start)
                                          "wal-my.pack", "notes.tmp"};
     make_log();
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
-        disk_store(&disk, ours[i], "half", 4);
+        log_dir_store(&disk, ours[i], "half", 4);
     }
     for (size_t i = 0; i < sizeof(theirs) / sizeof(theirs[0]); i++) {
-        disk_store(&disk, theirs[i], "mine", 4);
+        log_dir_store(&disk, theirs[i], "mine", 4);
     }
-    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    cr_assert_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
-        cr_expect_not(disk_has(&disk, ours[i]), "%s", ours[i]);
+        cr_expect_not(log_dir_has(&disk, ours[i]), "%s", ours[i]);
     }
     for (size_t i = 0; i < sizeof(theirs) / sizeof(theirs[0]); i++) {
-        cr_expect(disk_has(&disk, theirs[i]), "%s", theirs[i]);
+        cr_expect(log_dir_has(&disk, theirs[i]), "%s", theirs[i]);
     }
 }
 
 static void expect_refused(const char *name)
 {
-    cr_expect_neq(disk_open(&disk), 0);
+    cr_expect_neq(log_dir_open(&disk), 0);
     cr_expect(strstr(disk.report.text, name) != NULL &&
                   strstr(disk.report.text, "not a regular file") != NULL,
               "%s", disk.report.text);
     cr_expect_eq(disk.report.end, WAL_END_FAILED);
-    disk_kill(&disk);
+    log_dir_kill(&disk);
 }
 
 Test(wal_file, a_directory_or_fifo_under_a_name_of_ours_is_refused_by_name)
@@ -93,25 +93,25 @@ Test(wal_file, a_directory_or_fifo_under_a_name_of_ours_is_refused_by_name)
         expect_refused(names[i]);
         cr_assert_eq(unlink(path_of(names[i])), 0, "it was not there any more");
     }
-    cr_expect_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    cr_expect_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
 }
 
 Test(wal_file, without_the_name_of_the_lock_nobody_else_comes_in)
 {
     struct wal_io *second;
-    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
-    disk_must_append(&disk, 3);
-    disk_unlink(&disk, "LOCK");
+    cr_assert_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
+    log_dir_must_append(&disk, 3);
+    log_dir_unlink(&disk, "LOCK");
     cr_assert_eq(wal_file_io_new(&second, disk.path, 1), 0);
     const struct wal_options options = {.io = second};
     struct wal_report report;
     struct wal *wal = NULL;
     cr_expect_eq(wal_open(&wal, &options, NULL, NULL, &report), TALLY_LOCKED);
     cr_expect_eq(wal_repair(second, NULL, NULL, &report), TALLY_LOCKED);
-    disk_must_append(&disk, 3);
+    log_dir_must_append(&disk, 3);
     second->ops->destroy(second);
-    disk_kill(&disk);
-    cr_expect_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    log_dir_kill(&disk);
+    cr_expect_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
     cr_expect_eq(disk.report.records, 6);
 }
 
@@ -137,14 +137,14 @@ Test(wal_file, where_direct_io_is_refused_the_cache_is_written_through)
     if (!refuse_direct(EOPNOTSUPP)) {
         cr_skip_test("seccomp: %s", strerror(errno));
     }
-    cr_assert_eq(open(path_of(disk_segment(1)), O_RDWR | O_DIRECT | O_CLOEXEC), -1);
+    cr_assert_eq(open(path_of(log_dir_segment(1)), O_RDWR | O_DIRECT | O_CLOEXEC), -1);
     cr_assert_eq(errno, EOPNOTSUPP);
-    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    cr_assert_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
     for (int i = 0; i < 40; i++) {
-        disk_must_append(&disk, 1);
+        log_dir_must_append(&disk, 1);
     }
-    disk_close_clean(&disk);
-    cr_expect_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    log_dir_close_clean(&disk);
+    cr_expect_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
     cr_expect_eq(disk.report.records, 43);
 }
 
@@ -163,7 +163,7 @@ static void write_snap(uint64_t lsn)
 {
     struct wal_snapshot *snapshot;
     uint64_t bytes;
-    cr_assert_eq(wal_snapshot_new(&snapshot, disk.io, disk_head(&disk, 1).uuid, lsn), 0);
+    cr_assert_eq(wal_snapshot_new(&snapshot, disk.io, log_dir_head(&disk, 1).uuid, lsn), 0);
     cr_assert_eq(wal_snapshot_put(snapshot, 1, "image", 5), 0);
     cr_assert_eq(wal_snapshot_end(snapshot, NULL, NULL, &bytes), 0, "%s",
                  wal_snapshot_why(snapshot));
@@ -173,10 +173,10 @@ static void write_snap(uint64_t lsn)
 static void make_newer(const char *name)
 {
     size_t len;
-    unsigned char *bytes = disk_load(&disk, name, &len);
+    unsigned char *bytes = log_dir_load(&disk, name, &len);
     put_le32(bytes + AT_VERSION, 2);
     put_le64(bytes + AT_CHECKSUM, wal_codec_checksum(bytes, AT_CHECKSUM, 0));
-    disk_store(&disk, name, bytes, len);
+    log_dir_store(&disk, name, bytes, len);
     free(bytes);
 }
 
@@ -190,14 +190,14 @@ static void expect_newer(const char *name)
     cr_expect(strstr(report.text, name) != NULL && strstr(report.text, "newer version") != NULL,
               "%s", report.text);
     cr_expect_eq(wal_repair(disk.io, NULL, NULL, &report), TALLY_NEWER, "%s", report.text);
-    cr_expect(disk_has(&disk, name), "it was removed");
+    cr_expect(log_dir_has(&disk, name), "it was removed");
 }
 
 Test(wal_file, nothing_that_a_newer_version_wrote_is_removed_or_passed_over)
 {
     char names[2][WAL_NAME_BYTES];
-    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
-    disk_must_append(&disk, 3);
+    cr_assert_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
+    log_dir_must_append(&disk, 3);
     write_snap(2);
     write_snap(3);
     wal_close(disk.wal, true);

@@ -1,6 +1,6 @@
 /* A reader beside a writer: it sees every record that was acknowledged before it began, and never
  * takes what is being written for damage. */
-#include "tests/wal/disk.h"
+#include "tests/wal/log_dir.h"
 
 #include "wal/base/err.h"
 
@@ -11,7 +11,7 @@
 
 #define BLOCKS 4000U
 
-static struct disk disk;
+static struct log_dir disk;
 static _Atomic uint64_t acknowledged;
 static atomic_bool done;
 
@@ -19,13 +19,13 @@ static const struct wal_janitor_options janitor = {.pack_bytes_per_s = (uint64_t
 
 static void setup(void)
 {
-    disk_init(&disk);
+    log_dir_init(&disk);
     disk.janitor = &janitor; /* it puts packed files in the place of segments meanwhile */
 }
 
 static void teardown(void)
 {
-    disk_fini(&disk);
+    log_dir_fini(&disk);
 }
 
 TestSuite(wal_live, .init = setup, .fini = teardown);
@@ -33,7 +33,7 @@ TestSuite(wal_live, .init = setup, .fini = teardown);
 static void *write_log(void *arg)
 {
     (void)arg;
-    disk_append_all_kinds(&disk, BLOCKS, &acknowledged);
+    log_dir_append_all_kinds(&disk, BLOCKS, &acknowledged);
     atomic_store_explicit(&done, true, memory_order_release);
     return NULL;
 }
@@ -52,7 +52,7 @@ Test(wal_live, a_log_can_be_read_while_it_is_written)
     struct wal_io *io;
     uint64_t reads = 0;
     uint64_t last = 0;
-    cr_assert_eq(disk_open(&disk), 0);
+    cr_assert_eq(log_dir_open(&disk), 0);
     cr_assert_eq(wal_file_io_new(&io, disk.path, 0), 0);
     cr_assert_eq(pthread_create(&writer, NULL, write_log, NULL), 0);
     for (bool is_last = false; !is_last; reads++) {
@@ -80,18 +80,18 @@ static void *restart_log(void *arg)
 {
     (void)arg;
     for (int i = 0; i < 60; i++) {
-        if (disk_open(&disk) != 0) {
+        if (log_dir_open(&disk) != 0) {
             break;
         }
         for (int k = 0; k < i % 20; k++) {
-            if (disk_append(&disk, 1, 20, false) != 0) {
+            if (log_dir_append(&disk, 1, 20, false) != 0) {
                 break;
             }
         }
         if (i % 5 == 0) {
-            disk_close_clean(&disk);
+            log_dir_close_clean(&disk);
         } else {
-            disk_kill(&disk);
+            log_dir_kill(&disk);
         }
     }
     atomic_store_explicit(&done, true, memory_order_release);
@@ -102,9 +102,9 @@ Test(wal_live, a_log_can_be_read_while_it_is_started_again)
 {
     pthread_t writer;
     struct wal_io *io;
-    cr_assert_eq(disk_open(&disk), 0);
-    disk_must_append(&disk, 1);
-    disk_kill(&disk);
+    cr_assert_eq(log_dir_open(&disk), 0);
+    log_dir_must_append(&disk, 1);
+    log_dir_kill(&disk);
     cr_assert_eq(wal_file_io_new(&io, disk.path, 0), 0);
     cr_assert_eq(pthread_create(&writer, NULL, restart_log, NULL), 0);
     while (!atomic_load_explicit(&done, memory_order_acquire)) {

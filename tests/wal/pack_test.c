@@ -1,5 +1,5 @@
 /* Packing: the same records in a few large blocks, whatever fails and whenever it ends. */
-#include "tests/wal/disk.h"
+#include "tests/wal/log_dir.h"
 #include "tests/wal/fault.h"
 
 #include "wal/base/err.h"
@@ -16,17 +16,17 @@
 static const struct wal_janitor_options fast = {.pack_bytes_per_s = (uint64_t)1 << 34,
                                                 .retry_ms = 1};
 
-static struct disk disk;
+static struct log_dir disk;
 static pthread_mutex_t replaces = PTHREAD_MUTEX_INITIALIZER;
 
 static void setup(void)
 {
-    disk_init(&disk);
+    log_dir_init(&disk);
 }
 
 static void teardown(void)
 {
-    disk_fini(&disk);
+    log_dir_fini(&disk);
 }
 
 TestSuite(wal_pack, .init = setup, .fini = teardown);
@@ -58,7 +58,7 @@ static int pack_quiet(uint64_t number)
 static size_t file_bytes(uint64_t number)
 {
     size_t len;
-    free(disk_load(&disk, disk_segment(number), &len));
+    free(log_dir_load(&disk, log_dir_segment(number), &len));
     return len;
 }
 
@@ -72,28 +72,28 @@ static char *pack_name(uint64_t number)
 /* So many blocks of one small record, and the start behind it that seals the last segment. */
 static void make_log(int blocks)
 {
-    cr_assert_eq(disk_open(&disk), 0);
+    cr_assert_eq(log_dir_open(&disk), 0);
     for (int i = 0; i < blocks; i++) {
-        disk_must_append(&disk, 1);
+        log_dir_must_append(&disk, 1);
         if (i % 5 == 0) {
             cr_assert_eq(wal_confirm(disk.wal), 0);
         }
     }
-    disk_close_clean(&disk);
-    cr_assert_eq(disk_open(&disk), 0);
-    disk_must_append(&disk, 1);
-    disk_kill(&disk);
+    log_dir_close_clean(&disk);
+    cr_assert_eq(log_dir_open(&disk), 0);
+    log_dir_must_append(&disk, 1);
+    log_dir_kill(&disk);
 }
 
 static void expect_records(uint64_t records)
 {
-    cr_assert_eq(disk_read(&disk), 0, "%s", disk.report.text);
+    cr_assert_eq(log_dir_read(&disk), 0, "%s", disk.report.text);
     cr_assert_eq(disk.report.records, records);
-    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    cr_assert_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
     cr_assert_eq(disk.report.records, records);
-    disk_must_append(&disk, 1);
-    disk_kill(&disk);
-    cr_assert_eq(disk_read(&disk), 0, "%s", disk.report.text);
+    log_dir_must_append(&disk, 1);
+    log_dir_kill(&disk);
+    cr_assert_eq(log_dir_read(&disk), 0, "%s", disk.report.text);
     cr_assert_eq(disk.report.records, records + 1);
 }
 
@@ -103,7 +103,7 @@ Test(wal_pack, a_packed_segment_holds_the_same_records_in_less)
     cr_assert_eq(pack_quiet(1), WAL_PACKED);
     cr_assert_eq(pack_quiet(2), WAL_PACKED);
     cr_expect_eq(file_bytes(1), 3 * WAL_PAGE_BYTES);
-    cr_expect_not(disk_has(&disk, pack_name(1)));
+    cr_expect_not(log_dir_has(&disk, pack_name(1)));
     expect_records(31);
     cr_expect_eq(pack_quiet(1), WAL_PACKED_LEFT, "once is enough");
 }
@@ -123,12 +123,12 @@ Test(wal_pack, members_are_shown_as_the_blocks_they_were)
     uint64_t sums[4] = {0};
     struct wal_report report;
     struct wal_io *io;
-    cr_assert_eq(disk_open(&disk), 0);
+    cr_assert_eq(log_dir_open(&disk), 0);
     for (int i = 0; i < 10; i++) {
-        disk_must_append(&disk, 3);
+        log_dir_must_append(&disk, 3);
     }
     cr_assert_eq(wal_confirm(disk.wal), 0);
-    disk_close_clean(&disk);
+    log_dir_close_clean(&disk);
     cr_assert_eq(pack_quiet(1), WAL_PACKED);
     cr_assert_eq(wal_file_io_new(&io, disk.path, 0), 0);
     cr_assert_eq(wal_read(io, note_blocks, sums, &report), 0, "%s", report.text);
@@ -155,7 +155,7 @@ static int overtake(void *arg, const struct wal_block *block)
     overtaking->next_lsn += block->count;
     if (block->first_lsn == overtaking->at_lsn) {
         for (int i = 0; i < 20; i++) {
-            disk_must_append(&disk, 1);
+            log_dir_must_append(&disk, 1);
         }
         cr_assert_eq(pack_quiet(1), WAL_PACKED);
         overtaking->at_lsn = 0;
@@ -168,18 +168,18 @@ static int overtake(void *arg, const struct wal_block *block)
 Test(wal_pack, a_reader_goes_on_in_the_packed_file_where_it_was_in_the_old_one)
 {
     for (uint64_t at_lsn = 1; at_lsn <= 5; at_lsn++) {
-        struct disk copy;
+        struct log_dir copy;
         struct overtaking overtaking = {.next_lsn = 1, .at_lsn = at_lsn};
         struct wal_report report;
         struct wal_io *io;
-        disk_init(&copy);
-        disk_fini(&disk);
+        log_dir_init(&copy);
+        log_dir_fini(&disk);
         disk = copy;
-        cr_assert_eq(disk_open(&disk), 0);
+        cr_assert_eq(log_dir_open(&disk), 0);
         for (int i = 0; i < 5; i++) {
-            disk_must_append(&disk, 1);
+            log_dir_must_append(&disk, 1);
         }
-        while (!disk_has(&disk, disk_segment(2))) {
+        while (!log_dir_has(&disk, log_dir_segment(2))) {
             sched_yield();
         }
         cr_assert_eq(wal_file_io_new(&io, disk.path, 0), 0);
@@ -195,17 +195,17 @@ Test(wal_pack, blocks_of_any_size_are_packed)
 {
     disk.segment_bytes = 32U << 20;
     uint64_t records = 0;
-    cr_assert_eq(disk_open(&disk), 0);
+    cr_assert_eq(log_dir_open(&disk), 0);
     for (uint32_t i = 0; i < 300; i++) {
         uint32_t count = 1 + i * 7 % 50;
         size_t each = i % 40 == 0 ? 70000 : 1 + i * 131 % 900;
-        cr_assert_eq(disk_append(&disk, count, each, i % 9 == 1), 0);
+        cr_assert_eq(log_dir_append(&disk, count, each, i % 9 == 1), 0);
         records += count;
     }
-    disk_kill(&disk);
-    cr_assert_eq(disk_open(&disk), 0);
+    log_dir_kill(&disk);
+    cr_assert_eq(log_dir_open(&disk), 0);
     uint64_t last = disk.report.segment;
-    disk_kill(&disk);
+    log_dir_kill(&disk);
     for (uint64_t number = 1; number <= last; number++) {
         size_t before = file_bytes(number);
         cr_assert_eq(pack_quiet(number), WAL_PACKED);
@@ -234,15 +234,15 @@ Test(wal_pack, the_largest_block_is_kept_as_it_is)
 
 Test(wal_pack, what_does_not_shrink_is_left_alone)
 {
-    cr_assert_eq(disk_open(&disk), 0);
+    cr_assert_eq(log_dir_open(&disk), 0);
     for (int i = 0; i < 6; i++) {
-        cr_assert_eq(disk_append(&disk, 2, 4000, true), 0);
+        cr_assert_eq(log_dir_append(&disk, 2, 4000, true), 0);
     }
-    disk_close_clean(&disk);
+    log_dir_close_clean(&disk);
     size_t before = file_bytes(1);
     cr_expect_eq(pack_quiet(1), WAL_PACKED_LEFT);
     cr_expect_eq(file_bytes(1), before);
-    cr_expect_not(disk_has(&disk, pack_name(1)));
+    cr_expect_not(log_dir_has(&disk, pack_name(1)));
 }
 
 Test(wal_pack, a_damaged_or_unsealed_segment_is_never_packed)
@@ -252,24 +252,24 @@ Test(wal_pack, a_damaged_or_unsealed_segment_is_never_packed)
     struct wal_io *io;
     cr_assert_eq(wal_file_io_new(&io, disk.path, 0), 0);
     cr_expect_eq(pack(io, 2, &result), -EBADMSG, "it has no seal");
-    disk_flip(&disk, disk_segment(1), 3 * 4096 * 8 + 520);
+    log_dir_flip(&disk, log_dir_segment(1), 3 * 4096 * 8 + 520);
     cr_expect_eq(pack(io, 1, &result), -EBADMSG);
     cr_expect(result.is_damaged);
     cr_expect(strstr(result.damage.text, "offset 12288") != NULL, "%s", result.damage.text);
-    disk_flip(&disk, disk_segment(1), 3 * 4096 * 8 + 520);
+    log_dir_flip(&disk, log_dir_segment(1), 3 * 4096 * 8 + 520);
     cr_expect_eq(pack(io, 9, &result), -ENOENT);
     io->ops->destroy(io);
-    cr_expect_not(disk_has(&disk, pack_name(1)));
+    cr_expect_not(log_dir_has(&disk, pack_name(1)));
     expect_records(11);
 }
 
 Test(wal_pack, what_a_crash_left_half_packed_is_removed)
 {
     make_log(10);
-    disk_store(&disk, pack_name(1), "half", 4);
-    cr_assert_eq(disk_read(&disk), 0, "%s", disk.report.text);
+    log_dir_store(&disk, pack_name(1), "half", 4);
+    cr_assert_eq(log_dir_read(&disk), 0, "%s", disk.report.text);
     expect_records(11);
-    cr_expect_not(disk_has(&disk, pack_name(1)));
+    cr_expect_not(log_dir_has(&disk, pack_name(1)));
 }
 
 /* Every bit where it can matter: right or refused. */
@@ -280,12 +280,12 @@ Test(wal_pack, one_flipped_bit_in_a_packed_segment_is_never_believed)
     cr_assert_eq(pack_quiet(1), WAL_PACKED);
     uint64_t bits = file_bytes(1) * 8;
     for (uint64_t bit = 0; bit < bits; bit += bit % (4096 * 8) < 3000 ? 1 : 131) {
-        disk_flip(&disk, disk_segment(1), bit);
-        int err = disk_read(&disk);
+        log_dir_flip(&disk, log_dir_segment(1), bit);
+        int err = log_dir_read(&disk);
         cr_assert(err == TALLY_DAMAGE || err == TALLY_NEWER || disk.report.records == 13,
                   "bit %zu: %s", (size_t)bit, disk.report.text);
         refused += err != 0;
-        disk_flip(&disk, disk_segment(1), bit);
+        log_dir_flip(&disk, log_dir_segment(1), bit);
     }
     cr_expect(refused > 2000);
     expect_records(13);
@@ -295,21 +295,21 @@ Test(wal_pack, one_flipped_bit_in_a_packed_segment_is_never_believed)
 Test(wal_pack, a_packed_segment_that_is_cut_or_loses_its_seal_is_refused)
 {
     make_log(12);
-    for (uint64_t number = 2; disk_has(&disk, disk_segment(number)); number++) {
-        disk_unlink(&disk, disk_segment(number));
+    for (uint64_t number = 2; log_dir_has(&disk, log_dir_segment(number)); number++) {
+        log_dir_unlink(&disk, log_dir_segment(number));
     }
     cr_assert_eq(pack_quiet(1), WAL_PACKED);
     size_t len = file_bytes(1);
     for (size_t to = 0; to <= len; to += 512) {
-        struct disk copy;
-        disk_copy(&disk, &copy);
-        disk_truncate(&copy, disk_segment(1), to);
-        int err = disk_open(&copy);
+        struct log_dir copy;
+        log_dir_copy(&disk, &copy);
+        log_dir_truncate(&copy, log_dir_segment(1), to);
+        int err = log_dir_open(&copy);
         cr_assert_eq(err, to < len ? TALLY_DAMAGE : 0, "%zu bytes: %s", to, copy.report.text);
-        disk_fini(&copy);
+        log_dir_fini(&copy);
     }
-    disk_zero(&disk, disk_segment(1), len - 4096, 4096);
-    cr_expect_eq(disk_open(&disk), TALLY_DAMAGE);
+    log_dir_zero(&disk, log_dir_segment(1), len - 4096, 4096);
+    cr_expect_eq(log_dir_open(&disk), TALLY_DAMAGE);
     cr_expect_eq(disk.report.row, 3, "%s", disk.report.text);
 }
 
@@ -317,10 +317,10 @@ Test(wal_pack, a_packed_segment_that_is_cut_or_loses_its_seal_is_refused)
 static long pack_with_fault(enum fault_call call, int error, int after)
 {
     static struct fault_io fault;
-    struct disk copy;
+    struct log_dir copy;
     struct wal_io *real;
     struct wal_pack result;
-    disk_copy(&disk, &copy);
+    log_dir_copy(&disk, &copy);
     cr_assert_eq(wal_file_io_new(&real, copy.path, 0), 0);
     fault_io_init(&fault, real);
     fault_io_set(&fault, call, error, after, 1);
@@ -329,12 +329,12 @@ static long pack_with_fault(enum fault_call call, int error, int after)
     cr_assert(err == WAL_PACKED || fault.faults > 0);
     real->ops->destroy(real);
     fault_io_fini(&fault);
-    bool is_left = disk_has(&copy, pack_name(1));
+    bool is_left = log_dir_has(&copy, pack_name(1));
     cr_assert(!is_left || call == FAULT_UNLINK);
-    cr_assert_eq(disk_open(&copy), 0, "%s", copy.report.text);
+    cr_assert_eq(log_dir_open(&copy), 0, "%s", copy.report.text);
     cr_assert_eq(copy.report.records, 31, "%s", copy.report.text);
-    cr_assert_not(disk_has(&copy, pack_name(1)));
-    disk_fini(&copy);
+    cr_assert_not(log_dir_has(&copy, pack_name(1)));
+    log_dir_fini(&copy);
     return fault.faults;
 }
 
@@ -363,11 +363,11 @@ Test(wal_pack, what_is_read_back_wrong_is_not_put_in_place)
     static struct fault_io fault;
     struct wal_io *real;
     struct wal_pack result;
-    cr_assert_eq(disk_open(&disk), 0);
+    cr_assert_eq(log_dir_open(&disk), 0);
     for (int i = 0; i < 10; i++) {
-        cr_assert_eq(disk_append(&disk, 1, 1500, true), 0);
+        cr_assert_eq(log_dir_append(&disk, 1, 1500, true), 0);
     }
-    disk_close_clean(&disk);
+    log_dir_close_clean(&disk);
     size_t before = file_bytes(1);
     cr_assert_eq(wal_file_io_new(&real, disk.path, 0), 0);
     fault_io_init(&fault, real);
@@ -376,11 +376,11 @@ Test(wal_pack, what_is_read_back_wrong_is_not_put_in_place)
     cr_expect_eq(pack(&fault.io, 1, &result), -EIO);
     cr_expect_eq(fault.faults, 1);
     cr_expect_eq(file_bytes(1), before);
-    cr_expect_not(disk_has(&disk, pack_name(1)));
+    cr_expect_not(log_dir_has(&disk, pack_name(1)));
     cr_expect_eq(pack(&fault.io, 1, &result), WAL_PACKED);
     real->ops->destroy(real);
     fault_io_fini(&fault);
-    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    cr_assert_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
     cr_expect_eq(disk.report.records, 10);
 }
 
@@ -395,12 +395,12 @@ static uint64_t next_random(uint64_t *x)
 /* One life of a process, and then what a janitor may have done by its end. Returns the records. */
 static uint64_t random_life(uint64_t *x)
 {
-    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    cr_assert_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
     uint64_t steps = next_random(x) % 60;
     for (uint64_t i = 0; i < steps; i++) {
         uint32_t count = (uint32_t)(1 + next_random(x) % 20);
         size_t each = 1 + next_random(x) % (next_random(x) % 8 == 0 ? 2000 : 60);
-        cr_assert_eq(disk_append(&disk, count, each, next_random(x) % 4 == 0), 0);
+        cr_assert_eq(log_dir_append(&disk, count, each, next_random(x) % 4 == 0), 0);
         if (next_random(x) % 5 == 0) {
             cr_assert_eq(wal_confirm(disk.wal), 0);
         }
@@ -408,9 +408,9 @@ static uint64_t random_life(uint64_t *x)
     uint64_t records = wal_next_lsn(disk.wal) - 1;
     uint64_t active = disk.report.segment;
     if (next_random(x) % 2 == 0) {
-        disk_close_clean(&disk);
+        log_dir_close_clean(&disk);
     } else {
-        disk_kill(&disk);
+        log_dir_kill(&disk);
     }
     for (uint64_t number = 1; number < active; number++) {
         int err = next_random(x) % 2 == 0 ? pack_quiet(number) : 0;
@@ -424,13 +424,13 @@ Test(wal_pack, random_logs_hold_the_same_records_packed)
 {
     for (uint64_t seed = 1; seed <= 12; seed++) {
         uint64_t x = seed * 0x9e3779b97f4a7c15U;
-        struct disk next;
-        disk_init(&next);
-        disk_fini(&disk);
+        struct log_dir next;
+        log_dir_init(&next);
+        log_dir_fini(&disk);
         disk = next;
         for (int life = 0; life < 8; life++) {
             uint64_t records = random_life(&x);
-            cr_assert_eq(disk_read(&disk), 0, "seed %zu: %s", (size_t)seed, disk.report.text);
+            cr_assert_eq(log_dir_read(&disk), 0, "seed %zu: %s", (size_t)seed, disk.report.text);
             cr_assert_eq(disk.report.records, records, "seed %zu", (size_t)seed);
         }
     }
@@ -449,9 +449,9 @@ Test(wal_pack, the_janitor_packs_what_is_sealed_and_nothing_else)
 {
     struct wal_janitor_stats stats;
     disk.janitor = &fast;
-    cr_assert_eq(disk_open(&disk), 0);
+    cr_assert_eq(log_dir_open(&disk), 0);
     for (int i = 0; i < 14 * 5 + 3; i++) {
-        disk_must_append(&disk, 1);
+        log_dir_must_append(&disk, 1);
     }
     await_packed(6);
     wal_janitor_stats(disk.wal, &stats);
@@ -460,8 +460,8 @@ Test(wal_pack, the_janitor_packs_what_is_sealed_and_nothing_else)
     cr_expect_eq(stats.packed_to_bytes, 5 * 3 * WAL_PAGE_BYTES);
     cr_expect_eq(stats.pack_failures, 0);
     cr_expect_eq(file_bytes(6), WAL_SEGMENT_BYTES_MIN);
-    disk_kill(&disk);
-    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    log_dir_kill(&disk);
+    cr_assert_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
     cr_expect_eq(disk.report.records, 14 * 5 + 3);
     await_packed(7);
     wal_janitor_stats(disk.wal, &stats);
@@ -479,13 +479,13 @@ Test(wal_pack, a_full_disk_stops_the_packing_and_nothing_else)
     disk.janitor = &fast;
     fault.pack_only = true;
     fault_io_set(&fault, FAULT_PWRITE, -ENOSPC, 0, -1);
-    cr_assert_eq(disk_open(&disk), 0);
+    cr_assert_eq(log_dir_open(&disk), 0);
     for (int i = 0; i < 14 * 3 + 1; i++) {
-        disk_must_append(&disk, 1);
+        log_dir_must_append(&disk, 1);
     }
     fault_io_await(&fault, 5); /* it comes back to it */
     for (int i = 0; i < 14; i++) {
-        disk_must_append(&disk, 1);
+        log_dir_must_append(&disk, 1);
     }
     wal_janitor_stats(disk.wal, &stats);
     cr_expect(stats.pack_failures >= 4);
@@ -496,7 +496,7 @@ Test(wal_pack, a_full_disk_stops_the_packing_and_nothing_else)
         wal_janitor_stats(disk.wal, &stats);
     } while (stats.packed_segments < 4);
     wal_close(disk.wal, false);
-    cr_expect_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    cr_expect_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
     cr_expect_eq(disk.report.records, 14 * 4 + 1);
     wal_close(disk.wal, false);
     disk.wal = NULL;
@@ -511,9 +511,9 @@ Test(wal_pack, small_blocks_do_not_keep_a_page_each)
     struct wal_janitor_stats stats;
     disk.segment_bytes = 8U << 20;
     disk.janitor = &fast;
-    cr_assert_eq(disk_open(&disk), 0);
+    cr_assert_eq(log_dir_open(&disk), 0);
     for (int i = 0; i < 16000; i++) {
-        disk_must_append(&disk, 1);
+        log_dir_must_append(&disk, 1);
     }
     await_packed(8);
     wal_janitor_stats(disk.wal, &stats);

@@ -1,5 +1,5 @@
 /* A reader that keeps its place beside a writer: it sees each block once, whole and in order. */
-#include "tests/wal/disk.h"
+#include "tests/wal/log_dir.h"
 
 #include "wal/base/err.h"
 
@@ -11,7 +11,7 @@
 
 #define BLOCKS 1500U
 
-static struct disk disk;
+static struct log_dir disk;
 static struct wal_io *io;
 static struct wal_reader *reader;
 static struct wal_report report;
@@ -20,17 +20,17 @@ static atomic_bool done;
 
 static void setup(void)
 {
-    disk_init(&disk);
+    log_dir_init(&disk);
     next_lsn = 1;
     cr_assert_eq(wal_file_io_new(&io, disk.path, 0), 0);
-    cr_assert_eq(wal_reader_new(&reader, io, disk_check_block, &next_lsn), 0);
+    cr_assert_eq(wal_reader_new(&reader, io, log_dir_check_block, &next_lsn), 0);
 }
 
 static void teardown(void)
 {
     wal_reader_destroy(reader);
     io->ops->destroy(io);
-    disk_fini(&disk);
+    log_dir_fini(&disk);
 }
 
 TestSuite(wal_reader, .init = setup, .fini = teardown);
@@ -52,10 +52,10 @@ Test(wal_reader, goes_on_where_it_stopped)
 {
     cr_expect(more());
     judge(WAL_END_EMPTY);
-    cr_assert_eq(disk_open(&disk), 0);
+    cr_assert_eq(log_dir_open(&disk), 0);
     cr_expect(more());
     for (uint64_t i = 1; i <= 100; i++) { /* over eight segments */
-        disk_must_append(&disk, 1);
+        log_dir_must_append(&disk, 1);
         if (i % 3 == 0) {
             cr_expect(more());
             cr_assert_eq(next_lsn, i + 1);
@@ -65,27 +65,27 @@ Test(wal_reader, goes_on_where_it_stopped)
             cr_assert_eq(next_lsn, i + 1);
         }
     }
-    disk_close_clean(&disk);
+    log_dir_close_clean(&disk);
     judge(WAL_END_CLEAN);
     cr_expect(report.clean_shutdown);
-    cr_assert_eq(disk_open(&disk), 0);
-    disk_must_append(&disk, 7);
+    cr_assert_eq(log_dir_open(&disk), 0);
+    log_dir_must_append(&disk, 7);
     cr_expect(more());
     cr_assert_eq(next_lsn, 108);
 }
 
 Test(wal_reader, waits_before_a_torn_tail_and_goes_on_when_it_is_cut)
 {
-    cr_assert_eq(disk_open(&disk), 0);
-    disk_must_append(&disk, 1);
+    cr_assert_eq(log_dir_open(&disk), 0);
+    log_dir_must_append(&disk, 1);
     cr_expect(more());
-    disk_kill(&disk);
-    disk_poke(&disk, disk_segment(1), 2 * WAL_PAGE_BYTES, "half a block", 12);
+    log_dir_kill(&disk);
+    log_dir_poke(&disk, log_dir_segment(1), 2 * WAL_PAGE_BYTES, "half a block", 12);
     cr_expect_not(more());
     judge(WAL_END_TORN);
     cr_expect_not(more());
-    cr_assert_eq(disk_open(&disk), 0);
-    disk_must_append(&disk, 1);
+    cr_assert_eq(log_dir_open(&disk), 0);
+    log_dir_must_append(&disk, 1);
     cr_expect(more());
     cr_assert_eq(next_lsn, 3);
 }
@@ -94,28 +94,28 @@ Test(wal_reader, waits_before_a_torn_tail_and_goes_on_when_it_is_cut)
 Test(wal_reader, finds_a_segment_that_is_newer_than_its_list)
 {
     for (int round = 0; round < 50; round++) {
-        cr_assert_eq(disk_open(&disk), 0);
-        disk_must_append(&disk, 1);
+        cr_assert_eq(log_dir_open(&disk), 0);
+        log_dir_must_append(&disk, 1);
         cr_expect(more());
         judge(WAL_END_CLEAN); /* lists, perhaps before the next segment has been made */
-        disk_kill(&disk);
-        cr_assert_eq(disk_open(&disk), 0);
-        disk_must_append(&disk, 1);
+        log_dir_kill(&disk);
+        cr_assert_eq(log_dir_open(&disk), 0);
+        log_dir_must_append(&disk, 1);
         cr_assert(more());
         cr_assert_eq(next_lsn, 2 * (uint64_t)round + 3);
-        disk_close_clean(&disk);
+        log_dir_close_clean(&disk);
     }
 }
 
 Test(wal_reader, tells_damage_behind_its_place)
 {
-    cr_assert_eq(disk_open(&disk), 0);
-    disk_must_append(&disk, 1);
+    cr_assert_eq(log_dir_open(&disk), 0);
+    log_dir_must_append(&disk, 1);
     cr_expect(more());
     for (int i = 0; i < 3; i++) {
-        disk_must_append(&disk, 1);
+        log_dir_must_append(&disk, 1);
     }
-    disk_flip(&disk, disk_segment(1), (2 * WAL_PAGE_BYTES + 70) * 8);
+    log_dir_flip(&disk, log_dir_segment(1), (2 * WAL_PAGE_BYTES + 70) * 8);
     cr_expect_not(more());
     cr_expect_eq(wal_reader_judge(reader, &report), TALLY_DAMAGE);
     cr_expect_eq(next_lsn, 2);
@@ -123,11 +123,11 @@ Test(wal_reader, tells_damage_behind_its_place)
 
 Test(wal_reader, tells_that_its_segment_went_away)
 {
-    cr_assert_eq(disk_open(&disk), 0);
-    disk_must_append(&disk, 1);
+    cr_assert_eq(log_dir_open(&disk), 0);
+    log_dir_must_append(&disk, 1);
     cr_expect(more());
-    disk_kill(&disk);
-    disk_unlink(&disk, disk_segment(1));
+    log_dir_kill(&disk);
+    log_dir_unlink(&disk, log_dir_segment(1));
     cr_expect_eq(wal_reader_judge(reader, &report), TALLY_DAMAGE);
     cr_assert_str_not_empty(report.text);
 }
@@ -135,7 +135,7 @@ Test(wal_reader, tells_that_its_segment_went_away)
 static void *write_log(void *arg)
 {
     (void)arg;
-    disk_append_all_kinds(&disk, BLOCKS, NULL);
+    log_dir_append_all_kinds(&disk, BLOCKS, NULL);
     atomic_store_explicit(&done, true, memory_order_release);
     return NULL;
 }
@@ -144,7 +144,7 @@ static void *write_log(void *arg)
 Test(wal_reader, sees_each_block_once_while_they_are_written)
 {
     pthread_t writer;
-    cr_assert_eq(disk_open(&disk), 0);
+    cr_assert_eq(log_dir_open(&disk), 0);
     cr_assert_eq(pthread_create(&writer, NULL, write_log, NULL), 0);
     for (bool is_last = false; !is_last;) {
         is_last = atomic_load_explicit(&done, memory_order_acquire);

@@ -1,5 +1,5 @@
 /* wal_repair: a torn tail goes and is kept, whatever fails on the way; nothing else changes. */
-#include "tests/wal/disk.h"
+#include "tests/wal/log_dir.h"
 #include "tests/wal/fault.h"
 
 #include "wal/base/err.h"
@@ -11,36 +11,37 @@
 
 enum { RECORDS = 40, TORN_SEGMENT = 3, TORN_PAGE = 1 + RECORDS - 28 };
 
-static struct disk disk;
+static struct log_dir disk;
 
 static void setup(void)
 {
-    disk_init(&disk);
-    cr_assert_eq(disk_open(&disk), 0);
+    log_dir_init(&disk);
+    cr_assert_eq(log_dir_open(&disk), 0);
     for (int i = 0; i < RECORDS; i++) {
-        disk_must_append(&disk, 1);
+        log_dir_must_append(&disk, 1);
     }
-    disk_kill(&disk);
+    log_dir_kill(&disk);
 }
 
 static void teardown(void)
 {
-    disk_fini(&disk);
+    log_dir_fini(&disk);
 }
 
 TestSuite(wal_repair, .init = setup, .fini = teardown);
 
 static void tear(void)
 {
-    disk_poke(&disk, disk_segment(TORN_SEGMENT), TORN_PAGE * WAL_PAGE_BYTES, "half a block", 12);
+    log_dir_poke(&disk, log_dir_segment(TORN_SEGMENT), TORN_PAGE * WAL_PAGE_BYTES, "half a block",
+                 12);
 }
 
-static int repair(struct disk *at, struct wal_io *io)
+static int repair(struct log_dir *at, struct wal_io *io)
 {
     return wal_repair(io, NULL, NULL, &at->report);
 }
 
-static int repair_plainly(struct disk *at)
+static int repair_plainly(struct log_dir *at)
 {
     struct wal_io *io;
     cr_assert_eq(wal_file_io_new(&io, at->path, 0), 0);
@@ -49,10 +50,10 @@ static int repair_plainly(struct disk *at)
     return err;
 }
 
-static void expect_kept(const struct disk *at)
+static void expect_kept(const struct log_dir *at)
 {
     size_t len;
-    unsigned char *kept = disk_load(at, "torn-41.bin", &len);
+    unsigned char *kept = log_dir_load(at, "torn-41.bin", &len);
     cr_assert(len == WAL_PAGE_BYTES && memcmp(kept, "half a block", 12) == 0);
     free(kept);
 }
@@ -61,10 +62,10 @@ static void expect_kept(const struct disk *at)
  * have failed: 0 when there are not so many. */
 static long repair_with_fault(enum fault_call call, int error, int after)
 {
-    struct disk copy;
+    struct log_dir copy;
     struct wal_io *real;
     static struct fault_io fault;
-    disk_copy(&disk, &copy);
+    log_dir_copy(&disk, &copy);
     cr_assert_eq(wal_file_io_new(&real, copy.path, 1), 0);
     fault_io_init(&fault, real);
     fault_io_set(&fault, call, error, after, 1);
@@ -78,14 +79,14 @@ static long repair_with_fault(enum fault_call call, int error, int after)
     }
     cr_assert_eq(repair_plainly(&copy), 0, "%s", copy.report.text);
     expect_kept(&copy);
-    cr_assert_eq(disk_read(&copy), 0);
+    cr_assert_eq(log_dir_read(&copy), 0);
     cr_assert_eq(copy.report.end, WAL_END_CLEAN, "%s", copy.report.text);
     cr_assert_eq(copy.report.records, RECORDS);
-    disk_kill(&copy);
-    cr_assert_eq(disk_open(&copy), 0, "%s", copy.report.text);
+    log_dir_kill(&copy);
+    cr_assert_eq(log_dir_open(&copy), 0, "%s", copy.report.text);
     cr_assert_eq(copy.report.records, RECORDS);
-    disk_must_append(&copy, 1);
-    disk_fini(&copy);
+    log_dir_must_append(&copy, 1);
+    log_dir_fini(&copy);
     return fault.faults;
 }
 
@@ -119,8 +120,8 @@ Test(wal_repair, what_is_repaired_is_a_log_that_ends_there)
     expect_kept(&disk);
     cr_assert_eq(repair_plainly(&disk), 0);
     cr_expect_eq(disk.report.end, WAL_END_CLEAN);
-    cr_assert_eq(disk_open(&disk), 0);
-    disk_must_append(&disk, 1);
+    cr_assert_eq(log_dir_open(&disk), 0);
+    log_dir_must_append(&disk, 1);
 }
 
 Test(wal_repair, somebody_else_has_the_directory)
@@ -130,7 +131,7 @@ Test(wal_repair, somebody_else_has_the_directory)
     cr_assert_eq(wal_file_io_new(&io, disk.path, 0), 0);
     cr_assert_eq(io->ops->lock(io, "LOCK"), 0);
     cr_expect_eq(repair_plainly(&disk), TALLY_LOCKED);
-    cr_expect_not(disk_has(&disk, "torn-41.bin"));
+    cr_expect_not(log_dir_has(&disk, "torn-41.bin"));
     io->ops->destroy(io);
 }
 
@@ -147,13 +148,13 @@ Test(wal_repair, a_visitor_that_refuses_a_block_leaves_all_as_it_was)
     size_t len;
     size_t len_after;
     struct wal_io *io;
-    unsigned char *before = disk_load(&disk, disk_segment(TORN_SEGMENT), &len);
+    unsigned char *before = log_dir_load(&disk, log_dir_segment(TORN_SEGMENT), &len);
     cr_assert_eq(wal_file_io_new(&io, disk.path, 0), 0);
     cr_expect_eq(wal_repair(io, refuse_30, NULL, &disk.report), TALLY_CORRUPT);
     io->ops->destroy(io);
-    unsigned char *after = disk_load(&disk, disk_segment(TORN_SEGMENT), &len_after);
+    unsigned char *after = log_dir_load(&disk, log_dir_segment(TORN_SEGMENT), &len_after);
     cr_expect(len == len_after && memcmp(before, after, len) == 0);
-    cr_expect_not(disk_has(&disk, "torn-41.bin"));
+    cr_expect_not(log_dir_has(&disk, "torn-41.bin"));
     free(before);
     free(after);
 }

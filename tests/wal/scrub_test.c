@@ -1,5 +1,5 @@
 /* The scrub: what goes bad on the disk under a log that is open is told, and nothing else is. */
-#include "tests/wal/disk.h"
+#include "tests/wal/log_dir.h"
 #include "tests/wal/fault.h"
 
 #include "wal/format/segment.h"
@@ -12,7 +12,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static struct disk disk;
+static struct log_dir disk;
 static atomic_ulong told;
 
 static void on_damage(void *arg, const struct wal_report *damage)
@@ -35,13 +35,13 @@ static const struct wal_janitor_options eager = {
 
 static void setup(void)
 {
-    disk_init(&disk);
+    log_dir_init(&disk);
     disk.janitor = &eager;
 }
 
 static void teardown(void)
 {
-    disk_fini(&disk);
+    log_dir_fini(&disk);
 }
 
 TestSuite(wal_scrub, .init = setup, .fini = teardown);
@@ -71,9 +71,9 @@ static void await_pass(void)
 /* Segments of 14 blocks of one record each, all sealed ones packed. */
 static void make_log(unsigned segments)
 {
-    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    cr_assert_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
     for (unsigned i = 0; i < segments * 14 + 1; i++) {
-        disk_must_append(&disk, 1);
+        log_dir_must_append(&disk, 1);
     }
     while (stats_now().next <= segments) {
         sched_yield();
@@ -90,9 +90,9 @@ Test(wal_scrub, a_whole_log_is_told_to_be_whole)
 
 Test(wal_scrub, a_log_that_is_written_and_packed_meanwhile_is_whole)
 {
-    cr_assert_eq(disk_open(&disk), 0);
+    cr_assert_eq(log_dir_open(&disk), 0);
     for (uint32_t i = 0; i < 3000; i++) {
-        cr_assert_eq(disk_append(&disk, 1 + i % 3, 20 + i % 4000, i % 2), 0);
+        cr_assert_eq(log_dir_append(&disk, 1 + i % 3, 20 + i % 4000, i % 2), 0);
     }
     await_pass();
     cr_expect_eq(damaged(), 0);
@@ -104,7 +104,7 @@ Test(wal_scrub, a_byte_that_turns_in_a_sealed_segment_is_told)
 {
     struct wal_report report;
     make_log(3);
-    disk_flip(&disk, disk_segment(1), 4096 * 8 + 600);
+    log_dir_flip(&disk, log_dir_segment(1), 4096 * 8 + 600);
     await_pass();
     cr_assert_eq(wal_damage(disk.wal, &report), 1);
     cr_expect_eq(report.end, WAL_END_DAMAGE);
@@ -113,12 +113,12 @@ Test(wal_scrub, a_byte_that_turns_in_a_sealed_segment_is_told)
     cr_expect(strstr(report.text, "offset 4096") != NULL, "%s", report.text);
     cr_expect(atomic_load_explicit(&told, memory_order_relaxed) > 0);
 
-    disk_must_append(&disk, 5); /* the log does not mind */
-    disk_flip(&disk, disk_segment(1), 4096 * 8 + 600);
+    log_dir_must_append(&disk, 5); /* the log does not mind */
+    log_dir_flip(&disk, log_dir_segment(1), 4096 * 8 + 600);
     await_pass();
     cr_expect_eq(damaged(), 0, "and it is forgotten when it is gone");
-    disk_kill(&disk);
-    cr_assert_eq(disk_open(&disk), 0, "%s", disk.report.text);
+    log_dir_kill(&disk);
+    cr_assert_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
     cr_expect_eq(disk.report.records, 3 * 14 + 1 + 5);
 }
 
@@ -126,7 +126,7 @@ Test(wal_scrub, a_segment_that_was_removed_is_not_missed)
 {
     make_log(3);
     pthread_mutex_lock(wal_files_lock(disk.wal));
-    disk_unlink(&disk, disk_segment(1));
+    log_dir_unlink(&disk, log_dir_segment(1));
     pthread_mutex_unlock(wal_files_lock(disk.wal));
     await_pass();
     cr_expect_eq(damaged(), 0);
@@ -135,7 +135,7 @@ Test(wal_scrub, a_segment_that_was_removed_is_not_missed)
 Test(wal_scrub, one_damaged_segment_does_not_make_the_next_one_damaged)
 {
     make_log(3);
-    disk_truncate(&disk, disk_segment(1), 4096);
+    log_dir_truncate(&disk, log_dir_segment(1), 4096);
     await_pass();
     cr_expect_eq(damaged(), 1);
 }
@@ -187,11 +187,11 @@ Test(wal_scrub, a_byte_that_turns_in_a_snapshot_is_told)
     make_snapshot(name);
     await_pass();
     cr_expect_eq(damaged(), 0);
-    disk_flip(&disk, name, 8 * 4096 + 8 * 70);
+    log_dir_flip(&disk, name, 8 * 4096 + 8 * 70);
     await_pass();
     cr_assert_eq(wal_damage(disk.wal, &report), 1);
     cr_expect(strstr(report.text, wanted) != NULL, "%s", report.text);
-    disk_unlink(&disk, name);
+    log_dir_unlink(&disk, name);
     await_pass();
     cr_expect_eq(damaged(), 0, "one that is gone is not missed");
 }

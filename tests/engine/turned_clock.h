@@ -1,6 +1,6 @@
 /* The machine's clocks as a test turns them. */
-#ifndef TALLY_TESTS_ENGINE_TURNED_H
-#define TALLY_TESTS_ENGINE_TURNED_H
+#ifndef TALLY_TESTS_ENGINE_TURNED_CLOCK_H
+#define TALLY_TESTS_ENGINE_TURNED_CLOCK_H
 
 #include "engine/tally.h"
 

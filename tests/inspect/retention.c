@@ -1,5 +1,5 @@
 /* A log that has lost its beginning to retention, and what its state was at each record. */
-#include "tests/inspect/cut.h"
+#include "tests/inspect/retention.h"
 
 #include "engine/apply/apply.h"
 #include "engine/log/columns.h"
@@ -78,12 +78,12 @@ void cut_init(struct cut *cut)
     }
     cr_assert_eq(FIELD_OWN(state.lsn), CUT_LAST_LSN);
     state_fini(&state);
-    disk_close_clean(&cut->disk);
+    log_dir_close_clean(&cut->disk);
 }
 
 void cut_fini(struct cut *cut)
 {
-    disk_fini(&cut->disk);
+    log_dir_fini(&cut->disk);
 }
 
 void cut_retain(const struct cut *cut, uint64_t safe_lsn)
@@ -99,7 +99,8 @@ void cut_spoil(const struct cut *cut, uint64_t lsn)
 {
     char name[WAL_NAME_BYTES];
     wal_snapshot_name(name, lsn);
-    disk_flip(&cut->disk, name, 8 * (WAL_PAGE_BYTES + 70)); /* in the payload of the first block */
+    log_dir_flip(&cut->disk, name,
+                 8 * (WAL_PAGE_BYTES + 70)); /* in the payload of the first block */
 }
 
 /* ---- starting ---- */

@@ -1,6 +1,6 @@
 /* Readers beside retention: they go on, begin anew, or say which records have left the log; what
  * went otherwise is damage. */
-#include "tests/wal/disk.h"
+#include "tests/wal/log_dir.h"
 #include "tests/wal/fault.h"
 
 #include "wal/background/retain.h"
@@ -17,7 +17,7 @@
 
 enum { BLOCKS = 60, LIVE_BLOCKS = 3000 };
 
-static struct disk disk;
+static struct log_dir disk;
 static struct wal_io *io; /* the reader's */
 static struct wal_reader *reader;
 static struct wal_report report;
@@ -46,9 +46,9 @@ static int see(void *arg, const struct wal_block *block)
 
 static void setup(void)
 {
-    disk_init(&disk);
+    log_dir_init(&disk);
     memset(&seen, 0, sizeof(seen));
-    cr_assert_eq(disk_open(&disk), 0);
+    cr_assert_eq(log_dir_open(&disk), 0);
     cr_assert_eq(wal_file_io_new(&io, disk.path, 0), 0);
     cr_assert_eq(wal_reader_new(&reader, io, see, NULL), 0);
 }
@@ -57,10 +57,10 @@ static void teardown(void)
 {
     wal_reader_destroy(reader);
     io->ops->destroy(io);
-    disk_fini(&disk);
+    log_dir_fini(&disk);
 }
 
-TestSuite(wal_cut, .init = setup, .fini = teardown);
+TestSuite(wal_retention, .init = setup, .fini = teardown);
 
 /* One record a block, 14 blocks a segment: segment n begins with record 14 (n - 1) + 1. */
 enum { A_SEGMENT = 14 };
@@ -73,7 +73,7 @@ static uint64_t begin_of(uint64_t segment)
 static void append(unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        disk_must_append(&disk, 1);
+        log_dir_must_append(&disk, 1);
     }
 }
 
@@ -96,8 +96,8 @@ static void retain_from(uint64_t segment)
         .safe_lsn = lsn, .bytes_max = 0, .files_lock = wal_files_lock(disk.wal)};
     cr_assert_eq(snap_at(lsn), 0);
     cr_assert_gt(wal_retain(disk.io, &retain), 0);
-    cr_assert(!disk_has(&disk, disk_segment(segment - 1)) &&
-              disk_has(&disk, disk_segment(segment)));
+    cr_assert(!log_dir_has(&disk, log_dir_segment(segment - 1)) &&
+              log_dir_has(&disk, log_dir_segment(segment)));
 }
 
 static void more(void)
@@ -124,7 +124,7 @@ static void expect_cut(uint64_t from, uint64_t to)
 /* ---- a reader that stays ---- */
 
 /* It stands in segment 2 when its file goes: the file is still open, and segment 3 is there. */
-Test(wal_cut, in_a_removed_segment_it_reads_on_to_the_next)
+Test(wal_retention, in_a_removed_segment_it_reads_on_to_the_next)
 {
     append(A_SEGMENT + 3);
     more();
@@ -145,7 +145,7 @@ static void retain_from_5(void)
     retain_from(5);
 }
 
-Test(wal_cut, in_a_removed_segment_it_says_what_it_has_missed)
+Test(wal_retention, in_a_removed_segment_it_says_what_it_has_missed)
 {
     append(A_SEGMENT + 3);
     expect_judged(0, WAL_END_CLEAN);
@@ -159,7 +159,7 @@ Test(wal_cut, in_a_removed_segment_it_says_what_it_has_missed)
     cr_assert_eq(seen.next_lsn, A_SEGMENT + 4);
 }
 
-Test(wal_cut, without_its_name_the_segment_is_read_to_its_end_and_then_it_says_so)
+Test(wal_retention, without_its_name_the_segment_is_read_to_its_end_and_then_it_says_so)
 {
     append(A_SEGMENT + 3);
     more();
@@ -174,7 +174,7 @@ Test(wal_cut, without_its_name_the_segment_is_read_to_its_end_and_then_it_says_s
 }
 
 /* It has seen all of segment 1, and knows of no other. */
-Test(wal_cut, at_the_end_of_a_removed_segment_it_goes_on_behind_it)
+Test(wal_retention, at_the_end_of_a_removed_segment_it_goes_on_behind_it)
 {
     append(A_SEGMENT);
     more();
@@ -186,7 +186,7 @@ Test(wal_cut, at_the_end_of_a_removed_segment_it_goes_on_behind_it)
     cr_assert_eq(seen.next_lsn, wal_next_lsn(disk.wal));
 }
 
-Test(wal_cut, at_the_end_of_a_removed_segment_it_says_what_it_has_missed)
+Test(wal_retention, at_the_end_of_a_removed_segment_it_says_what_it_has_missed)
 {
     append(A_SEGMENT);
     expect_judged(0, WAL_END_CLEAN);
@@ -204,13 +204,13 @@ static void retain_all(void)
 }
 
 /* Every segment but the last may have no records: a start seals what it finds. */
-Test(wal_cut, segments_without_records_are_not_missed)
+Test(wal_retention, segments_without_records_are_not_missed)
 {
     append(5);
     more();
     for (int i = 0; i < 3; i++) {
-        disk_close_clean(&disk);
-        cr_assert_eq(disk_open(&disk), 0);
+        log_dir_close_clean(&disk);
+        cr_assert_eq(log_dir_open(&disk), 0);
     }
     append(1);
     cr_assert_eq(snap_at(5), 0);
@@ -223,18 +223,18 @@ Test(wal_cut, segments_without_records_are_not_missed)
 }
 
 /* It reads segment 1 without its name, while a restart leaves segments without records that go. */
-Test(wal_cut, behind_a_nameless_segment_those_without_records_are_not_missed)
+Test(wal_retention, behind_a_nameless_segment_those_without_records_are_not_missed)
 {
     append(5);
     more();
     append(A_SEGMENT - 5);
     for (int i = 0; i < 3; i++) {
-        disk_close_clean(&disk);
-        cr_assert_eq(disk_open(&disk), 0);
+        log_dir_close_clean(&disk);
+        cr_assert_eq(log_dir_open(&disk), 0);
     }
     append(1);
     cr_assert_eq(snap_at(A_SEGMENT), 0);
-    disk_unlink(&disk, disk_segment(1));
+    log_dir_unlink(&disk, log_dir_segment(1));
     seen.at = retain_all;
     seen.at_lsn = A_SEGMENT;
     more();
@@ -255,7 +255,7 @@ static void retain_from_4(void)
     retain_from(4);
 }
 
-Test(wal_cut, a_segment_that_goes_while_it_is_before_it_is_told)
+Test(wal_retention, a_segment_that_goes_while_it_is_before_it_is_told)
 {
     append(BLOCKS);
     seen.at = retain_from_4;
@@ -271,13 +271,13 @@ static int opens;
 
 static int open_late(struct wal_io *of, const char *name, enum wal_open_mode mode)
 {
-    if (strcmp(name, disk_segment(1)) == 0 && opens++ == 0) {
+    if (strcmp(name, log_dir_segment(1)) == 0 && opens++ == 0) {
         retain_from(3);
     }
     return real_ops->open(of, name, mode);
 }
 
-Test(wal_cut, what_has_shown_nothing_yet_begins_anew)
+Test(wal_retention, what_has_shown_nothing_yet_begins_anew)
 {
     struct wal_io_ops ops = *io->ops;
     append(BLOCKS);
@@ -295,10 +295,10 @@ Test(wal_cut, what_has_shown_nothing_yet_begins_anew)
 
 static void unlink_3(void)
 {
-    disk_unlink(&disk, disk_segment(3));
+    log_dir_unlink(&disk, log_dir_segment(3));
 }
 
-Test(wal_cut, a_gap_in_the_middle_is_damage)
+Test(wal_retention, a_gap_in_the_middle_is_damage)
 {
     append(A_SEGMENT + 3);
     more();
@@ -311,7 +311,7 @@ Test(wal_cut, a_gap_in_the_middle_is_damage)
     cr_assert_eq(read_once(), TALLY_DAMAGE);
 }
 
-Test(wal_cut, a_gap_that_comes_while_it_is_read_is_damage)
+Test(wal_retention, a_gap_that_comes_while_it_is_read_is_damage)
 {
     append(BLOCKS);
     cr_assert_eq(snap_at(wal_next_lsn(disk.wal) - 1), 0);
@@ -323,15 +323,15 @@ Test(wal_cut, a_gap_that_comes_while_it_is_read_is_damage)
 
 static void unlink_from_3(void)
 {
-    for (uint64_t i = 3; disk_has(&disk, disk_segment(i)); i++) {
-        disk_unlink(&disk, disk_segment(i));
+    for (uint64_t i = 3; log_dir_has(&disk, log_dir_segment(i)); i++) {
+        log_dir_unlink(&disk, log_dir_segment(i));
     }
 }
 
-Test(wal_cut, an_end_that_goes_while_it_is_read_is_damage)
+Test(wal_retention, an_end_that_goes_while_it_is_read_is_damage)
 {
     append(BLOCKS);
-    disk_close_clean(&disk);
+    log_dir_close_clean(&disk);
     seen.at = unlink_from_3;
     seen.at_lsn = begin_of(2) + 2;
     cr_assert_eq(read_once(), TALLY_DAMAGE);
@@ -348,11 +348,11 @@ static int list_starved(struct wal_io *of, int (*fn)(void *arg, const char *name
 }
 
 /* A log that ends with a seal: whether more has come behind it is the last question. */
-Test(wal_cut, without_memory_for_a_listing_no_log_is_called_whole)
+Test(wal_retention, without_memory_for_a_listing_no_log_is_called_whole)
 {
     struct wal_io_ops ops = *io->ops;
     append(A_SEGMENT + 3);
-    disk_close_clean(&disk);
+    log_dir_close_clean(&disk);
     unlink_from_3(); /* made ahead */
     real_ops = io->ops;
     ops.list = list_starved;
@@ -370,38 +370,38 @@ Test(wal_cut, without_memory_for_a_listing_no_log_is_called_whole)
     cr_assert_geq(failed, 2);
 }
 
-Test(wal_cut, without_a_snapshot_of_them_missing_segments_are_damage)
+Test(wal_retention, without_a_snapshot_of_them_missing_segments_are_damage)
 {
     append(A_SEGMENT + 3);
     more();
     append(BLOCKS);
     cr_assert_eq(snap_at(begin_of(3) - 2), 0);
-    disk_unlink(&disk, disk_segment(1));
-    disk_unlink(&disk, disk_segment(2));
+    log_dir_unlink(&disk, log_dir_segment(1));
+    log_dir_unlink(&disk, log_dir_segment(2));
     expect_judged(TALLY_DAMAGE, WAL_END_DAMAGE);
 }
 
-Test(wal_cut, a_log_without_any_segment_left_is_damage)
+Test(wal_retention, a_log_without_any_segment_left_is_damage)
 {
     append(A_SEGMENT / 2);
     more();
     cr_assert_eq(snap_at(wal_next_lsn(disk.wal) - 1), 0);
-    disk_kill(&disk);
+    log_dir_kill(&disk);
     for (uint64_t i = 1; i <= 2; i++) {
-        if (disk_has(&disk, disk_segment(i))) {
-            disk_unlink(&disk, disk_segment(i));
+        if (log_dir_has(&disk, log_dir_segment(i))) {
+            log_dir_unlink(&disk, log_dir_segment(i));
         }
     }
     expect_judged(TALLY_DAMAGE, WAL_END_DAMAGE);
 }
 
 /* A name that leads nowhere is listed for ever and never there. */
-Test(wal_cut, a_segment_that_is_listed_and_not_there_is_an_error)
+Test(wal_retention, a_segment_that_is_listed_and_not_there_is_an_error)
 {
     char path[256];
     append(BLOCKS);
-    disk_unlink(&disk, disk_segment(3));
-    snprintf(path, sizeof(path), "%s/%s", disk.path, disk_segment(3));
+    log_dir_unlink(&disk, log_dir_segment(3));
+    snprintf(path, sizeof(path), "%s/%s", disk.path, log_dir_segment(3));
     cr_assert_eq(symlink("/nonexistent/segment", path), 0);
     cr_assert_eq(read_once(), TALLY_IO);
     cr_assert_eq(report.row, 1, "%s", report.text);
@@ -441,7 +441,7 @@ static bool fail_one(struct wal_io *real, enum fault_call call, int after, uint6
     return has_failed;
 }
 
-Test(wal_cut, a_failed_file_call_is_no_damage_and_the_place_is_kept)
+Test(wal_retention, a_failed_file_call_is_no_damage_and_the_place_is_kept)
 {
     static const enum fault_call calls[] = {FAULT_OPEN, FAULT_PREAD, FAULT_LIST};
     int cases = 0;
@@ -449,9 +449,9 @@ Test(wal_cut, a_failed_file_call_is_no_damage_and_the_place_is_kept)
         bool goes_on = true;
         for (int after = 0; goes_on; after++, cases++) {
             goes_on = fail_one(io, calls[i / 2], after, i % 2 == 0 ? 3 : 4);
-            disk_fini(&disk);
-            disk_init(&disk);
-            cr_assert_eq(disk_open(&disk), 0);
+            log_dir_fini(&disk);
+            log_dir_init(&disk);
+            cr_assert_eq(log_dir_open(&disk), 0);
             io->ops->destroy(io);
             cr_assert_eq(wal_file_io_new(&io, disk.path, 0), 0);
             cr_assert_eq(wal_reader_new(&reader, io, see, NULL), 0);
@@ -480,7 +480,7 @@ static void *write_and_retain(void *arg)
     uint64_t newest = 0;
     int err = 0;
     for (uint32_t i = 1; err == 0 && i <= LIVE_BLOCKS; i++) {
-        err = disk_append(&disk, 1, 20 + i % 3000, i % 2);
+        err = log_dir_append(&disk, 1, 20 + i % 3000, i % 2);
         if (err == 0 && i % 25 == 0) {
             uint64_t older = newest;
             newest = wal_next_lsn(disk.wal) - 1;
@@ -513,7 +513,7 @@ static bool read_on(uint64_t *next_lsn)
 }
 
 /* Whatever goes under its hands: a reader sees what is there in order, or says that it was cut. */
-Test(wal_cut, beside_a_log_that_is_written_and_cut_nothing_looks_like_damage)
+Test(wal_retention, beside_a_log_that_is_written_and_cut_nothing_looks_like_damage)
 {
     pthread_t writer;
     int failed = -1;
@@ -521,9 +521,9 @@ Test(wal_cut, beside_a_log_that_is_written_and_cut_nothing_looks_like_damage)
     unsigned cuts = 0;
     uint64_t next_lsn = 0;
     const struct wal_janitor_options janitor = {.pack_bytes_per_s = (uint64_t)1 << 30};
-    disk_kill(&disk);
+    log_dir_kill(&disk);
     disk.janitor = &janitor; /* it puts packed files in the place of segments meanwhile */
-    cr_assert_eq(disk_open(&disk), 0);
+    cr_assert_eq(log_dir_open(&disk), 0);
     cr_assert_eq(pthread_create(&writer, NULL, write_and_retain, &failed), 0);
     while (!atomic_load_explicit(&done, memory_order_acquire)) {
         memset(&seen, 0, sizeof(seen));

@@ -1,6 +1,6 @@
 /* A log that has lost its beginning to retention, and what its state was at each record. */
-#ifndef TALLY_TESTS_INSPECT_CUT_H
-#define TALLY_TESTS_INSPECT_CUT_H
+#ifndef TALLY_TESTS_INSPECT_RETENTION_H
+#define TALLY_TESTS_INSPECT_RETENTION_H
 
 #include "tests/inspect/made.h"
 
@@ -20,7 +20,7 @@ enum {
 };
 
 struct cut {
-    struct disk disk; /* closed in order */
+    struct log_dir disk; /* closed in order */
     uint64_t digests[CUT_LAST_LSN + 1];
 };
 

@@ -1,6 +1,6 @@
 /* tally-wal and a log that has lost its beginning, or loses it just now: replay goes on behind the
  * oldest snapshot, a reading begins anew or says what it has missed. */
-#include "tests/inspect/cut.h"
+#include "tests/inspect/retention.h"
 
 #include "engine/apply/snapshot_load.h"
 #include "engine/tally.h"
@@ -157,10 +157,11 @@ Test(inspect_cut, repair_mends_what_is_left)
     cr_assert_eq(made_run_all(&text, repair), 0, "%s", text);
     cr_expect_not_null(strstr(text, "nothing to repair"), "%s", text);
     free(text);
-    disk_poke(&cut.disk, disk_segment(SEGMENT), PAGE * WAL_PAGE_BYTES + HALF, zeros,
-              WAL_PAGE_BYTES - HALF);
-    disk_poke(&cut.disk, disk_segment(SEGMENT), (PAGE + 1) * WAL_PAGE_BYTES, zeros, WAL_PAGE_BYTES);
-    disk_truncate(&cut.disk, disk_segment(SEGMENT), disk_head(&cut.disk, SEGMENT).bytes);
+    log_dir_poke(&cut.disk, log_dir_segment(SEGMENT), PAGE * WAL_PAGE_BYTES + HALF, zeros,
+                 WAL_PAGE_BYTES - HALF);
+    log_dir_poke(&cut.disk, log_dir_segment(SEGMENT), (PAGE + 1) * WAL_PAGE_BYTES, zeros,
+                 WAL_PAGE_BYTES);
+    log_dir_truncate(&cut.disk, log_dir_segment(SEGMENT), log_dir_head(&cut.disk, SEGMENT).bytes);
     cr_assert_eq(made_run_all(&text, verify), 4, "%s", text);
     free(text);
     cr_assert_eq(made_run_all(&text, repair), 0, "%s", text);
@@ -266,7 +267,7 @@ Test(inspect_cut, a_snapshot_that_goes_before_it_is_copied_is_looked_for_again)
     char name[WAL_NAME_BYTES];
     cr_assert_eq(wal_file_io_new(&io, cut.disk.path, 0), 0);
     wal_snapshot_name(name, CUT_OLDER_LSN);
-    disk_unlink(&cut.disk, name);
+    log_dir_unlink(&cut.disk, name);
     cr_expect_eq(newdir_begin(&newdir, into, io, CUT_OLDER_LSN), NEWDIR_AGAIN);
     cr_expect_neq(access(into, F_OK), 0);
     io->ops->destroy(io);

@@ -1,5 +1,5 @@
 /* A directory with a log for one test: opened, filled, killed, damaged, looked at. */
-#include "tests/wal/disk.h"
+#include "tests/wal/log_dir.h"
 
 #include <criterion/criterion.h>
 #include <dirent.h>
@@ -13,22 +13,22 @@
 
 #define RAW_BYTES_MAX (4U << 20)
 
-void disk_init(struct disk *disk)
+void log_dir_init(struct log_dir *disk)
 {
     const char *tmp = getenv("TMPDIR");
-    *disk = (struct disk){.segment_bytes = WAL_SEGMENT_BYTES_MIN};
+    *disk = (struct log_dir){.segment_bytes = WAL_SEGMENT_BYTES_MIN};
     snprintf(disk->path, sizeof(disk->path), "%.80s/tally-wal-XXXXXX", tmp == NULL ? "/tmp" : tmp);
     cr_assert_not_null(mkdtemp(disk->path));
 }
 
-static int dir_of(const struct disk *disk)
+static int dir_of(const struct log_dir *disk)
 {
     int fd = open(disk->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     cr_assert(fd >= 0, "%s is gone", disk->path);
     return fd;
 }
 
-static int file_of(const struct disk *disk, const char *name, int flags)
+static int file_of(const struct log_dir *disk, const char *name, int flags)
 {
     int dir = dir_of(disk);
     int fd = openat(dir, name, flags | O_CLOEXEC, 0600);
@@ -37,7 +37,8 @@ static int file_of(const struct disk *disk, const char *name, int flags)
 }
 
 /* Calls each for every file. */
-static void each_file(const struct disk *disk, void (*each)(void *arg, const char *name), void *arg)
+static void each_file(const struct log_dir *disk, void (*each)(void *arg, const char *name),
+                      void *arg)
 {
     DIR *dir = opendir(disk->path);
     cr_assert_not_null(dir);
@@ -51,17 +52,17 @@ static void each_file(const struct disk *disk, void (*each)(void *arg, const cha
 
 static void unlink_each(void *arg, const char *name)
 {
-    disk_unlink(arg, name);
+    log_dir_unlink(arg, name);
 }
 
-void disk_fini(struct disk *disk)
+void log_dir_fini(struct log_dir *disk)
 {
-    disk_kill(disk);
+    log_dir_kill(disk);
     each_file(disk, unlink_each, disk);
     cr_expect(rmdir(disk->path) == 0, "%s is not empty", disk->path);
 }
 
-void disk_fill(unsigned char *raw, size_t len, uint64_t first_lsn, bool noise)
+void log_dir_fill(unsigned char *raw, size_t len, uint64_t first_lsn, bool noise)
 {
     uint64_t x = first_lsn * 0x9e3779b97f4a7c15U + 1;
     raw[0] = noise;
@@ -75,7 +76,7 @@ void disk_fill(unsigned char *raw, size_t len, uint64_t first_lsn, bool noise)
     }
 }
 
-int disk_check_block(void *arg, const struct wal_block *block)
+int log_dir_check_block(void *arg, const struct wal_block *block)
 {
     uint64_t *next_lsn = arg;
     cr_assert_eq(block->first_lsn, *next_lsn);
@@ -83,7 +84,7 @@ int disk_check_block(void *arg, const struct wal_block *block)
     if (block->raw_bytes > 0) {
         unsigned char *wanted = malloc(block->raw_bytes);
         const unsigned char *raw = block->raw;
-        disk_fill(wanted, block->raw_bytes, block->first_lsn, raw[0]);
+        log_dir_fill(wanted, block->raw_bytes, block->first_lsn, raw[0]);
         cr_assert(memcmp(wanted, raw, block->raw_bytes) == 0, "record %llu is not what it was",
                   (unsigned long long)block->first_lsn);
         free(wanted);
@@ -91,14 +92,14 @@ int disk_check_block(void *arg, const struct wal_block *block)
     return 0;
 }
 
-static void io_make(struct disk *disk)
+static void io_make(struct log_dir *disk)
 {
     if (disk->io == NULL) {
         cr_assert_eq(wal_file_io_new(&disk->io, disk->path, 1), 0);
     }
 }
 
-int disk_open(struct disk *disk)
+int log_dir_open(struct log_dir *disk)
 {
     uint64_t next_lsn = 1;
     io_make(disk);
@@ -106,7 +107,7 @@ int disk_open(struct disk *disk)
                                   .segment_bytes = disk->segment_bytes,
                                   .janitor = disk->janitor,
                                   .on_trouble = disk->on_trouble};
-    int err = wal_open(&disk->wal, &options, disk_check_block, &next_lsn, &disk->report);
+    int err = wal_open(&disk->wal, &options, log_dir_check_block, &next_lsn, &disk->report);
     if (err == 0) {
         cr_assert_eq(disk->report.next_lsn, next_lsn);
         cr_assert_eq(wal_next_lsn(disk->wal), next_lsn);
@@ -117,32 +118,32 @@ int disk_open(struct disk *disk)
     return err;
 }
 
-int disk_read(struct disk *disk)
+int log_dir_read(struct log_dir *disk)
 {
     uint64_t next_lsn = 1;
     io_make(disk);
-    return wal_read(disk->io, disk_check_block, &next_lsn, &disk->report);
+    return wal_read(disk->io, log_dir_check_block, &next_lsn, &disk->report);
 }
 
-int disk_append(struct disk *disk, uint32_t count, size_t each, bool noise)
+int log_dir_append(struct log_dir *disk, uint32_t count, size_t each, bool noise)
 {
     static unsigned char raw[RAW_BYTES_MAX];
     cr_assert(count * each <= sizeof(raw));
-    disk_fill(raw, count * each, wal_next_lsn(disk->wal), noise);
+    log_dir_fill(raw, count * each, wal_next_lsn(disk->wal), noise);
     return wal_append(disk->wal, count, raw, count * each);
 }
 
-void disk_must_append(struct disk *disk, uint32_t count)
+void log_dir_must_append(struct log_dir *disk, uint32_t count)
 {
-    int err = disk_append(disk, count, 20, false);
+    int err = log_dir_append(disk, count, 20, false);
     cr_assert_eq(err, 0, "append: %d %s", err, wal_why(disk->wal));
 }
 
-void disk_append_all_kinds(struct disk *disk, uint32_t blocks, _Atomic uint64_t *acknowledged)
+void log_dir_append_all_kinds(struct log_dir *disk, uint32_t blocks, _Atomic uint64_t *acknowledged)
 {
     int err = 0;
     for (uint32_t i = 0; i < blocks && err == 0; i++) {
-        err = disk_append(disk, 1 + i % 3, 20 + i % 5000, i % 2);
+        err = log_dir_append(disk, 1 + i % 3, 20 + i % 5000, i % 2);
         if (err == 0 && i % 7 == 0) {
             err = wal_confirm(disk->wal);
         }
@@ -152,7 +153,7 @@ void disk_append_all_kinds(struct disk *disk, uint32_t blocks, _Atomic uint64_t 
     }
 }
 
-void disk_kill(struct disk *disk)
+void log_dir_kill(struct log_dir *disk)
 {
     if (disk->wal != NULL) {
         wal_close(disk->wal, false);
@@ -164,36 +165,36 @@ void disk_kill(struct disk *disk)
     }
 }
 
-void disk_close_clean(struct disk *disk)
+void log_dir_close_clean(struct log_dir *disk)
 {
     cr_assert_eq(wal_close(disk->wal, true), 0);
     disk->wal = NULL;
-    disk_kill(disk);
+    log_dir_kill(disk);
 }
 
 struct copying {
-    const struct disk *from;
-    struct disk *to;
+    const struct log_dir *from;
+    struct log_dir *to;
 };
 
 static void copy_each(void *arg, const char *name)
 {
     struct copying *copying = arg;
     size_t len;
-    unsigned char *bytes = disk_load(copying->from, name, &len);
-    disk_store(copying->to, name, bytes, len);
+    unsigned char *bytes = log_dir_load(copying->from, name, &len);
+    log_dir_store(copying->to, name, bytes, len);
     free(bytes);
 }
 
-void disk_copy(const struct disk *from, struct disk *to)
+void log_dir_copy(const struct log_dir *from, struct log_dir *to)
 {
     struct copying copying = {from, to};
-    disk_init(to);
+    log_dir_init(to);
     to->segment_bytes = from->segment_bytes;
     each_file(from, copy_each, &copying);
 }
 
-unsigned char *disk_load(const struct disk *disk, const char *name, size_t *len)
+unsigned char *log_dir_load(const struct log_dir *disk, const char *name, size_t *len)
 {
     int fd = file_of(disk, name, O_RDONLY);
     cr_assert(fd >= 0, "no file %s", name);
@@ -206,7 +207,7 @@ unsigned char *disk_load(const struct disk *disk, const char *name, size_t *len)
     return bytes;
 }
 
-void disk_store(const struct disk *disk, const char *name, const void *bytes, size_t len)
+void log_dir_store(const struct log_dir *disk, const char *name, const void *bytes, size_t len)
 {
     int fd = file_of(disk, name, O_RDWR | O_CREAT | O_TRUNC);
     cr_assert(fd >= 0);
@@ -214,8 +215,8 @@ void disk_store(const struct disk *disk, const char *name, const void *bytes, si
     close(fd);
 }
 
-void disk_poke(const struct disk *disk, const char *name, uint64_t offset, const void *bytes,
-               size_t len)
+void log_dir_poke(const struct log_dir *disk, const char *name, uint64_t offset, const void *bytes,
+                  size_t len)
 {
     int fd = file_of(disk, name, O_RDWR);
     cr_assert(fd >= 0, "no file %s", name);
@@ -223,7 +224,7 @@ void disk_poke(const struct disk *disk, const char *name, uint64_t offset, const
     close(fd);
 }
 
-void disk_flip(const struct disk *disk, const char *name, uint64_t bit)
+void log_dir_flip(const struct log_dir *disk, const char *name, uint64_t bit)
 {
     unsigned char byte;
     int fd = file_of(disk, name, O_RDWR);
@@ -234,14 +235,14 @@ void disk_flip(const struct disk *disk, const char *name, uint64_t bit)
     close(fd);
 }
 
-void disk_zero(const struct disk *disk, const char *name, uint64_t offset, size_t len)
+void log_dir_zero(const struct log_dir *disk, const char *name, uint64_t offset, size_t len)
 {
     unsigned char *zeros = calloc(1, len);
-    disk_poke(disk, name, offset, zeros, len);
+    log_dir_poke(disk, name, offset, zeros, len);
     free(zeros);
 }
 
-void disk_truncate(const struct disk *disk, const char *name, uint64_t len)
+void log_dir_truncate(const struct log_dir *disk, const char *name, uint64_t len)
 {
     int fd = file_of(disk, name, O_RDWR);
     cr_assert(fd >= 0, "no file %s", name);
@@ -249,14 +250,14 @@ void disk_truncate(const struct disk *disk, const char *name, uint64_t len)
     close(fd);
 }
 
-void disk_unlink(const struct disk *disk, const char *name)
+void log_dir_unlink(const struct log_dir *disk, const char *name)
 {
     int dir = dir_of(disk);
     cr_assert_eq(unlinkat(dir, name, 0), 0, "cannot remove %s", name);
     close(dir);
 }
 
-bool disk_has(const struct disk *disk, const char *name)
+bool log_dir_has(const struct log_dir *disk, const char *name)
 {
     int fd = file_of(disk, name, O_RDONLY);
     if (fd >= 0) {
@@ -265,7 +266,7 @@ bool disk_has(const struct disk *disk, const char *name)
     return fd >= 0;
 }
 
-const char *disk_segment(uint64_t number)
+const char *log_dir_segment(uint64_t number)
 {
     static char names[2][WAL_NAME_BYTES];
     static int turn;
@@ -274,24 +275,24 @@ const char *disk_segment(uint64_t number)
     return names[turn];
 }
 
-struct wal_segment_head disk_head(const struct disk *disk, uint64_t number)
+struct wal_segment_head log_dir_head(const struct log_dir *disk, uint64_t number)
 {
     struct wal_segment_head head;
     size_t len;
-    unsigned char *bytes = disk_load(disk, disk_segment(number), &len);
+    unsigned char *bytes = log_dir_load(disk, log_dir_segment(number), &len);
     cr_assert(len >= WAL_PAGE_BYTES);
     cr_assert_eq(wal_segment_head_get(bytes, &head), WAL_HEAD_OK);
     free(bytes);
     return head;
 }
 
-void disk_forge(const struct disk *disk, uint64_t number, uint64_t offset,
-                struct wal_block_header header, const void *raw, size_t raw_bytes)
+void log_dir_forge(const struct log_dir *disk, uint64_t number, uint64_t offset,
+                   struct wal_block_header header, const void *raw, size_t raw_bytes)
 {
-    struct wal_segment_head head = disk_head(disk, number);
+    struct wal_segment_head head = log_dir_head(disk, number);
     unsigned char *block = malloc(wal_block_bytes(raw_bytes));
     size_t bytes = wal_block_pack(block, &header, raw, raw_bytes);
     wal_block_sign(block, &header, wal_block_seed(&head, offset));
-    disk_poke(disk, disk_segment(number), offset, block, bytes);
+    log_dir_poke(disk, log_dir_segment(number), offset, block, bytes);
     free(block);
 }

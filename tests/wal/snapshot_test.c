@@ -2,7 +2,7 @@
 #include "wal/background/retain.h"
 #include "wal/files/snapshot_file.h"
 
-#include "tests/wal/disk.h"
+#include "tests/wal/log_dir.h"
 #include "tests/wal/fault.h"
 #include "wal/recover/log_begin.h"
 #include "wal/base/bytes.h"
@@ -17,19 +17,19 @@ enum { BLOCK_BYTES = 6000 };
 
 static int blocks = 3; /* of a snapshot */
 
-static struct disk disk;
+static struct log_dir disk;
 
 static void setup(void)
 {
-    disk_init(&disk);
+    log_dir_init(&disk);
 }
 
 static void teardown(void)
 {
-    disk_fini(&disk);
+    log_dir_fini(&disk);
 }
 
-TestSuite(wal_snap, .init = setup, .fini = teardown);
+TestSuite(wal_snapshot, .init = setup, .fini = teardown);
 
 /* ---- a small snapshot: its blocks say its lsn ---- */
 
@@ -120,7 +120,7 @@ static int open_with(struct seen *seen)
 static void append_many(int count)
 {
     for (int i = 0; i < count; i++) {
-        disk_must_append(&disk, 3);
+        log_dir_must_append(&disk, 3);
     }
 }
 
@@ -147,14 +147,14 @@ static void spoil(uint64_t lsn)
 {
     char name[64];
     snap_name(name, lsn);
-    disk_flip(&disk, name, 8 * (WAL_PAGE_BYTES + 70)); /* in the payload of the first block */
+    log_dir_flip(&disk, name, 8 * (WAL_PAGE_BYTES + 70)); /* in the payload of the first block */
 }
 
 /* ---- damage of one file ---- */
 
 static const unsigned char uuid[WAL_UUID_BYTES] = "sixteen bytes id";
 
-Test(wal_snap, every_bit_of_a_snapshot_flipped)
+Test(wal_snapshot, every_bit_of_a_snapshot_flipped)
 {
     char name[64];
     size_t len = 0;
@@ -163,23 +163,23 @@ Test(wal_snap, every_bit_of_a_snapshot_flipped)
     cr_assert_eq(wal_file_io_new(&disk.io, disk.path, 1), 0);
     cr_assert_eq(write_snap(disk.io, uuid, 77), 0);
     snap_name(name, 77);
-    free(disk_load(&disk, name, &len));
+    free(log_dir_load(&disk, name, &len));
     for (uint64_t bit = 0; bit < len * 8; bit++) {
         struct wal_snapshot_info info;
         struct seen seen = {.lsn = 0};
-        disk_flip(&disk, name, bit);
+        log_dir_flip(&disk, name, bit);
         int err = wal_snapshot_read(disk.io, 77, see_snap, &seen, &info);
         cr_assert(err == TALLY_DAMAGE || err == TALLY_NEWER || (err == 0 && seen.lsn == 77));
         cr_assert(err == 0 ? seen.sealed && seen.blocks == blocks : info.text[0] != '\0');
         refused += err != 0;
-        disk_flip(&disk, name, bit);
+        log_dir_flip(&disk, name, bit);
     }
     printf("%zu bits of a snapshot flipped: %lu refused, the others are padding\n", len * 8,
            (unsigned long)refused);
     cr_assert_gt(refused, WAL_PAGE_BYTES * 8);
 }
 
-Test(wal_snap, every_truncation_and_every_page_lost_or_taken_from_another_place)
+Test(wal_snapshot, every_truncation_and_every_page_lost_or_taken_from_another_place)
 {
     char name[64];
     size_t len = 0;
@@ -187,30 +187,30 @@ Test(wal_snap, every_truncation_and_every_page_lost_or_taken_from_another_place)
     cr_assert_eq(wal_file_io_new(&disk.io, disk.path, 1), 0);
     cr_assert_eq(write_snap(disk.io, uuid, 77), 0);
     snap_name(name, 77);
-    unsigned char *good = disk_load(&disk, name, &len);
+    unsigned char *good = log_dir_load(&disk, name, &len);
     for (size_t cut = 0; cut < len; cut += 64) {
-        disk_store(&disk, name, good, cut);
+        log_dir_store(&disk, name, good, cut);
         cr_assert_eq(wal_snapshot_read(disk.io, 77, NULL, NULL, &info), TALLY_DAMAGE);
     }
     for (size_t to = 0; to < len; to += WAL_PAGE_BYTES) {
         for (size_t from = 0; from < len; from += WAL_PAGE_BYTES) {
-            disk_store(&disk, name, good, len);
-            disk_poke(&disk, name, to, good + from, WAL_PAGE_BYTES);
+            log_dir_store(&disk, name, good, len);
+            log_dir_poke(&disk, name, to, good + from, WAL_PAGE_BYTES);
             int err = wal_snapshot_read(disk.io, 77, NULL, NULL, &info);
             cr_assert_eq(err, from == to ? 0 : TALLY_DAMAGE);
         }
-        disk_store(&disk, name, good, len);
-        disk_zero(&disk, name, to, WAL_PAGE_BYTES);
+        log_dir_store(&disk, name, good, len);
+        log_dir_zero(&disk, name, to, WAL_PAGE_BYTES);
         cr_assert_eq(wal_snapshot_read(disk.io, 77, NULL, NULL, &info), TALLY_DAMAGE);
     }
     /* under another name it is another's */
     snap_name(name, 78);
-    disk_store(&disk, name, good, len);
+    log_dir_store(&disk, name, good, len);
     cr_assert_eq(wal_snapshot_read(disk.io, 78, NULL, NULL, &info), TALLY_DAMAGE);
     free(good);
 }
 
-Test(wal_snap, each_file_call_of_the_writing_fails_once)
+Test(wal_snapshot, each_file_call_of_the_writing_fails_once)
 {
     static const int errs[] = {EIO, ENOSPC};
     struct fault_io fault;
@@ -238,7 +238,7 @@ Test(wal_snap, each_file_call_of_the_writing_fails_once)
 
 /* ---- snapshots and the log ---- */
 
-Test(wal_snap, a_start_reads_only_what_is_behind_the_snapshot)
+Test(wal_snapshot, a_start_reads_only_what_is_behind_the_snapshot)
 {
     struct seen seen;
     cr_assert_eq(open_with(&seen), 0);
@@ -246,35 +246,35 @@ Test(wal_snap, a_start_reads_only_what_is_behind_the_snapshot)
     uint64_t lsn = snap_now();
     append_many(30);
     uint64_t next = wal_next_lsn(disk.wal);
-    disk_kill(&disk);
+    log_dir_kill(&disk);
     cr_assert_eq(open_with(&seen), 0, "%s", disk.report.text);
     cr_assert(seen.lsn == lsn && seen.next_lsn == next);
     cr_assert_lt(disk.report.blocks, 100); /* some before it, in its segment; not all of them */
     append_many(1);
-    disk_kill(&disk);
+    log_dir_kill(&disk);
 }
 
-Test(wal_snap, a_damaged_one_is_passed_over)
+Test(wal_snapshot, a_damaged_one_is_passed_over)
 {
     struct seen seen;
     uint64_t older;
     uint64_t newest;
     open_with_two(&older, &newest);
     uint64_t next = wal_next_lsn(disk.wal);
-    disk_kill(&disk);
+    log_dir_kill(&disk);
     spoil(newest);
     cr_assert_eq(open_with(&seen), 0, "%s", disk.report.text);
     cr_assert(seen.lsn == older && seen.next_lsn == next);
     cr_assert(disk.report.snapshot_passed && strstr(disk.report.text, "snap-") != NULL, "%s",
               disk.report.text);
-    disk_kill(&disk);
+    log_dir_kill(&disk);
     spoil(older);
     cr_assert_eq(open_with(&seen), 0, "the log reaches back to its first record");
     cr_assert(seen.lsn == 0 && seen.next_lsn == next && disk.report.snapshot_passed);
-    disk_kill(&disk);
+    log_dir_kill(&disk);
 }
 
-Test(wal_snap, without_the_log_behind_it_the_start_is_refused)
+Test(wal_snapshot, without_the_log_behind_it_the_start_is_refused)
 {
     struct seen seen;
     uint64_t older;
@@ -282,51 +282,51 @@ Test(wal_snap, without_the_log_behind_it_the_start_is_refused)
     open_with_two(&older, &newest);
     const struct wal_retain retain = {.safe_lsn = older, .bytes_max = 0};
     cr_assert_gt(wal_retain(disk.io, &retain), 0);
-    disk_kill(&disk);
+    log_dir_kill(&disk);
     spoil(newest);
     cr_assert_eq(open_with(&seen), 0, "the log reaches back to the older one");
     cr_assert_eq(seen.lsn, older);
-    disk_kill(&disk);
+    log_dir_kill(&disk);
     spoil(older);
     cr_assert_eq(open_with(&seen), TALLY_DAMAGE);
     cr_assert_eq(disk.report.row, 3);
     cr_assert(strstr(disk.report.text, "wal-0000000000000001.seg is missing") != NULL &&
                   strstr(disk.report.text, "snap-") != NULL,
               "%s", disk.report.text);
-    disk_kill(&disk);
+    log_dir_kill(&disk);
 }
 
 /* A snapshot is a witness: what it holds was acknowledged. */
-Test(wal_snap, a_log_that_ends_before_the_snapshot_is_refused)
+Test(wal_snapshot, a_log_that_ends_before_the_snapshot_is_refused)
 {
     struct seen seen;
     cr_assert_eq(open_with(&seen), 0);
     append_many(5);
     (void)snap_now();
-    disk_kill(&disk);
-    disk_zero(&disk, disk_segment(1), 5 * WAL_PAGE_BYTES, WAL_PAGE_BYTES);
+    log_dir_kill(&disk);
+    log_dir_zero(&disk, log_dir_segment(1), 5 * WAL_PAGE_BYTES, WAL_PAGE_BYTES);
     cr_assert_eq(open_with(&seen), TALLY_DAMAGE);
     cr_assert_eq(disk.report.row, 5, "%s", disk.report.text);
-    disk_kill(&disk);
-    disk_unlink(&disk, disk_segment(1));
-    if (disk_has(&disk, disk_segment(2))) {
-        disk_unlink(&disk, disk_segment(2));
+    log_dir_kill(&disk);
+    log_dir_unlink(&disk, log_dir_segment(1));
+    if (log_dir_has(&disk, log_dir_segment(2))) {
+        log_dir_unlink(&disk, log_dir_segment(2));
     }
     cr_assert_eq(open_with(&seen), TALLY_DAMAGE);
     cr_assert_eq(disk.report.row, 3, "%s", disk.report.text);
-    disk_kill(&disk);
+    log_dir_kill(&disk);
 }
 
-Test(wal_snap, a_snapshot_of_another_log_is_refused)
+Test(wal_snapshot, a_snapshot_of_another_log_is_refused)
 {
     struct seen seen;
     cr_assert_eq(open_with(&seen), 0);
     append_many(5);
     cr_assert_eq(write_snap(disk.io, uuid, 3), 0);
-    disk_kill(&disk);
+    log_dir_kill(&disk);
     cr_assert_eq(open_with(&seen), TALLY_DAMAGE);
     cr_assert(strstr(disk.report.text, "belongs to another log") != NULL, "%s", disk.report.text);
-    disk_kill(&disk);
+    log_dir_kill(&disk);
 }
 
 /* ---- what may go ---- */
@@ -335,7 +335,7 @@ static uint64_t segments(void)
 {
     uint64_t count = 0;
     for (uint64_t number = 1; number < 200; number++) {
-        count += disk_has(&disk, disk_segment(number));
+        count += log_dir_has(&disk, log_dir_segment(number));
     }
     return count;
 }
@@ -344,13 +344,13 @@ static uint64_t segments(void)
  * directory. */
 static void stand_still(void)
 {
-    disk_kill(&disk);
+    log_dir_kill(&disk);
     cr_assert_eq(wal_file_io_new(&disk.io, disk.path, 0), 0);
 }
 
 /* However the safe lsn lies to the segments: a start from a snapshot there finds all that is behind
  * it. */
-Test(wal_snap, a_segment_goes_only_when_the_older_snapshot_holds_it)
+Test(wal_snapshot, a_segment_goes_only_when_the_older_snapshot_holds_it)
 {
     struct seen seen;
     cr_assert_eq(open_with(&seen), 0);
@@ -367,21 +367,21 @@ Test(wal_snap, a_segment_goes_only_when_the_older_snapshot_holds_it)
             cr_assert_eq(write_snap(disk.io, id, lsn), 0);
             cr_assert_eq(wal_snapshot_keep(disk.io, lsn, 0), 0);
         }
-        struct disk copy;
-        struct disk live = disk;
-        disk_copy(&disk, &copy);
+        struct log_dir copy;
+        struct log_dir live = disk;
+        log_dir_copy(&disk, &copy);
         disk = copy;
         cr_assert_eq(open_with(&seen), 0, "%s", disk.report.text);
         cr_assert(seen.lsn == lsn && seen.next_lsn == next);
-        disk_kill(&disk);
-        disk_fini(&disk);
+        log_dir_kill(&disk);
+        log_dir_fini(&disk);
         disk = live;
     }
     cr_assert_lt(segments(), before);
     cr_assert_geq(segments(), 1);
     cr_assert_eq(open_with(&seen), 0);
     append_many(20);
-    disk_kill(&disk);
+    log_dir_kill(&disk);
 }
 
 static bool never_old(void *arg, const struct wal_block *block)
@@ -397,7 +397,7 @@ static bool all_old(void *arg, const struct wal_block *block)
     return --*(int *)arg >= 0;
 }
 
-Test(wal_snap, what_is_to_be_kept_stays)
+Test(wal_snapshot, what_is_to_be_kept_stays)
 {
     struct seen seen;
     int asked = 0;
@@ -413,16 +413,16 @@ Test(wal_snap, what_is_to_be_kept_stays)
     asked = 2; /* so many segments are too old */
     retain.is_old = all_old;
     cr_assert_eq(wal_retain(disk.io, &retain), 2);
-    cr_assert(!disk_has(&disk, disk_segment(1)) && !disk_has(&disk, disk_segment(2)));
+    cr_assert(!log_dir_has(&disk, log_dir_segment(1)) && !log_dir_has(&disk, log_dir_segment(2)));
     retain = (struct wal_retain){.safe_lsn = lsn, .bytes_max = (before - 3) * disk.segment_bytes};
     cr_assert_eq(wal_retain(disk.io, &retain), 1); /* one more is too many */
     retain = (struct wal_retain){.safe_lsn = 0, .bytes_max = 0};
     cr_assert_eq(wal_retain(disk.io, &retain), 0); /* there are not two snapshots */
-    disk_kill(&disk);
+    log_dir_kill(&disk);
 }
 
 /* What `tally-wal replay` makes of a log that has lost its beginning. */
-Test(wal_snap, a_log_can_be_made_to_begin_behind_a_snapshot)
+Test(wal_snapshot, a_log_can_be_made_to_begin_behind_a_snapshot)
 {
     struct seen seen;
     cr_assert_eq(wal_file_io_new(&disk.io, disk.path, 1), 0);
@@ -433,17 +433,17 @@ Test(wal_snap, a_log_can_be_made_to_begin_behind_a_snapshot)
     for (uint64_t next = 78; next < 98; next += 10) {
         cr_assert_eq(open_with(&seen), 0, "%s", disk.report.text);
         cr_assert(seen.lsn == 77 && seen.next_lsn == next);
-        cr_assert_eq(disk_append(&disk, 10, 20, false), 0);
-        disk_kill(&disk);
+        cr_assert_eq(log_dir_append(&disk, 10, 20, false), 0);
+        log_dir_kill(&disk);
         cr_assert_eq(wal_file_io_new(&disk.io, disk.path, 0), 0);
         cr_assert_eq(wal_read(disk.io, NULL, NULL, &disk.report), 0, "%s", disk.report.text);
         cr_assert_eq(disk.report.next_lsn, next + 10);
     }
-    disk_kill(&disk);
+    log_dir_kill(&disk);
 }
 
 /* A reader that loads no snapshot takes what is left of the log, and still sees a hole. */
-Test(wal_snap, a_reader_takes_a_log_that_has_lost_its_beginning)
+Test(wal_snapshot, a_reader_takes_a_log_that_has_lost_its_beginning)
 {
     struct seen seen;
     cr_assert_eq(open_with(&seen), 0);
@@ -456,5 +456,5 @@ Test(wal_snap, a_reader_takes_a_log_that_has_lost_its_beginning)
     cr_assert_eq(disk.report.next_lsn, lsn + 1);
     cr_assert_eq(wal_snapshot_keep(disk.io, 0, 0), 0);
     cr_assert_eq(wal_read(disk.io, NULL, NULL, &disk.report), TALLY_DAMAGE);
-    disk_kill(&disk);
+    log_dir_kill(&disk);
 }

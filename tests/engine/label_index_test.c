@@ -61,9 +61,9 @@ static void expect(const char *label, const char *wanted)
     cr_expect_str_eq(text, wanted, "for %s: %s", label, text);
 }
 
-TestSuite(alike, .init = begin, .fini = end);
+TestSuite(label_index, .init = begin, .fini = end);
 
-Test(alike, the_clash_itself_comes_first)
+Test(label_index, the_clash_itself_comes_first)
 {
     static const char *const near[] = {"FINE", "FINAL", "FINISH", "FINGER", "FINLAND", "FINCH"};
     static const char *const pairs[][2] = {{"FIN", "\uFB01n"},
@@ -85,7 +85,7 @@ Test(alike, the_clash_itself_comes_first)
     }
 }
 
-Test(alike, by_parts_and_by_beginnings_of_words)
+Test(label_index, by_parts_and_by_beginnings_of_words)
 {
     add("p", "Java");
     add("p", "JavaScript");
@@ -101,7 +101,7 @@ Test(alike, by_parts_and_by_beginnings_of_words)
     expect("+++", "");
 }
 
-Test(alike, five_of_them_and_each_once)
+Test(label_index, five_of_them_and_each_once)
 {
     for (int i = 0; i < 2000; i++) {
         char label[32];

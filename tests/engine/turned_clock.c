@@ -1,5 +1,5 @@
 /* The turned clocks. */
-#include "tests/engine/turned.h"
+#include "tests/engine/turned_clock.h"
 
 #include "wal/base/clock.h"
 

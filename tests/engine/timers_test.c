@@ -4,9 +4,9 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-TestSuite(keeper, .init = begin, .fini = end);
+TestSuite(timers, .init = begin, .fini = end);
 
-Test(keeper, a_lease_that_runs_out_costs_an_attempt)
+Test(timers, a_lease_that_runs_out_costs_an_attempt)
 {
     handle_worker(&handle, "w", 1);
     uint64_t id = submit((struct edge_submit){.lease_ms = 100, .tries = 2});
@@ -23,7 +23,7 @@ Test(keeper, a_lease_that_runs_out_costs_an_attempt)
     cr_assert_eq(try_claim(&got), EDGE_NIL);
 }
 
-Test(keeper, a_goodbye_gives_everything_back)
+Test(timers, a_goodbye_gives_everything_back)
 {
     uint64_t count = 0;
     handle_worker(&handle, "w", 3);
@@ -43,7 +43,7 @@ Test(keeper, a_goodbye_gives_everything_back)
     cr_assert_eq(build_of(a).attempt, 1, "the attempt was not counted");
 }
 
-Test(keeper, slots_are_neither_lost_nor_won_over_goodbyes)
+Test(timers, slots_are_neither_lost_nor_won_over_goodbyes)
 {
     struct edge_claimed got;
     for (int round = 0; round < 5; round++) {
@@ -65,7 +65,7 @@ Test(keeper, slots_are_neither_lost_nor_won_over_goodbyes)
     }
 }
 
-Test(keeper, the_order_of_offers_outlives_a_restart)
+Test(timers, the_order_of_offers_outlives_a_restart)
 {
     uint64_t id[4];
     handle_worker(&handle, "w", 1);
@@ -83,7 +83,7 @@ Test(keeper, the_order_of_offers_outlives_a_restart)
     }
 }
 
-Test(keeper, who_holds_still_holds_after_a_restart)
+Test(timers, who_holds_still_holds_after_a_restart)
 {
     struct edge_claimed got;
     handle_worker(&handle, "w", 1);
@@ -102,7 +102,7 @@ Test(keeper, who_holds_still_holds_after_a_restart)
     cr_assert_eq(try_claim(&got), EDGE_NIL);
 }
 
-Test(keeper, failing_uses_up_the_attempts)
+Test(timers, failing_uses_up_the_attempts)
 {
     struct edge_failed how;
     handle_worker(&handle, "w", 1);
@@ -117,7 +117,7 @@ Test(keeper, failing_uses_up_the_attempts)
     cr_assert_eq(build_of(id).state, BUILD_FAILED);
 }
 
-Test(keeper, one_unfinished_build_of_a_name)
+Test(timers, one_unfinished_build_of_a_name)
 {
     uint64_t same = 0;
     handle_worker(&handle, "w", 1);
@@ -132,7 +132,7 @@ Test(keeper, one_unfinished_build_of_a_name)
     cr_assert_eq(handle_result(&handle, edge_submit(handle.edge, &ask), &same), 0);
 }
 
-Test(keeper, votes_are_counted_and_limited)
+Test(timers, votes_are_counted_and_limited)
 {
     struct edge_vote vote;
     uint64_t total = 0;
