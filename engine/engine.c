@@ -3,6 +3,7 @@
 
 #include "engine/apply/snapshot_load.h"
 #include "engine/base/machine.h"
+#include "engine/edge/session.h"
 #include "engine/start/replay.h"
 #include "wal/base/check.h"
 #include "wal/base/clock.h"
@@ -158,13 +159,15 @@ static int start(struct tally *tally, const struct snapshot_found *snapshot)
     for (size_t i = 0; i < sizeof tables / sizeof tables[0]; i++) {
         tables[i]->retirer = tally->state.retirer;
     }
-    time_start(&tally->time, tally->state.time_ms);
+    tally->shared.wal = tally->wal;
+    tally->shared.retain_bytes = tally->options.retain_bytes;
+    time_start(&tally->shared.time, tally->state.time_ms);
     space_init(tally);
     int err = timers_init(tally);
     err = err != 0 ? err : snapshot_start(tally, snapshot);
-    err = err != 0 ? err : reader_new(&tally->reader, tally);
+    err = err != 0 ? err : reader_new(&tally->shared.reader, &tally->shared);
     if (err == 0 && thread_start(&tally->thread, committer_main, tally) != 0) {
-        reader_stop(tally->reader);
+        reader_stop(tally->shared.reader);
         err = TALLY_THREAD;
     }
     if (err != 0) {
@@ -175,8 +178,8 @@ static int start(struct tally *tally, const struct snapshot_found *snapshot)
 
 static void tally_free(struct tally *tally)
 {
-    edges_free(tally);
-    reader_free(tally->reader);
+    edges_fini(&tally->edges);
+    reader_free(tally->shared.reader);
     state_fini(&tally->state);
     columns_fini(&tally->columns);
     lane_destroy(tally->own);
@@ -184,7 +187,6 @@ static void tally_free(struct tally *tally)
     if (tally->io_is_ours) {
         tally->io->ops->destroy(tally->io);
     }
-    pthread_mutex_destroy(&tally->edges_mutex);
     free(tally);
 }
 
@@ -249,7 +251,7 @@ static struct tally *tally_new(const struct tally_options *options)
         return NULL;
     }
     *tally = (struct tally){.options = *options};
-    time_init(&tally->time, options->clock);
+    time_init(&tally->shared.time, options->clock);
     struct tally_options *set = &tally->options;
     set->edges = set->edges == 0 ? 4 : set->edges > EDGES_MAX ? EDGES_MAX : set->edges;
     set->segment_bytes = set->segment_bytes == 0 ? WAL_SEGMENT_BYTES_DEFAULT : set->segment_bytes;
@@ -260,9 +262,12 @@ static struct tally *tally_new(const struct tally_options *options)
     /* the committer's own lane has no texts */
     uint64_t slots_bytes = (uint64_t)LANE_SLOTS * LANE_SLOT_BYTES;
     tally->lane_bytes_all = slots_bytes + set->edges * (slots_bytes + LANE_BYTES_MAX);
-    pthread_mutex_init(&tally->edges_mutex, NULL);
+    edges_init(&tally->edges, &tally->shared, set->edges);
     tally->own = lane_new();
     tally->batch = malloc(BATCH_RECORDS_MAX * sizeof(struct lane_slot *));
+    tally->shared.state = &tally->state;
+    tally->shared.own = tally->own;
+    tally->shared.payload_bytes_max = set->payload_bytes_max;
     return tally;
 }
 
@@ -292,9 +297,9 @@ int tally_open(struct tally **out, const struct tally_options *options, struct t
         tally_free(tally);
         return err;
     }
-    report->disk_needed_bytes = FIELD_GET(tally->disk.needed_bytes);
-    report->disk_free_bytes = FIELD_GET(tally->disk.free_bytes);
-    report->readonly = FIELD_GET(tally->room) != SPACE_PLENTY;
+    report->disk_needed_bytes = FIELD_GET(tally->shared.disk_needed_bytes);
+    report->disk_free_bytes = FIELD_GET(tally->shared.disk_free_bytes);
+    report->readonly = FIELD_GET(tally->shared.space) != SPACE_PLENTY;
     *out = tally;
     return 0;
 }
@@ -302,24 +307,39 @@ int tally_open(struct tally **out, const struct tally_options *options, struct t
 void tally_drain(struct tally *tally)
 {
     /* E10: release; pairs with E9 */
-    atomic_store_explicit(&tally->draining, true, memory_order_release);
+    atomic_store_explicit(&tally->shared.draining, true, memory_order_release);
 }
 
 int tally_close(struct tally *tally)
 {
-    reader_stop(tally->reader);
+    reader_stop(tally->shared.reader);
     /* E8: release; pairs with E7 */
     atomic_store_explicit(&tally->stopping, true, memory_order_release);
-    wake_up(&tally->wake);
+    wake_up(&tally->shared.wake);
     pthread_join(tally->thread, NULL);
     snapshot_stop(tally);
-    for (uint32_t i = 0; i < FIELD_OWN(tally->edge_count); i++) {
-        /* the caller has ended its threads: server_stop comes before tally_close */
-        CHECK(!FIELD_OWN(tally->edges[i])->in_use);
-    }
+    /* the caller has ended its threads: server_stop comes before tally_close */
+    CHECK(edges_are_idle(&tally->edges));
     space_look_soon(tally);
     bool is_lost = space_is_lost(tally);
     int err = wal_close(tally->wal, !is_lost);
     tally_free(tally);
     return err == 0 && is_lost ? TALLY_IO : err;
+}
+
+/* ---- handles ---- */
+
+int edge_new(struct edge **out, struct tally *tally, void (*wake)(void *arg), void *arg)
+{
+    return edges_take(&tally->edges, out, wake, arg);
+}
+
+int tally_session_new(struct session **out, struct tally *tally)
+{
+    return session_new(out, &tally->edges);
+}
+
+struct ledger *tally_ledger(struct tally *tally)
+{
+    return &tally->state.ledger;
 }

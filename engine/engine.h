@@ -4,8 +4,11 @@
 
 #include "engine/apply/apply.h"
 #include "engine/log/columns.h"
+#include "engine/edge/edges.h"
 #include "engine/edge/lane.h"
+#include "engine/edge/ordered_request.h"
 #include "engine/edge/reader.h"
+#include "engine/edge/shared.h"
 #include "engine/commit/snapshot.h"
 #include "engine/tally.h"
 #include "engine/base/time.h"
@@ -15,55 +18,10 @@
 #include <pthread.h>
 
 enum {
-    EDGES_MAX = 64,
     BATCH_RECORDS_MAX = 1 << 17,
     BATCH_BYTES_MAX = 8 << 20,
     TIMERS_ROOM = LANE_SLOTS / 8,   /* slots of its own lane that the timers leave free */
     WORKER_SILENCE_MS = 300 * 1000, /* then a worker is offline */
-};
-
-enum space_left { SPACE_PLENTY, SPACE_RESERVE, SPACE_NONE }; /* what the log still takes */
-
-struct vote_slot {
-    struct option *option;
-    uint64_t base; /* votes before this pass's step; a guess until the flush */
-    uint32_t n;
-};
-
-enum { VOTE_SLOTS = 1 << 14, VOTE_INDEX = 1 << 15 };
-
-struct edge {
-    struct tally *tally;
-    struct lane *lane;
-    void (*wake)(void *arg);
-    void *arg;
-    bool in_use;                 /* under tally.edges_mutex */
-    _Atomic uint32_t reads_open; /* with the reader: engine/edge/reader.h */
-    uint64_t now_ms;             /* log time, once a pass; never less than before */
-    uint64_t run_ms;             /* running time */
-    /* votes of this pass, by option */
-    uint32_t vote_count;
-    uint16_t vote_generation;
-    uint64_t vote_multiplier; /* odd and random */
-    struct vote_slot *votes;
-    uint32_t *vote_index; /* generation and slot */
-};
-
-/* Slots that may be appended now; those of votes not flushed yet are spoken for. */
-static inline uint64_t edge_room(const struct edge *edge)
-{
-    return lane_room(edge->lane) - edge->vote_count;
-}
-
-/* What an ordered request counts beside its texts: about what its numbers take in the log. */
-enum { ORDERED_REQUEST_NUMS_BYTES = 64 };
-
-/* An ordered request on its way: the record and its texts in one allocation. */
-struct request {
-    struct record record;
-    size_t bytes;
-    uint64_t weight; /* in the ledger: itself, and what apply will make of it */
-    char texts[];
 };
 
 /* The polls that are being closed together: rule 10 of the design. */
@@ -105,10 +63,6 @@ struct space {
     bool is_short;       /* it has no room for one more snapshot */
     bool is_lost;        /* the log is not in its directory any more */
     const char *told;    /* why new changes are refused; NULL: they are not */
-    /* written by the committer, read by anybody */
-    _Atomic uint64_t free_bytes, total_bytes;
-    _Atomic uint64_t snapshot_bytes; /* that one more snapshot takes at most */
-    _Atomic uint64_t needed_bytes;   /* by the log without history and its snapshots */
 };
 
 struct tally {
@@ -118,22 +72,9 @@ struct tally {
     bool io_is_ours;
     uint64_t lane_bytes_all; /* what all lanes can hold, encoded */
     pthread_t thread;
-    /* edges[0 .. edge_count) exist until the close */
-    pthread_mutex_t edges_mutex;
-    _Atomic(struct edge *) edges[EDGES_MAX];
-    _Atomic uint32_t edge_count;
-    /* written by the committer, read by the edges */
-    _Alignas(64) _Atomic uint64_t commits;
-    _Atomic uint64_t offers;
-    _Atomic uint32_t tick; /* of the lease clock */
-    _Atomic uint32_t room; /* enum space_left */
-    _Atomic uint64_t commit_us_last, commit_us_max, sync_ns, raw_bytes, stored_bytes, log_room;
-    struct engine_time time;
-    /* written by anybody, seldom */
-    _Alignas(64) _Atomic bool draining;
+    struct edges edges;
+    struct shared shared;
     _Atomic bool stopping;
-    _Atomic bool nudged; /* somebody parked on what may never be committed */
-    struct wake wake;    /* the committer's */
     /* the committer alone */
     _Alignas(64) struct state state;
     struct wal *wal;
@@ -152,7 +93,6 @@ struct tally {
     struct poll *altered; /* by the POLL that was applied last */
     struct stuck stuck;
     struct forget forget;
-    struct reader *reader; /* written once */
     uint64_t bye_released;
     uint64_t forgotten_at; /* in its own lane: behind the last FORGET */
     bool offered;          /* since the last publication */
@@ -227,21 +167,5 @@ void gate_run_windows(struct tally *tally);
 /* Closes what waits to be closed. */
 void gate_run(struct tally *tally);
 bool gate_is_busy(const struct tally *tally);
-
-/* ---- edge.c ---- */
-void edges_free(struct tally *tally);
-/* Makes edge_commits() move, so that what the edge parks is asked again. */
-void edge_nudge(struct edge *edge);
-/* Has an offline worker brought back by a record, where there is room for one; else its next sign
- * of life will. */
-void edge_worker_back(struct edge *edge, const struct worker *worker);
-/* OK or READONLY: what the end of a running build would be told now. */
-int edge_mode_completion(const struct edge *edge);
-
-/* ---- ordered_request.c ---- */
-/* `growth` is what it will add to the state beside its texts. Returns NULL without memory. */
-struct request *ordered_request_new(struct ledger *ledger, enum record_type type,
-                                    const struct span *texts, unsigned count, uint64_t growth);
-void ordered_request_free(struct ledger *ledger, struct request *request);
 
 #endif

@@ -43,17 +43,17 @@ static void write_block(struct tally *tally)
         engine_fatal(tally, 71, "out of memory while a block is made");
     }
     int err = append(tally, block, len);
-    for (int tries = 0; err == TALLY_NOSPC; tries += FIELD_GET(tally->draining) ? 1 : 0) {
+    for (int tries = 0; err == TALLY_NOSPC; tries += FIELD_GET(tally->shared.draining) ? 1 : 0) {
         if (tries > (tally->disk.is_lost ? 0 : FULL_DRAIN_TRIES)) {
             engine_fatal(tally, 74,
                          tally->disk.is_lost ? "the log is gone and the server is to end"
                                              : "the disk is full and the server is to end");
         }
         space_put(tally, SPACE_NONE);
-        reader_serve(tally->reader); /* reads go on */
-        if (wake_may_sleep(&tally->wake)) {
-            wake_block(&tally->wake, FULL_RETRY_NS);
-            wake_awake(&tally->wake);
+        reader_serve(tally->shared.reader); /* reads go on */
+        if (wake_may_sleep(&tally->shared.wake)) {
+            wake_block(&tally->shared.wake, FULL_RETRY_NS);
+            wake_awake(&tally->shared.wake);
         }
         err = append(tally, block, len);
     }
@@ -81,7 +81,7 @@ static uint64_t apply_slot(struct tally *tally, struct lane_slot *slot, struct r
     }
     if (slot->type == RECORD_WORKER && result.err == 0) {
         struct worker *worker = state_worker(&tally->state, record->text[WORKER_ID]);
-        FIELD_PUT(worker->seen_ms, time_run_ms(&tally->time));
+        FIELD_PUT(worker->seen_ms, time_run_ms(&tally->shared.time));
         FIELD_ADD(worker->left, 1); /* it may have more slots */
     }
     uint64_t bytes = 0;
@@ -130,31 +130,20 @@ static void publish_lane(struct lane *lane)
 
 static void publish(struct tally *tally)
 {
-    /* E1: acquire; pairs with E2 */
-    uint32_t edges = atomic_load_explicit(&tally->edge_count, memory_order_acquire);
+    uint32_t edges = edges_count(&tally->edges);
     publish_lane(tally->own);
     tally->own->freed = tally->own->taken;
     for (uint32_t i = 0; i < edges; i++) {
-        /* E1: acquire; pairs with E2 */
-        publish_lane(atomic_load_explicit(&tally->edges[i], memory_order_acquire)->lane);
+        publish_lane(edges_lane(&tally->edges, i));
     }
     if (tally->offered) {
         tally->offered = false;
         /* E3: release; pairs with E4 */
-        atomic_fetch_add_explicit(&tally->offers, 1, memory_order_release);
+        atomic_fetch_add_explicit(&tally->shared.offers, 1, memory_order_release);
     }
     /* E3: release; pairs with E4 */
-    atomic_fetch_add_explicit(&tally->commits, 1, memory_order_release);
-    /* an owner that leaves waits for this, so no wake comes to who is gone */
-    pthread_mutex_lock(&tally->edges_mutex);
-    for (uint32_t i = 0; i < edges; i++) {
-        /* E1: acquire; pairs with E2 */
-        struct edge *edge = atomic_load_explicit(&tally->edges[i], memory_order_acquire);
-        if (wake_signal(&edge->lane->wake)) {
-            edge->wake(edge->arg);
-        }
-    }
-    pthread_mutex_unlock(&tally->edges_mutex);
+    atomic_fetch_add_explicit(&tally->shared.commits, 1, memory_order_release);
+    edges_wake(&tally->edges, edges);
 }
 
 static void count_commit(struct tally *tally, uint64_t began_ns)
@@ -163,24 +152,24 @@ static void count_commit(struct tally *tally, uint64_t began_ns)
     wal_stats(tally->wal, &stats);
     tally->last_commit_ns = clock_mono_ns();
     uint64_t us = (tally->last_commit_ns - began_ns) / 1000;
-    FIELD_PUT(tally->commit_us_last, us);
-    if (us > FIELD_OWN(tally->commit_us_max)) {
-        FIELD_PUT(tally->commit_us_max, us);
+    FIELD_PUT(tally->shared.commit_us_last, us);
+    if (us > FIELD_OWN(tally->shared.commit_us_max)) {
+        FIELD_PUT(tally->shared.commit_us_max, us);
     }
-    FIELD_PUT(tally->sync_ns, stats.sync_ns);
-    FIELD_PUT(tally->raw_bytes, stats.raw_bytes);
-    FIELD_PUT(tally->stored_bytes, stats.stored_bytes);
+    FIELD_PUT(tally->shared.sync_ns, stats.sync_ns);
+    FIELD_PUT(tally->shared.raw_bytes, stats.raw_bytes);
+    FIELD_PUT(tally->shared.stored_bytes, stats.stored_bytes);
 }
 
 /* Lets those who are parked ask again although there was nothing to commit. */
 static bool answer_nudge(struct tally *tally)
 {
     /* E11: acquire; pairs with E12 */
-    if (!atomic_load_explicit(&tally->nudged, memory_order_acquire)) {
+    if (!atomic_load_explicit(&tally->shared.nudged, memory_order_acquire)) {
         return false;
     }
     /* E13: relaxed: who set it before is answered by the publication, who sets it later wakes us */
-    atomic_store_explicit(&tally->nudged, false, memory_order_relaxed);
+    atomic_store_explicit(&tally->shared.nudged, false, memory_order_relaxed);
     publish(tally);
     rcu_quiescent();
     return true;
@@ -189,7 +178,7 @@ static bool answer_nudge(struct tally *tally)
 /* The log time of a block that is begun now; no edge has read a later one for a record in it. */
 static uint64_t record_ms(const struct tally *tally)
 {
-    uint64_t log_ms = time_log_ms(&tally->time);
+    uint64_t log_ms = time_log_ms(&tally->shared.time);
     log_ms = log_ms < SOUND_TIME_MS_MAX ? log_ms : SOUND_TIME_MS_MAX; /* apply takes no more */
     return log_ms > tally->state.time_ms ? log_ms : tally->state.time_ms;
 }
@@ -235,9 +224,9 @@ static void idle(struct tally *tally)
             engine_fatal(tally, 74, wal_why(tally->wal));
         }
     }
-    if (wake_may_sleep(&tally->wake)) {
-        wake_block(&tally->wake, ns);
-        wake_awake(&tally->wake);
+    if (wake_may_sleep(&tally->shared.wake)) {
+        wake_block(&tally->shared.wake, ns);
+        wake_awake(&tally->shared.wake);
     }
     rcu_online();
 }
@@ -259,11 +248,11 @@ void *committer_main(void *arg)
     let_others_finish();
     rcu_thread_register();
     tally->last_commit_ns = clock_mono_ns();
-    (void)time_look(&tally->time); /* the start is no running time */
+    (void)time_look(&tally->shared.time); /* the start is no running time */
     /* E7: acquire; pairs with E8 */
     while (!atomic_load_explicit(&tally->stopping, memory_order_acquire)) {
         timers_run(tally);
-        reader_serve(tally->reader);
+        reader_serve(tally->shared.reader);
         bool goes_on = snapshot_run(tally);
         if (commit(tally)) {
             continue;

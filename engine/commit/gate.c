@@ -56,7 +56,7 @@ static void look_at(struct tally *tally, struct poll *poll)
         return; /* it is looked at when that is applied */
     }
     leave(tally, poll);
-    uint64_t log_ms = tally->time.log_ms;
+    uint64_t log_ms = tally->shared.time.log_ms;
     uint64_t open_ms = FIELD_OWN(poll->open_ms);
     uint64_t close_ms = FIELD_OWN(poll->close_ms);
     bool want = window_is_open(open_ms, close_ms, log_ms);
@@ -97,7 +97,7 @@ void gate_init(struct tally *tally)
 {
     timer_ring_init(&tally->gate.waiting);
     timer_ring_init(&tally->gate.closing);
-    wheel_init(&tally->windows, tally->time.log_ms / WHEEL_TICK_MS);
+    wheel_init(&tally->windows, tally->shared.time.log_ms / WHEEL_TICK_MS);
     struct poll *poll;
     for (uint64_t id = 1; (poll = table_next(&tally->state.poll_ids, &id)) != NULL; id++) {
         look_at(tally, poll);
@@ -106,7 +106,7 @@ void gate_init(struct tally *tally)
 
 void gate_run_windows(struct tally *tally)
 {
-    uint64_t tick = tally->time.log_ms / WHEEL_TICK_MS;
+    uint64_t tick = tally->shared.time.log_ms / WHEEL_TICK_MS;
     for (int i = 0; i < GATE_SLICE && timers_have_room(tally); i++) {
         struct timer *timer = wheel_next(&tally->windows, tick);
         if (timer == NULL) {
@@ -157,18 +157,18 @@ static void gate_fill(struct tally *tally)
 static void gate_note_tails(struct tally *tally)
 {
     struct gate *gate = &tally->gate;
-    uint32_t edges = FIELD_OWN(tally->edge_count);
+    uint32_t edges = edges_count(&tally->edges);
     for (uint32_t i = 0; i < EDGES_MAX; i++) {
-        gate->tails[i] = i < edges ? lane_tail(FIELD_GET(tally->edges[i])->lane) : 0;
+        gate->tails[i] = i < edges ? lane_tail(edges_lane(&tally->edges, i)) : 0;
     }
     gate->phase = GATE_TAILS;
 }
 
 static bool gate_tails_applied(const struct tally *tally)
 {
-    uint32_t edges = FIELD_OWN(tally->edge_count);
+    uint32_t edges = edges_count(&tally->edges);
     for (uint32_t i = 0; i < edges; i++) {
-        if (lane_applied(FIELD_GET(tally->edges[i])->lane) < tally->gate.tails[i]) {
+        if (lane_applied(edges_lane(&tally->edges, i)) < tally->gate.tails[i]) {
             return false;
         }
     }

@@ -104,16 +104,13 @@ static bool merge_lane(struct tally *tally, struct lane *lane)
 
 uint32_t merge(struct tally *tally)
 {
-    /* E1: acquire; pairs with E2 */
-    uint32_t edges = atomic_load_explicit(&tally->edge_count, memory_order_acquire);
+    uint32_t edges = edges_count(&tally->edges);
     bool moved = true;
     tally->batch_count = 0;
     while (moved) {
         moved = merge_lane(tally, tally->own);
         for (uint32_t i = 0; i < edges; i++) {
-            /* E1: acquire; pairs with E2 */
-            const struct edge *edge = atomic_load_explicit(&tally->edges[i], memory_order_acquire);
-            moved = merge_lane(tally, edge->lane) || moved;
+            moved = merge_lane(tally, edges_lane(&tally->edges, i)) || moved;
         }
     }
     return tally->batch_count;
@@ -134,8 +131,9 @@ static struct lane *waiting_lane(const struct tally *tally)
     if (tally->own->taken != lane_tail(tally->own)) {
         return tally->own;
     }
-    for (uint32_t i = 0; i < FIELD_GET(tally->edge_count); i++) {
-        struct lane *lane = FIELD_GET(tally->edges[i])->lane;
+    uint32_t edges = edges_count(&tally->edges);
+    for (uint32_t i = 0; i < edges; i++) {
+        struct lane *lane = edges_lane(&tally->edges, i);
         if (lane->taken != lane_tail(lane)) {
             return lane;
         }
@@ -157,7 +155,7 @@ void merge_look_if_stuck(struct tally *tally)
 {
     struct stuck *stuck = &tally->stuck;
     struct lane *lane = waiting_lane(tally);
-    uint64_t commits = FIELD_OWN(tally->commits);
+    uint64_t commits = FIELD_OWN(tally->shared.commits);
     if (!stuck->asked) {
         if (lane != NULL) {
             stuck->asked = true;

@@ -1,7 +1,6 @@
 /* When a snapshot is made, and its walk between the commits. */
 #include "engine/commit/snapshot.h"
 
-#include "engine/edge.h"
 #include "engine/engine.h"
 #include "wal/base/clock.h"
 
@@ -19,29 +18,28 @@ enum {
 
 static void wake_committer(void *arg)
 {
-    wake_up(&((struct tally *)arg)->wake);
+    wake_up(&((struct tally *)arg)->shared.wake);
 }
 
 /* Says what is told from now on. Errors: NOMEM, and it stays as it was. */
 static int tell(struct tally *tally, const struct snapshot_made *made)
 {
-    struct snapshot *s = &tally->snapshot;
     struct snapshot_made *copy = malloc(sizeof *copy);
     if (copy == NULL) {
         return TALLY_NOMEM;
     }
     *copy = *made;
-    const struct snapshot_made *old = FIELD_OWN(s->made);
-    FIELD_PUT(s->made, copy);
+    const struct snapshot_made *old = FIELD_OWN(tally->shared.snapshot_made);
+    FIELD_PUT(tally->shared.snapshot_made, copy);
     if (old != NULL) {
         state_retire(&tally->state, (void *)(uintptr_t)old, free);
     }
     return 0;
 }
 
-static uint64_t newest_lsn(const struct snapshot *s)
+static uint64_t newest_lsn(const struct tally *tally)
 {
-    return ((const struct snapshot_made *)FIELD_OWN(s->made))->lsn;
+    return ((const struct snapshot_made *)FIELD_OWN(tally->shared.snapshot_made))->lsn;
 }
 
 int snapshot_start(struct tally *tally, const struct snapshot_found *found)
@@ -60,7 +58,7 @@ int snapshot_start(struct tally *tally, const struct snapshot_found *found)
         .io = tally->io,
         .retain_bytes = options->retain_bytes,
         .retain_ms = options->retain_s < UINT64_MAX / 1000 ? options->retain_s * 1000 : UINT64_MAX,
-        .time = &tally->time,
+        .time = &tally->shared.time,
         .wake = wake_committer,
         .arg = tally,
         .newest_lsn = found->lsn,
@@ -82,7 +80,7 @@ void snapshot_stop(struct tally *tally)
     if (s->has_writer) {
         snapshot_writer_fini(&s->writer);
     }
-    free((void *)(uintptr_t)FIELD_OWN(s->made)); /* nobody reads any more */
+    free((void *)(uintptr_t)FIELD_OWN(tally->shared.snapshot_made)); /* nobody reads any more */
 }
 
 /* Lets those who wait for it ask again: edge_snapshot. */
@@ -90,19 +88,19 @@ static void answer(struct tally *tally, bool is_good)
 {
     struct snapshot *s = &tally->snapshot;
     if (is_good) {
-        FIELD_PUT(s->good, s->serves);
+        FIELD_PUT(tally->shared.snapshot_good, s->serves);
     }
-    FIELD_PUT(s->served, s->serves);
+    FIELD_PUT(tally->shared.snapshot_served, s->serves);
     /* E12: release; pairs with E11 */
-    atomic_store_explicit(&tally->nudged, true, memory_order_release);
+    atomic_store_explicit(&tally->shared.nudged, true, memory_order_release);
 }
 
 /* Two snapshots are of two records, and on a full disk there may come no other: one that forgets
  * nothing. */
 static void step_on(struct tally *tally)
 {
-    bool is_same = FIELD_OWN(tally->state.lsn) == newest_lsn(&tally->snapshot);
-    if (is_same && FIELD_OWN(tally->room) != SPACE_NONE && timers_have_room(tally)) {
+    bool is_same = FIELD_OWN(tally->state.lsn) == newest_lsn(tally);
+    if (is_same && FIELD_OWN(tally->shared.space) != SPACE_NONE && timers_have_room(tally)) {
         timers_append(tally, RECORD_FORGET, (const uint64_t[TIMERS_NUMS]){0});
     }
 }
@@ -111,10 +109,10 @@ static void step_on(struct tally *tally)
 static void end_sweep(struct tally *tally, const struct snapshot_result *result)
 {
     struct snapshot *s = &tally->snapshot;
-    uint64_t takes_bytes = FIELD_OWN(tally->disk.snapshot_bytes);
+    uint64_t takes_bytes = FIELD_OWN(tally->shared.disk_snapshot_bytes);
     s->running = false;
     s->sweeping = false;
-    FIELD_ADD(s->segments_removed, result->segments_removed);
+    FIELD_ADD(tally->shared.segments_removed, result->segments_removed);
     s->makes_room = result->segments_removed == 0 &&
                     (result->gain_bytes > takes_bytes || result->gain2_bytes > 2 * takes_bytes);
     s->sweep_ns = clock_mono_ns() + SWEEP_S * NS_PER_S;
@@ -137,30 +135,30 @@ static void end(struct tally *tally, const struct snapshot_result *result)
     s->running = false;
     const struct snapshot_made made = {.lsn = result->lsn,
                                        .bytes = result->bytes,
-                                       .time_ms = tally->time.log_ms,
+                                       .time_ms = tally->shared.time.log_ms,
                                        .took_ms = (now_ns - s->began_ns) / 1000000};
     bool is_good = result->err == 0 && tell(tally, &made) == 0;
     if (is_good) {
-        FIELD_ADD(s->count, 1);
-        FIELD_ADD(s->segments_removed, result->segments_removed);
+        FIELD_ADD(tally->shared.snapshots, 1);
+        FIELD_ADD(tally->shared.segments_removed, result->segments_removed);
         /* E17: relaxed: what was found damaged while this one was made is not what it wrote */
-        atomic_store_explicit(&s->renew, false, memory_order_relaxed);
+        atomic_store_explicit(&tally->shared.snapshot_renew, false, memory_order_relaxed);
     } else {
-        FIELD_ADD(s->failures, 1);
+        FIELD_ADD(tally->shared.snapshot_failures, 1);
         s->retry_ns = now_ns + RETRY_S * NS_PER_S;
     }
     if (result->why[0] != '\0') {
         fprintf(stderr, "tally: snapshot at record %llu: %s\n", (unsigned long long)result->lsn,
                 result->why);
     }
-    FIELD_PUT(s->is_running, false);
+    FIELD_PUT(tally->shared.snapshot_running, false);
     answer(tally, is_good);
 }
 
 /* New changes are refused, or soon will be. */
 static bool is_full(const struct tally *tally)
 {
-    return FIELD_OWN(tally->room) != SPACE_PLENTY || wal_disk_full(tally->wal);
+    return FIELD_OWN(tally->shared.space) != SPACE_PLENTY || wal_disk_full(tally->wal);
 }
 
 /* One is due and would leave no room for another: old log does not go meanwhile, so it is said. */
@@ -181,17 +179,17 @@ static bool is_wanted(struct tally *tally, uint64_t now_ns)
     const struct tally_options *options = &tally->options;
     uint64_t lsn = FIELD_OWN(tally->state.lsn);
     /* E14: acquire; pairs with E15 */
-    s->serves = atomic_load_explicit(&s->asked, memory_order_acquire);
-    bool is_asked = s->serves != FIELD_OWN(s->served);
+    s->serves = atomic_load_explicit(&tally->shared.snapshot_asked, memory_order_acquire);
+    bool is_asked = s->serves != FIELD_OWN(tally->shared.snapshot_served);
     /* E16: acquire; pairs with E18 */
-    bool is_damaged = atomic_load_explicit(&s->renew, memory_order_acquire);
-    if (lsn == newest_lsn(s) && !is_damaged && !tally->disk.is_lost) {
+    bool is_damaged = atomic_load_explicit(&tally->shared.snapshot_renew, memory_order_acquire);
+    if (lsn == newest_lsn(tally) && !is_damaged && !tally->disk.is_lost) {
         if (is_asked) {
             answer(tally, true);
         }
         return false;
     }
-    uint64_t bytes = s->log_bytes + FIELD_OWN(tally->stored_bytes);
+    uint64_t bytes = s->log_bytes + FIELD_OWN(tally->shared.stored_bytes);
     uint64_t quiet_s = (now_ns - s->quiet_ns) / NS_PER_S;
     bool is_due = bytes - s->bytes_at >= options->snapshot_bytes || quiet_s >= options->snapshot_s;
     bool is_wanted = s->makes_room || ((is_due || is_damaged) && space_for_snapshot(tally));
@@ -208,11 +206,11 @@ static void begin(struct tally *tally, uint64_t now_ns)
     s->walking = true;
     s->began_ns = now_ns;
     s->quiet_ns = now_ns;
-    s->bytes_at = s->log_bytes + FIELD_OWN(tally->stored_bytes);
+    s->bytes_at = s->log_bytes + FIELD_OWN(tally->shared.stored_bytes);
     s->makes_room = false;
     s->is_held_back = false;
     space_snapshot_begins(tally);
-    FIELD_PUT(s->is_running, true);
+    FIELD_PUT(tally->shared.snapshot_running, true);
     snapshot_writer_begin(&s->writer, FIELD_OWN(tally->state.lsn), is_full(tally));
     capture_begin(&s->capture, &tally->state, snapshot_writer_put, &s->writer);
 }
@@ -263,36 +261,9 @@ bool snapshot_run(struct tally *tally)
 
 /* ---- what others ask ---- */
 
-/* Returns the ticket: what `served` reaches when it is answered. */
-static uint64_t ask(struct tally *tally)
-{
-    /* E15: acq_rel; pairs with E14 */
-    uint64_t asked = atomic_fetch_add_explicit(&tally->snapshot.asked, 1, memory_order_acq_rel) + 1;
-    wake_up(&tally->wake);
-    return asked;
-}
-
 void snapshot_renew(struct tally *tally)
 {
     /* E18: release; pairs with E16 */
-    atomic_store_explicit(&tally->snapshot.renew, true, memory_order_release);
-    wake_up(&tally->wake);
-}
-
-int edge_snapshot(struct edge *edge, uint64_t *ticket, struct edge_snapshot *done)
-{
-    struct tally *tally = edge->tally;
-    struct snapshot *s = &tally->snapshot;
-    if (*ticket == 0) {
-        *ticket = ask(tally);
-        return TALLY_PARK;
-    }
-    if (FIELD_GET(s->served) < *ticket) {
-        return TALLY_PARK;
-    }
-    bool is_good = *ticket <= FIELD_GET(s->good);
-    *ticket = 0;
-    const struct snapshot_made *made = FIELD_GET(s->made);
-    *done = (struct edge_snapshot){.lsn = made->lsn, .bytes = made->bytes};
-    return is_good ? 0 : TALLY_IO;
+    atomic_store_explicit(&tally->shared.snapshot_renew, true, memory_order_release);
+    wake_up(&tally->shared.wake);
 }

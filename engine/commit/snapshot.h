@@ -106,14 +106,6 @@ bool snapshot_writer_result(struct snapshot_writer *writer, struct snapshot_resu
 
 struct tally;
 
-/* What is told of the last snapshot that counts. Immutable: replaced as a whole, and retired. */
-struct snapshot_made {
-    uint64_t lsn; /* 0: there is none */
-    uint64_t bytes;
-    uint64_t time_ms; /* log time */
-    uint64_t took_ms;
-};
-
 struct snapshot {
     /* the committer alone */
     struct capture capture;
@@ -131,15 +123,6 @@ struct snapshot {
     uint64_t quiet_ns; /* when the last one began; before the first, when the engine did */
     struct snapshot_writer writer;
     bool has_writer;
-    /* written by anybody */
-    _Atomic uint64_t asked; /* tickets given out */
-    _Atomic bool renew;     /* one is wanted even if the last one is of the same lsn */
-    /* written by the committer, read by anybody */
-    _Atomic uint64_t served;                    /* tickets answered */
-    _Atomic uint64_t good;                      /* tickets answered by one that counts */
-    _Atomic(const struct snapshot_made *) made; /* never NULL once started */
-    _Atomic uint64_t count, failures, segments_removed;
-    _Atomic bool is_running;
 };
 
 /* What the start has found. */

@@ -23,7 +23,7 @@ static void look_at_disk(struct tally *tally)
 {
     struct space *room = &tally->disk;
     uint64_t now_ns = clock_mono_ns();
-    uint64_t stored = FIELD_OWN(tally->stored_bytes);
+    uint64_t stored = FIELD_OWN(tally->shared.stored_bytes);
     if (now_ns - room->looked_ns < LOOK_NS && stored - room->looked_stored < LOOK_BYTES) {
         return;
     }
@@ -36,15 +36,16 @@ static void look_at_disk(struct tally *tally)
     }
     uint64_t snapshot = snapshot_bytes_max(tally);
     uint64_t left_bytes = space.free_bytes;
-    if (FIELD_OWN(tally->snapshot.is_running) && room->free_after < left_bytes) {
+    if (FIELD_OWN(tally->shared.snapshot_running) && room->free_after < left_bytes) {
         left_bytes = room->free_after; /* what it has not written yet is spoken for */
     }
     wal_reserve(tally->wal, snapshot + (space.free_bytes - left_bytes));
     room->is_short = left_bytes < snapshot;
-    FIELD_PUT(room->snapshot_bytes, snapshot);
-    FIELD_PUT(room->free_bytes, space.free_bytes);
-    FIELD_PUT(room->total_bytes, space.total_bytes);
-    FIELD_PUT(room->needed_bytes, room->log_bytes_min + (SNAPSHOTS_KEPT + 1) * snapshot);
+    FIELD_PUT(tally->shared.disk_snapshot_bytes, snapshot);
+    FIELD_PUT(tally->shared.disk_free_bytes, space.free_bytes);
+    FIELD_PUT(tally->shared.disk_total_bytes, space.total_bytes);
+    FIELD_PUT(tally->shared.disk_needed_bytes,
+              room->log_bytes_min + (SNAPSHOTS_KEPT + 1) * snapshot);
 }
 
 void space_init(struct tally *tally)
@@ -61,7 +62,7 @@ void space_look_soon(struct tally *tally)
 void space_put(struct tally *tally, enum space_left room)
 {
     /* E5: release; pairs with E6 */
-    atomic_store_explicit(&tally->room, (uint32_t)room, memory_order_release);
+    atomic_store_explicit(&tally->shared.space, (uint32_t)room, memory_order_release);
 }
 
 static void tell(struct tally *tally, const char *why)
@@ -103,7 +104,7 @@ void space_judge(struct tally *tally)
     }
     space_put(tally, room);
     /* C1: relaxed: a count publishes nothing */
-    atomic_store_explicit(&tally->log_room, left, memory_order_relaxed);
+    atomic_store_explicit(&tally->shared.log_room, left, memory_order_relaxed);
 }
 
 bool space_is_lost(struct tally *tally)
@@ -118,15 +119,15 @@ bool space_is_lost(struct tally *tally)
 void space_snapshot_begins(struct tally *tally)
 {
     struct space *room = &tally->disk;
-    uint64_t free_bytes = FIELD_OWN(room->free_bytes);
-    uint64_t takes_bytes = FIELD_OWN(room->snapshot_bytes);
+    uint64_t free_bytes = FIELD_OWN(tally->shared.disk_free_bytes);
+    uint64_t takes_bytes = FIELD_OWN(tally->shared.disk_snapshot_bytes);
     room->free_after = free_bytes > takes_bytes ? free_bytes - takes_bytes : 0;
     space_look_soon(tally);
 }
 
 bool space_for_snapshot(const struct tally *tally)
 {
-    const struct space *room = &tally->disk;
-    return FIELD_OWN(tally->room) == SPACE_PLENTY &&
-           FIELD_OWN(room->free_bytes) / 2 >= FIELD_OWN(room->snapshot_bytes);
+    return FIELD_OWN(tally->shared.space) == SPACE_PLENTY &&
+           FIELD_OWN(tally->shared.disk_free_bytes) / 2 >=
+               FIELD_OWN(tally->shared.disk_snapshot_bytes);
 }

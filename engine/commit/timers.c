@@ -115,7 +115,8 @@ static void hook_claimed(void *arg, struct build *build)
     }
     uint32_t ticks = ticks_of_lease(FIELD_OWN(build->lease_ms));
     /* from the clock, not from the hand of the wheel: that may lag behind many that are due */
-    arm(tally, build, status_token(FIELD_OWN(build->applied)), FIELD_OWN(tally->tick) + ticks);
+    arm(tally, build, status_token(FIELD_OWN(build->applied)),
+        FIELD_OWN(tally->shared.tick) + ticks);
 }
 
 static void hook_left(void *arg, struct build *build)
@@ -199,7 +200,7 @@ static void lease_is_due(struct tally *tally, struct build *build)
 /* Only the committer steps a delayed build, so nobody is in between. */
 static void delay_is_due(struct tally *tally, struct build *build)
 {
-    if (build->due_ms > tally->time.log_ms) {
+    if (build->due_ms > tally->shared.time.log_ms) {
         wheel_put(&tally->delays, &build->timer, wheel_tick(build->due_ms));
         return;
     }
@@ -214,14 +215,14 @@ static void delay_is_due(struct tally *tally, struct build *build)
  */
 static uint32_t move_clock(struct tally *tally, uint64_t passed_ns)
 {
-    uint32_t tick = FIELD_OWN(tally->tick);
-    if (FIELD_OWN(tally->room) != SPACE_PLENTY) {
+    uint32_t tick = FIELD_OWN(tally->shared.tick);
+    if (FIELD_OWN(tally->shared.space) != SPACE_PLENTY) {
         return tick;
     }
     tally->tick_rest_ns += passed_ns;
     tick += (uint32_t)(tally->tick_rest_ns / TICK_NS); /* ticks of a second at most */
     tally->tick_rest_ns %= TICK_NS;
-    FIELD_PUT(tally->tick, tick);
+    FIELD_PUT(tally->shared.tick, tick);
     return tick;
 }
 
@@ -254,7 +255,7 @@ static void look_at(struct tally *tally, struct worker *worker, uint64_t now_ms)
 /* At all of them once in SILENCE_LOOK_MS, a slice in each round. */
 static void look_for_silence(struct tally *tally)
 {
-    uint64_t now_ms = time_run_at(&tally->time, tally->time.looked_ns);
+    uint64_t now_ms = time_run_at(&tally->shared.time, tally->shared.time.looked_ns);
     uint64_t id = tally->workers_next;
     if (id == 0) {
         if (now_ms - tally->workers_seen_ms < SILENCE_LOOK_MS) {
@@ -274,9 +275,10 @@ static void look_for_silence(struct tally *tally)
 
 void timers_run(struct tally *tally)
 {
-    run_wheel(tally, &tally->leases, move_clock(tally, time_look(&tally->time)), lease_is_due);
-    if (FIELD_OWN(tally->room) == SPACE_PLENTY) {
-        run_wheel(tally, &tally->delays, tally->time.log_ms / WHEEL_TICK_MS, delay_is_due);
+    run_wheel(tally, &tally->leases, move_clock(tally, time_look(&tally->shared.time)),
+              lease_is_due);
+    if (FIELD_OWN(tally->shared.space) == SPACE_PLENTY) {
+        run_wheel(tally, &tally->delays, tally->shared.time.log_ms / WHEEL_TICK_MS, delay_is_due);
         gate_run_windows(tally);
         look_for_silence(tally);
         forget_run(tally);
@@ -292,8 +294,8 @@ uint64_t timers_idle_ns(const struct tally *tally)
     if (gate_is_busy(tally) || tally->stuck.asked || tally->workers_next != 0) {
         return TICK_NS / 10;
     }
-    return near || FIELD_OWN(tally->room) != SPACE_PLENTY ? (uint64_t)TICK_NS
-                                                          : (uint64_t)IDLE_NS_MAX;
+    return near || FIELD_OWN(tally->shared.space) != SPACE_PLENTY ? (uint64_t)TICK_NS
+                                                                  : (uint64_t)IDLE_NS_MAX;
 }
 
 /* ---- after a replay ---- */
@@ -337,12 +339,12 @@ static void arm_all(struct tally *tally)
             (void)take_back(tally, build);
         } else if (status_is_held(build->accepted)) {
             uint32_t ticks = ticks_of_lease(FIELD_OWN(build->lease_ms));
-            arm(tally, build, status_token(build->accepted), FIELD_OWN(tally->tick) + ticks);
+            arm(tally, build, status_token(build->accepted), FIELD_OWN(tally->shared.tick) + ticks);
         } else if (status_state(build->accepted) == BUILD_DELAYED) {
             hook_delayed(tally, build);
         }
     }
-    uint64_t now_ms = time_run_ms(&tally->time);
+    uint64_t now_ms = time_run_ms(&tally->shared.time);
     struct worker *worker;
     for (uint64_t id = 1; (worker = table_next(&tally->state.worker_ids, &id)) != NULL; id++) {
         FIELD_PUT(worker->used, (uint32_t)FIELD_OWN(worker->held_count));
@@ -352,9 +354,9 @@ static void arm_all(struct tally *tally)
 
 int timers_init(struct tally *tally)
 {
-    FIELD_PUT(tally->tick, 1); /* 0 is no deadline */
-    wheel_init(&tally->leases, FIELD_OWN(tally->tick));
-    wheel_init(&tally->delays, tally->time.log_ms / WHEEL_TICK_MS);
+    FIELD_PUT(tally->shared.tick, 1); /* 0 is no deadline */
+    wheel_init(&tally->leases, FIELD_OWN(tally->shared.tick));
+    wheel_init(&tally->delays, tally->shared.time.log_ms / WHEEL_TICK_MS);
     int err = offer_all(tally);
     if (err != 0) {
         return err;

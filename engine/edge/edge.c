@@ -1,8 +1,9 @@
 /* The edge's pass, its lane, and votes. */
-#include "engine/edge.h"
+#include "engine/edge/edge_internal.h"
 
-#include "engine/engine.h"
 #include "engine/base/label.h"
+#include "engine/base/rcu.h"
+#include "engine/log/record.h"
 #include "wal/base/check.h"
 #include "wal/base/random.h"
 
@@ -11,7 +12,7 @@
 
 /* ---- opening and closing ---- */
 
-static void edge_free_memory(struct edge *edge)
+void edge_free_memory(struct edge *edge)
 {
     lane_destroy(edge->lane);
     free(edge->votes);
@@ -19,13 +20,15 @@ static void edge_free_memory(struct edge *edge)
     free(edge);
 }
 
-static struct edge *edge_make(struct tally *tally)
+struct edge *edge_make(struct edges *edges)
 {
     struct edge *edge = calloc(1, sizeof *edge);
     if (edge == NULL) {
         return NULL;
     }
-    edge->tally = tally;
+    edge->edges = edges;
+    edge->shared = edges->shared;
+    edge->state = edges->shared->state;
     edge->lane = lane_new();
     edge->votes = calloc(VOTE_SLOTS, sizeof *edge->votes);
     edge->vote_index = calloc(VOTE_INDEX, sizeof *edge->vote_index);
@@ -36,50 +39,6 @@ static struct edge *edge_make(struct tally *tally)
         return NULL;
     }
     return edge;
-}
-
-/* An edge that nobody uses, or a new one. Under tally->edges_mutex. */
-static int edge_find(struct tally *tally, struct edge **out)
-{
-    uint32_t count = FIELD_OWN(tally->edge_count);
-    for (uint32_t i = 0; i < count; i++) {
-        struct edge *edge = FIELD_OWN(tally->edges[i]);
-        if (!edge->in_use) {
-            *out = edge;
-            return 0;
-        }
-    }
-    if (count == tally->options.edges) {
-        return TALLY_FULL;
-    }
-    struct edge *edge = edge_make(tally);
-    if (edge == NULL) {
-        return TALLY_NOMEM;
-    }
-    /* E2: release; pairs with E1 */
-    atomic_store_explicit(&tally->edges[count], edge, memory_order_release);
-    /* E2: release; pairs with E1 */
-    atomic_store_explicit(&tally->edge_count, count + 1, memory_order_release);
-    *out = edge;
-    return 0;
-}
-
-int edge_new(struct edge **out, struct tally *tally, void (*wake)(void *arg), void *arg)
-{
-    pthread_mutex_lock(&tally->edges_mutex);
-    struct edge *edge = NULL;
-    int err = edge_find(tally, &edge);
-    if (err == 0) {
-        edge->in_use = true;
-        edge->wake = wake;
-        edge->arg = arg;
-        *out = edge;
-    }
-    pthread_mutex_unlock(&tally->edges_mutex);
-    if (err == 0) {
-        rcu_thread_register();
-    }
-    return err;
 }
 
 void edge_destroy(struct edge *edge)
@@ -93,25 +52,14 @@ void edge_destroy(struct edge *edge)
         sched_yield(); /* the reader is between its answer and the wake */
     }
     wake_awake(&edge->lane->wake);
-    rcu_thread_unregister();
-    /* the committer wakes under this lock: whom it has just seen asleep, it has woken by now */
-    pthread_mutex_lock(&edge->tally->edges_mutex);
-    edge->in_use = false;
-    pthread_mutex_unlock(&edge->tally->edges_mutex);
-}
-
-void edges_free(struct tally *tally)
-{
-    for (uint32_t i = 0; i < FIELD_OWN(tally->edge_count); i++) {
-        edge_free_memory(FIELD_OWN(tally->edges[i]));
-    }
+    edges_give_back(edge->edges, edge);
 }
 
 /* ---- the pass ---- */
 
 void edge_pass_begin(struct edge *edge)
 {
-    const struct engine_time *time = &edge->tally->time;
+    const struct engine_time *time = &edge->shared->time;
     uint64_t mono_ns = time_mono_ns(time);
     uint64_t log_ms = time_log_at(time, mono_ns);
     edge->now_ms = log_ms > edge->now_ms ? log_ms : edge->now_ms;
@@ -152,13 +100,13 @@ uint64_t edge_applied(const struct edge *edge)
 uint64_t edge_commits(const struct edge *edge)
 {
     /* E4: acquire; pairs with E3 */
-    return atomic_load_explicit(&edge->tally->commits, memory_order_acquire);
+    return atomic_load_explicit(&edge->shared->commits, memory_order_acquire);
 }
 
 uint64_t edge_offers(const struct edge *edge)
 {
     /* E4: acquire; pairs with E3 */
-    return atomic_load_explicit(&edge->tally->offers, memory_order_acquire);
+    return atomic_load_explicit(&edge->shared->offers, memory_order_acquire);
 }
 
 void edge_free(struct edge *edge, uint64_t pos)
@@ -170,45 +118,40 @@ void edge_free(struct edge *edge, uint64_t pos)
 void edge_publish(struct edge *edge)
 {
     if (lane_publish(edge->lane)) {
-        wake_up(&edge->tally->wake);
+        wake_up(&edge->shared->wake);
     }
 }
 
 void edge_nudge(struct edge *edge)
 {
     /* E12: release; pairs with E11 */
-    atomic_store_explicit(&edge->tally->nudged, true, memory_order_release);
-    wake_up(&edge->tally->wake);
+    atomic_store_explicit(&edge->shared->nudged, true, memory_order_release);
+    wake_up(&edge->shared->wake);
 }
 
-static enum space_left room_of(const struct edge *edge)
+static enum space_left space_of(const struct edge *edge)
 {
     /* E6: acquire; pairs with E5 */
-    return (enum space_left)atomic_load_explicit(&edge->tally->room, memory_order_acquire);
-}
-
-struct ledger *tally_ledger(struct tally *tally)
-{
-    return &tally->state.ledger;
+    return (enum space_left)atomic_load_explicit(&edge->shared->space, memory_order_acquire);
 }
 
 struct ledger *edge_ledger(const struct edge *edge)
 {
-    return &edge->tally->state.ledger;
+    return &edge->state->ledger;
 }
 
 int edge_mode(const struct edge *edge)
 {
     /* E9: acquire; pairs with E10 */
-    if (atomic_load_explicit(&edge->tally->draining, memory_order_acquire)) {
+    if (atomic_load_explicit(&edge->shared->draining, memory_order_acquire)) {
         return TALLY_DRAINING;
     }
-    return room_of(edge) == SPACE_PLENTY ? TALLY_OK : TALLY_READONLY;
+    return space_of(edge) == SPACE_PLENTY ? TALLY_OK : TALLY_READONLY;
 }
 
 int edge_mode_completion(const struct edge *edge)
 {
-    return room_of(edge) == SPACE_NONE ? TALLY_READONLY : TALLY_OK;
+    return space_of(edge) == SPACE_NONE ? TALLY_READONLY : TALLY_OK;
 }
 
 /* ---- votes ---- */
@@ -243,7 +186,7 @@ static inline uint32_t vote_find(struct edge *edge, struct option *option)
 
 int edge_vote(struct edge *edge, uint64_t id, uint64_t n, struct edge_vote *vote)
 {
-    struct option *option = state_option(&edge->tally->state, id);
+    struct option *option = state_option(edge->state, id);
     if (option == NULL) {
         return TALLY_NOTFOUND;
     }
@@ -319,7 +262,7 @@ int edge_option_find(struct edge *edge, struct span poll, struct span label, uin
     if (key == NULL) {
         return TALLY_NOMEM;
     }
-    const struct option *option = index_get(&edge->tally->state.labels, blob_span(key));
+    const struct option *option = index_get(&edge->state->labels, blob_span(key));
     free(key);
     *id = option != NULL ? option->id : 0;
     return option != NULL ? 0 : TALLY_NOTFOUND;
@@ -327,7 +270,7 @@ int edge_option_find(struct edge *edge, struct span poll, struct span label, uin
 
 bool edge_vote_rate(struct edge *edge, uint64_t id, uint64_t *n, uint64_t *per_ms, uint64_t *poll)
 {
-    const struct option *option = state_option(&edge->tally->state, id);
+    const struct option *option = state_option(edge->state, id);
     uint64_t rate = option != NULL ? FIELD_GET(option->poll->rate) : 0;
     if (rate_word_n(rate) == 0) {
         return false;

@@ -1,9 +1,9 @@
 /* Steps on builds: claim, heartbeat, done, fail, release. */
-#include "engine/edge.h"
+#include "engine/edge/edge_internal.h"
 
-#include "engine/engine.h"
 #include "engine/base/label.h"
 #include "engine/log/bounds.h"
+#include "engine/state/wheel.h"
 #include "wal/base/check.h"
 #include "wal/base/mutant.h"
 
@@ -49,7 +49,7 @@ static void worker_seen(struct edge *edge, struct worker *worker)
 /* What is left of a lease; the ticks round it up, so it is never said to be more than it was. */
 static uint64_t lease_left_ms(const struct edge *edge, const struct build *build, uint64_t word)
 {
-    uint32_t tick = FIELD_GET(edge->tally->tick);
+    uint32_t tick = FIELD_GET(edge->shared->tick);
     uint32_t due = word_deadline(word);
     uint64_t left_ms = due > tick ? (uint64_t)(due - tick) * WHEEL_TICK_MS : 0;
     uint64_t lease_ms = FIELD_GET(build->lease_ms);
@@ -58,7 +58,7 @@ static uint64_t lease_left_ms(const struct edge *edge, const struct build *build
 
 static uint32_t lease_deadline(const struct edge *edge, uint32_t lease_ms)
 {
-    return FIELD_GET(edge->tally->tick) + (lease_ms + WHEEL_TICK_MS - 1) / WHEEL_TICK_MS + 1;
+    return FIELD_GET(edge->shared->tick) + (lease_ms + WHEEL_TICK_MS - 1) / WHEEL_TICK_MS + 1;
 }
 
 /* ---- claim ---- */
@@ -86,7 +86,7 @@ static void choose_sets(const struct edge *edge, const struct edge_claim *ask,
     struct span have = blob_span(FIELD_GET(worker->tags));
     choice->count = 0;
     for (unsigned q = 0; q < ask->queue_count; q++) {
-        struct queue *queue = state_queue(&edge->tally->state, ask->queues[q]);
+        struct queue *queue = state_queue(edge->state, ask->queues[q]);
         uint32_t sets = queue != NULL ? FIELD_GET(queue->set_count) : 0;
         for (uint32_t i = 0; i < sets && choice->count < LISTS_MAX; i++) {
             struct need_set *set = FIELD_GET(queue->sets[i]);
@@ -140,7 +140,7 @@ static bool nothing_pending(const struct edge *edge, const struct choice *choice
             pending += FIELD_GET(choice->sets[i]->lists[pri].pending);
         }
     }
-    return seq_read_is_valid(&edge->tally->state.seq, mark) && pending == 0;
+    return seq_read_is_valid(&edge->state->seq, mark) && pending == 0;
 }
 
 /* False: the build has ended meanwhile, and its payload is gone. */
@@ -276,11 +276,11 @@ static int claim_fresh(struct edge *edge, const struct edge_claim *ask, struct w
     struct choice choice;
     uint32_t before = 0;
     uint64_t mark = 0;
-    bool is_whole = seq_read_begin(&edge->tally->state.seq, &mark);
+    bool is_whole = seq_read_begin(&edge->state->seq, &mark);
     choose_sets(edge, ask, worker, &choice);
     give_time(MUTANT(MUTANT_MARK_LATE));
     struct build *build = walk(&choice, &before);
-    is_whole = MUTANT(MUTANT_MARK_LATE) ? seq_read_begin(&edge->tally->state.seq, &mark) : is_whole;
+    is_whole = MUTANT(MUTANT_MARK_LATE) ? seq_read_begin(&edge->state->seq, &mark) : is_whole;
     if (build == NULL) {
         return is_whole && nothing_pending(edge, &choice, mark) ? EDGE_NIL : TALLY_PARK;
     }
@@ -301,7 +301,7 @@ static int claim_fresh(struct edge *edge, const struct edge_claim *ask, struct w
 
 static int claimant(const struct edge *edge, struct span name, struct worker **worker)
 {
-    *worker = state_worker(&edge->tally->state, name);
+    *worker = state_worker(edge->state, name);
     uint32_t state = *worker != NULL ? FIELD_GET((*worker)->state) : WORKER_GONE;
     return state == WORKER_ONLINE ? 0 : state == WORKER_GONE ? TALLY_NOTFOUND : TALLY_OFFLINE;
 }
@@ -345,7 +345,7 @@ int edge_claim_again(struct edge *edge, const struct edge_claim *ask, uint64_t *
 
 uint64_t edge_worker_left(const struct edge *edge, uint64_t id)
 {
-    const struct worker *worker = table_get(&edge->tally->state.worker_ids, id);
+    const struct worker *worker = table_get(&edge->state->worker_ids, id);
     return worker != NULL ? FIELD_GET(worker->left) : UINT64_MAX;
 }
 
@@ -361,7 +361,7 @@ uint64_t edge_worker_left(const struct edge *edge, uint64_t id)
 static int look(const struct edge *edge, uint64_t id, uint32_t token, struct build **out,
                 uint64_t *seen)
 {
-    struct build *build = state_build(&edge->tally->state, id);
+    struct build *build = state_build(edge->state, id);
     if (build == NULL) {
         return TALLY_NOTFOUND;
     }
@@ -442,7 +442,7 @@ static int end_claim(struct edge *edge, struct build *build, uint64_t seen, enum
     if (text.len > SOUND_TEXT_BYTES_MAX) {
         return TALLY_TOOBIG;
     }
-    struct ledger *ledger = &edge->tally->state.ledger;
+    struct ledger *ledger = &edge->state->ledger;
     if (text.len > 0 && !ledger_takes(ledger, text.len, true)) {
         return TALLY_MEMORY;
     }

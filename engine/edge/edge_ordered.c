@@ -1,8 +1,8 @@
 /* Ordered requests at the edge: checked as far as that is certain, copied, appended; and their
  * results. */
-#include "engine/edge.h"
+#include "engine/edge/edge_internal.h"
 
-#include "engine/engine.h"
+#include "engine/edge/ordered_request.h"
 #include "engine/base/label.h"
 #include "engine/log/bounds.h"
 #include "wal/base/check.h"
@@ -25,7 +25,7 @@ static int may_append(const struct edge *edge, const struct span *texts, unsigne
     for (unsigned i = 0; i < count; i++) {
         bytes += texts[i].len;
     }
-    if (growth > 0 && !ledger_takes(&edge->tally->state.ledger, growth + bytes, false)) {
+    if (growth > 0 && !ledger_takes(&edge->state->ledger, growth + bytes, false)) {
         return TALLY_MEMORY;
     }
     bool room = edge_room(edge) > 0 && lane_takes_bytes(edge->lane, bytes);
@@ -48,7 +48,7 @@ static int begin(struct edge *edge, const struct begin *what, struct request **o
     if (err != 0) {
         return err;
     }
-    *out = ordered_request_new(&edge->tally->state.ledger, what->type, what->texts, what->count,
+    *out = ordered_request_new(&edge->state->ledger, what->type, what->texts, what->count,
                                what->growth);
     return *out != NULL ? 0 : TALLY_NOMEM;
 }
@@ -72,7 +72,7 @@ static uint64_t submit_growth(const struct edge *edge, const struct edge_submit 
     static const struct build build;
     static const struct queue queue;
     static const struct need_set set;
-    bool is_new = state_queue(&edge->tally->state, ask->queue) == NULL;
+    bool is_new = state_queue(edge->state, ask->queue) == NULL;
     return build_weight(&build) + (is_new ? queue_weight(&queue) : 0) +
            (is_new || ask->need.len > 0 ? need_set_weight(&set) : 0);
 }
@@ -114,7 +114,7 @@ int edge_poll(struct edge *edge, const struct edge_poll *ask)
                               [POLL_RATE_N] = ask->rate_n,
                               [POLL_RATE_MS] = ask->rate_ms};
     static const struct poll poll;
-    bool is_new = state_poll(&edge->tally->state, ask->name) == NULL;
+    bool is_new = state_poll(edge->state, ask->name) == NULL;
     struct begin what = {RECORD_POLL, &ask->name, 1, is_new ? poll_weight(&poll) : 0};
     struct request *request = NULL;
     int err = begin(edge, &what, &request);
@@ -137,7 +137,7 @@ int edge_option(struct edge *edge, struct span poll, struct span text)
     char *fold = NULL;
     size_t fold_len = 0;
     int err = name_is_valid(poll) ? label_clean(text, &clean) : TALLY_INVAL;
-    if (err == 0 && state_poll(&edge->tally->state, poll) == NULL && nothing_in_flight(edge)) {
+    if (err == 0 && state_poll(edge->state, poll) == NULL && nothing_in_flight(edge)) {
         return TALLY_NOTFOUND;
     }
     if (err == 0) {
@@ -165,7 +165,7 @@ int edge_worker(struct edge *edge, const struct edge_worker *ask)
     if (err != 0 || !name_is_valid(ask->id) || ask->slots > WORKER_SLOTS_MAX) {
         return err != 0 ? err : TALLY_INVAL;
     }
-    struct worker *worker = state_worker(&edge->tally->state, ask->id);
+    struct worker *worker = state_worker(edge->state, ask->id);
     if (worker != NULL) {
         FIELD_PUT(worker->seen_ms, edge->run_ms);
     }
@@ -196,7 +196,7 @@ void edge_worker_back(struct edge *edge, const struct worker *worker)
 
 int edge_bye(struct edge *edge, struct span name)
 {
-    const struct worker *worker = state_worker(&edge->tally->state, name);
+    const struct worker *worker = state_worker(edge->state, name);
     bool there = worker != NULL && FIELD_GET(worker->state) != WORKER_GONE;
     if (!there && nothing_in_flight(edge)) {
         return TALLY_NOTFOUND;
@@ -215,7 +215,7 @@ int edge_apply_result(struct edge *edge, uint64_t pos, uint64_t *value)
     *value = slot->word;
     if (slot->type == RECORD_BYE && slot->err == 0) {
         uint64_t until = (uint64_t)(uintptr_t)slot->entity;
-        return lane_applied(edge->tally->own) >= until ? 0 : TALLY_PARK;
+        return lane_applied(edge->shared->own) >= until ? 0 : TALLY_PARK;
     }
     if (slot->type == RECORD_POLL && slot->err == 0) {
         /* what OK says of its times holds for whoever asks next: engine/commit/gate.c */

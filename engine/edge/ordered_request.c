@@ -1,7 +1,8 @@
 /* Ordered requests: a record with its own copy of the texts. */
-#include "engine/engine.h"
+#include "engine/edge/ordered_request.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct request *ordered_request_new(struct ledger *ledger, enum record_type type,
                                     const struct span *texts, unsigned count, uint64_t growth)

@@ -2,7 +2,7 @@
 #include "engine/read.h"
 
 #include "engine/state/label_index.h"
-#include "engine/engine.h"
+#include "engine/edge/edge_internal.h"
 #include "engine/base/label.h"
 #include "engine/edge/reader.h"
 #include "engine/edge/slice.h"
@@ -17,7 +17,7 @@ int edge_read(struct edge *edge, struct read *read)
     read->log_ms = edge->now_ms;
     read->run_ms = edge->run_ms;
     for (int i = 0; i < TRIES; i++) {
-        if (slice_make(read, &edge->tally->state)) {
+        if (slice_make(read, edge->state)) {
             if (read->err != READ_MORE && read->err != READ_BESIDE) {
                 slice_end(read);
                 return 0;
@@ -26,7 +26,7 @@ int edge_read(struct edge *edge, struct read *read)
         }
     }
     read->err = read->err == READ_BESIDE ? READ_BESIDE : READ_MORE;
-    reader_ask(edge->tally->reader, edge, read);
+    reader_ask(edge->shared->reader, edge, read);
     return EDGE_QUEUED;
 }
 
@@ -140,8 +140,7 @@ int edge_similar(struct edge *edge, struct span poll, struct span label,
     size_t len = 0;
     int count = label_fold(label, &fold, &len);
     if (count == 0) {
-        count = label_index_find(&edge->tally->state, poll, (struct span){fold, len}, found,
-                                 SIMILAR_MAX);
+        count = label_index_find(edge->state, poll, (struct span){fold, len}, found, SIMILAR_MAX);
     }
     free(fold);
     for (int i = 0; i < count; i++) {

@@ -1,8 +1,11 @@
 /* Reads of builds, their bytes, and the engine's counters. */
 #include "engine/read.h"
 
-#include "engine/engine.h"
+#include "engine/edge/edge_internal.h"
 #include "engine/edge/slice.h"
+#include "engine/base/rcu.h"
+#include "engine/state/wheel.h"
+#include "wal/wal.h"
 
 #include <stdlib.h>
 
@@ -136,7 +139,7 @@ void read_builds_fini(struct read_builds *r)
 
 int edge_payload(struct edge *edge, uint64_t id, struct parcel **parcel)
 {
-    const struct build *build = state_build(&edge->tally->state, id);
+    const struct build *build = state_build(edge->state, id);
     struct parcel *payload = build != NULL ? FIELD_GET(build->payload) : NULL;
     if (payload == NULL) {
         return TALLY_NOTFOUND;
@@ -147,7 +150,7 @@ int edge_payload(struct edge *edge, uint64_t id, struct parcel **parcel)
 
 int edge_result(struct edge *edge, uint64_t id, struct parcel **parcel)
 {
-    const struct build *build = state_build(&edge->tally->state, id);
+    const struct build *build = state_build(edge->state, id);
     if (build == NULL) {
         return TALLY_NOTFOUND;
     }
@@ -224,7 +227,7 @@ void read_held_init(struct read_held *r, const struct edge *edge, struct span wo
                                      .wanted = SIZE_MAX,
                                      .rows.size = sizeof(struct held_row)},
                             .worker = worker,
-                            .tick = FIELD_GET(edge->tally->tick)};
+                            .tick = FIELD_GET(edge->shared->tick)};
 }
 
 void read_held_fini(struct read_held *r)
@@ -266,24 +269,24 @@ static void add_janitor(const struct wal *wal, struct engine_info *info)
 
 void edge_info(struct edge *edge, struct engine_info *info)
 {
-    struct tally *tally = edge->tally;
-    const struct state *state = &tally->state;
-    const struct snapshot_made *made = FIELD_GET(tally->snapshot.made);
+    const struct shared *shared = edge->shared;
+    const struct state *state = edge->state;
+    const struct snapshot_made *made = FIELD_GET(shared->snapshot_made);
     *info = (struct engine_info){
         .lsn = FIELD_GET(state->lsn),
         .commits = edge_commits(edge),
         .records = FIELD_GET(state->lsn),
-        .log_raw_bytes = FIELD_GET(tally->raw_bytes),
-        .log_stored_bytes = FIELD_GET(tally->stored_bytes),
-        .log_room_bytes = FIELD_GET(tally->log_room),
-        .retain_bytes = tally->options.retain_bytes,
-        .disk_needed_bytes = FIELD_GET(tally->disk.needed_bytes),
-        .disk_free_bytes = FIELD_GET(tally->disk.free_bytes),
-        .disk_bytes = FIELD_GET(tally->disk.total_bytes),
-        .segment_failures = wal_segment_failures(tally->wal),
-        .sync_ns_sum = FIELD_GET(tally->sync_ns),
-        .commit_us_last = FIELD_GET(tally->commit_us_last),
-        .commit_us_max = FIELD_GET(tally->commit_us_max),
+        .log_raw_bytes = FIELD_GET(shared->raw_bytes),
+        .log_stored_bytes = FIELD_GET(shared->stored_bytes),
+        .log_room_bytes = FIELD_GET(shared->log_room),
+        .retain_bytes = shared->retain_bytes,
+        .disk_needed_bytes = FIELD_GET(shared->disk_needed_bytes),
+        .disk_free_bytes = FIELD_GET(shared->disk_free_bytes),
+        .disk_bytes = FIELD_GET(shared->disk_total_bytes),
+        .segment_failures = wal_segment_failures(shared->wal),
+        .sync_ns_sum = FIELD_GET(shared->sync_ns),
+        .commit_us_last = FIELD_GET(shared->commit_us_last),
+        .commit_us_max = FIELD_GET(shared->commit_us_max),
         .polls = FIELD_GET(state->poll_count),
         .queues = FIELD_GET(state->queue_count),
         .options = FIELD_GET(state->option_count),
@@ -296,24 +299,24 @@ void edge_info(struct edge *edge, struct engine_info *info)
         .snapshot_time_ms = made->time_ms,
         .snapshot_took_ms = made->took_ms,
         .snapshot_bytes = made->bytes,
-        .snapshots = FIELD_GET(tally->snapshot.count),
-        .snapshot_failures = FIELD_GET(tally->snapshot.failures),
-        .segments_removed = FIELD_GET(tally->snapshot.segments_removed),
-        .snapshot_running = FIELD_GET(tally->snapshot.is_running),
-        .readonly = FIELD_GET(tally->room) != SPACE_PLENTY,
-        .draining = FIELD_GET(tally->draining),
+        .snapshots = FIELD_GET(shared->snapshots),
+        .snapshot_failures = FIELD_GET(shared->snapshot_failures),
+        .segments_removed = FIELD_GET(shared->segments_removed),
+        .snapshot_running = FIELD_GET(shared->snapshot_running),
+        .readonly = FIELD_GET(shared->space) != SPACE_PLENTY,
+        .draining = FIELD_GET(shared->draining),
     };
     for (unsigned kind = 0; kind < LEDGER_KINDS; kind++) {
         info->memory[kind] = ledger_of(&state->ledger, (enum ledger_kind)kind);
         info->memory_bytes += info->memory[kind];
     }
     struct time_info time;
-    time_info(&tally->time, &time);
+    time_info(&shared->time, &time);
     info->wall_ms = time.wall_ms;
     info->log_ms = time.log_ms;
     info->wall_behind_ms = time.behind_ms;
     info->wall_ahead_ms = time.ahead_ms;
     info->start_ahead_ms = time.start_ahead_ms;
     add_states(state, info);
-    add_janitor(tally->wal, info);
+    add_janitor(shared->wal, info);
 }

@@ -2,7 +2,7 @@
  */
 #include "engine/edge/reader.h"
 
-#include "engine/engine.h"
+#include "engine/edge/edge_internal.h"
 #include "engine/state/feed.h"
 #include "engine/base/rank.h"
 #include "engine/edge/slice.h"
@@ -35,7 +35,7 @@ struct ranked {
 };
 
 struct reader {
-    struct tally *tally;
+    struct shared *shared;
     pthread_t thread;
     _Alignas(64) _Atomic(struct read *) asked; /* newest first */
     _Atomic(struct feed *) attach;
@@ -92,7 +92,7 @@ static void answer(struct read *read)
 static bool has_room(const struct reader *reader)
 {
     /* rows that nobody takes are not made without end */
-    return ledger_has_buffers(&reader->tally->state.ledger, LEDGER_REPLIES_SHARE);
+    return ledger_has_buffers(&reader->shared->state->ledger, LEDGER_REPLIES_SHARE);
 }
 
 /* Takes what was asked, oldest first. What has a rank is made at once: that is short, and lists are
@@ -131,7 +131,7 @@ static void make(struct reader *reader, struct read *read)
         /* R9: relaxed: a hint, and nothing else */
         if (atomic_load_explicit(&read->unwanted, memory_order_relaxed)) {
             read->err = TALLY_NOTFOUND;
-        } else if (!slice_make(read, &reader->tally->state)) {
+        } else if (!slice_make(read, reader->shared->state)) {
             read->err = READ_MORE;
             (void)nanosleep(&pause, NULL); /* a block is being applied: its end is near */
         }
@@ -167,7 +167,7 @@ static void have_done(struct reader *reader, _Atomic(struct feed *) *place, stru
 {
     /* R5: release; pairs with R6 */
     atomic_store_explicit(place, feed, memory_order_release);
-    wake_up(&reader->tally->wake);
+    wake_up(&reader->shared->wake);
     rcu_offline();
     /* R5: acquire; pairs with R6 */
     while (atomic_load_explicit(place, memory_order_acquire) != NULL) {
@@ -201,7 +201,7 @@ void reader_serve(struct reader *reader)
 static void rank_count(struct reader *reader, struct ranked *ranked, size_t bytes)
 {
     if (bytes != ranked->counted) {
-        ledger_add(&reader->tally->state.ledger, LEDGER_ENTITIES, bytes - ranked->counted);
+        ledger_add(&reader->shared->state->ledger, LEDGER_ENTITIES, bytes - ranked->counted);
         ranked->counted = bytes;
     }
 }
@@ -373,7 +373,7 @@ static int fill_rows(const struct ranked *ranked, struct read_tally *r)
 int reader_tally(struct reader *reader, struct read *read)
 {
     struct read_tally *r = (struct read_tally *)read;
-    const struct state *state = &reader->tally->state;
+    const struct state *state = reader->shared->state;
     struct poll *poll = state_poll(state, r->poll);
     for (int tries = 0; poll != NULL && tries < RANK_TRIES; tries++) {
         struct ranked *ranked = rank_of(reader, poll);
@@ -427,13 +427,13 @@ static void *run(void *arg)
     return NULL;
 }
 
-int reader_new(struct reader **out, struct tally *tally)
+int reader_new(struct reader **out, struct shared *shared)
 {
     struct reader *reader = aligned_alloc(64, sizeof *reader);
     if (reader == NULL) {
         return TALLY_NOMEM;
     }
-    *reader = (struct reader){.tally = tally};
+    *reader = (struct reader){.shared = shared};
     reader->waiting_end = &reader->waiting;
     *out = reader; /* before the thread: the committer serves it */
     if (thread_start(&reader->thread, run, reader) != 0) {

@@ -23,11 +23,10 @@
  * Reclamation: a read is its edge's; ranks and feeds are the reader's.
  */
 struct reader;
-struct state;
-struct tally;
+struct shared;
 
 /* Errors: NOMEM. */
-int reader_new(struct reader **out, struct tally *tally);
+int reader_new(struct reader **out, struct shared *shared);
 
 /* Ends the thread. REQUIRES: no read is open; the committer runs. */
 void reader_stop(struct reader *reader);

@@ -1,5 +1,8 @@
 /* Sessions: the blocking calls of the library, one edge each. */
-#include "engine/engine.h"
+#include "engine/edge/session.h"
+
+#include "engine/edge/edge_internal.h"
+#include "engine/base/rcu.h"
 #include "engine/read.h"
 
 #include <stdlib.h>
@@ -17,13 +20,13 @@ static void session_wake(void *arg)
     wake_unblock(&session->edge->lane->wake);
 }
 
-int tally_session_new(struct session **out, struct tally *tally)
+int session_new(struct session **out, struct edges *edges)
 {
     struct session *session = calloc(1, sizeof *session);
     if (session == NULL) {
         return TALLY_NOMEM;
     }
-    int err = edge_new(&session->edge, tally, session_wake, session);
+    int err = edges_take(edges, &session->edge, session_wake, session);
     if (err != 0) {
         free(session);
         return err;
@@ -162,7 +165,7 @@ int tally_submit(struct session *s, const char *queue, struct span payload, uint
                               .lease_ms = DEFAULT_LEASE_MS,
                               .tries = DEFAULT_TRIES};
     begin(s);
-    if (payload.len > s->edge->tally->options.payload_bytes_max) {
+    if (payload.len > s->edge->shared->payload_bytes_max) {
         return finish(s->edge, TALLY_TOOBIG);
     }
     return settled(s->edge, edge_submit(s->edge, &ask), id);

@@ -2,6 +2,7 @@
 #ifndef TALLY_TESTS_ENGINE_HANDLE_H
 #define TALLY_TESTS_ENGINE_HANDLE_H
 
+#include "engine/edge/edge_internal.h"
 #include "engine/engine.h"
 #include "wal/base/mutant.h"
 

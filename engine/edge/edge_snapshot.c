@@ -1,0 +1,21 @@
+/* SNAPSHOT at the edge: a ticket, and whether it is answered. */
+#include "engine/edge/edge_internal.h"
+
+int edge_snapshot(struct edge *edge, uint64_t *ticket, struct edge_snapshot *done)
+{
+    struct shared *shared = edge->shared;
+    if (*ticket == 0) {
+        /* E15: acq_rel; pairs with E14 */
+        *ticket = atomic_fetch_add_explicit(&shared->snapshot_asked, 1, memory_order_acq_rel) + 1;
+        wake_up(&shared->wake);
+        return TALLY_PARK;
+    }
+    if (FIELD_GET(shared->snapshot_served) < *ticket) {
+        return TALLY_PARK;
+    }
+    bool is_good = *ticket <= FIELD_GET(shared->snapshot_good);
+    *ticket = 0;
+    const struct snapshot_made *made = FIELD_GET(shared->snapshot_made);
+    *done = (struct edge_snapshot){.lsn = made->lsn, .bytes = made->bytes};
+    return is_good ? 0 : TALLY_IO;
+}

@@ -1,0 +1,117 @@
+/* The registry of edges: threads take and give back, the committer finds the lanes. */
+#include "engine/edge/edges.h"
+
+#include "engine/base/rcu.h"
+#include "engine/edge/edge_internal.h"
+#include "wal/base/check.h"
+
+void edges_init(struct edges *edges, struct shared *shared, uint32_t max)
+{
+    DCHECK(max <= EDGES_MAX);
+    edges->shared = shared;
+    edges->max = max;
+    pthread_mutex_init(&edges->mutex, NULL);
+}
+
+void edges_fini(struct edges *edges)
+{
+    CHECK(edges_are_idle(edges)); /* tally_close asks first: the caller has ended its threads */
+    for (uint32_t i = 0; i < FIELD_OWN(edges->count); i++) {
+        edge_free_memory(FIELD_OWN(edges->edge[i]));
+    }
+    pthread_mutex_destroy(&edges->mutex);
+}
+
+bool edges_are_idle(const struct edges *edges)
+{
+    for (uint32_t i = 0; i < FIELD_OWN(edges->count); i++) {
+        if (FIELD_OWN(edges->edge[i])->in_use) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* An edge that nobody uses, or a new one. Under the mutex. */
+static int edges_find(struct edges *edges, struct edge **out)
+{
+    uint32_t count = FIELD_OWN(edges->count);
+    for (uint32_t i = 0; i < count; i++) {
+        struct edge *edge = FIELD_OWN(edges->edge[i]);
+        if (!edge->in_use) {
+            *out = edge;
+            return 0;
+        }
+    }
+    if (count == edges->max) {
+        return TALLY_FULL;
+    }
+    struct edge *edge = edge_make(edges);
+    if (edge == NULL) {
+        return TALLY_NOMEM;
+    }
+    /* E2: release; pairs with E1 */
+    atomic_store_explicit(&edges->edge[count], edge, memory_order_release);
+    /* E2: release; pairs with E1 */
+    atomic_store_explicit(&edges->count, count + 1, memory_order_release);
+    *out = edge;
+    return 0;
+}
+
+int edges_take(struct edges *edges, struct edge **out, void (*wake)(void *arg), void *arg)
+{
+    pthread_mutex_lock(&edges->mutex);
+    struct edge *edge = NULL;
+    int err = edges_find(edges, &edge);
+    if (err == 0) {
+        edge->in_use = true;
+        edge->wake = wake;
+        edge->arg = arg;
+        *out = edge;
+    }
+    pthread_mutex_unlock(&edges->mutex);
+    if (err == 0) {
+        rcu_thread_register();
+    }
+    return err;
+}
+
+void edges_give_back(struct edges *edges, struct edge *edge)
+{
+    rcu_thread_unregister();
+    /* the committer wakes under this lock: whom it has just seen asleep, it has woken by now */
+    pthread_mutex_lock(&edges->mutex);
+    CHECK(edge->in_use); /* the caller's own: edge_new gave it out, edge_destroy comes once */
+    edge->in_use = false;
+    pthread_mutex_unlock(&edges->mutex);
+}
+
+uint32_t edges_count(const struct edges *edges)
+{
+    /* E1: acquire; pairs with E2 */
+    return atomic_load_explicit(&edges->count, memory_order_acquire);
+}
+
+static struct edge *edges_at(const struct edges *edges, uint32_t i)
+{
+    /* E1: acquire; pairs with E2 */
+    return atomic_load_explicit(&edges->edge[i], memory_order_acquire);
+}
+
+struct lane *edges_lane(const struct edges *edges, uint32_t i)
+{
+    return edges_at(edges, i)->lane;
+}
+
+void edges_wake(struct edges *edges, uint32_t count)
+{
+    /* an owner that leaves waits for this, so no wake comes to who is gone */
+    pthread_mutex_lock(&edges->mutex);
+    for (uint32_t i = 0; i < count; i++) {
+        struct edge *edge = edges_at(edges, i);
+        if (wake_signal(&edge->lane->wake)) {
+            edge->wake(edge->arg);
+        }
+    }
+    pthread_mutex_unlock(&edges->mutex);
+}

@@ -1,0 +1,62 @@
+/* The registry of edges: who has one, and the committer's way to their lanes. */
+#ifndef TALLY_ENGINE_EDGE_EDGES_H
+#define TALLY_ENGINE_EDGE_EDGES_H
+
+#include "engine/edge.h"
+#include "engine/edge/lane.h"
+#include "engine/edge/shared.h"
+
+#include <pthread.h>
+
+/*
+ *     edge[0] edge[1] ... edge[count - 1]   │ NULL ... NULL
+ *     in use, or free for the next thread   │
+ *
+ * Synchronization table
+ *   edge[i], count   written under the mutex (E2 release: first the edge, then the count), read by
+ *                    the committer without it (E1 acquire): an edge below the count is whole
+ *   edge->in_use     under the mutex
+ *   edge->wake, arg  written under the mutex when a thread takes the edge; the committer calls it
+ *                    under the mutex, so no wake comes to who has given its edge back
+ * Reclamation: an edge, once made, and its lane stay until edges_fini; one that was given back is
+ * taken again, so a count once read names lanes for good.
+ * Progress: the committer waits for the mutex only as long as an edge is made or given back.
+ */
+enum { EDGES_MAX = 64 };
+
+struct edges {
+    struct shared *shared;
+    uint32_t max;
+    pthread_mutex_t mutex;
+    _Atomic(struct edge *) edge[EDGES_MAX];
+    _Atomic uint32_t count;
+};
+
+/* For at most `max` edges, EDGES_MAX at most. */
+void edges_init(struct edges *edges, struct shared *shared, uint32_t max);
+
+/* REQUIRES: edges_are_idle(). Frees them with their lanes. Threads: the last one. */
+void edges_fini(struct edges *edges);
+
+/*
+ * Takes an edge for the calling thread: one that was given back, or a new one.
+ * Errors: FULL, NOMEM. Owns: the caller, until edge_destroy. Threads: any.
+ */
+int edges_take(struct edges *edges, struct edge **out, void (*wake)(void *arg), void *arg);
+
+/* The end of that: edge_destroy calls it. */
+void edges_give_back(struct edges *edges, struct edge *edge);
+
+/* Whether nobody has an edge. Threads: the last one. */
+bool edges_are_idle(const struct edges *edges);
+
+/* How many lanes there are. Order: acquire. Threads, of this and the rest: the committer. */
+uint32_t edges_count(const struct edges *edges);
+
+/* REQUIRES: i is below a count that was read before. */
+struct lane *edges_lane(const struct edges *edges, uint32_t i);
+
+/* Wakes the owners of the first `count` that sleep. */
+void edges_wake(struct edges *edges, uint32_t count);
+
+#endif

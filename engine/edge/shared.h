@@ -1,0 +1,85 @@
+/* What the edges and the committer share beside the lanes and the state. */
+#ifndef TALLY_ENGINE_EDGE_SHARED_H
+#define TALLY_ENGINE_EDGE_SHARED_H
+
+#include "engine/base/time.h"
+#include "engine/base/wake.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ *     committer ── numbers, clock, space, "committed" ─▶ edges, reader
+ *     committer ◀── nudge, snapshot tickets, wake ────── edges, reader, janitor
+ *
+ * The edges know the committer by this struct alone, and the committer knows nothing of an edge but
+ * its lane (engine/edge/edges.h).
+ *
+ * Synchronization table
+ *   commits, offers    counted by the committer behind a commit's lane positions (E3 release), read
+ *                      by an edge (E4 acquire): who sees a number sees what was published with it
+ *   space              written by the committer (E5 release), read by an edge (E6 acquire)
+ *   draining           written by tally_drain (E10 release), read by edges (E9 acquire)
+ *   nudged             set by an edge that parked on what may never be committed, and by the
+ *                      committer when a snapshot is answered (E12 release); taken by the committer
+ *                      before it publishes (E11 acquire)
+ *   snapshot_asked     tickets: each edge takes the next (E15 acq_rel), the committer reads how
+ *                      many there are (E14 acquire)
+ *   snapshot_renew     set by the janitor's thread (E18 release), read by the committer (E16
+ *                      acquire), cleared by it (E17)
+ *   snapshot_made      replaced by the committer as a whole (FIELD_PUT), read by any thread
+ *                      (FIELD_GET); immutable, and retired
+ *   time               engine/base/time.h
+ *   other numbers      written by the committer alone (FIELD_PUT), read by any thread (FIELD_GET);
+ *                      each is one word, and two of them need not be of one moment
+ *   wake               the committer sleeps, anybody wakes: engine/base/wake.h
+ *
+ * Progress: wait-free for all.
+ * Reclamation: it lives as long as the engine, which ends behind the last edge, the reader and the
+ * committer.
+ */
+
+enum space_left { SPACE_PLENTY, SPACE_RESERVE, SPACE_NONE }; /* what the log still takes */
+
+/* What is told of the last snapshot that counts. Immutable: replaced as a whole, and retired. */
+struct snapshot_made {
+    uint64_t lsn; /* 0: there is none */
+    uint64_t bytes;
+    uint64_t time_ms; /* log time */
+    uint64_t took_ms;
+};
+
+struct shared {
+    /* written once, before there is an edge */
+    struct state *state;
+    struct wal *wal;        /* INFO asks how it is */
+    const struct lane *own; /* the committer's lane: of it the edges ask lane_applied() */
+    struct reader *reader;
+    uint64_t retain_bytes;
+    uint32_t payload_bytes_max;
+    /* written by the committer with each commit */
+    _Alignas(64) _Atomic uint64_t commits;
+    _Atomic uint64_t offers; /* commits that made a build pending */
+    _Atomic uint32_t tick;   /* of the lease clock */
+    _Atomic uint32_t space;  /* enum space_left */
+    _Atomic uint64_t commit_us_last, commit_us_max, sync_ns, raw_bytes, stored_bytes, log_room;
+    struct engine_time time;
+    /* written by the committer, seldom */
+    _Alignas(64) _Atomic uint64_t disk_free_bytes, disk_total_bytes;
+    _Atomic uint64_t disk_snapshot_bytes; /* that one more snapshot takes at most */
+    _Atomic uint64_t disk_needed_bytes;   /* by the log without history and its snapshots */
+    _Atomic uint64_t snapshot_served;     /* tickets answered */
+    _Atomic uint64_t snapshot_good;       /* tickets answered by one that counts */
+    _Atomic(const struct snapshot_made *) snapshot_made; /* never NULL once started */
+    _Atomic uint64_t snapshots, snapshot_failures, segments_removed;
+    _Atomic bool snapshot_running;
+    /* written by anybody, seldom */
+    _Alignas(64) _Atomic bool draining;
+    _Atomic bool nudged;
+    _Atomic bool snapshot_renew;     /* one is wanted even if the last one is of the same lsn */
+    _Atomic uint64_t snapshot_asked; /* tickets given out */
+    struct wake wake;                /* the committer's */
+};
+
+#endif
