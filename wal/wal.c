@@ -8,7 +8,7 @@
 #include "wal/base/mutant.h"
 #include "wal/format/block.h"
 #include "wal/background/janitor.h"
-#include "wal/recover/repair.h"
+#include "wal/recover/recover.h"
 #include "wal/read/scan.h"
 #include "wal/files/snapshot_file.h"
 #include "wal/read/report.h"
@@ -356,12 +356,11 @@ static int load(const struct wal_options *options, struct wal_scan *scan,
 /* What was wrong with a snapshot stands behind what was found in the log. */
 static void tell_snapshot(struct wal_report *report, const struct wal_snapshot_info *info)
 {
-    size_t len = strlen(report->text);
     report->snapshot_lsn = info->lsn;
     report->snapshot_bytes = info->bytes;
     report->snapshot_passed = info->text[0] != '\0';
     if (report->snapshot_passed) {
-        snprintf(report->text + len, sizeof(report->text) - len, "; %s", info->text);
+        wal_report_append(report, "; %s", info->text);
     }
 }
 
@@ -475,9 +474,7 @@ static int begin_or_wait(struct wal *wal, struct wal_report *report)
     if (err != TALLY_NOSPC || wal->scan.segments.count == 0 || !wal->scan.has_uuid) {
         return err;
     }
-    size_t len = strlen(before.text);
-    snprintf(before.text + len, sizeof(before.text) - len,
-             "; no room to go on with it: it is read only until there is");
+    wal_report_append(&before, "; no room to go on with it: it is read only until there is");
     *report = before;
     return 0;
 }

@@ -4,6 +4,8 @@
 #define TALLY_WAL_WAL_H
 
 #include "wal/disk/io.h"
+#include "wal/read/reader.h"
+#include "wal/recover/repair.h"
 #include "wal/types.h"
 
 #include <pthread.h>
@@ -135,40 +137,5 @@ pthread_mutex_t *wal_files_lock(struct wal *wal);
  * keeps the lock until it is destroyed. Returns 0, or TALLY_IO when this or an earlier call failed.
  */
 int wal_close(struct wal *wal, bool clean);
-
-/*
- * The reader, the same that recovery uses; read-only, takes no lock, works on a live log. It visits
- * the valid blocks in order and says in report how the log ends: it changes nothing, prints
- * nothing, never exits. On a live log the end may be a torn tail: the block that is being written.
- * Blocks at the end may not be synced yet. Errors: as wal_open; a torn tail is no error; TALLY_CUT:
- * retention has removed records before they were read, report->text says which.
- */
-int wal_read(struct wal_io *io, wal_visit_fn visit, void *arg, struct wal_report *report);
-
-/*
- * The same reader for who stays: it keeps its place between two calls. Owns: io is borrowed and
- * outlives the reader. Threads: one at a time.
- */
-struct wal_reader;
-int wal_reader_new(struct wal_reader **out, struct wal_io *io, wal_visit_fn visit, void *arg);
-void wal_reader_destroy(struct wal_reader *reader);
-
-/* Visits what has come since the last call and says how the log ends now. Errors: as wal_read. */
-int wal_reader_judge(struct wal_reader *reader, struct wal_report *report);
-
-/*
- * Visits what has come since the last call, and no more: cheap enough for every wake. *is_blank:
- * nothing has been written behind it yet; if something has, and it is not a valid block, only
- * wal_reader_judge tells what it is. Errors: TALLY_NOMEM; what visit returned.
- */
-int wal_reader_more(struct wal_reader *reader, bool *is_blank);
-
-/*
- * Locks the directory and does what wal_open would do to a torn tail, and nothing else: keeps a
- * copy and clears it; a torn header of an empty segment is written anew. A whole log is left as it
- * is, and so is one that is refused. report->end says what was there. visit, errors, threads: as
- * wal_open.
- */
-int wal_repair(struct wal_io *io, wal_visit_fn visit, void *arg, struct wal_report *report);
 
 #endif

@@ -1,5 +1,5 @@
 /* Reading a log beside its writer: once, or again and again from where the last call stopped. */
-#include "wal/wal.h"
+#include "wal/read/reader.h"
 
 #include "wal/base/err.h"
 #include "wal/read/scan.h"

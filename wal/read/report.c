@@ -28,6 +28,15 @@ void wal_report_failure(struct wal_scan *scan, uint64_t number, const char *doin
     wal_report_note(scan, 1, "%s: %s: %s", name, doing, wal_errno_text(-err));
 }
 
+void wal_report_append(struct wal_report *report, const char *format, ...)
+{
+    size_t len = strlen(report->text);
+    va_list args;
+    va_start(args, format);
+    vsnprintf(report->text + len, sizeof(report->text) - len, format, args);
+    va_end(args);
+}
+
 void wal_report_range(char *to, size_t room, uint64_t from, uint64_t until)
 {
     if (until < from) {

@@ -15,6 +15,10 @@ void wal_report_failure(struct wal_scan *scan, uint64_t number, const char *doin
 /* "records 11 to 20", "record 11", or words for a mark, where until is before from. */
 void wal_report_range(char *to, size_t room, uint64_t from, uint64_t until);
 
+/* Appends to the report's sentence. */
+void wal_report_append(struct wal_report *report, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
 /* Fills the report from a scan that has run. */
 void wal_report_fill(const struct wal_scan *scan, struct wal_report *report);
 

@@ -2,7 +2,7 @@
 #include "wal/recover/log_begin.h"
 
 #include "wal/write/create.h"
-#include "wal/recover/repair.h"
+#include "wal/recover/recover.h"
 
 #include <string.h>
 
