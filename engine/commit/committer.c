@@ -62,9 +62,39 @@ static void write_block(struct tally *tally)
     }
 }
 
-/* Applies what one slot stands for, leaves its result there, frees what came with it. Returns the
- * bytes of its texts. */
-static uint64_t apply_slot(struct tally *tally, struct lane_slot *slot, struct record *record)
+/* In the place of a step that was applied: the bytes of its text, which goes. */
+static void leave_step(struct lane_slot *slot)
+{
+    struct lane_result left = {.type = slot->type};
+    if (slot->type == RECORD_DONE || slot->type == RECORD_FAIL) {
+        left.bytes = (uint32_t)parcel_span(slot->step.text).len;
+        parcel_release(slot->step.text);
+    }
+    slot->result = left;
+}
+
+/* In the place of an ordered record that was applied: what became of it. The request goes. */
+static void leave_ordered(struct tally *tally, struct lane_slot *slot,
+                          const struct apply_result *result)
+{
+    struct request *request = slot->ordered.request;
+    struct lane_result left = {.type = slot->type,
+                               .err = (int16_t)result->err,
+                               .bytes = (uint32_t)request->bytes,
+                               .value = result->value};
+    if (slot->type == RECORD_BYE) {
+        left.value = tally->bye_released;
+        left.until = tally->own->next;
+    } else if (slot->type == RECORD_POLL && result->err == 0) {
+        left.value = tally->altered->altered;
+        left.poll = tally->altered;
+    }
+    ordered_request_free(&tally->state.ledger, request);
+    slot->result = left;
+}
+
+/* Applies what one slot stands for, leaves its result there, frees what came with it. */
+static void apply_slot(struct tally *tally, struct lane_slot *slot, struct record *record)
 {
     struct apply_result result;
     slot_record(slot, record);
@@ -77,30 +107,19 @@ static uint64_t apply_slot(struct tally *tally, struct lane_slot *slot, struct r
                      "a record that was accepted does not apply");
     }
     if (slot->type == RECORD_VOTE) {
-        return 0;
+        slot->result.bytes = 0;
+        return;
     }
     if (slot->type == RECORD_WORKER && result.err == 0) {
         struct worker *worker = state_worker(&tally->state, record->text[WORKER_ID]);
         FIELD_PUT(worker->seen_ms, time_run_ms(&tally->shared.time));
         FIELD_ADD(worker->left, 1); /* it may have more slots */
     }
-    uint64_t bytes = 0;
-    if (slot->type == RECORD_DONE || slot->type == RECORD_FAIL) {
-        bytes = parcel_span(slot->arg).len;
-        parcel_release(slot->arg);
-    } else if (!slot_is_step(slot)) {
-        bytes = ((const struct request *)slot->arg)->bytes;
-        ordered_request_free(&tally->state.ledger, slot->arg);
-        slot->err = (int16_t)result.err;
-        slot->word = slot->type == RECORD_BYE ? tally->bye_released : result.value;
-        slot->entity = (void *)(uintptr_t)tally->own->next;
-        if (slot->type == RECORD_POLL && result.err == 0) {
-            slot->word = tally->altered->altered;
-            slot->entity = tally->altered;
-        }
+    if (slot_is_step(slot)) {
+        leave_step(slot);
+    } else {
+        leave_ordered(tally, slot, &result);
     }
-    slot->arg = NULL;
-    return bytes;
 }
 
 static void apply_batch(struct tally *tally)
@@ -108,8 +127,7 @@ static void apply_batch(struct tally *tally)
     struct record record = {0};
     seq_write_begin(&tally->state.seq);
     for (uint32_t i = 0; i < tally->batch_count; i++) {
-        struct lane_slot *slot = tally->batch[i];
-        slot->n = (uint32_t)apply_slot(tally, slot, &record);
+        apply_slot(tally, tally->batch[i], &record);
     }
     seq_write_end(&tally->state.seq);
 }
@@ -120,7 +138,7 @@ static void publish_lane(struct lane *lane)
     uint64_t applied = lane_applied(lane);
     uint64_t bytes = 0;
     for (uint64_t p = applied; p != lane->taken; p++) {
-        bytes += lane_at(lane, p)->n;
+        bytes += lane_at(lane, p)->result.bytes;
     }
     if (bytes > 0) {
         lane_bytes_applied(lane, bytes);

@@ -16,59 +16,58 @@ static void must(struct tally *tally, int err)
 
 static bool take_vote(struct tally *tally, const struct lane_slot *slot)
 {
-    struct option *option = slot->entity;
-    if (option->accepted != slot->word) {
+    const struct lane_vote *vote = &slot->vote;
+    struct option *option = vote->option;
+    if (option->accepted != vote->before) {
         return false;
     }
-    option->accepted = slot->word + option_step(slot->n);
-    must(tally, columns_vote(&tally->columns, option->id, option_votes(slot->word), slot->n));
+    option->accepted = vote->before + option_step(vote->n);
+    must(tally, columns_vote(&tally->columns, option->id, option_votes(vote->before), vote->n));
     return true;
 }
 
 /* The record of a step, as it stands in the slot. */
-static void step_record(const struct lane_slot *slot, struct record *record)
+static void step_record(const struct lane_step *step, struct record *record)
 {
-    const struct build *build = slot->entity;
-    *record = (struct record){.type = (enum record_type)slot->type};
-    record->num[STEP_BUILD] = build->id;
-    record->num[STEP_BEFORE] = slot->word >> 32;
-    record->num[STEP_AFTER] = (uint32_t)slot->word;
-    if (slot->type == RECORD_CLAIM) {
-        record->num[STEP_WORKER] = ((const struct worker *)slot->arg)->id;
-        record->num[STEP_LEASE_MS] = slot->n;
-    } else if (slot->type == RECORD_FAIL || slot->type == RECORD_RELEASE) {
-        record->num[STEP_DELAY_MS] = slot->n;
-        record->num[STEP_DEAD] = slot->dead;
+    *record = (struct record){.type = (enum record_type)step->type};
+    record->num[STEP_BUILD] = step->build->id;
+    record->num[STEP_BEFORE] = step->before;
+    record->num[STEP_AFTER] = step->after;
+    if (step->type == RECORD_CLAIM) {
+        record->num[STEP_WORKER] = step->worker->id;
+        record->num[STEP_LEASE_MS] = step->lease_ms;
+    } else if (step->type == RECORD_FAIL || step->type == RECORD_RELEASE) {
+        record->num[STEP_DELAY_MS] = step->delay_ms;
+        record->num[STEP_DEAD] = step->dead;
     }
-    if (slot->type == RECORD_DONE || slot->type == RECORD_FAIL) {
-        record->text[STEP_TEXT] = parcel_span(slot->arg);
+    if (step->type == RECORD_DONE || step->type == RECORD_FAIL) {
+        record->text[STEP_TEXT] = parcel_span(step->text);
     }
 }
 
 void slot_record(const struct lane_slot *slot, struct record *record)
 {
     if (slot->type == RECORD_VOTE) {
-        const struct option *option = slot->entity;
         record->type = RECORD_VOTE;
-        record->num[VOTE_OPTION] = option->id;
-        record->num[VOTE_BEFORE] = option_votes(slot->word);
-        record->num[VOTE_N] = slot->n;
+        record->num[VOTE_OPTION] = slot->vote.option->id;
+        record->num[VOTE_BEFORE] = option_votes(slot->vote.before);
+        record->num[VOTE_N] = slot->vote.n;
     } else if (slot_is_step(slot)) {
-        step_record(slot, record);
+        step_record(&slot->step, record);
     } else {
-        *record = ((const struct request *)slot->arg)->record;
+        *record = slot->ordered.request->record;
     }
 }
 
-static bool take_step(struct tally *tally, const struct lane_slot *slot)
+static bool take_step(struct tally *tally, const struct lane_step *step)
 {
-    struct build *build = slot->entity;
-    if (build->accepted != slot->word >> 32) {
+    struct build *build = step->build;
+    if (build->accepted != step->before) {
         return false;
     }
-    build->accepted = (uint32_t)slot->word;
+    build->accepted = step->after;
     struct record record;
-    step_record(slot, &record);
+    step_record(step, &record);
     must(tally, columns_add(&tally->columns, &record));
     return true;
 }
@@ -79,9 +78,9 @@ static bool take(struct tally *tally, const struct lane_slot *slot)
         return take_vote(tally, slot);
     }
     if (slot_is_step(slot)) {
-        return take_step(tally, slot);
+        return take_step(tally, &slot->step);
     }
-    must(tally, columns_add(&tally->columns, &((const struct request *)slot->arg)->record));
+    must(tally, columns_add(&tally->columns, &slot->ordered.request->record));
     return true;
 }
 
@@ -144,10 +143,12 @@ static struct lane *waiting_lane(const struct tally *tally)
 static _Noreturn void stuck_for_good(struct tally *tally, const struct lane *lane)
 {
     const struct lane_slot *slot = lane_at(lane, lane->taken);
+    uint64_t before = slot->type == RECORD_VOTE ? slot->vote.before : slot->step.before;
     char why[160];
     snprintf(why, sizeof why,
-             "bug: no lane's head is next: %s at position %" PRIu64 " of a lane, word %" PRIx64,
-             record_type_name(slot->type), lane->taken, slot->word);
+             "bug: no lane's head is next: %s at position %" PRIu64
+             " of a lane, before it %" PRIx64,
+             record_type_name(slot->type), lane->taken, before);
     engine_fatal(tally, 70, why);
 }
 

@@ -51,8 +51,8 @@ static bool keeper_step(struct tally *tally, struct build *build, uint64_t seen,
         return false;
     }
     struct lane_slot *slot = lane_append(tally->own);
-    *slot = (struct lane_slot){
-        .type = (uint8_t)type, .word = (uint64_t)before << 32 | after, .entity = build};
+    slot->step =
+        (struct lane_step){.type = (uint8_t)type, .before = before, .after = after, .build = build};
     return true;
 }
 
@@ -64,7 +64,7 @@ void timers_append(struct tally *tally, enum record_type type, const uint64_t nu
     }
     memcpy(request->record.num, num, TIMERS_NUMS * sizeof num[0]);
     struct lane_slot *slot = lane_append(tally->own);
-    *slot = (struct lane_slot){.type = (uint8_t)type, .arg = request};
+    slot->ordered = (struct lane_ordered){.type = (uint8_t)type, .request = request};
 }
 
 /* ---- leases and delays ---- */

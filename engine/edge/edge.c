@@ -230,8 +230,8 @@ void edge_flush(struct edge *edge)
         }
         uint64_t before = word_add(&slot->option->word, option_step(slot->n));
         slot->base = option_votes(before);
-        *lane_append(edge->lane) = (struct lane_slot){
-            .type = RECORD_VOTE, .n = slot->n, .word = before, .entity = slot->option};
+        lane_append(edge->lane)->vote = (struct lane_vote){
+            .type = RECORD_VOTE, .n = slot->n, .before = before, .option = slot->option};
     }
     edge->vote_count = 0;
     if (++edge->vote_generation == 0) {

@@ -270,6 +270,15 @@ static int claim_no_more(struct edge *edge, const struct edge_claim *ask, struct
     return err != 0 ? err : ask->waits ? EDGE_SLOTS : EDGE_NIL;
 }
 
+static void append_step(struct edge *edge, struct build *build, struct lane_step step,
+                        uint32_t before, uint32_t after)
+{
+    step.build = build;
+    step.before = before;
+    step.after = after;
+    lane_append(edge->lane)->step = step;
+}
+
 static int claim_fresh(struct edge *edge, const struct edge_claim *ask, struct worker *worker,
                        struct edge_claimed *got)
 {
@@ -286,11 +295,8 @@ static int claim_fresh(struct edge *edge, const struct edge_claim *ask, struct w
     }
     uint32_t after = status_next(before, BUILD_ASSIGNED);
     uint32_t lease_ms = ask->lease_ms != 0 ? ask->lease_ms : build->submit_lease_ms;
-    *lane_append(edge->lane) = (struct lane_slot){.type = RECORD_CLAIM,
-                                                  .n = lease_ms,
-                                                  .word = (uint64_t)before << 32 | after,
-                                                  .entity = build,
-                                                  .arg = worker};
+    struct lane_step step = {.type = RECORD_CLAIM, .lease_ms = lease_ms, .worker = worker};
+    append_step(edge, build, step, before, after);
     (void)claimed(build, got); /* it is ours, so it has not ended */
     got->token = status_token(after);
     got->attempt = FIELD_GET(build->attempts) + 1U;
@@ -384,12 +390,6 @@ static int may_append(const struct edge *edge, uint64_t bytes)
     return room ? 0 : TALLY_ROOM;
 }
 
-static void append_step(struct edge *edge, struct lane_slot slot, uint64_t seen, uint32_t after)
-{
-    slot.word = (uint64_t)word_status(seen) << 32 | after;
-    *lane_append(edge->lane) = slot;
-}
-
 /* The first heartbeat of a claim: assigned becomes building. */
 static int beat_first(struct edge *edge, struct build *build, uint64_t seen, uint32_t due)
 {
@@ -401,7 +401,7 @@ static int beat_first(struct edge *edge, struct build *build, uint64_t seen, uin
     if (!word_prolong(&build->word, seen, after, due)) {
         return TALLY_PARK;
     }
-    append_step(edge, (struct lane_slot){.type = RECORD_BEAT, .entity = build}, seen, after);
+    append_step(edge, build, (struct lane_step){.type = RECORD_BEAT}, word_status(seen), after);
     return 0;
 }
 
@@ -433,7 +433,7 @@ int edge_beat(struct edge *edge, uint64_t id, uint32_t token, int prog, uint64_t
 
 /* Ends a claim: one CAS and one record, with a text that is copied. */
 static int end_claim(struct edge *edge, struct build *build, uint64_t seen, enum build_state to,
-                     struct lane_slot slot, struct span text)
+                     struct lane_step step, struct span text)
 {
     int err = may_append(edge, text.len);
     if (err != 0) {
@@ -446,21 +446,20 @@ static int end_claim(struct edge *edge, struct build *build, uint64_t seen, enum
     if (text.len > 0 && !ledger_takes(ledger, text.len, true)) {
         return TALLY_MEMORY;
     }
-    enum ledger_kind kind = slot.type == RECORD_DONE ? LEDGER_RESULTS : LEDGER_ERRORS;
+    enum ledger_kind kind = step.type == RECORD_DONE ? LEDGER_RESULTS : LEDGER_ERRORS;
     struct parcel *parcel = text.len > 0 ? parcel_new(ledger, kind, text) : NULL;
     if (text.len > 0 && parcel == NULL) {
         return TALLY_NOMEM;
     }
     uint32_t after = status_next(word_status(seen), to);
-    DCHECK(build_transition_is_legal(slot.type, word_status(seen), after));
+    DCHECK(build_transition_is_legal(step.type, word_status(seen), after));
     if (!word_step_status(&build->word, seen, build_word(after, 0))) {
         parcel_release(parcel);
         return TALLY_PARK;
     }
-    slot.entity = build;
-    slot.arg = parcel;
+    step.text = parcel;
     edge->lane->bytes_in += text.len;
-    append_step(edge, slot, seen, after);
+    append_step(edge, build, step, word_status(seen), after);
     return 0;
 }
 
@@ -507,7 +506,7 @@ int edge_done(struct edge *edge, uint64_t id, uint32_t token, struct span result
     if (err != 0) {
         return err;
     }
-    err = end_claim(edge, build, seen, BUILD_COMPLETED, (struct lane_slot){.type = RECORD_DONE},
+    err = end_claim(edge, build, seen, BUILD_COMPLETED, (struct lane_step){.type = RECORD_DONE},
                     result);
     return by_holder(edge, build, err);
 }
@@ -553,9 +552,10 @@ int edge_fail(struct edge *edge, const struct edge_fail *ask, struct edge_failed
     enum build_state to = final ? BUILD_FAILED : ask->delay_ms > 0 ? BUILD_DELAYED : BUILD_PENDING;
     to = status_state(status_next(word_status(seen), to));
     failed(build, to == BUILD_FAILED, how);
-    err = end_claim(edge, build, seen, to,
-                    (struct lane_slot){.type = RECORD_FAIL, .n = ask->delay_ms, .dead = ask->dead},
-                    ask->text);
+    err = end_claim(
+        edge, build, seen, to,
+        (struct lane_step){.type = RECORD_FAIL, .delay_ms = ask->delay_ms, .dead = ask->dead},
+        ask->text);
     return by_holder(edge, build, err);
 }
 
@@ -563,7 +563,7 @@ static int give_back(struct edge *edge, struct build *build, uint64_t seen, uint
 {
     enum build_state to = delay_ms > 0 ? BUILD_DELAYED : BUILD_PENDING;
     return end_claim(edge, build, seen, to,
-                     (struct lane_slot){.type = RECORD_RELEASE, .n = delay_ms},
+                     (struct lane_step){.type = RECORD_RELEASE, .delay_ms = delay_ms},
                      (struct span){NULL, 0});
 }
 

@@ -61,8 +61,8 @@ static int append(struct edge *edge, struct request *request)
         return TALLY_INVAL;
     }
     edge->lane->bytes_in += request->bytes;
-    *lane_append(edge->lane) =
-        (struct lane_slot){.type = (uint8_t)request->record.type, .arg = request};
+    lane_append(edge->lane)->ordered =
+        (struct lane_ordered){.type = (uint8_t)request->record.type, .request = request};
     return 0;
 }
 
@@ -211,17 +211,15 @@ int edge_apply_result(struct edge *edge, uint64_t pos, uint64_t *value)
 {
     /* asked of the oldest reply in flight, once applied; slots are freed only before that one */
     CHECK(pos > edge->lane->freed && pos <= edge_applied(edge));
-    const struct lane_slot *slot = lane_at(edge->lane, pos - 1);
-    *value = slot->word;
-    if (slot->type == RECORD_BYE && slot->err == 0) {
-        uint64_t until = (uint64_t)(uintptr_t)slot->entity;
-        return lane_applied(edge->shared->own) >= until ? 0 : TALLY_PARK;
+    const struct lane_result *result = &lane_at(edge->lane, pos - 1)->result;
+    *value = result->value;
+    if (result->type == RECORD_BYE && result->err == 0) {
+        return lane_applied(edge->shared->own) >= result->until ? 0 : TALLY_PARK;
     }
-    if (slot->type == RECORD_POLL && slot->err == 0) {
+    if (result->type == RECORD_POLL && result->err == 0) {
         /* what OK says of its times holds for whoever asks next: engine/commit/gate.c */
-        const struct poll *poll = slot->entity;
         *value = 0;
-        return FIELD_GET(poll->settled) >= slot->word ? 0 : TALLY_PARK;
+        return FIELD_GET(result->poll->settled) >= result->value ? 0 : TALLY_PARK;
     }
-    return slot->err;
+    return result->err;
 }

@@ -21,10 +21,13 @@
  * Synchronization table
  *   next, freed   the edge thread alone
  *   tail          written by the edge (L1 release), read by the committer (L2 acquire): the slots
- * below are filled taken         the committer alone applied       written by the committer (L3
- * release), read by the edge (L4 acquire): the slots below hold their results, and what they did
- * to the state is to be seen So a slot belongs to the edge from freed + LANE_SLOTS back to tail and
- * between freed and applied, to the committer between applied and tail; nobody else touches it.
+ *                 below are filled
+ *   taken         the committer alone
+ *   applied       written by the committer (L3 release), read by the edge (L4 acquire): the slots
+ *                 below hold their results, and what they did to the state is to be seen
+ *
+ * So a slot belongs to the edge from freed + LANE_SLOTS back to tail and between freed and applied,
+ * to the committer between applied and tail; nobody else touches it.
  * Progress: wait-free on both sides. A full lane (next - freed = LANE_SLOTS) is met before a step,
  * never after it.
  */
@@ -32,21 +35,71 @@
 #define LANE_SLOTS     (1 << 15)
 #define LANE_BYTES_MAX (2 << 20)
 #endif
+
+/* What the record of a slot takes in the log, at most, beside what is counted as its texts. */
 enum { LANE_SLOT_BYTES = 32 };
 
-/* LANE_SLOT_BYTES is what the record of a slot takes in the log, at most, beside what is counted as
- * its texts. */
+struct build;
+struct option;
+struct parcel;
+struct poll;
+struct request;
+struct worker;
 
-struct lane_slot {
-    uint8_t type; /* enum record_type */
-    bool dead;    /* fail: no further attempt is wanted */
-    int16_t err;  /* result */
-    uint32_t n;   /* votes; lease or delay in ms */
-    uint64_t
-        word; /* VOTE: the word before. Step: before and after, 32 bits each. Result: a number */
-    void *entity; /* option, build; result of BYE: the committer's lane position to wait for */
-    void *arg;    /* claim: worker; done, fail: blob; ordered: request */
+struct lane_vote {
+    uint8_t type;    /* RECORD_VOTE */
+    uint32_t n;      /* votes */
+    uint64_t before; /* the option's word before them */
+    struct option *option;
 };
+
+struct lane_step {
+    uint8_t type; /* of a build step: record_is_build_step */
+    bool dead;    /* FAIL: no further attempt is wanted */
+    union {
+        uint32_t lease_ms; /* CLAIM */
+        uint32_t delay_ms; /* FAIL, RELEASE */
+    };
+    uint32_t before; /* the build's status */
+    uint32_t after;
+    struct build *build;
+    union {
+        struct worker *worker; /* CLAIM */
+        struct parcel *text;   /* DONE, FAIL: owned by the slot; NULL: none */
+    };
+};
+
+struct lane_ordered {
+    uint8_t type;
+    struct request *request; /* owned by the slot */
+};
+
+/* What the committer leaves when it has applied the record. */
+struct lane_result {
+    uint8_t type;                /* as it was */
+    int16_t err;                 /* of an ordered record: 0 or what the reply says */
+    uint32_t bytes;              /* of its texts, which have left the lane */
+    uint64_t value;              /* of an ordered record: a number for the reply */
+    union {                      /* what the reply waits for */
+        uint64_t until;          /* BYE: the committer's lane is applied up to here */
+        const struct poll *poll; /* POLL: has settled `value` */
+    };
+};
+
+/* A tagged union: `type` (enum record_type) and the slot's place say which member it holds. Between
+ * tail and applied it is the vote, the step or the ordered record of that type; below applied, the
+ * result. */
+struct lane_slot {
+    union {
+        uint8_t type;
+        struct lane_vote vote;
+        struct lane_step step;
+        struct lane_ordered ordered;
+        struct lane_result result;
+    };
+};
+
+_Static_assert(sizeof(struct lane_slot) == 32, "two slots fill a cache line");
 
 struct lane {
     /* written by the edge */

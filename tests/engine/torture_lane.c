@@ -31,7 +31,7 @@ static void take_verdicts(struct lane *lane)
     uint64_t applied = lane_applied(lane);
     for (; lane->freed < applied; lane->freed++) {
         const struct lane_slot *slot = lane_at(lane, lane->freed);
-        MUST(slot->word == ~word_of(lane->freed), "slot %lu: another's result",
+        MUST(slot->result.value == ~word_of(lane->freed), "slot %lu: another's result",
              (unsigned long)lane->freed);
     }
 }
@@ -45,8 +45,8 @@ static void *edge_main(void *arg)
         uint64_t some = seed_below(&seed, 200);
         while (some-- > 0 && lane_room(lane) > 0 && lane->next < SLOTS) {
             uint64_t position = lane->next;
-            *lane_append(lane) =
-                (struct lane_slot){.n = (uint32_t)position, .word = word_of(position)};
+            lane_append(lane)->vote =
+                (struct lane_vote){.n = (uint32_t)position, .before = word_of(position)};
         }
         publish(lane);
         take_verdicts(lane);
@@ -61,9 +61,10 @@ static void commit_all(struct lane *lane)
         uint64_t tail = lane_tail(lane);
         for (; lane->taken < tail; lane->taken++) {
             struct lane_slot *slot = lane_at(lane, lane->taken);
-            MUST(slot->n == (uint32_t)lane->taken && slot->word == word_of(lane->taken),
+            uint64_t word = slot->vote.before;
+            MUST(slot->vote.n == (uint32_t)lane->taken && word == word_of(lane->taken),
                  "slot %lu is not what was appended", (unsigned long)lane->taken);
-            slot->word = ~slot->word;
+            slot->result = (struct lane_result){.value = ~word};
         }
         lane_apply(lane, lane->taken);
         sched_yield();
