@@ -112,7 +112,7 @@ Test(wal_block, every_flipped_bit_of_the_header_is_refused)
     unsigned char *block = make(&header, 5000, true, &bytes);
     for (size_t bit = 0; bit < WAL_BLOCK_HEADER_BYTES * 8; bit++) {
         block[bit / 8] ^= (unsigned char)(1U << bit % 8);
-        cr_expect_eq(check(block, &got), WAL_BLOCK_BAD, "bit %zu", bit);
+        cr_expect_eq(check(block, &got), WAL_BLOCK_BAD_HEADER, "bit %zu", bit);
         block[bit / 8] ^= (unsigned char)(1U << bit % 8);
     }
     cr_expect_eq(check(block, &got), WAL_BLOCK_VALID);
@@ -129,7 +129,7 @@ Test(wal_block, every_flipped_bit_of_the_payload_is_refused)
         size_t end = (WAL_BLOCK_HEADER_BYTES + header.stored_bytes) * 8;
         for (size_t bit = WAL_BLOCK_HEADER_BYTES * 8; bit < end; bit++) {
             block[bit / 8] ^= (unsigned char)(1U << bit % 8);
-            cr_assert_eq(check(block, &got), WAL_BLOCK_BAD, "bit %zu", bit);
+            cr_assert_eq(check(block, &got), WAL_BLOCK_BAD_CHECKSUM, "bit %zu", bit);
             block[bit / 8] ^= (unsigned char)(1U << bit % 8);
         }
         free(block);
@@ -144,15 +144,15 @@ Test(wal_block, is_valid_at_its_place_alone)
     size_t bytes;
     unsigned char *block = make(&header, 300, false, &bytes);
     cr_expect_eq(wal_block_header_get(block, &got, &home, OFFSET), WAL_BLOCK_VALID);
-    cr_expect_eq(wal_block_header_get(block, &got, &home, OFFSET + 4096), WAL_BLOCK_BAD);
+    cr_expect_eq(wal_block_header_get(block, &got, &home, OFFSET + 4096), WAL_BLOCK_BAD_HEADER);
     other.epoch++;
-    cr_expect_eq(wal_block_header_get(block, &got, &other, OFFSET), WAL_BLOCK_BAD);
+    cr_expect_eq(wal_block_header_get(block, &got, &other, OFFSET), WAL_BLOCK_BAD_HEADER);
     other = home;
     other.number++;
-    cr_expect_eq(wal_block_header_get(block, &got, &other, OFFSET), WAL_BLOCK_BAD);
+    cr_expect_eq(wal_block_header_get(block, &got, &other, OFFSET), WAL_BLOCK_BAD_HEADER);
     other = home;
     other.uuid[15] ^= 1;
-    cr_expect_eq(wal_block_header_get(block, &got, &other, OFFSET), WAL_BLOCK_BAD);
+    cr_expect_eq(wal_block_header_get(block, &got, &other, OFFSET), WAL_BLOCK_BAD_HEADER);
     free(block);
 }
 
@@ -185,17 +185,17 @@ Test(wal_block, what_a_newer_version_wrote_is_told_from_damage)
 Test(wal_block, what_contradicts_itself_is_wrong_under_a_good_checksum)
 {
     cr_expect_eq(state_with(4, 0, 2), WAL_BLOCK_VALID, "nothing changed");
-    cr_expect_eq(state_with(4, WAL_BLOCK_CLEAN, 2), WAL_BLOCK_WRONG, "clean without seal");
-    cr_expect_eq(state_with(8, 0, 8), WAL_BLOCK_WRONG, "lsn 0");
-    cr_expect_eq(state_with(8, UINT64_MAX - 2, 8), WAL_BLOCK_WRONG, "lsn runs over");
-    cr_expect_eq(state_with(16, 100, 8), WAL_BLOCK_WRONG, "durable before it is written");
-    cr_expect_eq(state_with(24, 0, 4), WAL_BLOCK_WRONG, "bytes without records");
-    cr_expect_eq(state_with(28, 299, 4), WAL_BLOCK_WRONG, "raw and stored differ");
-    cr_expect_eq(state_with(28, WAL_RAW_BYTES_MAX + 1, 4), WAL_BLOCK_WRONG, "too large");
-    cr_expect_eq(state_with(32, UINT32_MAX, 4), WAL_BLOCK_WRONG, "stored runs over");
-    cr_expect_eq(state_with(36, 0, 4), WAL_BLOCK_WRONG, "not even the header is durable");
-    cr_expect_eq(state_with(36, 3, 4), WAL_BLOCK_WRONG, "itself durable");
-    cr_expect_eq(state_with(6, WAL_CODEC_LZ4, 1), WAL_BLOCK_WRONG, "packed without gain");
+    cr_expect_eq(state_with(4, WAL_BLOCK_CLEAN, 2), WAL_BLOCK_CONTRADICTS, "clean without seal");
+    cr_expect_eq(state_with(8, 0, 8), WAL_BLOCK_CONTRADICTS, "lsn 0");
+    cr_expect_eq(state_with(8, UINT64_MAX - 2, 8), WAL_BLOCK_CONTRADICTS, "lsn runs over");
+    cr_expect_eq(state_with(16, 100, 8), WAL_BLOCK_CONTRADICTS, "durable before it is written");
+    cr_expect_eq(state_with(24, 0, 4), WAL_BLOCK_CONTRADICTS, "bytes without records");
+    cr_expect_eq(state_with(28, 299, 4), WAL_BLOCK_CONTRADICTS, "raw and stored differ");
+    cr_expect_eq(state_with(28, WAL_RAW_BYTES_MAX + 1, 4), WAL_BLOCK_CONTRADICTS, "too large");
+    cr_expect_eq(state_with(32, UINT32_MAX, 4), WAL_BLOCK_CONTRADICTS, "stored runs over");
+    cr_expect_eq(state_with(36, 0, 4), WAL_BLOCK_CONTRADICTS, "not even the header is durable");
+    cr_expect_eq(state_with(36, 3, 4), WAL_BLOCK_CONTRADICTS, "itself durable");
+    cr_expect_eq(state_with(6, WAL_CODEC_LZ4, 1), WAL_BLOCK_CONTRADICTS, "packed without gain");
 }
 
 Test(wal_block, room_for_the_seal_is_always_kept)
@@ -208,10 +208,11 @@ Test(wal_block, room_for_the_seal_is_always_kept)
     uint64_t last = head.bytes - 4096;
     wal_block_pack(block, &header, "x", 1);
     wal_block_sign(block, &header, wal_block_seed(&head, last));
-    cr_expect_eq(wal_block_header_get(block, &got, &head, last), WAL_BLOCK_WRONG);
+    cr_expect_eq(wal_block_header_get(block, &got, &head, last), WAL_BLOCK_CONTRADICTS);
     header.flags = WAL_BLOCK_SEAL;
     wal_block_sign(block, &header, wal_block_seed(&head, last));
-    cr_expect_eq(wal_block_header_get(block, &got, &head, last), WAL_BLOCK_WRONG, "with records");
+    cr_expect_eq(wal_block_header_get(block, &got, &head, last), WAL_BLOCK_CONTRADICTS,
+                 "with records");
     header.count = 0;
     wal_block_pack(block, &header, NULL, 0);
     wal_block_sign(block, &header, wal_block_seed(&head, last));

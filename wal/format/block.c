@@ -149,11 +149,11 @@ enum wal_block_state wal_block_header_get(const unsigned char from[WAL_BLOCK_HEA
                                           const struct wal_segment_head *head, uint64_t offset)
 {
     if (!wal_block_has_magic(from)) {
-        return WAL_BLOCK_BAD; /* spares the checksum where nothing stands */
+        return WAL_BLOCK_BAD_HEADER; /* spares the checksum where nothing stands */
     }
     uint64_t seed = wal_block_seed(head, offset);
     if (get_le64(from + AT_HEADER_CHECKSUM) != wal_codec_checksum(from, AT_HEADER_CHECKSUM, seed)) {
-        return WAL_BLOCK_BAD;
+        return WAL_BLOCK_BAD_HEADER;
     }
     *header = (struct wal_block_header){
         .first_lsn = get_le64(from + AT_FIRST_LSN),
@@ -170,14 +170,14 @@ enum wal_block_state wal_block_header_get(const unsigned char from[WAL_BLOCK_HEA
         from[AT_RESERVED] != 0 || get_le64(from + AT_RESERVED_TOO) != 0) {
         return WAL_BLOCK_NEWER;
     }
-    return is_sane(header, head, offset) ? WAL_BLOCK_VALID : WAL_BLOCK_WRONG;
+    return is_sane(header, head, offset) ? WAL_BLOCK_VALID : WAL_BLOCK_CONTRADICTS;
 }
 
 enum wal_block_state wal_block_payload_check(const struct wal_block_header *header,
                                              const unsigned char *payload, uint64_t seed)
 {
     uint64_t checksum = wal_codec_checksum(payload, header->stored_bytes, seed);
-    return checksum == header->payload_checksum ? WAL_BLOCK_VALID : WAL_BLOCK_BAD;
+    return checksum == header->payload_checksum ? WAL_BLOCK_VALID : WAL_BLOCK_BAD_CHECKSUM;
 }
 
 int wal_block_unpack(const struct wal_block_header *header, const unsigned char *payload, void *raw)

@@ -28,13 +28,27 @@ struct wal_block_header {
     uint64_t payload_checksum;
 };
 
-/* What the bytes at a place are. */
+/* What stands at a place, as the block reader tells it (wal/files/block_reader.h). The functions
+ * below, which see bytes and no file, tell some of them. */
 enum wal_block_state {
-    WAL_BLOCK_VALID,
-    WAL_BLOCK_BAD,   /* no block that was written to this place in full */
-    WAL_BLOCK_NEWER, /* good checksum, but a codec or flag that we do not know */
-    WAL_BLOCK_WRONG, /* good checksum, and yet it contradicts itself or its place */
+    WAL_BLOCK_VALID,        /* what was asked for is whole: the header, the payload */
+    WAL_BLOCK_ZEROS,        /* a page of zeros: nothing was written here */
+    WAL_BLOCK_SHORT,        /* the file ends before the block does */
+    WAL_BLOCK_BAD_HEADER,   /* no header that was written to this place: no magic, or a checksum */
+    WAL_BLOCK_NEWER,        /* a good header, with a codec or flag that we do not know */
+    WAL_BLOCK_CONTRADICTS,  /* a good header, and yet it contradicts itself or its place */
+    WAL_BLOCK_BAD_CHECKSUM, /* of the payload */
+    WAL_BLOCK_BAD_CODE,     /* a payload with a good checksum that does not decompress */
+    WAL_BLOCK_BAD_MEMBERS,  /* one that is packed, and whose members are not whole */
+    WAL_BLOCK_NO_MEMORY,
+    WAL_BLOCK_IO_ERROR,
 };
+
+/* Whether a header was written to this place, whatever it says. */
+static inline bool wal_block_state_has_header(enum wal_block_state state)
+{
+    return state == WAL_BLOCK_VALID || state == WAL_BLOCK_NEWER || state == WAL_BLOCK_CONTRADICTS;
+}
 
 /* The seed that ties a block to its place: uuid, segment, epoch and offset. */
 uint64_t wal_block_seed(const struct wal_segment_head *head, uint64_t offset);
@@ -71,14 +85,16 @@ void wal_block_sign(unsigned char *into, struct wal_block_header *header, uint64
 bool wal_block_has_magic(const unsigned char from[WAL_BLOCK_HEADER_BYTES]);
 
 /*
- * Checks the header alone, for a block at offset of a segment. Only after VALID (and WRONG) the
- * lengths may be looked at, and only after VALID they are within the segment.
+ * Checks the header alone, for a block at offset of a segment. Only after VALID the lengths may be
+ * used: then they are within the segment. Returns VALID, BAD_HEADER, NEWER or CONTRADICTS; *header
+ * is set but after BAD_HEADER.
  */
 enum wal_block_state wal_block_header_get(const unsigned char from[WAL_BLOCK_HEADER_BYTES],
                                           struct wal_block_header *header,
                                           const struct wal_segment_head *head, uint64_t offset);
 
-/* Checks the payload against a valid header. It is not looked into before this says VALID. */
+/* Checks the payload against a valid header. It is not looked into before this says VALID.
+ * Returns VALID or BAD_CHECKSUM. */
 enum wal_block_state wal_block_payload_check(const struct wal_block_header *header,
                                              const unsigned char *payload, uint64_t seed);
 

@@ -5,7 +5,6 @@
 #include "wal/base/err.h"
 #include "wal/base/mutant.h"
 #include "wal/read/retention.h"
-#include "wal/format/packed.h"
 #include "wal/read/scan_start.h"
 #include "wal/read/visit.h"
 #include "wal/files/snapshot_file.h"
@@ -20,7 +19,7 @@
 void wal_scan_init(struct wal_scan *scan, struct wal_io *io, wal_visit_fn visit, void *arg)
 {
     *scan = (struct wal_scan){.io = io, .visit = visit, .arg = arg, .fd = -1, .next_lsn = 1};
-    wal_window_init(&scan->window, io);
+    wal_block_reader_init(&scan->reader, io);
 }
 
 static void close_segment(struct wal_scan *scan)
@@ -34,8 +33,7 @@ static void close_segment(struct wal_scan *scan)
 void wal_scan_fini(struct wal_scan *scan)
 {
     close_segment(scan);
-    wal_window_fini(&scan->window);
-    free(scan->raw);
+    wal_block_reader_fini(&scan->reader);
     wal_listing_fini(&scan->segments);
 }
 
@@ -104,8 +102,8 @@ static bool read_head(struct wal_scan *scan, uint64_t number)
         return wal_scan_failed(scan, number, "cannot tell its size", (int)size);
     }
     scan->size_bytes = (uint64_t)size;
-    wal_window_turn(&scan->window, scan->fd);
-    int err = wal_window_get(&scan->window, 0, WAL_PAGE_BYTES, &page);
+    wal_window_turn(&scan->reader.window, scan->fd);
+    int err = wal_window_get(&scan->reader.window, 0, WAL_PAGE_BYTES, &page);
     if (err != 0) {
         return wal_scan_failed(scan, number, "cannot read", err);
     }
@@ -139,19 +137,6 @@ bool wal_scan_open(struct wal_scan *scan, size_t index)
     return read_head(scan, number);
 }
 
-/* Room for one raw block; a header with a good checksum has bounded raw_bytes before. */
-static int raw_grow(struct wal_scan *scan, size_t raw_bytes)
-{
-    if (raw_bytes <= scan->raw_room) {
-        return 0;
-    }
-    free(scan->raw);
-    size_t room = raw_bytes < WAL_RAW_BYTES_MAX / 2 ? raw_bytes * 2 : WAL_RAW_BYTES_MAX;
-    scan->raw = malloc(room);
-    scan->raw_room = scan->raw == NULL ? 0 : room;
-    return scan->raw == NULL ? TALLY_NOMEM : 0;
-}
-
 /* Notes a block that is valid in itself and yet cannot stand here. */
 static void note_unchained(struct wal_scan *scan, const char *what)
 {
@@ -170,18 +155,30 @@ static void begin_at(struct wal_scan *scan, uint64_t lsn)
     scan->shown_lsn = lsn;
 }
 
+static struct wal_block_place place_at(const struct wal_scan *scan, uint64_t offset)
+{
+    return (struct wal_block_place){
+        .head = &scan->head, .size_bytes = scan->size_bytes, .offset = offset};
+}
+
+enum wal_block_state wal_scan_header(struct wal_scan *scan, uint64_t offset,
+                                     struct wal_block_header *header)
+{
+    const struct wal_block_place place = place_at(scan, offset);
+    if (scan->head_state != WAL_HEAD_OK) {
+        return WAL_BLOCK_BAD_HEADER;
+    }
+    enum wal_block_state state = wal_block_reader_header(&scan->reader, &place, header);
+    if (state == WAL_BLOCK_IO_ERROR || state == WAL_BLOCK_NO_MEMORY) {
+        wal_scan_failed(scan, scan->segments.at[scan->index], "cannot read", scan->reader.errnum);
+    }
+    return state;
+}
+
 /* The header at the place. Returns whether it is that of the next block. */
 static bool read_header(struct wal_scan *scan, struct wal_block_header *header)
 {
-    const unsigned char *at;
-    if (scan->head_state != WAL_HEAD_OK || scan->offset + WAL_PAGE_BYTES > scan->size_bytes) {
-        return false;
-    }
-    int err = wal_window_get(&scan->window, scan->offset, WAL_PAGE_BYTES, &at);
-    if (err != 0) {
-        return wal_scan_failed(scan, scan->segments.at[scan->index], "cannot read", err);
-    }
-    enum wal_block_state state = wal_block_header_get(at, header, &scan->head, scan->offset);
+    enum wal_block_state state = wal_scan_header(scan, scan->offset, header);
     if (state == WAL_BLOCK_NEWER) {
         char name[WAL_NAME_BYTES];
         wal_segment_name(name, scan->segments.at[scan->index]);
@@ -190,20 +187,22 @@ static bool read_header(struct wal_scan *scan, struct wal_block_header *header)
                         "%s: the block at offset %" PRIu64
                         " has a codec or flag that this version does not know",
                         name, scan->offset);
-    } else if (state == WAL_BLOCK_WRONG) {
+    } else if (state == WAL_BLOCK_CONTRADICTS) {
         note_unchained(scan, "contradicts itself");
-    } else if (state == WAL_BLOCK_VALID && scan->next_lsn == 0) {
-        begin_at(scan, header->first_lsn); /* one segment alone: it says where it begins */
-    } else if (state == WAL_BLOCK_VALID && header->first_lsn != scan->next_lsn) {
-        note_unchained(scan, "has records that are not next");
-        state = WAL_BLOCK_WRONG;
-    } else if (state == WAL_BLOCK_VALID &&
-               (header->durable_lsn < scan->durable_lsn || scan->head.epoch < scan->epoch)) {
-        note_unchained(scan, "is older than the one before");
-        state = WAL_BLOCK_WRONG;
     }
-    return state == WAL_BLOCK_VALID &&
-           scan->offset + wal_block_bytes(header->stored_bytes) <= scan->size_bytes;
+    if (state != WAL_BLOCK_VALID) {
+        return false;
+    }
+    if (scan->next_lsn == 0) {
+        begin_at(scan, header->first_lsn); /* one segment alone: it says where it begins */
+    } else if (header->first_lsn != scan->next_lsn) {
+        note_unchained(scan, "has records that are not next");
+        return false;
+    } else if (header->durable_lsn < scan->durable_lsn || scan->head.epoch < scan->epoch) {
+        note_unchained(scan, "is older than the one before");
+        return false;
+    }
+    return true;
 }
 
 /* The block's contents at *raw. Returns 1: there they are; 0: they are not valid or cannot be read;
@@ -211,38 +210,25 @@ static bool read_header(struct wal_scan *scan, struct wal_block_header *header)
 static int read_payload(struct wal_scan *scan, const struct wal_block_header *header,
                         const unsigned char **raw)
 {
-    const unsigned char *block;
-    uint64_t bytes = wal_block_bytes(header->stored_bytes);
-    int err = wal_window_get(&scan->window, scan->offset, (size_t)bytes, &block);
-    if (err == -ENOMEM) {
+    const struct wal_block_place place = place_at(scan, scan->offset);
+    enum wal_block_state state = wal_block_reader_payload(&scan->reader, &place, header, raw);
+    switch (state) {
+    case WAL_BLOCK_VALID:
+        return 1;
+    case WAL_BLOCK_NO_MEMORY:
         return TALLY_NOMEM;
-    }
-    if (err != 0) {
-        wal_scan_failed(scan, scan->segments.at[scan->index], "cannot read", err);
+    case WAL_BLOCK_IO_ERROR:
+        wal_scan_failed(scan, scan->segments.at[scan->index], "cannot read", scan->reader.errnum);
         return 0;
-    }
-    const unsigned char *payload = block + WAL_BLOCK_HEADER_BYTES;
-    uint64_t seed = wal_block_seed(&scan->head, scan->offset);
-    if (wal_block_payload_check(header, payload, seed) != WAL_BLOCK_VALID) {
+    case WAL_BLOCK_BAD_CODE:
+        note_unchained(scan, "does not decompress");
         return 0;
-    }
-    *raw = payload;
-    if (header->codec == WAL_CODEC_LZ4) {
-        if (raw_grow(scan, header->raw_bytes) != 0) {
-            return TALLY_NOMEM;
-        }
-        if (wal_block_unpack(header, payload, scan->raw) != 0) {
-            note_unchained(scan, "does not decompress");
-            return 0;
-        }
-        *raw = scan->raw;
-    }
-    if (wal_block_has_members(header) &&
-        !wal_members_are_whole(*raw, header->raw_bytes, header->count)) {
+    case WAL_BLOCK_BAD_MEMBERS:
         note_unchained(scan, "is packed, and does not unpack");
         return 0;
+    default:
+        return 0; /* torn, or damaged: what stands behind it says which */
     }
-    return 1;
 }
 
 void wal_scan_begin(struct wal_scan *scan)
@@ -546,7 +532,7 @@ int wal_scan_more(struct wal_scan *scan, bool *is_blank)
     if (err != 0 || *is_blank || is_stopped(scan)) {
         return err;
     }
-    err = wal_window_get(&scan->window, scan->offset, WAL_PAGE_BYTES, &page);
+    err = wal_window_get(&scan->reader.window, scan->offset, WAL_PAGE_BYTES, &page);
     *is_blank = err == 0 && wal_is_zero(page, WAL_PAGE_BYTES);
     return err == -ENOMEM ? TALLY_NOMEM : 0;
 }

@@ -5,9 +5,9 @@
 #include "wal/disk/io.h"
 #include "wal/format/block.h"
 #include "wal/read/decide.h"
+#include "wal/files/block_reader.h"
 #include "wal/files/listing.h"
 #include "wal/types.h"
-#include "wal/disk/read_window.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,9 +46,7 @@ struct wal_scan {
     uint64_t size_bytes;
     enum wal_head_state head_state;
     struct wal_segment_head head;
-    struct wal_window window;
-    unsigned char *raw;
-    size_t raw_room;
+    struct wal_block_reader reader;
 
     /* the place: where the next block is expected */
     uint64_t number; /* of its segment, which the list may have lost */
@@ -116,6 +114,11 @@ int wal_scan_more(struct wal_scan *scan, bool *is_blank);
  * whether it succeeded.
  */
 bool wal_scan_open(struct wal_scan *scan, size_t index);
+
+/* The header at an offset of the segment that is open; a failed file call is left in the evidence.
+ * Without a readable segment header there is none. */
+enum wal_block_state wal_scan_header(struct wal_scan *scan, uint64_t offset,
+                                     struct wal_block_header *header);
 
 /* For scan_start.c: leaves a failed file call in the evidence. Returns false. */
 bool wal_scan_failed(struct wal_scan *scan, uint64_t number, const char *doing, int err);

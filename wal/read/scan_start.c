@@ -10,18 +10,8 @@
 static enum wal_block_state first_header(struct wal_scan *scan, size_t index,
                                          struct wal_block_header *header)
 {
-    const unsigned char *at;
-    if (!wal_scan_open(scan, index)) {
-        return WAL_BLOCK_BAD;
-    }
-    int err = wal_window_get(&scan->window, WAL_SEGMENT_FIRST_BLOCK, WAL_PAGE_BYTES, &at);
-    if (err != 0) {
-        wal_scan_failed(scan, scan->segments.at[index], "cannot read", err);
-        return WAL_BLOCK_BAD;
-    }
-    return scan->head_state == WAL_HEAD_OK
-               ? wal_block_header_get(at, header, &scan->head, WAL_SEGMENT_FIRST_BLOCK)
-               : WAL_BLOCK_BAD;
+    return wal_scan_open(scan, index) ? wal_scan_header(scan, WAL_SEGMENT_FIRST_BLOCK, header)
+                                      : WAL_BLOCK_IO_ERROR;
 }
 
 /* The last segment whose first page of blocks shows a block header: the only one that may hold
@@ -30,7 +20,7 @@ static uint64_t find_active(struct wal_scan *scan)
 {
     for (size_t i = scan->segments.count; i-- > 0 && !scan->evidence.read_error;) {
         struct wal_block_header header;
-        if (first_header(scan, i, &header) != WAL_BLOCK_BAD) {
+        if (wal_block_state_has_header(first_header(scan, i, &header))) {
             return scan->segments.at[i];
         }
     }

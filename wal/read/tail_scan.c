@@ -114,7 +114,7 @@ static int look_through(struct wal_scan *scan, struct tail_scan *tail_scan, uint
         size_t step = left < LOOK_BYTES ? (size_t)left : LOOK_BYTES;
         size_t pages = (step + WAL_PAGE_BYTES - 1) / WAL_PAGE_BYTES;
         const unsigned char *at;
-        int err = wal_window_get(&scan->window, offset, pages * WAL_PAGE_BYTES, &at);
+        int err = wal_window_get(&scan->reader.window, offset, pages * WAL_PAGE_BYTES, &at);
         if (err == -ENOMEM) {
             return TALLY_NOMEM;
         }
@@ -279,7 +279,7 @@ int wal_tail_scan(struct wal_scan *scan)
         scan->io->ops->close(scan->io, scan->fd);
     }
     scan->fd = fd;
-    wal_window_turn(&scan->window, fd);
+    wal_window_turn(&scan->reader.window, fd);
     scan->is_nameless = is_nameless;
     scan->size_bytes = size_bytes;
     scan->head_state = head_state;

@@ -113,12 +113,12 @@ static int copy_name(struct wal_io *io, uint64_t lsn, char name[WAL_NAME_BYTES])
 static int copy_bytes(struct wal_scan *scan, int from, int to)
 {
     uint64_t at = scan->offset;
-    wal_window_turn(&scan->window, from);
+    wal_window_turn(&scan->reader.window, from);
     while (at < scan->tail.filled_end) {
         uint64_t left = scan->tail.filled_end - at;
         size_t step = left < COPY_BYTES ? (size_t)left : COPY_BYTES;
         const unsigned char *bytes;
-        int err = wal_window_get(&scan->window, at, step, &bytes);
+        int err = wal_window_get(&scan->reader.window, at, step, &bytes);
         if (err == 0) {
             err = wal_full_write(scan->io, to, bytes, step, at - scan->offset);
         }
@@ -238,7 +238,7 @@ static int with_segment(struct wal_scan *scan, struct wal_report *report,
         return fd;
     }
     int err = fn(scan, fd, report);
-    wal_window_turn(&scan->window, -1);
+    wal_window_turn(&scan->reader.window, -1);
     scan->io->ops->close(scan->io, fd);
     return err;
 }
