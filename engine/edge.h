@@ -3,6 +3,7 @@
 #ifndef TALLY_ENGINE_EDGE_H
 #define TALLY_ENGINE_EDGE_H
 
+#include "engine/limits.h"
 #include "wal/base/err.h"
 #include "wal/base/span.h"
 
@@ -99,11 +100,9 @@ int edge_option_find(struct edge *edge, struct span poll, struct span label, uin
 
 /* ---- builds: steps ---- */
 
-enum { EDGE_CLAIM_QUEUES_MAX = 16 };
-
 struct edge_claim {
     struct span worker;
-    struct span queues[EDGE_CLAIM_QUEUES_MAX];
+    struct span queues[CLAIM_QUEUES_MAX];
     unsigned queue_count;
     uint32_t lease_ms; /* 0: as the build says */
     bool fresh_only;   /* at the slot limit: EDGE_NIL instead of a build it holds already */
@@ -200,11 +199,7 @@ struct edge_submit {
 /* Result: the id; or EXISTS (an unfinished build has this uniq: value is its id), FULL. */
 int edge_submit(struct edge *edge, const struct edge_submit *ask);
 
-enum {
-    EDGE_KEEP = -1,
-    EDGE_RATE_N_MAX = 1000 * 1000,
-    EDGE_RATE_MS_MAX = 24 * 3600 * 1000,
-};
+enum { EDGE_KEEP = -1 };
 
 struct edge_poll {
     struct span name;

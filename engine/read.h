@@ -4,6 +4,7 @@
 
 #include "engine/edge.h"
 #include "engine/base/ledger.h"
+#include "engine/log/status.h"
 
 #include <stddef.h>
 
@@ -104,19 +105,6 @@ void read_polls_init(struct read_polls *r, struct span after, size_t count);
 void read_polls_fini(struct read_polls *r);
 
 /* ---- BUILD, BUILDS ---- */
-enum build_state {
-    BUILD_NONE,
-    BUILD_PENDING,
-    BUILD_DELAYED,
-    BUILD_ASSIGNED,
-    BUILD_BUILDING,
-    BUILD_COMPLETED,
-    BUILD_FAILED,
-    BUILD_CANCELLED,
-    BUILD_STATES
-};
-const char *build_state_name(enum build_state state); /* "pending" ...; static storage */
-
 struct build_row {
     uint64_t id;
     struct span queue;

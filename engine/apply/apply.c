@@ -202,7 +202,7 @@ int apply(struct state *state, const struct record *record, struct apply_result 
 {
     *result = (struct apply_result){0, 0};
     if (record->lsn <= FIELD_OWN(state->lsn) || record->time_ms < state->time_ms ||
-        record->time_ms > SOUND_TIME_MS_MAX) {
+        record->time_ms > TIME_MS_MAX) {
         return TALLY_CORRUPT;
     }
     int err = apply_by_type(state, record, result);

@@ -16,7 +16,7 @@ static void count_state(struct queue *queue, enum build_state state, uint64_t mo
 
 static bool is_open(enum build_state state)
 {
-    return state != BUILD_NONE && !status_is_ended(build_status(state, 0));
+    return state != BUILD_NONE && !status_is_ended(status_make(state, 0));
 }
 
 int build_count(struct build *build, enum build_state from, enum build_state to)
@@ -73,7 +73,7 @@ static struct need_set *need_set_new(struct span tags)
         return NULL;
     }
     set->tags = blob_new(tags);
-    for (int pri = 0; pri < PRIORITIES; pri++) {
+    for (int pri = 0; pri < BUILD_PRIORITIES; pri++) {
         if (set->tags == NULL || ticket_list_init(&set->lists[pri]) != 0) {
             need_set_free(set);
             return NULL;
@@ -159,7 +159,7 @@ static int decide_submit(struct state *state, const struct record *record, struc
 static int build_fill(struct state *state, struct build *build, const struct record *record)
 {
     uint32_t lease_ms = (uint32_t)record->num[SUBMIT_LEASE_MS];
-    build->pri = (uint8_t)(record->num[SUBMIT_PRI] % PRIORITIES);
+    build->pri = (uint8_t)(record->num[SUBMIT_PRI] % BUILD_PRIORITIES);
     build->tries = (uint16_t)record->num[SUBMIT_TRIES];
     build->submit_lease_ms = lease_ms;
     FIELD_PUT(build->lease_ms, lease_ms);
@@ -229,7 +229,7 @@ static int apply_submit(struct state *state, const struct record *record, struct
     uint64_t delay_ms = record->num[SUBMIT_DELAY_MS];
     enum build_state to = delay_ms > 0 ? BUILD_DELAYED : BUILD_PENDING;
     build->due_ms = record->time_ms + delay_ms;
-    build->accepted = build_status(to, BUILD_TOKEN_FIRST(build->id));
+    build->accepted = status_make(to, BUILD_TOKEN_FIRST(build->id));
     FIELD_PUT(build->applied, build->accepted);
     word_set(&build->word, build_word(build->accepted, 0));
     err = build_count(build, BUILD_NONE, to);
@@ -382,8 +382,8 @@ static bool attempts_fit(const struct build *build, const struct record *record)
     enum build_state to = status_state((uint32_t)record->num[STEP_AFTER]);
     bool is_back = record->type == RECORD_RELEASE || record->type == RECORD_UNHOLD;
     bool is_offered = to == BUILD_PENDING || to == BUILD_DELAYED;
-    return is_offered && record->type != RECORD_DUE ? attempts - is_back < SOUND_ATTEMPTS_MAX
-                                                    : attempts <= SOUND_ATTEMPTS_MAX;
+    return is_offered && record->type != RECORD_DUE ? attempts - is_back < BUILD_ATTEMPTS_MAX
+                                                    : attempts <= BUILD_ATTEMPTS_MAX;
 }
 
 static int apply_build_step(struct state *state, const struct record *record)
@@ -392,7 +392,7 @@ static int apply_build_step(struct state *state, const struct record *record)
     uint32_t before = (uint32_t)record->num[STEP_BEFORE];
     uint32_t after = (uint32_t)record->num[STEP_AFTER];
     if (build == NULL || FIELD_OWN(build->applied) != before ||
-        !build_transition_is_legal(record->type, before, after) || !attempts_fit(build, record)) {
+        !word_transition_is_legal(record->type, before, after) || !attempts_fit(build, record)) {
         return TALLY_CORRUPT;
     }
     save_build(state, build);

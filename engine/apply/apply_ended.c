@@ -85,6 +85,9 @@ static void forget_build(struct state *state, struct queue *queue)
     }
 }
 
+/* Builds that go at a time, to make room for another queue. */
+enum { QUEUE_ROOM_SLICE = 1024 };
+
 bool queue_make_room(struct state *state)
 {
     struct queue *idle = TAILQ_FIRST(&state->idle);

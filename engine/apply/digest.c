@@ -1,5 +1,5 @@
 /* A number for a whole state, made in an order that depends on nothing but the state. */
-#include "engine/apply/snapshot_load.h"
+#include "engine/apply/digest.h"
 
 static uint64_t mix(uint64_t digest, uint64_t value)
 {
@@ -55,7 +55,7 @@ static uint64_t mix_queue(uint64_t digest, const struct state *state, const stru
     for (uint32_t i = 0; i < FIELD_OWN(queue->set_count); i++) {
         const struct need_set *set = FIELD_OWN(queue->sets[i]);
         digest = mix(mix_text(digest, blob_span(set->tags)), set->open);
-        for (int pri = 0; pri < PRIORITIES; pri++) {
+        for (int pri = 0; pri < BUILD_PRIORITIES; pri++) {
             digest = mix(digest, FIELD_OWN(set->lists[pri].pending));
         }
     }

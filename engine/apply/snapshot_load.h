@@ -32,10 +32,4 @@ int snapshot_load_end(struct snapshot_load *load);
  */
 int snapshot_load_block(void *load, const struct wal_block *block);
 
-/*
- * A number for all that is in a state and that a record could ever depend on; equal states have
- * equal digests. Threads: the committer, or nobody else is there.
- */
-uint64_t state_digest(const struct state *state);
-
 #endif

@@ -131,7 +131,7 @@ static int take_option(struct snapshot_proof *proof, const struct image *image)
         return wrong(proof, "an option without its poll");
     }
     proof->totals[poll] += image->num[IOPTION_VOTES];
-    if (proof->totals[poll] > SOUND_COUNT_MAX) {
+    if (proof->totals[poll] > COUNT_MAX) {
         return wrong(proof, "more votes than there can be");
     }
     return take_id(proof, IMAGE_OPTION, image->num[IMAGE_ID],
@@ -225,7 +225,7 @@ int snapshot_proof_end(struct snapshot_proof *proof)
     }
     for (uint64_t id = 1; id <= num[HEAD_POLLS]; id++) {
         votes += proof->totals[id];
-        if (proof->totals[id] != proof->claimed[id] || votes > SOUND_COUNT_MAX) {
+        if (proof->totals[id] != proof->claimed[id] || votes > COUNT_MAX) {
             return wrong(proof, "the votes of a poll are not those of its options");
         }
     }

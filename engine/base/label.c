@@ -291,7 +291,6 @@ static int compare_for_sort(const void *a, const void *b)
 
 int tags_sort(struct span tags, char *into, size_t *len)
 {
-    enum { TAGS_MAX = 64 };
     struct span list[TAGS_MAX];
     size_t count = 0;
     *len = 0;

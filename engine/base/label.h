@@ -2,16 +2,10 @@
 #ifndef TALLY_ENGINE_BASE_LABEL_H
 #define TALLY_ENGINE_BASE_LABEL_H
 
+#include "engine/limits.h"
 #include "wal/base/span.h"
 
 #include <stdbool.h>
-
-enum {
-    NAME_LEN_MAX = 64,
-    LABEL_CHARACTERS_MAX = 50,
-    LABEL_BYTES_MAX = 4 * LABEL_CHARACTERS_MAX,
-    TAGS_BYTES_MAX = 16 * 65,
-};
 
 /* 1 to 64 of A-Z a-z 0-9 _ . - */
 bool name_is_valid(struct span name);

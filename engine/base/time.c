@@ -73,7 +73,7 @@ static int64_t ahead_ms(uint64_t shift_ms, uint64_t of_shift_ms)
 static bool sample(const struct engine_time *time, uint64_t now_ns, uint64_t *shift_ms)
 {
     uint64_t wall_ms = time->clock.wall_ms(time->clock.arg);
-    *shift_ms = wall_ms - now_ns / 1000000;
+    *shift_ms = wall_ms - now_ns / NS_PER_MS;
     return time_mono_ns(time) - now_ns < SAMPLE_NS_MAX;
 }
 
@@ -103,8 +103,8 @@ static void slew(struct engine_time *time, uint64_t passed_ns)
         return;
     }
     time->slew_ns += passed_ns / SLEW;
-    uint64_t back_ms = time->slew_ns / 1000000;
-    time->slew_ns %= 1000000;
+    uint64_t back_ms = time->slew_ns / NS_PER_MS;
+    time->slew_ns %= NS_PER_MS;
     put_shift(time, shift_of(time) - (back_ms < (uint64_t)by_ms ? back_ms : (uint64_t)by_ms));
 }
 
@@ -156,7 +156,7 @@ void time_start(struct engine_time *time, uint64_t last_ms)
     uint64_t now_ns = time_mono_ns(time);
     uint64_t floor_ms = last_ms > LOG_MS_MIN ? last_ms : LOG_MS_MIN;
     time->looked_ns = now_ns;
-    put_shift(time, floor_ms - now_ns / 1000000);
+    put_shift(time, floor_ms - now_ns / NS_PER_MS);
     for (int i = 0; i < 10 && !sample(time, now_ns, &time->wall_shift_ms); i++) {
         now_ns = time_mono_ns(time); /* the last one has to do, interrupted or not */
     }

@@ -3,6 +3,7 @@
 #define TALLY_ENGINE_BASE_TIME_H
 
 #include "engine/tally.h"
+#include "wal/base/clock.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -72,7 +73,7 @@ void time_info(const struct engine_time *time, struct time_info *info);
 static inline uint64_t time_log_at(const struct engine_time *time, uint64_t mono_ns)
 {
     /* H1: relaxed: a time publishes nothing */
-    return mono_ns / 1000000 + atomic_load_explicit(&time->log_shift_ms, memory_order_relaxed);
+    return mono_ns / NS_PER_MS + atomic_load_explicit(&time->log_shift_ms, memory_order_relaxed);
 }
 
 /* Running time of a moment of the monotonic clock. */
@@ -80,7 +81,7 @@ static inline uint64_t time_run_at(const struct engine_time *time, uint64_t mono
 {
     /* H2: relaxed: a time publishes nothing */
     uint64_t lost_ns = atomic_load_explicit(&time->lost_ns, memory_order_relaxed);
-    return (mono_ns - lost_ns) / 1000000;
+    return (mono_ns - lost_ns) / NS_PER_MS;
 }
 
 #endif

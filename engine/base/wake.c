@@ -1,5 +1,6 @@
 /* Blocking on a wake word by futex. */
 #include "engine/base/wake.h"
+#include "wal/base/clock.h"
 
 #include <linux/futex.h>
 #include <sys/syscall.h>
@@ -14,8 +15,8 @@ static void futex(struct wake *wake, int op, uint32_t value, const struct timesp
 void wake_block(struct wake *wake, uint64_t timeout_ns)
 {
     struct timespec timeout = {
-        .tv_sec = (time_t)(timeout_ns / 1000000000U),
-        .tv_nsec = (long)(timeout_ns % 1000000000U),
+        .tv_sec = (time_t)(timeout_ns / NS_PER_S),
+        .tv_nsec = (long)(timeout_ns % NS_PER_S),
     };
     futex(wake, FUTEX_WAIT, WAKE_SLEEPS, &timeout);
 }

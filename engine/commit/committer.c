@@ -197,7 +197,7 @@ static bool answer_nudge(struct tally *tally)
 static uint64_t record_ms(const struct tally *tally)
 {
     uint64_t log_ms = time_log_ms(&tally->shared.time);
-    log_ms = log_ms < SOUND_TIME_MS_MAX ? log_ms : SOUND_TIME_MS_MAX; /* apply takes no more */
+    log_ms = log_ms < TIME_MS_MAX ? log_ms : TIME_MS_MAX; /* apply takes no more */
     return log_ms > tally->state.time_ms ? log_ms : tally->state.time_ms;
 }
 

@@ -14,8 +14,6 @@ enum {
     SWEEP_S = 1,           /* between two looks at what may go, on a full disk */
 };
 
-#define NS_PER_S ((uint64_t)1000 * 1000 * 1000)
-
 static void wake_committer(void *arg)
 {
     wake_up(&((struct tally *)arg)->shared.wake);
@@ -136,7 +134,7 @@ static void end(struct tally *tally, const struct snapshot_result *result)
     const struct snapshot_made made = {.lsn = result->lsn,
                                        .bytes = result->bytes,
                                        .time_ms = tally->shared.time.log_ms,
-                                       .took_ms = (now_ns - s->began_ns) / 1000000};
+                                       .took_ms = (now_ns - s->began_ns) / NS_PER_MS};
     bool is_good = result->err == 0 && tell(tally, &made) == 0;
     if (is_good) {
         FIELD_ADD(tally->shared.snapshots, 1);

@@ -46,7 +46,7 @@ static bool keeper_step(struct tally *tally, struct build *build, uint64_t seen,
     /* no bytes lead here: the callers look at the state first, and a loaded one has tokens left for
      * all that can follow (bounds.h: bounds_status_is_valid), so that status_next stays within the
      * table */
-    CHECK(build_transition_is_legal(type, before, after));
+    CHECK(word_transition_is_legal(type, before, after));
     if (!word_step(&build->word, &seen, build_word(after, 0))) {
         return false;
     }

@@ -71,7 +71,7 @@ static void give_time(bool is_mutant)
     }
 }
 
-enum { LISTS_MAX = EDGE_CLAIM_QUEUES_MAX * NEED_SETS_MAX };
+enum { LISTS_MAX = CLAIM_QUEUES_MAX * NEED_SETS_MAX };
 
 /* The need sets that a claim may take from. */
 struct choice {
@@ -115,7 +115,7 @@ static struct ticket *oldest(const struct choice *choice, int pri)
  */
 static struct build *walk(const struct choice *choice, uint32_t *before)
 {
-    for (int pri = 0; pri < PRIORITIES; pri++) {
+    for (int pri = 0; pri < BUILD_PRIORITIES; pri++) {
         struct ticket *ticket = oldest(choice, pri);
         while (ticket != NULL) {
             uint64_t seen = build_word(ticket->status, 0);
@@ -136,7 +136,7 @@ static bool nothing_pending(const struct edge *edge, const struct choice *choice
 {
     uint64_t pending = 0;
     for (unsigned i = 0; i < choice->count; i++) {
-        for (int pri = 0; pri < PRIORITIES; pri++) {
+        for (int pri = 0; pri < BUILD_PRIORITIES; pri++) {
             pending += FIELD_GET(choice->sets[i]->lists[pri].pending);
         }
     }
@@ -322,7 +322,7 @@ int edge_claim(struct edge *edge, const struct edge_claim *ask, struct edge_clai
     worker_seen(edge, worker);
     got->worker = worker->id;
     got->left = FIELD_GET(worker->left); /* before the slots: what comes free later moves it */
-    err = ask->lease_ms <= SOUND_LEASE_MS_MAX ? edge_mode(edge) : TALLY_RANGE;
+    err = ask->lease_ms <= BUILD_LEASE_MS_MAX ? edge_mode(edge) : TALLY_RANGE;
     if (err != 0) {
         return err;
     }
@@ -397,7 +397,7 @@ static int beat_first(struct edge *edge, struct build *build, uint64_t seen, uin
     if (err != 0) {
         return err;
     }
-    uint32_t after = build_status(BUILD_BUILDING, status_token(word_status(seen)));
+    uint32_t after = status_make(BUILD_BUILDING, status_token(word_status(seen)));
     if (!word_prolong(&build->word, seen, after, due)) {
         return TALLY_PARK;
     }
@@ -439,7 +439,7 @@ static int end_claim(struct edge *edge, struct build *build, uint64_t seen, enum
     if (err != 0) {
         return err;
     }
-    if (text.len > SOUND_TEXT_BYTES_MAX) {
+    if (text.len > BUILD_TEXT_BYTES_MAX) {
         return TALLY_TOOBIG;
     }
     struct ledger *ledger = &edge->state->ledger;
@@ -452,7 +452,7 @@ static int end_claim(struct edge *edge, struct build *build, uint64_t seen, enum
         return TALLY_NOMEM;
     }
     uint32_t after = status_next(word_status(seen), to);
-    DCHECK(build_transition_is_legal(step.type, word_status(seen), after));
+    DCHECK(word_transition_is_legal(step.type, word_status(seen), after));
     if (!word_step_status(&build->word, seen, build_word(after, 0))) {
         parcel_release(parcel);
         return TALLY_PARK;
@@ -540,7 +540,7 @@ int edge_fail(struct edge *edge, const struct edge_fail *ask, struct edge_failed
 {
     struct build *build = NULL;
     uint64_t seen = 0;
-    int err = ask->delay_ms <= SOUND_DELAY_MS_MAX ? look(edge, ask->id, ask->token, &build, &seen)
+    int err = ask->delay_ms <= BUILD_DELAY_MS_MAX ? look(edge, ask->id, ask->token, &build, &seen)
                                                   : TALLY_RANGE;
     if (err == 1) {
         return fail_again(build, ask, how);
@@ -571,7 +571,7 @@ int edge_release(struct edge *edge, uint64_t id, uint32_t token, uint32_t delay_
 {
     struct build *build = NULL;
     uint64_t seen = 0;
-    int err = delay_ms <= SOUND_DELAY_MS_MAX ? look(edge, id, token, &build, &seen) : TALLY_RANGE;
+    int err = delay_ms <= BUILD_DELAY_MS_MAX ? look(edge, id, token, &build, &seen) : TALLY_RANGE;
     if (err == 1) {
         return has_ended(build, seen, ending_word(HOW_RELEASE, token, delay_ms)) ? 0 : TALLY_STALE;
     }

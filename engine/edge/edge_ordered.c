@@ -106,7 +106,7 @@ int edge_poll(struct edge *edge, const struct edge_poll *ask)
 {
     bool keeps_rate = ask->rate_n == EDGE_KEEP && ask->rate_ms == EDGE_KEEP;
     if (!name_is_valid(ask->name) ||
-        (!keeps_rate && !rate_is_valid((uint64_t)ask->rate_n, (uint64_t)ask->rate_ms))) {
+        (!keeps_rate && !bounds_rate_is_valid((uint64_t)ask->rate_n, (uint64_t)ask->rate_ms))) {
         return TALLY_INVAL;
     }
     const int64_t values[] = {[POLL_OPEN_MS] = ask->open_ms,

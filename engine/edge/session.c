@@ -4,6 +4,7 @@
 #include "engine/edge/edge_internal.h"
 #include "engine/base/rcu.h"
 #include "engine/read.h"
+#include "wal/base/clock.h"
 
 #include <stdlib.h>
 
@@ -11,8 +12,7 @@ struct session {
     struct edge *edge;
 };
 
-enum { DEFAULT_PRI = 5, DEFAULT_LEASE_MS = 60000, DEFAULT_TRIES = 3 };
-static const uint64_t sleep_ns_max = 1000000000U;
+#define SLEEP_NS_MAX NS_PER_S
 
 static void session_wake(void *arg)
 {
@@ -48,7 +48,7 @@ static void next_commit(struct edge *edge)
     edge_publish(edge);
     edge_pass_end(edge);
     if (edge_may_sleep(edge)) {
-        wake_block(&edge->lane->wake, sleep_ns_max);
+        wake_block(&edge->lane->wake, SLEEP_NS_MAX);
         edge_awake(edge);
     }
     edge_pass_begin(edge);
@@ -161,9 +161,9 @@ int tally_submit(struct session *s, const char *queue, struct span payload, uint
 {
     struct edge_submit ask = {.queue = span_of(queue),
                               .payload = payload,
-                              .pri = DEFAULT_PRI,
-                              .lease_ms = DEFAULT_LEASE_MS,
-                              .tries = DEFAULT_TRIES};
+                              .pri = BUILD_PRI_DEFAULT,
+                              .lease_ms = BUILD_LEASE_MS_DEFAULT,
+                              .tries = BUILD_TRIES_DEFAULT};
     begin(s);
     if (payload.len > s->edge->shared->payload_bytes_max) {
         return finish(s->edge, TALLY_TOOBIG);

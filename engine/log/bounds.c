@@ -2,13 +2,12 @@
 #include "engine/log/bounds.h"
 
 #include "engine/base/label.h"
-#include "engine/state/state.h"
 #include "wal/base/bytes.h"
 #include "wal/base/glyph.h"
 #include "wal/format/segment.h"
 #include "wal/wal.h"
 
-_Static_assert((uint64_t)3 * SOUND_TEXT_BYTES_MAX + (1 << 20) < WAL_RAW_BYTES_MAX,
+_Static_assert((uint64_t)3 * BUILD_TEXT_BYTES_MAX + (1 << 20) < WAL_RAW_BYTES_MAX,
                "a build with three texts and a full chunk before it fit a block of a snapshot");
 
 /* ---- words ---- */
@@ -47,17 +46,17 @@ static bool is_label(struct span label)
 
 static bool is_fold(struct span fold)
 {
-    return is_shown(fold, SOUND_FOLD_BYTES_MAX, SOUND_FOLD_BYTES_MAX);
+    return is_shown(fold, LABEL_FOLD_BYTES_MAX, LABEL_FOLD_BYTES_MAX);
 }
 
 static bool is_text(struct span text)
 {
-    return text.len <= SOUND_TEXT_BYTES_MAX;
+    return text.len <= BUILD_TEXT_BYTES_MAX;
 }
 
 static bool is_time(uint64_t time_ms)
 {
-    return time_ms <= SOUND_TIME_MS_MAX;
+    return time_ms <= TIME_MS_MAX;
 }
 
 bool bounds_status_is_valid(uint32_t status)
@@ -66,7 +65,13 @@ bool bounds_status_is_valid(uint32_t status)
     enum build_state state = status_state(status);
     /* status_next lets what would be offered behind this fail; a claim of it takes one more */
     uint32_t room = status_is_ended(status) ? 0 : status_is_held(status) ? 3 : 4;
-    return state > BUILD_NONE && state < BUILD_STATES && token > 0 && token <= TOKEN_MAX - room;
+    return state > BUILD_NONE && state < BUILD_STATES && token > 0 &&
+           token <= BUILD_TOKEN_MAX - room;
+}
+
+bool bounds_rate_is_valid(uint64_t n, uint64_t ms)
+{
+    return n <= POLL_RATE_N_MAX && ms <= POLL_RATE_MS_MAX && (n == 0 || ms > 0);
 }
 
 /* ---- records ---- */
@@ -75,7 +80,7 @@ static bool is_poll(const struct record *record)
 {
     const uint64_t *num = record->num;
     return name_is_valid(record->text[POLL_NAME]) && is_time(num[POLL_OPEN_MS]) &&
-           is_time(num[POLL_CLOSE_MS]) && rate_is_valid(num[POLL_RATE_N], num[POLL_RATE_MS]);
+           is_time(num[POLL_CLOSE_MS]) && bounds_rate_is_valid(num[POLL_RATE_N], num[POLL_RATE_MS]);
 }
 
 static bool is_option(const struct record *record)
@@ -87,9 +92,9 @@ static bool is_option(const struct record *record)
 static bool is_submit(const struct record *record)
 {
     const uint64_t *num = record->num;
-    return num[SUBMIT_PRI] < PRIORITIES && num[SUBMIT_DELAY_MS] <= SOUND_DELAY_MS_MAX &&
-           num[SUBMIT_LEASE_MS] <= SOUND_LEASE_MS_MAX && num[SUBMIT_TRIES] > 0 &&
-           num[SUBMIT_TRIES] <= SOUND_TRIES_MAX && name_is_valid(record->text[SUBMIT_QUEUE]) &&
+    return num[SUBMIT_PRI] < BUILD_PRIORITIES && num[SUBMIT_DELAY_MS] <= BUILD_DELAY_MS_MAX &&
+           num[SUBMIT_LEASE_MS] <= BUILD_LEASE_MS_MAX && num[SUBMIT_TRIES] > 0 &&
+           num[SUBMIT_TRIES] <= BUILD_TRIES_MAX && name_is_valid(record->text[SUBMIT_QUEUE]) &&
            are_tags(record->text[SUBMIT_NEED]) && record->text[SUBMIT_UNIQ].len <= NAME_LEN_MAX &&
            is_text(record->text[SUBMIT_PAYLOAD]);
 }
@@ -98,7 +103,7 @@ static bool is_worker(const struct record *record)
 {
     return record->num[WORKER_SLOTS] <= WORKER_SLOTS_MAX &&
            name_is_valid(record->text[WORKER_ID]) && are_tags(record->text[WORKER_TAGS]) &&
-           record->text[WORKER_NAME].len <= SOUND_TITLE_BYTES_MAX;
+           record->text[WORKER_NAME].len <= WORKER_TITLE_BYTES_MAX;
 }
 
 static bool is_step(const struct record *record)
@@ -108,8 +113,8 @@ static bool is_step(const struct record *record)
     return num[STEP_BEFORE] <= UINT32_MAX && num[STEP_AFTER] <= UINT32_MAX &&
            bounds_status_is_valid((uint32_t)num[STEP_BEFORE]) &&
            bounds_status_is_valid((uint32_t)num[STEP_AFTER]) && is_text(record->text[STEP_TEXT]) &&
-           (is_claim ? num[STEP_LEASE_MS] <= SOUND_LEASE_MS_MAX
-                     : num[STEP_DELAY_MS] <= SOUND_DELAY_MS_MAX) &&
+           (is_claim ? num[STEP_LEASE_MS] <= BUILD_LEASE_MS_MAX
+                     : num[STEP_DELAY_MS] <= BUILD_DELAY_MS_MAX) &&
            (record->type != RECORD_FAIL || num[STEP_DEAD] == 0 ||
             (num[STEP_DEAD] == 1 && status_state((uint32_t)num[STEP_AFTER]) == BUILD_FAILED));
 }
@@ -142,11 +147,11 @@ const char *bounds_record_error(const struct record *record)
 static bool is_head_image(const uint64_t *num)
 {
     return num[HEAD_LSN] <= WAL_LSN_MAX && is_time(num[HEAD_TIME_MS]) &&
-           num[HEAD_VOTES] <= SOUND_COUNT_MAX && num[HEAD_POLLS] <= POLLS_MAX &&
+           num[HEAD_VOTES] <= COUNT_MAX && num[HEAD_POLLS] <= POLLS_MAX &&
            num[HEAD_QUEUES] <= QUEUES_MAX && num[HEAD_QUEUES] <= num[HEAD_QUEUE_LAST] &&
-           num[HEAD_QUEUE_LAST] <= SOUND_COUNT_MAX && num[HEAD_WORKERS] <= num[HEAD_WORKER_LAST] &&
-           num[HEAD_WORKER_LAST] <= SOUND_COUNT_MAX && num[HEAD_OPTIONS] <= OPTIONS_MAX &&
-           num[HEAD_BUILD_NEXT] > 0 && num[HEAD_BUILD_NEXT] <= SOUND_COUNT_MAX &&
+           num[HEAD_QUEUE_LAST] <= COUNT_MAX && num[HEAD_WORKERS] <= num[HEAD_WORKER_LAST] &&
+           num[HEAD_WORKER_LAST] <= COUNT_MAX && num[HEAD_OPTIONS] <= OPTIONS_MAX &&
+           num[HEAD_BUILD_NEXT] > 0 && num[HEAD_BUILD_NEXT] <= COUNT_MAX &&
            num[HEAD_BUILDS] < num[HEAD_BUILD_NEXT];
 }
 
@@ -162,8 +167,7 @@ static bool are_seconds(struct span text)
         uint64_t votes = 0;
         if (get_varint(&at, end, &place) != 0 || get_varint(&at, end, &second) != 0 ||
             get_varint(&at, end, &votes) != 0 || place < least || place >= POLL_SECONDS ||
-            second % POLL_SECONDS != place || second > SOUND_TIME_MS_MAX / 1000 ||
-            votes > SOUND_COUNT_MAX) {
+            second % POLL_SECONDS != place || second > TIME_MS_MAX / 1000 || votes > COUNT_MAX) {
             return false;
         }
         least = place + 1;
@@ -175,8 +179,8 @@ static bool is_poll_image(const struct image *image)
 {
     const uint64_t *num = image->num;
     return name_is_valid(image->text[IPOLL_NAME]) && is_time(num[IPOLL_OPEN_MS]) &&
-           is_time(num[IPOLL_CLOSE_MS]) && num[IPOLL_TOTAL] <= SOUND_COUNT_MAX &&
-           rate_is_valid(num[IPOLL_RATE_N], num[IPOLL_RATE_MS]) && num[IPOLL_OPEN] <= 1 &&
+           is_time(num[IPOLL_CLOSE_MS]) && num[IPOLL_TOTAL] <= COUNT_MAX &&
+           bounds_rate_is_valid(num[IPOLL_RATE_N], num[IPOLL_RATE_MS]) && num[IPOLL_OPEN] <= 1 &&
            are_seconds(image->text[IPOLL_SECONDS]);
 }
 
@@ -224,10 +228,10 @@ static bool is_worker_image(const struct image *image)
 {
     const uint64_t *num = image->num;
     return name_is_valid(image->text[IWORKER_ID]) && are_tags(image->text[IWORKER_TAGS]) &&
-           image->text[IWORKER_NAME].len <= SOUND_TITLE_BYTES_MAX &&
+           image->text[IWORKER_NAME].len <= WORKER_TITLE_BYTES_MAX &&
            num[IWORKER_STATE] <= WORKER_GONE && num[IWORKER_SLOTS] > 0 &&
            num[IWORKER_SLOTS] <= num[IWORKER_ROOM] && num[IWORKER_ROOM] <= WORKER_SLOTS_MAX &&
-           num[IWORKER_DONE] <= SOUND_COUNT_MAX && num[IWORKER_FAILED] <= SOUND_COUNT_MAX &&
+           num[IWORKER_DONE] <= COUNT_MAX && num[IWORKER_FAILED] <= COUNT_MAX &&
            (num[IWORKER_GONE_LSN] != 0) == (num[IWORKER_STATE] == WORKER_GONE);
 }
 
@@ -251,7 +255,7 @@ static bool is_ending(uint64_t ending, uint32_t status)
     return ending == 0 ||
            (!status_is_held(status) && how > HOW_NONE && how <= HOW_OTHER &&
             ending_token(ending) > 0 && ending_token(ending) < status_token(status) &&
-            (uint32_t)ending <= (has_delay ? SOUND_DELAY_MS_MAX : 0));
+            (uint32_t)ending <= (has_delay ? BUILD_DELAY_MS_MAX : 0));
 }
 
 /* The name of the last worker; none before the first claim. */
@@ -267,16 +271,16 @@ static bool is_build_image(const struct image *image)
     bool is_ended = status_is_ended(status);
     bool is_held = status_is_held(status);
     uint64_t attempts = num[IBUILD_ATTEMPTS];
-    bool is_counted = is_held ? attempts > 0 && attempts <= SOUND_ATTEMPTS_MAX
-                              : attempts < SOUND_ATTEMPTS_MAX + (is_ended ? 1U : 0U);
+    bool is_counted = is_held ? attempts > 0 && attempts <= BUILD_ATTEMPTS_MAX
+                              : attempts < BUILD_ATTEMPTS_MAX + (is_ended ? 1U : 0U);
     return num[IBUILD_APPLIED] <= UINT32_MAX && bounds_status_is_valid(status) && is_counted &&
-           num[IBUILD_TRIES] <= SOUND_TRIES_MAX && num[IBUILD_PRI] < PRIORITIES &&
+           num[IBUILD_TRIES] <= BUILD_TRIES_MAX && num[IBUILD_PRI] < BUILD_PRIORITIES &&
            is_ending(num[IBUILD_ENDING], status) && num[IBUILD_BYES] <= BUILD_BYES_MAX + 1 &&
            num[IBUILD_GOES_BACK] <= is_held && num[IBUILD_HELD_AT] < WORKER_SLOTS_MAX &&
-           num[IBUILD_SUBMIT_LEASE_MS] <= SOUND_LEASE_MS_MAX &&
-           num[IBUILD_LEASE_MS] <= SOUND_LEASE_MS_MAX && is_time(num[IBUILD_SUBMITTED_MS]) &&
+           num[IBUILD_SUBMIT_LEASE_MS] <= BUILD_LEASE_MS_MAX &&
+           num[IBUILD_LEASE_MS] <= BUILD_LEASE_MS_MAX && is_time(num[IBUILD_SUBMITTED_MS]) &&
            is_time(num[IBUILD_STARTED_MS]) && is_time(num[IBUILD_ENDED_MS]) &&
-           num[IBUILD_DUE_MS] <= SOUND_TIME_MS_MAX + SOUND_DELAY_MS_MAX &&
+           num[IBUILD_DUE_MS] <= TIME_MS_MAX + BUILD_DELAY_MS_MAX &&
            (num[IBUILD_ENDED_LSN] != 0) == is_ended && num[IBUILD_PENDING_LSN] > 0 &&
            (num[IBUILD_WORKER] != 0) == is_held && is_by(image->text[IBUILD_BY]) &&
            is_forgotten_well(image, is_ended) && is_text(image->text[IBUILD_PAYLOAD]) &&

@@ -370,8 +370,7 @@ int replay_block(struct replay *replay, const struct wal_block *block)
     if (block->first_lsn > last_lsn + 1) {
         return TALLY_CORRUPT;
     }
-    bool is_next =
-        block->first_lsn == last_lsn + 1 && time_ms >= last_ms && time_ms <= SOUND_TIME_MS_MAX;
+    bool is_next = block->first_lsn == last_lsn + 1 && time_ms >= last_ms && time_ms <= TIME_MS_MAX;
     if (!is_next || block->raw_bytes > BATCH_BYTES || !is_for_all(types, block->count, &is_votes)) {
         return apply_alone(replay, block);
     }

@@ -89,7 +89,7 @@ static void free_poll(void *arg, void *entity)
 void need_set_free(void *entity)
 {
     struct need_set *set = entity;
-    for (int pri = 0; pri < PRIORITIES; pri++) {
+    for (int pri = 0; pri < BUILD_PRIORITIES; pri++) {
         ticket_list_fini(&set->lists[pri]);
     }
     free(set->tags);
@@ -191,7 +191,7 @@ uint64_t queue_weight(const struct queue *queue)
 
 uint64_t need_set_weight(const struct need_set *set)
 {
-    uint64_t dummies = PRIORITIES * (sizeof(struct ticket) + WEIGHT_ALLOCATION);
+    uint64_t dummies = BUILD_PRIORITIES * (sizeof(struct ticket) + WEIGHT_ALLOCATION);
     return sizeof *set + WEIGHT_ALLOCATION + dummies + blob_weight(set->tags);
 }
 

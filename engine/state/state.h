@@ -2,12 +2,10 @@
 #ifndef TALLY_ENGINE_STATE_STATE_H
 #define TALLY_ENGINE_STATE_STATE_H
 
-#include "engine/edge.h"
 #include "engine/base/index.h"
 #include "engine/base/ledger.h"
 #include "engine/state/oldest.h"
 #include "engine/base/parcel.h"
-#include "engine/read.h"
 #include "engine/base/seq.h"
 #include "engine/base/table.h"
 #include "engine/state/ticket.h"
@@ -81,18 +79,6 @@ static inline struct span blob_span(const struct blob *blob)
     return blob != NULL ? (struct span){blob->at, blob->len} : (struct span){NULL, 0};
 }
 
-enum {
-    POLLS_MAX = 1 << 20,
-    POLL_OPTIONS_MAX = 1 << 24,
-    OPTIONS_MAX = 1 << 30,
-    QUEUES_MAX = 1 << 16,
-    WORKERS_MAX = 1 << 17,
-    WORKER_SLOTS_MAX = 256,
-    QUEUE_OPEN_MAX = 1 << 24, /* unfinished builds of a queue */
-    QUEUE_KEEP = 100000,      /* finished builds a queue keeps */
-    QUEUE_ROOM_SLICE = 1024,  /* ... that go at a time, to make room for another queue */
-};
-
 struct option {
     /* hit by the edges */
     _Alignas(64) _Atomic uint64_t word;
@@ -109,7 +95,7 @@ struct option {
 };
 
 /* Each part of a poll's options is twice as long as the one before, so nothing is ever moved. */
-enum { POLL_SECONDS = 64, POLL_FIRST = 16, POLL_PARTS = 21 };
+enum { POLL_FIRST = 16, POLL_PARTS = 21 };
 
 /* A limit of votes, in one word so that its two numbers are always of one POLL: n:32 | ms:32. 0: no
  * limit. */
@@ -126,12 +112,6 @@ static inline uint64_t rate_word_n(uint64_t rate)
 static inline uint64_t rate_word_ms(uint64_t rate)
 {
     return rate & UINT32_MAX;
-}
-
-/* What POLL can say, and so what a record and an image can hold. */
-static inline bool rate_is_valid(uint64_t n, uint64_t ms)
-{
-    return n <= EDGE_RATE_N_MAX && ms <= EDGE_RATE_MS_MAX && (n == 0 || ms > 0);
 }
 
 struct timer {
@@ -196,45 +176,6 @@ static inline struct option *poll_option(const struct poll *poll, uint64_t place
     return FIELD_GET(FIELD_GET(poll->options[part])[at]);
 }
 
-/* How the last claim of a build ended: what its holder asked for, or something else. */
-enum build_how {
-    HOW_NONE,
-    HOW_DONE,
-    HOW_FAIL,      /* it is offered again */
-    HOW_FAIL_LAST, /* it was the last attempt */
-    HOW_FAIL_DEAD, /* no further attempt was wanted */
-    HOW_RELEASE,
-    HOW_OTHER, /* the lease was over, the worker left */
-};
-
-/*
- * That, with the claim's token and the delay that was asked for, in one word: { how:4 | token:28 |
- * delay:32 }; 0 while a claim runs and before the first. So a repeated request is known by all of
- * it, and until the next claim, whatever time has done with the build in between.
- *
- * Apply writes it at the end of a claim before `applied`, and clears it at the next claim before
- * anything else: who reads `applied` and then this sees the end of the token that `applied` has
- * left; who reads this, then `attempts` or `error`, and then this unchanged, has read what belongs
- * to it.
- */
-static inline uint64_t ending_word(enum build_how how, uint32_t token, uint32_t delay_ms)
-{
-    return (uint64_t)build_status((enum build_state)how, token) << 32 | delay_ms;
-}
-
-static inline enum build_how ending_how(uint64_t ending)
-{
-    return (enum build_how)(ending >> 60);
-}
-
-static inline uint32_t ending_token(uint64_t ending)
-{
-    return status_token((uint32_t)(ending >> 32));
-}
-
-/* So often a build goes back by BYE, uncounted; once more, and it fails. */
-enum { BUILD_BYES_MAX = 100 };
-
 struct build {
     /* hit by the edges; and the committer when it arms and disarms */
     _Alignas(64) _Atomic uint64_t word;
@@ -277,12 +218,10 @@ struct build {
 
 TAILQ_HEAD(build_list, build);
 
-enum { NEED_SETS_MAX = 64, PRIORITIES = 10 };
-
 struct need_set {
     struct blob *tags; /* sorted, with commas between; empty for none */
     uint64_t open;     /* the committer alone: unfinished builds with it */
-    struct ticket_list lists[PRIORITIES];
+    struct ticket_list lists[BUILD_PRIORITIES];
 };
 
 struct queue {
@@ -302,8 +241,6 @@ struct queue {
 };
 
 TAILQ_HEAD(queue_list, queue);
-
-enum worker_state { WORKER_ONLINE, WORKER_OFFLINE, WORKER_GONE };
 
 struct worker_held {
     uint32_t room;

@@ -52,15 +52,6 @@ int ticket_append(struct ticket_list *list, struct build *build, uint32_t status
     return 0;
 }
 
-struct ticket *ticket_after(struct ticket *from)
-{
-    struct ticket *ticket = next_of(from);
-    while (ticket != NULL && !is_alive(ticket)) {
-        ticket = next_of(ticket);
-    }
-    return ticket;
-}
-
 struct ticket *ticket_first(struct ticket_list *list)
 {
     /* Q3: acquire; pairs with Q4: what the hint's mover saw linked is linked for us */

@@ -23,9 +23,10 @@ struct state;
  *
  * Synchronization table
  *                 append   trim     walk     advance hint
- *     append      (one)    (one)    free     free
- *     trim                 (one)    free     free          the committer does both, so they never
- * meet walk                          free     free          any thread, in a read section
+ *     append      (one)    (one)    free     free     the committer does both append and trim,
+ *     trim                 (one)    free     free     so the two never meet
+ *     walk                          free     free     any thread, in a read section
+ *
  * Guarantees: a walk that meets no living ticket met each ticket appended before it began, dead.
  * Tickets of one list are taken in the order of appending, but for those whose CAS was lost to
  * another taker. Progress: append and trim wait-free, walk lock-free. Linearization: the CAS on the
@@ -56,12 +57,9 @@ void ticket_list_fini(struct ticket_list *list);
 /* Offers a build. Threads: the committer. Errors: NOMEM. */
 int ticket_append(struct ticket_list *list, struct build *build, uint32_t status, uint64_t lsn);
 
-/*
- * The first living ticket behind `from`, or at from = NULL the first of all; NULL when there is
- * none. Moves the hint over what it found dead. Threads: any, in a read section.
- */
+/* The first living ticket; NULL when there is none. Moves the hint over what it found dead.
+ * Threads: any, in a read section. */
 struct ticket *ticket_first(struct ticket_list *list);
-struct ticket *ticket_after(struct ticket *from);
 
 /* Retires tickets before the hint. Threads: the committer. */
 void ticket_trim(struct ticket_list *list, struct state *state);

@@ -1,4 +1,4 @@
-/* The table of legal edges of a build. */
+/* The table of a build's legal transitions. */
 #include "engine/state/word.h"
 
 #include "engine/log/record.h"
@@ -12,7 +12,7 @@ struct transition {
     bool same_token;
 };
 
-static const struct transition edge_rules[RECORD_TYPES] = {
+static const struct transition transitions[RECORD_TYPES] = {
     [RECORD_CLAIM] = {BIT(PENDING), BIT(ASSIGNED), false},
     [RECORD_BEAT] = {BIT(ASSIGNED), BIT(BUILDING), true},
     [RECORD_DONE] = {HELD, BIT(COMPLETED), false},
@@ -23,12 +23,12 @@ static const struct transition edge_rules[RECORD_TYPES] = {
     [RECORD_DUE] = {BIT(DELAYED), BIT(PENDING) | BIT(FAILED), false},
 };
 
-bool build_transition_is_legal(unsigned type, uint32_t before, uint32_t after)
+bool word_transition_is_legal(unsigned type, uint32_t before, uint32_t after)
 {
     if (type >= RECORD_TYPES) {
         return false;
     }
-    const struct transition *rule = &edge_rules[type];
+    const struct transition *rule = &transitions[type];
     uint32_t token = status_token(before) + (rule->same_token ? 0 : 1);
     return (rule->from >> status_state(before) & 1) != 0 &&
            (rule->to >> status_state(after) & 1) != 0 && status_token(after) == token;

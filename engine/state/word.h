@@ -2,7 +2,7 @@
 #ifndef TALLY_ENGINE_STATE_WORD_H
 #define TALLY_ENGINE_STATE_WORD_H
 
-#include "engine/read.h"
+#include "engine/log/status.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -13,10 +13,6 @@
  * changes counts records; the lanes together hold fewer than 2^23 of them, so the accepted word of
  * the committer and the `before` of a record in flight never meet by chance.
  */
-enum { VOTES_BITS = 40, VOTE_N_MAX = 1 << 20 };
-#define VOTES_MASK  (((uint64_t)1 << VOTES_BITS) - 1)
-#define VOTES_RANGE ((uint64_t)1 << 39) /* no vote is begun at or above */
-
 static inline uint64_t option_step(uint64_t n)
 {
     return ((uint64_t)1 << VOTES_BITS) + n;
@@ -29,36 +25,23 @@ static inline uint64_t option_votes(uint64_t word)
 
 /* ---- a build: { state:4 | token:28 | deadline:32 } ----
  *
- *                       CLAIM                     BEAT (first)
- *   ┌──────────▶ pending ──────────▶ assigned ──────────────▶ building
- *   │ DUE          ▲   ▲               │   │                   │   │
- *   │              │   └── RELEASE ────┤   └────── DONE ───────┤   │
- *   │              │       FAIL EXPIRE │           completed ◀─┘   │
- *   │              │       UNHOLD ◀────┼───────────────────────────┤
- *   └── delayed ◀──┼── FAIL, RELEASE ──┴── with DELAY ─────────────┤
- *                  │                                               │
- *                  └── (new token)             failed ◀── FAIL, EXPIRE: no attempt or token left
+ *                 CLAIM               BEAT (first)
+ *     pending ───────────▶ assigned ──────────────▶ building
+ *      ▲   ▲                   └───────────┬────────────┘
+ *      │   │                               │
+ *      │   └─── FAIL RELEASE EXPIRE UNHOLD ┤
+ *      │ DUE                               │
+ *     delayed ◀── FAIL RELEASE with DELAY ─┤
+ *                                          │
+ *     completed ◀───────────────────  DONE ┤
+ *                                          │
+ *     failed ◀─ FAIL RELEASE EXPIRE UNHOLD ┘   no attempt is left; and DUE too: no token is left
  *
- * Every edge but the first BEAT takes a new token. The log chains on state and token (the upper
- * status); the deadline, in lease ticks of 100 ms, is 0 until the claim is applied, and moves by
- * heartbeats without a record. An expiry is a CAS on the whole word, so it and a heartbeat never
- * both succeed.
+ * Every transition but the first BEAT takes a new token. The log chains on the status (state and
+ * token, engine/log/status.h). The deadline, in lease ticks of 100 ms, is 0 until the claim is
+ * applied, and heartbeats move it without a record. An expiry is a CAS on the whole word, so it and
+ * a heartbeat never both succeed.
  */
-#define TOKEN_MAX             ((uint32_t)0x0fffffff)
-
-/*
- * The token with which a build begins: in the lower half, so that each has 2^27 of them to go, and
- * far from those of its neighbours (by the golden ratio: of any thousand builds in a row, no two
- * begin within 50,000 of each other). So a token that belongs to another build is stale, whatever
- * the two have been through.
- */
-#define BUILD_TOKEN_FIRST(id) ((uint32_t)(1 + (((uint32_t)(id)-1) * UINT32_C(2654435769) >> 5)))
-
-static inline uint32_t build_status(enum build_state state, uint32_t token)
-{
-    return (uint32_t)state << 28 | token;
-}
-
 static inline uint64_t build_word(uint32_t status, uint32_t deadline)
 {
     return (uint64_t)status << 32 | deadline;
@@ -74,40 +57,9 @@ static inline uint32_t word_deadline(uint64_t word)
     return (uint32_t)word;
 }
 
-static inline enum build_state status_state(uint32_t status)
-{
-    return (enum build_state)(status >> 28);
-}
-
-static inline uint32_t status_token(uint32_t status)
-{
-    return status & TOKEN_MAX;
-}
-
-static inline bool status_is_held(uint32_t status)
-{
-    return status_state(status) == BUILD_ASSIGNED || status_state(status) == BUILD_BUILDING;
-}
-
-static inline bool status_is_ended(uint32_t status)
-{
-    return status_state(status) >= BUILD_COMPLETED;
-}
-
-/*
- * The status after a step that takes a new token. Where the tokens run out, what would be offered
- * again fails instead.
- */
-static inline uint32_t status_next(uint32_t before, enum build_state to)
-{
-    uint32_t token = status_token(before) + 1;
-    bool offered = to == BUILD_PENDING || to == BUILD_DELAYED;
-    return build_status(offered && token > TOKEN_MAX - 4 ? BUILD_FAILED : to, token);
-}
-
 /* True when a step of this record type may lead from one status to the other. The one place that
- * says which edges there are. */
-bool build_transition_is_legal(unsigned type, uint32_t before, uint32_t after);
+ * says which transitions there are. */
+bool word_transition_is_legal(unsigned type, uint32_t before, uint32_t after);
 
 /*
  * A step on a word. Order: acq_rel on success, so that what the step saw is before its record, and

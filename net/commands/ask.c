@@ -3,6 +3,7 @@
 
 #include "engine/read.h"
 #include "net/protocol/number.h"
+#include "engine/base/label.h"
 
 enum outcome ask_error(struct ask *ask, int err, const char *text)
 {
@@ -54,8 +55,8 @@ void reply_refused(struct reply *reply, int err, const char *what)
 
 static bool may_become_true(int err)
 {
-    return err == TALLY_NOTFOUND || err == TALLY_EXISTS || err == TALLY_STATE ||
-           err == TALLY_STALE || err == TALLY_OFFLINE || err == TALLY_CLOSED;
+    return err == TALLY_NOTFOUND || err == TALLY_STATE || err == TALLY_STALE ||
+           err == TALLY_OFFLINE || err == TALLY_CLOSED;
 }
 
 enum outcome ask_refused(struct ask *ask, int err, const char *what)
@@ -95,24 +96,11 @@ enum outcome ask_tell(struct ask *ask, struct reading *reading)
     return ASK_ANSWERED;
 }
 
-bool is_name(struct span word)
-{
-    for (size_t i = 0; i < word.len; i++) {
-        char c = word.at[i];
-        bool good = (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
-                    c == '_' || c == '.' || c == '-';
-        if (!good) {
-            return false;
-        }
-    }
-    return word.len > 0 && word.len <= NAME_BYTES_MAX;
-}
-
 bool ask_name(struct ask *ask, struct span word, const char *what)
 {
-    if (!is_name(word)) {
+    if (!name_is_valid(word)) {
         reply_err(&ask->reply, TALLY_INVAL, "a %s is 1 to %d of A-Z a-z 0-9 _ . -", what,
-                  NAME_BYTES_MAX);
+                  NAME_LEN_MAX);
         return false;
     }
     return true;
@@ -120,18 +108,11 @@ bool ask_name(struct ask *ask, struct span word, const char *what)
 
 bool ask_tags(struct ask *ask, struct span tags)
 {
-    unsigned count = 0;
-    while (tags.len > 0) {
-        const char *comma = memchr(tags.at, ',', tags.len);
-        size_t len = comma == NULL ? tags.len : (size_t)(comma - tags.at);
-        bool is_last = comma == NULL;
-        if (!is_name((struct span){tags.at, len}) || (!is_last && len + 1 == tags.len) ||
-            ++count > TAGS_MAX) {
-            ask_error(ask, TALLY_INVAL, "tags are at most 16 names with commas between");
-            return false;
-        }
-        tags.at += is_last ? len : len + 1;
-        tags.len -= is_last ? len : len + 1;
+    char sorted[TAGS_BYTES_MAX];
+    size_t len = 0;
+    if (tags_sort(tags, sorted, &len) != 0) {
+        ask_error(ask, TALLY_INVAL, "tags are at most 16 names with commas between");
+        return false;
     }
     return true;
 }

@@ -1,21 +1,13 @@
 /* Commands that move builds: SUBMIT CLAIM BEAT DONE FAIL RELEASE. */
 #include "net/commands/command.h"
+#include "wal/base/clock.h"
 
 enum {
-    PRI_MAX = 9,
-    PRI_DEFAULT = 5,
     LEASE_MS_MIN = 100,
-    LEASE_MS_MAX = 86400000,
-    LEASE_MS_DEFAULT = 60000,
-    TRIES_MAX = 1000,
-    TRIES_DEFAULT = 3,
     CLAIM_WAIT_MS_MAX = 3600000,
     CLAIM_COUNT_MAX = 64,
     CLAIM_BYTES_MAX = 1024 * 1024, /* of payloads, beyond which COUNT takes no further build */
-    NS_PER_MS = 1000000,
 };
-
-#define DELAY_MS_MAX 2592000000u /* 30 days */
 
 /* ---- SUBMIT ---- */
 
@@ -34,15 +26,15 @@ static void answer_submit(struct reply *reply, int err, uint64_t value)
 enum outcome cmd_submit(struct ask *ask)
 {
     struct edge_submit submit = {.queue = ask->request->words[0], .payload = ask->request->payload};
-    uint64_t pri = PRI_DEFAULT;
+    uint64_t pri = BUILD_PRI_DEFAULT;
     uint64_t delay_ms = 0;
-    uint64_t lease_ms = LEASE_MS_DEFAULT;
-    uint64_t tries = TRIES_DEFAULT;
+    uint64_t lease_ms = BUILD_LEASE_MS_DEFAULT;
+    uint64_t tries = BUILD_TRIES_DEFAULT;
     const struct option options[] = {
-        {"PRI", OPTION_NUMBER, 0, PRI_MAX, &pri},
-        {"DELAY", OPTION_NUMBER, 0, DELAY_MS_MAX, &delay_ms},
-        {"LEASE", OPTION_NUMBER, LEASE_MS_MIN, LEASE_MS_MAX, &lease_ms},
-        {"TRIES", OPTION_NUMBER, 1, TRIES_MAX, &tries},
+        {"PRI", OPTION_NUMBER, 0, BUILD_PRIORITIES - 1, &pri},
+        {"DELAY", OPTION_NUMBER, 0, BUILD_DELAY_MS_MAX, &delay_ms},
+        {"LEASE", OPTION_NUMBER, LEASE_MS_MIN, BUILD_LEASE_MS_MAX, &lease_ms},
+        {"TRIES", OPTION_NUMBER, 1, BUILD_TRIES_MAX, &tries},
         {"NEED", OPTION_TEXT, 0, 0, &submit.need},
         {"UNIQ", OPTION_TEXT, 0, 0, &submit.uniq},
     };
@@ -50,7 +42,7 @@ enum outcome cmd_submit(struct ask *ask)
         !ask_tags(ask, submit.need)) {
         return ASK_ANSWERED;
     }
-    if (submit.uniq.at != NULL && (submit.uniq.len == 0 || submit.uniq.len > UNIQ_BYTES_MAX)) {
+    if (submit.uniq.at != NULL && (submit.uniq.len == 0 || submit.uniq.len > NAME_LEN_MAX)) {
         return ask_error(ask, TALLY_INVAL, "UNIQ is 1 to 64 bytes");
     }
     submit.pri = (uint32_t)pri;
@@ -59,9 +51,6 @@ enum outcome cmd_submit(struct ask *ask)
     submit.tries = (uint32_t)tries;
     int err = edge_submit(ask->edge, &submit);
     ask->on_result = answer_submit;
-    if (err == TALLY_EXISTS && ask->conn->ordered == 0) {
-        return ask_error(ask, err, "an unfinished build has this UNIQ");
-    }
     return err == 0 ? ASK_ORDERED : ask_refused(ask, err, "queue");
 }
 
@@ -82,7 +71,7 @@ static bool read_queues(struct ask *ask, struct span list, struct edge_claim *cl
         if (!ask_name(ask, name, "queue's name")) {
             return false;
         }
-        if (claim->queue_count == EDGE_CLAIM_QUEUES_MAX) {
+        if (claim->queue_count == CLAIM_QUEUES_MAX) {
             ask_error(ask, TALLY_INVAL, "a claim names at most 16 queues");
             return false;
         }
@@ -100,7 +89,7 @@ static bool read_claim(struct ask *ask, struct edge_claim *claim, struct claim_w
     const struct option options[] = {
         {"WAIT", OPTION_NUMBER, 0, CLAIM_WAIT_MS_MAX, &words->wait_ms},
         {"COUNT", OPTION_NUMBER, 1, CLAIM_COUNT_MAX, &words->count},
-        {"LEASE", OPTION_NUMBER, LEASE_MS_MIN, LEASE_MS_MAX, &words->lease_ms},
+        {"LEASE", OPTION_NUMBER, LEASE_MS_MIN, BUILD_LEASE_MS_MAX, &words->lease_ms},
     };
     claim->worker = ask->request->words[0];
     if (!ask_name(ask, claim->worker, "worker's id") ||
@@ -299,7 +288,7 @@ enum outcome cmd_fail(struct ask *ask)
     struct edge_failed how;
     uint64_t delay_ms = 0;
     const struct option options[] = {
-        {"DELAY", OPTION_NUMBER, 0, DELAY_MS_MAX, &delay_ms},
+        {"DELAY", OPTION_NUMBER, 0, BUILD_DELAY_MS_MAX, &delay_ms},
         {"DEAD", OPTION_FLAG, 0, 0, &fail.dead},
     };
     if (!read_hold(ask, &hold) || !ask_options(ask, 2, options, 2)) {
@@ -335,7 +324,7 @@ enum outcome cmd_release(struct ask *ask)
 {
     struct hold hold;
     uint64_t delay_ms = 0;
-    const struct option options[] = {{"DELAY", OPTION_NUMBER, 0, DELAY_MS_MAX, &delay_ms}};
+    const struct option options[] = {{"DELAY", OPTION_NUMBER, 0, BUILD_DELAY_MS_MAX, &delay_ms}};
     if (!read_hold(ask, &hold) || !ask_options(ask, 2, options, 1)) {
         return ASK_ANSWERED;
     }

@@ -48,7 +48,7 @@ static void add_server(const struct facts *facts, struct lines *lines)
 {
     const struct server *server = facts->loop->server;
     add(lines, "pid", (uint64_t)getpid());
-    add(lines, "uptime_ms", (clock_mono_ns() - server->started_ns) / 1000000);
+    add(lines, "uptime_ms", (clock_mono_ns() - server->started_ns) / NS_PER_MS);
     add(lines, "wall_ms", facts->engine.wall_ms);
     add(lines, "log_ms", facts->engine.log_ms);
     add(lines, "wall_behind_ms", facts->engine.wall_behind_ms);
@@ -135,7 +135,7 @@ static void add_queues(const struct facts *facts, struct lines *lines)
     add(lines, "workers", facts->engine.workers);
     add(lines, "builds", facts->engine.builds);
     for (enum build_state state = BUILD_PENDING; state < BUILD_STATES; state++) {
-        add(lines, build_state_name(state), facts->engine.builds_by_state[state]);
+        add(lines, status_state_name(state), facts->engine.builds_by_state[state]);
     }
 }
 

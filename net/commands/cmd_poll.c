@@ -4,6 +4,7 @@
 #include "engine/read.h"
 #include "net/protocol/number.h"
 #include "net/commands/similar.h"
+#include "engine/base/label.h"
 
 #include <stdlib.h>
 
@@ -11,10 +12,7 @@ enum {
     POLLS_COUNT_DEFAULT = 100,
     POLLS_COUNT_MAX = 1000,
     TALLY_TOP_MAX = 65536,
-    VOTE_N_MAX = 1 << 20,
 };
-
-#define WALL_MS_MAX ((uint64_t)1 << 53)
 
 /* ---- POLL ---- */
 
@@ -36,9 +34,9 @@ static bool read_rate(struct ask *ask, struct span word, struct edge_poll *poll)
     const char *slash = word.len > 0 ? memchr(word.at, '/', word.len) : NULL;
     size_t n_len = slash == NULL ? word.len : (size_t)(slash - word.at);
     struct span rest = {word.at + n_len + 1, slash == NULL ? 0 : word.len - n_len - 1};
-    int err = number_read((struct span){word.at, n_len}, slash != NULL, EDGE_RATE_N_MAX, &n);
+    int err = number_read((struct span){word.at, n_len}, slash != NULL, POLL_RATE_N_MAX, &n);
     if (err == 0 && slash != NULL) {
-        err = number_read(rest, 1, EDGE_RATE_MS_MAX, &ms);
+        err = number_read(rest, 1, POLL_RATE_MS_MAX, &ms);
     } else if (err == 0 && n != 0) {
         err = TALLY_INVAL;
     }
@@ -71,8 +69,8 @@ enum outcome cmd_poll(struct ask *ask)
     uint64_t close_ms = UINT64_MAX;
     const struct option options[] = {
         {"MODE", OPTION_TEXT, 0, 0, &mode},
-        {"OPEN", OPTION_NUMBER, 0, WALL_MS_MAX, &open_ms},
-        {"CLOSE", OPTION_NUMBER, 0, WALL_MS_MAX, &close_ms},
+        {"OPEN", OPTION_NUMBER, 0, TIME_MS_MAX, &open_ms},
+        {"CLOSE", OPTION_NUMBER, 0, TIME_MS_MAX, &close_ms},
         {"RATE", OPTION_TEXT, 0, 0, &rate},
     };
     struct edge_poll poll = {
@@ -93,7 +91,7 @@ enum outcome cmd_poll(struct ask *ask)
 struct polls_reading {
     struct reading reading;
     struct read_polls polls;
-    char after[NAME_BYTES_MAX];
+    char after[NAME_LEN_MAX];
 };
 
 static void put_poll(const struct reading *reading, size_t i, struct reply *reply)
@@ -180,15 +178,6 @@ enum outcome cmd_option(struct ask *ask)
             similar_new(ask->edge, poll, label); /* without it the clash is told without likes */
         return ASK_ORDERED;
     }
-    if (err == TALLY_EXISTS && ask->conn->ordered == 0) {
-        struct reading *similar = similar_new(ask->edge, poll, label);
-        if (similar == NULL) {
-            return ask_refused(ask, TALLY_NOMEM, "");
-        }
-        similar->format(similar, &ask->reply);
-        similar->destroy(similar);
-        return ASK_ANSWERED;
-    }
     if (err == TALLY_INVAL) {
         answer_option(&ask->reply, err, 0);
         return ASK_ANSWERED;
@@ -207,7 +196,7 @@ static int find_option(struct ask *ask, struct span word, uint64_t *option)
     }
     struct span poll = {word.at, (size_t)(slash - word.at)};
     struct span label = {slash + 1, word.len - poll.len - 1};
-    return is_name(poll) ? edge_option_find(ask->edge, poll, label, option) : TALLY_INVAL;
+    return name_is_valid(poll) ? edge_option_find(ask->edge, poll, label, option) : TALLY_INVAL;
 }
 
 enum outcome cmd_vote(struct ask *ask)
@@ -255,7 +244,7 @@ enum outcome cmd_vote(struct ask *ask)
 struct tally_reading {
     struct reading reading;
     struct read_tally tally;
-    char poll[NAME_BYTES_MAX];
+    char poll[NAME_LEN_MAX];
 };
 
 static void put_option(const struct reading *reading, size_t i, struct reply *reply)

@@ -13,15 +13,15 @@ enum { BUILDS_COUNT_DEFAULT = 100, BUILDS_COUNT_MAX = 1000 };
 struct builds_reading {
     struct reading reading;
     struct read_builds builds;
-    char queue[NAME_BYTES_MAX];
-    char worker[NAME_BYTES_MAX];
+    char queue[NAME_LEN_MAX];
+    char worker[NAME_LEN_MAX];
 };
 
 static void put_build(struct reply *reply, const struct build_row *row)
 {
     reply_number(reply, "id", row->id);
     reply_name(reply, "queue", row->queue);
-    reply_name(reply, "state", span_of(build_state_name(row->state)));
+    reply_name(reply, "state", span_of(status_state_name(row->state)));
     reply_number(reply, "pri", row->pri);
     reply_number(reply, "attempt", row->attempt);
     reply_name(reply, "worker", row->worker.at != NULL ? row->worker : SPAN("-"));
@@ -103,7 +103,7 @@ enum outcome cmd_build(struct ask *ask)
 static uint32_t state_bit(struct span word)
 {
     for (enum build_state state = BUILD_PENDING; state < BUILD_STATES; state++) {
-        const char *name = build_state_name(state);
+        const char *name = status_state_name(state);
         size_t i = 0;
         while (i < word.len && name[i] != '\0' && (word.at[i] | 0x20) == name[i]) {
             i++;
@@ -250,7 +250,7 @@ enum outcome cmd_result(struct ask *ask)
 struct queues_reading {
     struct reading reading;
     struct read_queues queues;
-    char name[NAME_BYTES_MAX];
+    char name[NAME_LEN_MAX];
 };
 
 static void put_queue(const struct reading *reading, size_t i, struct reply *reply)
@@ -258,7 +258,7 @@ static void put_queue(const struct reading *reading, size_t i, struct reply *rep
     const struct queue_row *row = &((const struct queues_reading *)reading)->queues.rows[i];
     reply_name(reply, NULL, row->name);
     for (enum build_state state = BUILD_PENDING; state < BUILD_STATES; state++) {
-        reply_number(reply, build_state_name(state), row->by_state[state]);
+        reply_number(reply, status_state_name(state), row->by_state[state]);
     }
     reply_number(reply, "paused", 0);
     reply_number(reply, "oldest_ms", row->oldest_ms);

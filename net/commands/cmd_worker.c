@@ -6,8 +6,6 @@
 
 #include <stdlib.h>
 
-enum { SLOTS_MAX = 256 };
-
 /* ---- WORKER ---- */
 
 static void answer_worker(struct reply *reply, int err, uint64_t value)
@@ -24,7 +22,7 @@ static void answer_worker(struct reply *reply, int err, uint64_t value)
 /* For people: what a terminal can show, in UTF-8. */
 static bool is_text(struct span text)
 {
-    bool is_good = text.len > 0 && text.len <= NAME_BYTES_MAX;
+    bool is_good = text.len > 0 && text.len <= NAME_LEN_MAX;
     while (is_good && text.len > 0) {
         size_t shown = glyph_shown(text);
         is_good = shown > 0;
@@ -40,7 +38,7 @@ enum outcome cmd_worker(struct ask *ask)
     const struct option options[] = {
         {"NAME", OPTION_TEXT, 0, 0, &worker.name},
         {"TAGS", OPTION_TEXT, 0, 0, &worker.tags},
-        {"SLOTS", OPTION_NUMBER, 1, SLOTS_MAX, &slots},
+        {"SLOTS", OPTION_NUMBER, 1, WORKER_SLOTS_MAX, &slots},
     };
     if (!ask_name(ask, worker.id, "worker's id") || !ask_options(ask, 1, options, 3) ||
         !ask_tags(ask, worker.tags)) {
@@ -84,7 +82,7 @@ enum outcome cmd_bye(struct ask *ask)
 struct held_reading {
     struct reading reading;
     struct read_held held;
-    char worker[NAME_BYTES_MAX];
+    char worker[NAME_LEN_MAX];
 };
 
 static void put_held(const struct reading *reading, size_t i, struct reply *reply)
@@ -138,7 +136,7 @@ enum outcome cmd_held(struct ask *ask)
 struct workers_reading {
     struct reading reading;
     struct read_workers workers;
-    char id[NAME_BYTES_MAX];
+    char id[NAME_LEN_MAX];
 };
 
 static void put_text(struct reply *reply, const char *key, struct span text)

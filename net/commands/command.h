@@ -57,7 +57,7 @@ enum payload_rule command_payload(struct span verb);
 
 /* ---- for the commands ---- */
 
-enum { NAME_BYTES_MAX = 64, TAGS_MAX = 16, UNIQ_BYTES_MAX = 64, ERROR_TEXT_BYTES_MAX = 4096 };
+enum { ERROR_TEXT_BYTES_MAX = 4096 };
 
 /* An option word and where its value goes. */
 struct option {
@@ -77,7 +77,6 @@ bool ask_number(struct ask *ask, size_t word, const char *what, uint64_t max, ui
 /* Looks whether a word is a name (letters, digits, `_.-`). False: the ERR is written. */
 bool ask_name(struct ask *ask, struct span word, const char *what);
 bool ask_tags(struct ask *ask, struct span tags);
-bool is_name(struct span word);
 
 /* Writes `ERR code`. */
 enum outcome ask_error(struct ask *ask, int err, const char *text);

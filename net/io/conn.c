@@ -9,6 +9,7 @@
 #include "net/io/run.h"
 #include "net/server_state.h"
 #include "wal/base/check.h"
+#include "wal/base/clock.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -18,8 +19,6 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-enum { NS_PER_MS = 1000000 };
 
 /* What is sent and not read waits here or in the kernel; before AUTH both have a small bound. */
 static void bound_unsent(const struct conn *conn, int bytes)

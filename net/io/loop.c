@@ -41,7 +41,6 @@ enum {
     ACCEPT_PAUSE_MS = 100,
     DRAIN_MS = 10 * 1000,
     BUSY_RETRY_MS = 1000,
-    NS_PER_MS = 1000000,
 };
 
 /* ---- epoll ---- */

@@ -26,7 +26,8 @@ static int check_rate(struct conn *conn, uint64_t option, uint64_t votes, struct
     }
     ask->from = conn->address;
     ask->votes = votes;
-    ask->now_ms = clock_mono_ns() / 1000000; /* the pass may have begun before the vote was sent */
+    ask->now_ms =
+        clock_mono_ns() / NS_PER_MS; /* the pass may have begun before the vote was sent */
     if (loop->sweep_at_ns == 0) {
         loop->sweep_at_ns = loop->now_ns + RATE_SWEEP_NS;
         loop_due(loop, loop->sweep_at_ns);

@@ -304,7 +304,7 @@ static void judge_builds(const struct oracle *oracle, const struct found *found)
             may = MAY(ASSIGNED);
         }
         MUST((is & may) != 0, "build %" PRIu64 " is %s, allowed is %x", id,
-             build_state_name(found->states[id]), may);
+             status_state_name(found->states[id]), may);
     }
     MUST(claimed <= 1, "%u builds are claimed by one request", claimed);
 }

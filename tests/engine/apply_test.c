@@ -1,5 +1,6 @@
 /* apply: the same records make the same state, and records that contradict it are CORRUPT. */
 #include "engine/apply/apply.h"
+#include "engine/apply/digest.h"
 #include "engine/log/columns.h"
 #include "engine/apply/snapshot_load.h"
 #include "engine/start/replay.h"

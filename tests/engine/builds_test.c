@@ -199,7 +199,7 @@ Test(builds, the_tokens_of_a_thousand_neighbours_are_far_apart)
     for (size_t s = 0; s < sizeof(starts) / sizeof(starts[0]); s++) {
         for (uint64_t i = 0; i < 1000; i++) {
             token[i] = BUILD_TOKEN_FIRST(starts[s] + i);
-            cr_assert(token[i] > 0 && token[i] <= TOKEN_MAX / 2 + 1);
+            cr_assert(token[i] > 0 && token[i] <= BUILD_TOKEN_MAX / 2 + 1);
         }
         qsort(token, 1000, sizeof(token[0]), compare_tokens);
         for (int i = 1; i < 1000; i++) {

@@ -1,4 +1,5 @@
 /* A save under way while records are applied: what is loaded from it is the state at its lsn. */
+#include "engine/apply/digest.h"
 #include "engine/apply/snapshot_capture.h"
 
 #include "engine/apply/apply.h"
@@ -190,14 +191,14 @@ static void end_one(struct state *state, uint64_t id)
     uint32_t token = BUILD_TOKEN_FIRST(id);
     struct record claim = make(state, RECORD_CLAIM);
     claim.num[STEP_BUILD] = id;
-    claim.num[STEP_BEFORE] = build_status(BUILD_PENDING, token);
-    claim.num[STEP_AFTER] = build_status(BUILD_ASSIGNED, token + 1);
+    claim.num[STEP_BEFORE] = status_make(BUILD_PENDING, token);
+    claim.num[STEP_AFTER] = status_make(BUILD_ASSIGNED, token + 1);
     claim.num[STEP_WORKER] = 1;
     apply_one(state, &claim);
     struct record done = make(state, RECORD_DONE);
     done.num[STEP_BUILD] = id;
-    done.num[STEP_BEFORE] = build_status(BUILD_ASSIGNED, token + 1);
-    done.num[STEP_AFTER] = build_status(BUILD_COMPLETED, token + 2);
+    done.num[STEP_BEFORE] = status_make(BUILD_ASSIGNED, token + 1);
+    done.num[STEP_AFTER] = status_make(BUILD_COMPLETED, token + 2);
     apply_one(state, &done);
 }
 

@@ -49,7 +49,7 @@ static uint32_t half_after(struct history *h, enum record_type type, uint32_t be
     case RECORD_CLAIM:
         return status_next(before, BUILD_ASSIGNED);
     case RECORD_BEAT:
-        return build_status(BUILD_BUILDING, status_token(before));
+        return status_make(BUILD_BUILDING, status_token(before));
     case RECORD_DONE:
         return status_next(before, BUILD_COMPLETED);
     default:

@@ -272,15 +272,17 @@ Test(label, tags_have_a_limit)
     char into[TAGS_BYTES_MAX];
     size_t len = 0;
     for (size_t i = 0; i < sizeof(text); i++) {
-        text[i] = i % 17 == 16 ? ',' : (char)('a' + i / 17 % 26);
+        text[i] =
+            i % (NAME_LEN_MAX + 1) == NAME_LEN_MAX ? ',' : (char)('a' + i / (NAME_LEN_MAX + 1));
     }
     cr_assert_eq(tags_sort((struct span){text, TAGS_BYTES_MAX - 1}, into, &len), 0);
     cr_assert_eq(tags_sort((struct span){text, TAGS_BYTES_MAX}, into, &len), TALLY_FULL);
     for (size_t i = 0; i < sizeof(text); i++) {
         text[i] = i % 2 == 1 ? ',' : 'a';
     }
-    cr_assert_eq(tags_sort((struct span){text, 127}, into, &len), 0, "64 tags");
-    cr_assert_eq(tags_sort((struct span){text, 129}, into, &len), TALLY_FULL, "65 tags");
+    cr_assert_eq(tags_sort((struct span){text, 2 * TAGS_MAX - 1}, into, &len), 0, "16 tags");
+    cr_assert_eq(tags_sort((struct span){text, 2 * TAGS_MAX + 1}, into, &len), TALLY_FULL,
+                 "17 tags");
 }
 
 Test(label, a_worker_covers_what_is_among_its_tags)

@@ -151,7 +151,7 @@ static void check_builds(struct torture *t, const struct picture *picture)
         uint32_t done = atomic_load_explicit(&trace->done, memory_order_relaxed);
         uint32_t token = trace->token;
         MUST((row->state == BUILD_COMPLETED) == (done != 0), "build %lu is %s, done token %u",
-             (unsigned long)row->id, build_state_name(row->state), done);
+             (unsigned long)row->id, status_state_name(row->state), done);
         MUST(done == 0 || done == token, "build %lu was claimed after it was done",
              (unsigned long)row->id);
     }

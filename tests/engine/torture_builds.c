@@ -81,7 +81,7 @@ static int submit_one(struct actor *actor, struct listener *handle, uint64_t num
                               .lease_ms = fifo ? 600000 : 100,
                               .tries = 3};
     if (!fifo) {
-        ask.pri = (uint32_t)seed_below(&actor->seed, PRIORITIES);
+        ask.pri = (uint32_t)seed_below(&actor->seed, BUILD_PRIORITIES);
         ask.need = seed_below(&actor->seed, 4) == 0 ? SPAN("gpu") : (struct span){NULL, 0};
         ask.delay_ms = seed_below(&actor->seed, 30) == 0 ? 150 : 0;
         ask.tries = 20;

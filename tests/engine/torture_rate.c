@@ -14,7 +14,7 @@ static _Atomic bool over;
 static const struct limit {
     uint64_t n;
     uint64_t per_ms;
-} limits[] = {{0, 0}, {5, 1000}, {EDGE_RATE_N_MAX, EDGE_RATE_MS_MAX}, {1, 1}};
+} limits[] = {{0, 0}, {5, 1000}, {POLL_RATE_N_MAX, POLL_RATE_MS_MAX}, {1, 1}};
 
 enum { LIMITS = sizeof(limits) / sizeof(limits[0]) };
 

@@ -91,12 +91,12 @@ static bool finish(struct listener *handle, const struct edge_claimed *got)
 static void claim_one(struct claimer *claimer, struct listener *handle, struct seed *seed)
 {
     char worker[16];
-    char queues[EDGE_CLAIM_QUEUES_MAX][16];
+    char queues[CLAIM_QUEUES_MAX][16];
     struct edge_claimed got;
     bool is_steady = seed_below(seed, 4) == 0; /* one that stays, so that all gets done */
     struct edge_claim ask = {.worker = is_steady ? name_of(worker, "steady", claimer->seed)
                                                  : name_of(worker, "w", seed_below(seed, WORKERS)),
-                             .queue_count = EDGE_CLAIM_QUEUES_MAX,
+                             .queue_count = CLAIM_QUEUES_MAX,
                              .fresh_only = true};
     for (unsigned i = 0; i < ask.queue_count; i++) {
         ask.queues[i] = name_of(queues[i], "q", seed_below(seed, QUEUES));

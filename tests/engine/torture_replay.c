@@ -1,5 +1,6 @@
 /* Replays of long logs by several threads make the state that apply makes record by record, and
  * blame the same record where one does not fit. */
+#include "engine/apply/digest.h"
 #include "engine/log/columns.h"
 #include "engine/apply/snapshot_load.h"
 #include "engine/start/replay.h"

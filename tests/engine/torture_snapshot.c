@@ -1,5 +1,6 @@
 /* Snapshots one after the other under votes and builds: each of them, with the records behind it,
  * is what the whole log says. */
+#include "engine/apply/digest.h"
 #include "engine/apply/snapshot_load.h"
 #include "tests/engine/handle.h"
 

@@ -86,7 +86,7 @@ static struct build *offer(uint64_t id)
     struct build *build = aligned_alloc(64, sizeof(struct build));
     MUST(build != NULL, "out of memory");
     *build = (struct build){.id = id};
-    uint32_t status = build_status(BUILD_PENDING, 1);
+    uint32_t status = status_make(BUILD_PENDING, 1);
     word_set(&build->word, build_word(status, 0));
     MUST(ticket_append(&arena.list, build, status, id) == 0, "out of memory");
     return build;

@@ -54,20 +54,20 @@ static void check_step(unsigned type, enum build_state from, enum build_state to
 {
     static const uint32_t more[] = {0, 1, 2, (uint32_t)-1};
     for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
-        uint32_t after = (token + more[i]) & TOKEN_MAX;
+        uint32_t after = (token + more[i]) & BUILD_TOKEN_MAX;
         uint32_t wanted = type == RECORD_BEAT ? 0 : 1;
         bool legal = in_the_picture(type, from, to) && more[i] == wanted;
         /* no step leads over the end of the tokens */
-        legal = legal && (wanted == 0 || token < TOKEN_MAX);
+        legal = legal && (wanted == 0 || token < BUILD_TOKEN_MAX);
         cr_assert_eq(
-            build_transition_is_legal(type, build_status(from, token), build_status(to, after)),
-            legal, "type %u, state %d to %d, token %u to %u", type, from, to, token, after);
+            word_transition_is_legal(type, status_make(from, token), status_make(to, after)), legal,
+            "type %u, state %d to %d, token %u to %u", type, from, to, token, after);
     }
 }
 
 Test(word, steps_are_legal_where_the_picture_says_so)
 {
-    static const uint32_t tokens[] = {0, 1, 12345, TOKEN_MAX - 1, TOKEN_MAX};
+    static const uint32_t tokens[] = {0, 1, 12345, BUILD_TOKEN_MAX - 1, BUILD_TOKEN_MAX};
     for (unsigned type = 0; type < RECORD_TYPES + 4; type++) {
         for (int from = 0; from < 16; from++) {
             for (int to = 0; to < 16; to++) {
@@ -81,31 +81,32 @@ Test(word, steps_are_legal_where_the_picture_says_so)
 
 Test(word, halves_and_words_come_apart_as_they_were_put_together)
 {
-    uint64_t word = build_word(build_status(BUILD_BUILDING, TOKEN_MAX), 0xfffffffe);
+    uint64_t word = build_word(status_make(BUILD_BUILDING, BUILD_TOKEN_MAX), 0xfffffffe);
     cr_assert_eq(status_state(word_status(word)), BUILD_BUILDING);
-    cr_assert_eq(status_token(word_status(word)), TOKEN_MAX);
+    cr_assert_eq(status_token(word_status(word)), BUILD_TOKEN_MAX);
     cr_assert_eq(word_deadline(word), 0xfffffffe);
     cr_assert(status_is_held(word_status(word)) && !status_is_ended(word_status(word)));
-    cr_assert(!status_is_held(build_status(BUILD_DELAYED, 1)));
-    cr_assert(status_is_ended(build_status(BUILD_CANCELLED, 1)));
+    cr_assert(!status_is_held(status_make(BUILD_DELAYED, 1)));
+    cr_assert(status_is_ended(status_make(BUILD_CANCELLED, 1)));
 }
 
 /* Where the tokens run out, nothing is offered any more; who holds can still end it. */
 Test(word, a_build_without_tokens_fails_instead_of_being_offered)
 {
-    uint32_t before = build_status(BUILD_ASSIGNED, TOKEN_MAX - 4);
+    uint32_t before = status_make(BUILD_ASSIGNED, BUILD_TOKEN_MAX - 4);
     cr_assert_eq(status_state(status_next(before, BUILD_PENDING)), BUILD_FAILED);
     cr_assert_eq(status_state(status_next(before, BUILD_DELAYED)), BUILD_FAILED);
     cr_assert_eq(status_state(status_next(before, BUILD_COMPLETED)), BUILD_COMPLETED);
-    before = build_status(BUILD_ASSIGNED, TOKEN_MAX - 5);
-    cr_assert_eq(status_next(before, BUILD_PENDING), build_status(BUILD_PENDING, TOKEN_MAX - 4));
+    before = status_make(BUILD_ASSIGNED, BUILD_TOKEN_MAX - 5);
+    cr_assert_eq(status_next(before, BUILD_PENDING),
+                 status_make(BUILD_PENDING, BUILD_TOKEN_MAX - 4));
     /* a last offer, a last claim, a last end: each has its token */
     uint32_t offer = status_next(before, BUILD_PENDING);
     uint32_t held = status_next(offer, BUILD_ASSIGNED);
     uint32_t end = status_next(held, BUILD_PENDING);
     cr_assert_eq(status_state(end), BUILD_FAILED);
-    cr_assert(status_token(end) <= TOKEN_MAX);
-    cr_assert(build_transition_is_legal(RECORD_FAIL, held, end));
+    cr_assert(status_token(end) <= BUILD_TOKEN_MAX);
+    cr_assert(word_transition_is_legal(RECORD_FAIL, held, end));
 }
 
 Test(word, an_option_counts_votes_and_changes_apart)
@@ -124,7 +125,7 @@ Test(word, an_option_counts_votes_and_changes_apart)
 Test(word, a_step_on_the_half_lets_the_deadline_move)
 {
     _Atomic uint64_t word;
-    uint32_t status = build_status(BUILD_BUILDING, 7);
+    uint32_t status = status_make(BUILD_BUILDING, 7);
     word_set(&word, build_word(status, 100));
     uint64_t seen = build_word(status, 50);
     uint64_t to = build_word(status_next(status, BUILD_COMPLETED), 0);
@@ -136,8 +137,8 @@ Test(word, a_step_on_the_half_lets_the_deadline_move)
 Test(word, a_heartbeat_that_was_stopped_takes_nothing_from_a_later_one)
 {
     _Atomic uint64_t word;
-    uint32_t assigned = build_status(BUILD_ASSIGNED, 7);
-    uint32_t building = build_status(BUILD_BUILDING, 7);
+    uint32_t assigned = status_make(BUILD_ASSIGNED, 7);
+    uint32_t building = status_make(BUILD_BUILDING, 7);
     uint64_t seen = build_word(assigned, 20);
     word_set(&word,
              build_word(assigned, 50)); /* what another was told, while this one was stopped */

@@ -251,7 +251,7 @@ Test(hostile_engine, images_out_of_their_place_are_refused)
 Test(hostile_engine, texts_that_no_snapshot_could_hold_are_refused)
 {
     struct forge_images images;
-    size_t bytes = SOUND_TEXT_BYTES_MAX + 1;
+    size_t bytes = BUILD_TEXT_BYTES_MAX + 1;
     char *text = calloc(1, bytes);
     cr_assert_not_null(text);
     static const unsigned texts[] = {IBUILD_PAYLOAD, IBUILD_RESULT, IBUILD_ERROR};
@@ -346,7 +346,7 @@ Test(hostile_engine, a_build_with_the_last_token_but_few_fails_and_ends_nothing)
     uint64_t id;
     int err;
     forge_images(&images);
-    images.at[FORGED_PENDING].num[IBUILD_APPLIED] = build_status(BUILD_PENDING, TOKEN_MAX - 4);
+    images.at[FORGED_PENDING].num[IBUILD_APPLIED] = status_make(BUILD_PENDING, BUILD_TOKEN_MAX - 4);
     forge_saved(dir, &images);
     cr_assert_eq(open_engine(), 0, "%s", report.text);
     cr_assert_eq(claim(&token, &id), 0);
@@ -517,23 +517,23 @@ Test(hostile_engine, a_log_that_counts_beyond_2_to_the_40_is_refused)
 
 Test(hostile_engine, the_edge_refuses_what_apply_would)
 {
-    static char payload[SOUND_TEXT_BYTES_MAX + 1];
+    static char payload[BUILD_TEXT_BYTES_MAX + 1];
     cr_assert_eq(open_engine(), 0, "%s", report.text);
     const struct edge_submit good = {
         .queue = {"q", 1}, .payload = {"make", 4}, .lease_ms = 1000, .tries = 3, .pri = 5};
     struct edge_submit bad = good;
     bad.tries = 0;
     cr_expect_eq(edge_submit(handle.edge, &bad), TALLY_INVAL, "no try");
-    bad.tries = SOUND_TRIES_MAX + 1;
+    bad.tries = BUILD_TRIES_MAX + 1;
     cr_expect_eq(edge_submit(handle.edge, &bad), TALLY_INVAL, "too many tries");
     bad = good;
-    bad.pri = PRIORITIES;
+    bad.pri = BUILD_PRIORITIES;
     cr_expect_eq(edge_submit(handle.edge, &bad), TALLY_INVAL, "a priority of 10");
     bad = good;
-    bad.lease_ms = (uint32_t)SOUND_LEASE_MS_MAX + 1;
+    bad.lease_ms = (uint32_t)BUILD_LEASE_MS_MAX + 1;
     cr_expect_eq(edge_submit(handle.edge, &bad), TALLY_INVAL, "a lease of a day and more");
     bad = good;
-    bad.delay_ms = (uint32_t)SOUND_DELAY_MS_MAX + 1;
+    bad.delay_ms = (uint32_t)BUILD_DELAY_MS_MAX + 1;
     cr_expect_eq(edge_submit(handle.edge, &bad), TALLY_INVAL, "a delay of 30 days and more");
     bad = good;
     bad.payload = (struct span){payload, sizeof(payload)};

@@ -30,7 +30,7 @@ static struct image build_image(uint64_t id, enum build_state state, uint32_t to
     return (struct image){
         .kind = IMAGE_BUILD,
         .num = {[IMAGE_ID] = id,
-                [IBUILD_APPLIED] = build_status(state, token),
+                [IBUILD_APPLIED] = status_make(state, token),
                 [IBUILD_QUEUE] = 1,
                 [IBUILD_SET] = 0,
                 [IBUILD_PRI] = 5,

@@ -179,8 +179,8 @@ static void bring_to_end(struct seed *seed, struct forge_images *images)
         break;
     case 2:
     case 3:
-        build->num[IBUILD_APPLIED] =
-            build_status(status_state(status), (TOKEN_MAX + 2 - (uint32_t)few) & TOKEN_MAX);
+        build->num[IBUILD_APPLIED] = status_make(
+            status_state(status), (BUILD_TOKEN_MAX + 2 - (uint32_t)few) & BUILD_TOKEN_MAX);
         break;
     case 4:
         build->num[IBUILD_ATTEMPTS] = few < 4 ? few : UINT16_MAX + 4 - few;

@@ -2,6 +2,7 @@
 #include "tests/inspect/retention.h"
 
 #include "engine/apply/apply.h"
+#include "engine/apply/digest.h"
 #include "engine/log/columns.h"
 #include "engine/apply/snapshot_load.h"
 #include "engine/apply/snapshot_capture.h"

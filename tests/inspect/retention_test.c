@@ -2,6 +2,7 @@
  * oldest snapshot, a reading begins anew or says what it has missed. */
 #include "tests/inspect/retention.h"
 
+#include "engine/apply/digest.h"
 #include "engine/apply/snapshot_load.h"
 #include "engine/tally.h"
 #include "tests/lib/proc.h"

@@ -38,7 +38,6 @@ static const struct banned {
     {"engine/edge/read", "word_step", "reads see the committed state, and change nothing"},
     {"engine/edge/read", "word_step_status", "reads see the committed state, and change nothing"},
     {"engine/edge/read", "ticket_first", "a ticket lives by its word: read what apply keeps"},
-    {"engine/edge/read", "ticket_after", "a ticket lives by its word: read what apply keeps"},
     {"net/", "word_get", "only the edge knows what a word may tell"},
     {"tests/", "sleep", "wait for a condition or a readiness line; a sleep is a flake"},
     {"tests/", "usleep", "wait for a condition or a readiness line; a sleep is a flake"},

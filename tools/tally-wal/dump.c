@@ -40,8 +40,8 @@ static void tell_step(const struct state *state, const struct record *record, st
     if (build != NULL) {
         fields_name(fields, "queue", blob_span(build->queue->name));
     }
-    fields_name(fields, "from", span_of(build_state_name(status_state(before))));
-    fields_name(fields, "to", span_of(build_state_name(status_state(after))));
+    fields_name(fields, "from", span_of(status_state_name(status_state(before))));
+    fields_name(fields, "to", span_of(status_state_name(status_state(after))));
     fields_number(fields, "token", status_token(after));
     if (record->type == RECORD_CLAIM) {
         const struct worker *worker = table_get(&state->worker_ids, record->num[STEP_WORKER]);

@@ -85,7 +85,7 @@ static int take_record(struct inspector *inspector, const struct record *record,
     if (record->lsn > inspector->saved_lsn) {
         return apply(&inspector->state, record, verdict);
     }
-    bool is_next = record->time_ms >= inspector->last_ms && record->time_ms <= SOUND_TIME_MS_MAX;
+    bool is_next = record->time_ms >= inspector->last_ms && record->time_ms <= TIME_MS_MAX;
     inspector->last_ms = record->time_ms;
     return is_next && bounds_record_error(record) == NULL ? 0 : TALLY_CORRUPT;
 }

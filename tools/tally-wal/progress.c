@@ -8,7 +8,7 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
-#define LONG_NS  ((uint64_t)1000000000)
+#define LONG_NS  NS_PER_S
 #define EVERY_NS ((uint64_t)100000000)
 
 enum { LINE_BYTES = 256, COLUMNS_DEFAULT = 80, BESIDE_BAR = 40 };

@@ -1,6 +1,7 @@
 /* Snapshots, loaded and compared. */
 #include "tools/tally-wal/snapshots.h"
 
+#include "engine/apply/digest.h"
 #include "engine/apply/snapshot_load.h"
 #include "wal/base/err.h"
 #include "wal/files/listing.h"

@@ -24,8 +24,6 @@
 #define RETRY_MS          30000U
 #define SCRUB_BYTES_PER_S ((uint64_t)4 << 20)
 #define SCRUB_EVERY_MS    86400000U
-#define NS_PER_MS         1000000ULL
-#define NS_PER_S          1000000000ULL
 
 /* A debt of less than this is not worth a wait; it is carried on. */
 #define DEBT_NS_MIN       NS_PER_MS

@@ -4,6 +4,9 @@
 
 #include <stdint.h>
 
+#define NS_PER_MS ((uint64_t)1000000)
+#define NS_PER_S  ((uint64_t)1000000000)
+
 /* Milliseconds since 1970 UTC. May jump. Any thread. */
 uint64_t clock_wall_ms(void);
 

@@ -103,8 +103,8 @@ static void note_failure(struct wal_preallocation *preallocation, uint64_t numbe
 static bool wait_to_try(struct wal_preallocation *preallocation)
 {
     uint64_t until_ns = clock_mono_ns() + RETRY_NS;
-    const struct timespec until = {.tv_sec = (time_t)(until_ns / 1000000000U),
-                                   .tv_nsec = (long)(until_ns % 1000000000U)};
+    const struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S),
+                                   .tv_nsec = (long)(until_ns % NS_PER_S)};
     pthread_mutex_lock(&preallocation->lock);
     if (preallocation->state != AHEAD_WAITING) {
         state_set(preallocation, AHEAD_WAITING);

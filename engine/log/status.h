@@ -1,0 +1,111 @@
+/* The states of builds and workers, in the numbers that records and images carry. */
+#ifndef TALLY_ENGINE_LOG_STATUS_H
+#define TALLY_ENGINE_LOG_STATUS_H
+
+#include "engine/limits.h"
+
+#include <stdbool.h>
+
+/*
+ * A status is the state of a build and its token in one number: { state:4 | token:28 }. A record
+ * of a step carries the one before and the one after, and the log chains on them. The deadline that
+ * stands beside it in a build's word is in no record: engine/state/word.h.
+ */
+enum build_state {
+    BUILD_NONE,
+    BUILD_PENDING,
+    BUILD_DELAYED,
+    BUILD_ASSIGNED,
+    BUILD_BUILDING,
+    BUILD_COMPLETED,
+    BUILD_FAILED,
+    BUILD_CANCELLED,
+    BUILD_STATES
+};
+
+/* "pending" ...; "none" for a number that is no state. Static storage. */
+const char *status_state_name(enum build_state state);
+
+enum worker_state { WORKER_ONLINE, WORKER_OFFLINE, WORKER_GONE };
+
+/*
+ * The token with which a build begins: in the lower half, so that each has 2^27 of them to go, and
+ * far from those of its neighbours (by the golden ratio: of any thousand builds in a row, no two
+ * begin within 50,000 of each other). So a token that belongs to another build is stale, whatever
+ * the two have been through.
+ */
+#define BUILD_TOKEN_FIRST(id) ((uint32_t)(1 + (((uint32_t)(id)-1) * UINT32_C(2654435769) >> 5)))
+
+static inline uint32_t status_make(enum build_state state, uint32_t token)
+{
+    return (uint32_t)state << 28 | token;
+}
+
+static inline enum build_state status_state(uint32_t status)
+{
+    return (enum build_state)(status >> 28);
+}
+
+static inline uint32_t status_token(uint32_t status)
+{
+    return status & BUILD_TOKEN_MAX;
+}
+
+static inline bool status_is_held(uint32_t status)
+{
+    return status_state(status) == BUILD_ASSIGNED || status_state(status) == BUILD_BUILDING;
+}
+
+static inline bool status_is_ended(uint32_t status)
+{
+    return status_state(status) >= BUILD_COMPLETED;
+}
+
+/*
+ * The status after a step that takes a new token. Where the tokens run out, what would be offered
+ * again fails instead.
+ */
+static inline uint32_t status_next(uint32_t before, enum build_state to)
+{
+    uint32_t token = status_token(before) + 1;
+    bool offered = to == BUILD_PENDING || to == BUILD_DELAYED;
+    return status_make(offered && token > BUILD_TOKEN_MAX - 4 ? BUILD_FAILED : to, token);
+}
+
+/* How the last claim of a build ended: what its holder asked for, or something else. */
+enum build_how {
+    HOW_NONE,
+    HOW_DONE,
+    HOW_FAIL,      /* it is offered again */
+    HOW_FAIL_LAST, /* it was the last attempt */
+    HOW_FAIL_DEAD, /* no further attempt was wanted */
+    HOW_RELEASE,
+    HOW_OTHER, /* the lease was over, the worker left */
+};
+
+/*
+ * That, with the claim's token and the delay that was asked for, in one word: { how:4 | token:28 |
+ * delay:32 }; 0 while a claim runs and before the first. So a repeated request is known by all of
+ * it, and until the next claim, whatever time has done with the build in between.
+ *
+ * Apply writes it at the end of a claim before `applied`, and clears it at the next claim before
+ * anything else: who reads `applied` and then this sees the end of the token that `applied` has
+ * left; who reads this, then `attempts` or `error`, and then this unchanged, has read what belongs
+ * to it.
+ */
+static inline uint64_t ending_word(enum build_how how, uint32_t token, uint32_t delay_ms)
+{
+    return (uint64_t)status_make((enum build_state)how, token) << 32 | delay_ms;
+}
+
+static inline enum build_how ending_how(uint64_t ending)
+{
+    return (enum build_how)(ending >> 60);
+}
+
+static inline uint32_t ending_token(uint64_t ending)
+{
+    return status_token((uint32_t)(ending >> 32));
+}
+
+#endif
