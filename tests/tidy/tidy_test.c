@@ -345,7 +345,7 @@ Test(tidy, reads_look_at_no_words)
          "a ticket lives by its word"},
         {"net/commands/cmd_show.c", DOC "uint64_t a = word_get(&build->word);\n", NULL, NULL,
          "[banned]"},
-        {"engine/edge/edge_build.c", DOC "uint64_t a = word_get(&build->word);\n", NULL, NULL,
+        {"engine/edge/edge_claim.c", DOC "uint64_t a = word_get(&build->word);\n", NULL, NULL,
          NULL},
     };
     check(samples, COUNT_OF(samples));

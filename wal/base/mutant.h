@@ -2,6 +2,9 @@
 #ifndef TALLY_WAL_BASE_MUTANT_H
 #define TALLY_WAL_BASE_MUTANT_H
 
+#include <sched.h>
+#include <stdbool.h>
+
 /* Numbers stay: a test names them. */
 #define MUTANT_LIST(X)                                                                             \
     X(ACK_BEFORE_SYNC, "acknowledge before sync")                                                  \
@@ -39,5 +42,13 @@ extern int tally_mutant;
 #endif
 
 #define MUTANT(name) (TALLY_MUTANT == (name))
+
+/* For a mutant: time for other threads to come in between. */
+static inline void mutant_pause(bool is_mutant)
+{
+    for (int i = 0; is_mutant && i < 20000; i++) {
+        sched_yield();
+    }
+}
 
 #endif

@@ -1,0 +1,43 @@
+/* A worker that holds a build, or is about to: what claim, heartbeat and completion share. */
+#ifndef TALLY_ENGINE_EDGE_HOLDER_H
+#define TALLY_ENGINE_EDGE_HOLDER_H
+
+#include "engine/edge/edge_internal.h"
+#include "engine/log/record.h"
+#include "wal/base/check.h"
+
+/* A sign of life of a worker; of one that was taken for silent it goes into the log. NULL: the
+ * build has left it meanwhile. */
+void holder_seen(struct edge *edge, struct worker *worker);
+
+/* What is left of a lease; the ticks round it up, so it is never said to be more than it was. */
+uint64_t holder_lease_left_ms(const struct edge *edge, const struct build *build, uint64_t word);
+
+/* The tick at which a lease that begins now is over. */
+uint32_t holder_deadline(const struct edge *edge, uint32_t lease_ms);
+
+/*
+ * What a token is worth. Returns 0 when it holds the build (*seen is its word), 1 when it does not
+ * and that is committed, NOTFOUND, PARK while something of it is in flight.
+ *
+ * With 1, `applied` was read when it had left the token, so what is read of `ending` from now on is
+ * the end of this token's claim, or of a later one, or that one runs: never what was before.
+ */
+int holder_find(const struct edge *edge, uint64_t id, uint32_t token, struct build **out,
+                uint64_t *seen);
+
+/* Whether a step of a holder may be made, with so many bytes of text. Errors: READONLY, ROOM. */
+int holder_may_append(const struct edge *edge, uint64_t bytes);
+
+/* Appends the record of a step that was made on a build's word. REQUIRES: there is room. */
+static inline void holder_append(struct edge *edge, struct build *build, struct lane_step step,
+                                 uint32_t before, uint32_t after)
+{
+    DCHECK(edge_room(edge) > 0 && word_transition_is_legal(step.type, before, after));
+    step.build = build;
+    step.before = before;
+    step.after = after;
+    lane_append(edge->lane)->step = step;
+}
+
+#endif
