@@ -2,86 +2,60 @@
 #include "wal/background/pack_check.h"
 
 #include "wal/base/err.h"
-#include "wal/format/block.h"
+#include "wal/files/block_reader.h"
 #include "wal/format/packed.h"
 #include "wal/read/scan.h"
-#include "wal/disk/read_window.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 /* The packed file, read beside the scan of the other one. */
 struct checking {
     struct wal_pack *pack;
-    struct wal_window window;
+    struct wal_block_reader reader;
     struct wal_segment_head head;
     uint64_t size_bytes;
     uint64_t offset;
     struct wal_block_header header; /* of the block at hand */
     uint64_t next_lsn;              /* of what comes next in it */
-    unsigned char *unpacked;        /* room for WAL_RAW_BYTES_MAX */
-    const unsigned char *at;        /* what of it is not compared yet */
+    const unsigned char *at;        /* what of it is not compared yet; the reader's */
     const unsigned char *end;
     bool is_sealed;
     int errnum; /* why the scan was ended */
 };
 
-/* The next block of the packed file, as far as its checksums. Returns 0 or a negative errno value.
- */
-static int block_get(struct checking *checking, const unsigned char **payload)
+/* Makes the next block of the packed file the one at hand. Returns 0 or a negative errno value. */
+static int block_turn(struct checking *checking)
 {
-    const unsigned char *at;
-    uint64_t offset = checking->offset;
-    int err = wal_window_get(&checking->window, offset, WAL_PAGE_BYTES, &at);
-    if (err != 0) {
-        return err;
-    }
-    if (wal_block_header_get(at, &checking->header, &checking->head, offset) != WAL_BLOCK_VALID) {
-        return -EIO;
+    const struct wal_block_place place = {
+        .head = &checking->head, .size_bytes = checking->size_bytes, .offset = checking->offset};
+    const unsigned char *raw;
+    enum wal_block_state state =
+        wal_block_reader_get(&checking->reader, &place, &checking->header, &raw);
+    if (state != WAL_BLOCK_VALID) {
+        return wal_block_state_is_failure(state) ? checking->reader.errnum : -EIO;
     }
     size_t bytes = (size_t)wal_block_bytes(checking->header.stored_bytes);
-    err = wal_window_get(&checking->window, offset, bytes, &at);
-    if (err != 0) {
-        return err;
-    }
-    *payload = at + WAL_BLOCK_HEADER_BYTES;
-    uint64_t seed = wal_block_seed(&checking->head, offset);
-    if (wal_block_payload_check(&checking->header, *payload, seed) != WAL_BLOCK_VALID) {
-        return -EIO;
-    }
+    checking->at = raw;
+    checking->end = raw + checking->header.raw_bytes;
+    checking->next_lsn = checking->header.first_lsn;
     checking->offset += bytes;
     return checking->pack->pace(checking->pack->arg, bytes);
 }
 
-/* Makes the next block with records the one at hand. */
-static int block_turn(struct checking *checking)
+/* As block_turn, for a block with records. */
+static int records_turn(struct checking *checking)
 {
-    const unsigned char *payload = NULL;
-    int err = block_get(checking, &payload);
-    if (err != 0) {
-        return err;
-    }
+    int err = block_turn(checking);
     const struct wal_block_header *header = &checking->header;
-    if (header->count == 0 || header->durable_lsn != header->first_lsn - 1) {
-        return -EIO;
-    }
-    /* the window may turn before all of it is compared, so it is kept apart */
-    if (header->codec == WAL_CODEC_RAW) {
-        memcpy(checking->unpacked, payload, header->raw_bytes);
-    } else if (wal_block_unpack(header, payload, checking->unpacked) != 0) {
-        return -EIO;
-    }
-    checking->at = checking->unpacked;
-    checking->end = checking->at + header->raw_bytes;
-    checking->next_lsn = header->first_lsn;
-    return 0;
+    bool is_good = err == 0 && header->count > 0 && header->durable_lsn == header->first_lsn - 1;
+    return err != 0 || is_good ? err : -EIO;
 }
 
 static int records_compare(struct checking *checking, const struct wal_block *block)
 {
     struct wal_member member;
-    int err = checking->at == checking->end ? block_turn(checking) : 0;
+    int err = checking->at == checking->end ? records_turn(checking) : 0;
     if (err != 0) {
         return err;
     }
@@ -106,11 +80,10 @@ static int records_compare(struct checking *checking, const struct wal_block *bl
 
 static int seal_compare(struct checking *checking, const struct wal_block *block)
 {
-    const unsigned char *payload = NULL;
     if (checking->at != checking->end) {
         return -EIO;
     }
-    int err = block_get(checking, &payload);
+    int err = block_turn(checking);
     if (err != 0) {
         return err;
     }
@@ -137,7 +110,7 @@ static int compare(void *arg, const struct wal_block *block)
 static int head_check(struct checking *checking)
 {
     const unsigned char *page;
-    int err = wal_window_get(&checking->window, 0, WAL_PAGE_BYTES, &page);
+    int err = wal_window_get(&checking->reader.window, 0, WAL_PAGE_BYTES, &page);
     if (err != 0) {
         return err;
     }
@@ -176,23 +149,18 @@ int wal_pack_check(struct wal_pack *pack, const char *packed_name)
     if (fd < 0) {
         return fd;
     }
-    wal_window_init(&checking.window, pack->io);
-    wal_window_turn(&checking.window, fd);
-    checking.unpacked = malloc(WAL_RAW_BYTES_MAX);
+    wal_block_reader_init(&checking.reader, pack->io);
+    wal_window_turn(&checking.reader.window, fd);
     int64_t size = pack->io->ops->size(pack->io, fd);
     checking.size_bytes = size < 0 ? 0 : (uint64_t)size;
     int err = size < 0 ? (int)size : pack->io->ops->drop_cache(pack->io, fd);
-    if (err == 0 && checking.unpacked == NULL) {
-        err = -ENOMEM;
-    }
     if (err == 0) {
         err = head_check(&checking);
     }
     if (err == 0) {
         err = files_compare(&checking);
     }
-    free(checking.unpacked);
-    wal_window_fini(&checking.window);
+    wal_block_reader_fini(&checking.reader);
     pack->io->ops->close(pack->io, fd);
     return err;
 }

@@ -1,15 +1,14 @@
 /* Removing the oldest segments, once two snapshots hold what they say. */
 #include "wal/background/retain.h"
 
+#include "wal/base/check.h"
 #include "wal/base/err.h"
 #include "wal/base/mutant.h"
-#include "wal/format/block.h"
+#include "wal/files/block_reader.h"
 #include "wal/files/listing.h"
 #include "wal/format/packed.h"
-#include "wal/disk/read_window.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 /* What is there, from the oldest on. */
 struct stock {
@@ -20,9 +19,8 @@ struct stock {
 
 /* The first block of a segment. */
 struct first {
-    struct wal_window window;
+    struct wal_block_reader reader; /* block.raw is its */
     struct wal_block block;
-    unsigned char *raw; /* owned */
 };
 
 static int64_t bytes_of(struct wal_io *io, uint64_t number)
@@ -49,75 +47,58 @@ static int stock_take(struct stock *stock)
     return err;
 }
 
-/* Of a packed block its first member is looked at. Returns whether it is whole. */
-static bool take_first_member(struct wal_block *block)
+/* Of a packed block only the first member is looked at. */
+static void take_first_member(struct wal_block *block)
 {
     const unsigned char *at = block->raw;
     struct wal_member member;
-    if (wal_member_get(&at, at + block->raw_bytes, &member) != 0) {
-        return false;
-    }
+    /* the block reader shows no block whose members are not whole, nor a packed one without any */
+    CHECK(wal_member_get(&at, at + block->raw_bytes, &member) == 0);
     block->count = member.count;
     block->raw = member.raw;
     block->raw_bytes = member.raw_bytes;
-    return true;
 }
 
-/* Reads the payload of a block whose header is valid. Returns 1, or 0 when it is not whole. */
-static int read_payload(struct first *first, const struct wal_segment_head *head,
-                        const struct wal_block_header *header)
+/* Returns 1; 0: there is no valid header; or a negative errno value. */
+static int first_head(struct first *first, int fd, struct wal_segment_head *head)
 {
-    const unsigned char *at;
-    uint64_t seed = wal_block_seed(head, WAL_SEGMENT_FIRST_BLOCK);
-    int err = wal_window_get(&first->window, WAL_SEGMENT_FIRST_BLOCK,
-                             (size_t)wal_block_bytes(header->stored_bytes), &at);
-    if (err != 0) {
-        return err;
-    }
-    const unsigned char *payload = at + WAL_BLOCK_HEADER_BYTES;
-    if (wal_block_payload_check(header, payload, seed) != WAL_BLOCK_VALID) {
-        return 0;
-    }
-    first->block.raw = payload;
-    if (header->codec != WAL_CODEC_RAW) {
-        first->raw = malloc(header->raw_bytes);
-        if (first->raw == NULL) {
-            return -ENOMEM;
-        }
-        first->block.raw = first->raw;
-        if (wal_block_unpack(header, payload, first->raw) != 0) {
-            return 0;
-        }
-    }
-    return !wal_block_has_members(header) || take_first_member(&first->block);
+    const unsigned char *page;
+    wal_window_turn(&first->reader.window, fd);
+    int err = wal_window_get(&first->reader.window, 0, WAL_PAGE_BYTES, &page);
+    return err != 0 ? err : wal_segment_head_get(page, head) == WAL_HEAD_OK;
 }
 
-static int read_first(struct first *first, int fd)
+static int first_read(struct first *first, struct wal_io *io, int fd)
 {
     struct wal_segment_head head;
     struct wal_block_header header;
-    const unsigned char *at;
-    wal_window_turn(&first->window, fd);
-    int err = wal_window_get(&first->window, 0, 2 * WAL_PAGE_BYTES, &at);
-    if (err != 0) {
-        return err;
+    const unsigned char *raw;
+    int64_t size = io->ops->size(io, fd);
+    int is = size < 0 ? (int)size : first_head(first, fd, &head);
+    if (is <= 0) {
+        return is;
     }
-    if (wal_segment_head_get(at, &head) != WAL_HEAD_OK ||
-        wal_block_header_get(at + WAL_SEGMENT_FIRST_BLOCK, &header, &head,
-                             WAL_SEGMENT_FIRST_BLOCK) != WAL_BLOCK_VALID) {
-        return 0;
+    const struct wal_block_place place = {
+        .head = &head, .size_bytes = (uint64_t)size, .offset = WAL_SEGMENT_FIRST_BLOCK};
+    enum wal_block_state state = wal_block_reader_get(&first->reader, &place, &header, &raw);
+    if (state != WAL_BLOCK_VALID) {
+        return wal_block_state_is_failure(state) ? first->reader.errnum : 0;
     }
     first->block = (struct wal_block){
         .first_lsn = header.first_lsn,
         .count = header.count,
         .flags = header.flags,
+        .raw = raw,
         .raw_bytes = header.raw_bytes,
         .durable_lsn = header.durable_lsn,
         .segment = head.number,
         .offset = WAL_SEGMENT_FIRST_BLOCK,
         .epoch = head.epoch,
     };
-    return read_payload(first, &head, &header);
+    if (wal_block_has_members(&header)) {
+        take_first_member(&first->block);
+    }
+    return 1;
 }
 
 /* Returns 1: the first block of a segment is there; 0: it has none yet, or it is not whole; or a
@@ -125,22 +106,21 @@ static int read_first(struct first *first, int fd)
 static int first_open(struct first *first, struct wal_io *io, uint64_t number)
 {
     char name[WAL_NAME_BYTES];
-    *first = (struct first){.raw = NULL};
-    wal_window_init(&first->window, io);
+    *first = (struct first){.block = {.raw = NULL}};
+    wal_block_reader_init(&first->reader, io);
     wal_segment_name(name, number);
     int fd = io->ops->open(io, name, WAL_OPEN_READ);
     if (fd < 0) {
         return fd;
     }
-    int is = read_first(first, fd);
+    int is = first_read(first, io, fd);
     io->ops->close(io, fd);
     return is;
 }
 
 static void first_close(struct first *first)
 {
-    wal_window_fini(&first->window);
-    free(first->raw);
+    wal_block_reader_fini(&first->reader);
 }
 
 /*

@@ -50,6 +50,12 @@ static inline bool wal_block_state_has_header(enum wal_block_state state)
     return state == WAL_BLOCK_VALID || state == WAL_BLOCK_NEWER || state == WAL_BLOCK_CONTRADICTS;
 }
 
+/* Whether a call has failed, so that nothing is known of what stands there. */
+static inline bool wal_block_state_is_failure(enum wal_block_state state)
+{
+    return state == WAL_BLOCK_NO_MEMORY || state == WAL_BLOCK_IO_ERROR;
+}
+
 /* The seed that ties a block to its place: uuid, segment, epoch and offset. */
 uint64_t wal_block_seed(const struct wal_segment_head *head, uint64_t offset);
 

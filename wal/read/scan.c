@@ -169,7 +169,7 @@ enum wal_block_state wal_scan_header(struct wal_scan *scan, uint64_t offset,
         return WAL_BLOCK_BAD_HEADER;
     }
     enum wal_block_state state = wal_block_reader_header(&scan->reader, &place, header);
-    if (state == WAL_BLOCK_IO_ERROR || state == WAL_BLOCK_NO_MEMORY) {
+    if (wal_block_state_is_failure(state)) {
         wal_scan_failed(scan, scan->segments.at[scan->index], "cannot read", scan->reader.errnum);
     }
     return state;
