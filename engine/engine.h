@@ -90,10 +90,8 @@ struct tally {
     uint64_t workers_seen_ms;
     uint64_t last_commit_ns;
     struct gate gate;
-    struct poll *altered; /* by the POLL that was applied last */
     struct stuck stuck;
     struct forget forget;
-    uint64_t bye_released;
     uint64_t forgotten_at; /* in its own lane: behind the last FORGET */
     bool offered;          /* since the last publication */
     struct snapshot snapshot;
@@ -140,9 +138,18 @@ static inline bool slot_is_step(const struct lane_slot *slot)
 void slot_record(const struct lane_slot *slot, struct record *record);
 
 /* ---- timers.c: the timers, in the committer ---- */
-/* After the replay: tickets, leases, delays; sets the hooks. Errors: NOMEM. */
+/* After the replay: tickets, leases, delays. Errors: NOMEM. */
 int timers_init(struct tally *tally);
 void timers_run(struct tally *tally);
+/* The effects of records: a build is offered; waits for its time; is held, and its lease begins;
+ * has left the worker. */
+void timers_offered(struct tally *tally, struct build *build);
+void timers_delayed(struct tally *tally, struct build *build);
+void timers_claimed(struct tally *tally, struct build *build);
+void timers_left(struct tally *tally, struct build *build, struct worker *worker);
+/* Takes back what a worker holds that said BYE. Returns how many builds have gone back; what is on
+ * its way to the worker goes back when it is applied. */
+uint32_t timers_gone(struct tally *tally, struct worker *worker);
 /* How long the committer may sleep, in ns. */
 uint64_t timers_idle_ns(const struct tally *tally);
 /* Whether the committer's own lane has room beyond what it needs for commits. */
@@ -159,9 +166,9 @@ bool forget_is_busy(const struct tally *tally);
 /* ---- gate.c: polls open and close, in the committer ---- */
 /* After the replay, and once log time goes on. */
 void gate_init(struct tally *tally);
-/* The hooks: a POLL was applied; a poll was opened or closed. */
-void gate_poll_altered(void *tally, struct poll *poll);
-void gate_poll_moved(void *tally, struct poll *poll);
+/* The effects of records: a POLL was applied; a poll was opened or closed. */
+void gate_poll_altered(struct tally *tally, struct poll *poll);
+void gate_poll_moved(struct tally *tally, struct poll *poll);
 /* Looks at those whose times have come. */
 void gate_run_windows(struct tally *tally);
 /* Closes what waits to be closed. */

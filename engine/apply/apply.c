@@ -78,13 +78,12 @@ static int apply_poll(struct state *state, const struct record *record, struct a
                                         record->time_ms)
                        : FIELD_OWN(poll->open);
     poll_set_window(poll, open);
-    if (state->hooks.altered != NULL) {
-        state->hooks.altered(state->hooks.arg, poll);
-    }
+    effect_add(v, (struct effect){.kind = EFFECT_ALTERED, .poll = poll});
     return 0;
 }
 
-static int apply_poll_window(struct state *state, const struct record *record)
+static int apply_poll_window(struct state *state, const struct record *record,
+                             struct apply_result *v)
 {
     struct poll *poll = table_get(&state->poll_ids, record->num[POLL_WINDOW_POLL]);
     if (poll == NULL) {
@@ -93,9 +92,7 @@ static int apply_poll_window(struct state *state, const struct record *record)
     save_poll(state, poll);
     poll->gated = false;
     poll_set_window(poll, record->num[POLL_WINDOW_OPEN] != 0);
-    if (state->hooks.windowed != NULL) {
-        state->hooks.windowed(state->hooks.arg, poll);
-    }
+    effect_add(v, (struct effect){.kind = EFFECT_WINDOWED, .poll = poll});
     return 0;
 }
 
@@ -169,7 +166,8 @@ static int apply_option(struct state *state, const struct record *record, struct
     const struct option *same = index_get(&state->labels, blob_span(key));
     free(key);
     if (same != NULL) {
-        *v = (struct apply_result){TALLY_EXISTS, same->id};
+        v->err = TALLY_EXISTS;
+        v->value = same->id;
         return 0;
     }
     if (FIELD_OWN(poll->option_count) >= POLL_OPTIONS_MAX ||
@@ -192,7 +190,7 @@ static int apply_by_type(struct state *state, const struct record *record, struc
     case RECORD_OPTION:
         return apply_option(state, record, v);
     case RECORD_POLL_WINDOW:
-        return apply_poll_window(state, record);
+        return apply_poll_window(state, record, v);
     default:
         return apply_of_builds(state, record, v);
     }
@@ -200,7 +198,7 @@ static int apply_by_type(struct state *state, const struct record *record, struc
 
 int apply(struct state *state, const struct record *record, struct apply_result *result)
 {
-    *result = (struct apply_result){0, 0};
+    result_clear(result);
     if (record->lsn <= FIELD_OWN(state->lsn) || record->time_ms < state->time_ms ||
         record->time_ms > TIME_MS_MAX) {
         return TALLY_CORRUPT;

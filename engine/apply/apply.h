@@ -6,6 +6,47 @@
 #include "engine/state/state.h"
 
 /*
+ * What a record sets going in a live engine: the committer works its effects off before it applies
+ * the next record, in their order (engine/commit/committer.c). A replay lets them lie: what they
+ * would have set going is made once, from the whole state (timers_init, gate_init).
+ *
+ * Memory: the list is part of the result, so apply cannot fail for want of it. No record has more
+ * than EFFECTS_MAX effects: a step that ends a claim has LEFT, and OFFERED or DELAYED when the
+ * build goes on; every other record has one or none, also a BYE, however many builds its worker
+ * holds. A vote has none.
+ * Lifetime: the entities are there at least until the committer's next grace period.
+ */
+enum effect_kind {
+    EFFECT_OFFERED, /* the build became pending */
+    EFFECT_DELAYED, /* the build became delayed */
+    EFFECT_CLAIMED, /* the build became held: its lease begins */
+    EFFECT_LEFT,    /* the build has left the worker */
+    EFFECT_GONE,    /* the worker said BYE: what it holds goes back */
+    EFFECT_ALTERED, /* the poll was made, or its times may be others */
+    EFFECT_WINDOWED /* the poll was opened or closed */
+};
+
+struct effect {
+    enum effect_kind kind;
+    union {
+        struct build *build; /* OFFERED, DELAYED, CLAIMED, LEFT */
+        struct poll *poll;   /* ALTERED, WINDOWED */
+    };
+    struct worker *worker; /* LEFT, GONE */
+};
+
+enum { EFFECTS_MAX = 2 };
+
+/* What apply decided about an ordered record (an error of the protocol, or a number for the reply),
+ * and what any record sets going. */
+struct apply_result {
+    int err;
+    uint32_t effect_count;
+    uint64_t value;
+    struct effect effects[EFFECTS_MAX]; /* set below effect_count */
+};
+
+/*
  * Applies one record. The same in a live engine, in a replay and in tests: no clock (its time is
  * the record's), no randomness, no order of a hash. An ordered record is decided here; its result
  * (a refusal too) is the reply.

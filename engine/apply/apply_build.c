@@ -151,7 +151,8 @@ static int decide_submit(struct state *state, const struct record *record, struc
     const struct build *same = index_get(&state->uniqs, blob_span(key));
     free(key);
     if (same != NULL) {
-        *v = (struct apply_result){TALLY_EXISTS, same->id};
+        v->err = TALLY_EXISTS;
+        v->value = same->id;
     }
     return 0;
 }
@@ -185,13 +186,13 @@ static int build_fill(struct state *state, struct build *build, const struct rec
     return 0;
 }
 
-static void hook_build(const struct state *state, struct build *build, enum build_state to)
+/* A build that is offered, now or later. */
+static void effect_offer(struct apply_result *v, struct build *build, enum build_state to)
 {
-    const struct state_hooks *hooks = &state->hooks;
-    if (to == BUILD_PENDING && hooks->offered != NULL) {
-        hooks->offered(hooks->arg, build);
-    } else if (to == BUILD_DELAYED && hooks->delayed != NULL) {
-        hooks->delayed(hooks->arg, build);
+    if (to == BUILD_PENDING) {
+        effect_add(v, (struct effect){.kind = EFFECT_OFFERED, .build = build});
+    } else if (to == BUILD_DELAYED) {
+        effect_add(v, (struct effect){.kind = EFFECT_DELAYED, .build = build});
     }
 }
 
@@ -233,7 +234,7 @@ static int apply_submit(struct state *state, const struct record *record, struct
     FIELD_PUT(build->applied, build->accepted);
     word_set(&build->word, build_word(build->accepted, 0));
     err = build_count(build, BUILD_NONE, to);
-    hook_build(state, build, to);
+    effect_offer(v, build, to);
     v->value = build->id;
     return err;
 }
@@ -254,14 +255,12 @@ static int hold(struct build *build, struct worker *worker)
     return TALLY_CORRUPT; /* the edge gave out more than the worker's slots */
 }
 
-static void unhold(struct state *state, struct build *build, struct worker *worker)
+static void unhold(struct build *build, struct worker *worker, struct apply_result *v)
 {
     struct worker_held *held = FIELD_OWN(worker->held);
     FIELD_PUT(held->slot[build->held_at], NULL);
     FIELD_ADD(worker->held_count, (uint64_t)-1);
-    if (state->hooks.left != NULL) {
-        state->hooks.left(state->hooks.arg, build);
-    }
+    effect_add(v, (struct effect){.kind = EFFECT_LEFT, .build = build, .worker = worker});
 }
 
 /* Remembers the name of who has it: the worker may be forgotten before the build is. */
@@ -353,11 +352,12 @@ static uint64_t ending_of(const struct record *record)
 }
 
 /* A held build has left its worker: what its worker counts, and where the build goes. */
-static void step_left(struct state *state, struct build *build, const struct record *record)
+static void step_left(struct state *state, struct build *build, const struct record *record,
+                      struct apply_result *v)
 {
     struct worker *worker = FIELD_OWN(build->worker);
     save_worker(state, worker);
-    unhold(state, build, worker);
+    unhold(build, worker, v);
     if (record->type == RECORD_DONE) {
         FIELD_ADD(worker->done, 1);
     } else if (record->type == RECORD_FAIL || record->type == RECORD_EXPIRE) {
@@ -386,7 +386,8 @@ static bool attempts_fit(const struct build *build, const struct record *record)
                                                     : attempts <= BUILD_ATTEMPTS_MAX;
 }
 
-static int apply_build_step(struct state *state, const struct record *record)
+static int apply_build_step(struct state *state, const struct record *record,
+                            struct apply_result *v)
 {
     struct build *build = state_build(state, record->num[STEP_BUILD]);
     uint32_t before = (uint32_t)record->num[STEP_BEFORE];
@@ -415,12 +416,12 @@ static int apply_build_step(struct state *state, const struct record *record)
     }
     FIELD_PUT(build->applied, after);
     if (status_is_held(before) && !status_is_held(after)) {
-        step_left(state, build, record);
+        step_left(state, build, record, v);
     }
-    if (record->type == RECORD_CLAIM && state->hooks.claimed != NULL) {
-        state->hooks.claimed(state->hooks.arg, build);
+    if (record->type == RECORD_CLAIM) {
+        effect_add(v, (struct effect){.kind = EFFECT_CLAIMED, .build = build});
     }
-    hook_build(state, build, to);
+    effect_offer(v, build, to);
     if (status_is_ended(after)) {
         build_end(state, build, record);
     }
@@ -435,7 +436,7 @@ bool apply_is_of_builds(unsigned type)
 
 int apply_of_builds(struct state *state, const struct record *record, struct apply_result *result)
 {
-    *result = (struct apply_result){0, 0};
+    result_clear(result);
     if (bounds_record_error(record) != NULL) {
         return TALLY_CORRUPT; /* the edge asks the same before it appends: bounds.h */
     }
@@ -453,6 +454,7 @@ int apply_of_builds(struct state *state, const struct record *record, struct app
     case RECORD_FORGET:
         return apply_forget(state, record);
     default:
-        return apply_is_of_builds(record->type) ? apply_build_step(state, record) : TALLY_CORRUPT;
+        return apply_is_of_builds(record->type) ? apply_build_step(state, record, result)
+                                                : TALLY_CORRUPT;
     }
 }

@@ -3,6 +3,23 @@
 #define TALLY_ENGINE_APPLY_APPLY_INTERNAL_H
 
 #include "engine/apply/apply.h"
+#include "wal/base/check.h"
+
+/* Adds one to what the record sets going. */
+static inline void effect_add(struct apply_result *result, struct effect effect)
+{
+    /* no bytes lead here: how many there are is a matter of the record's type */
+    CHECK(result->effect_count < EFFECTS_MAX);
+    result->effects[result->effect_count++] = effect;
+}
+
+/* A result that says nothing yet. The effects are left as they are: a vote pays for none. */
+static inline void result_clear(struct apply_result *result)
+{
+    result->err = 0;
+    result->effect_count = 0;
+    result->value = 0;
+}
 
 /* Says until when votes are taken, from what is committed. */
 void poll_set_window(struct poll *poll, bool open);

@@ -126,9 +126,7 @@ int apply_bye(struct state *state, const struct record *record, struct apply_res
             FIELD_PUT(build->goes_back, true);
         }
     }
-    if (state->hooks.gone != NULL) {
-        state->hooks.gone(state->hooks.arg, worker);
-    }
+    effect_add(v, (struct effect){.kind = EFFECT_GONE, .worker = worker});
     return 0;
 }
 

@@ -83,14 +83,47 @@ static void leave_ordered(struct tally *tally, struct lane_slot *slot,
                                .bytes = (uint32_t)request->bytes,
                                .value = result->value};
     if (slot->type == RECORD_BYE) {
-        left.value = tally->bye_released;
         left.until = tally->own->next;
     } else if (slot->type == RECORD_POLL && result->err == 0) {
-        left.value = tally->altered->altered;
-        left.poll = tally->altered;
+        const struct effect *altered = &result->effects[0];
+        CHECK(result->effect_count == 1 && altered->kind == EFFECT_ALTERED); /* apply_poll */
+        left.value = altered->poll->altered;
+        left.poll = altered->poll;
     }
     ordered_request_free(&tally->state.ledger, request);
     slot->result = left;
+}
+
+/* Does what a record has set going. The builds that a BYE gives back are its result: how many is
+ * decided by their words, since an end that is on its way wins. */
+static void work_off(struct tally *tally, struct apply_result *result)
+{
+    for (uint32_t i = 0; i < result->effect_count; i++) {
+        const struct effect *effect = &result->effects[i];
+        switch (effect->kind) {
+        case EFFECT_OFFERED:
+            timers_offered(tally, effect->build);
+            break;
+        case EFFECT_DELAYED:
+            timers_delayed(tally, effect->build);
+            break;
+        case EFFECT_CLAIMED:
+            timers_claimed(tally, effect->build);
+            break;
+        case EFFECT_LEFT:
+            timers_left(tally, effect->build, effect->worker);
+            break;
+        case EFFECT_GONE:
+            result->value = timers_gone(tally, effect->worker);
+            break;
+        case EFFECT_ALTERED:
+            gate_poll_altered(tally, effect->poll);
+            break;
+        case EFFECT_WINDOWED:
+            gate_poll_moved(tally, effect->poll);
+            break;
+        }
+    }
 }
 
 /* Applies what one slot stands for, leaves its result there, frees what came with it. */
@@ -100,7 +133,6 @@ static void apply_slot(struct tally *tally, struct lane_slot *slot, struct recor
     slot_record(slot, record);
     record->lsn = FIELD_OWN(tally->state.lsn) + 1;
     record->time_ms = tally->columns.time_ms;
-    tally->bye_released = 0;
     int err = apply(&tally->state, record, &result);
     if (err != 0) {
         engine_fatal(tally, err == TALLY_NOMEM ? 71 : 70,
@@ -110,6 +142,7 @@ static void apply_slot(struct tally *tally, struct lane_slot *slot, struct recor
         slot->result.bytes = 0;
         return;
     }
+    work_off(tally, &result);
     if (slot->type == RECORD_WORKER && result.err == 0) {
         struct worker *worker = state_worker(&tally->state, record->text[WORKER_ID]);
         FIELD_PUT(worker->seen_ms, time_run_ms(&tally->shared.time));

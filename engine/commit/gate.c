@@ -78,19 +78,17 @@ static void look_at(struct tally *tally, struct poll *poll)
     }
 }
 
-void gate_poll_altered(void *arg, struct poll *poll)
+void gate_poll_altered(struct tally *tally, struct poll *poll)
 {
-    struct tally *tally = arg;
     poll->altered++;
-    tally->altered = poll;
     look_at(tally, poll);
 }
 
-void gate_poll_moved(void *arg, struct poll *poll)
+void gate_poll_moved(struct tally *tally, struct poll *poll)
 {
     poll->window = WINDOW_NONE;
     settle(poll, poll->decided);
-    look_at(arg, poll);
+    look_at(tally, poll);
 }
 
 void gate_init(struct tally *tally)

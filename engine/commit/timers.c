@@ -100,9 +100,8 @@ static bool take_back(struct tally *tally, struct build *build)
     return false;
 }
 
-static void hook_claimed(void *arg, struct build *build)
+void timers_claimed(struct tally *tally, struct build *build)
 {
-    struct tally *tally = arg;
     struct need_set *set = FIELD_OWN(build->queue->sets[build->set]);
     struct ticket_list *list = &set->lists[build->pri];
     /* the hint goes over this build's ticket, so that nothing of it stays when the build is freed
@@ -119,10 +118,8 @@ static void hook_claimed(void *arg, struct build *build)
         FIELD_OWN(tally->shared.tick) + ticks);
 }
 
-static void hook_left(void *arg, struct build *build)
+void timers_left(struct tally *tally, struct build *build, struct worker *worker)
 {
-    struct tally *tally = arg;
-    struct worker *worker = FIELD_OWN(build->worker);
     wheel_remove(&tally->leases, &build->timer);
     /* K1: relaxed: a slot's return publishes nothing */
     atomic_fetch_sub_explicit(&worker->used, 1, memory_order_relaxed);
@@ -140,31 +137,30 @@ static int offer(struct tally *tally, struct build *build)
     return 0;
 }
 
-static void hook_offered(void *arg, struct build *build)
+void timers_offered(struct tally *tally, struct build *build)
 {
-    if (offer(arg, build) != 0) {
-        no_memory(arg);
+    if (offer(tally, build) != 0) {
+        no_memory(tally);
     }
 }
 
-static void hook_delayed(void *arg, struct build *build)
+void timers_delayed(struct tally *tally, struct build *build)
 {
-    struct tally *tally = arg;
     wheel_put(&tally->delays, &build->timer, wheel_tick(build->due_ms));
 }
 
-/* Takes back what the worker holds; what is on its way already is taken back when it is applied. */
-static void hook_gone(void *arg, struct worker *worker)
+uint32_t timers_gone(struct tally *tally, struct worker *worker)
 {
-    struct tally *tally = arg;
+    uint32_t released = 0;
     const struct worker_held *held = FIELD_OWN(worker->held);
     FIELD_ADD(worker->left, 1);
     for (uint32_t i = 0; i < held->room; i++) {
         struct build *build = FIELD_OWN(held->slot[i]);
         if (build != NULL && take_back(tally, build)) {
-            tally->bye_released++;
+            released++;
         }
     }
+    return released;
 }
 
 static void held_is_due(struct tally *tally, struct build *build, uint64_t seen)
@@ -186,7 +182,7 @@ static void lease_is_due(struct tally *tally, struct build *build)
     uint64_t seen = word_get(&build->word);
     uint32_t status = word_status(seen);
     if (status_token(status) != status_token(FIELD_OWN(build->applied))) {
-        return; /* it has left; hook_left or a new arming will see to it */
+        return; /* it has left; timers_left or a new arming will see to it */
     }
     if (FIELD_OWN(build->goes_back)) {
         (void)take_back(tally, build);
@@ -341,7 +337,7 @@ static void arm_all(struct tally *tally)
             uint32_t ticks = ticks_of_lease(FIELD_OWN(build->lease_ms));
             arm(tally, build, status_token(build->accepted), FIELD_OWN(tally->shared.tick) + ticks);
         } else if (status_state(build->accepted) == BUILD_DELAYED) {
-            hook_delayed(tally, build);
+            timers_delayed(tally, build);
         }
     }
     uint64_t now_ms = time_run_ms(&tally->shared.time);
@@ -363,15 +359,5 @@ int timers_init(struct tally *tally)
     }
     arm_all(tally);
     gate_init(tally);
-    tally->state.hooks = (struct state_hooks){
-        .arg = tally,
-        .offered = hook_offered,
-        .delayed = hook_delayed,
-        .claimed = hook_claimed,
-        .left = hook_left,
-        .gone = hook_gone,
-        .altered = gate_poll_altered,
-        .windowed = gate_poll_moved,
-    };
     return 0;
 }

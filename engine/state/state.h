@@ -268,25 +268,6 @@ struct worker {
 
 TAILQ_HEAD(worker_list, worker);
 
-/* What apply decided about an ordered record: an error of the protocol, or a number for the reply.
- */
-struct apply_result {
-    int err;
-    uint64_t value;
-};
-
-/* What apply sets going in a live engine; all NULL while the log is replayed. */
-struct state_hooks {
-    void *arg;
-    void (*offered)(void *arg, struct build *build); /* became pending */
-    void (*delayed)(void *arg, struct build *build); /* became delayed */
-    void (*claimed)(void *arg, struct build *build); /* became held: arm the lease */
-    void (*left)(void *arg, struct build *build);    /* ended or left its holder */
-    void (*gone)(void *arg, struct worker *worker);  /* said BYE: its builds go back */
-    void (*altered)(void *arg, struct poll *poll);   /* was made, or its times may be others */
-    void (*windowed)(void *arg, struct poll *poll);  /* was opened or closed */
-};
-
 struct state {
     struct seq seq;
     _Atomic uint64_t lsn;
@@ -309,7 +290,6 @@ struct state {
     uint64_t ended_count, ended_bytes;
     struct queue_list idle;  /* ... queues without unfinished builds, for longest first */
     struct worker_list gone; /* the committer alone: those that have left, in that order */
-    struct state_hooks hooks;
     struct capture *capture;     /* the committer alone: the snapshot that is being made, or NULL */
     uint32_t captures;           /* the committer alone: how many were begun */
     struct rcu_retirer *retirer; /* NULL while there are no readers */

@@ -275,6 +275,51 @@ Test(apply, ids_too_far_from_the_oldest_are_full)
     state_fini(&state);
 }
 
+/* What each record sets going, in order; the committer works it off. */
+Test(apply, a_record_says_what_it_sets_going)
+{
+    static const struct {
+        struct record record;
+        unsigned count;
+        enum effect_kind kinds[EFFECTS_MAX];
+    } cases[] = {
+        {{.type = RECORD_VOTE, .num = {1, 5, 1}}, 0, {0}},
+        {{.type = RECORD_POLL, .text = {{"p", 1}}}, 1, {EFFECT_ALTERED}},
+        {{.type = RECORD_POLL_WINDOW, .num = {1, 0}}, 1, {EFFECT_WINDOWED}},
+        {{.type = RECORD_OPTION, .text = {{"p", 1}, {"B", 1}, {"b", 1}}}, 0, {0}},
+        {{.type = RECORD_BEAT, .num = {1, 0x30000002, 0x40000002}}, 0, {0}},
+        {{.type = RECORD_RELEASE, .num = {1, 0x40000002, 0x10000003}},
+         2,
+         {EFFECT_LEFT, EFFECT_OFFERED}},
+        {{.type = RECORD_CLAIM, .num = {1, 0x10000003, 0x30000004, 1, 1000}}, 1, {EFFECT_CLAIMED}},
+        {{.type = RECORD_FAIL,
+          .num = {[STEP_BUILD] = 1, 0x30000004, 0x20000005, [STEP_DELAY_MS] = 9}},
+         2,
+         {EFFECT_LEFT, EFFECT_DELAYED}},
+        {{.type = RECORD_DUE, .num = {1, 0x20000005, 0x10000006}}, 1, {EFFECT_OFFERED}},
+        {{.type = RECORD_CLAIM, .num = {1, 0x10000006, 0x30000007, 1, 1000}}, 1, {EFFECT_CLAIMED}},
+        {{.type = RECORD_BYE, .text = {{"w", 1}}}, 1, {EFFECT_GONE}},
+        {{.type = RECORD_DONE, .num = {1, 0x30000007, 0x50000008}}, 1, {EFFECT_LEFT}},
+        {{.type = RECORD_SUBMIT, .num = {5, 0, 1000, 3}, .text = {{"q", 1}}}, 1, {EFFECT_OFFERED}},
+        {{.type = RECORD_SUBMIT, .num = {5, 7, 1000, 3}, .text = {{"q", 1}}}, 1, {EFFECT_DELAYED}},
+        {{.type = RECORD_FORGET, .num = {0, 19, 18}}, 0, {0}},
+    };
+    static struct state state;
+    small_state(&state);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct apply_result result;
+        struct record record = cases[i].record;
+        record.lsn = 8 + i;
+        record.time_ms = 1000;
+        cr_assert_eq(apply(&state, &record, &result), 0, "record %zu", i);
+        cr_assert_eq(result.effect_count, cases[i].count, "record %zu", i);
+        for (unsigned k = 0; k < cases[i].count; k++) {
+            cr_assert_eq(result.effects[k].kind, cases[i].kinds[k], "record %zu", i);
+        }
+    }
+    state_fini(&state);
+}
+
 Test(apply, what_fits_is_taken)
 {
     check_contradiction((struct record){.type = RECORD_VOTE, .num = {1, 5, 1}}, 0, "a vote");

@@ -2,7 +2,7 @@
 #include "tools/tally-wal/filter.h"
 
 #include "engine/base/label.h"
-#include "engine/state/state.h"
+#include "engine/apply/apply.h"
 #include "wal/base/number.h"
 
 #include <stdlib.h>

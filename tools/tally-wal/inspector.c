@@ -93,7 +93,7 @@ static int take_record(struct inspector *inspector, const struct record *record,
 static int see_record(void *arg, const struct record *record)
 {
     struct inspector *inspector = arg;
-    struct apply_result verdict = {0, 0};
+    struct apply_result verdict = {.err = 0};
     int err = take_record(inspector, record, &verdict);
     if (err != 0) {
         inspector->bad_lsn = record->lsn;

@@ -2,8 +2,7 @@
 #ifndef TALLY_TOOLS_TALLY_WAL_INSPECTOR_H
 #define TALLY_TOOLS_TALLY_WAL_INSPECTOR_H
 
-#include "engine/log/record.h"
-#include "engine/state/state.h"
+#include "engine/apply/apply.h"
 #include "tools/tally-wal/exit.h"
 #include "tools/tally-wal/progress.h"
 #include "wal/wal.h"
