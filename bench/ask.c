@@ -98,7 +98,7 @@ static void hear(const struct questions *q, uint64_t first, uint64_t end)
     size_t eaten = 0;
 
     while (first < end) {
-        struct reply reply;
+        struct proto_reply reply;
         ssize_t n = 0;
 
         if (in.len > eaten) {
@@ -134,7 +134,7 @@ void ask_all(const struct questions *q)
     text_fini(&out);
 }
 
-void ask_must(const struct reply *reply, const char *forgiven)
+void ask_must(const struct proto_reply *reply, const char *forgiven)
 {
     if (reply->kind != REPLY_ERR) {
         return;
@@ -159,7 +159,7 @@ static void add_the_one(struct text *t, uint64_t i, void *arg)
     text_add(t, one->request->at, one->request->len);
 }
 
-static void heard_the_one(const struct reply *reply, uint64_t i, void *arg)
+static void heard_the_one(const struct proto_reply *reply, uint64_t i, void *arg)
 {
     const struct one *one = arg;
 

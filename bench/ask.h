@@ -15,7 +15,7 @@ struct questions {
     const struct proto *proto;
     uint64_t count;
     void (*add)(struct text *t, uint64_t i, void *arg); /* words question i */
-    void (*heard)(const struct reply *reply, uint64_t i, void *arg);
+    void (*heard)(const struct proto_reply *reply, uint64_t i, void *arg);
     void *arg;
 };
 
@@ -23,7 +23,7 @@ struct questions {
 void ask_all(const struct questions *q);
 
 /* Ends the program when the reply is an ERR, unless it begins with `forgiven` (may be NULL). */
-void ask_must(const struct reply *reply, const char *forgiven);
+void ask_must(const struct proto_reply *reply, const char *forgiven);
 
 /* Asks one, and insists as ask_must does. */
 void ask_one(int fd, const struct proto *proto, const struct text *request, const char *forgiven);

@@ -35,7 +35,7 @@
 
 enum step { STEP_IDLE, STEP_MIX, STEP_GIVE, STEP_TAKE, STEP_FINISH };
 
-struct conn {
+struct load_conn {
     int fd;
     unsigned index;
     enum step step;
@@ -59,7 +59,7 @@ struct load {
     struct result *result;
     struct mix mix;
     struct text give; /* P requests, the same every time */
-    struct conn *conns;
+    struct load_conn *conns;
     int epoll;
     unsigned busy; /* connections within a window */
     bool counting;
@@ -125,7 +125,7 @@ static void look_at_the_clock(struct load *l)
     }
 }
 
-static void note_error(struct result *r, const struct reply *reply)
+static void note_error(struct result *r, const struct proto_reply *reply)
 {
     size_t len = reply->line_len;
 
@@ -145,7 +145,7 @@ static unsigned requests_in_window(const struct options *o)
     return o->cycle ? o->depth * (2 + o->proto->requests_to_finish) : o->depth;
 }
 
-static uint64_t due_ns(const struct load *l, const struct conn *c)
+static uint64_t due_ns(const struct load *l, const struct load_conn *c)
 {
     const struct options *o = l->options;
     double gap_ns = (double)NS_PER_S * requests_in_window(o) / o->rate_per_s;
@@ -154,7 +154,7 @@ static uint64_t due_ns(const struct load *l, const struct conn *c)
     return l->start_ns + (uint64_t)((double)turn * gap_ns);
 }
 
-static bool may_begin(const struct load *l, const struct conn *c)
+static bool may_begin(const struct load *l, const struct load_conn *c)
 {
     if (l->options->requests > 0 && l->begun >= l->options->requests) {
         return false;
@@ -165,7 +165,7 @@ static bool may_begin(const struct load *l, const struct conn *c)
     return l->options->requests > 0 || l->now_ns < l->count_to_ns;
 }
 
-static void wait_for(struct load *l, struct conn *c, uint32_t events)
+static void wait_for(struct load *l, struct load_conn *c, uint32_t events)
 {
     struct epoll_event event = {.events = events, .data.ptr = c};
 
@@ -175,7 +175,7 @@ static void wait_for(struct load *l, struct conn *c, uint32_t events)
     c->waits_for_room = (events & EPOLLOUT) != 0;
 }
 
-static void send_some(struct load *l, struct conn *c)
+static void send_some(struct load *l, struct load_conn *c)
 {
     while (c->out_len > 0) {
         ssize_t n = send(c->fd, c->out, c->out_len, MSG_NOSIGNAL);
@@ -193,7 +193,7 @@ static void send_some(struct load *l, struct conn *c)
     }
 }
 
-static void begin_step(struct load *l, struct conn *c, enum step step)
+static void begin_step(struct load *l, struct load_conn *c, enum step step)
 {
     const struct text *batch = &l->give;
 
@@ -217,7 +217,7 @@ static void begin_step(struct load *l, struct conn *c, enum step step)
 }
 
 /* Begins the next window if there is one and it is due. Returns whether it began. */
-static bool begin_window(struct load *l, struct conn *c)
+static bool begin_window(struct load *l, struct load_conn *c)
 {
     if (!may_begin(l, c)) {
         return false;
@@ -237,14 +237,14 @@ static bool begin_window(struct load *l, struct conn *c)
     return true;
 }
 
-static void end_window(struct load *l, struct conn *c)
+static void end_window(struct load *l, struct load_conn *c)
 {
     c->step = STEP_IDLE;
     l->busy--;
     begin_window(l, c);
 }
 
-static void end_step(struct load *l, struct conn *c)
+static void end_step(struct load *l, struct load_conn *c)
 {
     if (c->step == STEP_GIVE) {
         begin_step(l, c, STEP_TAKE);
@@ -260,7 +260,7 @@ static void end_step(struct load *l, struct conn *c)
 /* ---- replies ---- */
 
 /* Finishing may take several requests; the build counts when the last of them is OK. */
-static void heard_in_cycle(struct load *l, struct conn *c, const struct reply *reply)
+static void heard_in_cycle(struct load *l, struct load_conn *c, const struct proto_reply *reply)
 {
     if (reply->kind != REPLY_OK) {
         return;
@@ -274,16 +274,16 @@ static void heard_in_cycle(struct load *l, struct conn *c, const struct reply *r
 }
 
 /* Takes the replies at the front of what was received. Returns the bytes they have. */
-static size_t hear(struct load *l, struct conn *c)
+static size_t hear(struct load *l, struct load_conn *c)
 {
-    ssize_t (*const parse)(const char *, const char *, struct reply *) = l->proto->parse;
+    ssize_t (*const parse)(const char *, const char *, struct proto_reply *) = l->proto->parse;
     const char *p = c->in.at;
     const char *end = p + c->in.len;
     unsigned awaited_before = c->awaited;
     uint64_t nils = 0;
 
     while (c->awaited > 0 && p < end) {
-        struct reply reply;
+        struct proto_reply reply;
         ssize_t n = parse(p, end, &reply);
 
         if (n < 0) {
@@ -313,7 +313,7 @@ static size_t hear(struct load *l, struct conn *c)
     return (size_t)(p - c->in.at);
 }
 
-static void receive_some(struct load *l, struct conn *c)
+static void receive_some(struct load *l, struct load_conn *c)
 {
     text_reserve(&c->in, RECEIVE_BYTES);
     ssize_t n = recv(c->fd, c->in.at + c->in.len, c->in.room - c->in.len, 0);
@@ -351,7 +351,7 @@ static uint64_t begin_due_windows(struct load *l)
     uint64_t earliest_ns = 0;
 
     for (unsigned i = 0; i < l->options->connections; i++) {
-        struct conn *c = &l->conns[i];
+        struct load_conn *c = &l->conns[i];
 
         if (c->step != STEP_IDLE || begin_window(l, c) || !may_begin(l, c)) {
             continue;
@@ -383,7 +383,7 @@ static void loop(struct load *l)
         }
         look_at_the_clock(l);
         for (int i = 0; i < n; i++) {
-            struct conn *c = events[i].data.ptr;
+            struct load_conn *c = events[i].data.ptr;
 
             if ((events[i].events & EPOLLOUT) != 0) {
                 send_some(l, c);
@@ -404,7 +404,7 @@ static void loop(struct load *l)
 
 /* ---- start and end ---- */
 
-static void conn_init(struct load *l, struct conn *c, unsigned index)
+static void conn_init(struct load *l, struct load_conn *c, unsigned index)
 {
     const struct options *o = l->options;
 
@@ -415,7 +415,7 @@ static void conn_init(struct load *l, struct conn *c, unsigned index)
     }
 }
 
-static void conn_arm(struct load *l, struct conn *c)
+static void conn_arm(struct load *l, struct load_conn *c)
 {
     const struct options *o = l->options;
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = c};
@@ -433,7 +433,7 @@ static void conn_arm(struct load *l, struct conn *c)
     }
 }
 
-static void conn_fini(struct load *l, struct conn *c)
+static void conn_fini(struct load *l, struct load_conn *c)
 {
     if (fcntl(c->fd, F_SETFL, 0) != 0) {
         err(EX_OSERR, "connection");

@@ -13,7 +13,7 @@
 enum reply_kind { REPLY_OK, REPLY_NIL, REPLY_ERR, REPLY_KINDS };
 
 /* One whole reply. The bytes belong to the buffer they were parsed from. */
-struct reply {
+struct proto_reply {
     enum reply_kind kind;
     const char *bytes;
     size_t line_len; /* the first line, without its line end */
@@ -32,7 +32,7 @@ struct proto {
     const char *name;
 
     /* Finds the first reply in [p, end). Returns its length, 0: not all there yet, -1: no reply. */
-    ssize_t (*parse)(const char *p, const char *end, struct reply *reply);
+    ssize_t (*parse)(const char *p, const char *end, struct proto_reply *reply);
 
     /* Readies the server over the blocking socket `fd`: makes what votes or builds need. */
     void (*prepare)(struct stage *stage, int fd);
@@ -48,7 +48,7 @@ struct proto {
      * given the reply that handed the build out. */
     void (*add_give)(struct text *t, const struct stage *stage);
     void (*add_take)(struct text *t, const struct stage *stage, unsigned index);
-    void (*add_finish)(struct text *t, const struct stage *stage, const struct reply *taken);
+    void (*add_finish)(struct text *t, const struct stage *stage, const struct proto_reply *taken);
     unsigned requests_to_finish;
 };
 

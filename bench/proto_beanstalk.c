@@ -13,7 +13,7 @@ static bool begins(const char *line, size_t len, const char *word)
     return len >= word_len && memcmp(line, word, word_len) == 0;
 }
 
-static ssize_t beanstalk_parse(const char *p, const char *end, struct reply *reply)
+static ssize_t beanstalk_parse(const char *p, const char *end, struct proto_reply *reply)
 {
     const char *lf = memchr(p, '\n', (size_t)(end - p));
 
@@ -81,7 +81,7 @@ static void beanstalk_add_take(struct text *t, const struct stage *stage, unsign
 }
 
 static void beanstalk_add_finish(struct text *t, const struct stage *stage,
-                                 const struct reply *taken)
+                                 const struct proto_reply *taken)
 {
     const char *id = taken->bytes + strlen("RESERVED ");
     const char *stop = memchr(id, ' ', taken->line_len - strlen("RESERVED "));

@@ -33,7 +33,7 @@ static const char *after_lines(const char *p, const char *end, ssize_t lines)
     return p;
 }
 
-static ssize_t line_parse(const char *p, const char *end, struct reply *reply)
+static ssize_t line_parse(const char *p, const char *end, struct proto_reply *reply)
 {
     const char *lf = memchr(p, '\n', (size_t)(end - p));
 
@@ -80,7 +80,7 @@ static void add_option(struct text *t, uint64_t i, void *arg)
     text_add_string(t, "\n");
 }
 
-static void heard_option(const struct reply *reply, uint64_t i, void *arg)
+static void heard_option(const struct proto_reply *reply, uint64_t i, void *arg)
 {
     struct stage *stage = arg;
 
@@ -203,7 +203,8 @@ static void line_add_take(struct text *t, const struct stage *stage, unsigned in
 }
 
 /* From `OK id token queue ...`: `DONE id token`. */
-static void line_add_finish(struct text *t, const struct stage *stage, const struct reply *taken)
+static void line_add_finish(struct text *t, const struct stage *stage,
+                            const struct proto_reply *taken)
 {
     const char *id = taken->bytes + 3;
     const char *end = taken->bytes + taken->line_len;

@@ -40,7 +40,7 @@ static const char *value_end(const char *p, const char *end)
     return p;
 }
 
-static ssize_t redis_parse(const char *p, const char *end, struct reply *reply)
+static ssize_t redis_parse(const char *p, const char *end, struct proto_reply *reply)
 {
     const char *lf = memchr(p, '\n', (size_t)(end - p));
 
@@ -118,7 +118,8 @@ static void redis_add_take(struct text *t, const struct stage *stage, unsigned i
 }
 
 /* From *1 *2 $5 bench *1 *2 $n id ...: the bulk string of the id stands behind six lines. */
-static void redis_add_finish(struct text *t, const struct stage *stage, const struct reply *taken)
+static void redis_add_finish(struct text *t, const struct stage *stage,
+                             const struct proto_reply *taken)
 {
     const char *end = taken->bytes + taken->len;
     const char *id = taken->bytes;

@@ -19,7 +19,7 @@ const char *argp_program_version = "tally-replay " TALLY_VERSION;
 
 enum { SETUP_BLOCK = 10000, EXIT_USAGE = 64 };
 
-struct settings {
+struct replay_settings {
     uint64_t votes;
     uint64_t options;
     uint64_t block_votes;
@@ -87,7 +87,7 @@ static void make_options(struct maker *maker, uint64_t options)
 }
 
 /* One record a vote, so nothing is combined; options are drawn at random. */
-static void make_votes(struct maker *maker, const struct settings *settings)
+static void make_votes(struct maker *maker, const struct replay_settings *settings)
 {
     uint64_t *votes = calloc(settings->options + 1, sizeof *votes);
     uint64_t random = 88172645463325252U;
@@ -108,7 +108,7 @@ static void make_votes(struct maker *maker, const struct settings *settings)
     free(votes);
 }
 
-static uint64_t make_log(const char *dir, const struct settings *settings)
+static uint64_t make_log(const char *dir, const struct replay_settings *settings)
 {
     struct wal_io *io;
     struct maker maker = {.time_ms = 1700000000000U};
@@ -152,7 +152,7 @@ struct cost {
 };
 
 /* What it takes to open a log of so many votes, made afresh in a directory of its own. */
-static struct cost measure(const struct settings *settings)
+static struct cost measure(const struct replay_settings *settings)
 {
     char dir[4096];
     snprintf(dir, sizeof dir, "%s/tally-replay.XXXXXX", settings->parent);
@@ -176,9 +176,9 @@ static struct cost measure(const struct settings *settings)
 }
 
 /* The votes' own cost is what a log with them takes more than one with the options alone. */
-static void report(const struct settings *settings)
+static void report(const struct replay_settings *settings)
 {
-    struct settings none = *settings;
+    struct replay_settings none = *settings;
     none.votes = 0;
     struct cost without = measure(&none);
     struct cost with = measure(settings);
@@ -197,7 +197,7 @@ static void report(const struct settings *settings)
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
-    struct settings *settings = state->input;
+    struct replay_settings *settings = state->input;
     uint64_t *to = key == 'v'   ? &settings->votes
                    : key == 'o' ? &settings->options
                    : key == 'b' ? &settings->block_votes
@@ -232,7 +232,7 @@ int main(int argc, char **argv)
         NULL,
         NULL,
         NULL};
-    struct settings settings = {10000000, 1000000, 10000, "."};
+    struct replay_settings settings = {10000000, 1000000, 10000, "."};
     argp_err_exit_status = EXIT_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &settings);
     report(&settings);

@@ -8,12 +8,12 @@
 
 #include "bench/runs.h"
 
-struct server {
+struct table_server {
     const char *name;
     const char *title;
 };
 
-static const struct server vote_servers[] = {
+static const struct table_server vote_servers[] = {
     {"tally", "**tally**, on disk before every reply"},
     {"redis-always", "Redis `appendfsync always`, on disk before every reply"},
     {"redis-no", "Redis `appendfsync no`, not durable"},
@@ -21,7 +21,7 @@ static const struct server vote_servers[] = {
     {0},
 };
 
-static const struct server build_servers[] = {
+static const struct table_server build_servers[] = {
     {"tally", "**tally**, on disk before every reply"},
     {"beanstalkd-fsync", "beanstalkd `-b -f 0`, fsync at every write"},
     {"beanstalkd-nolog", "beanstalkd without a log, not durable"},
@@ -112,7 +112,7 @@ static void print_latency(const struct runs *runs, const struct which *which)
 struct block {
     const char *title;
     const char *verbs;
-    const struct server *servers;
+    const struct table_server *servers;
     const unsigned *depths;
     void (*print_cell)(const struct runs *runs, const struct which *which);
 };
@@ -132,7 +132,7 @@ static bool has_runs(const struct runs *runs, const struct which *which)
 }
 
 static void print_row(const struct runs *runs, const struct block *block,
-                      const struct server *server)
+                      const struct table_server *server)
 {
     bool measured = false;
 
@@ -169,7 +169,7 @@ static void print_block(const struct runs *runs, const struct block *block)
         printf("---:|");
     }
     printf("\n");
-    for (const struct server *server = block->servers; server->name != NULL; server++) {
+    for (const struct table_server *server = block->servers; server->name != NULL; server++) {
         print_row(runs, block, server);
     }
     printf("\n");

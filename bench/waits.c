@@ -21,7 +21,7 @@ const char *argp_program_version = "tally-waits " TALLY_VERSION;
 
 enum { BATCH = 2000, READ_BYTES = 1 << 20, EXIT_USAGE = 64 };
 
-struct settings {
+struct waits_settings {
     unsigned port;
     uint64_t options, builds, workers;
     double seconds;
@@ -145,7 +145,7 @@ static void fill(struct line_conn *conn, const char *before, const char *behind,
     text_fini(&text);
 }
 
-static void fill_all(const struct settings *settings)
+static void fill_all(const struct waits_settings *settings)
 {
     struct line_conn *conn = conn_open(settings->port);
     uint64_t began = now_ns();
@@ -190,7 +190,7 @@ static void *ask_main(void *arg)
 }
 
 /* One vote at a time, at set times as far as it is answered by then. */
-static void vote_for(const struct settings *settings, struct histogram *waits)
+static void vote_for(const struct waits_settings *settings, struct histogram *waits)
 {
     struct line_conn *conn = conn_open(settings->port);
     struct text text = {0};
@@ -223,7 +223,8 @@ static double ms(uint64_t ns)
     return (double)ns / 1e6;
 }
 
-static uint64_t measure(const struct settings *settings, const char *request, uint64_t alone_ns)
+static uint64_t measure(const struct waits_settings *settings, const char *request,
+                        uint64_t alone_ns)
 {
     static struct histogram waits;
     struct asking asking = {.port = settings->port, .request = request};
@@ -246,7 +247,7 @@ static uint64_t measure(const struct settings *settings, const char *request, ui
     return waits.max;
 }
 
-static void measure_all(const struct settings *settings)
+static void measure_all(const struct waits_settings *settings)
 {
     static const char *const requests[] = {
         "TALLY waits TOP 1\n",
@@ -279,7 +280,7 @@ static void measure_all(const struct settings *settings)
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
-    struct settings *settings = state->input;
+    struct waits_settings *settings = state->input;
     switch (key) {
     case 'p':
         settings->port = (unsigned)strtoul(arg, NULL, 10);
@@ -328,7 +329,7 @@ int main(int argc, char **argv)
         .parser = parse_option,
         .doc = "Makes a large state, then votes at set times while one connection asks each "
                "reading verb in a loop, and prints how long a VOTE waited."};
-    struct settings settings = {
+    struct waits_settings settings = {
         .options = 1000000, .builds = 1000000, .workers = 100000, .seconds = 5, .every_us = 1000};
     argp_err_exit_status = EXIT_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &settings);

@@ -77,7 +77,7 @@ static void leave_step(struct lane_slot *slot)
 static void leave_ordered(struct tally *tally, struct lane_slot *slot,
                           const struct apply_result *result)
 {
-    struct request *request = slot->ordered.request;
+    struct ordered_request *request = slot->ordered.request;
     struct lane_result left = {.type = slot->type,
                                .err = (int16_t)result->err,
                                .bytes = (uint32_t)request->bytes,

@@ -58,7 +58,7 @@ static bool keeper_step(struct tally *tally, struct build *build, uint64_t seen,
 
 void timers_append(struct tally *tally, enum record_type type, const uint64_t num[TIMERS_NUMS])
 {
-    struct request *request = ordered_request_new(&tally->state.ledger, type, NULL, 0, 0);
+    struct ordered_request *request = ordered_request_new(&tally->state.ledger, type, NULL, 0, 0);
     if (request == NULL) {
         no_memory(tally);
     }

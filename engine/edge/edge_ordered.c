@@ -14,8 +14,8 @@ static bool nothing_in_flight(const struct edge *edge)
     return edge->lane->next == edge_applied(edge);
 }
 
-static int may_append(const struct edge *edge, const struct span *texts, unsigned count,
-                      uint64_t growth)
+static int ordered_may_append(const struct edge *edge, const struct span *texts, unsigned count,
+                              uint64_t growth)
 {
     int err = edge_mode(edge);
     if (err != 0) {
@@ -34,7 +34,7 @@ static int may_append(const struct edge *edge, const struct span *texts, unsigne
 
 /* What a request says, and how much the state grows by it beside its texts; 0: not at all, so it
  * needs no leave of the ledger. */
-struct begin {
+struct ordered_ask {
     enum record_type type;
     const struct span *texts;
     unsigned count;
@@ -42,9 +42,10 @@ struct begin {
 };
 
 /* A request with room made sure of; to be filled and then appended. */
-static int begin(struct edge *edge, const struct begin *what, struct request **out)
+static int ordered_begin(struct edge *edge, const struct ordered_ask *what,
+                         struct ordered_request **out)
 {
-    int err = may_append(edge, what->texts, what->count, what->growth);
+    int err = ordered_may_append(edge, what->texts, what->count, what->growth);
     if (err != 0) {
         return err;
     }
@@ -54,10 +55,10 @@ static int begin(struct edge *edge, const struct begin *what, struct request **o
 }
 
 /* What apply would refuse is never appended. */
-static int append(struct edge *edge, struct request *request)
+static int ordered_append(struct edge *edge, struct ordered_request *request)
 {
     if (bounds_record_error(&request->record) != NULL) {
-        free(request);
+        ordered_request_free(&edge->state->ledger, request);
         return TALLY_INVAL;
     }
     edge->lane->bytes_in += request->bytes;
@@ -89,9 +90,9 @@ int edge_submit(struct edge *edge, const struct edge_submit *ask)
                            [SUBMIT_NEED] = {need, need_len},
                            [SUBMIT_UNIQ] = ask->uniq,
                            [SUBMIT_PAYLOAD] = ask->payload};
-    struct begin what = {RECORD_SUBMIT, texts, 4, submit_growth(edge, ask)};
-    struct request *request = NULL;
-    err = begin(edge, &what, &request);
+    struct ordered_ask what = {RECORD_SUBMIT, texts, 4, submit_growth(edge, ask)};
+    struct ordered_request *request = NULL;
+    err = ordered_begin(edge, &what, &request);
     if (err != 0) {
         return err;
     }
@@ -99,7 +100,7 @@ int edge_submit(struct edge *edge, const struct edge_submit *ask)
     request->record.num[SUBMIT_DELAY_MS] = ask->delay_ms;
     request->record.num[SUBMIT_LEASE_MS] = ask->lease_ms;
     request->record.num[SUBMIT_TRIES] = ask->tries;
-    return append(edge, request);
+    return ordered_append(edge, request);
 }
 
 int edge_poll(struct edge *edge, const struct edge_poll *ask)
@@ -115,9 +116,9 @@ int edge_poll(struct edge *edge, const struct edge_poll *ask)
                               [POLL_RATE_MS] = ask->rate_ms};
     static const struct poll poll;
     bool is_new = state_poll(edge->state, ask->name) == NULL;
-    struct begin what = {RECORD_POLL, &ask->name, 1, is_new ? poll_weight(&poll) : 0};
-    struct request *request = NULL;
-    int err = begin(edge, &what, &request);
+    struct ordered_ask what = {RECORD_POLL, &ask->name, 1, is_new ? poll_weight(&poll) : 0};
+    struct ordered_request *request = NULL;
+    int err = ordered_begin(edge, &what, &request);
     if (err != 0) {
         return err;
     }
@@ -128,7 +129,7 @@ int edge_poll(struct edge *edge, const struct edge_poll *ask)
             request->record.num[i] = (uint64_t)values[i];
         }
     }
-    return append(edge, request);
+    return ordered_append(edge, request);
 }
 
 int edge_option(struct edge *edge, struct span poll, struct span text)
@@ -150,11 +151,11 @@ int edge_option(struct edge *edge, struct span poll, struct span text)
                            [OPTION_LABEL] = label_span(&clean),
                            [OPTION_FOLD] = {fold, fold_len}};
     static const struct option option;
-    struct begin what = {RECORD_OPTION, texts, 3, option_weight(&option)};
-    struct request *request = NULL;
-    err = begin(edge, &what, &request);
+    struct ordered_ask what = {RECORD_OPTION, texts, 3, option_weight(&option)};
+    struct ordered_request *request = NULL;
+    err = ordered_begin(edge, &what, &request);
     free(fold);
-    return err != 0 ? err : append(edge, request);
+    return err != 0 ? err : ordered_append(edge, request);
 }
 
 int edge_worker(struct edge *edge, const struct edge_worker *ask)
@@ -172,25 +173,25 @@ int edge_worker(struct edge *edge, const struct edge_worker *ask)
     struct span texts[] = {
         [WORKER_ID] = ask->id, [WORKER_NAME] = ask->name, [WORKER_TAGS] = {tags, tags_len}};
     static const struct worker none;
-    struct begin what = {RECORD_WORKER, texts, 3, worker == NULL ? worker_weight(&none) : 0};
-    struct request *request = NULL;
-    err = begin(edge, &what, &request);
+    struct ordered_ask what = {RECORD_WORKER, texts, 3, worker == NULL ? worker_weight(&none) : 0};
+    struct ordered_request *request = NULL;
+    err = ordered_begin(edge, &what, &request);
     if (err != 0) {
         return err;
     }
     request->record.num[WORKER_SLOTS] = ask->slots;
     request->record.num[WORKER_KEEP] = (ask->name.at == NULL ? WORKER_KEEP_NAME : 0U) |
                                        (ask->tags.at == NULL ? WORKER_KEEP_TAGS : 0U);
-    return append(edge, request);
+    return ordered_append(edge, request);
 }
 
 void edge_worker_back(struct edge *edge, const struct worker *worker)
 {
-    struct request *request = NULL;
-    const struct begin what = {.type = RECORD_SEEN};
-    if (begin(edge, &what, &request) == 0) {
+    struct ordered_request *request = NULL;
+    const struct ordered_ask what = {.type = RECORD_SEEN};
+    if (ordered_begin(edge, &what, &request) == 0) {
         request->record.num[0] = worker->id;
-        (void)append(edge, request);
+        (void)ordered_append(edge, request);
     }
 }
 
@@ -201,10 +202,10 @@ int edge_bye(struct edge *edge, struct span name)
     if (!there && nothing_in_flight(edge)) {
         return TALLY_NOTFOUND;
     }
-    struct begin what = {RECORD_BYE, &name, 1, 0};
-    struct request *request = NULL;
-    int err = begin(edge, &what, &request);
-    return err != 0 ? err : append(edge, request);
+    struct ordered_ask what = {RECORD_BYE, &name, 1, 0};
+    struct ordered_request *request = NULL;
+    int err = ordered_begin(edge, &what, &request);
+    return err != 0 ? err : ordered_append(edge, request);
 }
 
 int edge_apply_result(struct edge *edge, uint64_t pos, uint64_t *value)

@@ -43,7 +43,7 @@ struct build;
 struct option;
 struct parcel;
 struct poll;
-struct request;
+struct ordered_request;
 struct worker;
 
 struct lane_vote {
@@ -71,7 +71,7 @@ struct lane_step {
 
 struct lane_ordered {
     uint8_t type;
-    struct request *request; /* owned by the slot */
+    struct ordered_request *request; /* owned by the slot */
 };
 
 /* What the committer leaves when it has applied the record. */

@@ -4,14 +4,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-struct request *ordered_request_new(struct ledger *ledger, enum record_type type,
-                                    const struct span *texts, unsigned count, uint64_t growth)
+struct ordered_request *ordered_request_new(struct ledger *ledger, enum record_type type,
+                                            const struct span *texts, unsigned count,
+                                            uint64_t growth)
 {
     size_t bytes = ORDERED_REQUEST_NUMS_BYTES;
     for (unsigned i = 0; i < count; i++) {
         bytes += texts[i].len;
     }
-    struct request *request = malloc(sizeof *request + bytes);
+    struct ordered_request *request = malloc(sizeof *request + bytes);
     if (request == NULL) {
         return NULL;
     }
@@ -30,7 +31,7 @@ struct request *ordered_request_new(struct ledger *ledger, enum record_type type
     return request;
 }
 
-void ordered_request_free(struct ledger *ledger, struct request *request)
+void ordered_request_free(struct ledger *ledger, struct ordered_request *request)
 {
     ledger_sub(ledger, LEDGER_IN_FLIGHT, request->weight);
     free(request);

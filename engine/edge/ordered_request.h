@@ -13,7 +13,7 @@ enum { ORDERED_REQUEST_NUMS_BYTES = 64 };
  * it publishes the slot, the committer from then on: it frees the request when the record is
  * applied.
  */
-struct request {
+struct ordered_request {
     struct record record;
     size_t bytes;
     uint64_t weight; /* in the ledger: itself, and what apply will make of it */
@@ -21,8 +21,9 @@ struct request {
 };
 
 /* `growth` is what it will add to the state beside its texts. Returns NULL without memory. */
-struct request *ordered_request_new(struct ledger *ledger, enum record_type type,
-                                    const struct span *texts, unsigned count, uint64_t growth);
-void ordered_request_free(struct ledger *ledger, struct request *request);
+struct ordered_request *ordered_request_new(struct ledger *ledger, enum record_type type,
+                                            const struct span *texts, unsigned count,
+                                            uint64_t growth);
+void ordered_request_free(struct ledger *ledger, struct ordered_request *request);
 
 #endif

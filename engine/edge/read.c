@@ -41,8 +41,8 @@ static int compare_spans(struct span a, struct span b)
  * Looks at a slice of a table's entities, from read->next on. add returns 0 or an error. What came
  * after `last` is not looked at.
  */
-static int walk(struct read *read, const struct table *table, uint64_t last,
-                int (*add)(struct read *read, void *entity))
+static int read_walk(struct read *read, const struct table *table, uint64_t last,
+                     int (*add)(struct read *read, void *entity))
 {
     int err = 0;
     for (int i = 0; err == 0; i++) {
@@ -175,7 +175,7 @@ static int compare_polls(const void *a, const void *b)
 
 static int run_polls(struct read *read, const struct state *state)
 {
-    return walk(read, &state->poll_ids, FIELD_GET(state->poll_count), add_poll);
+    return read_walk(read, &state->poll_ids, FIELD_GET(state->poll_count), add_poll);
 }
 
 static void end_polls(struct read *read)
@@ -233,7 +233,7 @@ static int run_queues(struct read *read, const struct state *state)
 {
     const struct read_queues *r = (const struct read_queues *)read;
     if (r->name.at == NULL) {
-        return walk(read, &state->queue_ids, FIELD_GET(state->queue_last), add_queue);
+        return read_walk(read, &state->queue_ids, FIELD_GET(state->queue_last), add_queue);
     }
     struct queue *queue = state_queue(state, r->name);
     return queue != NULL ? add_queue(read, queue) : TALLY_NOTFOUND;
@@ -299,7 +299,7 @@ static int run_workers(struct read *read, const struct state *state)
 {
     const struct read_workers *r = (const struct read_workers *)read;
     if (r->id.at == NULL) {
-        return walk(read, &state->worker_ids, FIELD_GET(state->worker_last), add_worker);
+        return read_walk(read, &state->worker_ids, FIELD_GET(state->worker_last), add_worker);
     }
     struct worker *worker = state_worker(state, r->id);
     if (worker == NULL || FIELD_GET(worker->state) == WORKER_GONE) {

@@ -77,7 +77,7 @@ void read_is_unwanted(struct read *read)
     atomic_store_explicit(&read->unwanted, true, memory_order_relaxed);
 }
 
-static void answer(struct read *read)
+static void reader_answer(struct read *read)
 {
     struct edge *edge = read->edge;
     /* R3: release; pairs with R4. From here on the read may be gone. */
@@ -115,7 +115,7 @@ static void take_asked(struct reader *reader)
         if (read->err == READ_BESIDE) {
             read->err = has_room(reader) ? reader_tally(reader, read) : TALLY_BUSY;
             slice_end(read);
-            answer(read);
+            reader_answer(read);
         } else {
             *reader->waiting_end = read;
             reader->waiting_end = &read->asked_before;
@@ -123,7 +123,7 @@ static void take_asked(struct reader *reader)
     }
 }
 
-static void make(struct reader *reader, struct read *read)
+static void ranking_make(struct reader *reader, struct read *read)
 {
     const struct timespec pause = {.tv_nsec = RETRY_NS};
     read->err = has_room(reader) ? READ_MORE : TALLY_BUSY;
@@ -155,8 +155,8 @@ static bool make_next(struct reader *reader)
     }
     reader->waiting = read->asked_before;
     reader->waiting_end = reader->waiting != NULL ? reader->waiting_end : &reader->waiting;
-    make(reader, read);
-    answer(read);
+    ranking_make(reader, read);
+    reader_answer(read);
     return true;
 }
 
@@ -223,7 +223,7 @@ static void rank_drop(struct reader *reader, struct ranked *ranked)
 }
 
 /* Takes what the feed says, up to a tail. */
-static int drain(struct ranked *ranked, uint64_t tail)
+static int feed_drain(struct ranked *ranked, uint64_t tail)
 {
     struct feed *feed = ranked->feed;
     uint64_t head = FIELD_OWN(feed->head);
@@ -315,7 +315,7 @@ static void look_after_ranks(struct reader *reader)
             continue;
         }
         /* F2: acquire, as S4; pairs with F1 */
-        int err = drain(ranked, FIELD_GET(ranked->feed->tail));
+        int err = feed_drain(ranked, FIELD_GET(ranked->feed->tail));
         if (err != 0 || now_ns - ranked->asked_ns > rank_keep_ns) {
             rank_drop(reader, ranked);
         } else {
@@ -387,7 +387,7 @@ int reader_tally(struct reader *reader, struct read *read)
             rank_drop(reader, ranked);
             continue;
         }
-        err = drain(ranked, tail);
+        err = feed_drain(ranked, tail);
         err = err == 0 ? fill_rows(ranked, r) : err;
         if (err != 0) {
             rank_drop(reader, ranked);
@@ -399,7 +399,7 @@ int reader_tally(struct reader *reader, struct read *read)
 
 /* ---- the thread ---- */
 
-static void *run(void *arg)
+static void *reader_run(void *arg)
 {
     struct reader *reader = arg;
     rcu_thread_register();
@@ -436,7 +436,7 @@ int reader_new(struct reader **out, struct shared *shared)
     *reader = (struct reader){.shared = shared};
     reader->waiting_end = &reader->waiting;
     *out = reader; /* before the thread: the committer serves it */
-    if (thread_start(&reader->thread, run, reader) != 0) {
+    if (thread_start(&reader->thread, reader_run, reader) != 0) {
         *out = NULL;
         free(reader);
         return TALLY_THREAD;

@@ -55,7 +55,7 @@ static void next_commit(struct edge *edge)
 }
 
 /* Blocks until all that was appended is applied. */
-static void settle(struct edge *edge)
+static void session_settle(struct edge *edge)
 {
     edge_publish(edge);
     while (edge_applied(edge) < edge_tail(edge)) {
@@ -70,16 +70,16 @@ static bool must_wait(int err)
 
 /* Between two calls the thread is no reader: it may stay away for as long as it likes, and no grace
  * period waits for it. */
-static void begin(struct session *s)
+static void session_begin(struct session *s)
 {
     rcu_online();
     edge_pass_begin(s->edge);
 }
 
 /* The end of a call: everything is applied, the slots are free. */
-static int finish(struct edge *edge, int err)
+static int session_end(struct edge *edge, int err)
 {
-    settle(edge);
+    session_settle(edge);
     edge_free(edge, edge_applied(edge));
     edge_pass_end(edge);
     rcu_offline();
@@ -87,37 +87,37 @@ static int finish(struct edge *edge, int err)
 }
 
 /* The result of the ordered request just appended. */
-static int settled(struct edge *edge, int err, uint64_t *value)
+static int session_result(struct edge *edge, int err, uint64_t *value)
 {
     if (err == 0) {
-        settle(edge);
+        session_settle(edge);
         err = edge_apply_result(edge, edge_tail(edge), value);
         while (err == TALLY_PARK) {
             next_commit(edge);
             err = edge_apply_result(edge, edge_tail(edge), value);
         }
     }
-    return finish(edge, err);
+    return session_end(edge, err);
 }
 
 int tally_poll(struct session *s, const char *name)
 {
     struct edge_poll ask = {span_of(name), EDGE_KEEP, EDGE_KEEP, EDGE_KEEP, EDGE_KEEP};
     uint64_t value = 0;
-    begin(s);
-    return settled(s->edge, edge_poll(s->edge, &ask), &value);
+    session_begin(s);
+    return session_result(s->edge, edge_poll(s->edge, &ask), &value);
 }
 
 int tally_option(struct session *s, const char *poll, const char *label, uint64_t *option)
 {
-    begin(s);
-    return settled(s->edge, edge_option(s->edge, span_of(poll), span_of(label)), option);
+    session_begin(s);
+    return session_result(s->edge, edge_option(s->edge, span_of(poll), span_of(label)), option);
 }
 
 int tally_vote(struct session *s, uint64_t option, uint64_t n, uint64_t *votes_after)
 {
     struct edge_vote vote;
-    begin(s);
+    session_begin(s);
     int err = edge_vote(s->edge, option, n, &vote);
     while (must_wait(err)) {
         next_commit(s->edge);
@@ -127,14 +127,14 @@ int tally_vote(struct session *s, uint64_t option, uint64_t n, uint64_t *votes_a
     if (err == 0) {
         *votes_after = edge_votes_after(s->edge, vote);
     }
-    return finish(s->edge, err);
+    return session_end(s->edge, err);
 }
 
 int tally_tally(struct session *s, const char *poll, struct tally_count *rows, size_t *count)
 {
     struct read_tally r;
     read_tally_init(&r, span_of(poll), *count);
-    begin(s);
+    session_begin(s);
     if (edge_read(s->edge, &r.read) == EDGE_QUEUED) {
         while (!read_is_done(&r.read)) {
             next_commit(s->edge);
@@ -146,15 +146,15 @@ int tally_tally(struct session *s, const char *poll, struct tally_count *rows, s
     }
     *count = err == 0 ? r.row_count : 0;
     read_tally_fini(&r);
-    return finish(s->edge, err);
+    return session_end(s->edge, err);
 }
 
 int tally_worker(struct session *s, const char *worker, uint32_t slots)
 {
     struct edge_worker ask = {.id = span_of(worker), .slots = slots};
     uint64_t value = 0;
-    begin(s);
-    return settled(s->edge, edge_worker(s->edge, &ask), &value);
+    session_begin(s);
+    return session_result(s->edge, edge_worker(s->edge, &ask), &value);
 }
 
 int tally_submit(struct session *s, const char *queue, struct span payload, uint64_t *id)
@@ -164,11 +164,11 @@ int tally_submit(struct session *s, const char *queue, struct span payload, uint
                               .pri = BUILD_PRI_DEFAULT,
                               .lease_ms = BUILD_LEASE_MS_DEFAULT,
                               .tries = BUILD_TRIES_DEFAULT};
-    begin(s);
+    session_begin(s);
     if (payload.len > s->edge->shared->payload_bytes_max) {
-        return finish(s->edge, TALLY_TOOBIG);
+        return session_end(s->edge, TALLY_TOOBIG);
     }
-    return settled(s->edge, edge_submit(s->edge, &ask), id);
+    return session_result(s->edge, edge_submit(s->edge, &ask), id);
 }
 
 static int copy_claim(const struct edge_claimed *got, struct tally_claim *claim)
@@ -194,7 +194,7 @@ int tally_claim(struct session *s, const char *worker, const char *queue, struct
     struct edge_claim ask = {
         .worker = span_of(worker), .queues = {span_of(queue)}, .queue_count = 1};
     struct edge_claimed got;
-    begin(s);
+    session_begin(s);
     int err = edge_claim(s->edge, &ask, &got);
     while (must_wait(err)) {
         next_commit(s->edge);
@@ -203,40 +203,40 @@ int tally_claim(struct session *s, const char *worker, const char *queue, struct
     if (err == 0) {
         err = copy_claim(&got, claim);
     }
-    return finish(s->edge, err);
+    return session_end(s->edge, err);
 }
 
 int tally_done(struct session *s, uint64_t id, uint32_t token, struct span result)
 {
-    begin(s);
+    session_begin(s);
     int err = edge_done(s->edge, id, token, result);
     while (must_wait(err)) {
         next_commit(s->edge);
         err = edge_done(s->edge, id, token, result);
     }
-    return finish(s->edge, err == EDGE_DUP ? TALLY_EXISTS : err);
+    return session_end(s->edge, err == EDGE_DUP ? TALLY_EXISTS : err);
 }
 
 int tally_fail(struct session *s, uint64_t id, uint32_t token, struct span text)
 {
     struct edge_fail ask = {.id = id, .token = token, .text = text};
     struct edge_failed how;
-    begin(s);
+    session_begin(s);
     int err = edge_fail(s->edge, &ask, &how);
     while (must_wait(err)) {
         next_commit(s->edge);
         err = edge_fail(s->edge, &ask, &how);
     }
-    return finish(s->edge, err);
+    return session_end(s->edge, err);
 }
 
 int tally_release(struct session *s, uint64_t id, uint32_t token)
 {
-    begin(s);
+    session_begin(s);
     int err = edge_release(s->edge, id, token, 0);
     while (must_wait(err)) {
         next_commit(s->edge);
         err = edge_release(s->edge, id, token, 0);
     }
-    return finish(s->edge, err);
+    return session_end(s->edge, err);
 }

@@ -12,14 +12,14 @@ enum {
     ALIKE_LOOKS_MAX = 512, /* about 0.2 ms when none of them is in the cache */
 };
 
-struct entry {
+struct label_entry {
     struct option *option;
-    struct entry *next;
+    struct label_entry *next;
 };
 
 struct beginning {
     struct blob *key;
-    _Atomic(struct entry *) first;
+    _Atomic(struct label_entry *) first;
 };
 
 static struct span beginning_key(const void *entity)
@@ -32,7 +32,7 @@ int label_index_init(struct state *state)
     return index_init(&state->beginnings, beginning_key);
 }
 
-static struct entry *first_of(const struct beginning *beginning)
+static struct label_entry *first_of(const struct beginning *beginning)
 {
     /* A1: acquire; pairs with A2 */
     return atomic_load_explicit(&beginning->first, memory_order_acquire);
@@ -114,13 +114,13 @@ int label_index_add(struct state *state, struct option *option)
     for (size_t i = 0; i < count; i++) {
         struct blob *key = key_of_two(blob_span(option->poll->name), beginnings[i]);
         struct beginning *beginning = key != NULL ? beginning_get(state, key) : NULL;
-        struct entry *entry = malloc(sizeof *entry);
+        struct label_entry *entry = malloc(sizeof *entry);
         if (beginning == NULL || entry == NULL) {
             free(entry);
             return TALLY_NOMEM;
         }
         ledger_add(&state->ledger, LEDGER_ENTITIES, sizeof *entry + WEIGHT_ALLOCATION);
-        *entry = (struct entry){option, first_of(beginning)};
+        *entry = (struct label_entry){option, first_of(beginning)};
         /* A2: release; pairs with A1 */
         atomic_store_explicit(&beginning->first, entry, memory_order_release);
     }
@@ -131,8 +131,8 @@ static void beginning_free(void *arg, void *entity)
 {
     (void)arg;
     struct beginning *beginning = entity;
-    for (struct entry *entry = first_of(beginning); entry != NULL;) {
-        struct entry *next = entry->next;
+    for (struct label_entry *entry = first_of(beginning); entry != NULL;) {
+        struct label_entry *next = entry->next;
         free(entry);
         entry = next;
     }
@@ -148,7 +148,7 @@ void label_index_fini(struct state *state)
 
 /* ---- finding ---- */
 
-struct choice {
+struct label_choice {
     struct span fold;
     const struct option **found; /* best first */
     size_t scores[ALIKE_MAX];
@@ -176,7 +176,7 @@ static size_t score_of(struct span a, struct span b)
     return contains(a, b) || contains(b, a) ? len * 2 + 1 : alike;
 }
 
-static bool is_chosen(const struct choice *choice, const struct option *option)
+static bool is_chosen(const struct label_choice *choice, const struct option *option)
 {
     int i = 0;
     while (i < choice->count && choice->found[i] != option) {
@@ -186,7 +186,7 @@ static bool is_chosen(const struct choice *choice, const struct option *option)
 }
 
 /* Puts an option where its score says; of equals the older is before. */
-static void choose(struct choice *choice, const struct option *option)
+static void choose(struct label_choice *choice, const struct option *option)
 {
     size_t score = score_of(fold_of(option), choice->fold);
     int at = choice->count;
@@ -210,14 +210,14 @@ static void choose(struct choice *choice, const struct option *option)
 }
 
 static int look_at(const struct state *state, struct span poll, struct span beginning, size_t looks,
-                   struct choice *choice)
+                   struct label_choice *choice)
 {
     struct blob *key = key_of_two(poll, beginning);
     if (key == NULL) {
         return TALLY_NOMEM;
     }
     const struct beginning *found = index_get(&state->beginnings, blob_span(key));
-    const struct entry *entry = found != NULL ? first_of(found) : NULL;
+    const struct label_entry *entry = found != NULL ? first_of(found) : NULL;
     free(key);
     for (; entry != NULL && looks > 0; entry = entry->next, looks--) {
         choose(choice, entry->option);
@@ -229,7 +229,8 @@ int label_index_find(const struct state *state, struct span poll, struct span fo
                      const struct option **found, int max)
 {
     struct span beginnings[WORDS_MAX];
-    struct choice choice = {.fold = fold, .found = found, .max = max < ALIKE_MAX ? max : ALIKE_MAX};
+    struct label_choice choice = {
+        .fold = fold, .found = found, .max = max < ALIKE_MAX ? max : ALIKE_MAX};
     size_t count = beginnings_of(fold, beginnings);
     struct blob *key = key_of_two(poll, fold);
     int err = key != NULL ? 0 : TALLY_NOMEM;

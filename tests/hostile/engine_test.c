@@ -1,5 +1,6 @@
 /* What a snapshot or a log may not say: the server refuses it, and never comes up to end later. */
 #include "engine/apply/snapshot_load.h"
+#include "engine/base/ledger.h"
 #include "engine/log/bounds.h"
 #include "engine/state/state.h"
 #include "tests/engine/handle.h"
@@ -543,5 +544,6 @@ Test(hostile_engine, the_edge_refuses_what_apply_would)
     struct edge_worker worker = {.id = {"w", 1}, .name = {payload, 300}, .slots = 1};
     cr_expect_eq(edge_worker(handle.edge, &worker), TALLY_INVAL, "a name of 300 bytes");
     cr_expect_eq(edge_tail(handle.edge), 0, "nothing was appended");
+    cr_expect_eq(ledger_of(edge_ledger(handle.edge), LEDGER_IN_FLIGHT), 0, "nothing is counted");
     close_engine();
 }

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-struct replay {
+struct replay_command {
     const struct settings *settings;
     struct inspector *inspector;
     struct wal *wal;   /* the new log */
@@ -24,7 +24,7 @@ struct replay {
  * or the first in it behind the snapshot. */
 static int see(void *arg, const struct record *record, const struct apply_result *verdict)
 {
-    struct replay *replay = arg;
+    struct replay_command *replay = arg;
     (void)verdict;
     if (record->lsn > replay->inspector->saved_lsn && record->lsn <= replay->settings->until_lsn &&
         record->time_ms <= replay->settings->until_ms) {
@@ -37,7 +37,7 @@ static int see(void *arg, const struct record *record, const struct apply_result
 
 static int encode(void *arg, const struct record *record)
 {
-    struct replay *replay = arg;
+    struct replay_command *replay = arg;
     if (record->lsn > replay->last_lsn) {
         return INSPECT_ENOUGH;
     }
@@ -50,7 +50,7 @@ static int encode(void *arg, const struct record *record)
 /* The records of a block that were taken, in a block of their own. A record that only a newer
  * program knows is not handed out by the decoder, and the lsns behind it would move: that is
  * refused. */
-static int append_part(struct replay *replay, const struct wal_block *block)
+static int append_part(struct replay_command *replay, const struct wal_block *block)
 {
     const unsigned char *raw;
     size_t raw_bytes;
@@ -72,7 +72,7 @@ static int append_part(struct replay *replay, const struct wal_block *block)
 /* A block goes over as it is, if all of it is wanted; where its end is not, the log ends. */
 static int see_block(void *arg, const struct wal_block *block)
 {
-    struct replay *replay = arg;
+    struct replay_command *replay = arg;
     int err = 0;
     if (newdir_is_interrupted()) {
         return TALLY_TIMEOUT;
@@ -97,7 +97,7 @@ static int see_block(void *arg, const struct wal_block *block)
     return err;
 }
 
-static int say_not_there(const struct replay *replay)
+static int say_not_there(const struct replay_command *replay)
 {
     const struct settings *settings = replay->settings;
     if (replay->last_lsn == 0) {
@@ -111,7 +111,7 @@ static int say_not_there(const struct replay *replay)
 }
 
 /* Copies into the log that newdir has opened. Returns the exit code; 0: all is there. */
-static int copy(struct replay *replay, struct newdir *newdir)
+static int copy(struct replay_command *replay, struct newdir *newdir)
 {
     struct inspector *inspector = replay->inspector;
     replay->wal = newdir->wal;
@@ -139,7 +139,7 @@ static int copy(struct replay *replay, struct newdir *newdir)
 }
 
 /* Whether there is a state from which the moment can be reached. */
-static int check_beginning(const struct replay *replay)
+static int check_beginning(const struct replay_command *replay)
 {
     const struct settings *settings = replay->settings;
     const struct inspector *inspector = replay->inspector;
@@ -155,7 +155,7 @@ static int check_beginning(const struct replay *replay)
     return EXIT_WHOLE;
 }
 
-static void say_done(const struct replay *replay)
+static void say_done(const struct replay_command *replay)
 {
     char time[MOMENT_TEXT_BYTES];
     uint64_t saved_lsn = replay->inspector->saved_lsn;
@@ -176,10 +176,10 @@ static int replay_once(const struct settings *settings)
     if (inspector == NULL) {
         return EXIT_UNREADABLE;
     }
-    struct replay replay = {.settings = settings,
-                            .inspector = inspector,
-                            .last_lsn = inspector->saved_lsn,
-                            .last_ms = inspector->saved_ms};
+    struct replay_command replay = {.settings = settings,
+                                    .inspector = inspector,
+                                    .last_lsn = inspector->saved_lsn,
+                                    .last_ms = inspector->saved_ms};
     inspector->see = see;
     inspector->see_block = see_block;
     inspector->arg = &replay;

@@ -37,7 +37,7 @@ enum {
 
 const char *argp_program_version = "tallyd " TALLY_VERSION;
 
-struct settings {
+struct server_settings {
     const char *bind;
     const char *data;
     const char *key_file;
@@ -130,7 +130,7 @@ static const char *filled(const char *text, struct argp_state *state, const char
 
 static error_t parse_option(int key, char *arg, struct argp_state *state)
 {
-    struct settings *settings = state->input;
+    struct server_settings *settings = state->input;
     switch (key) {
     case 'b':
         settings->bind = filled(arg, state, "--bind");
@@ -190,7 +190,7 @@ static unsigned threads_default(void)
 
 /* ---- the key ---- */
 
-static void take_key(struct settings *settings, struct span key)
+static void take_key(struct server_settings *settings, struct span key)
 {
     if (key.len > KEY_LEN_MAX) {
         fprintf(stderr, "tallyd: the API key has more than %d characters\n", KEY_LEN_MAX);
@@ -205,7 +205,7 @@ static void take_key(struct settings *settings, struct span key)
 }
 
 /* The first line of the file, without its end. */
-static void read_key_file(struct settings *settings)
+static void read_key_file(struct server_settings *settings)
 {
     char text[KEY_LEN_MAX + 3]; /* CR and LF behind the longest; else one byte too many is seen */
     FILE *file = fopen(settings->key_file, "re");
@@ -228,7 +228,7 @@ static void read_key_file(struct settings *settings)
 }
 
 /* Reads the key from the file, else from TALLY_API_KEY; empty when there is none. */
-static void read_key(struct settings *settings)
+static void read_key(struct server_settings *settings)
 {
     const char *from = getenv("TALLY_API_KEY");
     if (settings->key_file != NULL) {
@@ -238,7 +238,7 @@ static void read_key(struct settings *settings)
     }
 }
 
-static void read_address(struct settings *settings)
+static void read_address(struct server_settings *settings)
 {
     const char *why;
     if (address_read(&settings->address, settings->bind, settings->port, &why) != 0) {
@@ -248,7 +248,7 @@ static void read_address(struct settings *settings)
 }
 
 /* A server that others can reach asks for a key; a short key is none. */
-static void check_key(struct settings *settings)
+static void check_key(struct server_settings *settings)
 {
     read_key(settings);
     size_t len = strlen(settings->key);
@@ -270,7 +270,7 @@ static void check_key(struct settings *settings)
 /* ---- descriptors ---- */
 
 /* Returns how many connections there may be: a client can never take what the log needs. */
-static uint32_t claim_descriptors(const struct settings *settings)
+static uint32_t claim_descriptors(const struct server_settings *settings)
 {
     struct descriptors descriptors;
     descriptors_claim(&descriptors, CONNECTIONS_MAX, settings->threads);
@@ -321,7 +321,7 @@ _Noreturn static void end(const struct ending *ending, const char *cannot, const
 
 enum { PROGRESS_EVERY_MS = 3000 };
 
-struct progress {
+struct start_progress {
     struct listener *listener;
     const char *data;
     uint64_t told_ns;
@@ -332,7 +332,7 @@ struct progress {
 /* One line that is written again and again on a terminal, else a line every few seconds. */
 static void tell_progress(void *arg, unsigned percent)
 {
-    struct progress *progress = arg;
+    struct start_progress *progress = arg;
     uint64_t now_ns = clock_mono_ns();
     listener_progress(progress->listener, percent);
     if (progress->on_terminal) {
@@ -344,12 +344,12 @@ static void tell_progress(void *arg, unsigned percent)
     }
 }
 
-static struct tally *open_data(const struct settings *settings, struct listener *listener)
+static struct tally *open_data(const struct server_settings *settings, struct listener *listener)
 {
-    struct progress progress = {.listener = listener,
-                                .data = settings->data,
-                                .told_ns = clock_mono_ns(),
-                                .on_terminal = isatty(STDERR_FILENO) == 1};
+    struct start_progress progress = {.listener = listener,
+                                      .data = settings->data,
+                                      .told_ns = clock_mono_ns(),
+                                      .on_terminal = isatty(STDERR_FILENO) == 1};
     struct tally_options opts = {.dir = settings->data,
                                  .create = true,
                                  .edges = settings->threads,
@@ -401,12 +401,12 @@ static void allocate_large_from_kernel(void)
 
 int main(int argc, char **argv)
 {
-    struct settings settings = {.bind = "127.0.0.1",
-                                .data = "./data",
-                                .port = PORT_DEFAULT,
-                                .threads = threads_default(),
-                                .request_s = REQUEST_S_DEFAULT,
-                                .peer_s = PEER_S_DEFAULT};
+    struct server_settings settings = {.bind = "127.0.0.1",
+                                       .data = "./data",
+                                       .port = PORT_DEFAULT,
+                                       .threads = threads_default(),
+                                       .request_s = REQUEST_S_DEFAULT,
+                                       .peer_s = PEER_S_DEFAULT};
     const struct argp argp = {
         options, parse_option, NULL, "Counts votes and hands out builds; every OK is on disk.",
         NULL,    NULL,         NULL};
