@@ -84,7 +84,7 @@ static int fail(struct wal *wal, const char *doing, int err)
 {
     char name[WAL_NAME_BYTES];
     wal_segment_name(name, wal->active.head.number);
-    snprintf(wal->why, sizeof(wal->why), "%s: %s: %s", name, doing, wal_errno_text(-err));
+    snprintf(wal->why, sizeof(wal->why), "%s: %s: %s", name, doing, tally_err_reason(err));
     wal->err = TALLY_IO;
     return TALLY_IO;
 }

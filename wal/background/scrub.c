@@ -54,7 +54,7 @@ static int damaged(struct wal_scrub *scrub, const char *name, int err)
 {
     scrub->damage = (struct wal_report){.end = WAL_END_FAILED, .row = 1};
     snprintf(scrub->damage.text, sizeof(scrub->damage.text), "%s: cannot read from the disk: %s",
-             name, wal_errno_text(-err));
+             name, tally_err_reason(err));
     return WAL_SCRUBBED_DAMAGE;
 }
 

@@ -3,6 +3,11 @@
 #define TALLY_WAL_BASE_ERR_H
 
 /*
+ * One convention in all layers: a function that can fail returns an int, 0 or more when it did what
+ * was asked, and otherwise one negative number: a code of this list, which is below -1000, or the
+ * negative errno value of a call to the system. Neither can be taken for the other. tally_err_of
+ * makes a code of both, and nothing else does.
+ *
  * The first group are the codes of the line protocol (net/PROTOCOL.md); their names are stable. The
  * second group never reaches a client: they are what a layer says to the one above it.
  */
@@ -51,9 +56,11 @@ enum tally_err_index {
         TALLY_ERR_COUNT
 };
 
+enum { TALLY_ERR_BASE = 1000 }; /* above every errno value */
+
 enum tally_err {
     TALLY_OK = 0,
-#define X(name, text) TALLY_##name = -(int)TALLY_ERR_INDEX_##name,
+#define X(name, text) TALLY_##name = -(TALLY_ERR_BASE + (int)TALLY_ERR_INDEX_##name),
     TALLY_ERR_LIST(X)
 #undef X
 };
@@ -64,5 +71,13 @@ const char *tally_err_name(int err);
 
 /* One short sentence for people. Static storage. */
 const char *tally_err_text(int err);
+
+/* The code for a negative errno value: NOSPC when the disk, the quota or the limit on a file's size
+ * is full; NOMEM; DENIED when the system does not allow it; IO for all else. A code stays what it
+ * is, and so does what is not negative. */
+int tally_err_of(int err);
+
+/* What an errno value or a code says, for the end of a message. Static storage. */
+const char *tally_err_reason(int err);
 
 #endif

@@ -63,11 +63,6 @@ int wal_full_clear(struct wal_io *io, int fd, uint64_t from, uint64_t to)
     return 0;
 }
 
-const char *wal_errno_text(int errnum)
-{
-    return errnum == EMEDIUMTYPE ? "it is not a regular file" : strerrordesc_np(errnum);
-}
-
 bool wal_is_zero(const void *bytes, size_t len)
 {
     const unsigned char *p = bytes;

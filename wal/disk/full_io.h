@@ -18,9 +18,6 @@ int64_t wal_full_read(struct wal_io *io, int fd, void *into, size_t len, uint64_
 /* Overwrites [from, to) with zeros. Returns 0 or a negative errno value. */
 int wal_full_clear(struct wal_io *io, int fd, uint64_t from, uint64_t to);
 
-/* What a file call's errno value says; static storage. EMEDIUMTYPE is ours: wal/disk/io.h. */
-const char *wal_errno_text(int errnum);
-
 bool wal_is_zero(const void *bytes, size_t len);
 
 #endif

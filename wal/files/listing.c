@@ -114,7 +114,7 @@ int wal_scan_list(struct wal_scan *scan)
         }
         if (err != 0) {
             scan->evidence.read_error = true;
-            wal_report_note(scan, 1, "cannot list the directory: %s", wal_errno_text(-err));
+            wal_report_note(scan, 1, "cannot list the directory: %s", tally_err_reason(err));
             return 0;
         }
         if (scan->segments.count == 0) {

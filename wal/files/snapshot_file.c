@@ -76,7 +76,7 @@ bool wal_snapshot_is_name(const char *name, uint64_t *lsn)
 static int failed(struct wal_snapshot *snapshot, const char *doing, int err)
 {
     snprintf(snapshot->why, sizeof(snapshot->why), "%s: %s: %s", snapshot->temp, doing,
-             wal_errno_text(-err));
+             tally_err_reason(err));
     return err == -ENOSPC || err == -EDQUOT ? TALLY_NOSPC : err == -ENOMEM ? TALLY_NOMEM : TALLY_IO;
 }
 
@@ -243,7 +243,7 @@ static int unreadable(struct pass *pass, int err)
         return TALLY_NOMEM;
     }
     snprintf(pass->info->text, sizeof(pass->info->text), "%s: cannot read: %s", pass->name,
-             wal_errno_text(-err));
+             tally_err_reason(err));
     return TALLY_IO;
 }
 
@@ -473,7 +473,8 @@ int wal_snapshot_witness(struct wal_io *io, struct wal_snapshot_info *info)
 
 static int unlisted(struct wal_snapshot_info *info, int err)
 {
-    snprintf(info->text, sizeof(info->text), "cannot list the directory: %s", wal_errno_text(-err));
+    snprintf(info->text, sizeof(info->text), "cannot list the directory: %s",
+             tally_err_reason(err));
     return err == -ENOMEM ? TALLY_NOMEM : TALLY_IO;
 }
 

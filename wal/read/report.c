@@ -25,7 +25,7 @@ void wal_report_failure(struct wal_scan *scan, uint64_t number, const char *doin
 {
     char name[WAL_NAME_BYTES];
     wal_segment_name(name, number);
-    wal_report_note(scan, 1, "%s: %s: %s", name, doing, wal_errno_text(-err));
+    wal_report_note(scan, 1, "%s: %s: %s", name, doing, tally_err_reason(err));
 }
 
 void wal_report_append(struct wal_report *report, const char *format, ...)

@@ -433,7 +433,7 @@ static void find_witness(struct wal_scan *scan)
         scan->evidence.read_error = true;
         scan->errnum = err;
         scan->no_memory = scan->no_memory || err == -ENOMEM;
-        wal_report_note(scan, 1, "cannot read the newest snapshot: %s", wal_errno_text(-err));
+        wal_report_note(scan, 1, "cannot read the newest snapshot: %s", tally_err_reason(err));
     }
     scan->witness_lsn = info.lsn;
     memcpy(scan->witness_uuid, info.uuid, WAL_UUID_BYTES);

@@ -34,7 +34,7 @@ int wal_lock(struct wal_io *io, struct wal_report *report)
         /* the directory is open: where its file is "not there", none can be made (/proc) */
         bool is_denied = err == -EACCES || err == -EPERM || err == -EROFS || err == -ENOENT;
         snprintf(report->text, sizeof(report->text), "LOCK: %s",
-                 err == -ENOENT ? "no file can be made there" : wal_errno_text(-err));
+                 err == -ENOENT ? "no file can be made there" : tally_err_reason(err));
         return is_denied ? TALLY_DENIED
                          : (err == -ENOSPC || err == -EDQUOT ? TALLY_NOSPC : TALLY_IO);
     }
@@ -49,7 +49,7 @@ static bool is_no_space(int err)
 static int translate(struct wal_report *report, const char *doing, int err)
 {
     report->end = WAL_END_FAILED;
-    snprintf(report->text, sizeof(report->text), "%s: %s", doing, wal_errno_text(-err));
+    snprintf(report->text, sizeof(report->text), "%s: %s", doing, tally_err_reason(err));
     if (err == -ENOMEM) {
         return TALLY_NOMEM;
     }
