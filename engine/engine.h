@@ -131,7 +131,7 @@ void merge_look_if_stuck(struct tally *tally);
 
 static inline bool slot_is_step(const struct lane_slot *slot)
 {
-    return slot->type >= RECORD_CLAIM && slot->type <= RECORD_UNHOLD;
+    return record_is_build_step(slot->type);
 }
 
 /* The record that a slot stands for, but for its lsn and time. */

@@ -191,9 +191,18 @@ static int apply_by_type(struct state *state, const struct record *record, struc
         return apply_option(state, record, v);
     case RECORD_POLL_WINDOW:
         return apply_poll_window(state, record, v);
-    default:
+    case RECORD_SUBMIT:
+    case RECORD_WORKER:
+    case RECORD_BYE:
+    case RECORD_OFFLINE:
+    case RECORD_SEEN:
+    case RECORD_FORGET:
+        RECORD_BUILD_STEPS(RECORD_CASE)
         return apply_of_builds(state, record, v);
+    case RECORD_NONE:
+        break;
     }
+    return TALLY_CORRUPT;
 }
 
 int apply(struct state *state, const struct record *record, struct apply_result *result)

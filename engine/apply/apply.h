@@ -113,10 +113,8 @@ size_t apply_vote_steps(struct state *state, const struct vote_share *share,
  * than another. Threads: one, alone. */
 void apply_vote_sums(struct state *state, const struct vote_sum *sums, size_t count);
 
-/* Whether a record of this type touches queues, builds and workers alone. */
-bool apply_is_of_builds(unsigned type);
-
-/* One of those. Errors, result: as apply. Threads: one, with others in apply_vote_steps. */
+/* A record of builds or workers (record_is_of_builds). Errors, result: as apply. Threads: one, with
+ * others in apply_vote_steps. */
 int apply_of_builds(struct state *state, const struct record *record, struct apply_result *result);
 
 /*

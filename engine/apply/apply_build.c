@@ -278,7 +278,7 @@ static int note_worker(struct state *state, struct build *build, const struct wo
 
 static int step_claim(struct state *state, struct build *build, const struct record *record)
 {
-    struct worker *worker = table_get(&state->worker_ids, record->num[STEP_WORKER]);
+    struct worker *worker = table_get(&state->worker_ids, record->num[CLAIM_WORKER]);
     if (worker == NULL || hold(build, worker) != 0) {
         return TALLY_CORRUPT;
     }
@@ -289,7 +289,7 @@ static int step_claim(struct state *state, struct build *build, const struct rec
     FIELD_PUT(build->goes_back, FIELD_OWN(worker->state) == WORKER_GONE);
     FIELD_PUT(build->worker, worker);
     FIELD_PUT(build->attempts, (uint16_t)(FIELD_OWN(build->attempts) + 1));
-    FIELD_PUT(build->lease_ms, (uint32_t)record->num[STEP_LEASE_MS]);
+    FIELD_PUT(build->lease_ms, (uint32_t)record->num[CLAIM_LEASE_MS]);
     FIELD_PUT(build->started_ms, record->time_ms);
     return 0;
 }
@@ -341,7 +341,7 @@ static uint64_t ending_of(const struct record *record)
     case RECORD_DONE:
         return ending_word(HOW_DONE, token, 0);
     case RECORD_FAIL:
-        return record->num[STEP_DEAD] != 0
+        return record->num[FAIL_DEAD] != 0
                    ? ending_word(HOW_FAIL_DEAD, token, 0)
                    : ending_word(fails ? HOW_FAIL_LAST : HOW_FAIL, token, delay_ms);
     case RECORD_RELEASE:
@@ -428,12 +428,6 @@ static int apply_build_step(struct state *state, const struct record *record,
     return 0;
 }
 
-bool apply_is_of_builds(unsigned type)
-{
-    return (type >= RECORD_SUBMIT && type <= RECORD_OFFLINE) || type == RECORD_FORGET ||
-           type == RECORD_SEEN || (type >= RECORD_CLAIM && type <= RECORD_UNHOLD);
-}
-
 int apply_of_builds(struct state *state, const struct record *record, struct apply_result *result)
 {
     result_clear(result);
@@ -453,8 +447,14 @@ int apply_of_builds(struct state *state, const struct record *record, struct app
         return apply_seen(state, record);
     case RECORD_FORGET:
         return apply_forget(state, record);
-    default:
-        return apply_is_of_builds(record->type) ? apply_build_step(state, record, result)
-                                                : TALLY_CORRUPT;
+        RECORD_BUILD_STEPS(RECORD_CASE)
+        return apply_build_step(state, record, result);
+    case RECORD_NONE:
+    case RECORD_VOTE:
+    case RECORD_POLL:
+    case RECORD_OPTION:
+    case RECORD_POLL_WINDOW:
+        break;
     }
+    return TALLY_CORRUPT;
 }

@@ -108,7 +108,7 @@ int apply_worker(struct state *state, const struct record *record, struct apply_
 
 int apply_bye(struct state *state, const struct record *record, struct apply_result *v)
 {
-    struct worker *worker = state_worker(state, record->text[WORKER_ID]);
+    struct worker *worker = state_worker(state, record->text[BYE_WORKER]);
     if (worker == NULL || FIELD_OWN(worker->state) == WORKER_GONE) {
         v->err = TALLY_NOTFOUND;
         return 0;
@@ -139,8 +139,8 @@ static bool was_worker(const struct state *state, uint64_t id)
 
 int apply_offline(struct state *state, const struct record *record)
 {
-    struct worker *worker = table_get(&state->worker_ids, record->num[0]);
-    if (!was_worker(state, record->num[0])) {
+    struct worker *worker = table_get(&state->worker_ids, record->num[OFFLINE_WORKER]);
+    if (!was_worker(state, record->num[OFFLINE_WORKER])) {
         return TALLY_CORRUPT;
     }
     if (worker != NULL && FIELD_OWN(worker->state) == WORKER_ONLINE) {
@@ -153,8 +153,8 @@ int apply_offline(struct state *state, const struct record *record)
 /* An offline worker has shown that it lives; one that has left stays away. */
 int apply_seen(struct state *state, const struct record *record)
 {
-    struct worker *worker = table_get(&state->worker_ids, record->num[0]);
-    if (!was_worker(state, record->num[0])) {
+    struct worker *worker = table_get(&state->worker_ids, record->num[SEEN_WORKER]);
+    if (!was_worker(state, record->num[SEEN_WORKER])) {
         return TALLY_CORRUPT;
     }
     if (worker != NULL && FIELD_OWN(worker->state) == WORKER_OFFLINE) {

@@ -34,11 +34,11 @@ static void step_record(const struct lane_step *step, struct record *record)
     record->num[STEP_BEFORE] = step->before;
     record->num[STEP_AFTER] = step->after;
     if (step->type == RECORD_CLAIM) {
-        record->num[STEP_WORKER] = step->worker->id;
-        record->num[STEP_LEASE_MS] = step->lease_ms;
+        record->num[CLAIM_WORKER] = step->worker->id;
+        record->num[CLAIM_LEASE_MS] = step->lease_ms;
     } else if (step->type == RECORD_FAIL || step->type == RECORD_RELEASE) {
         record->num[STEP_DELAY_MS] = step->delay_ms;
-        record->num[STEP_DEAD] = step->dead;
+        record->num[FAIL_DEAD] = step->dead;
     }
     if (step->type == RECORD_DONE || step->type == RECORD_FAIL) {
         record->text[STEP_TEXT] = parcel_span(step->text);

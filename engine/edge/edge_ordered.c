@@ -190,7 +190,7 @@ void edge_worker_back(struct edge *edge, const struct worker *worker)
     struct ordered_request *request = NULL;
     const struct ordered_ask what = {.type = RECORD_SEEN};
     if (ordered_begin(edge, &what, &request) == 0) {
-        request->record.num[0] = worker->id;
+        request->record.num[SEEN_WORKER] = worker->id;
         (void)ordered_append(edge, request);
     }
 }

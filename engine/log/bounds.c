@@ -39,26 +39,6 @@ static bool is_shown(struct span text, size_t bytes_max, size_t characters_max)
     return true;
 }
 
-static bool is_label(struct span label)
-{
-    return is_shown(label, LABEL_BYTES_MAX, LABEL_CHARACTERS_MAX);
-}
-
-static bool is_fold(struct span fold)
-{
-    return is_shown(fold, LABEL_FOLD_BYTES_MAX, LABEL_FOLD_BYTES_MAX);
-}
-
-static bool is_text(struct span text)
-{
-    return text.len <= BUILD_TEXT_BYTES_MAX;
-}
-
-static bool is_time(uint64_t time_ms)
-{
-    return time_ms <= TIME_MS_MAX;
-}
-
 bool bounds_status_is_valid(uint32_t status)
 {
     uint32_t token = status_token(status);
@@ -72,87 +52,6 @@ bool bounds_status_is_valid(uint32_t status)
 bool bounds_rate_is_valid(uint64_t n, uint64_t ms)
 {
     return n <= POLL_RATE_N_MAX && ms <= POLL_RATE_MS_MAX && (n == 0 || ms > 0);
-}
-
-/* ---- records ---- */
-
-static bool is_poll(const struct record *record)
-{
-    const uint64_t *num = record->num;
-    return name_is_valid(record->text[POLL_NAME]) && is_time(num[POLL_OPEN_MS]) &&
-           is_time(num[POLL_CLOSE_MS]) && bounds_rate_is_valid(num[POLL_RATE_N], num[POLL_RATE_MS]);
-}
-
-static bool is_option(const struct record *record)
-{
-    return name_is_valid(record->text[OPTION_POLL]) && is_label(record->text[OPTION_LABEL]) &&
-           is_fold(record->text[OPTION_FOLD]);
-}
-
-static bool is_submit(const struct record *record)
-{
-    const uint64_t *num = record->num;
-    return num[SUBMIT_PRI] < BUILD_PRIORITIES && num[SUBMIT_DELAY_MS] <= BUILD_DELAY_MS_MAX &&
-           num[SUBMIT_LEASE_MS] <= BUILD_LEASE_MS_MAX && num[SUBMIT_TRIES] > 0 &&
-           num[SUBMIT_TRIES] <= BUILD_TRIES_MAX && name_is_valid(record->text[SUBMIT_QUEUE]) &&
-           are_tags(record->text[SUBMIT_NEED]) && record->text[SUBMIT_UNIQ].len <= NAME_LEN_MAX &&
-           is_text(record->text[SUBMIT_PAYLOAD]);
-}
-
-static bool is_worker(const struct record *record)
-{
-    return record->num[WORKER_SLOTS] <= WORKER_SLOTS_MAX &&
-           name_is_valid(record->text[WORKER_ID]) && are_tags(record->text[WORKER_TAGS]) &&
-           record->text[WORKER_NAME].len <= WORKER_TITLE_BYTES_MAX;
-}
-
-static bool is_step(const struct record *record)
-{
-    const uint64_t *num = record->num;
-    bool is_claim = record->type == RECORD_CLAIM; /* the others have a delay, or 0, there */
-    return num[STEP_BEFORE] <= UINT32_MAX && num[STEP_AFTER] <= UINT32_MAX &&
-           bounds_status_is_valid((uint32_t)num[STEP_BEFORE]) &&
-           bounds_status_is_valid((uint32_t)num[STEP_AFTER]) && is_text(record->text[STEP_TEXT]) &&
-           (is_claim ? num[STEP_LEASE_MS] <= BUILD_LEASE_MS_MAX
-                     : num[STEP_DELAY_MS] <= BUILD_DELAY_MS_MAX) &&
-           (record->type != RECORD_FAIL || num[STEP_DEAD] == 0 ||
-            (num[STEP_DEAD] == 1 && status_state((uint32_t)num[STEP_AFTER]) == BUILD_FAILED));
-}
-
-const char *bounds_record_error(const struct record *record)
-{
-    switch (record->type) {
-    case RECORD_POLL:
-        return is_poll(record) ? NULL : "a poll that cannot be";
-    case RECORD_OPTION:
-        return is_option(record) ? NULL : "an option that cannot be";
-    case RECORD_SUBMIT:
-        return is_submit(record) ? NULL : "a build that cannot be";
-    case RECORD_WORKER:
-        return is_worker(record) ? NULL : "a worker that cannot be";
-    case RECORD_VOTE:
-    case RECORD_BYE:
-    case RECORD_OFFLINE:
-    case RECORD_SEEN:
-    case RECORD_POLL_WINDOW:
-    case RECORD_FORGET:
-        return NULL; /* each says which entity, and apply whether there is one */
-    default:
-        return is_step(record) ? NULL : "a step that cannot be";
-    }
-}
-
-/* ---- images ---- */
-
-static bool is_head_image(const uint64_t *num)
-{
-    return num[HEAD_LSN] <= WAL_LSN_MAX && is_time(num[HEAD_TIME_MS]) &&
-           num[HEAD_VOTES] <= COUNT_MAX && num[HEAD_POLLS] <= POLLS_MAX &&
-           num[HEAD_QUEUES] <= QUEUES_MAX && num[HEAD_QUEUES] <= num[HEAD_QUEUE_LAST] &&
-           num[HEAD_QUEUE_LAST] <= COUNT_MAX && num[HEAD_WORKERS] <= num[HEAD_WORKER_LAST] &&
-           num[HEAD_WORKER_LAST] <= COUNT_MAX && num[HEAD_OPTIONS] <= OPTIONS_MAX &&
-           num[HEAD_BUILD_NEXT] > 0 && num[HEAD_BUILD_NEXT] <= COUNT_MAX &&
-           num[HEAD_BUILDS] < num[HEAD_BUILD_NEXT];
 }
 
 /* Three varints for each place: it, its second, the votes of that. */
@@ -175,20 +74,135 @@ static bool are_seconds(struct span text)
     return true;
 }
 
-static bool is_poll_image(const struct image *image)
+static bool text_fits(struct span text, enum bounds_text is)
 {
-    const uint64_t *num = image->num;
-    return name_is_valid(image->text[IPOLL_NAME]) && is_time(num[IPOLL_OPEN_MS]) &&
-           is_time(num[IPOLL_CLOSE_MS]) && num[IPOLL_TOTAL] <= COUNT_MAX &&
-           bounds_rate_is_valid(num[IPOLL_RATE_N], num[IPOLL_RATE_MS]) && num[IPOLL_OPEN] <= 1 &&
-           are_seconds(image->text[IPOLL_SECONDS]);
+    switch (is) {
+    case BOUNDS_TEXT_ANY:
+        return true;
+    case BOUNDS_TEXT_NAME:
+        return name_is_valid(text);
+    case BOUNDS_TEXT_NAME_OR_NONE:
+        return text.len == 0 || name_is_valid(text);
+    case BOUNDS_TEXT_LABEL:
+        return is_shown(text, LABEL_BYTES_MAX, LABEL_CHARACTERS_MAX);
+    case BOUNDS_TEXT_FOLD:
+        return is_shown(text, LABEL_FOLD_BYTES_MAX, LABEL_FOLD_BYTES_MAX);
+    case BOUNDS_TEXT_TAGS:
+        return are_tags(text);
+    case BOUNDS_TEXT_TITLE:
+        return text.len <= WORKER_TITLE_BYTES_MAX;
+    case BOUNDS_TEXT_UNIQ:
+        return text.len <= NAME_LEN_MAX;
+    case BOUNDS_TEXT_QUEUE_UNIQ:
+        return text.len <= 2 * NAME_LEN_MAX + 1;
+    case BOUNDS_TEXT_BLOB:
+        return text.len <= BUILD_TEXT_BYTES_MAX;
+    case BOUNDS_TEXT_SECONDS:
+        return are_seconds(text);
+    }
+    return false;
 }
 
-static bool is_option_image(const struct image *image)
+/* Each number and each text by itself, as the lists say. */
+static bool fields_fit(const uint64_t *num, const uint64_t *most, unsigned nums,
+                       const struct span *text, const enum bounds_text *is, unsigned texts)
 {
-    const uint64_t *num = image->num;
-    return num[IOPTION_VOTES] <= VOTES_MASK && num[IOPTION_CHANGES] <= num[IOPTION_VOTES] &&
-           is_label(image->text[IOPTION_LABEL]) && is_fold(image->text[IOPTION_FOLD]);
+    for (unsigned i = 0; i < nums; i++) {
+        if (num[i] > most[i]) {
+            return false;
+        }
+    }
+    for (unsigned i = 0; i < texts; i++) {
+        if (!text_fits(text[i], is[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+#define NUM_MOST(index, name, what, most) [index] = most,
+#define TEXT_IS(index, name, shown, is)   [index] = BOUNDS_TEXT_##is,
+#define IMAGE_MOST(index, name, most)     [index] = most,
+#define IMAGE_IS(index, name, is)         [index] = BOUNDS_TEXT_##is,
+
+/* ---- records ---- */
+
+static const struct {
+    uint64_t most[RECORD_NUMS];
+    enum bounds_text is[RECORD_TEXTS];
+} records[RECORD_TYPES] = {
+#define X(type, number, ...) [number] = {{type##_NUMS(NUM_MOST)}, {type##_TEXTS(TEXT_IS)}},
+    RECORD_LIST(X)
+#undef X
+};
+
+static bool is_step(const struct record *record)
+{
+    const uint64_t *num = record->num;
+    uint32_t after = (uint32_t)num[STEP_AFTER];
+    if (!bounds_status_is_valid((uint32_t)num[STEP_BEFORE]) || !bounds_status_is_valid(after)) {
+        return false;
+    }
+    if (record->type == RECORD_FAIL && num[FAIL_DEAD] != 0 && status_state(after) != BUILD_FAILED) {
+        return false;
+    }
+    /* of any step: apply asks none whether it has these */
+    return text_fits(record->text[STEP_TEXT], BOUNDS_TEXT_BLOB) &&
+           (record->type == RECORD_CLAIM || num[STEP_DELAY_MS] <= BUILD_DELAY_MS_MAX);
+}
+
+/* Its fields taken together. */
+static bool record_fits(const struct record *record)
+{
+    const uint64_t *num = record->num;
+    switch (record->type) {
+    case RECORD_POLL:
+        return bounds_rate_is_valid(num[POLL_RATE_N], num[POLL_RATE_MS]);
+    case RECORD_SUBMIT:
+        return num[SUBMIT_TRIES] > 0;
+        RECORD_BUILD_STEPS(RECORD_CASE)
+        return is_step(record);
+    case RECORD_VOTE:
+    case RECORD_OPTION:
+    case RECORD_WORKER:
+    case RECORD_BYE:
+    case RECORD_OFFLINE:
+    case RECORD_SEEN:
+    case RECORD_POLL_WINDOW:
+    case RECORD_FORGET:
+        return true;
+    case RECORD_NONE:
+        break;
+    }
+    return false;
+}
+
+const char *bounds_record_error(const struct record *record)
+{
+    const struct record_schema *schema = record_schema(record->type);
+    bool fits = schema != NULL &&
+                fields_fit(record->num, records[record->type].most, schema->num_count, record->text,
+                           records[record->type].is, schema->text_count) &&
+                record_fits(record);
+    return fits ? NULL : "a record that cannot be";
+}
+
+/* ---- images ---- */
+
+static const struct {
+    uint64_t most[IMAGE_NUMS];
+    enum bounds_text is[IMAGE_TEXTS];
+} images[IMAGE_KINDS] = {
+#define X(kind, number)                                                                            \
+    [number] = {{IMAGE_##kind##_NUMS(IMAGE_MOST)}, {IMAGE_##kind##_TEXTS(IMAGE_IS)}},
+    IMAGE_LIST(X)
+#undef X
+};
+
+static bool is_head_image(const uint64_t *num)
+{
+    return num[HEAD_QUEUES] <= num[HEAD_QUEUE_LAST] && num[HEAD_WORKERS] <= num[HEAD_WORKER_LAST] &&
+           num[HEAD_BUILD_NEXT] > 0 && num[HEAD_BUILDS] < num[HEAD_BUILD_NEXT];
 }
 
 /* Need sets with ';' between: as many as it says, each once. */
@@ -218,20 +232,9 @@ static bool are_sets(struct span tags, uint64_t count)
     return count > 0 || tags.len == 0;
 }
 
-static bool is_queue_image(const struct image *image)
+static bool is_worker_image(const uint64_t *num)
 {
-    return name_is_valid(image->text[IQUEUE_NAME]) && image->num[IQUEUE_SETS] <= NEED_SETS_MAX &&
-           are_sets(image->text[IQUEUE_TAGS], image->num[IQUEUE_SETS]);
-}
-
-static bool is_worker_image(const struct image *image)
-{
-    const uint64_t *num = image->num;
-    return name_is_valid(image->text[IWORKER_ID]) && are_tags(image->text[IWORKER_TAGS]) &&
-           image->text[IWORKER_NAME].len <= WORKER_TITLE_BYTES_MAX &&
-           num[IWORKER_STATE] <= WORKER_GONE && num[IWORKER_SLOTS] > 0 &&
-           num[IWORKER_SLOTS] <= num[IWORKER_ROOM] && num[IWORKER_ROOM] <= WORKER_SLOTS_MAX &&
-           num[IWORKER_DONE] <= COUNT_MAX && num[IWORKER_FAILED] <= COUNT_MAX &&
+    return num[IWORKER_SLOTS] > 0 && num[IWORKER_SLOTS] <= num[IWORKER_ROOM] &&
            (num[IWORKER_GONE_LSN] != 0) == (num[IWORKER_STATE] == WORKER_GONE);
 }
 
@@ -258,12 +261,6 @@ static bool is_ending(uint64_t ending, uint32_t status)
             (uint32_t)ending <= (has_delay ? BUILD_DELAY_MS_MAX : 0));
 }
 
-/* The name of the last worker; none before the first claim. */
-static bool is_by(struct span name)
-{
-    return name.len == 0 || name_is_valid(name);
-}
-
 static bool is_build_image(const struct image *image)
 {
     const uint64_t *num = image->num;
@@ -271,40 +268,47 @@ static bool is_build_image(const struct image *image)
     bool is_ended = status_is_ended(status);
     bool is_held = status_is_held(status);
     uint64_t attempts = num[IBUILD_ATTEMPTS];
-    bool is_counted = is_held ? attempts > 0 && attempts <= BUILD_ATTEMPTS_MAX
-                              : attempts < BUILD_ATTEMPTS_MAX + (is_ended ? 1U : 0U);
-    return num[IBUILD_APPLIED] <= UINT32_MAX && bounds_status_is_valid(status) && is_counted &&
-           num[IBUILD_TRIES] <= BUILD_TRIES_MAX && num[IBUILD_PRI] < BUILD_PRIORITIES &&
-           is_ending(num[IBUILD_ENDING], status) && num[IBUILD_BYES] <= BUILD_BYES_MAX + 1 &&
-           num[IBUILD_GOES_BACK] <= is_held && num[IBUILD_HELD_AT] < WORKER_SLOTS_MAX &&
-           num[IBUILD_SUBMIT_LEASE_MS] <= BUILD_LEASE_MS_MAX &&
-           num[IBUILD_LEASE_MS] <= BUILD_LEASE_MS_MAX && is_time(num[IBUILD_SUBMITTED_MS]) &&
-           is_time(num[IBUILD_STARTED_MS]) && is_time(num[IBUILD_ENDED_MS]) &&
-           num[IBUILD_DUE_MS] <= TIME_MS_MAX + BUILD_DELAY_MS_MAX &&
-           (num[IBUILD_ENDED_LSN] != 0) == is_ended && num[IBUILD_PENDING_LSN] > 0 &&
-           (num[IBUILD_WORKER] != 0) == is_held && is_by(image->text[IBUILD_BY]) &&
-           is_forgotten_well(image, is_ended) && is_text(image->text[IBUILD_PAYLOAD]) &&
-           is_text(image->text[IBUILD_RESULT]) && is_text(image->text[IBUILD_ERROR]) &&
-           image->text[IBUILD_UNIQ].len <= 2 * NAME_LEN_MAX + 1 &&
-           (!is_ended || image->text[IBUILD_UNIQ].len == 0);
+    bool is_counted = is_held ? attempts > 0 : attempts < BUILD_ATTEMPTS_MAX + (is_ended ? 1U : 0U);
+    return bounds_status_is_valid(status) && is_counted && is_ending(num[IBUILD_ENDING], status) &&
+           num[IBUILD_GOES_BACK] <= is_held && (num[IBUILD_ENDED_LSN] != 0) == is_ended &&
+           num[IBUILD_PENDING_LSN] > 0 && (num[IBUILD_WORKER] != 0) == is_held &&
+           is_forgotten_well(image, is_ended) && (!is_ended || image->text[IBUILD_UNIQ].len == 0);
+}
+
+/* Its fields taken together. */
+static bool image_fits(const struct image *image)
+{
+    const uint64_t *num = image->num;
+    switch (image->kind) {
+    case IMAGE_HEAD:
+        return is_head_image(num);
+    case IMAGE_POLL:
+        return bounds_rate_is_valid(num[IPOLL_RATE_N], num[IPOLL_RATE_MS]);
+    case IMAGE_OPTION:
+        return num[IOPTION_CHANGES] <= num[IOPTION_VOTES];
+    case IMAGE_QUEUE:
+        return are_sets(image->text[IQUEUE_TAGS], num[IQUEUE_SETS]);
+    case IMAGE_WORKER:
+        return is_worker_image(num);
+    case IMAGE_BUILD:
+        return is_build_image(image);
+    case IMAGE_END:
+        return true;
+    case IMAGE_NONE:
+        break;
+    }
+    return false;
 }
 
 const char *bounds_image_error(const struct image *image)
 {
-    switch (image->kind) {
-    case IMAGE_HEAD:
-        return is_head_image(image->num) ? NULL : "counts beyond the limits";
-    case IMAGE_POLL:
-        return is_poll_image(image) ? NULL : "a poll that cannot be";
-    case IMAGE_OPTION:
-        return is_option_image(image) ? NULL : "an option that cannot be";
-    case IMAGE_QUEUE:
-        return is_queue_image(image) ? NULL : "a queue that cannot be";
-    case IMAGE_WORKER:
-        return is_worker_image(image) ? NULL : "a worker that cannot be";
-    case IMAGE_BUILD:
-        return is_build_image(image) ? NULL : "a build that cannot be";
-    default:
-        return NULL;
-    }
+    static const char *const whys[IMAGE_KINDS] = {
+        [IMAGE_HEAD] = "counts beyond the limits",   [IMAGE_POLL] = "a poll that cannot be",
+        [IMAGE_OPTION] = "an option that cannot be", [IMAGE_QUEUE] = "a queue that cannot be",
+        [IMAGE_WORKER] = "a worker that cannot be",  [IMAGE_BUILD] = "a build that cannot be",
+    };
+    bool fits = fields_fit(image->num, images[image->kind].most, image_num_count(image->kind),
+                           image->text, images[image->kind].is, image_text_count(image->kind)) &&
+                image_fits(image);
+    return fits ? NULL : whys[image->kind];
 }

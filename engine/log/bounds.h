@@ -17,6 +17,23 @@
  * The bounds themselves: engine/limits.h.
  */
 
+#define BOUNDS_ANY UINT64_MAX /* a number may be anything */
+
+/* What a text of a record or an image has to be. */
+enum bounds_text {
+    BOUNDS_TEXT_ANY,
+    BOUNDS_TEXT_NAME,
+    BOUNDS_TEXT_NAME_OR_NONE,
+    BOUNDS_TEXT_LABEL,
+    BOUNDS_TEXT_FOLD,
+    BOUNDS_TEXT_TAGS,       /* as tags_sort leaves them */
+    BOUNDS_TEXT_TITLE,      /* a worker's name for people */
+    BOUNDS_TEXT_UNIQ,       /* as SUBMIT says it */
+    BOUNDS_TEXT_QUEUE_UNIQ, /* behind the queue's name and a '/' */
+    BOUNDS_TEXT_BLOB,       /* a payload, result or error */
+    BOUNDS_TEXT_SECONDS,    /* of a poll: engine/log/image.h */
+};
+
 /* What is wrong with it, a few static words; NULL: nothing, as far as it alone can tell. Of a plain
  * VOTE apply knows more, and this is not asked. */
 const char *bounds_record_error(const struct record *record);

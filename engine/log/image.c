@@ -5,14 +5,29 @@
 
 #include <stdlib.h>
 
+static const struct {
+    const char *name;
+    unsigned num_count;
+    unsigned text_count;
+} kinds[IMAGE_KINDS] = {
+#define X(name, number) [number] = {#name, IMAGE_##name##_NUM_COUNT, IMAGE_##name##_TEXT_COUNT},
+    IMAGE_LIST(X)
+#undef X
+};
+
 const char *image_kind_name(unsigned kind)
 {
-    static const char *const names[IMAGE_KINDS] = {
-#define X(name, number, nums, texts) [number] = #name,
-        IMAGE_LIST(X)
-#undef X
-    };
-    return kind < IMAGE_KINDS ? names[kind] : NULL;
+    return kind < IMAGE_KINDS ? kinds[kind].name : NULL;
+}
+
+unsigned image_num_count(enum image_kind kind)
+{
+    return kinds[kind].num_count;
+}
+
+unsigned image_text_count(enum image_kind kind)
+{
+    return kinds[kind].text_count;
 }
 
 void image_buf_fini(struct image_buf *buf)

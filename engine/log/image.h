@@ -10,92 +10,142 @@
 enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 5 };
 
 /*
- * Each kind: number on disk, name, its numbers, its texts. As in engine/log/record.h a number once
- * given is never used for anything else, new numbers and texts go to the end of their list, and a
- * missing one reads as 0 or empty. An image comes after those that it refers to: an option after
- * its poll, a build after its queue and its worker. HEAD is first, END is last.
+ * The schema: each kind, its number on disk, and its fields. As in engine/log/record.h a number
+ * once given is never used for anything else, new fields go to the end of their list, and a missing
+ * one reads as 0 or empty. An image comes after those that it refers to: an option after its poll,
+ * a build after its queue and its worker. HEAD is first, END is last.
  *
- * tags of a QUEUE: its need sets in their order, ';' between. seconds of a POLL: three varints for
- * each place that holds votes: place, second, votes.
+ * Encoder, decoder and bounds (bounds.c) are made from these lists; capture, load and digest from
+ * engine/apply/snapshot_fields.h, which does not compile before it has each number.
+ *
+ * N(index, name, at most): bounds.c refuses more. T(index, name, is): what it has to be (bounds.h,
+ * enum bounds_text).
  */
 #define IMAGE_LIST(X)                                                                              \
-    X(HEAD, 1,                                                                                     \
-      "lsn,time_ms,votes,polls,options,queues,workers,build_next,builds,payload_bytes,"            \
-      "worker_last,queue_last",                                                                    \
-      "")                                                                                          \
-    X(POLL, 2, "id,total,open_ms,close_ms,rate_n,rate_ms,open", "poll,seconds")                    \
-    X(OPTION, 3, "id,poll,votes,changes", "label,fold")                                            \
-    X(QUEUE, 4, "id,sets", "queue,tags")                                                           \
-    X(WORKER, 5, "id,state,slots,room,done,failed,gone_lsn", "worker,name,tags")                   \
-    X(BUILD, 6,                                                                                    \
-      "id,applied,queue,set,pri,ending,tries,attempts,submit_lease_ms,lease_ms,worker,held_at,"    \
-      "submitted_ms,started_ms,ended_ms,pending_lsn,due_ms,ended_lsn,forgotten,byes,goes_back",    \
-      "payload,result,error,uniq,by")                                                              \
-    X(END, 7, "images", "")
+    X(HEAD, 1)                                                                                     \
+    X(POLL, 2)                                                                                     \
+    X(OPTION, 3)                                                                                   \
+    X(QUEUE, 4)                                                                                    \
+    X(WORKER, 5)                                                                                   \
+    X(BUILD, 6)                                                                                    \
+    X(END, 7)
+
+#define IMAGE_HEAD_NUMS(N)                                                                         \
+    N(HEAD_LSN, "lsn", WAL_LSN_MAX)                                                                \
+    N(HEAD_TIME_MS, "time_ms", TIME_MS_MAX)                                                        \
+    N(HEAD_VOTES, "votes", COUNT_MAX)                                                              \
+    N(HEAD_POLLS, "polls", POLLS_MAX)                                                              \
+    N(HEAD_OPTIONS, "options", OPTIONS_MAX)                                                        \
+    N(HEAD_QUEUES, "queues", QUEUES_MAX)                                                           \
+    N(HEAD_WORKERS, "workers", BOUNDS_ANY)                                                         \
+    N(HEAD_BUILD_NEXT, "build_next", COUNT_MAX)                                                    \
+    N(HEAD_BUILDS, "builds", BOUNDS_ANY)                                                           \
+    N(HEAD_PAYLOAD_BYTES, "payload_bytes", BOUNDS_ANY)                                             \
+    N(HEAD_WORKER_LAST, "worker_last", COUNT_MAX)                                                  \
+    N(HEAD_QUEUE_LAST, "queue_last", COUNT_MAX)
+#define IMAGE_HEAD_TEXTS(T)
+
+/* seconds: three varints for each place that holds votes: place, second, votes */
+#define IMAGE_POLL_NUMS(N)                                                                         \
+    N(IPOLL_ID, "id", BOUNDS_ANY)                                                                  \
+    N(IPOLL_TOTAL, "total", COUNT_MAX)                                                             \
+    N(IPOLL_OPEN_MS, "open_ms", TIME_MS_MAX)                                                       \
+    N(IPOLL_CLOSE_MS, "close_ms", TIME_MS_MAX)                                                     \
+    N(IPOLL_RATE_N, "rate_n", BOUNDS_ANY)                                                          \
+    N(IPOLL_RATE_MS, "rate_ms", BOUNDS_ANY)                                                        \
+    N(IPOLL_OPEN, "open", 1)
+#define IMAGE_POLL_TEXTS(T) T(IPOLL_NAME, "poll", NAME) T(IPOLL_SECONDS, "seconds", SECONDS)
+
+#define IMAGE_OPTION_NUMS(N)                                                                       \
+    N(IOPTION_ID, "id", BOUNDS_ANY)                                                                \
+    N(IOPTION_POLL, "poll", BOUNDS_ANY)                                                            \
+    N(IOPTION_VOTES, "votes", VOTES_MASK)                                                          \
+    N(IOPTION_CHANGES, "changes", BOUNDS_ANY)
+#define IMAGE_OPTION_TEXTS(T) T(IOPTION_LABEL, "label", LABEL) T(IOPTION_FOLD, "fold", FOLD)
+
+/* tags: the need sets in their order, ';' between */
+#define IMAGE_QUEUE_NUMS(N)                                                                        \
+    N(IQUEUE_ID, "id", BOUNDS_ANY)                                                                 \
+    N(IQUEUE_SETS, "sets", NEED_SETS_MAX)
+#define IMAGE_QUEUE_TEXTS(T) T(IQUEUE_NAME, "queue", NAME) T(IQUEUE_TAGS, "tags", ANY)
+
+/* gone_lsn: 0: it has not left */
+#define IMAGE_WORKER_NUMS(N)                                                                       \
+    N(IWORKER_ID_NUM, "id", BOUNDS_ANY)                                                            \
+    N(IWORKER_STATE, "state", WORKER_GONE)                                                         \
+    N(IWORKER_SLOTS, "slots", WORKER_SLOTS_MAX)                                                    \
+    N(IWORKER_ROOM, "room", WORKER_SLOTS_MAX)                                                      \
+    N(IWORKER_DONE, "done", COUNT_MAX)                                                             \
+    N(IWORKER_FAILED, "failed", COUNT_MAX)                                                         \
+    N(IWORKER_GONE_LSN, "gone_lsn", BOUNDS_ANY)
+#define IMAGE_WORKER_TEXTS(T)                                                                      \
+    T(IWORKER_ID, "worker", NAME)                                                                  \
+    T(IWORKER_NAME, "name", TITLE)                                                                 \
+    T(IWORKER_TAGS, "tags", TAGS)
+
+/* ending: ending_word(); forgotten: 1: payload, result and error are given back */
+#define IMAGE_BUILD_NUMS(N)                                                                        \
+    N(IBUILD_ID, "id", BOUNDS_ANY)                                                                 \
+    N(IBUILD_APPLIED, "applied", UINT32_MAX)                                                       \
+    N(IBUILD_QUEUE, "queue", BOUNDS_ANY)                                                           \
+    N(IBUILD_SET, "set", BOUNDS_ANY)                                                               \
+    N(IBUILD_PRI, "pri", BUILD_PRIORITIES - 1)                                                     \
+    N(IBUILD_ENDING, "ending", BOUNDS_ANY)                                                         \
+    N(IBUILD_TRIES, "tries", BUILD_TRIES_MAX)                                                      \
+    N(IBUILD_ATTEMPTS, "attempts", BUILD_ATTEMPTS_MAX)                                             \
+    N(IBUILD_SUBMIT_LEASE_MS, "submit_lease_ms", BUILD_LEASE_MS_MAX)                               \
+    N(IBUILD_LEASE_MS, "lease_ms", BUILD_LEASE_MS_MAX)                                             \
+    N(IBUILD_WORKER, "worker", BOUNDS_ANY)                                                         \
+    N(IBUILD_HELD_AT, "held_at", WORKER_SLOTS_MAX - 1)                                             \
+    N(IBUILD_SUBMITTED_MS, "submitted_ms", TIME_MS_MAX)                                            \
+    N(IBUILD_STARTED_MS, "started_ms", TIME_MS_MAX)                                                \
+    N(IBUILD_ENDED_MS, "ended_ms", TIME_MS_MAX)                                                    \
+    N(IBUILD_PENDING_LSN, "pending_lsn", BOUNDS_ANY)                                               \
+    N(IBUILD_DUE_MS, "due_ms", TIME_MS_MAX + BUILD_DELAY_MS_MAX)                                   \
+    N(IBUILD_ENDED_LSN, "ended_lsn", BOUNDS_ANY)                                                   \
+    N(IBUILD_FORGOTTEN, "forgotten", 1)                                                            \
+    N(IBUILD_BYES, "byes", BUILD_BYES_MAX + 1)                                                     \
+    N(IBUILD_GOES_BACK, "goes_back", 1)
+#define IMAGE_BUILD_TEXTS(T)                                                                       \
+    T(IBUILD_PAYLOAD, "payload", BLOB)                                                             \
+    T(IBUILD_RESULT, "result", BLOB)                                                               \
+    T(IBUILD_ERROR, "error", BLOB)                                                                 \
+    T(IBUILD_UNIQ, "uniq", QUEUE_UNIQ)                                                             \
+    T(IBUILD_BY, "by", NAME_OR_NONE)
+
+#define IMAGE_END_NUMS(N) N(END_IMAGES, "images", BOUNDS_ANY)
+#define IMAGE_END_TEXTS(T)
+
+/* ---- what is made of the lists ---- */
 
 enum image_kind {
     IMAGE_NONE = 0,
-#define X(name, number, nums, texts) IMAGE_##name = number,
+#define X(name, number) IMAGE_##name = number,
     IMAGE_LIST(X)
 #undef X
-        IMAGE_KINDS
 };
 
-/* Where the numbers and texts of each kind stand; the order is that of the list above. */
-enum {
-    HEAD_LSN,
-    HEAD_TIME_MS,
-    HEAD_VOTES,
-    HEAD_POLLS,
-    HEAD_OPTIONS,
-    HEAD_QUEUES,
-    HEAD_WORKERS,
-    HEAD_BUILD_NEXT,
-    HEAD_BUILDS,
-    HEAD_PAYLOAD_BYTES,
-    HEAD_WORKER_LAST,
-    HEAD_QUEUE_LAST
-};
+#define X(name, number) +1
+enum { IMAGE_KINDS = 1 IMAGE_LIST(X) }; /* all numbers are below */
+#undef X
+
+/* Where the numbers and texts of each kind stand: HEAD_LSN, IMAGE_HEAD_NUM_COUNT ... */
+#define FIELD_INDEX(index, ...) index,
+#define X(name, number)                                                                            \
+    enum { IMAGE_##name##_NUMS(FIELD_INDEX) IMAGE_##name##_NUM_COUNT };                            \
+    enum { IMAGE_##name##_TEXTS(FIELD_INDEX) IMAGE_##name##_TEXT_COUNT };                          \
+    _Static_assert(number < IMAGE_KINDS, "the numbers of the kinds have no holes");                \
+    _Static_assert((int)IMAGE_##name##_NUM_COUNT <= (int)IMAGE_NUMS, "so many an image has");      \
+    _Static_assert((int)IMAGE_##name##_TEXT_COUNT <= (int)IMAGE_TEXTS, "so many an image has");
+IMAGE_LIST(X)
+#undef X
+#undef FIELD_INDEX
+
 enum { IMAGE_ID }; /* of all but HEAD and END */
-enum { IPOLL_TOTAL = 1, IPOLL_OPEN_MS, IPOLL_CLOSE_MS, IPOLL_RATE_N, IPOLL_RATE_MS, IPOLL_OPEN };
-enum { IPOLL_NAME, IPOLL_SECONDS };
-enum { IOPTION_POLL = 1, IOPTION_VOTES, IOPTION_CHANGES };
-enum { IOPTION_LABEL, IOPTION_FOLD };
-enum { IQUEUE_SETS = 1 };
-enum { IQUEUE_NAME, IQUEUE_TAGS };
-enum {
-    IWORKER_STATE = 1,
-    IWORKER_SLOTS,
-    IWORKER_ROOM,
-    IWORKER_DONE,
-    IWORKER_FAILED,
-    IWORKER_GONE_LSN /* 0: it has not left */
-};
-enum { IWORKER_ID, IWORKER_NAME, IWORKER_TAGS };
-enum {
-    IBUILD_APPLIED = 1,
-    IBUILD_QUEUE,
-    IBUILD_SET,
-    IBUILD_PRI,
-    IBUILD_ENDING, /* ending_word() */
-    IBUILD_TRIES,
-    IBUILD_ATTEMPTS,
-    IBUILD_SUBMIT_LEASE_MS,
-    IBUILD_LEASE_MS,
-    IBUILD_WORKER,
-    IBUILD_HELD_AT,
-    IBUILD_SUBMITTED_MS,
-    IBUILD_STARTED_MS,
-    IBUILD_ENDED_MS,
-    IBUILD_PENDING_LSN,
-    IBUILD_DUE_MS,
-    IBUILD_ENDED_LSN,
-    IBUILD_FORGOTTEN, /* 1: payload, result and error are given back */
-    IBUILD_BYES,
-    IBUILD_GOES_BACK
-};
-enum { IBUILD_PAYLOAD, IBUILD_RESULT, IBUILD_ERROR, IBUILD_UNIQ, IBUILD_BY };
-enum { END_IMAGES };
+_Static_assert((int)IPOLL_ID == (int)IMAGE_ID && (int)IOPTION_ID == (int)IMAGE_ID &&
+                   (int)IQUEUE_ID == (int)IMAGE_ID && (int)IWORKER_ID_NUM == (int)IMAGE_ID &&
+                   (int)IBUILD_ID == (int)IMAGE_ID,
+               "the id is first");
 
 struct image {
     enum image_kind kind;
@@ -105,6 +155,10 @@ struct image {
 
 /* "POLL" ...; NULL for a number that is no kind. Static storage. */
 const char *image_kind_name(unsigned kind);
+
+/* How many numbers and texts a kind has. */
+unsigned image_num_count(enum image_kind kind);
+unsigned image_text_count(enum image_kind kind);
 
 /*
  *     images = image*

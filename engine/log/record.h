@@ -4,73 +4,279 @@
 
 #include "wal/base/span.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
 
 /*
- * Each type: number on disk, name, its numbers, its texts. One table: the code below, the encoder,
- * the decoder and the inspector are made from it. A number once given is never used for anything
- * else; new numbers and texts go to the end of their list, and the decoder reads a missing one as 0
- * or empty, so old logs stay readable.
+ * The schema. Each type: name, number on disk, class, domain, and what it makes. Encoder, decoder,
+ * bounds (bounds.c), apply, the replay and the inspector are made from these lists; whoever has to
+ * know each type has a switch without default, so that a new line here does not compile before it
+ * is known there. A number once given is never used for anything else.
  *
- * VOTE and the build steps (CLAIM to UNHOLD) are steps: they carry the entity, what its word said
- * before and after. The others are decided by apply, in log order.
+ * Class: a STEP is taken by whoever changes the entity's word, and carries what the word said
+ * before and after; an ORDERED record is decided by apply, in log order.
+ * Domain: what it touches. VOTE: options and their polls' sums; BUILD and WORKER: queues, builds
+ * and workers; POLL: polls, and what votes look at. A replay runs votes beside builds (replay.c).
+ * Makes: the entity whose id is the result of an ordered record.
  */
+#define RECORD_BUILD_STEPS(X)                                                                      \
+    X(CLAIM, 16, STEP, BUILD, NOTHING)                                                             \
+    X(BEAT, 17, STEP, BUILD, NOTHING)                                                              \
+    X(DONE, 18, STEP, BUILD, NOTHING)                                                              \
+    X(FAIL, 19, STEP, BUILD, NOTHING)                                                              \
+    X(RELEASE, 20, STEP, BUILD, NOTHING)                                                           \
+    X(EXPIRE, 21, STEP, BUILD, NOTHING)                                                            \
+    X(DUE, 22, STEP, BUILD, NOTHING)                                                               \
+    X(UNHOLD, 23, STEP, BUILD, NOTHING)
+
+#define RECORD_ORDERED(X)                                                                          \
+    X(POLL, 2, ORDERED, POLL, NOTHING)                                                             \
+    X(OPTION, 3, ORDERED, POLL, OPTION)                                                            \
+    X(SUBMIT, 4, ORDERED, BUILD, BUILD)                                                            \
+    X(WORKER, 5, ORDERED, WORKER, NOTHING)                                                         \
+    X(BYE, 6, ORDERED, WORKER, NOTHING)                                                            \
+    X(OFFLINE, 7, ORDERED, WORKER, NOTHING)                                                        \
+    X(POLL_WINDOW, 8, ORDERED, POLL, NOTHING)                                                      \
+    X(FORGET, 9, ORDERED, BUILD, NOTHING)                                                          \
+    X(SEEN, 10, ORDERED, WORKER, NOTHING)
+
 #define RECORD_LIST(X)                                                                             \
-    X(VOTE, 1, "option,before,n", "voter,key")                                                     \
-    X(POLL, 2, "keep,open_ms,close_ms,rate_n,rate_ms", "poll")                                     \
-    X(OPTION, 3, "", "poll,label,fold,key")                                                        \
-    X(SUBMIT, 4, "pri,delay_ms,lease_ms,tries", "queue,need,uniq,payload,key")                     \
-    X(WORKER, 5, "slots,keep", "worker,name,tags")                                                 \
-    X(BYE, 6, "", "worker")                                                                        \
-    X(OFFLINE, 7, "worker", "")                                                                    \
-    X(POLL_WINDOW, 8, "poll,open", "")                                                             \
-    X(FORGET, 9, "bytes_until,builds_until,workers_until", "")                                     \
-    X(SEEN, 10, "worker", "")                                                                      \
-    X(CLAIM, 16, "build,before,after,worker,lease_ms", "")                                         \
-    X(BEAT, 17, "build,before,after", "")                                                          \
-    X(DONE, 18, "build,before,after", "result")                                                    \
-    X(FAIL, 19, "build,before,after,delay_ms,dead", "error")                                       \
-    X(RELEASE, 20, "build,before,after,delay_ms", "")                                              \
-    X(EXPIRE, 21, "build,before,after", "")                                                        \
-    X(DUE, 22, "build,before,after", "")                                                           \
-    X(UNHOLD, 23, "build,before,after", "")
+    X(VOTE, 1, STEP, VOTE, NOTHING)                                                                \
+    RECORD_ORDERED(X)                                                                              \
+    RECORD_BUILD_STEPS(X)
+
+/*
+ * The fields of each type, numbers and texts. New ones go to the end of their list; the decoder
+ * reads a missing one as 0 or empty, so old logs stay readable.
+ *
+ * N(index, name, what, at most): `what` it is (enum record_num), which is how the inspector shows
+ * it; bounds.c refuses more than `at most`. T(index, name, shown, is): how the inspector shows it
+ * (enum record_shown); what it has to be (bounds.h, enum bounds_text).
+ */
+#define VOTE_NUMS(N)                                                                               \
+    N(VOTE_OPTION, "option", OPTION, BOUNDS_ANY)                                                   \
+    N(VOTE_BEFORE, "before", VOTES_BEFORE, BOUNDS_ANY)                                             \
+    N(VOTE_N, "n", PLAIN, BOUNDS_ANY)
+#define VOTE_TEXTS(T) T(VOTE_VOTER, "voter", IN_JSON, ANY) T(VOTE_KEY, "key", IN_JSON, ANY)
+
+#define POLL_NUMS(N)                                                                               \
+    N(POLL_KEEP_MASK, "keep", PLAIN, BOUNDS_ANY)                                                   \
+    N(POLL_OPEN_MS, "open_ms", PLAIN, TIME_MS_MAX)                                                 \
+    N(POLL_CLOSE_MS, "close_ms", PLAIN, TIME_MS_MAX)                                               \
+    N(POLL_RATE_N, "rate_n", PLAIN, BOUNDS_ANY)                                                    \
+    N(POLL_RATE_MS, "rate_ms", PLAIN, BOUNDS_ANY)
+#define POLL_TEXTS(T) T(POLL_NAME, "poll", QUOTED, NAME)
+
+#define OPTION_NUMS(N)
+#define OPTION_TEXTS(T)                                                                            \
+    T(OPTION_POLL, "poll", QUOTED, NAME)                                                           \
+    T(OPTION_LABEL, "label", QUOTED, LABEL)                                                        \
+    T(OPTION_FOLD, "fold", QUOTED, FOLD)                                                           \
+    T(OPTION_KEY, "key", QUOTED, ANY)
+
+#define SUBMIT_NUMS(N)                                                                             \
+    N(SUBMIT_PRI, "pri", PLAIN, BUILD_PRIORITIES - 1)                                              \
+    N(SUBMIT_DELAY_MS, "delay_ms", PLAIN, BUILD_DELAY_MS_MAX)                                      \
+    N(SUBMIT_LEASE_MS, "lease_ms", PLAIN, BUILD_LEASE_MS_MAX)                                      \
+    N(SUBMIT_TRIES, "tries", PLAIN, BUILD_TRIES_MAX)
+#define SUBMIT_TEXTS(T)                                                                            \
+    T(SUBMIT_QUEUE, "queue", QUOTED, NAME)                                                         \
+    T(SUBMIT_NEED, "need", QUOTED, TAGS)                                                           \
+    T(SUBMIT_UNIQ, "uniq", QUOTED, UNIQ)                                                           \
+    T(SUBMIT_PAYLOAD, "payload", BYTES, BLOB)                                                      \
+    T(SUBMIT_KEY, "key", QUOTED, ANY)
+
+#define WORKER_NUMS(N)                                                                             \
+    N(WORKER_SLOTS, "slots", PLAIN, WORKER_SLOTS_MAX)                                              \
+    N(WORKER_KEEP, "keep", PLAIN, BOUNDS_ANY)
+#define WORKER_TEXTS(T)                                                                            \
+    T(WORKER_ID, "worker", QUOTED, NAME)                                                           \
+    T(WORKER_NAME, "name", QUOTED, TITLE)                                                          \
+    T(WORKER_TAGS, "tags", QUOTED, TAGS)
+
+#define BYE_NUMS(N)
+#define BYE_TEXTS(T)    T(BYE_WORKER, "worker", QUOTED, ANY)
+
+#define OFFLINE_NUMS(N) N(OFFLINE_WORKER, "worker", PLAIN, BOUNDS_ANY)
+#define OFFLINE_TEXTS(T)
+
+#define POLL_WINDOW_NUMS(N)                                                                        \
+    N(POLL_WINDOW_POLL, "poll", PLAIN, BOUNDS_ANY)                                                 \
+    N(POLL_WINDOW_OPEN, "open", PLAIN, BOUNDS_ANY)
+#define POLL_WINDOW_TEXTS(T)
+
+/* lsns: of what ended, or left, no later */
+#define FORGET_NUMS(N)                                                                             \
+    N(FORGET_BYTES_UNTIL, "bytes_until", PLAIN, BOUNDS_ANY)                                        \
+    N(FORGET_BUILDS_UNTIL, "builds_until", PLAIN, BOUNDS_ANY)                                      \
+    N(FORGET_WORKERS_UNTIL, "workers_until", PLAIN, BOUNDS_ANY)
+#define FORGET_TEXTS(T)
+
+#define SEEN_NUMS(N) N(SEEN_WORKER, "worker", PLAIN, BOUNDS_ANY)
+#define SEEN_TEXTS(T)
+
+/* what all build steps begin with */
+#define STEP_NUMS(N, type)                                                                         \
+    N(type##_BUILD, "build", BUILD, BOUNDS_ANY)                                                    \
+    N(type##_BEFORE, "before", STATUS_BEFORE, UINT32_MAX)                                          \
+    N(type##_AFTER, "after", STATUS_AFTER, UINT32_MAX)
+
+#define CLAIM_NUMS(N)                                                                              \
+    STEP_NUMS(N, CLAIM)                                                                            \
+    N(CLAIM_WORKER, "worker", WORKER, BOUNDS_ANY)                                                  \
+    N(CLAIM_LEASE_MS, "lease_ms", PLAIN, BUILD_LEASE_MS_MAX)
+#define CLAIM_TEXTS(T)
+
+#define BEAT_NUMS(N) STEP_NUMS(N, BEAT)
+#define BEAT_TEXTS(T)
+
+#define DONE_NUMS(N)  STEP_NUMS(N, DONE)
+#define DONE_TEXTS(T) T(DONE_RESULT, "result", BYTES, BLOB)
+
+/* dead: 1: no further attempt is wanted */
+#define FAIL_NUMS(N)                                                                               \
+    STEP_NUMS(N, FAIL)                                                                             \
+    N(FAIL_DELAY_MS, "delay_ms", NOT_ZERO, BUILD_DELAY_MS_MAX)                                     \
+    N(FAIL_DEAD, "dead", NOT_SHOWN, 1)
+#define FAIL_TEXTS(T) T(FAIL_ERROR, "error", QUOTED_ALWAYS, BLOB)
+
+#define RELEASE_NUMS(N)                                                                            \
+    STEP_NUMS(N, RELEASE)                                                                          \
+    N(RELEASE_DELAY_MS, "delay_ms", NOT_ZERO, BUILD_DELAY_MS_MAX)
+#define RELEASE_TEXTS(T)
+
+#define EXPIRE_NUMS(N) STEP_NUMS(N, EXPIRE)
+#define EXPIRE_TEXTS(T)
+
+#define DUE_NUMS(N) STEP_NUMS(N, DUE)
+#define DUE_TEXTS(T)
+
+#define UNHOLD_NUMS(N) STEP_NUMS(N, UNHOLD)
+#define UNHOLD_TEXTS(T)
+
+/* ---- what is made of the lists ---- */
 
 enum record_type {
     RECORD_NONE = 0,
-#define X(name, number, nums, texts) RECORD_##name = number,
+#define X(name, number, ...) RECORD_##name = number,
     RECORD_LIST(X)
 #undef X
-        RECORD_TYPES = 32
 };
+
+enum { RECORD_TYPES = 32 }; /* all numbers are below */
 
 /* A type with this bit may be skipped by a reader that does not know it. */
 enum { RECORD_SKIPPABLE = 0x80 };
 
-/* Where the numbers and texts of each type stand; the order is that of the list above. */
-enum { VOTE_OPTION, VOTE_BEFORE, VOTE_N };
-enum { POLL_KEEP_MASK, POLL_OPEN_MS, POLL_CLOSE_MS, POLL_RATE_N, POLL_RATE_MS };
-enum { POLL_NAME };
-enum { OPTION_POLL, OPTION_LABEL, OPTION_FOLD };
-enum { SUBMIT_PRI, SUBMIT_DELAY_MS, SUBMIT_LEASE_MS, SUBMIT_TRIES };
-enum { SUBMIT_QUEUE, SUBMIT_NEED, SUBMIT_UNIQ, SUBMIT_PAYLOAD };
-enum { WORKER_SLOTS, WORKER_KEEP };
-enum { WORKER_ID, WORKER_NAME, WORKER_TAGS };
-enum { WORKER_KEEP_NAME = 1, WORKER_KEEP_TAGS = 2 };
-enum { POLL_WINDOW_POLL, POLL_WINDOW_OPEN };
-/* lsns: of what ended, or left, no later */
-enum { FORGET_BYTES_UNTIL, FORGET_BUILDS_UNTIL, FORGET_WORKERS_UNTIL };
+/* Where the numbers and texts of each type stand: VOTE_OPTION, VOTE_NUM_COUNT, VOTE_VOTER ... */
+#define FIELD_INDEX(index, ...) index,
+#define X(name, ...)                                                                               \
+    enum { name##_NUMS(FIELD_INDEX) name##_NUM_COUNT };                                            \
+    enum { name##_TEXTS(FIELD_INDEX) name##_TEXT_COUNT };                                          \
+    _Static_assert((int)name##_NUM_COUNT <= (int)RECORD_NUMS, "so many a record has");             \
+    _Static_assert((int)name##_TEXT_COUNT <= (int)RECORD_TEXTS, "so many a record has");
+RECORD_LIST(X)
+#undef X
+#undef FIELD_INDEX
+
+/* Of any build step; one without a delay or a text has 0 or an empty one there. */
 enum {
     STEP_BUILD,
     STEP_BEFORE,
     STEP_AFTER,
-    STEP_WORKER, /* CLAIM */
-    STEP_LEASE_MS,
-    STEP_DELAY_MS = 3, /* FAIL, RELEASE */
-    STEP_DEAD          /* FAIL: 1: no further attempt is wanted */
+    STEP_DELAY_MS = FAIL_DELAY_MS,
 };
-enum { STEP_TEXT };
+enum { STEP_TEXT = DONE_RESULT };
+#define X(name, ...)                                                                               \
+    _Static_assert((int)name##_BUILD == (int)STEP_BUILD && (int)name##_AFTER == (int)STEP_AFTER,   \
+                   "a build step begins with STEP_NUMS");
+RECORD_BUILD_STEPS(X)
+#undef X
+_Static_assert((int)RELEASE_DELAY_MS == (int)STEP_DELAY_MS && (int)FAIL_ERROR == (int)STEP_TEXT,
+               "a delay and a text stand in one place");
+
+enum { WORKER_KEEP_NAME = 1, WORKER_KEEP_TAGS = 2 };
+
+enum record_class { RECORD_CLASS_STEP, RECORD_CLASS_ORDERED };
+enum record_domain {
+    RECORD_DOMAIN_VOTE,
+    RECORD_DOMAIN_POLL,
+    RECORD_DOMAIN_BUILD,
+    RECORD_DOMAIN_WORKER
+};
+enum record_makes { RECORD_MAKES_NOTHING, RECORD_MAKES_OPTION, RECORD_MAKES_BUILD };
+
+enum record_num {
+    RECORD_NUM_PLAIN,
+    RECORD_NUM_NOT_ZERO, /* shown where it is not 0 */
+    RECORD_NUM_NOT_SHOWN,
+    RECORD_NUM_OPTION,        /* an id; shown with label and poll */
+    RECORD_NUM_VOTES_BEFORE,  /* shown as the votes after */
+    RECORD_NUM_BUILD,         /* an id; shown with the queue */
+    RECORD_NUM_STATUS_BEFORE, /* shown as the state */
+    RECORD_NUM_STATUS_AFTER,  /* shown as state and token */
+    RECORD_NUM_WORKER,        /* an id; shown as the name */
+};
+
+enum record_shown {
+    RECORD_TEXT_QUOTED, /* where it is not empty */
+    RECORD_TEXT_QUOTED_ALWAYS,
+    RECORD_TEXT_BYTES,   /* its length; in JSON both */
+    RECORD_TEXT_IN_JSON, /* as QUOTED, but in JSON alone */
+};
+
+/* What the lists say of a type. */
+struct record_schema {
+    const char *name; /* "VOTE" */
+    enum record_class class;
+    enum record_domain domain;
+    enum record_makes makes;
+    unsigned num_count;
+    unsigned text_count;
+    struct {
+        const char *name; /* "option" */
+        enum record_num what;
+    } nums[RECORD_NUMS];
+    struct {
+        const char *name; /* "voter" */
+        enum record_shown shown;
+    } texts[RECORD_TEXTS];
+};
+
+/* NULL for a number that is no type. Static storage. */
+const struct record_schema *record_schema(unsigned type);
+
+/* "VOTE" ...; NULL for a number that is no type. Static storage. */
+const char *record_type_name(unsigned type);
+
+/* The types as bits, 1 << type. */
+enum {
+#define BIT_OF(name, ...) | 1 << RECORD_##name
+    RECORD_BUILD_STEP_BITS = 0 RECORD_BUILD_STEPS(BIT_OF),
+#undef BIT_OF
+#define BIT_OF(name, number, class, domain, ...)                                                   \
+    | (RECORD_DOMAIN_##domain == RECORD_DOMAIN_BUILD ||                                            \
+       RECORD_DOMAIN_##domain == RECORD_DOMAIN_WORKER)                                             \
+            << RECORD_##name
+    RECORD_OF_BUILDS_BITS = 0 RECORD_LIST(BIT_OF),
+#undef BIT_OF
+};
+
+static inline bool record_is_build_step(unsigned type)
+{
+    return type < RECORD_TYPES && (RECORD_BUILD_STEP_BITS >> type & 1) != 0;
+}
+
+/* Whether a record of this type touches queues, builds and workers alone. */
+static inline bool record_is_of_builds(unsigned type)
+{
+    return type < RECORD_TYPES && (RECORD_OF_BUILDS_BITS >> type & 1) != 0;
+}
+
+/* For a switch over enum record_type that knows each type of a list by itself, or leaves it out. */
+#define RECORD_CASE(name, ...) case RECORD_##name:
 
 struct record {
     uint64_t lsn;
@@ -91,14 +297,5 @@ struct vote_run {
     uint64_t before[VOTE_RUN_MAX];
     uint64_t n[VOTE_RUN_MAX];
 };
-
-/* "VOTE" ...; NULL for a number that is no type. Static storage. */
-const char *record_type_name(unsigned type);
-
-/* How many numbers and texts a type has; and the name of one, as a span. Static storage. */
-unsigned record_num_count(enum record_type type);
-unsigned record_text_count(enum record_type type);
-struct span record_num_name(enum record_type type, unsigned i);
-struct span record_text_name(enum record_type type, unsigned i);
 
 #endif

@@ -259,7 +259,7 @@ static bool is_for_all(const unsigned char *types, uint32_t count, bool *is_vote
     }
     *is_votes = other == 0;
     for (uint32_t i = 0; i < count && other != 0; i++) {
-        if (types[i] != RECORD_VOTE && !apply_is_of_builds(types[i])) {
+        if (types[i] != RECORD_VOTE && !record_is_of_builds(types[i])) {
             return false;
         }
     }

@@ -193,7 +193,7 @@ static void end_one(struct state *state, uint64_t id)
     claim.num[STEP_BUILD] = id;
     claim.num[STEP_BEFORE] = status_make(BUILD_PENDING, token);
     claim.num[STEP_AFTER] = status_make(BUILD_ASSIGNED, token + 1);
-    claim.num[STEP_WORKER] = 1;
+    claim.num[CLAIM_WORKER] = 1;
     apply_one(state, &claim);
     struct record done = make(state, RECORD_DONE);
     done.num[STEP_BUILD] = id;

@@ -17,7 +17,7 @@ struct sample {
 };
 
 static const unsigned types[] = {
-#define X(name, number, nums, texts) number,
+#define X(name, number, ...) number,
     RECORD_LIST(X)
 #undef X
 };
@@ -33,13 +33,13 @@ static void random_record(struct sample *sample, enum record_type type, struct s
     uint32_t at = sample->count++;
     struct record *record = &sample->records[at];
     *record = (struct record){.type = type};
-    for (unsigned i = 0; i < record_num_count(type); i++) {
+    for (unsigned i = 0; i < record_schema(type)->num_count; i++) {
         record->num[i] = seed_below(seed, 2) == 0 ? 0 : random_number(seed);
     }
     if (type == RECORD_VOTE) {
         record->num[VOTE_N] = (uint32_t)record->num[VOTE_N];
     }
-    for (unsigned i = 0; i < record_text_count(type); i++) {
+    for (unsigned i = 0; i < record_schema(type)->text_count; i++) {
         size_t len = seed_below(seed, 2) == 0 ? 0 : (size_t)seed_below(seed, TEXT_MAX);
         seed_fill(seed_next(seed), (unsigned char *)sample->texts[at][i], TEXT_MAX);
         record->text[i] = (struct span){sample->texts[at][i], len};

@@ -86,8 +86,8 @@ static bool make_step(struct history *h, const struct state *state)
     record->num[STEP_BEFORE] = before;
     record->num[STEP_AFTER] = half_after(h, type, before);
     if (type == RECORD_CLAIM) {
-        record->num[STEP_WORKER] = worker->id;
-        record->num[STEP_LEASE_MS] = 1000;
+        record->num[CLAIM_WORKER] = worker->id;
+        record->num[CLAIM_LEASE_MS] = 1000;
     } else if (status_state((uint32_t)record->num[STEP_AFTER]) == BUILD_DELAYED) {
         record->num[STEP_DELAY_MS] = 50;
     }

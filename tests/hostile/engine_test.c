@@ -447,7 +447,7 @@ static const struct record_number_case {
     {"no try", RECORD_SUBMIT, SUBMIT_TRIES, 0},
     {"2^16 tries", RECORD_SUBMIT, SUBMIT_TRIES, (1 << 16) + 3},
     {"257 slots", RECORD_WORKER, WORKER_SLOTS, 257},
-    {"a lease of 2^32 at a claim", RECORD_CLAIM, STEP_LEASE_MS, (uint64_t)1 << 32},
+    {"a lease of 2^32 at a claim", RECORD_CLAIM, CLAIM_LEASE_MS, (uint64_t)1 << 32},
     {"a state of 5 bits", RECORD_CLAIM, STEP_AFTER, (uint64_t)1 << 32 | 0x30000002},
     {"a delay near 2^64 at a fail", RECORD_FAIL, STEP_DELAY_MS, UINT64_MAX},
     {"a delay near 2^64 at a done", RECORD_DONE, STEP_DELAY_MS, UINT64_MAX},

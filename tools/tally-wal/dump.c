@@ -18,92 +18,128 @@ struct dump {
 
 /* ---- one record ---- */
 
-static void tell_vote(const struct state *state, const struct record *record, struct fields *fields)
+static void tell_option(const struct state *state, uint64_t id, const char *key,
+                        struct fields *fields)
 {
-    const struct option *option = state_option(state, record->num[VOTE_OPTION]);
-    fields_number(fields, "option", record->num[VOTE_OPTION]);
+    const struct option *option = state_option(state, id);
+    fields_number(fields, key, id);
     if (option != NULL) {
         fields_quoted(fields, "label", blob_span(option->label));
         fields_name(fields, "poll", blob_span(option->poll->name));
     }
-    uint64_t n = record->num[VOTE_N];
-    fields_number(fields, "votes", record->num[VOTE_BEFORE] + n);
-    fields_number(fields, "n", n);
 }
 
-static void tell_step(const struct state *state, const struct record *record, struct fields *fields)
+static void tell_build(const struct state *state, uint64_t id, const char *key,
+                       struct fields *fields)
 {
-    const struct build *build = state_build(state, record->num[STEP_BUILD]);
-    uint32_t before = (uint32_t)record->num[STEP_BEFORE];
-    uint32_t after = (uint32_t)record->num[STEP_AFTER];
-    fields_number(fields, "build", record->num[STEP_BUILD]);
+    const struct build *build = state_build(state, id);
+    fields_number(fields, key, id);
     if (build != NULL) {
         fields_name(fields, "queue", blob_span(build->queue->name));
     }
-    fields_name(fields, "from", span_of(status_state_name(status_state(before))));
-    fields_name(fields, "to", span_of(status_state_name(status_state(after))));
-    fields_number(fields, "token", status_token(after));
-    if (record->type == RECORD_CLAIM) {
-        const struct worker *worker = table_get(&state->worker_ids, record->num[STEP_WORKER]);
-        if (worker != NULL) {
-            fields_name(fields, "worker", blob_span(worker->name));
-        }
-        fields_number(fields, "lease_ms", record->num[STEP_LEASE_MS]);
-    } else if (record->num[STEP_DELAY_MS] != 0) {
-        fields_number(fields, "delay_ms", record->num[STEP_DELAY_MS]);
-    }
-    if (record->type == RECORD_DONE) {
-        fields_bytes(fields, "result", record->text[STEP_TEXT]);
-    } else if (record->type == RECORD_FAIL) {
-        fields_quoted(fields, "error", record->text[STEP_TEXT]);
-    }
 }
 
-/* The texts, by the names of the record table. */
-static void tell_texts(const struct record *record, struct fields *fields)
+static void tell_state(const char *key, uint64_t status, struct fields *fields)
 {
-    for (unsigned i = 0; i < record_text_count(record->type); i++) {
-        char key[32];
-        struct span name = record_text_name(record->type, i);
-        snprintf(key, sizeof key, "%.*s", (int)name.len, name.at);
-        if (record->type == RECORD_SUBMIT && i == SUBMIT_PAYLOAD) {
-            fields_bytes(fields, key, record->text[i]);
-        } else if (record->text[i].len > 0) {
-            fields_quoted(fields, key, record->text[i]);
-        }
-    }
+    fields_name(fields, key, span_of(status_state_name(status_state((uint32_t)status))));
 }
 
-/* Ordered records: all that they carry, and what became of them. */
-static void tell_judged(const struct record *record, const struct apply_result *verdict,
+static void tell_worker(const struct state *state, uint64_t id, const char *key,
                         struct fields *fields)
 {
-    for (unsigned i = 0; i < record_num_count(record->type); i++) {
-        char key[32];
-        struct span name = record_num_name(record->type, i);
-        snprintf(key, sizeof key, "%.*s", (int)name.len, name.at);
-        fields_number(fields, key, record->num[i]);
+    const struct worker *worker = table_get(&state->worker_ids, id);
+    if (worker != NULL) {
+        fields_name(fields, key, blob_span(worker->name));
     }
-    tell_texts(record, fields);
-    if (verdict->err != 0) {
-        fields_name(fields, "refused", span_of(tally_err_name(verdict->err)));
-    } else if (record->type == RECORD_SUBMIT || record->type == RECORD_OPTION) {
-        fields_number(fields, "id", verdict->value);
+}
+
+static void tell_num(const struct state *state, const struct record *record, unsigned i,
+                     struct fields *fields)
+{
+    const struct record_schema *schema = record_schema(record->type);
+    const char *key = schema->nums[i].name;
+    uint64_t num = record->num[i];
+    switch (schema->nums[i].what) {
+    case RECORD_NUM_PLAIN:
+        fields_number(fields, key, num);
+        break;
+    case RECORD_NUM_NOT_ZERO:
+        if (num != 0) {
+            fields_number(fields, key, num);
+        }
+        break;
+    case RECORD_NUM_NOT_SHOWN:
+        break;
+    case RECORD_NUM_OPTION:
+        tell_option(state, num, key, fields);
+        break;
+    case RECORD_NUM_VOTES_BEFORE:
+        fields_number(fields, "votes", num + record->num[VOTE_N]);
+        break;
+    case RECORD_NUM_BUILD:
+        tell_build(state, num, key, fields);
+        break;
+    case RECORD_NUM_STATUS_BEFORE:
+        tell_state("from", num, fields);
+        break;
+    case RECORD_NUM_STATUS_AFTER:
+        tell_state("to", num, fields);
+        fields_number(fields, "token", status_token((uint32_t)num));
+        break;
+    case RECORD_NUM_WORKER:
+        tell_worker(state, num, key, fields);
+        break;
+    }
+}
+
+static void tell_text(const struct record *record, unsigned i, struct fields *fields)
+{
+    const struct record_schema *schema = record_schema(record->type);
+    const char *key = schema->texts[i].name;
+    struct span text = record->text[i];
+    switch (schema->texts[i].shown) {
+    case RECORD_TEXT_QUOTED:
+        if (text.len > 0) {
+            fields_quoted(fields, key, text);
+        }
+        break;
+    case RECORD_TEXT_QUOTED_ALWAYS:
+        fields_quoted(fields, key, text);
+        break;
+    case RECORD_TEXT_BYTES:
+        fields_bytes(fields, key, text);
+        break;
+    case RECORD_TEXT_IN_JSON:
+        if (fields->is_json && text.len > 0) {
+            fields_quoted(fields, key, text);
+        }
+        break;
+    }
+}
+
+/* What became of an ordered record. */
+static void tell_result(const struct record_schema *schema, const struct apply_result *result,
+                        struct fields *fields)
+{
+    if (result->err != 0) {
+        fields_name(fields, "refused", span_of(tally_err_name(result->err)));
+    } else if (schema->makes != RECORD_MAKES_NOTHING) {
+        fields_number(fields, "id", result->value);
     }
 }
 
 static void tell_fields(const struct state *state, const struct record *record,
-                        const struct apply_result *verdict, struct fields *fields)
+                        const struct apply_result *result, struct fields *fields)
 {
-    if (record->type == RECORD_VOTE) {
-        tell_vote(state, record, fields);
-        if (fields->is_json) {
-            tell_texts(record, fields); /* a voter, a key */
-        }
-    } else if (record->type >= RECORD_CLAIM) {
-        tell_step(state, record, fields);
-    } else {
-        tell_judged(record, verdict, fields);
+    const struct record_schema *schema = record_schema(record->type);
+    for (unsigned i = 0; i < schema->num_count; i++) {
+        tell_num(state, record, i, fields);
+    }
+    for (unsigned i = 0; i < schema->text_count; i++) {
+        tell_text(record, i, fields);
+    }
+    if (schema->class == RECORD_CLASS_ORDERED) {
+        tell_result(schema, result, fields);
     }
 }
 

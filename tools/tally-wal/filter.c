@@ -72,19 +72,28 @@ bool filter_is_past(const struct filter *filter, const struct record *record)
     return record->lsn > filter->to_lsn || record->time_ms > filter->until_ms;
 }
 
-/* The option a record is about; 0: none. */
-static uint64_t option_of(const struct record *record, const struct apply_result *verdict)
+/* The id of the option or build that a record is about: one of its numbers is such, or it makes
+ * one; 0: none. */
+static uint64_t id_of(const struct record *record, const struct apply_result *result,
+                      enum record_num what, enum record_makes makes)
 {
-    return record->type == RECORD_VOTE     ? record->num[VOTE_OPTION]
-           : record->type == RECORD_OPTION ? verdict->value
-                                           : 0;
+    const struct record_schema *schema = record_schema(record->type);
+    for (unsigned i = 0; i < schema->num_count; i++) {
+        if (schema->nums[i].what == what) {
+            return record->num[i];
+        }
+    }
+    return schema->makes == makes ? result->value : 0;
 }
 
-static uint64_t build_of(const struct record *record, const struct apply_result *verdict)
+static uint64_t option_of(const struct record *record, const struct apply_result *result)
 {
-    return record->type >= RECORD_CLAIM    ? record->num[STEP_BUILD]
-           : record->type == RECORD_SUBMIT ? verdict->value
-                                           : 0;
+    return id_of(record, result, RECORD_NUM_OPTION, RECORD_MAKES_OPTION);
+}
+
+static uint64_t build_of(const struct record *record, const struct apply_result *result)
+{
+    return id_of(record, result, RECORD_NUM_BUILD, RECORD_MAKES_BUILD);
 }
 
 static bool is_about(const struct filter *filter, const struct state *state,
