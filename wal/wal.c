@@ -1,6 +1,7 @@
 /* The open log: the one writer's blocks, segments, and what happens when the disk fails. */
 #include "wal/wal.h"
 
+#include "wal/write/append.h"
 #include "wal/write/preallocate.h"
 #include "wal/base/check.h"
 #include "wal/base/clock.h"
@@ -31,8 +32,7 @@
 struct wal {
     /* the writer's */
     struct wal_io *io;
-    struct wal_segment active;
-    uint64_t offset; /* where the next block goes */
+    struct wal_block_writer active; /* of the active segment */
     uint64_t next_lsn;
     bool is_confirmed;      /* nothing but what a later block calls durable is in the log */
     uint64_t segment_bytes; /* of the segments that the helper makes */
@@ -68,8 +68,8 @@ static uint64_t block_bytes_max(const struct wal *wal)
 
 static uint64_t left_bytes(const struct wal *wal)
 {
-    uint64_t end = wal->active.head.bytes - WAL_PAGE_BYTES;
-    return end > wal->offset ? end - wal->offset : 0;
+    uint64_t end = wal->active.end - WAL_PAGE_BYTES; /* the seal's page is kept */
+    return end > wal->active.offset ? end - wal->active.offset : 0;
 }
 
 static void left_publish(struct wal *wal)
@@ -92,11 +92,10 @@ static int fail(struct wal *wal, const char *doing, int err)
 static int seal(struct wal *wal, uint16_t flags)
 {
     uint64_t begin_ns = clock_mono_ns();
-    int err = wal_recover_seal(wal->io, &wal->active, wal->offset, wal->next_lsn, flags);
+    int err = wal_append_seal(&wal->active, wal->next_lsn, flags);
     if (err != 0) {
         return fail(wal, "cannot seal the segment", err);
     }
-    wal->offset += WAL_PAGE_BYTES;
     wal->is_confirmed = true;
     wal->stats.blocks++;
     wal->stats.stored_bytes += WAL_PAGE_BYTES;
@@ -123,8 +122,7 @@ static int rotate(struct wal *wal)
         return err;
     }
     wal->io->ops->close(wal->io, wal->active.fd);
-    wal->active = next;
-    wal->offset = WAL_SEGMENT_FIRST_BLOCK;
+    wal->active = wal_append_to(wal->io, &next, WAL_SEGMENT_FIRST_BLOCK);
     wal->stats.segments++;
     left_publish(wal);
     if (wal->janitor != NULL) {
@@ -143,26 +141,17 @@ static int commit(struct wal *wal, struct wal_block_header *header, size_t bytes
         }
     }
     uint64_t begin_ns = clock_mono_ns();
-    header->first_lsn = wal->next_lsn;
-    header->durable_lsn = wal->next_lsn - 1;
-    header->durable_pages = (uint32_t)(wal->offset / WAL_PAGE_BYTES);
-    if (MUTANT(MUTANT_NOTHING_DURABLE)) {
-        header->durable_lsn = 0;
-        header->durable_pages = 1;
-    }
-    wal_block_sign(wal->buffer, header, wal_block_seed(&wal->active.head, wal->offset));
-    int err = wal_full_write(wal->io, wal->active.fd, wal->buffer, bytes, wal->offset);
+    int err = wal_append_block(&wal->active, wal->next_lsn, wal->buffer, header);
     if (err != 0) {
         return fail(wal, "cannot write", err);
     }
-    err = MUTANT(MUTANT_ACK_BEFORE_SYNC) ? 0 : wal->io->ops->datasync(wal->io, wal->active.fd);
+    err = MUTANT(MUTANT_ACK_BEFORE_SYNC) ? 0 : wal_block_writer_sync(&wal->active);
     if (err != 0 && MUTANT(MUTANT_SYNC_AGAIN)) {
-        err = wal->io->ops->datasync(wal->io, wal->active.fd);
+        err = wal_block_writer_sync(&wal->active);
     }
     if (err != 0) {
         return fail(wal, "cannot sync", err);
     }
-    wal->offset += bytes;
     wal->next_lsn += header->count;
     wal->stats.blocks++;
     wal->stats.raw_bytes += header->raw_bytes;
@@ -298,7 +287,7 @@ static int end_clean(struct wal *wal)
     if (err != 0) {
         return err;
     }
-    err = wal->io->ops->truncate(wal->io, wal->active.fd, wal->offset);
+    err = wal->io->ops->truncate(wal->io, wal->active.fd, wal->active.offset);
     if (err == 0) {
         err = wal->io->ops->sync(wal->io, wal->active.fd);
     }
@@ -433,15 +422,16 @@ static int start_janitor(struct wal *wal, struct wal_report *report)
  * been called, but for what wal_recover has done. */
 static int begin(struct wal *wal, struct wal_report *report)
 {
+    struct wal_segment segment;
     uint64_t start_bytes = wal->options.start_bytes != 0 ? wal->options.start_bytes : START_BYTES;
     start_bytes = start_bytes < wal->segment_bytes ? start_bytes : wal->segment_bytes;
     /* W4: relaxed: as W3, by the same thread */
     uint64_t keep_bytes = atomic_load_explicit(&wal->reserve_bytes, memory_order_relaxed);
-    int err = wal_recover(&wal->scan, start_bytes, keep_bytes, &wal->active, report);
+    int err = wal_recover(&wal->scan, start_bytes, keep_bytes, &segment, report);
     if (err != 0) {
         return err;
     }
-    wal->offset = WAL_SEGMENT_FIRST_BLOCK;
+    wal->active = wal_append_to(wal->io, &segment, WAL_SEGMENT_FIRST_BLOCK);
     wal->is_confirmed = true; /* by the seal before it */
     wal->stats.segments = 1;
     left_publish(wal);

@@ -4,7 +4,7 @@
 #include "wal/base/check.h"
 #include "wal/base/err.h"
 #include "wal/base/mutant.h"
-#include "wal/format/block.h"
+#include "wal/files/block_writer.h"
 #include "wal/format/packed.h"
 #include "wal/background/pack_check.h"
 #include "wal/read/scan.h"
@@ -20,7 +20,7 @@
 #define GATHER_BYTES ((size_t)1 << 20)
 
 /* What is written between two syncs: the commits of that moment queue behind it. */
-#define STEP_BYTES   ((size_t)256 << 10)
+#define PIECE_BYTES  ((size_t)256 << 10)
 
 /* After so many gathered blocks it is judged whether the rest is worth the time. */
 #define TRIAL_BLOCKS 4
@@ -29,10 +29,8 @@
 struct packer {
     struct wal_pack *pack;
     struct wal_io *io;
-    int fd; /* of the temporary file; -1: not there */
     char temp[WAL_NAME_BYTES];
-    struct wal_segment_head head;
-    uint64_t offset; /* where the next block goes */
+    struct wal_block_writer out; /* to the temporary file; fd -1: it is not there */
 
     /* gathered: members that are not written yet */
     unsigned char *raw;
@@ -71,33 +69,17 @@ static int buffer_grow(unsigned char **at, size_t *room, size_t bytes, size_t ke
 
 static bool is_worth_it(const struct packer *packer, uint64_t old_bytes)
 {
-    return packer->offset <= old_bytes - old_bytes / 4;
+    return packer->out.offset <= old_bytes - old_bytes / 4;
 }
 
-/* Writes a block that is made, in steps. */
-static int block_write(struct packer *packer, struct wal_block_header *header, size_t bytes)
+/* Writes a block that is made, in pieces: the commits of that moment queue behind one. */
+static int block_write(struct packer *packer, struct wal_block_header *header, uint64_t first_lsn)
 {
-    struct wal_pack *pack = packer->pack;
-    header->durable_lsn = header->first_lsn - 1;
-    header->durable_pages = (uint32_t)(packer->offset / WAL_PAGE_BYTES);
-    wal_block_sign(packer->block, header, wal_block_seed(&packer->head, packer->offset));
-    for (size_t at = 0; at < bytes;) {
-        size_t step = bytes - at < STEP_BYTES ? bytes - at : STEP_BYTES;
-        int err =
-            wal_full_write(packer->io, packer->fd, packer->block + at, step, packer->offset + at);
-        if (err == 0) {
-            err = packer->io->ops->datasync(packer->io, packer->fd);
-        }
-        if (err == 0) {
-            err = pack->pace(pack->arg, step);
-        }
-        if (err != 0) {
-            return err;
-        }
-        at += step;
-    }
-    packer->offset += bytes;
-    return 0;
+    const struct wal_block_pieces pieces = {
+        .bytes = PIECE_BYTES, .pace = packer->pack->pace, .arg = packer->pack->arg};
+    uint32_t durable_pages = (uint32_t)(packer->out.offset / WAL_PAGE_BYTES);
+    wal_block_follow(header, first_lsn, durable_pages);
+    return wal_block_writer_put_pieces(&packer->out, packer->block, header, &pieces);
 }
 
 /* Writes what is gathered as one block: packed, or, if it is one member, as the block it was. */
@@ -109,7 +91,6 @@ static int gathered_write(struct packer *packer)
     bool alone = packer->members == 1;
     size_t skip = alone ? packer->head_bytes : 0;
     struct wal_block_header header = {
-        .first_lsn = packer->first_lsn,
         .count = (uint32_t)packer->count,
         .flags = alone ? 0 : WAL_BLOCK_PACKED,
     };
@@ -118,8 +99,8 @@ static int gathered_write(struct packer *packer)
     if (err != 0) {
         return err;
     }
-    size_t bytes = wal_block_pack_hard(packer->block, &header, packer->raw + skip, raw_bytes);
-    err = block_write(packer, &header, bytes);
+    wal_block_pack_hard(packer->block, &header, packer->raw + skip, raw_bytes);
+    err = block_write(packer, &header, packer->first_lsn);
     packer->raw_bytes = 0;
     packer->members = 0;
     packer->count = 0;
@@ -158,7 +139,7 @@ static int gather(struct packer *packer, const struct wal_block *block)
     return 0;
 }
 
-static int seal(struct packer *packer, const struct wal_block *block)
+static int seal_write(struct packer *packer, const struct wal_block *block)
 {
     int err = gathered_write(packer);
     if (err == 0) {
@@ -167,12 +148,10 @@ static int seal(struct packer *packer, const struct wal_block *block)
     if (err != 0) {
         return err;
     }
-    struct wal_block_header header = {
-        .first_lsn = block->first_lsn,
-        .flags = (uint16_t)(block->flags | WAL_BLOCK_PACKED),
-    };
+    struct wal_block_header header = {.flags = (uint16_t)(block->flags | WAL_BLOCK_PACKED)};
     packer->is_sealed = true;
-    return block_write(packer, &header, wal_block_pack(packer->block, &header, NULL, 0));
+    wal_block_pack(packer->block, &header, NULL, 0);
+    return block_write(packer, &header, block->first_lsn);
 }
 
 static int pack_block(void *arg, const struct wal_block *block)
@@ -183,7 +162,7 @@ static int pack_block(void *arg, const struct wal_block *block)
     if (err == 0 && block->count > 0) {
         err = gather(packer, block);
     } else if (err == 0 && (block->flags & WAL_BLOCK_SEAL) != 0) {
-        err = seal(packer, block);
+        err = seal_write(packer, block);
     }
     packer->errnum = err;
     return err == 0 ? 0 : TALLY_IO;
@@ -213,16 +192,16 @@ static int blocks_write(struct packer *packer)
 }
 
 /* The header comes last, when the length is known; then all of it is synced. */
-static int head_write(struct packer *packer)
+static int packed_head_write(struct packer *packer)
 {
     _Alignas(WAL_PAGE_BYTES) unsigned char page[WAL_PAGE_BYTES];
-    packer->head.bytes = packer->offset;
-    wal_segment_head_put(page, &packer->head);
-    int err = wal_full_write(packer->io, packer->fd, page, sizeof(page), 0);
+    packer->out.head.bytes = packer->out.offset;
+    wal_segment_head_put(page, &packer->out.head);
+    int err = wal_full_write(packer->io, packer->out.fd, page, sizeof(page), 0);
     if (err != 0 || MUTANT(MUTANT_PACK_NOT_SYNCED)) {
         return err;
     }
-    return packer->io->ops->sync(packer->io, packer->fd);
+    return packer->io->ops->sync(packer->io, packer->out.fd);
 }
 
 /* Takes the segment's place, unless that was removed meanwhile. */
@@ -254,12 +233,13 @@ static int pack_file(struct packer *packer)
     if (err != 0) {
         return err;
     }
-    /* a segment is whole when it ends with a seal; that holds no records, so seal() has seen it */
+    /* a segment is whole when it ends with a seal; that holds no records, so seal_write has seen
+     * it */
     CHECK(packer->is_sealed);
     if (!is_worth_it(packer, pack->from_bytes)) {
         return WAL_PACKED_LEFT;
     }
-    err = head_write(packer);
+    err = packed_head_write(packer);
     if (err == 0) {
         err = wal_pack_check(pack, packer->temp);
     }
@@ -267,9 +247,9 @@ static int pack_file(struct packer *packer)
         err = replace(packer);
     }
     if (err == 0) {
-        pack->to_bytes = packer->offset;
-        io->ops->close(io, packer->fd);
-        packer->fd = -1;
+        pack->to_bytes = packer->out.offset;
+        io->ops->close(io, packer->out.fd);
+        packer->out.fd = -1;
     }
     return err;
 }
@@ -317,8 +297,8 @@ static int look(struct packer *packer)
         result = wal_pack_is_packed(io, fd, (uint64_t)size);
     }
     io->ops->close(io, fd);
-    if (result == 0 && wal_segment_head_get(page, &packer->head) != WAL_HEAD_OK) {
-        memset(&packer->head, 0, sizeof(packer->head)); /* the scan says what is wrong with it */
+    if (result == 0 && wal_segment_head_get(page, &packer->out.head) != WAL_HEAD_OK) {
+        packer->out.head = (struct wal_segment_head){.epoch = 0}; /* the scan says what is wrong */
     }
     return result == 1 || (result == 0 && size <= 3 * (int64_t)WAL_PAGE_BYTES) ? WAL_PACKED_LEFT
                                                                                : result;
@@ -332,14 +312,17 @@ static int temp_open(struct packer *packer)
     if (err != 0 && err != -ENOENT) {
         return err;
     }
-    packer->fd = io->ops->open(io, packer->temp, WAL_OPEN_CREATE);
-    return packer->fd < 0 ? packer->fd : 0;
+    packer->out.fd = io->ops->open(io, packer->temp, WAL_OPEN_CREATE);
+    return packer->out.fd < 0 ? packer->out.fd : 0;
 }
 
 int wal_pack_run(struct wal_pack *pack)
 {
     struct packer packer = {
-        .pack = pack, .io = pack->io, .fd = -1, .offset = WAL_SEGMENT_FIRST_BLOCK};
+        .pack = pack,
+        .io = pack->io,
+        .out = {.io = pack->io, .fd = -1, .end = UINT64_MAX, .offset = WAL_SEGMENT_FIRST_BLOCK},
+    };
     int err = look(&packer);
     if (err == 0) {
         err = temp_open(&packer);
@@ -347,8 +330,8 @@ int wal_pack_run(struct wal_pack *pack)
     if (err == 0) {
         err = pack_file(&packer);
     }
-    if (packer.fd >= 0) {
-        pack->io->ops->close(pack->io, packer.fd);
+    if (packer.out.fd >= 0) {
+        pack->io->ops->close(pack->io, packer.out.fd);
         pack->io->ops->unlink(pack->io, packer.temp);
     }
     free(packer.raw);

@@ -75,7 +75,7 @@ static inline uint64_t wal_block_bytes(uint64_t stored_bytes)
 /*
  * Makes a block in `into`, which has room for wal_block_bytes(raw_bytes), all but its checksums:
  * chooses the codec, fills codec and lengths of *header, and pads with zeros. Returns the bytes of
- * the block. The caller sets the other fields, finds the block a place, and signs it.
+ * the block. The caller sets the other fields, and the block writer signs it for its place.
  */
 size_t wal_block_pack(unsigned char *into, struct wal_block_header *header, const void *raw,
                       size_t raw_bytes);
@@ -84,7 +84,16 @@ size_t wal_block_pack(unsigned char *into, struct wal_block_header *header, cons
 size_t wal_block_pack_hard(unsigned char *into, struct wal_block_header *header, const void *raw,
                            size_t raw_bytes);
 
-/* Ties a packed block to its place. */
+/* Says of a block that all before it is durable: the records before its first, so many pages. */
+static inline void wal_block_follow(struct wal_block_header *header, uint64_t first_lsn,
+                                    uint32_t durable_pages)
+{
+    header->first_lsn = first_lsn;
+    header->durable_lsn = first_lsn - 1;
+    header->durable_pages = durable_pages;
+}
+
+/* Ties a packed block to its place. Who writes one does it through wal/files/block_writer.h. */
 void wal_block_sign(unsigned char *into, struct wal_block_header *header, uint64_t seed);
 
 /* Whether it may be a block at all. */

@@ -1,8 +1,7 @@
 /* The beginning of a log that has no records up to a snapshot any more. */
 #include "wal/recover/log_begin.h"
 
-#include "wal/write/create.h"
-#include "wal/recover/recover.h"
+#include "wal/write/append.h"
 
 #include <string.h>
 
@@ -19,7 +18,8 @@ int wal_log_begin_behind(struct wal_io *io, const unsigned char uuid[WAL_UUID_BY
     if (err != 0) {
         return err;
     }
-    err = wal_recover_seal(io, &segment, WAL_SEGMENT_FIRST_BLOCK, lsn + 1, 0);
+    struct wal_block_writer writer = wal_append_to(io, &segment, WAL_SEGMENT_FIRST_BLOCK);
+    err = wal_append_seal(&writer, lsn + 1, 0);
     io->ops->close(io, segment.fd);
     return err;
 }

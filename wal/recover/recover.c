@@ -6,6 +6,7 @@
 #include "wal/base/mutant.h"
 #include "wal/read/report.h"
 #include "wal/disk/full_io.h"
+#include "wal/write/append.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -176,29 +177,6 @@ static int clear_tail(struct wal_scan *scan, int fd, struct wal_report *report)
     return err;
 }
 
-int wal_recover_seal(struct wal_io *io, const struct wal_segment *segment, uint64_t offset,
-                     uint64_t next_lsn, uint16_t flags)
-{
-    _Alignas(WAL_PAGE_BYTES) unsigned char page[WAL_PAGE_BYTES];
-    struct wal_block_header header = {
-        .first_lsn = next_lsn,
-        .durable_lsn = next_lsn - 1,
-        .durable_pages = (uint32_t)(offset / WAL_PAGE_BYTES),
-        .flags = (uint16_t)(WAL_BLOCK_SEAL | flags),
-    };
-    /* bytes from the disk cannot do it: a block that is no seal ends a page before that (block.c:
-     * is_sane), and the place is behind such a block, or at the first one of two pages or more */
-    CHECK(offset + sizeof(page) <= segment->head.bytes);
-    if (MUTANT(MUTANT_NOTHING_DURABLE)) {
-        header.durable_lsn = 0;
-        header.durable_pages = 1;
-    }
-    wal_block_pack(page, &header, NULL, 0);
-    wal_block_sign(page, &header, wal_block_seed(&segment->head, offset));
-    int err = wal_full_write(io, segment->fd, page, sizeof(page), offset);
-    return err != 0 ? err : io->ops->datasync(io, segment->fd);
-}
-
 /*
  * Brings the segment of the place in order. Everything before the place was synced when the scan
  * opened it, so the seal may say so. The unused end is cut off only behind a durable seal: that is
@@ -208,18 +186,17 @@ static int settle_segment(struct wal_scan *scan, int fd, struct wal_report *repo
 {
     struct wal_io *io = scan->io;
     const struct wal_segment segment = {.head = scan->head, .fd = fd};
-    uint64_t end = scan->offset;
+    struct wal_block_writer writer = wal_append_to(io, &segment, scan->offset);
     int err = scan->tail.filled_end > 0 ? clear_tail(scan, fd, report) : 0;
     if (err != 0 || scan->offset == WAL_SEGMENT_FIRST_BLOCK) {
         return err;
     }
     scan->is_touched = true;
     if (!scan->ended) {
-        err = wal_recover_seal(io, &segment, end, scan->next_lsn, 0);
-        end += WAL_PAGE_BYTES;
+        err = wal_append_seal(&writer, scan->next_lsn, 0);
     }
-    if (err == 0 && scan->size_bytes > end) {
-        err = io->ops->truncate(io, fd, end);
+    if (err == 0 && scan->size_bytes > writer.offset) {
+        err = io->ops->truncate(io, fd, writer.offset);
         if (err == 0) {
             err = io->ops->sync(io, fd);
         }

@@ -32,9 +32,4 @@ int wal_recover(struct wal_scan *scan, uint64_t start_bytes, uint64_t keep_bytes
  * segment written anew; a whole log is left as it is. As wal_recover. */
 int wal_recover_tail(struct wal_scan *scan, struct wal_report *report);
 
-/* Writes the block that seals a segment at offset, with further flags, and waits for the disk.
- * Returns 0 or a negative errno value. */
-int wal_recover_seal(struct wal_io *io, const struct wal_segment *segment, uint64_t offset,
-                     uint64_t next_lsn, uint16_t flags);
-
 #endif
