@@ -1,5 +1,4 @@
-/* The edge: one thread's handle on the engine, where steps are decided and ordered requests begin.
- */
+/* The edge: one thread's handle on the engine, where steps are decided and requests are ordered. */
 #ifndef TALLY_ENGINE_EDGE_H
 #define TALLY_ENGINE_EDGE_H
 
@@ -29,8 +28,23 @@
  * "May leave" is from the engine's side; a connection still answers in request order, and it holds
  * back a request that could see what an earlier one of its own is still changing (rule 8): a read,
  * a claim, or an ordered request that names what an earlier ordered one creates.
+ *
+ * Errors below are named without TALLY_; PARK and ROOM are those above, and
+ *   READONLY     the disk has no room for new work (an end of a claim: not even in its reserve)
+ *   DRAINING     tally_drain was called
+ *   MEMORY       the memory for clients is used up (engine/base/ledger.h); NOMEM: the machine's
+ *   NOTFOUND     there is none of this name or id, as committed
+ *   STALE        the token does not hold the build, as committed
+ *
+ * Owns: spans that are handed in are borrowed for the call; spans that are handed out live until
+ * edge_pass_end. Threads: the one that opened the edge, for all that takes one; none of it blocks.
  */
-enum { EDGE_NIL = 1, EDGE_QUEUED = 2, EDGE_DUP = 3, EDGE_SLOTS = 4 };
+enum {
+    EDGE_NIL = 1,
+    EDGE_QUEUED = 2, /* edge_read: the rows will come */
+    EDGE_DUP = 3,    /* edge_done: another result stays */
+    EDGE_SLOTS = 4,  /* edge_claim: no free slot */
+};
 
 struct tally; /* the engine: engine/tally.h */
 struct edge;
@@ -38,40 +52,52 @@ struct ledger; /* engine/base/ledger.h */
 
 /*
  * Opens an edge for the calling thread, which becomes the only one that may use it. wake(arg) is
- * called from the committer, at most once a commit, only while the edge sleeps. A thread has one
- * edge. Errors: TALLY_NOMEM; TALLY_FULL when all lanes are taken.
+ * called by the committer, at most once a commit, and by the reader, only while the edge sleeps.
+ * Returns 0, and the edge in *out.
+ * Errors: FULL, options.edges are in use; NOMEM.
+ * Owns: the caller ends *out by edge_destroy, in the same thread; arg is borrowed until then.
+ * Threads: any, each with one edge or session at most.
  */
 int edge_new(struct edge **out, struct tally *tally, void (*wake)(void *arg), void *arg);
 
-/* Everything appended must be applied. Threads: the owner. */
+/* Gives an edge back. REQUIRES: everything appended is applied, and every read has ended. */
 void edge_destroy(struct edge *edge);
 
-/* A pass: pointers that reads and claims gave out live until its end. Threads: the owner. */
+/* A pass: pointers that reads and claims gave out live until its end, and it has one log time. A
+ * pass that does not end keeps memory from being freed, and polls from being closed. */
 void edge_pass_begin(struct edge *edge);
 void edge_pass_end(struct edge *edge);
 
 /*
- * True when the owner may block in the kernel: from then on each commit calls wake. False when a
- * commit has come since the last edge_awake or edge_may_sleep: make another pass first.
- * After blocking, and only after true, call edge_awake.
+ * Asks whether the owner may block in the kernel.
+ * Returns true when it may: from then on each commit calls wake, until edge_awake, which must be
+ * called after blocking. False when a commit has come since the last edge_awake or edge_may_sleep:
+ * make another pass first; edge_awake is not called then.
+ * REQUIRES: between two passes.
  */
 bool edge_may_sleep(struct edge *edge);
 void edge_awake(struct edge *edge);
 
-/* Lane positions count records appended since the start. */
+/* Returns how many records were appended since the edge was made: a lane position. */
 uint64_t edge_tail(const struct edge *edge);
 
-/* Everything below this position is durable and applied. Order: acquire. */
+/* Returns the lane position below which everything is durable and applied. Order: acquire; what
+ * was applied is seen. */
 uint64_t edge_applied(const struct edge *edge);
 
-/* Counts commits of the engine; what was parked may be asked again when it has moved. Sample it,
- * like edge_offers, before a request is asked: what came in between must count as moved. */
+/*
+ * Returns the number of the engine's commits: what was parked may be asked again when it has moved.
+ * Sample it, like edge_offers, before a request is asked: what came in between must count as moved.
+ * Order: acquire.
+ */
 uint64_t edge_commits(const struct edge *edge);
 
-/* Verdicts below pos have been read; their slots may be used again. pos <= edge_applied. */
+/* Results below this lane position have been read; their slots may be used again. REQUIRES: it does
+ * not go back, and is no more than edge_applied(). */
 void edge_free(struct edge *edge, uint64_t pos);
 
-/* Hands what was appended to the committer; wakes it if it sleeps. Cheap when nothing is new. */
+/* Hands what was appended to the committer, and wakes it if it sleeps. Cheap when nothing is new.
+ * Order: release; the committer sees the slots whole. */
 void edge_publish(struct edge *edge);
 
 /* ---- votes ---- */
@@ -84,18 +110,21 @@ struct edge_vote {
 /*
  * Adds n votes for an option. Votes of one pass for one option are combined: the step itself is
  * made by edge_flush, and only then edge_votes_after can tell the number.
- * Errors: NOTFOUND, CLOSED, RANGE (n not in 1..2^20, or the counter is near its end), READONLY,
- * DRAINING, PARK, ROOM.
+ * Returns 0, and *vote to ask edge_votes_after with.
+ * Errors: NOTFOUND; CLOSED, the poll takes no votes now; RANGE, n is not in 1..VOTE_N_MAX, or the
+ * count would pass 2^39; READONLY, DRAINING, PARK, ROOM.
  */
 int edge_vote(struct edge *edge, uint64_t option, uint64_t n, struct edge_vote *vote);
 
-/* Makes the steps of all votes since the last flush. Never fails: the room was made sure of. */
+/* Makes the steps of all votes since the last flush. Never fails: edge_vote has made sure of the
+ * room. Order: each step is one acq_rel RMW. */
 void edge_flush(struct edge *edge);
 
-/* The count just after this vote. Valid from the flush until the next edge_vote. */
+/* Returns the count just after this vote. REQUIRES: it was flushed, and no edge_vote came since. */
 uint64_t edge_votes_after(const struct edge *edge, struct edge_vote vote);
 
-/* Finds an option by poll and label, without regard to case. Errors: NOTFOUND. */
+/* Finds an option by poll and label, without regard to case. Returns 0, and its id in *option.
+ * Errors: NOTFOUND, NOMEM. */
 int edge_option_find(struct edge *edge, struct span poll, struct span label, uint64_t *option);
 
 /* ---- builds: steps ---- */
@@ -122,32 +151,39 @@ struct edge_claimed {
 };
 
 /*
- * Takes the next build for a worker: the highest priority, then the oldest offer.
- * Errors: NOTFOUND (worker), OFFLINE, READONLY, DRAINING, PARK, ROOM; EDGE_NIL.
+ * Takes the next build for a worker: the highest priority, then the oldest offer. A worker without
+ * a free slot is told again what it holds, unless fresh_only or waits.
+ * Returns 0, and the build in *got; EDGE_NIL, there is nothing to claim; EDGE_SLOTS.
+ * Errors: NOTFOUND, no such worker, or it has left; OFFLINE, it was silent; RANGE, lease_ms is more
+ * than BUILD_LEASE_MS_MAX; READONLY, DRAINING, PARK, ROOM.
  */
 int edge_claim(struct edge *edge, const struct edge_claim *ask, struct edge_claimed *got);
 
 /*
- * At the slot limit, what it holds: the build of the lowest id above *after, which is set to it.
- * Errors: those of edge_claim; EDGE_NIL: that was all.
+ * Tells a worker at its slot limit again what it holds: the build of the lowest id above *after,
+ * which is set to it. Nothing is appended.
+ * Returns 0; EDGE_NIL, that was all. Errors: NOTFOUND, OFFLINE, PARK.
  */
 int edge_claim_again(struct edge *edge, const struct edge_claim *ask, uint64_t *after,
                      struct edge_claimed *got);
 
-/* Moves when a slot of the worker may have come free, or it has left. */
+/* Returns a number that moves when a slot of the worker may have come free, or it has left. */
 uint64_t edge_worker_left(const struct edge *edge, uint64_t worker);
 
 /*
- * Heartbeat: a fresh lease; prog 0..100 or -1 for none.
- * Errors: NOTFOUND, STALE, READONLY (a first beat), PARK, ROOM.
+ * Heartbeat: a fresh lease. prog is the progress in percent, 0..100, or -1 for none. The first of
+ * a claim says that the build is being built, and is a record; later ones are not.
+ * Returns 0, and the lease in *lease_ms.
+ * Errors: NOTFOUND, STALE, PARK; a first one: READONLY, ROOM.
  */
 int edge_beat(struct edge *edge, uint64_t id, uint32_t token, int prog, uint64_t *lease_ms);
 
 /*
- * Ends a claim with a result (may be empty), copied. Repeated with the same token: 0
- * again; EDGE_DUP with another result, and the first one stays.
- * Errors: NOTFOUND, STALE, READONLY (no reserve left), MEMORY (a result, and no memory for clients
- * is left), NOMEM, PARK, ROOM.
+ * Ends a claim with a result (may be empty), copied.
+ * Returns 0, also when it is repeated with the same token; EDGE_DUP, repeated with another result,
+ * and the first one stays.
+ * Errors: NOTFOUND, STALE, READONLY; TOOBIG, more than BUILD_TEXT_BYTES_MAX; MEMORY, with a result
+ * only; NOMEM, PARK, ROOM.
  */
 int edge_done(struct edge *edge, uint64_t id, uint32_t token, struct span result);
 
@@ -166,24 +202,36 @@ struct edge_failed {
 };
 
 /*
- * Errors: NOTFOUND, STALE, READONLY, RANGE, TOOBIG, MEMORY, NOMEM, PARK, ROOM. Repeated before the
- * next claim, with the same delay and dead: the same again.
+ * Ends a claim that has failed: the build is offered again, at once or after the delay, or it fails
+ * for good: with dead, or with its last try.
+ * Returns 0, and *how; the same when it is repeated before the next claim, with the same delay and
+ * dead.
+ * Errors: those of edge_done; RANGE, delay_ms is more than BUILD_DELAY_MS_MAX.
  */
 int edge_fail(struct edge *edge, const struct edge_fail *ask, struct edge_failed *how);
 
-/* Gives back, the attempt not counted. Repeated with the same delay before the next claim: 0 again.
- * Errors: NOTFOUND, STALE, READONLY, RANGE, PARK, ROOM. */
+/*
+ * Gives a build back, the attempt not counted.
+ * Returns 0, also when it is repeated with the same delay before the next claim.
+ * Errors: NOTFOUND, STALE, READONLY, RANGE as edge_fail, PARK, ROOM.
+ */
 int edge_release(struct edge *edge, uint64_t id, uint32_t token, uint32_t delay_ms);
 
 /*
- * The reply to a claim did not reach the worker: as edge_release, but no sign of life of it. STALE
- * also when the worker knows of the claim all the same: it has sent a BEAT, or was told again. Of
- * this and being told again only one comes about.
+ * Takes a claim back whose reply did not reach the worker: as edge_release, but it is no sign of
+ * life of the worker. Of this and being told again only one comes about.
+ * Errors: NOTFOUND; STALE, also when the worker knows of the claim all the same: it has sent a
+ * BEAT, or was told again; READONLY, PARK, ROOM.
  */
 int edge_take_back(struct edge *edge, uint64_t id, uint32_t token);
 
-/* ---- ordered requests: the result comes from edge_apply_result ----
- * Errors of those that add to the state: MEMORY, at the ceiling of the ledger. */
+/*
+ * ---- ordered requests: apply decides them, in log order ----
+ *
+ * Each returns 0 when it is appended; then edge_apply_result has its result, which is what "Result"
+ * says. Errors, at once, of all of them: INVAL, it says what cannot be (engine/log/bounds.h);
+ * READONLY, DRAINING, NOMEM, ROOM; of those that add to the state: MEMORY. Texts are copied.
+ */
 
 struct edge_submit {
     struct span queue;   /* a name; the queue is made when it is new */
@@ -196,7 +244,8 @@ struct edge_submit {
     uint32_t tries;
 };
 
-/* Result: the id; or EXISTS (an unfinished build has this uniq: value is its id), FULL. */
+/* Adds a build. Result: its id; or EXISTS, an unfinished build of the queue has this uniq, and the
+ * value is its id; FULL, of the queue, its need sets, or all queues. Errors: FULL, the tags. */
 int edge_submit(struct edge *edge, const struct edge_submit *ask);
 
 enum { EDGE_KEEP = -1 };
@@ -209,10 +258,12 @@ struct edge_poll {
     int64_t rate_ms;  /* with rate_n: both are named or both are kept */
 };
 
-/* Creates a poll or alters what is named. Errors: INVAL. Result: 0; FULL. */
+/* Creates a poll or alters what is named. Result: 0, when the poll is as its times say; or FULL,
+ * there are POLLS_MAX. */
 int edge_poll(struct edge *edge, const struct edge_poll *ask);
 
-/* Adds an option; the label is trimmed. Result: the id; NOTFOUND, EXISTS (its id), INVAL, FULL. */
+/* Adds an option; the label is trimmed. Result: its id; or NOTFOUND, no such poll; EXISTS, the poll
+ * has this label, and the value is its id; FULL. Errors: NOTFOUND, when that is certain already. */
 int edge_option(struct edge *edge, struct span poll, struct span label);
 
 struct edge_worker {
@@ -222,26 +273,31 @@ struct edge_worker {
     uint32_t slots;   /* 0: as it was */
 };
 
-/* Registers a worker or brings it back. Result: 0 for new, 1 for again; FULL, INVAL. */
+/* Registers a worker or brings it back. Result: 0 for new, 1 for again; or FULL, there are
+ * WORKERS_MAX. Errors: FULL, the tags. */
 int edge_worker(struct edge *edge, const struct edge_worker *ask);
 
-/* A worker leaves; its builds go back. Result: how many. Errors: NOTFOUND at once or as result.*/
+/* A worker leaves, and its builds go back. Result: how many, when they are offered again; or
+ * NOTFOUND, which may be certain at once. */
 int edge_bye(struct edge *edge, struct span worker);
 
 /*
- * The result of the ordered request that was appended last when edge_tail() was pos.
- * Returns 0 or the refusal, with the number in *value; TALLY_PARK when it is applied but what it
- * set going is not yet: ask again after the next commit. Valid until edge_free(pos).
+ * Reads the result of the ordered request that was appended last when edge_tail() was pos.
+ * Returns 0 or the refusal, with the number in *value; PARK, it is applied, but what it set going
+ * is not yet: ask again after the next commit.
+ * REQUIRES: edge_applied() >= pos, and edge_free(pos) was not called yet.
  */
 int edge_apply_result(struct edge *edge, uint64_t pos, uint64_t *value);
 
 /* ---- what a client address may do ---- */
 
-/* The limit of votes for the poll of an option: false when it has none. */
+/* Reads the limit of votes for the poll of an option: n in per_ms for each client address, and the
+ * poll's id. Returns false when it has none. */
 bool edge_vote_rate(struct edge *edge, uint64_t option, uint64_t *n, uint64_t *per_ms,
                     uint64_t *poll);
 
-/* True once some queue was offered a build since the edge last asked; then waiting claims ask. */
+/* Returns a number that moves when some queue is offered a build: then waiting claims ask again.
+ * Order: acquire. */
 uint64_t edge_offers(const struct edge *edge);
 
 struct edge_snapshot {
@@ -250,17 +306,19 @@ struct edge_snapshot {
 };
 
 /*
- * Asks for a snapshot of what is committed now or later, and waits for it: first with *ticket 0,
- * then again after each commit with what it left there. Returns TALLY_PARK until there is an
- * answer; 0: one counts; TALLY_IO: it could not be made. With the answer *ticket is 0 again.
+ * Asks for a snapshot of what is committed now or later: first with *ticket 0, then again after
+ * each commit with what it left there. With the answer *ticket is 0 again.
+ * Returns 0, one counts, and *done says which. Errors: PARK, until there is an answer; IO, it could
+ * not be made.
  */
 int edge_snapshot(struct edge *edge, uint64_t *ticket, struct edge_snapshot *done);
 
-/* Where the caller counts what it holds for its clients. */
+/* Returns where the caller counts what it holds for its clients. Owns: the engine's. Threads: any,
+ * as all of a ledger. */
 struct ledger *edge_ledger(const struct edge *edge);
 struct ledger *tally_ledger(struct tally *tally);
 
-/* TALLY_OK, TALLY_READONLY or TALLY_DRAINING: what a new mutation would be told now. */
+/* Returns TALLY_OK, READONLY or DRAINING: what new work would be told now. */
 int edge_mode(const struct edge *edge);
 
 #endif

@@ -11,15 +11,29 @@
 struct parcel; /* engine/base/parcel.h */
 struct state;
 
-/* The rows of a read, and their texts. */
+/*
+ * How a typed read is used:
+ *
+ *     read_tally_init ── edge_read ──┬── 0: err, rows are there ─────────────┬── read_tally_fini
+ *                                    └── EDGE_QUEUED ── read_is_done? true ──┘
+ *
+ * Errors, in read.err: NOTFOUND, there is none of this name or id; NOMEM; BUSY, the memory for
+ * replies is used up, or what is read changes faster than it is copied: ask again.
+ * Owns: the rows, and all spans in them, live until the fini, or until the engine ends if that is
+ * sooner; the spans that are asked with are borrowed until the read is done. The fini frees the
+ * rows; it is called once, after the read is done.
+ * Threads: the edge's, which does not block.
+ */
+
+/* The rows of a read, and their texts: engine/edge/slice.h. */
 struct read_text;
 struct read_rows {
     void *at;
-    size_t count, room;
+    size_t count, capacity;
     size_t size; /* of a row */
     struct read_text *text;
     struct parcel **parcels; /* held as long as the rows */
-    size_t parcel_count, parcel_room;
+    size_t parcel_count, parcel_capacity;
 };
 
 /*
@@ -50,16 +64,17 @@ struct read {
 };
 
 /*
+ * Runs a read, or has the reader run it.
  * Returns 0 when read->err and the typed fields are filled now; EDGE_QUEUED when they will be once
- * read_is_done says so (keep the read alive until then; the edge is woken). Names and labels in the
- * rows live as long as the read or the engine; a read ends before the engine.
+ * read_is_done says so: keep the read alive until then; the edge is woken.
+ * REQUIRES: the init function of its type, in this pass; a read ends before the engine.
  */
 int edge_read(struct edge *edge, struct read *read);
 
-/* Of a read that was queued. Order: acquire. */
+/* Returns whether a read that was queued is done. Order: acquire; its rows are seen. */
 bool read_is_done(const struct read *read);
 
-/* Nobody wants it any more: it will be done soon, with or without rows. */
+/* Says that nobody wants a queued read any more: it will be done soon, with or without rows. */
 void read_is_unwanted(struct read *read);
 
 /* ---- TALLY ---- */
@@ -76,15 +91,18 @@ struct read_tally {
     struct tally_row *rows; /* most votes first, then the lower id */
     size_t row_count;
 };
-/* The rows are top at most; SIZE_MAX: all. NOTFOUND; BUSY: votes overtake the counting. */
+/* The rows are top at most; SIZE_MAX: all. */
 void read_tally_init(struct read_tally *r, struct span poll, size_t top);
 void read_tally_fini(struct read_tally *r);
 
 /* ---- labels that are alike ---- */
 enum { SIMILAR_MAX = 5 };
-/* Finds labels of a poll that are like one (as label_clean makes it): itself first, then the most
- * alike; engine/state/label_index.h. They live as long as the engine. Returns how many;
- * NOMEM, INVAL. */
+/*
+ * Finds labels of a poll that are like one: itself first, then the most alike (how:
+ * engine/state/label_index.h). The label is as label_clean makes it.
+ * Returns how many; 0, when there is no such poll, too. Errors: NOMEM, INVAL.
+ * Owns: the labels live as long as the engine. Threads: any, in a pass.
+ */
 int edge_similar(struct edge *edge, struct span poll, struct span label,
                  struct span rows[SIMILAR_MAX]);
 
@@ -135,8 +153,11 @@ void read_builds_init(struct read_builds *r);
 void read_builds_fini(struct read_builds *r);
 
 /*
- * PAYLOAD, RESULT: the bytes. Owns: the caller has a hold, which it gives back by parcel_release;
- * NULL is an empty result. Errors: NOTFOUND, STATE (no result yet).
+ * PAYLOAD, RESULT: the bytes of a build.
+ * Returns 0, and them in *parcel; NULL is an empty result.
+ * Errors: NOTFOUND, no such build, or it has given them back; STATE, edge_result: it has not
+ * completed.
+ * Owns: the caller has a hold, which it gives back by parcel_release. Threads: the edge's.
  */
 int edge_payload(struct edge *edge, uint64_t id, struct parcel **parcel);
 int edge_result(struct edge *edge, uint64_t id, struct parcel **parcel);
@@ -245,6 +266,7 @@ struct engine_info {
     bool readonly;
     bool draining;
 };
+/* Fills in the counters, each as it is at some moment of the call. */
 void edge_info(struct edge *edge, struct engine_info *info);
 
 #endif

@@ -1,5 +1,4 @@
-/* tally as a C library: open a directory, count votes, hand out builds, close; no network needed.
- */
+/* tally as a C library: open a directory, count votes, hand out builds, close; with no network. */
 #ifndef TALLY_ENGINE_TALLY_H
 #define TALLY_ENGINE_TALLY_H
 
@@ -9,6 +8,26 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/*
+ *     tally_open ─▶ tally ─── tally_session_new ─▶ session ─── tally_vote, tally_claim, ... ───┐
+ *                     │              │                                                         │
+ *                     │      one a thread, at most options.edges at a time                     │
+ *                     │                                                                        │
+ *     tally_close ◀───┴───────── tally_session_destroy, of all of them ◀───────────────────────┘
+ *
+ * A function that returns int returns 0, or a negative TALLY_ error (wal/base/err.h: its name and
+ * a sentence for people); an error says that nothing was changed, but for tally_close. A call on a
+ * session returns when its answer, positive or negative, is on disk, so no crash takes it back.
+ *
+ * Errors of every call on a session that changes something: READONLY, the disk is full;
+ * DRAINING, after tally_drain; NOMEM. Those that add to what is stored (poll, option, worker,
+ * submit) have MEMORY, too: options.memory_bytes are used up.
+ *
+ * Names (of polls, queues, workers) are 1 to NAME_LEN_MAX of A-Z a-z 0-9 _ . -, and all limits
+ * stand in engine/limits.h. Strings and payloads that are handed in are copied: the caller keeps
+ * its own. engine/example.c uses all of it.
+ */
 
 struct tally;   /* the engine: one data directory, one committer thread */
 struct session; /* one thread's blocking handle on it */
@@ -20,15 +39,17 @@ struct tally_clock {
     void *arg;
 };
 
+/* How a tally is opened. All zero but dir is a good choice. Owns: dir, clock and the struct are
+ * borrowed for tally_open, io and the args of the functions until tally_close. */
 struct tally_options {
     const char *dir;
     bool create;                /* make the directory when it is missing */
-    unsigned edges;             /* how many threads will open an edge or a session; 0: 4 */
-    uint32_t payload_bytes_max; /* 0: 1 MiB */
+    unsigned edges;             /* threads that may have a session (or an edge) at once; 0: 4 */
+    uint32_t payload_bytes_max; /* of tally_submit; 0: 1 MiB; at most BUILD_TEXT_BYTES_MAX */
     /* What clients can make it hold (engine/base/ledger.h); 0: half of what the machine, or its
      * control group, has; UINT64_MAX: no limit. */
     uint64_t memory_bytes;
-    uint64_t segment_bytes; /* 0: 64 MiB */
+    uint64_t segment_bytes; /* of a file of the log; 0: 64 MiB */
     /* A snapshot is made after so many bytes of log, or so many seconds with a change; 0: 256 MiB,
      * or an eighth of what the file system can hold, if that is less; 900 s; UINT64_MAX: never for
      * that reason. */
@@ -41,34 +62,36 @@ struct tally_options {
     uint64_t retain_bytes;
     uint64_t retain_s;
     /*
-     * Called when the log cannot be written any more (or was found to contradict itself): code is
-     * the exit code that says so. It must not return to work as usual. NULL: print why and
-     * _exit(code).
+     * Called when the process cannot go on: code is the exit code that says why (74: the log cannot
+     * be written; 71: no memory; 70: a bug, a record contradicts the state). Calls that wait get no
+     * answer. When it returns, the process ends by _exit(code). NULL: print why. Threads: the
+     * committer's.
      */
     void (*fatal)(void *arg, int code, const char *why);
     void *fatal_arg;
-    /* Called now and then while the log is read, percent never falling. NULL: nobody. */
+    /* Called now and then while the log is read, percent never falling. NULL: nobody. Threads: that
+     * of tally_open. */
     void (*progress)(void *arg, unsigned percent);
     void *progress_arg;
     /*
      * Called when a file of the log was found damaged on the disk while all is whole in memory:
-     * nothing stops, but the next start would not go through. From a background thread; it may not
-     * block. NULL: print what.
+     * nothing stops, but the next start would not go through. NULL: print what. Threads: one in the
+     * background; it may not block, nor call anything here.
      */
     void (*warn)(void *arg, const char *what);
     void *warn_arg;
     /* Called when the log cannot have its next segment now (no space, no descriptor), and when it
-     * has it after all; threads as warn. NULL: print what. */
+     * has it after all. NULL: print what. Threads: as warn. */
     void (*trouble)(void *arg, const char *what);
     void *trouble_arg;
     const struct tally_clock *clock; /* NULL: the machine's; else copied, for tests that turn it */
     struct wal_io *io; /* NULL: the real file system at dir; else borrowed, and dir is unused */
 };
 
-/* What open found; text is for people. */
+/* What tally_open found, also when it failed. */
 struct tally_report {
-    uint64_t records;
-    uint64_t lsn;               /* of the last record */
+    uint64_t records;           /* read from the log, behind the snapshot */
+    uint64_t lsn;               /* of the last record; 0: there is none */
     uint64_t snapshot_lsn;      /* of the snapshot that was loaded; 0: none */
     bool clean;                 /* the log ended with a clean shutdown, or was new */
     bool torn;                  /* a torn tail was kept aside and cut */
@@ -76,59 +99,160 @@ struct tally_report {
     uint64_t disk_free_bytes;
     bool readonly;        /* the disk is full: new changes are refused */
     bool snapshot_passed; /* one is damaged, and the one before it was taken, or none */
-    char text[512];
+    char text[512];       /* for people: what was wrong, and where */
 };
 
 /*
- * Opens or creates the data in a directory and replays its log.
- * Errors: TALLY_LOCKED, TALLY_DAMAGE, TALLY_NEWER, TALLY_IO, TALLY_NOSPC, TALLY_NOMEM,
- * TALLY_THREAD; TALLY_NOTFOUND: the directory, or the one above it, is not there; TALLY_EXISTS:
- * one of them is something else; TALLY_DENIED: it may not be used; the report says why. Threads:
- * one; blocks for the replay.
+ * Opens or creates the data in a directory, loads its newest snapshot and replays the log behind
+ * it. Only one process at a time has a directory open.
+ * Returns 0, and the engine in *out; *report is filled in any case.
+ * Errors: NOTFOUND, the directory, or the one above it, is not there; EXISTS, one of them is
+ * something else; DENIED, it may not be used; LOCKED, another process has it open; DAMAGE, what was
+ * acknowledged cannot be read back, and nothing was changed (report->text says where); NEWER, a
+ * later version wrote it; IO, NOSPC, NOMEM, THREAD.
+ * Owns: the caller ends *out by tally_close.
+ * Threads: any, one directory by one thread; blocks for the replay.
  */
 int tally_open(struct tally **out, const struct tally_options *options,
                struct tally_report *report);
 
-/* From now on every new mutation is refused with TALLY_DRAINING; completions go on. Any thread. */
+/*
+ * Lets the work run out: from now on new work (poll, option, vote, worker, submit, claim) is
+ * refused with DRAINING, and the ends of claims are still taken. There is no way back.
+ * Threads: any; does not block.
+ */
 void tally_drain(struct tally *tally);
 
-/* All sessions and edges must be gone. Ends the log cleanly. Errors: TALLY_IO. */
+/*
+ * Ends the committer, and the log cleanly: the next tally_open finds nothing to repair.
+ * REQUIRES: all sessions and edges are gone, and all reads have ended.
+ * Returns 0.
+ * Errors: IO, the log could not be ended; the engine is gone all the same, and what was answered is
+ * on disk.
+ * Owns: frees the engine. Threads: one; blocks until the background threads have ended.
+ */
 int tally_close(struct tally *tally);
 
-/* Threads: a session belongs to the thread that made it, one to a thread; each call blocks until
- * its answer is durable. */
+/*
+ * Opens a session for the calling thread, which becomes the only one that may use it.
+ * Returns 0, and the session in *out.
+ * Errors: FULL, options.edges are in use; NOMEM.
+ * Owns: the caller ends *out by tally_session_destroy, in the same thread.
+ * Threads: any, each with one session at most; does not block.
+ */
 int tally_session_new(struct session **out, struct tally *tally);
+
+/* Ends a session. Threads: its own; does not block, since every call has waited for its answer. */
 void tally_session_destroy(struct session *session);
 
+/* ---- votes; Threads, of this and all below: the session's own; blocks until the answer is on
+ * disk, which takes one commit, or as long as the disk is full ---- */
+
+/*
+ * Makes sure that there is a poll of this name; one that is there stays as it is. A new one takes
+ * votes at once and for ever (edge_poll has times and limits).
+ * Errors: INVAL, it is no name; FULL, there are POLLS_MAX.
+ */
 int tally_poll(struct session *s, const char *name);
+
+/*
+ * Adds an option to a poll. The label is trimmed, at most LABEL_CHARACTERS_MAX long, UTF-8 and
+ * printable; two of one poll differ in more than case.
+ * Returns 0, and its id in *option.
+ * Errors: EXISTS, the poll has this label already, and *option is its id; NOTFOUND, no such poll;
+ * INVAL, name or label; FULL.
+ */
 int tally_option(struct session *s, const char *poll, const char *label, uint64_t *option);
+
+/*
+ * Adds n votes to an option, as one.
+ * Returns 0, and in *votes_after what the option had just after them: each vote has its number, no
+ * two the same.
+ * Errors: NOTFOUND, no such option; CLOSED, its poll takes no votes now; RANGE, n is not in
+ * 1..VOTE_N_MAX, or the option has all the votes that it can count.
+ */
 int tally_vote(struct session *s, uint64_t option, uint64_t n, uint64_t *votes_after);
 
 struct tally_count {
     uint64_t option;
     uint64_t votes;
 };
-/* Most votes first. *count: room in, rows out. Returns 0 or NOTFOUND. */
+
+/*
+ * Reads a poll at one moment: its options, most votes first, then the lower id.
+ * Returns 0, and in *count how many rows were filled in; before, *count is how many rows there are
+ * to fill.
+ * Errors: NOTFOUND, no such poll; BUSY, votes come faster than they are counted: ask again; NOMEM.
+ * With an error *count is 0.
+ */
 int tally_tally(struct session *s, const char *poll, struct tally_count *rows, size_t *count);
 
+/* ---- builds ---- */
+
+/*
+ * Registers a worker, or brings back one that was silent or had left. It may hold `slots` builds at
+ * once; 0: as many as before, 1 for a new one. A worker that is not heard of for five minutes is
+ * offline.
+ * Errors: INVAL, it is no name, or slots are more than WORKER_SLOTS_MAX; FULL, there are
+ * WORKERS_MAX.
+ */
 int tally_worker(struct session *s, const char *worker, uint32_t slots);
+
+/*
+ * Adds a build to a queue, which is made when it is new. Priority, lease and tries are the defaults
+ * (BUILD_PRI_DEFAULT, ...); edge_submit has them all.
+ * Returns 0, and its id in *id.
+ * Errors: INVAL, the queue is no name; TOOBIG, the payload is larger than
+ * options.payload_bytes_max; FULL, the queue has QUEUE_OPEN_MAX unfinished builds, or there are
+ * QUEUES_MAX queues with unfinished builds.
+ */
 int tally_submit(struct session *s, const char *queue, struct span payload, uint64_t *id);
 
+/* A build that a worker holds: until it is ended with its token, or the lease is over. */
 struct tally_claim {
     uint64_t id;
-    uint32_t token;
-    uint32_t attempt;
-    uint64_t lease_ms;
-    void *payload; /* owned by the caller: free() */
+    uint32_t token;    /* names this claim; ends it */
+    uint32_t attempt;  /* 1 for the first */
+    uint64_t lease_ms; /* what is left; then the build is offered again */
+    void *payload;     /* owned by the caller: free() */
     size_t payload_bytes;
-    bool again;
+    bool again; /* the worker holds it already, and has no free slot for another one */
 };
-/* Returns 0, 1 when there is nothing to claim, or NOTFOUND, OFFLINE, ... */
+
+/*
+ * Takes the next build of a queue for a worker: the highest priority, then the oldest offer. A
+ * worker without a free slot is told again what it holds.
+ * Returns 0, and the build in *claim; 1 when there is nothing to claim.
+ * Errors: NOTFOUND, no such worker; OFFLINE, it was silent: tally_worker brings it back; NOMEM, and
+ * the build may be held all the same: it is told again, or offered when its lease is over.
+ * Owns: claim->payload is the caller's, by free().
+ */
 int tally_claim(struct session *s, const char *worker, const char *queue,
                 struct tally_claim *claim);
-/* Errors: STALE, ...; EXISTS: it was done before, with another result, which stays. */
+
+/*
+ * Ends a claim: the build is completed, with a result, which may be empty. Asked again with the
+ * same token and result: 0 again.
+ * Errors: NOTFOUND, no such build; STALE, the token does not hold it any more; EXISTS, it was
+ * completed by this token with another result, which stays; TOOBIG, the result is larger than
+ * BUILD_TEXT_BYTES_MAX; MEMORY, and an empty result would be taken. Not DRAINING; READONLY only
+ * when the reserve of the disk is used up, too.
+ */
 int tally_done(struct session *s, uint64_t id, uint32_t token, struct span result);
+
+/*
+ * Ends a claim: the attempt has failed, with a text for people, which may be empty. The build is
+ * offered again, or fails for good with its last try. Asked again with the same token before the
+ * next claim: 0 again, and the first text stays.
+ * Errors: as tally_done, but for EXISTS.
+ */
 int tally_fail(struct session *s, uint64_t id, uint32_t token, struct span text);
+
+/*
+ * Gives a build back: it is offered again, and the attempt is not counted. Asked again with the
+ * same token before the next claim: 0 again.
+ * Errors: NOTFOUND, STALE, READONLY, as tally_done.
+ */
 int tally_release(struct session *s, uint64_t id, uint32_t token);
 
 #endif

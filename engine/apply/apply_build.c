@@ -244,7 +244,7 @@ static int apply_submit(struct state *state, const struct record *record, struct
 static int hold(struct build *build, struct worker *worker)
 {
     struct worker_held *held = FIELD_OWN(worker->held);
-    for (uint32_t i = 0; i < held->room; i++) {
+    for (uint32_t i = 0; i < held->capacity; i++) {
         if (FIELD_OWN(held->slot[i]) == NULL) {
             FIELD_PUT(held->slot[i], build);
             FIELD_ADD(worker->held_count, 1);

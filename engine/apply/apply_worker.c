@@ -21,15 +21,15 @@ int replace_text(struct state *state, _Atomic(struct blob *) *place, struct span
 int worker_reserve(struct state *state, struct worker *worker, uint32_t slots)
 {
     struct worker_held *old = FIELD_OWN(worker->held);
-    if (old != NULL && old->room >= slots) {
+    if (old != NULL && old->capacity >= slots) {
         return 0;
     }
     struct worker_held *held = calloc(1, sizeof *held + slots * sizeof held->slot[0]);
     if (held == NULL) {
         return TALLY_NOMEM;
     }
-    held->room = slots;
-    for (uint32_t i = 0; old != NULL && i < old->room; i++) {
+    held->capacity = slots;
+    for (uint32_t i = 0; old != NULL && i < old->capacity; i++) {
         FIELD_PUT(held->slot[i], FIELD_OWN(old->slot[i]));
     }
     FIELD_PUT(worker->held, held);
@@ -119,7 +119,7 @@ int apply_bye(struct state *state, const struct record *record, struct apply_res
     worker->gone_lsn = record->lsn;
     TAILQ_INSERT_TAIL(&state->gone, worker, gone);
     const struct worker_held *held = FIELD_OWN(worker->held);
-    for (uint32_t i = 0; i < held->room; i++) {
+    for (uint32_t i = 0; i < held->capacity; i++) {
         struct build *build = FIELD_OWN(held->slot[i]);
         if (build != NULL) {
             save_build(state, build);

@@ -76,11 +76,11 @@ static uint64_t mix_worker(uint64_t digest, const struct state *state, const str
     digest = mix_text(digest, blob_span(worker->name));
     digest = mix_text(digest, blob_span(FIELD_OWN(worker->title)));
     digest = mix_text(digest, blob_span(FIELD_OWN(worker->tags)));
-    digest =
-        MIX(digest, worker->id, FIELD_OWN(worker->state), FIELD_OWN(worker->slots),
-            FIELD_OWN(worker->done), FIELD_OWN(worker->failed), FIELD_OWN(worker->held_count),
-            held->room, worker->gone_lsn, state_worker(state, blob_span(worker->name)) == worker);
-    for (uint32_t i = 0; i < held->room; i++) {
+    digest = MIX(digest, worker->id, FIELD_OWN(worker->state), FIELD_OWN(worker->slots),
+                 FIELD_OWN(worker->done), FIELD_OWN(worker->failed), FIELD_OWN(worker->held_count),
+                 held->capacity, worker->gone_lsn,
+                 state_worker(state, blob_span(worker->name)) == worker);
+    for (uint32_t i = 0; i < held->capacity; i++) {
         const struct build *build = FIELD_OWN(held->slot[i]);
         digest = mix(digest, build != NULL ? build->id : 0);
     }

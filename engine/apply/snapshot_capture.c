@@ -112,7 +112,7 @@ void capture_worker(struct capture *capture, struct worker *worker)
                           .num = {[IMAGE_ID] = worker->id,
                                   [IWORKER_STATE] = FIELD_OWN(worker->state),
                                   [IWORKER_SLOTS] = FIELD_OWN(worker->slots),
-                                  [IWORKER_ROOM] = held->room,
+                                  [IWORKER_ROOM] = held->capacity,
                                   [IWORKER_DONE] = FIELD_OWN(worker->done),
                                   [IWORKER_FAILED] = FIELD_OWN(worker->failed),
                                   [IWORKER_GONE_LSN] = worker->gone_lsn},

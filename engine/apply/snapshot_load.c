@@ -249,7 +249,7 @@ static int build_hold(struct snapshot_load *load, struct build *build)
         return 0;
     }
     struct worker_held *held = worker != NULL ? FIELD_OWN(worker->held) : NULL;
-    if (held == NULL || build->held_at >= held->room ||
+    if (held == NULL || build->held_at >= held->capacity ||
         FIELD_OWN(held->slot[build->held_at]) != NULL ||
         !span_equal(blob_span(FIELD_OWN(build->by)), blob_span(worker->name))) {
         return wrong(load, "a held build whose worker cannot hold it");

@@ -53,17 +53,17 @@ static size_t chunk_of(const struct rank *rank, uint64_t key)
 static struct rank_chunk *chunk_add(struct rank *rank, size_t at)
 {
     struct rank_chunk *chunk = malloc(sizeof *chunk);
-    if (rank->chunk_count == rank->chunk_room) {
-        size_t room = rank->chunk_room * 2 + 16;
-        struct rank_chunk **chunks = realloc((void *)rank->chunks, room * sizeof(void *));
+    if (rank->chunk_count == rank->chunk_capacity) {
+        size_t capacity = rank->chunk_capacity * 2 + 16;
+        struct rank_chunk **chunks = realloc((void *)rank->chunks, capacity * sizeof(void *));
         rank->chunks = chunks != NULL ? chunks : rank->chunks;
-        uint64_t *first = realloc(rank->first, room * sizeof *first);
+        uint64_t *first = realloc(rank->first, capacity * sizeof *first);
         rank->first = first != NULL ? first : rank->first;
         if (chunks == NULL || first == NULL) {
             free(chunk);
             return NULL;
         }
-        rank->chunk_room = room;
+        rank->chunk_capacity = capacity;
     }
     if (chunk == NULL) {
         return NULL;
@@ -170,14 +170,14 @@ static int fill(struct rank *rank, const uint64_t *keys, uint32_t count)
 
 size_t rank_bytes(const struct rank *rank)
 {
-    return rank->chunk_count * sizeof(struct rank_chunk) + rank->room * sizeof rank->votes[0] +
-           rank->chunk_room * (sizeof rank->chunks[0] + sizeof rank->first[0]);
+    return rank->chunk_count * sizeof(struct rank_chunk) + rank->capacity * sizeof rank->votes[0] +
+           rank->chunk_capacity * (sizeof rank->chunks[0] + sizeof rank->first[0]);
 }
 
 int rank_build(struct rank *rank, uint64_t *votes, uint32_t count)
 {
     rank->votes = votes;
-    rank->count = rank->room = count;
+    rank->count = rank->capacity = count;
     uint64_t *keys = malloc((count + (size_t)1) * sizeof *keys);
     if (keys == NULL) {
         return TALLY_NOMEM;
@@ -205,14 +205,14 @@ void rank_fini(struct rank *rank)
 
 static int add_place(struct rank *rank, uint64_t votes)
 {
-    if (rank->count == rank->room) {
-        uint32_t room = rank->room + rank->room / 2 + 16;
-        uint64_t *grown = realloc(rank->votes, room * sizeof *grown);
+    if (rank->count == rank->capacity) {
+        uint32_t capacity = rank->capacity + rank->capacity / 2 + 16;
+        uint64_t *grown = realloc(rank->votes, capacity * sizeof *grown);
         if (grown == NULL) {
             return TALLY_NOMEM;
         }
         rank->votes = grown;
-        rank->room = room;
+        rank->capacity = capacity;
     }
     rank->votes[rank->count] = votes;
     rank->total += votes;

@@ -25,10 +25,10 @@ struct rank_chunk;
 struct rank {
     struct rank_chunk **chunks;
     uint64_t *first; /* the least key of each chunk */
-    size_t chunk_count, chunk_room;
+    size_t chunk_count, chunk_capacity;
     uint64_t *votes;
-    uint32_t count, room; /* options */
-    uint64_t total;       /* votes of all */
+    uint32_t count, capacity; /* options */
+    uint64_t total;           /* votes of all */
 };
 
 /* Where a walk is; zero for the beginning. */

@@ -6,7 +6,7 @@
 
 #include <stdlib.h>
 
-enum { ROOM_FIRST = 16 };
+enum { CAPACITY_FIRST = 16 };
 
 static struct table_root *root_of(const struct table *table)
 {
@@ -30,8 +30,9 @@ static void chunk_put(struct table_root *root, uint64_t at, struct table_chunk *
 static struct table_chunk *chunk_of(const struct table *table, uint64_t number)
 {
     const struct table_root *root = root_of(table);
-    return root != NULL && number - root->base < root->room ? chunk_at(root, number - root->base)
-                                                            : NULL;
+    return root != NULL && number - root->base < root->capacity
+               ? chunk_at(root, number - root->base)
+               : NULL;
 }
 
 static void retire(const struct table *table, void *old)
@@ -46,7 +47,7 @@ static void retire(const struct table *table, void *old)
 void table_fini(struct table *table)
 {
     struct table_root *root = root_of(table);
-    for (uint64_t at = 0; root != NULL && at < root->room; at++) {
+    for (uint64_t at = 0; root != NULL && at < root->capacity; at++) {
         free(chunk_at(root, at));
     }
     free(root);
@@ -57,7 +58,7 @@ void table_fini(struct table *table)
 static uint64_t oldest(const struct table *table, uint64_t otherwise)
 {
     const struct table_root *root = root_of(table);
-    for (uint64_t at = 0; root != NULL && at < root->room; at++) {
+    for (uint64_t at = 0; root != NULL && at < root->capacity; at++) {
         const struct table_chunk *chunk = chunk_at(root, at);
         if (chunk != NULL && chunk->living > 0) {
             return root->base + at;
@@ -89,21 +90,21 @@ static int root_renew(struct table *table, uint64_t number)
     first = is_below ? number : first;
     last = last > number ? last : number;
     uint64_t span = last - first + 1;
-    uint64_t room = ROOM_FIRST;
+    uint64_t capacity = CAPACITY_FIRST;
     if (span > TABLE_SPAN_MAX / TABLE_CHUNK) {
         return TALLY_FULL;
     }
-    while (room < 2 * span) {
-        room *= 2;
+    while (capacity < 2 * span) {
+        capacity *= 2;
     }
-    struct table_root *root = calloc(1, sizeof *root + room * sizeof root->chunk[0]);
+    struct table_root *root = calloc(1, sizeof *root + capacity * sizeof root->chunk[0]);
     if (root == NULL) {
         return TALLY_NOMEM;
     }
-    root->room = room;
-    root->base = is_below ? first - (first < room - span ? first : room - span) : first;
+    root->capacity = capacity;
+    root->base = is_below ? first - (first < capacity - span ? first : capacity - span) : first;
     struct table_chunk *empty = NULL; /* the newest one may be */
-    for (uint64_t at = 0; old != NULL && at < old->room; at++) {
+    for (uint64_t at = 0; old != NULL && at < old->capacity; at++) {
         struct table_chunk *chunk = chunk_at(old, at);
         if (chunk != NULL && chunk->living > 0) {
             chunk_put(root, old->base + at - root->base, chunk);
@@ -134,7 +135,7 @@ static void chunk_drop(struct table *table, uint64_t number)
 static int chunk_new(struct table *table, uint64_t number)
 {
     const struct table_root *root = root_of(table);
-    if (root == NULL || number - root->base >= root->room) {
+    if (root == NULL || number - root->base >= root->capacity) {
         int err = root_renew(table, number);
         if (err != 0) {
             return err;
@@ -211,7 +212,7 @@ void *table_next(const struct table *table, uint64_t *id)
     const struct table_root *root = root_read(table);
     uint64_t first =
         root == NULL || *id / TABLE_CHUNK < root->base ? 0 : *id / TABLE_CHUNK - root->base;
-    for (uint64_t at = first; root != NULL && at < root->room; at++) {
+    for (uint64_t at = first; root != NULL && at < root->capacity; at++) {
         const struct table_chunk *chunk = chunk_read(root, at);
         uint64_t begin = (root->base + at) * TABLE_CHUNK;
         for (uint64_t i = *id > begin ? *id - begin : 0; chunk != NULL && i < TABLE_CHUNK; i++) {
@@ -232,7 +233,8 @@ void *table_prev(const struct table *table, uint64_t *id)
     if (root == NULL || number < root->base) {
         return NULL;
     }
-    uint64_t above = number - root->base < root->room ? number - root->base + 1 : root->room;
+    uint64_t above =
+        number - root->base < root->capacity ? number - root->base + 1 : root->capacity;
     for (uint64_t at = above; at > 0; at--) {
         const struct table_chunk *chunk = chunk_read(root, at - 1);
         uint64_t begin = (root->base + at - 1) * TABLE_CHUNK;

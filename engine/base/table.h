@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 /*
- *     root { base, room, chunk[...] } ── chunk[id / 256 - base] ── slot[id % 256] ── entity
+ *     root { base, capacity, chunk[...] } ── chunk[id / 256 - base] ── slot[id % 256] ── entity
  *
  * Ids are given out in rising order and never again; entities go in any order. A chunk goes with
  * its last entity, unless it is the newest. The root reaches from the oldest chunk to the newest:
@@ -41,7 +41,7 @@ struct table_chunk {
 
 struct table_root {
     uint64_t base; /* chunk[0] is that of the ids from base * TABLE_CHUNK on */
-    uint64_t room;
+    uint64_t capacity;
     _Atomic(struct table_chunk *) chunk[];
 };
 
@@ -77,7 +77,7 @@ static inline const _Atomic(struct table_chunk *) *table_place(const struct tabl
     /* T1: acquire; pairs with T2 */
     const struct table_root *root = atomic_load_explicit(&table->root, memory_order_acquire);
     uint64_t at = root != NULL ? id / TABLE_CHUNK - root->base : 0;
-    return root != NULL && at < root->room ? &root->chunk[at] : NULL;
+    return root != NULL && at < root->capacity ? &root->chunk[at] : NULL;
 }
 
 /* The entity, or NULL. Order: acquire. */

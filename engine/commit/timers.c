@@ -154,7 +154,7 @@ uint32_t timers_gone(struct tally *tally, struct worker *worker)
     uint32_t released = 0;
     const struct worker_held *held = FIELD_OWN(worker->held);
     FIELD_ADD(worker->left, 1);
-    for (uint32_t i = 0; i < held->room; i++) {
+    for (uint32_t i = 0; i < held->capacity; i++) {
         struct build *build = FIELD_OWN(held->slot[i]);
         if (build != NULL && take_back(tally, build)) {
             released++;

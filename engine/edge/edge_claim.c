@@ -117,7 +117,7 @@ static int find_held(struct edge *edge, const struct worker *worker, uint64_t af
     const struct worker_held *held = FIELD_GET(worker->held);
     uint64_t count = 0;
     *found = NULL;
-    for (uint32_t i = 0; i < held->room; i++) {
+    for (uint32_t i = 0; i < held->capacity; i++) {
         struct build *build = FIELD_GET(held->slot[i]);
         uint64_t seen = build != NULL ? word_get(&build->word) : 0;
         if (build == NULL) {

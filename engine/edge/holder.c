@@ -19,10 +19,7 @@ void holder_seen(struct edge *edge, struct worker *worker)
 uint64_t holder_lease_left_ms(const struct edge *edge, const struct build *build, uint64_t word)
 {
     uint32_t tick = FIELD_GET(edge->shared->tick);
-    uint32_t due = word_deadline(word);
-    uint64_t left_ms = due > tick ? (uint64_t)(due - tick) * WHEEL_TICK_MS : 0;
-    uint64_t lease_ms = FIELD_GET(build->lease_ms);
-    return left_ms < lease_ms ? left_ms : lease_ms;
+    return wheel_lease_left_ms(word_deadline(word), tick, FIELD_GET(build->lease_ms));
 }
 
 uint32_t holder_deadline(const struct edge *edge, uint32_t lease_ms)

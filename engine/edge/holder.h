@@ -10,7 +10,7 @@
  * build has left it meanwhile. */
 void holder_seen(struct edge *edge, struct worker *worker);
 
-/* What is left of a lease; the ticks round it up, so it is never said to be more than it was. */
+/* What is left of the lease of a build with this word. */
 uint64_t holder_lease_left_ms(const struct edge *edge, const struct build *build, uint64_t word);
 
 /* The tick at which a lease that begins now is over. */

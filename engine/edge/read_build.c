@@ -165,13 +165,11 @@ static int add_held(struct read *read, const struct build *build)
         return TALLY_NOMEM;
     }
     uint32_t due = word_lease_deadline(&build->word);
-    uint64_t left_ms = due > tick ? (uint64_t)(due - tick) * WHEEL_TICK_MS : 0;
-    uint64_t lease_ms = FIELD_GET(build->lease_ms);
     *row = (struct held_row){
         .id = build->id,
         .token = status_token(FIELD_GET(build->applied)),
         .attempt = FIELD_GET(build->attempts),
-        .lease_ms = left_ms < lease_ms ? left_ms : lease_ms,
+        .lease_ms = wheel_lease_left_ms(due, tick, FIELD_GET(build->lease_ms)),
         .queue = slice_text(read, blob_span(build->queue->name)),
     };
     return row->queue.at != NULL ? 0 : TALLY_NOMEM;
@@ -192,7 +190,7 @@ static int run_held(struct read *read, const struct state *state)
     }
     const struct worker_held *held = FIELD_GET(worker->held);
     int err = 0;
-    for (uint32_t i = 0; err == 0 && i < held->room; i++) {
+    for (uint32_t i = 0; err == 0 && i < held->capacity; i++) {
         const struct build *build = FIELD_GET(held->slot[i]);
         if (build != NULL && !FIELD_GET(build->goes_back)) {
             err = add_held(read, build);

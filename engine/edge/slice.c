@@ -10,7 +10,7 @@ enum { TEXT_BYTES = 16 * 1024 };
 struct read_text {
     struct read_text *before;
     size_t used;
-    size_t room;
+    size_t capacity;
     char at[];
 };
 
@@ -38,9 +38,9 @@ static void parcels_back(struct read_rows *rows, size_t to)
 static void count(struct read *read)
 {
     const struct read_rows *rows = &read->rows;
-    size_t bytes = rows->room * rows->size + rows->parcel_room * sizeof(struct parcel *);
+    size_t bytes = rows->capacity * rows->size + rows->parcel_capacity * sizeof(struct parcel *);
     for (const struct read_text *text = rows->text; text != NULL; text = text->before) {
-        bytes += sizeof *text + text->room;
+        bytes += sizeof *text + text->capacity;
     }
     if (bytes != read->counted) {
         ledger_add(read->ledger, LEDGER_REPLIES, bytes - read->counted);
@@ -109,14 +109,14 @@ void slice_fini(struct read *read)
 void *slice_row(struct read *read)
 {
     struct read_rows *rows = &read->rows;
-    if (rows->count == rows->room) {
-        size_t room = rows->room * 2 + 16;
-        void *grown = realloc(rows->at, room * rows->size);
+    if (rows->count == rows->capacity) {
+        size_t capacity = rows->capacity * 2 + 16;
+        void *grown = realloc(rows->at, capacity * rows->size);
         if (grown == NULL) {
             return NULL;
         }
         rows->at = grown;
-        rows->room = room;
+        rows->capacity = capacity;
     }
     void *row = (char *)rows->at + rows->count++ * rows->size;
     memset(row, 0, rows->size);
@@ -126,14 +126,14 @@ void *slice_row(struct read *read)
 struct span slice_parcel(struct read *read, struct parcel *parcel)
 {
     struct read_rows *rows = &read->rows;
-    if (rows->parcel_count == rows->parcel_room) {
-        size_t room = rows->parcel_room * 2 + 16;
-        struct parcel **grown = realloc((void *)rows->parcels, room * sizeof(struct parcel *));
+    if (rows->parcel_count == rows->parcel_capacity) {
+        size_t capacity = rows->parcel_capacity * 2 + 16;
+        struct parcel **grown = realloc((void *)rows->parcels, capacity * sizeof(struct parcel *));
         if (grown == NULL) {
             return (struct span){NULL, 0};
         }
         rows->parcels = grown;
-        rows->parcel_room = room;
+        rows->parcel_capacity = capacity;
     }
     rows->parcels[rows->parcel_count++] = parcel_hold(parcel);
     return parcel_span(parcel);
@@ -142,13 +142,13 @@ struct span slice_parcel(struct read *read, struct parcel *parcel)
 struct span slice_text(struct read *read, struct span text)
 {
     struct read_text *at = read->rows.text;
-    if (at == NULL || at->room - at->used < text.len) {
-        size_t room = text.len > TEXT_BYTES ? text.len : TEXT_BYTES;
-        struct read_text *more = malloc(sizeof *more + room);
+    if (at == NULL || at->capacity - at->used < text.len) {
+        size_t capacity = text.len > TEXT_BYTES ? text.len : TEXT_BYTES;
+        struct read_text *more = malloc(sizeof *more + capacity);
         if (more == NULL) {
             return (struct span){NULL, 0};
         }
-        *more = (struct read_text){.before = at, .room = room};
+        *more = (struct read_text){.before = at, .capacity = capacity};
         read->rows.text = at = more;
     }
     char *to = at->at + at->used;

@@ -46,14 +46,14 @@ static void sift_down(struct oldest *oldest, size_t at, struct build *build)
 
 int oldest_put(struct oldest *oldest, struct build *build)
 {
-    if (oldest->count == oldest->room) {
-        size_t room = oldest->room * 2 + 16;
-        struct build **grown = realloc(oldest->at, room * sizeof(struct build *));
+    if (oldest->count == oldest->capacity) {
+        size_t capacity = oldest->capacity * 2 + 16;
+        struct build **grown = realloc(oldest->at, capacity * sizeof(struct build *));
         if (grown == NULL) {
             return TALLY_NOMEM;
         }
         oldest->at = grown;
-        oldest->room = room;
+        oldest->capacity = capacity;
     }
     sift_up(oldest, oldest->count++, build);
     return 0;

@@ -14,7 +14,7 @@ struct build;
 struct oldest {
     struct build **at; /* owned; at[0] is the oldest */
     size_t count;
-    size_t room;
+    size_t capacity;
 };
 
 void oldest_fini(struct oldest *oldest);

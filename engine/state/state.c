@@ -198,7 +198,7 @@ uint64_t need_set_weight(const struct need_set *set)
 uint64_t worker_weight(const struct worker *worker)
 {
     const struct worker_held *held = FIELD_OWN(worker->held);
-    uint64_t slots = held != NULL ? sizeof *held + held->room * sizeof held->slot[0] : 0;
+    uint64_t slots = held != NULL ? sizeof *held + held->capacity * sizeof held->slot[0] : 0;
     return sizeof *worker + WEIGHT_PLACES + slots + blob_weight(worker->name) +
            blob_weight(FIELD_OWN(worker->title)) + blob_weight(FIELD_OWN(worker->tags));
 }

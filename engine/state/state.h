@@ -45,7 +45,7 @@
  *   options and option_count       a place below the count is set for good before the count moves
  *   sets and set_count             a place below the count is set before the count moves; what
  *                                  stands there may be replaced when no unfinished build has it
- *   held and its room              the room stands in the array
+ *   held and its capacity          the capacity stands in the array
  *   a held slot and its build      the build's word and `applied`: a slot that has gone is seen
  *   held_count and the slots       a cut (WORKERS); a claim counts the slots that it has looked at
  *   by_state of a queue, of all    a cut
@@ -243,7 +243,7 @@ struct queue {
 TAILQ_HEAD(queue_list, queue);
 
 struct worker_held {
-    uint32_t room;
+    uint32_t capacity;
     _Atomic(struct build *) slot[];
 };
 
@@ -288,8 +288,8 @@ struct state {
     struct build_list ended;
     struct build *ended_kept;
     uint64_t ended_count, ended_bytes;
-    struct queue_list idle;  /* ... queues without unfinished builds, for longest first */
-    struct worker_list gone; /* the committer alone: those that have left, in that order */
+    struct queue_list idle;      /* ... queues without unfinished builds, for longest first */
+    struct worker_list gone;     /* the committer alone: those that have left, in that order */
     struct capture *capture;     /* the committer alone: the snapshot that is being made, or NULL */
     uint32_t captures;           /* the committer alone: how many were begun */
     struct rcu_retirer *retirer; /* NULL while there are no readers */

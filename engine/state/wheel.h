@@ -26,6 +26,14 @@ static inline uint64_t wheel_tick(uint64_t ms)
     return ms / WHEEL_TICK_MS + 1;
 }
 
+/* What is left of a lease at a tick, when it ends at tick `due`. The ticks round it up, so it is
+ * never said to be more than all of it. */
+static inline uint64_t wheel_lease_left_ms(uint32_t due, uint32_t tick, uint64_t lease_ms)
+{
+    uint64_t left_ms = due > tick ? (uint64_t)(due - tick) * WHEEL_TICK_MS : 0;
+    return left_ms < lease_ms ? left_ms : lease_ms;
+}
+
 void wheel_init(struct wheel *wheel, uint64_t now);
 void wheel_put(struct wheel *wheel, struct timer *timer, uint64_t due);
 void wheel_remove(struct wheel *wheel, struct timer *timer);

@@ -66,7 +66,7 @@ static const struct worker *free_worker(struct history *h, const struct state *s
     const struct worker *worker =
         count > 0 ? table_get(&state->worker_ids, 1 + seed_below(&h->seed, count)) : NULL;
     bool has_room = worker != NULL && FIELD_GET(worker->held) != NULL &&
-                    FIELD_GET(worker->held_count) < FIELD_GET(worker->held)->room;
+                    FIELD_GET(worker->held_count) < FIELD_GET(worker->held)->capacity;
     return has_room ? worker : NULL;
 }
 

@@ -209,7 +209,7 @@ Test(table, what_has_gone_takes_no_memory)
         }
         cr_assert_leq(table.chunks, LIVING / TABLE_CHUNK + 3);
     }
-    cr_expect_leq(table.root->room, 16, "the root has left behind what has gone");
+    cr_expect_leq(table.root->capacity, 16, "the root has left behind what has gone");
     for (uint64_t id = PASSING - LIVING + 1; id < PASSING; id++) {
         table_remove(&table, id);
     }
