@@ -11,7 +11,7 @@
 #include "wal/background/janitor.h"
 #include "wal/recover/recover.h"
 #include "wal/read/scan.h"
-#include "wal/files/snapshot_file.h"
+#include "wal/files/snapshot_list.h"
 #include "wal/read/report.h"
 #include "wal/disk/full_io.h"
 
@@ -328,7 +328,7 @@ static int load(const struct wal_options *options, struct wal_scan *scan,
     if (options->load == NULL) {
         return 0;
     }
-    int err = wal_snapshot_choose(options->io, info);
+    int err = wal_snapshot_list_choose(options->io, info);
     if (err == 0 && info->lsn > 0) {
         struct wal_snapshot_info again;
         err = wal_snapshot_read(options->io, info->lsn, options->load, scan->arg, &again);

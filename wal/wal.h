@@ -22,7 +22,7 @@ struct wal_options {
      * all; by the helper's thread, it may not block. NULL: nobody. */
     void (*on_trouble)(void *arg, const char *what);
     void *trouble_arg;
-    /* Called first, for each block of the newest snapshot that is whole (wal/files/snapshot_file.h:
+    /* Called first, for each block of the newest snapshot that is whole (wal/files/snapshot_read.h:
      * wal_snapshot_read), with visit's arg. NULL: snapshots are not looked at, and the log must
      * begin at record 1. */
     wal_visit_fn load;

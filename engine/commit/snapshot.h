@@ -4,7 +4,8 @@
 
 #include "engine/apply/snapshot_capture.h"
 #include "engine/base/time.h"
-#include "wal/files/snapshot_file.h"
+#include "wal/disk/io.h"
+#include "wal/types.h"
 
 #include <pthread.h>
 #include <stdbool.h>

@@ -7,6 +7,8 @@
 #include "wal/base/check.h"
 #include "wal/base/err.h"
 #include "wal/base/thread.h"
+#include "wal/files/snapshot_list.h"
+#include "wal/files/snapshot_writer.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,11 +129,12 @@ static struct snapshot_chunk *next_chunk(struct snapshot_writer *writer, bool *i
 
 /* What is read back has to be a state that can be loaded: else the log would be removed for a file
  * that no start accepts. */
-static int end_proved(struct snapshot_writer *writer, struct wal_snapshot *snap, uint64_t *bytes)
+static int end_proved(struct snapshot_writer *writer, struct wal_snapshot_writer *snap,
+                      uint64_t *bytes)
 {
     struct snapshot_proof proof;
     snapshot_proof_init(&proof, writer->lsn);
-    int err = wal_snapshot_end(snap, snapshot_proof_block, &proof, bytes);
+    int err = wal_snapshot_writer_end(snap, snapshot_proof_block, &proof, bytes);
     if (err == TALLY_CORRUPT && proof.why != NULL) {
         snprintf(writer->why, sizeof writer->why, "it cannot be loaded: %s", proof.why);
     }
@@ -139,12 +142,14 @@ static int end_proved(struct snapshot_writer *writer, struct wal_snapshot *snap,
     return err;
 }
 
-static int write_all(struct snapshot_writer *writer, struct wal_snapshot *snap, uint64_t *bytes)
+static int write_all(struct snapshot_writer *writer, struct wal_snapshot_writer *snap,
+                     uint64_t *bytes)
 {
     bool is_whole = false;
     struct snapshot_chunk *chunk = NULL;
     while ((chunk = next_chunk(writer, &is_whole)) != NULL) {
-        int err = wal_snapshot_put(snap, chunk->images.count, chunk->images.at, chunk->images.len);
+        int err =
+            wal_snapshot_writer_put(snap, chunk->images.count, chunk->images.at, chunk->images.len);
         chunk_free(writer, chunk);
         if (err != 0) {
             return err;
@@ -186,7 +191,7 @@ static void tidy_up(struct snapshot_writer *writer, struct snapshot_result *resu
 {
     writer->older_lsn = writer->newest_lsn;
     writer->newest_lsn = result->lsn;
-    int err = wal_snapshot_keep(writer->io, writer->newest_lsn, writer->older_lsn);
+    int err = wal_snapshot_list_keep(writer->io, writer->newest_lsn, writer->older_lsn);
     if (err != 0) {
         snprintf(result->why, sizeof result->why, "the old files cannot be removed: %s",
                  tally_err_text(err));
@@ -201,7 +206,7 @@ static void find_older(struct snapshot_writer *writer)
     uint64_t lsn = 0;
     struct wal_snapshot_info info;
     struct snapshot_proof proof;
-    if (wal_snapshot_before(writer->io, writer->newest_lsn, &lsn) != 0 || lsn == 0) {
+    if (wal_snapshot_list_before(writer->io, writer->newest_lsn, &lsn) != 0 || lsn == 0) {
         return;
     }
     snapshot_proof_init(&proof, lsn);
@@ -220,26 +225,26 @@ static void sweep(struct snapshot_writer *writer, struct snapshot_result *result
         retain(writer, result, true);
     }
     result->gain_bytes = wal_retain_bytes(writer->io, writer->newest_lsn) +
-                         wal_snapshot_bytes(writer->io, writer->older_lsn);
+                         wal_snapshot_list_bytes(writer->io, writer->older_lsn);
     result->gain2_bytes = wal_retain_bytes(writer->io, WAL_LSN_MAX);
 }
 
 static void make_one(struct snapshot_writer *writer, struct snapshot_result *result, bool is_full)
 {
-    struct wal_snapshot *snap = NULL;
+    struct wal_snapshot_writer *snap = NULL;
     writer->why[0] = '\0';
-    result->err = wal_snapshot_new(&snap, writer->io, writer->uuid, result->lsn);
+    result->err = wal_snapshot_writer_new(&snap, writer->io, writer->uuid, result->lsn);
     if (result->err == 0) {
         result->err = write_all(writer, snap, &result->bytes);
     }
     if (result->err != 0) {
         const char *why = writer->why[0] != '\0' ? writer->why
-                          : snap != NULL         ? wal_snapshot_why(snap)
+                          : snap != NULL         ? wal_snapshot_writer_why(snap)
                                                  : "";
         snprintf(result->why, sizeof result->why, "%s",
                  why[0] != '\0' ? why : "given up for lack of memory or of disk space");
     }
-    wal_snapshot_destroy(snap);
+    wal_snapshot_writer_destroy(snap);
     if (result->err == 0 && result->lsn != writer->newest_lsn) {
         tidy_up(writer, result, is_full);
     }

@@ -6,7 +6,9 @@
 #include "wal/base/check.h"
 #include "wal/base/err.h"
 #include "wal/base/thread.h"
-#include "wal/files/snapshot_file.h"
+#include "wal/files/snapshot_list.h"
+#include "wal/files/snapshot_writer.h"
+#include "wal/format/snapshot.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -14,19 +16,19 @@
 /* So many images are handed over at once: a snapshot has several blocks. */
 enum { PUT_IMAGES = 5, KEEP_BYTES_STEP = 64 << 10 };
 
-static int write_all(struct snaps *snaps, struct wal_snapshot *snapshot)
+static int write_all(struct snaps *snaps, struct wal_snapshot_writer *snapshot)
 {
     uint64_t bytes = 0;
     for (size_t at = 0; at < snaps->count; at += PUT_IMAGES) {
         size_t left = snaps->count - at;
         uint32_t count = left < PUT_IMAGES ? (uint32_t)left : PUT_IMAGES;
-        int err = wal_snapshot_put(snapshot, count, snaps->images + at * MODEL_IMAGE_BYTES,
-                                   (size_t)count * MODEL_IMAGE_BYTES);
+        int err = wal_snapshot_writer_put(snapshot, count, snaps->images + at * MODEL_IMAGE_BYTES,
+                                          (size_t)count * MODEL_IMAGE_BYTES);
         if (err != 0) {
             return err;
         }
     }
-    return wal_snapshot_end(snapshot, NULL, NULL, &bytes);
+    return wal_snapshot_writer_end(snapshot, NULL, NULL, &bytes);
 }
 
 /* The third snapshot goes, and the segments that neither of the two needs. */
@@ -36,7 +38,7 @@ static int tidy_up(struct run *run)
     const struct wal_retain retain = {.safe_lsn = snaps->older_lsn,
                                       .bytes_max = snaps->bytes_max,
                                       .files_lock = wal_files_lock(run->wal)};
-    int err = wal_snapshot_keep(&run->disk.io, snaps->newest_lsn, snaps->older_lsn);
+    int err = wal_snapshot_list_keep(&run->disk.io, snaps->newest_lsn, snaps->older_lsn);
     int removed = err == 0 ? wal_retain(&run->disk.io, &retain) : err;
     run->removed += removed > 0 ? (uint64_t)removed : 0;
     return removed < 0 ? removed : 0;
@@ -58,17 +60,17 @@ static void *snaps_main(void *arg)
 {
     struct run *run = arg;
     struct snaps *snaps = &run->snaps;
-    struct wal_snapshot *snapshot = NULL;
-    int err = wal_snapshot_new(&snapshot, &run->disk.io, snaps->uuid, snaps->lsn);
+    struct wal_snapshot_writer *snapshot = NULL;
+    int err = wal_snapshot_writer_new(&snapshot, &run->disk.io, snaps->uuid, snaps->lsn);
     if (err == 0) {
         err = write_all(snaps, snapshot);
     }
     if (err != 0) {
-        tell(run, "snapshot", err, snapshot != NULL ? wal_snapshot_why(snapshot) : "");
-        wal_snapshot_destroy(snapshot);
+        tell(run, "snapshot", err, snapshot != NULL ? wal_snapshot_writer_why(snapshot) : "");
+        wal_snapshot_writer_destroy(snapshot);
         return NULL;
     }
-    wal_snapshot_destroy(snapshot);
+    wal_snapshot_writer_destroy(snapshot);
     snaps->older_lsn = snaps->newest_lsn;
     snaps->newest_lsn = snaps->lsn;
     run->model.older_lsn = snaps->older_lsn;
@@ -119,7 +121,7 @@ bool snaps_damage(struct run *run)
     uint64_t newest = 0;
     uint64_t size = 0;
     unsigned char byte = 0;
-    CHECK(run->wal == NULL && wal_snapshot_newest_name(&run->disk.io, &newest) == 0);
+    CHECK(run->wal == NULL && wal_snapshot_list_newest(&run->disk.io, &newest) == 0);
     if (newest == model->snapshot_lsn) {
         if (model->older_lsn == 0) {
             return false;

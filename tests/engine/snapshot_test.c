@@ -4,7 +4,7 @@
 #include "engine/log/columns.h"
 #include "engine/apply/snapshot_capture.h"
 #include "tests/engine/handle.h"
-#include "wal/files/snapshot_file.h"
+#include "wal/files/snapshot_writer.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
@@ -252,7 +252,7 @@ Test(snapshot, a_damaged_one_is_made_again_though_nothing_has_changed)
 
 static int snap_put(void *arg, struct image_buf *images)
 {
-    int err = wal_snapshot_put(arg, images->count, images->at, images->len);
+    int err = wal_snapshot_writer_put(arg, images->count, images->at, images->len);
     image_buf_fini(images);
     *images = (struct image_buf){.at = NULL};
     return err;
@@ -287,15 +287,15 @@ static void add_all(struct columns *columns, struct state *state, uint64_t lsn, 
 
 static void save(struct wal *wal, struct wal_io *io, struct state *state)
 {
-    struct wal_snapshot *snap = NULL;
+    struct wal_snapshot_writer *snap = NULL;
     struct capture capture;
     uint64_t bytes;
-    cr_assert_eq(wal_snapshot_new(&snap, io, wal_uuid(wal), FIELD_OWN(state->lsn)), 0);
+    cr_assert_eq(wal_snapshot_writer_new(&snap, io, wal_uuid(wal), FIELD_OWN(state->lsn)), 0);
     capture_begin(&capture, state, snap_put, snap);
     cr_assert(capture_walk(&capture, 100) && capture.err == 0);
     capture_end(&capture);
-    cr_assert_eq(wal_snapshot_end(snap, NULL, NULL, &bytes), 0);
-    wal_snapshot_destroy(snap);
+    cr_assert_eq(wal_snapshot_writer_end(snap, NULL, NULL, &bytes), 0);
+    wal_snapshot_writer_destroy(snap);
 }
 
 Test(snapshot, of_a_block_that_it_has_in_part_the_rest_is_replayed)

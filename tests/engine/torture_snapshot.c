@@ -3,6 +3,8 @@
 #include "engine/apply/digest.h"
 #include "engine/apply/snapshot_load.h"
 #include "tests/engine/handle.h"
+#include "wal/files/snapshot_read.h"
+#include "wal/format/snapshot.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,7 +5,6 @@
 #include "engine/state/state.h"
 #include "tests/engine/handle.h"
 #include "tests/hostile/forge_state.h"
-#include "wal/files/snapshot_file.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

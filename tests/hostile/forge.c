@@ -3,7 +3,7 @@
 
 #include "wal/base/bytes.h"
 #include "wal/format/codec.h"
-#include "wal/files/snapshot_file.h"
+#include "wal/format/snapshot.h"
 
 #include <fcntl.h>
 #include <stdio.h>

@@ -5,7 +5,6 @@
 #include "tests/inspect/made.h"
 #include "tests/lib/proc.h"
 #include "wal/base/glyph.h"
-#include "wal/files/snapshot_file.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

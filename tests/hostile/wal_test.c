@@ -2,7 +2,8 @@
 #include "tests/hostile/forge.h"
 #include "tests/wal/log_dir.h"
 #include "wal/base/err.h"
-#include "wal/files/snapshot_file.h"
+#include "wal/files/snapshot_read.h"
+#include "wal/format/snapshot.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>

@@ -8,7 +8,8 @@
 #include "engine/apply/snapshot_capture.h"
 #include "wal/background/retain.h"
 #include "wal/base/err.h"
-#include "wal/files/snapshot_file.h"
+#include "wal/files/snapshot_writer.h"
+#include "wal/format/snapshot.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -19,7 +20,7 @@ static struct state state; /* of the log that is being made, or read */
 
 static int put(void *arg, struct image_buf *images)
 {
-    int err = wal_snapshot_put(arg, images->count, images->at, images->len);
+    int err = wal_snapshot_writer_put(arg, images->count, images->at, images->len);
     image_buf_fini(images);
     *images = (struct image_buf){.at = NULL};
     return err;
@@ -27,16 +28,16 @@ static int put(void *arg, struct image_buf *images)
 
 static void save(struct cut *cut)
 {
-    struct wal_snapshot *snapshot = NULL;
+    struct wal_snapshot_writer *snapshot = NULL;
     struct capture capture;
     uint64_t bytes;
     uint64_t lsn = FIELD_OWN(state.lsn);
-    cr_assert_eq(wal_snapshot_new(&snapshot, cut->disk.io, wal_uuid(cut->disk.wal), lsn), 0);
+    cr_assert_eq(wal_snapshot_writer_new(&snapshot, cut->disk.io, wal_uuid(cut->disk.wal), lsn), 0);
     capture_begin(&capture, &state, put, snapshot);
     cr_assert(capture_walk(&capture, SIZE_MAX) && capture.err == 0);
     capture_end(&capture);
-    cr_assert_eq(wal_snapshot_end(snapshot, NULL, NULL, &bytes), 0);
-    wal_snapshot_destroy(snapshot);
+    cr_assert_eq(wal_snapshot_writer_end(snapshot, NULL, NULL, &bytes), 0);
+    wal_snapshot_writer_destroy(snapshot);
 }
 
 /* Applies a record, and takes a snapshot where one is due. */

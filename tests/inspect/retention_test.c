@@ -10,7 +10,7 @@
 #include "tools/tally-wal/moment.h"
 #include "tools/tally-wal/newdir.h"
 #include "wal/base/err.h"
-#include "wal/files/snapshot_file.h"
+#include "wal/format/snapshot.h"
 
 #include <criterion/criterion.h>
 #include <inttypes.h>

@@ -4,7 +4,8 @@
 #include "wal/base/bytes.h"
 #include "wal/base/err.h"
 #include "wal/format/codec.h"
-#include "wal/files/snapshot_file.h"
+#include "wal/files/snapshot_writer.h"
+#include "wal/format/snapshot.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -161,13 +162,13 @@ static int load_nothing(void *arg, const struct wal_block *block)
 
 static void write_snap(uint64_t lsn)
 {
-    struct wal_snapshot *snapshot;
+    struct wal_snapshot_writer *snapshot;
     uint64_t bytes;
-    cr_assert_eq(wal_snapshot_new(&snapshot, disk.io, log_dir_head(&disk, 1).uuid, lsn), 0);
-    cr_assert_eq(wal_snapshot_put(snapshot, 1, "image", 5), 0);
-    cr_assert_eq(wal_snapshot_end(snapshot, NULL, NULL, &bytes), 0, "%s",
-                 wal_snapshot_why(snapshot));
-    wal_snapshot_destroy(snapshot);
+    cr_assert_eq(wal_snapshot_writer_new(&snapshot, disk.io, log_dir_head(&disk, 1).uuid, lsn), 0);
+    cr_assert_eq(wal_snapshot_writer_put(snapshot, 1, "image", 5), 0);
+    cr_assert_eq(wal_snapshot_writer_end(snapshot, NULL, NULL, &bytes), 0, "%s",
+                 wal_snapshot_writer_why(snapshot));
+    wal_snapshot_writer_destroy(snapshot);
 }
 
 static void make_newer(const char *name)

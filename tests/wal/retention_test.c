@@ -5,7 +5,8 @@
 
 #include "wal/background/retain.h"
 #include "wal/base/err.h"
-#include "wal/files/snapshot_file.h"
+#include "wal/files/snapshot_list.h"
+#include "wal/files/snapshot_writer.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -79,12 +80,12 @@ static void append(unsigned count)
 
 static int snap_at(uint64_t lsn)
 {
-    struct wal_snapshot *snapshot = NULL;
+    struct wal_snapshot_writer *snapshot = NULL;
     uint64_t bytes;
-    int err = wal_snapshot_new(&snapshot, disk.io, wal_uuid(disk.wal), lsn);
-    err = err != 0 ? err : wal_snapshot_put(snapshot, 1, "state", 5);
-    err = err != 0 ? err : wal_snapshot_end(snapshot, NULL, NULL, &bytes);
-    wal_snapshot_destroy(snapshot);
+    int err = wal_snapshot_writer_new(&snapshot, disk.io, wal_uuid(disk.wal), lsn);
+    err = err != 0 ? err : wal_snapshot_writer_put(snapshot, 1, "state", 5);
+    err = err != 0 ? err : wal_snapshot_writer_end(snapshot, NULL, NULL, &bytes);
+    wal_snapshot_writer_destroy(snapshot);
     return err;
 }
 
@@ -470,7 +471,7 @@ static int tidy_up(uint64_t newest, uint64_t older)
     const struct wal_retain retain = {
         .safe_lsn = older, .bytes_max = disk.segment_bytes, .files_lock = wal_files_lock(disk.wal)};
     int err = snap_at(newest);
-    err = err != 0 ? err : wal_snapshot_keep(disk.io, newest, older);
+    err = err != 0 ? err : wal_snapshot_list_keep(disk.io, newest, older);
     err = err != 0 ? err : wal_retain(disk.io, &retain);
     return err > 0 ? 0 : err;
 }

@@ -3,7 +3,8 @@
 #include "tests/wal/fault.h"
 
 #include "wal/format/segment.h"
-#include "wal/files/snapshot_file.h"
+#include "wal/files/snapshot_writer.h"
+#include "wal/format/snapshot.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -167,14 +168,14 @@ Test(wal_scrub, a_disk_that_cannot_be_read_is_damage)
 /* A snapshot at record 1, as the engine's writer makes it. Its name is in *name. */
 static void make_snapshot(char name[WAL_NAME_BYTES])
 {
-    struct wal_snapshot *snapshot = NULL;
+    struct wal_snapshot_writer *snapshot = NULL;
     unsigned char image[5000];
     uint64_t bytes = 0;
     memset(image, 7, sizeof(image));
-    cr_assert_eq(wal_snapshot_new(&snapshot, disk.io, wal_uuid(disk.wal), 1), 0);
-    cr_assert_eq(wal_snapshot_put(snapshot, 3, image, sizeof(image)), 0);
-    cr_assert_eq(wal_snapshot_end(snapshot, NULL, NULL, &bytes), 0);
-    wal_snapshot_destroy(snapshot);
+    cr_assert_eq(wal_snapshot_writer_new(&snapshot, disk.io, wal_uuid(disk.wal), 1), 0);
+    cr_assert_eq(wal_snapshot_writer_put(snapshot, 3, image, sizeof(image)), 0);
+    cr_assert_eq(wal_snapshot_writer_end(snapshot, NULL, NULL, &bytes), 0);
+    wal_snapshot_writer_destroy(snapshot);
     wal_snapshot_name(name, 1);
 }
 

@@ -1,6 +1,7 @@
 /* Snapshots on real files: whole or refused, one before the other, and what may go behind them. */
 #include "wal/background/retain.h"
-#include "wal/files/snapshot_file.h"
+#include "wal/files/snapshot_list.h"
+#include "wal/files/snapshot_writer.h"
 
 #include "tests/wal/log_dir.h"
 #include "tests/wal/fault.h"
@@ -44,16 +45,16 @@ static void fill(unsigned char *raw, uint64_t lsn, int block)
 static int write_snap(struct wal_io *io, const unsigned char *uuid, uint64_t lsn)
 {
     unsigned char raw[BLOCK_BYTES];
-    struct wal_snapshot *snapshot = NULL;
+    struct wal_snapshot_writer *snapshot = NULL;
     uint64_t bytes = 0;
-    int err = wal_snapshot_new(&snapshot, io, uuid, lsn);
+    int err = wal_snapshot_writer_new(&snapshot, io, uuid, lsn);
     for (int i = 0; err == 0 && i < blocks; i++) {
         fill(raw, lsn, i);
-        err = wal_snapshot_put(snapshot, 10, raw, sizeof(raw));
+        err = wal_snapshot_writer_put(snapshot, 10, raw, sizeof(raw));
     }
-    err = err != 0 ? err : wal_snapshot_end(snapshot, NULL, NULL, &bytes);
-    cr_assert(snapshot == NULL || err == 0 || wal_snapshot_why(snapshot)[0] != '\0');
-    wal_snapshot_destroy(snapshot);
+    err = err != 0 ? err : wal_snapshot_writer_end(snapshot, NULL, NULL, &bytes);
+    cr_assert(snapshot == NULL || err == 0 || wal_snapshot_writer_why(snapshot)[0] != '\0');
+    wal_snapshot_writer_destroy(snapshot);
     return err;
 }
 
@@ -227,9 +228,9 @@ Test(wal_snapshot, each_file_call_of_the_writing_fails_once)
             bool has_failed = fault.faults > 0 && call != FAULT_UNLINK;
             fault_io_heal(&fault);
             cr_assert_eq(err != 0, has_failed, "call %d after %d: %d", call, after, err);
-            cr_assert_eq(wal_snapshot_newest_name(disk.io, &lsn), 0);
+            cr_assert_eq(wal_snapshot_list_newest(disk.io, &lsn), 0);
             cr_assert(call == FAULT_SYNCDIR || (lsn == 0) == (err != 0));
-            cr_assert_eq(wal_snapshot_keep(disk.io, 0, 0), 0);
+            cr_assert_eq(wal_snapshot_list_keep(disk.io, 0, 0), 0);
         }
     }
     printf("%d times a file call failed while a snapshot was written\n", cases);
@@ -365,7 +366,7 @@ Test(wal_snapshot, a_segment_goes_only_when_the_older_snapshot_holds_it)
         cr_assert_geq(wal_retain(disk.io, &retain), 0);
         if (lsn > 0) {
             cr_assert_eq(write_snap(disk.io, id, lsn), 0);
-            cr_assert_eq(wal_snapshot_keep(disk.io, lsn, 0), 0);
+            cr_assert_eq(wal_snapshot_list_keep(disk.io, lsn, 0), 0);
         }
         struct log_dir copy;
         struct log_dir live = disk;
@@ -454,7 +455,7 @@ Test(wal_snapshot, a_reader_takes_a_log_that_has_lost_its_beginning)
     seen = (struct seen){.next_lsn = UINT64_MAX / 2};
     cr_assert_eq(wal_read(disk.io, NULL, NULL, &disk.report), 0, "%s", disk.report.text);
     cr_assert_eq(disk.report.next_lsn, lsn + 1);
-    cr_assert_eq(wal_snapshot_keep(disk.io, 0, 0), 0);
+    cr_assert_eq(wal_snapshot_list_keep(disk.io, 0, 0), 0);
     cr_assert_eq(wal_read(disk.io, NULL, NULL, &disk.report), TALLY_DAMAGE);
     log_dir_kill(&disk);
 }

@@ -6,7 +6,8 @@
 #include "wal/base/err.h"
 #include "wal/files/listing.h"
 #include "wal/format/segment.h"
-#include "wal/files/snapshot_file.h"
+#include "wal/files/snapshot_read.h"
+#include "wal/format/snapshot.h"
 
 #include <errno.h>
 

@@ -7,7 +7,8 @@
 #include "tools/tally-wal/snapshots.h"
 #include "wal/base/err.h"
 #include "wal/recover/log_begin.h"
-#include "wal/files/snapshot_file.h"
+#include "wal/files/snapshot_read.h"
+#include "wal/files/snapshot_writer.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -62,13 +63,13 @@ static int sync_nothing(struct wal_io *io, int fd)
 
 static int put_block(void *arg, const struct wal_block *block)
 {
-    struct wal_snapshot *snapshot = arg;
+    struct wal_snapshot_writer *snapshot = arg;
     if (newdir_is_interrupted()) {
         return TALLY_TIMEOUT;
     }
     return block->count == 0
                ? 0
-               : wal_snapshot_put(snapshot, block->count, block->raw, block->raw_bytes);
+               : wal_snapshot_writer_put(snapshot, block->count, block->raw, block->raw_bytes);
 }
 
 /* Writes a snapshot of another log anew, as one of ours: its checksums depend on the log. */
@@ -76,24 +77,24 @@ static int copy_snapshot(struct newdir *newdir, struct wal_io *from,
                          const unsigned char uuid[WAL_UUID_BYTES], uint64_t lsn)
 {
     struct wal_snapshot_info info = {.text = ""};
-    struct wal_snapshot *snapshot = NULL;
+    struct wal_snapshot_writer *snapshot = NULL;
     struct snapshot_proof proof;
     uint64_t bytes;
-    int err = wal_snapshot_new(&snapshot, newdir->io, uuid, lsn);
+    int err = wal_snapshot_writer_new(&snapshot, newdir->io, uuid, lsn);
     err = err != 0 ? err : wal_snapshot_read(from, lsn, put_block, snapshot, &info);
     snapshot_proof_init(&proof, lsn);
-    err = err != 0 ? err : wal_snapshot_end(snapshot, snapshot_proof_block, &proof, &bytes);
+    err = err != 0 ? err : wal_snapshot_writer_end(snapshot, snapshot_proof_block, &proof, &bytes);
     snapshot_proof_fini(&proof);
     if (err == TALLY_IO && saves_is_gone(from, lsn)) {
-        wal_snapshot_destroy(snapshot);
+        wal_snapshot_writer_destroy(snapshot);
         return NEWDIR_AGAIN;
     }
     if (err != 0 && err != TALLY_TIMEOUT) {
-        const char *why = snapshot != NULL ? wal_snapshot_why(snapshot) : "";
+        const char *why = snapshot != NULL ? wal_snapshot_writer_why(snapshot) : "";
         why = info.text[0] != '\0' ? info.text : why[0] != '\0' ? why : tally_err_text(err);
         say(newdir->temp, why, 0);
     }
-    wal_snapshot_destroy(snapshot);
+    wal_snapshot_writer_destroy(snapshot);
     return err == 0 ? EXIT_WHOLE : EXIT_UNREADABLE;
 }
 

@@ -5,7 +5,8 @@
 #include "engine/apply/snapshot_load.h"
 #include "wal/base/err.h"
 #include "wal/files/listing.h"
-#include "wal/files/snapshot_file.h"
+#include "wal/files/snapshot_read.h"
+#include "wal/format/snapshot.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -6,7 +6,7 @@
 #include "wal/base/thread.h"
 #include "wal/background/pack.h"
 #include "wal/background/scrub.h"
-#include "wal/files/snapshot_file.h"
+#include "wal/format/snapshot.h"
 #include "wal/disk/space.h"
 
 #include <errno.h>

@@ -2,7 +2,8 @@
 #include "wal/background/scrub.h"
 
 #include "wal/base/err.h"
-#include "wal/files/snapshot_file.h"
+#include "wal/files/snapshot_read.h"
+#include "wal/format/snapshot.h"
 #include "wal/read/report.h"
 #include "wal/disk/full_io.h"
 

@@ -74,8 +74,8 @@ static void header_put(unsigned char *to, const struct wal_block_header *header,
 static size_t pack_with(size_t (*codec)(const void *, size_t, void *, size_t), unsigned char *into,
                         struct wal_block_header *header, const void *raw, size_t raw_bytes)
 {
-    /* the log and a snapshot refuse more before (wal_append, wal_snapshot_put); the packer gathers
-     * up to 1 MiB, and what a scan has shown is never more than this by itself */
+    /* the log and a snapshot refuse more before (wal_append, wal_snapshot_writer_put); the packer
+     * gathers up to 1 MiB, and what a scan has shown is never more than this by itself */
     CHECK(raw_bytes <= WAL_RAW_BYTES_MAX);
     unsigned char *payload = into + WAL_BLOCK_HEADER_BYTES;
     size_t less = (size_t)wal_block_bytes(raw_bytes) - WAL_PAGE_BYTES;
@@ -109,8 +109,8 @@ size_t wal_block_pack_hard(unsigned char *into, struct wal_block_header *header,
 
 void wal_block_sign(unsigned char *into, struct wal_block_header *header, uint64_t seed)
 {
-    /* wal_append and wal_snapshot_put check it of their caller; the packer has it from valid blocks
-     */
+    /* wal_append and wal_snapshot_writer_put check it of their caller; the packer has it from valid
+     * blocks */
     CHECK((header->count == 0) == (header->raw_bytes == 0));
     header->payload_checksum =
         wal_codec_checksum(into + WAL_BLOCK_HEADER_BYTES, header->stored_bytes, seed);

@@ -3,7 +3,7 @@
 
 #include "wal/base/err.h"
 #include "wal/read/scan_start.h"
-#include "wal/files/snapshot_file.h"
+#include "wal/files/snapshot_list.h"
 #include "wal/read/report.h"
 
 #include <errno.h>
@@ -71,7 +71,7 @@ static int list_nameless(struct wal_scan *scan, uint64_t number)
 static int go_on_behind(struct wal_scan *scan, uint64_t number, uint64_t rest_lsn)
 {
     uint64_t snapshot_lsn = 0;
-    int err = wal_snapshot_newest_name(scan->io, &snapshot_lsn);
+    int err = wal_snapshot_list_newest(scan->io, &snapshot_lsn);
     if (err != 0) {
         wal_scan_failed(scan, number, "cannot list the snapshots", err);
         return 0;

@@ -7,7 +7,7 @@
 #include "wal/read/retention.h"
 #include "wal/read/scan_start.h"
 #include "wal/read/visit.h"
-#include "wal/files/snapshot_file.h"
+#include "wal/files/snapshot_list.h"
 #include "wal/read/report.h"
 #include "wal/disk/full_io.h"
 
@@ -428,7 +428,7 @@ static void find_witness(struct wal_scan *scan)
 {
     struct wal_snapshot_info info;
     forget(scan);
-    int err = wal_snapshot_witness(scan->io, &info);
+    int err = wal_snapshot_list_witness(scan->io, &info);
     if (err != 0) {
         scan->evidence.read_error = true;
         scan->errnum = err;

@@ -1,7 +1,7 @@
 /* Where a scan begins: with record 1, behind a snapshot, or with what is left of the log. */
 #include "wal/read/scan_start.h"
 
-#include "wal/files/snapshot_file.h"
+#include "wal/files/snapshot_list.h"
 #include "wal/read/report.h"
 
 #include <inttypes.h>
@@ -62,7 +62,7 @@ static void find_begin(struct wal_scan *scan)
     uint64_t snapshot = scan->snapshot_lsn;
     scan->begin = 0;
     if (!scan->needs_beginning && scan->segments.at[0] != 1) {
-        int err = wal_snapshot_newest_name(scan->io, &snapshot);
+        int err = wal_snapshot_list_newest(scan->io, &snapshot);
         if (err != 0) {
             wal_scan_failed(scan, scan->segments.at[0], "cannot list the snapshots", err);
             return;

@@ -2,7 +2,7 @@
 #include "wal/recover/repair.h"
 
 #include "wal/base/err.h"
-#include "wal/files/snapshot_file.h"
+#include "wal/files/snapshot_list.h"
 #include "wal/read/report.h"
 #include "wal/recover/recover.h"
 
@@ -14,7 +14,7 @@ int wal_repair(struct wal_io *io, wal_visit_fn visit, void *arg, struct wal_repo
     if (err != 0) {
         return err;
     }
-    err = wal_snapshot_check_versions(io, &info);
+    err = wal_snapshot_list_check_versions(io, &info);
     if (err != 0) {
         return wal_refuse(report, err, info.text);
     }

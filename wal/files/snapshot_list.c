@@ -1,0 +1,183 @@
+/* Which snapshots a directory has, which one counts, and which go. */
+#include "wal/files/snapshot_list.h"
+
+#include "wal/base/err.h"
+#include "wal/disk/full_io.h"
+#include "wal/files/listing.h"
+#include "wal/format/snapshot.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+int wal_snapshot_list_before(struct wal_io *io, uint64_t below, uint64_t *lsn)
+{
+    struct wal_listing lsns = {.count = 0};
+    int err = wal_listing_read(&lsns, io, wal_snapshot_is_name);
+    *lsn = 0;
+    for (size_t i = 0; err == 0 && i < lsns.count && lsns.at[i] < below; i++) {
+        *lsn = lsns.at[i];
+    }
+    wal_listing_fini(&lsns);
+    return err;
+}
+
+int wal_snapshot_list_newest(struct wal_io *io, uint64_t *lsn)
+{
+    return wal_snapshot_list_before(io, UINT64_MAX, lsn);
+}
+
+uint64_t wal_snapshot_list_bytes(struct wal_io *io, uint64_t lsn)
+{
+    char name[WAL_NAME_BYTES];
+    wal_snapshot_name(name, lsn);
+    int fd = io->ops->open(io, name, WAL_OPEN_READ);
+    if (fd < 0) {
+        return 0;
+    }
+    int64_t bytes = io->ops->size(io, fd);
+    io->ops->close(io, fd);
+    return bytes > 0 ? (uint64_t)bytes : 0;
+}
+
+/* The header of the file that is named after this lsn. Returns enum wal_head_state or a negative
+ * errno value. */
+static int read_head(struct wal_io *io, uint64_t lsn, struct wal_snapshot_head *head)
+{
+    unsigned char bytes[WAL_SNAPSHOT_HEAD_BYTES];
+    char name[WAL_NAME_BYTES];
+    wal_snapshot_name(name, lsn);
+    int fd = io->ops->open(io, name, WAL_OPEN_READ);
+    if (fd < 0) {
+        return fd;
+    }
+    int64_t n = wal_full_read(io, fd, bytes, sizeof(bytes), 0);
+    io->ops->close(io, fd);
+    if (n < (int64_t)sizeof(bytes)) {
+        return n < 0 ? (int)n : WAL_HEAD_BAD;
+    }
+    return (int)wal_snapshot_head_get(bytes, head);
+}
+
+/* Returns 1: the file is headed by what names this lsn; 0: it is not, or has gone meanwhile; or a
+ * negative errno value. */
+static int is_witness(struct wal_io *io, uint64_t lsn, struct wal_snapshot_info *info)
+{
+    struct wal_snapshot_head head;
+    int state = read_head(io, lsn, &head);
+    if (state < 0) {
+        return state == -ENOENT || state == -EMEDIUMTYPE ? 0 : state;
+    }
+    if (state != WAL_HEAD_OK || head.lsn != lsn || lsn > WAL_LSN_MAX) {
+        return 0;
+    }
+    info->lsn = lsn;
+    memcpy(info->uuid, head.uuid, WAL_UUID_BYTES);
+    return 1;
+}
+
+int wal_snapshot_list_witness(struct wal_io *io, struct wal_snapshot_info *info)
+{
+    struct wal_listing lsns = {.count = 0};
+    int err = wal_listing_read(&lsns, io, wal_snapshot_is_name);
+    *info = (struct wal_snapshot_info){.lsn = 0};
+    for (size_t i = lsns.count; err == 0 && i-- > 0;) {
+        err = is_witness(io, lsns.at[i], info);
+    }
+    wal_listing_fini(&lsns);
+    return err < 0 ? err : 0;
+}
+
+/* Nothing that a newer version wrote is passed over: it would be removed as an old one is. What
+ * cannot be read is for others to tell. */
+static int refuse_newer(struct wal_io *io, const struct wal_listing *lsns,
+                        struct wal_snapshot_info *info)
+{
+    for (size_t i = 0; i < lsns->count; i++) {
+        struct wal_snapshot_head head;
+        if (read_head(io, lsns->at[i], &head) == WAL_HEAD_NEWER) {
+            char name[WAL_NAME_BYTES];
+            wal_snapshot_name(name, lsns->at[i]);
+            snprintf(info->text, sizeof(info->text), "%s: a newer version's snapshot", name);
+            return TALLY_NEWER;
+        }
+    }
+    return 0;
+}
+
+/* The newest of these that is whole; info->text then says what is wrong with the newest of all, if
+ * anything is. Returns 0, TALLY_NEWER or TALLY_NOMEM. */
+static int choose(struct wal_io *io, const struct wal_listing *lsns, struct wal_snapshot_info *info)
+{
+    char text[sizeof(info->text)] = "";
+    int err = refuse_newer(io, lsns, info);
+    if (err != 0) {
+        return err;
+    }
+    err = TALLY_DAMAGE;
+    for (size_t i = lsns->count; i-- > 0 && err != 0;) {
+        err = wal_snapshot_read(io, lsns->at[i], NULL, NULL, info);
+        if (err == TALLY_NOMEM || err == TALLY_NEWER) {
+            return err;
+        }
+        if (err != 0 && text[0] == '\0') {
+            memcpy(text, info->text, sizeof(text));
+        }
+    }
+    if (err != 0) {
+        *info = (struct wal_snapshot_info){.lsn = 0};
+    }
+    memcpy(info->text, text, sizeof(text));
+    return 0;
+}
+
+/* Lists the snapshots and does that with them. */
+static int with_list(struct wal_io *io, struct wal_snapshot_info *info,
+                     int (*fn)(struct wal_io *io, const struct wal_listing *lsns,
+                               struct wal_snapshot_info *info))
+{
+    struct wal_listing lsns = {.count = 0};
+    int err = wal_listing_read(&lsns, io, wal_snapshot_is_name);
+    *info = (struct wal_snapshot_info){.lsn = 0};
+    if (err == 0) {
+        err = fn(io, &lsns, info);
+    } else {
+        snprintf(info->text, sizeof(info->text), "cannot list the directory: %s",
+                 tally_err_reason(err));
+        err = err == -ENOMEM ? TALLY_NOMEM : TALLY_IO;
+    }
+    wal_listing_fini(&lsns);
+    return err;
+}
+
+int wal_snapshot_list_check_versions(struct wal_io *io, struct wal_snapshot_info *info)
+{
+    return with_list(io, info, refuse_newer);
+}
+
+int wal_snapshot_list_choose(struct wal_io *io, struct wal_snapshot_info *info)
+{
+    return with_list(io, info, choose);
+}
+
+struct keep {
+    struct wal_io *io;
+    uint64_t newest;
+    uint64_t older;
+};
+
+static int remove_other(void *arg, const char *name)
+{
+    struct keep *keep = arg;
+    uint64_t lsn;
+    if (!wal_snapshot_is_name(name, &lsn) || lsn == keep->newest || lsn == keep->older) {
+        return 0;
+    }
+    return keep->io->ops->unlink(keep->io, name);
+}
+
+int wal_snapshot_list_keep(struct wal_io *io, uint64_t newest, uint64_t older)
+{
+    struct keep keep = {io, newest, older};
+    return io->ops->list(io, remove_other, &keep) == 0 ? 0 : TALLY_IO;
+}
