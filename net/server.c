@@ -1,35 +1,44 @@
 /* The server: the life of its I/O threads. */
 #include "net/server.h"
 
+#include "engine/edge.h"
 #include "net/io/loop.h"
 #include "net/pipeline/rate.h"
-#include "net/server_state.h"
+#include "net/pipeline/shared.h"
 #include "wal/base/clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
+
+struct server {
+    struct shared shared;
+    struct loop **loops; /* owned, shared.options.threads of them */
+    unsigned running;    /* of them; the starting and stopping thread's */
+};
 
 static void destroy(struct server *server)
 {
-    close(server->options.listen_fd);
-    if (server->rate != NULL) {
-        rate_destroy(server->rate);
+    struct shared *shared = &server->shared;
+    close(shared->options.listen_fd);
+    if (shared->rate != NULL) {
+        rate_destroy(shared->rate);
     }
-    for (unsigned i = 0; server->loops != NULL && i < server->options.threads; i++) {
+    for (unsigned i = 0; server->loops != NULL && i < shared->options.threads; i++) {
         if (server->loops[i] != NULL) {
             loop_destroy(server->loops[i]);
         }
     }
-    auth_fini(&server->auth);
+    auth_fini(&shared->auth);
+    free(shared->counters);
     free(server->loops);
     free(server);
 }
 
 static void join_loops(struct server *server)
 {
-    /* S2: release: pairs with S1 */
-    atomic_store_explicit(&server->stopping, true, memory_order_release);
+    shared_stop(&server->shared);
     for (unsigned i = 0; i < server->running; i++) {
         loop_wake(server->loops[i]);
     }
@@ -41,11 +50,15 @@ static void join_loops(struct server *server)
 /* All are made before the first runs: each reads the counters of the others. */
 static int start_loops(struct server *server)
 {
+    struct shared *shared = &server->shared;
     int err = 0;
-    for (unsigned i = 0; i < server->options.threads && err == 0; i++) {
-        err = loop_new(&server->loops[i], server);
+    for (unsigned i = 0; i < shared->options.threads && err == 0; i++) {
+        err = loop_new(&server->loops[i], shared, i);
+        if (err == 0) {
+            shared->counters[i] = &server->loops[i]->pipeline.counters;
+        }
     }
-    while (err == 0 && server->running < server->options.threads) {
+    while (err == 0 && server->running < shared->options.threads) {
         err = loop_start(server->loops[server->running]);
         server->running += err == 0;
     }
@@ -57,14 +70,17 @@ static int start_loops(struct server *server)
 
 static int prepare(struct server *server)
 {
-    server->loops = calloc(server->options.threads, sizeof(struct loop *));
-    if (server->loops == NULL || rate_new(&server->rate, tally_ledger(server->tally)) != 0) {
+    struct shared *shared = &server->shared;
+    server->loops = calloc(shared->options.threads, sizeof(struct loop *));
+    shared->counters = calloc(shared->options.threads, sizeof(struct counters *));
+    if (server->loops == NULL || shared->counters == NULL ||
+        rate_new(&shared->rate, tally_ledger(shared->tally)) != 0) {
         return -ENOMEM;
     }
-    if (!auth_init(&server->auth, server->options.key)) {
+    if (!auth_init(&shared->auth, shared->options.key)) {
         return -EINVAL;
     }
-    server->options.key = NULL; /* the caller's; ours is in auth */
+    shared->options.key = NULL; /* the caller's; ours is in auth */
     return 0;
 }
 
@@ -76,9 +92,9 @@ int server_start(struct server **out, struct tally *tally, const struct server_o
         return -ENOMEM;
     }
     memset(server, 0, sizeof(*server));
-    server->tally = tally;
-    server->options = *options;
-    server->started_ns = clock_mono_ns();
+    server->shared.tally = tally;
+    server->shared.options = *options;
+    server->shared.started_ns = clock_mono_ns();
     int err = prepare(server);
     if (err == 0) {
         err = start_loops(server);
@@ -87,7 +103,7 @@ int server_start(struct server **out, struct tally *tally, const struct server_o
         destroy(server);
         return err;
     }
-    server->options.guests = NULL; /* the caller's; the threads have taken them */
+    server->shared.options.guests = NULL; /* the caller's; the threads have taken them */
     *out = server;
     return 0;
 }

@@ -2,21 +2,10 @@
 #ifndef TALLY_NET_SERVER_H
 #define TALLY_NET_SERVER_H
 
-#include <stdint.h>
+#include "net/pipeline/options.h"
 
 struct tally;
 struct server;
-
-struct server_options {
-    int listen_fd;     /* bound, listening, not blocking; net/listen/listener.h makes one */
-    const int *guests; /* connections that are there already; borrowed until server_start returns */
-    unsigned guest_count;
-    unsigned threads;           /* I/O threads, at least 1 */
-    const char *key;            /* the API key; NULL: none is asked for */
-    uint32_t payload_bytes_max; /* of one payload */
-    uint32_t connections_max;
-    uint32_t request_ms; /* for a request to arrive, and for replies to be taken: net/io/conn.h */
-};
 
 /*
  * Starts the I/O threads. Returns 0 or a negative errno: of the calls; -ENOMEM, also when the

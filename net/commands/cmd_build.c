@@ -164,10 +164,11 @@ static bool claim_waits(struct ask *ask, uint64_t wait_ms)
 {
     struct conn *conn = ask->conn;
     if (wait_ms > 0 && conn->wait_until_ns == 0) {
-        conn->wait_until_ns = ask->loop->now_ns + wait_ms * NS_PER_MS;
-        loop_due(ask->loop, conn->wait_until_ns);
+        conn->wait_until_ns = ask->pipeline->now_ns + wait_ms * NS_PER_MS;
+        pipeline_due(ask->pipeline, conn->wait_until_ns);
     }
-    bool is_over = ask->loop->now_ns >= conn->wait_until_ns || ask->loop->stop_at_ns != 0;
+    bool is_over =
+        ask->pipeline->now_ns >= conn->wait_until_ns || ask->pipeline->drain_until_ns != 0;
     return wait_ms > 0 && !is_over && !conn->is_leaving && !conn->is_ended;
 }
 

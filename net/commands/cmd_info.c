@@ -2,7 +2,6 @@
 #include "net/commands/command.h"
 
 #include "engine/read.h"
-#include "net/server_state.h"
 #include "wal/base/clock.h"
 
 #include <stddef.h>
@@ -21,7 +20,7 @@ struct lines {
 };
 
 struct facts {
-    const struct loop *loop;
+    const struct shared *shared;
     struct engine_info engine;
 };
 
@@ -32,47 +31,46 @@ static void add(struct lines *lines, const char *key, uint64_t number)
     }
 }
 
-static uint64_t sum(const struct server *server, size_t offset)
+static uint64_t sum(const struct shared *shared, size_t offset)
 {
     uint64_t total = 0;
-    for (unsigned i = 0; i < server->options.threads; i++) {
-        const char *counters = (const char *)&server->loops[i]->counters;
+    for (unsigned i = 0; i < shared->options.threads; i++) {
+        const char *counters = (const char *)shared->counters[i];
         total += counter_get((const _Atomic uint64_t *)(const void *)(counters + offset));
     }
     return total;
 }
 
-#define SUM(server, counter) sum(server, offsetof(struct loop_counters, counter))
+#define SUM(shared, counter) sum(shared, offsetof(struct counters, counter))
 
 static void add_server(const struct facts *facts, struct lines *lines)
 {
-    const struct server *server = facts->loop->server;
+    const struct shared *shared = facts->shared;
     add(lines, "pid", (uint64_t)getpid());
-    add(lines, "uptime_ms", (clock_mono_ns() - server->started_ns) / NS_PER_MS);
+    add(lines, "uptime_ms", (clock_mono_ns() - shared->started_ns) / NS_PER_MS);
     add(lines, "wall_ms", facts->engine.wall_ms);
     add(lines, "log_ms", facts->engine.log_ms);
     add(lines, "wall_behind_ms", facts->engine.wall_behind_ms);
     add(lines, "wall_ahead_ms", facts->engine.wall_ahead_ms);
     add(lines, "start_ahead_ms", facts->engine.start_ahead_ms);
-    add(lines, "threads", server->options.threads);
+    add(lines, "threads", shared->options.threads);
     add(lines, "readonly", facts->engine.readonly);
     add(lines, "draining", facts->engine.draining);
-    add(lines, "requests", SUM(server, requests));
-    add(lines, "errors", SUM(server, errors));
-    add(lines, "passes", SUM(server, passes));
+    add(lines, "requests", SUM(shared, requests));
+    add(lines, "errors", SUM(shared, errors));
+    add(lines, "passes", SUM(shared, passes));
 }
 
 static void add_clients(const struct facts *facts, struct lines *lines)
 {
-    const struct server *server = facts->loop->server;
-    /* C8: relaxed: as C4; a reader may be a moment behind */
-    add(lines, "connections", atomic_load_explicit(&server->connections, memory_order_relaxed));
-    add(lines, "connections_max", server->options.connections_max);
-    add(lines, "accepted", SUM(server, accepted));
-    add(lines, "refused", SUM(server, refused));
-    add(lines, "undelivered", SUM(server, undelivered));
-    add(lines, "bytes_in", SUM(server, bytes_in));
-    add(lines, "bytes_out", SUM(server, bytes_out));
+    const struct shared *shared = facts->shared;
+    add(lines, "connections", shared_connections(shared));
+    add(lines, "connections_max", shared->options.connections_max);
+    add(lines, "accepted", SUM(shared, accepted));
+    add(lines, "refused", SUM(shared, refused));
+    add(lines, "undelivered", SUM(shared, undelivered));
+    add(lines, "bytes_in", SUM(shared, bytes_in));
+    add(lines, "bytes_out", SUM(shared, bytes_out));
 }
 
 static void add_memory(const struct facts *facts, struct lines *lines)
@@ -126,7 +124,7 @@ static void add_polls(const struct facts *facts, struct lines *lines)
     add(lines, "polls", facts->engine.polls);
     add(lines, "options", facts->engine.options);
     add(lines, "votes", facts->engine.votes);
-    add(lines, "vote_requests", SUM(facts->loop->server, votes));
+    add(lines, "vote_requests", SUM(facts->shared, votes));
 }
 
 static void add_queues(const struct facts *facts, struct lines *lines)
@@ -158,7 +156,7 @@ static const struct section {
 
 enum outcome cmd_info(struct ask *ask)
 {
-    struct facts facts = {.loop = ask->loop};
+    struct facts facts = {.shared = ask->pipeline->shared};
     struct lines lines = {.count = 0};
     edge_info(ask->edge, &facts.engine);
     for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {

@@ -2,7 +2,6 @@
 #include "net/commands/command.h"
 
 #include "engine/edge.h"
-#include "net/server_state.h"
 
 enum outcome cmd_ping(struct ask *ask)
 {
@@ -50,15 +49,13 @@ enum outcome cmd_help(struct ask *ask)
 
 enum outcome cmd_auth(struct ask *ask)
 {
-    struct conn *conn = ask->conn;
-    const struct auth *auth = &ask->loop->server->auth;
+    const struct auth *auth = &ask->pipeline->shared->auth;
     if (!auth->is_needed || auth_accepts(auth, ask->request->words[0])) {
-        conn_unlock(conn);
         reply_ok(&ask->reply);
-        return ASK_ANSWERED;
+        return ASK_UNLOCKED;
     }
     ask_error(ask, TALLY_DENIED, "this is not the key");
-    return ++conn->auth_failures < AUTH_FAILURES_MAX ? ASK_ANSWERED : ASK_LAST;
+    return ++ask->conn->auth_failures < AUTH_FAILURES_MAX ? ASK_ANSWERED : ASK_LAST;
 }
 
 enum outcome cmd_snapshot(struct ask *ask)

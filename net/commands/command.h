@@ -2,8 +2,8 @@
 #ifndef TALLY_NET_COMMANDS_COMMAND_H
 #define TALLY_NET_COMMANDS_COMMAND_H
 
-#include "net/io/conn.h"
-#include "net/io/loop.h"
+#include "net/pipeline/pipeline.h"
+#include "net/pipeline/reading.h"
 #include "net/protocol/parse.h"
 #include "net/protocol/reply.h"
 
@@ -14,13 +14,14 @@ enum outcome {
     ASK_VOTED,    /* the next flush writes the reply */
     ASK_ORDERED,  /* ask->on_result writes the reply */
     ASK_STOPPED,  /* ask->stop says why; nothing was changed or written */
+    ASK_UNLOCKED, /* answered; the key was shown, or none is asked for */
     ASK_LAST,     /* answered; and the connection closes behind it */
 };
 
 /* One request being run. */
 struct ask {
     struct conn *conn;
-    struct loop *loop;
+    struct pipeline *pipeline;
     struct edge *edge;
     const struct request *request;
     struct reply reply;

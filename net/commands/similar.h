@@ -3,7 +3,7 @@
 #define TALLY_NET_COMMANDS_SIMILAR_H
 
 #include "engine/edge.h"
-#include "net/pipeline/pending.h"
+#include "net/pipeline/reading.h"
 #include "wal/base/span.h"
 
 /* A reading that answers `ERR EXISTS` with labels of the poll that are like this one; there is

@@ -4,8 +4,9 @@
 #include "engine/read.h"
 #include "engine/tally.h"
 #include "net/commands/command.h"
+#include "net/io/receive.h"
 #include "net/io/run.h"
-#include "net/server_state.h"
+#include "net/pipeline/pipeline.h"
 #include "wal/base/check.h"
 #include "wal/base/clock.h"
 #include "wal/base/thread.h"
@@ -45,23 +46,23 @@ enum {
 
 /* ---- epoll ---- */
 
-static uint32_t events_of(const struct conn *conn)
+static uint32_t events_of(const struct conn_io *io)
 {
-    return (conn->wants_in ? (uint32_t)EPOLLIN : 0) | (conn->wants_out ? (uint32_t)EPOLLOUT : 0) |
-           (conn->wants_end ? (uint32_t)EPOLLRDHUP : 0);
+    return (io->wants_in ? (uint32_t)EPOLLIN : 0) | (io->wants_out ? (uint32_t)EPOLLOUT : 0) |
+           (io->wants_end ? (uint32_t)EPOLLRDHUP : 0);
 }
 
-int loop_watch_new(struct loop *loop, struct conn *conn)
+int loop_watch_new(struct loop *loop, struct conn_io *io)
 {
-    struct epoll_event event = {.events = events_of(conn), .data.ptr = conn};
-    return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, conn->fd, &event);
+    struct epoll_event event = {.events = events_of(io), .data.ptr = io};
+    return epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, io->conn.fd, &event);
 }
 
-void loop_watch(struct loop *loop, struct conn *conn)
+void loop_watch(struct loop *loop, struct conn_io *io)
 {
-    struct epoll_event event = {.events = events_of(conn), .data.ptr = conn};
-    if (conn->fd >= 0 && epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, conn->fd, &event) != 0) {
-        conn_close(conn);
+    struct epoll_event event = {.events = events_of(io), .data.ptr = io};
+    if (io->conn.fd >= 0 && epoll_ctl(loop->epoll_fd, EPOLL_CTL_MOD, io->conn.fd, &event) != 0) {
+        conn_io_close(io);
     }
 }
 
@@ -80,15 +81,16 @@ static void wake_from_engine(void *arg)
 
 static void accept_start(struct loop *loop)
 {
-    struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE, .data.ptr = loop->server};
-    loop->is_accepting =
-        epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->server->options.listen_fd, &event) == 0;
+    struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE,
+                                .data.ptr = loop->pipeline.shared};
+    loop->is_accepting = epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD,
+                                   loop->pipeline.shared->options.listen_fd, &event) == 0;
 }
 
 static void accept_stop(struct loop *loop)
 {
     if (loop->is_accepting) {
-        epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, loop->server->options.listen_fd, NULL);
+        epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, loop->pipeline.shared->options.listen_fd, NULL);
         loop->is_accepting = false;
     }
 }
@@ -111,25 +113,12 @@ static struct rate_address address_of(const struct sockaddr_storage *from)
     return address;
 }
 
-static bool take_place(struct loop *loop)
-{
-    struct server *server = loop->server;
-    /* C6: relaxed: as C4; the sum of all threads is exact, whichever comes first */
-    uint32_t before = atomic_fetch_add_explicit(&server->connections, 1, memory_order_relaxed);
-    if (before < server->options.connections_max) {
-        return true;
-    }
-    /* C7: relaxed: as C4 */
-    atomic_fetch_sub_explicit(&server->connections, 1, memory_order_relaxed);
-    return false;
-}
-
 static void refuse(struct loop *loop, int fd)
 {
     struct buf text = {0};
     struct reply reply = {.to = &text};
-    counter_add(&loop->counters.refused, 1);
-    if (loop->stop_at_ns != 0) {
+    counter_add(&loop->pipeline.counters.refused, 1);
+    if (loop->pipeline.drain_until_ns != 0) {
         reply_refused(&reply, TALLY_DRAINING, "");
     } else {
         reply_err(&reply, TALLY_BUSY, "retry_ms=%d too many connections", BUSY_RETRY_MS);
@@ -148,9 +137,9 @@ static void welcome(struct loop *loop, int fd, const struct sockaddr_storage *fr
 {
     int one = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    if (loop->stop_at_ns == 0 && take_place(loop)) {
-        counter_add(&loop->counters.accepted, 1);
-        conn_open(loop, fd, address_of(from));
+    if (loop->pipeline.drain_until_ns == 0 && shared_enter(loop->pipeline.shared)) {
+        counter_add(&loop->pipeline.counters.accepted, 1);
+        conn_io_open(loop, fd, address_of(from));
     } else {
         refuse(loop, fd);
     }
@@ -159,10 +148,10 @@ static void welcome(struct loop *loop, int fd, const struct sockaddr_storage *fr
 /* Each thread takes its share of those who came before there was a thread. */
 static void welcome_guests(struct loop *loop)
 {
-    const struct server_options *options = &loop->server->options;
-    loop->now_ns = clock_mono_ns();
+    const struct server_options *options = &loop->pipeline.shared->options;
+    loop->pipeline.now_ns = clock_mono_ns();
     for (unsigned i = 0; i < options->guest_count; i++) {
-        if (loop->server->loops[i % options->threads] == loop) {
+        if (i % options->threads == loop->number) {
             struct sockaddr_storage from = {0};
             socklen_t from_len = sizeof(from);
             getpeername(options->guests[i], (struct sockaddr *)&from, &from_len);
@@ -176,12 +165,12 @@ static void accept_ready(struct loop *loop)
     for (int i = 0; i < ACCEPTS_MAX; i++) {
         struct sockaddr_storage from;
         socklen_t from_len = sizeof(from);
-        int fd = accept4(loop->server->options.listen_fd, (struct sockaddr *)&from, &from_len,
-                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+        int fd = accept4(loop->pipeline.shared->options.listen_fd, (struct sockaddr *)&from,
+                         &from_len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
             accept_stop(loop);
-            loop->accept_at_ns = loop->now_ns + (uint64_t)ACCEPT_PAUSE_MS * NS_PER_MS;
-            loop_due(loop, loop->accept_at_ns);
+            loop->accept_at_ns = loop->pipeline.now_ns + (uint64_t)ACCEPT_PAUSE_MS * NS_PER_MS;
+            pipeline_due(&loop->pipeline, loop->accept_at_ns);
         }
         if (fd < 0) {
             return;
@@ -194,7 +183,7 @@ static void accept_ready(struct loop *loop)
 
 void loop_turn_begin(struct loop *loop, uint64_t now_ns)
 {
-    loop->turns++;
+    loop->pipeline.turns++;
     loop->turn_until_ns = now_ns + TURN_NS;
     loop->turn_work = 0;
     loop->turn_over = false;
@@ -204,14 +193,8 @@ bool loop_turn_look(struct loop *loop)
 {
     loop->turn_work = 0;
     loop->turn_over = clock_mono_ns() >= loop->turn_until_ns;
-    loop->again = loop->again || loop->turn_over;
+    loop->pipeline.again = loop->pipeline.again || loop->turn_over;
     return loop->turn_over;
-}
-
-static void sample(struct loop *loop)
-{
-    loop->commits = edge_commits(loop->edge);
-    loop->offers = edge_offers(loop->edge);
 }
 
 static void handle(struct loop *loop, const struct epoll_event *event)
@@ -219,22 +202,22 @@ static void handle(struct loop *loop, const struct epoll_event *event)
     if (event->data.ptr == loop) {
         return; /* it says nothing but that we are awake */
     }
-    if (event->data.ptr == loop->server) {
+    if (event->data.ptr == loop->pipeline.shared) {
         accept_ready(loop);
         return;
     }
-    struct conn *conn = event->data.ptr;
+    struct conn_io *io = event->data.ptr;
     if ((event->events & (EPOLLERR | EPOLLHUP)) != 0) {
-        conn_close(conn);
+        conn_io_close(io);
         return;
     }
     if ((event->events & EPOLLRDHUP) != 0) {
-        conn_leaves(conn);
+        conn_io_leaves(io);
     }
-    if ((event->events & EPOLLIN) != 0 && conn->fd >= 0) {
-        conn_readable(conn);
+    if ((event->events & EPOLLIN) != 0 && io->conn.fd >= 0) {
+        receive_ready(io);
     }
-    conn_touch(conn);
+    conn_touch(&io->conn);
 }
 
 void loop_handle(struct loop *loop, const struct epoll_event *events, int count)
@@ -252,63 +235,40 @@ void loop_handle(struct loop *loop, const struct epoll_event *events, int count)
 
 static void do_due(struct loop *loop)
 {
-    if (loop->now_ns < loop->next_ns) {
+    if (loop->pipeline.now_ns < loop->pipeline.next_ns) {
         return;
     }
-    loop->next_ns = UINT64_MAX;
-    if (loop->accept_at_ns != 0 && loop->now_ns >= loop->accept_at_ns) {
+    loop->pipeline.next_ns = UINT64_MAX;
+    if (loop->accept_at_ns != 0 && loop->pipeline.now_ns >= loop->accept_at_ns) {
         loop->accept_at_ns = 0;
         accept_start(loop);
     }
-    loop_due(loop, loop->accept_at_ns != 0 ? loop->accept_at_ns : UINT64_MAX);
-    if (loop->sweep_at_ns != 0 && loop->now_ns >= loop->sweep_at_ns) {
-        bool more = rate_sweep(loop->server->rate, loop->now_ns / NS_PER_MS);
-        loop->sweep_at_ns = more ? loop->now_ns + RATE_SWEEP_NS : 0;
-    }
-    loop_due(loop, loop->sweep_at_ns != 0 ? loop->sweep_at_ns : UINT64_MAX);
-    struct conn *next;
-    for (struct conn *conn = TAILQ_FIRST(&loop->all); conn != NULL; conn = next) {
-        next = TAILQ_NEXT(conn, all);
-        if (conn_deadline_ns(conn) <= loop->now_ns) {
-            conn_due(conn);
+    pipeline_due(&loop->pipeline, loop->accept_at_ns != 0 ? loop->accept_at_ns : UINT64_MAX);
+    pipeline_sweep(&loop->pipeline);
+    struct conn_io *next;
+    for (struct conn_io *io = TAILQ_FIRST(&loop->all); io != NULL; io = next) {
+        next = TAILQ_NEXT(io, all);
+        if (conn_io_deadline_ns(io) <= loop->pipeline.now_ns) {
+            conn_io_due(io);
         }
-        if (conn->fd >= 0) {
-            loop_due(loop, conn_deadline_ns(conn));
+        if (io->conn.fd >= 0) {
+            pipeline_due(&loop->pipeline, conn_io_deadline_ns(io));
         }
-    }
-}
-
-/* Builds whose replies did not arrive go back; what cannot be known yet is asked again. */
-static void give_returns(struct loop *loop)
-{
-    struct handed *returns = &loop->returns;
-    uint32_t kept = 0;
-    for (uint32_t i = 0; i < returns->count; i++) {
-        int err = edge_take_back(loop->edge, returns->at[i].id, returns->at[i].token);
-        if (err == TALLY_PARK || err == TALLY_ROOM) {
-            returns->at[kept++] = returns->at[i];
-        } else if (err == 0) {
-            counter_add(&loop->counters.undelivered, 1);
-        }
-    }
-    returns->count = kept;
-    if (kept > 0) {
-        loop_due(loop, loop->now_ns + (uint64_t)CONN_HANDED_MS * NS_PER_MS);
     }
 }
 
 /* One round over those that are stopped now; who stops again is asked in the next round. */
 static bool go_on(struct loop *loop)
 {
-    struct conn *last = TAILQ_LAST(&loop->stopped, conn_list);
+    struct conn *last = TAILQ_LAST(&loop->pipeline.stopped, conn_list);
     struct conn *next;
     bool moved = false;
-    for (struct conn *conn = TAILQ_FIRST(&loop->stopped); conn != NULL && !loop->turn_over;
+    for (struct conn *conn = TAILQ_FIRST(&loop->pipeline.stopped); conn != NULL && !loop->turn_over;
          conn = next) {
         next = conn == last ? NULL : TAILQ_NEXT(conn, stopped);
         if (conn_may_resume(conn)) {
             moved = true;
-            conn_resume(conn);
+            conn_io_resume(conn_io_of(conn));
         }
     }
     return moved;
@@ -317,36 +277,38 @@ static bool go_on(struct loop *loop)
 static void run_rounds(struct loop *loop)
 {
     int rounds = 0;
-    loop_turn_begin(loop, TAILQ_EMPTY(&loop->stopped) ? loop->now_ns : clock_mono_ns());
+    loop_turn_begin(loop,
+                    TAILQ_EMPTY(&loop->pipeline.stopped) ? loop->pipeline.now_ns : clock_mono_ns());
     do {
-        votes_flush(loop);
-        edge_publish(loop->edge);
-        run_release(loop);
-        sample(loop);
+        votes_flush(&loop->pipeline);
+        edge_publish(loop->pipeline.edge);
+        pipeline_release(&loop->pipeline);
+        pipeline_sample(&loop->pipeline);
     } while (rounds++ < ROUNDS_MAX && !loop->turn_over && go_on(loop));
-    loop->again = loop->again || rounds > ROUNDS_MAX;
-    votes_flush(loop);
-    edge_publish(loop->edge);
+    loop->pipeline.again = loop->pipeline.again || rounds > ROUNDS_MAX;
+    votes_flush(&loop->pipeline);
+    edge_publish(loop->pipeline.edge);
 }
 
 static void finish_touched(struct loop *loop)
 {
     struct conn *conn;
-    while ((conn = TAILQ_FIRST(&loop->touched)) != NULL) {
-        TAILQ_REMOVE(&loop->touched, conn, touched);
+    while ((conn = TAILQ_FIRST(&loop->pipeline.touched)) != NULL) {
+        TAILQ_REMOVE(&loop->pipeline.touched, conn, touched);
         conn->is_touched = false;
-        conn_finish(conn);
+        conn_io_finish(conn_io_of(conn));
     }
 }
 
 static void free_closed(struct loop *loop)
 {
-    struct conn *next;
-    for (struct conn *conn = TAILQ_FIRST(&loop->closed); conn != NULL; conn = next) {
-        next = TAILQ_NEXT(conn, all);
+    struct conn_io *next;
+    for (struct conn_io *io = TAILQ_FIRST(&loop->closed); io != NULL; io = next) {
+        const struct conn *conn = &io->conn;
+        next = TAILQ_NEXT(io, all);
         bool is_read = conn->reading == NULL || read_is_done(conn->reading->read);
         if (conn->in_flight == 0 && conn->votes == 0 && is_read) {
-            conn_destroy(conn);
+            conn_io_destroy(io);
         }
     }
 }
@@ -360,78 +322,74 @@ static bool has_unread(const struct conn *conn)
 /* Who has nothing in flight and nothing to say is closed; who is late is closed all the same. */
 static void drain(struct loop *loop)
 {
-    if (loop->stop_at_ns == 0) {
-        loop->stop_at_ns = loop->now_ns + (uint64_t)DRAIN_MS * NS_PER_MS;
-        loop->again = true; /* claims that wait are told */
-        return;             /* and who comes now is told, too, as long as we are here */
+    if (loop->pipeline.drain_until_ns == 0) {
+        loop->pipeline.drain_until_ns = loop->pipeline.now_ns + (uint64_t)DRAIN_MS * NS_PER_MS;
+        loop->pipeline.again = true; /* claims that wait are told */
+        return;                      /* and who comes now is told, too, as long as we are here */
     }
-    loop_due(loop, loop->stop_at_ns);
-    struct conn *next;
-    for (struct conn *conn = TAILQ_FIRST(&loop->all); conn != NULL; conn = next) {
-        next = TAILQ_NEXT(conn, all);
-        bool quiet = conn_is_idle(conn) && (conn->is_closing || !has_unread(conn));
-        if ((quiet && !conn_has_handed(conn)) || loop->now_ns >= loop->stop_at_ns) {
-            conn_close(conn);
+    pipeline_due(&loop->pipeline, loop->pipeline.drain_until_ns);
+    struct conn_io *next;
+    for (struct conn_io *io = TAILQ_FIRST(&loop->all); io != NULL; io = next) {
+        next = TAILQ_NEXT(io, all);
+        bool quiet = conn_is_idle(&io->conn) && (io->is_closing || !has_unread(&io->conn));
+        if ((quiet && !conn_io_has_handed(io)) ||
+            loop->pipeline.now_ns >= loop->pipeline.drain_until_ns) {
+            conn_io_close(io);
         }
     }
 }
 
-static bool is_stopping(const struct loop *loop)
-{
-    /* S1: acquire: pairs with S2; what the stopping thread did before is done */
-    return atomic_load_explicit(&loop->server->stopping, memory_order_acquire);
-}
-
 static void pass(struct loop *loop, const struct epoll_event *events, int count)
 {
-    loop->now_ns = clock_mono_ns();
-    loop->again = false;
+    loop->pipeline.now_ns = clock_mono_ns();
+    loop->pipeline.again = false;
     loop->pieces = PIECES_MAX;
-    counter_add(&loop->counters.passes, 1);
-    edge_pass_begin(loop->edge);
-    sample(loop);
-    loop_turn_begin(loop, loop->now_ns);
+    counter_add(&loop->pipeline.counters.passes, 1);
+    edge_pass_begin(loop->pipeline.edge);
+    pipeline_sample(&loop->pipeline);
+    loop_turn_begin(loop, loop->pipeline.now_ns);
     loop_handle(loop, events, count);
     do_due(loop);
-    give_returns(loop);
+    pipeline_give_returns(&loop->pipeline);
     run_rounds(loop);
     finish_touched(loop);
-    buf_shrink(&loop->reply, 0); /* after a large reply that was copied */
-    if (is_stopping(loop)) {
+    buf_shrink(&loop->pipeline.reply, 0); /* after a large reply that was copied */
+    if (shared_is_stopping(loop->pipeline.shared)) {
         drain(loop);
     }
     free_closed(loop);
-    edge_pass_end(loop->edge);
+    edge_pass_end(loop->pipeline.edge);
 }
 
 static int wait_ms(const struct loop *loop)
 {
-    if (loop->next_ns == UINT64_MAX) {
+    if (loop->pipeline.next_ns == UINT64_MAX) {
         return -1;
     }
     uint64_t now_ns = clock_mono_ns();
-    if (loop->next_ns <= now_ns) {
+    if (loop->pipeline.next_ns <= now_ns) {
         return 0;
     }
-    uint64_t ms = (loop->next_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS;
+    uint64_t ms = (loop->pipeline.next_ns - now_ns + NS_PER_MS - 1) / NS_PER_MS;
     return ms < 3600 * 1000 ? (int)ms : 3600 * 1000;
 }
 
 static int wait_events(struct loop *loop, struct epoll_event *events)
 {
-    int timeout_ms = loop->again ? 0 : wait_ms(loop);
-    if (timeout_ms == 0 || !edge_may_sleep(loop->edge)) {
+    int timeout_ms = loop->pipeline.again ? 0 : wait_ms(loop);
+    if (timeout_ms == 0 || !edge_may_sleep(loop->pipeline.edge)) {
         return epoll_wait(loop->epoll_fd, events, EVENTS_MAX, 0);
     }
     int count = epoll_wait(loop->epoll_fd, events, EVENTS_MAX, timeout_ms);
-    edge_awake(loop->edge);
+    edge_awake(loop->pipeline.edge);
     return count;
 }
 
 static bool is_done(const struct loop *loop)
 {
-    return loop->stop_at_ns != 0 && TAILQ_EMPTY(&loop->all) && TAILQ_EMPTY(&loop->closed) &&
-           loop->returns.count == 0 && edge_applied(loop->edge) >= edge_tail(loop->edge);
+    return loop->pipeline.drain_until_ns != 0 && TAILQ_EMPTY(&loop->all) &&
+           TAILQ_EMPTY(&loop->closed) && loop->pipeline.returns.count == 0 &&
+           edge_applied(loop->pipeline.edge) >= edge_tail(loop->pipeline.edge);
 }
 
 /* ---- the thread ---- */
@@ -446,7 +404,8 @@ static void *run(void *arg)
     struct start *start = arg;
     struct loop *loop = start->loop;
     struct epoll_event events[EVENTS_MAX];
-    loop->start_err = edge_new(&loop->edge, loop->server->tally, wake_from_engine, loop);
+    loop->start_err =
+        edge_new(&loop->pipeline.edge, loop->pipeline.shared->tally, wake_from_engine, loop);
     if (loop->start_err == 0) {
         welcome_guests(loop);
     }
@@ -458,7 +417,7 @@ static void *run(void *arg)
         pass(loop, events, wait_events(loop, events));
     }
     accept_stop(loop);
-    edge_destroy(loop->edge);
+    edge_destroy(loop->pipeline.edge);
     return NULL;
 }
 
@@ -476,32 +435,29 @@ static int open_fds(struct loop *loop)
     return loop->is_accepting ? 0 : -errno;
 }
 
-static int make_buffers(struct loop *loop)
+static int make_buffers(struct loop *loop, struct shared *shared)
 {
     loop->input = malloc(LOOP_INPUT_BYTES);
     bool good = parser_init(&loop->parser) == 0;
-    good = pending_init(&loop->pending) == 0 && good;
+    good = pipeline_init(&loop->pipeline, shared) == 0 && good;
     return good && loop->input != NULL ? 0 : -ENOMEM;
 }
 
-int loop_new(struct loop **out, struct server *server)
+int loop_new(struct loop **out, struct shared *shared, unsigned number)
 {
     struct loop *loop = aligned_alloc(64, sizeof(*loop));
     if (loop == NULL) {
         return -ENOMEM;
     }
     memset(loop, 0, sizeof(*loop));
-    loop->server = server;
+    loop->number = number;
     loop->epoll_fd = -1;
     loop->wake_fd = -1;
-    loop->next_ns = UINT64_MAX;
-    loop->limits = (struct parse_limits){.payload_bytes_max = server->options.payload_bytes_max,
+    loop->limits = (struct parse_limits){.payload_bytes_max = shared->options.payload_bytes_max,
                                          .rule = command_payload};
     TAILQ_INIT(&loop->all);
-    TAILQ_INIT(&loop->stopped);
-    TAILQ_INIT(&loop->touched);
     TAILQ_INIT(&loop->closed);
-    int err = make_buffers(loop);
+    int err = make_buffers(loop, shared);
     err = err == 0 ? open_fds(loop) : err;
     if (err != 0) {
         loop_destroy(loop);
@@ -541,10 +497,8 @@ void loop_destroy(struct loop *loop)
     if (loop->wake_fd >= 0) {
         close(loop->wake_fd);
     }
-    pending_fini(&loop->pending);
+    pipeline_fini(&loop->pipeline);
     parser_fini(&loop->parser);
-    handed_fini(&loop->returns);
-    buf_fini(&loop->reply);
     free(loop->input);
     free(loop);
 }

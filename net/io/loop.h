@@ -2,33 +2,17 @@
 #ifndef TALLY_NET_IO_LOOP_H
 #define TALLY_NET_IO_LOOP_H
 
-#include "engine/edge.h"
-#include "net/io/conn.h"
+#include "net/io/conn_io.h"
+#include "net/pipeline/pipeline.h"
 #include "net/protocol/parse.h"
-#include "net/pipeline/pending.h"
-#include "net/pipeline/vote.h"
 
 #include <pthread.h>
-#include <stdatomic.h>
 
-struct server;
-
-/* Written by the loop alone, read by whoever answers INFO. */
-struct loop_counters {
-    _Atomic uint64_t accepted;
-    _Atomic uint64_t refused;     /* over the limit of connections */
-    _Atomic uint64_t undelivered; /* builds whose reply did not arrive, given back */
-    _Atomic uint64_t requests;
-    _Atomic uint64_t votes;
-    _Atomic uint64_t errors;
-    _Atomic uint64_t bytes_in;
-    _Atomic uint64_t bytes_out;
-    _Atomic uint64_t passes;
-};
+struct epoll_event;
 
 struct loop {
-    struct server *server;
-    struct edge *edge; /* owned; made and used by the thread itself */
+    struct pipeline pipeline; /* its edge, what is in flight, its clock and counters */
+    unsigned number;          /* among the server's, from 0 */
     pthread_t thread;
     int epoll_fd;
     int wake_fd;
@@ -37,37 +21,18 @@ struct loop {
     char *input; /* owned; LOOP_INPUT_BYTES, one for all connections */
     struct parser parser;
     struct parse_limits limits;
-    struct pending pending;
-    struct votes votes;
-    struct buf reply; /* of the request under way: net/io/run.c; empty between two */
-
-    /* Sampled before anything is asked, so that what moves meanwhile is seen to have moved. */
-    uint64_t now_ns;
-    uint64_t commits;
-    uint64_t freed;
-    uint64_t offers;
 
     /* a turn: requests run between two publications, engine/edge.h */
-    uint64_t turns;
     uint64_t turn_until_ns;
     size_t turn_work; /* bytes of input since the clock was read */
     bool turn_over;
     int event_first; /* where the next pass begins among the events */
 
-    struct conn_list all;
-    struct conn_list stopped;
-    struct conn_list touched;
-    struct handed returns;   /* builds whose replies did not arrive: they go back */
-    struct conn_list closed; /* by `all` too: freed when nothing is in flight */
-    uint64_t next_ns;        /* no deadline of a connection is earlier */
-    uint64_t sweep_at_ns;    /* the table of rates is looked through; 0: nothing is to go */
-    uint64_t accept_at_ns;   /* 0, or accepting pauses until then: no file descriptors */
-    uint64_t stop_at_ns;     /* 0, or it drains, at most until then */
+    struct conn_io_list all;
+    struct conn_io_list closed; /* by `all` too: freed when nothing is in flight */
+    uint64_t accept_at_ns;      /* 0, or accepting pauses until then: no file descriptors */
     bool is_accepting;
-    bool again; /* the next pass must not block */
     int pieces; /* of long replies, that may still be made in this pass */
-
-    _Alignas(64) struct loop_counters counters;
 };
 
 enum {
@@ -77,7 +42,7 @@ enum {
 };
 
 /* Errors: negative errno. Owns: *out is the caller's until loop_destroy. */
-int loop_new(struct loop **out, struct server *server);
+int loop_new(struct loop **out, struct shared *shared, unsigned number);
 void loop_destroy(struct loop *loop);
 
 /* Starts the thread and waits until its edge is open. Errors: negative errno. */
@@ -90,14 +55,8 @@ void loop_join(struct loop *loop);
 void loop_wake(struct loop *loop);
 
 /* Tells epoll about a new connection, or what it wants to hear of. */
-int loop_watch_new(struct loop *loop, struct conn *conn);
-void loop_watch(struct loop *loop, struct conn *conn);
-
-/* A deadline was set: the loop may not sleep past it. */
-static inline void loop_due(struct loop *loop, uint64_t at_ns)
-{
-    loop->next_ns = at_ns < loop->next_ns ? at_ns : loop->next_ns;
-}
+int loop_watch_new(struct loop *loop, struct conn_io *io);
+void loop_watch(struct loop *loop, struct conn_io *io);
 
 /* Counts what was done in this turn. */
 static inline void loop_worked(struct loop *loop, size_t work)
@@ -117,26 +76,11 @@ void loop_turn_begin(struct loop *loop, uint64_t now_ns);
  * kernel tells of all in the same order: so the next pass begins with those. Else the first ones,
  * if they always have something to say, would be the only ones that are heard.
  */
-struct epoll_event;
 void loop_handle(struct loop *loop, const struct epoll_event *events, int count);
 
 static inline bool loop_turn_is_over(struct loop *loop)
 {
     return loop->turn_over || (loop->turn_work >= LOOP_LOOK_WORK && loop_turn_look(loop));
-}
-
-static inline void counter_add(_Atomic uint64_t *counter, uint64_t n)
-{
-    /* C1: relaxed: a count publishes nothing, and its thread alone writes it */
-    uint64_t sum = atomic_load_explicit(counter, memory_order_relaxed) + n;
-    /* C2: relaxed: as C1 */
-    atomic_store_explicit(counter, sum, memory_order_relaxed);
-}
-
-static inline uint64_t counter_get(const _Atomic uint64_t *counter)
-{
-    /* C3: relaxed: as C1; a reader may be a moment behind */
-    return atomic_load_explicit(counter, memory_order_relaxed);
 }
 
 #endif

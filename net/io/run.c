@@ -5,47 +5,49 @@
 #include "engine/base/ledger.h"
 #include "engine/read.h"
 #include "net/commands/command.h"
-#include "net/server_state.h"
+#include "net/io/conn_io.h"
+#include "net/io/loop.h"
+#include "net/pipeline/pipeline.h"
 #include "wal/base/check.h"
 
 /*
- *     command ── writes ──▶ loop->reply ── moved, and counted here ──▶ conn->held ── the lane is
- *                                       └── nothing is in flight ──▶ conn->out      applied ──▶ out
+ *     command ── writes ──▶ pipeline->reply ─┬─ moved, counted ──▶ conn->held ── applied ──┐
+ *                                            └─ nothing is in flight ──────────────────────┴─▶ out
  *
- * A request's reply is written into a buffer of its own, so what it is long does not depend on what
+ * A request's reply is written into a buffer of its own, so its length does not depend on what
  * else may come into the connection's buffers meanwhile.
  */
 static size_t hold_reply(struct conn *conn)
 {
-    struct buf *reply = &conn->loop->reply;
+    struct buf *reply = &conn->pipeline->reply;
     return buf_move(&conn->held, reply, buf_len(reply));
 }
 
 /* Answers at once, or behind what is in flight: replies leave in the order of the requests. */
 static void answer_now(struct conn *conn)
 {
-    struct buf *reply = &conn->loop->reply;
+    struct buf *reply = &conn->pipeline->reply;
     if (conn->in_flight == 0 && conn->votes == 0) {
         buf_move(&conn->out, reply, buf_len(reply));
         conn_touch(conn);
         return;
     }
-    conn_await(conn, &(struct pending_entry){.pos = edge_tail(conn->loop->edge),
+    conn_await(conn, &(struct pending_entry){.pos = edge_tail(conn->pipeline->edge),
                                              .held_bytes = hold_reply(conn)});
 }
 
 /* A request is counted when it has its reply, or is on its way to it; an ERR when it is written. */
-static void count_request(struct loop *loop, const struct reply *reply)
+static void count_request(struct pipeline *pipeline, const struct reply *reply)
 {
-    counter_add(&loop->counters.requests, 1);
-    counter_add(&loop->counters.errors, reply->is_err);
+    counter_add(&pipeline->counters.requests, 1);
+    counter_add(&pipeline->counters.errors, reply->is_err);
 }
 
 static void answer_error(struct conn *conn, int err, const char *text)
 {
-    struct reply reply = {.to = &conn->loop->reply};
+    struct reply reply = {.to = &conn->pipeline->reply};
     reply_err(&reply, err, "%s", text);
-    count_request(conn->loop, &reply);
+    count_request(conn->pipeline, &reply);
     answer_now(conn);
 }
 
@@ -61,9 +63,13 @@ static void place(struct ask *ask, enum outcome outcome)
     case ASK_ANSWERED:
         answer_now(conn);
         return;
+    case ASK_UNLOCKED:
+        answer_now(conn);
+        conn_io_unlock(conn_io_of(conn));
+        return;
     case ASK_LAST:
         answer_now(conn);
-        conn_end(conn);
+        conn_io_end(conn_io_of(conn));
         return;
     case ASK_STEPPED:
         entry.flags = PENDING_CHANGE;
@@ -125,7 +131,7 @@ static enum outcome run_command(struct ask *ask, const struct command *command)
         return ASK_ANSWERED;
     }
     if (ask->request->has_payload &&
-        ask->request->payload.len > ask->loop->limits.payload_bytes_max) {
+        ask->request->payload.len > ask->pipeline->shared->options.payload_bytes_max) {
         return ask_error(ask, TALLY_TOOBIG, "the payload is larger than allowed");
     }
     if (!may_be_large(ask, command)) {
@@ -135,19 +141,21 @@ static enum outcome run_command(struct ask *ask, const struct command *command)
 }
 
 /* Returns false when the request was not run: the connection has stopped in front of it. */
-static bool run_request(struct conn *conn, const struct request *request)
+static bool run_request(struct conn_io *io, const struct request *request)
 {
+    struct conn *conn = &io->conn;
+    struct pipeline *pipeline = conn->pipeline;
     const struct command *command = command_find(request->verb);
     struct ask ask = {.conn = conn,
-                      .loop = conn->loop,
-                      .edge = conn->loop->edge,
+                      .pipeline = pipeline,
+                      .edge = pipeline->edge,
                       .request = request,
-                      .reply = {.to = &conn->loop->reply}};
+                      .reply = {.to = &pipeline->reply}};
     /* the parser has refused every verb that the table does not have: PAYLOAD_UNKNOWN_VERB */
     CHECK(command != NULL);
     enum stop stop = must_stop(conn, command->flags);
     if (stop != STOP_NONE) {
-        conn_stop(conn, stop);
+        conn_io_stop(io, stop);
         return false;
     }
     struct reading *reading = conn->reading; /* the request stopped for it, and goes on */
@@ -155,68 +163,68 @@ static bool run_request(struct conn *conn, const struct request *request)
     enum outcome outcome = reading != NULL ? ask_tell(&ask, reading) : run_command(&ask, command);
     if (conn->votes > 0 && outcome != ASK_VOTED && outcome != ASK_STOPPED) {
         /* a refused vote behind others: its reply comes after theirs, so it is asked again then */
-        buf_take(&conn->loop->reply, buf_len(&conn->loop->reply));
-        conn->loop->reply.failed = false;
+        buf_take(&pipeline->reply, buf_len(&pipeline->reply));
+        pipeline->reply.failed = false;
         ask.stop = STOP_FLUSH;
         outcome = ASK_STOPPED;
     }
     if (outcome == ASK_STOPPED) {
-        conn_stop(conn, ask.stop);
+        conn_io_stop(io, ask.stop);
         return false;
     }
     conn->wait_until_ns = 0;
     if (outcome != ASK_VOTED) {
-        count_request(conn->loop, &ask.reply);
+        count_request(pipeline, &ask.reply);
     }
     place(&ask, outcome);
     if ((command->flags & COMMAND_LARGE) != 0) {
-        conn_count(conn); /* at once: others may ask for as much in this pass */
+        conn_io_count(io); /* at once: others may ask for as much in this pass */
     }
     return true;
 }
 
 /* Runs the first request; returns the bytes done with, 0 when it is not whole or has to wait. */
-static size_t run_one(struct conn *conn, const char *at, size_t len)
+static size_t run_one(struct conn_io *io, const char *at, size_t len)
 {
-    struct loop *loop = conn->loop;
+    struct loop *loop = io->loop;
     struct request request;
-    loop->limits.locked = !conn->is_authed;
-    loop->limits.is_first = !conn->is_known;
+    loop->limits.locked = !io->conn.is_authed;
+    loop->limits.is_first = !io->is_known;
     loop->limits.line_bytes_max =
-        conn->is_authed ? PARSE_LINE_BYTES_MAX : PARSE_LOCKED_LINE_BYTES_MAX;
+        io->conn.is_authed ? PARSE_LINE_BYTES_MAX : PARSE_LOCKED_LINE_BYTES_MAX;
     struct parsed how = parse(&loop->parser, (struct span){at, len}, &loop->limits, &request);
-    conn->need = how.need;
+    io->need = how.need;
     if (how.kind == PARSE_MORE) {
         return 0;
     }
-    conn->is_known = conn->is_known || how.kind == PARSE_REQUEST || how.kind == PARSE_DROP;
+    io->is_known = io->is_known || how.kind == PARSE_REQUEST || how.kind == PARSE_DROP;
     if (how.kind == PARSE_REQUEST) {
-        return run_request(conn, &request) ? how.consumed : 0;
+        return run_request(io, &request) ? how.consumed : 0;
     }
-    if (conn->votes > 0) {
-        conn_stop(conn, STOP_FLUSH);
+    if (io->conn.votes > 0) {
+        conn_io_stop(io, STOP_FLUSH);
         return 0;
     }
     if (how.kind == PARSE_DROP) {
-        conn->drop_left = how.drop;
-        conn->drop_err = how.err;
-        conn->drop_text = how.text;
+        io->drop_left = how.drop;
+        io->drop_err = how.err;
+        io->drop_text = how.text;
         return how.consumed;
     }
     if (how.kind == PARSE_ERROR) {
-        answer_error(conn, how.err, how.text);
+        answer_error(&io->conn, how.err, how.text);
     }
     if (how.kind == PARSE_FOREIGN || how.then_close) {
-        conn_end(conn);
+        conn_io_end(io);
     }
     return how.consumed;
 }
 
 /* Drops the rest of a payload and the line end behind it, then says why. */
-static size_t run_drop(struct conn *conn, const char *at, size_t len)
+static size_t run_drop(struct conn_io *io, const char *at, size_t len)
 {
-    size_t part = len < conn->drop_left ? len : conn->drop_left;
-    conn->drop_left -= part;
+    size_t part = len < io->drop_left ? len : io->drop_left;
+    io->drop_left -= part;
     if (part == len) {
         return part;
     }
@@ -224,10 +232,10 @@ static size_t run_drop(struct conn *conn, const char *at, size_t len)
     if (end == len) {
         return part;
     }
-    answer_error(conn, conn->drop_err, conn->drop_text);
-    conn->drop_err = 0;
+    answer_error(&io->conn, io->drop_err, io->drop_text);
+    io->drop_err = 0;
     if (at[end] != '\n') {
-        conn_end(conn);
+        conn_io_end(io);
     }
     return end + 1;
 }
@@ -236,117 +244,62 @@ static size_t run_drop(struct conn *conn, const char *at, size_t len)
  * Whether the next request may be run. Whatever it is, it may be answered, so a place among the
  * replies in flight is made sure of first, beside those of the votes that are not flushed.
  */
-static bool may_run(struct conn *conn)
+static bool may_run(struct conn_io *io)
 {
-    struct loop *loop = conn->loop;
-    if (conn->stop != STOP_NONE || conn->is_closing || conn->fd < 0) {
+    struct pipeline *pipeline = io->conn.pipeline;
+    if (io->conn.stop != STOP_NONE || io->is_closing || io->conn.fd < 0) {
         return false;
     }
-    if (!conn_has_output_room(conn)) {
-        conn_stop(conn, STOP_OUTPUT);
-    } else if (pending_room(&loop->pending) <= loop->votes.run_count + 1) {
-        conn_stop(conn, STOP_QUEUE);
-    } else if (loop_turn_is_over(loop)) {
-        conn_stop(conn, STOP_TURN);
-    } else if (loop->votes.cast_count == VOTES_MAX) {
-        votes_flush(loop); /* here, where no request is under way */
+    if (!conn_has_output_room(&io->conn)) {
+        conn_io_stop(io, STOP_OUTPUT);
+    } else if (!pipeline_has_place(pipeline)) {
+        conn_io_stop(io, STOP_QUEUE);
+    } else if (loop_turn_is_over(io->loop)) {
+        conn_io_stop(io, STOP_TURN);
+    } else if (pipeline->votes.cast_count == VOTES_MAX) {
+        votes_flush(pipeline); /* here, where no request is under way */
     }
-    return conn->stop == STOP_NONE;
+    return io->conn.stop == STOP_NONE;
 }
 
 /* Runs the request at the front, and the plain votes before it. Returns the bytes done with. */
-static size_t run_next(struct conn *conn, const char *at, size_t len)
+static size_t run_next(struct conn_io *io, const char *at, size_t len)
 {
-    if (conn->drop_err != 0) {
-        return run_drop(conn, at, len);
+    if (io->drop_err != 0) {
+        return run_drop(io, at, len);
     }
-    size_t voted = conn->is_authed && conn->ordered == 0 ? votes_read(conn, at, len) : 0;
+    size_t voted = io->conn.is_authed && io->conn.ordered == 0 ? votes_read(&io->conn, at, len) : 0;
     if (voted > 0) {
-        conn->is_known = true;
-        loop_worked(conn->loop, voted);
+        io->is_known = true;
+        loop_worked(io->loop, voted);
         return voted;
     }
-    loop_worked(conn->loop, LOOP_REQUEST_WORK);
-    return run_one(conn, at, len);
+    loop_worked(io->loop, LOOP_REQUEST_WORK);
+    return run_one(io, at, len);
 }
 
-size_t run_input(struct conn *conn, const char *at, size_t len)
+size_t run_input(struct conn_io *io, const char *at, size_t len)
 {
     size_t done = 0;
     size_t part = 1;
-    while (part > 0 && done < len && may_run(conn)) {
-        part = run_next(conn, at + done, len - done);
+    while (part > 0 && done < len && may_run(io)) {
+        part = run_next(io, at + done, len - done);
         done += part;
-        if (part > 0 && conn->drop_err == 0) {
-            conn->request_until_ns = 0; /* the next one has its own time */
+        if (part > 0 && io->drop_err == 0) {
+            io->request_until_ns = 0; /* the next one has its own time */
         }
     }
-    return conn->is_closing ? len : done;
+    return io->is_closing ? len : done;
 }
 
-void run_late(struct conn *conn)
+void run_late(struct conn_io *io)
 {
     /* its time began when nothing before it was left to run, so no vote of it is unflushed */
-    DCHECK(conn->votes == 0 && conn->stop == STOP_NONE);
-    if (pending_room(&conn->loop->pending) <= conn->loop->votes.run_count + 1) {
-        conn_close(conn); /* no place for the reply, and no reason to wait for one */
+    DCHECK(io->conn.votes == 0 && io->conn.stop == STOP_NONE);
+    if (!pipeline_has_place(io->conn.pipeline)) {
+        conn_io_close(io); /* no place for the reply, and no reason to wait for one */
         return;
     }
-    answer_error(conn, TALLY_TIMEOUT, "the request did not come to its end in time");
-    conn_end(conn);
-}
-
-/* ---- the way back ---- */
-
-static bool answer_verdict(struct loop *loop, struct pending_entry *entry, struct reply *reply)
-{
-    uint64_t value = 0;
-    int err = edge_apply_result(loop->edge, entry->pos, &value);
-    if (err == TALLY_PARK) {
-        return false;
-    }
-    if (err == TALLY_EXISTS && entry->reading != NULL) {
-        entry->reading->format(entry->reading, reply);
-    } else {
-        entry->on_result(reply, err, value);
-    }
-    counter_add(&loop->counters.errors, reply->is_err);
-    return true;
-}
-
-/* Returns false when the head has to wait after all. */
-static bool answer(struct loop *loop, struct pending_entry *entry)
-{
-    struct conn *conn = entry->conn;
-    struct reply reply = {.to = &conn->out};
-    if (entry->kind == PENDING_HELD) {
-        buf_move(&conn->out, &conn->held, entry->held_bytes);
-        if ((entry->flags & PENDING_CLAIM) != 0) {
-            handed_leave(&conn->handed, entry->pos, conn->sent_bytes + buf_len(&conn->out));
-        }
-    } else if (conn->fd >= 0 && !answer_verdict(loop, entry, &reply)) {
-        return false;
-    }
-    conn_answered(conn, entry);
-    pending_pop(&loop->pending);
-    return true;
-}
-
-void run_release(struct loop *loop)
-{
-    uint64_t applied = edge_applied(loop->edge);
-    uint64_t free_to = applied;
-    struct pending_entry *head;
-    while ((head = pending_head(&loop->pending)) != NULL && head->pos <= applied) {
-        if (!answer(loop, head)) {
-            break;
-        }
-    }
-    if (head != NULL && head->pos <= applied && head->pos > 0) {
-        free_to = head->pos - 1;
-    }
-    if (free_to > loop->freed) {
-        edge_free(loop->edge, free_to);
-        loop->freed = free_to;
-    }
+    answer_error(&io->conn, TALLY_TIMEOUT, "the request did not come to its end in time");
+    conn_io_end(io);
 }

@@ -4,16 +4,12 @@
 
 #include <stddef.h>
 
-struct conn;
-struct loop;
+struct conn_io;
 
 /* Runs the whole requests at the front of the bytes; returns how many bytes are done with. */
-size_t run_input(struct conn *conn, const char *at, size_t len);
+size_t run_input(struct conn_io *io, const char *at, size_t len);
 
 /* The request at the front of the input did not become whole in time: refuses it, and ends. */
-void run_late(struct conn *conn);
-
-/* Answers what the lane has applied, gives its slots back. */
-void run_release(struct loop *loop);
+void run_late(struct conn_io *io);
 
 #endif

@@ -2,19 +2,9 @@
 #include "net/pipeline/pending.h"
 
 #include "wal/base/check.h"
+#include "wal/base/err.h"
 
 #include <stdlib.h>
-
-bool reading_rows(struct reading *reading, struct reply *reply, size_t count,
-                  void (*put)(const struct reading *reading, size_t row, struct reply *reply))
-{
-    while (reading->told < count && !reply_is_full(reply)) {
-        reply_row(reply);
-        put(reading, reading->told++, reply);
-        reply_end(reply);
-    }
-    return reading->told == count;
-}
 
 int pending_init(struct pending *pending)
 {

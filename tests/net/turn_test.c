@@ -1,10 +1,11 @@
 /* A turn of an I/O thread: bounded in time, and what it has stepped is published. */
 #include "engine/edge/slice.h"
 #include "engine/tally.h"
-#include "net/io/conn.h"
+#include "net/io/conn_io.h"
 #include "net/io/loop.h"
 #include "net/io/run.h"
-#include "net/server_state.h"
+#include "net/pipeline/pipeline.h"
+#include "net/pipeline/reading.h"
 #include "wal/base/clock.h"
 
 #include <arpa/inet.h>
@@ -17,10 +18,11 @@
 #include <unistd.h>
 
 static char dir[] = "/tmp/tally-turn-XXXXXX";
-static struct server server;
+static struct shared shared;
 static struct tally *tally;
 static struct loop *loop;
-static struct conn *conn;
+static struct conn_io *io;
+static struct conn *conn; /* of io */
 static int client_fd;
 
 static void no_wake(void *arg)
@@ -36,17 +38,18 @@ static void set_up(void)
     cr_assert_not_null(mkdtemp(dir));
     const struct tally_options options = {.dir = dir, .create = true, .edges = 2};
     cr_assert_eq(tally_open(&tally, &options, &report), 0, "%s", report.text);
-    server.tally = tally;
-    server.options = (struct server_options){.payload_bytes_max = 1024, .threads = 1};
-    server.options.listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    cr_assert_eq(listen(server.options.listen_fd, 1), 0);
-    cr_assert_eq(loop_new(&loop, &server), 0);
-    cr_assert_eq(edge_new(&loop->edge, tally, no_wake, NULL), 0);
+    shared.tally = tally;
+    shared.options = (struct server_options){.payload_bytes_max = 1024, .threads = 1};
+    shared.options.listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(listen(shared.options.listen_fd, 1), 0);
+    cr_assert_eq(loop_new(&loop, &shared, 0), 0);
+    cr_assert_eq(edge_new(&loop->pipeline.edge, tally, no_wake, NULL), 0);
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     client_fd = pair[1];
-    conn_open(loop, pair[0], (struct rate_address){0});
-    conn = TAILQ_FIRST(&loop->all);
-    edge_pass_begin(loop->edge);
+    conn_io_open(loop, pair[0], (struct rate_address){0});
+    io = TAILQ_FIRST(&loop->all);
+    conn = &io->conn;
+    edge_pass_begin(loop->pipeline.edge);
 }
 
 static void remove_dir(void)
@@ -64,7 +67,7 @@ static void remove_dir(void)
 static void wait_applied(void)
 {
     uint64_t until_ns = clock_mono_ns() + (uint64_t)20 * 1000 * 1000 * 1000;
-    while (edge_applied(loop->edge) < edge_tail(loop->edge)) {
+    while (edge_applied(loop->pipeline.edge) < edge_tail(loop->pipeline.edge)) {
         cr_assert(clock_mono_ns() < until_ns, "nobody knows of what was stepped");
     }
 }
@@ -72,9 +75,9 @@ static void wait_applied(void)
 static void tear_down(void)
 {
     wait_applied();
-    edge_pass_end(loop->edge);
-    edge_free(loop->edge, edge_applied(loop->edge));
-    edge_destroy(loop->edge);
+    edge_pass_end(loop->pipeline.edge);
+    edge_free(loop->pipeline.edge, edge_applied(loop->pipeline.edge));
+    edge_destroy(loop->pipeline.edge);
     cr_assert_eq(tally_close(tally), 0);
     close(client_fd);
     remove_dir();
@@ -90,7 +93,7 @@ static size_t run_times(const char *request, size_t count)
     for (size_t i = 0; i < count; i++) {
         memcpy(text + i * len, request, len);
     }
-    size_t done = run_input(conn, text, len * count) / len;
+    size_t done = run_input(io, text, len * count) / len;
     free(text);
     return done;
 }
@@ -101,9 +104,9 @@ Test(turn, ends_soon_after_its_time_however_much_input_there_is)
     size_t done = run_times("PING\n", 4096);
     cr_expect_leq(done, LOOP_LOOK_WORK / LOOP_REQUEST_WORK);
     cr_expect_eq(conn->stop, STOP_TURN);
-    cr_expect(loop->again, "the next pass must not sleep");
+    cr_expect(loop->pipeline.again, "the next pass must not sleep");
     cr_expect_not(conn_may_resume(conn));
-    loop->turns++;
+    loop->pipeline.turns++;
     cr_expect(conn_may_resume(conn), "another turn, another try");
 }
 
@@ -127,10 +130,10 @@ Test(turn, goes_round_among_those_who_always_have_something_to_say)
     for (int i = 0; i < CONNS; i++) {
         int pair[2];
         cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-        conn_open(loop, pair[0], (struct rate_address){0});
+        conn_io_open(loop, pair[0], (struct rate_address){0});
         clients[i] = pair[1];
-        events[i] =
-            (struct epoll_event){.events = EPOLLIN, .data.ptr = TAILQ_LAST(&loop->all, conn_list)};
+        events[i] = (struct epoll_event){.events = EPOLLIN,
+                                         .data.ptr = TAILQ_LAST(&loop->all, conn_io_list)};
     }
     for (int turn = 0; turn < CONNS; turn++) {
         for (int i = 0; i < CONNS; i++) {
@@ -140,8 +143,9 @@ Test(turn, goes_round_among_those_who_always_have_something_to_say)
         loop_handle(loop, events, CONNS);
     }
     for (int i = 0; i < CONNS; i++) {
-        const struct conn *heard = events[i].data.ptr;
-        cr_expect_gt(buf_len(&heard->out), 0, "connection %d was not heard in %d turns", i, CONNS);
+        const struct conn_io *heard = events[i].data.ptr;
+        cr_expect_gt(buf_len(&heard->conn.out), 0, "connection %d was not heard in %d turns", i,
+                     CONNS);
     }
 }
 
@@ -149,20 +153,21 @@ static void make_option(void)
 {
     loop->turn_until_ns = UINT64_MAX;
     cr_assert_eq(run_times("POLL p\nOPTION p a\n", 1), 1);
-    edge_publish(loop->edge);
+    edge_publish(loop->pipeline.edge);
     wait_applied();
-    run_release(loop);
+    pipeline_release(&loop->pipeline);
 }
 
 Test(turn, publishes_with_each_flush)
 {
     make_option();
     cr_assert_eq(run_times("VOTE 1\n", VOTES_MAX + 1), VOTES_MAX + 1);
-    cr_assert_eq(loop->votes.cast_count, 1, "the table was full, and is flushed between requests");
+    cr_assert_eq(loop->pipeline.votes.cast_count, 1,
+                 "the table was full, and is flushed between requests");
     wait_applied();
-    votes_flush(loop);
+    votes_flush(&loop->pipeline);
     wait_applied();
-    run_release(loop);
+    pipeline_release(&loop->pipeline);
     cr_expect_eq(conn->in_flight, 0);
 }
 
@@ -170,10 +175,10 @@ Test(turn, room_that_was_not_written_is_never_sent)
 {
     make_option();
     run_times("VOTE 1\nVOTE 1\n", 1);
-    votes_flush(loop);
+    votes_flush(&loop->pipeline);
     wait_applied();
     size_t before = buf_len(&conn->out);
-    run_release(loop);
+    pipeline_release(&loop->pipeline);
     cr_expect_eq(buf_len(&conn->out) - before, strlen("OK 1\r\nOK 2\r\n"));
     cr_expect_eq(buf_len(&conn->held), 0);
 #ifdef BUF_FENCED
@@ -200,10 +205,10 @@ static void expect_others_are_served(const char *request)
     cr_expect_eq(buf_len(&conn->out), before, "nothing is answered yet");
 
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
-    conn_open(loop, pair[0], (struct rate_address){0});
-    struct conn *other = TAILQ_LAST(&loop->all, conn_list);
+    conn_io_open(loop, pair[0], (struct rate_address){0});
+    struct conn_io *other = TAILQ_LAST(&loop->all, conn_io_list);
     cr_expect_eq(run_input(other, "PING\n", 5), 5);
-    cr_expect_gt(buf_len(&other->out), 0, "the other one is answered");
+    cr_expect_gt(buf_len(&other->conn.out), 0, "the other one is answered");
 
     wait_read();
     conn->stop = STOP_NONE;
@@ -218,9 +223,9 @@ Test(turn, serves_others_while_a_long_read_is_made)
         char request[64];
         snprintf(request, sizeof(request), "WORKER w%d\nSUBMIT q :\n", i);
         cr_assert_eq(run_times(request, 1), 1);
-        edge_publish(loop->edge);
+        edge_publish(loop->pipeline.edge);
         wait_applied();
-        run_release(loop);
+        pipeline_release(&loop->pipeline);
     }
     expect_others_are_served("WORKERS\n");
     expect_others_are_served("BUILDS * STATE failed\n");

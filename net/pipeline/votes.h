@@ -1,6 +1,6 @@
 /* The hot path: votes read with a few compares, combined by the edge, answered after its flush. */
-#ifndef TALLY_NET_PIPELINE_VOTE_H
-#define TALLY_NET_PIPELINE_VOTE_H
+#ifndef TALLY_NET_PIPELINE_VOTES_H
+#define TALLY_NET_PIPELINE_VOTES_H
 
 #include "engine/edge.h"
 
@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 struct conn;
-struct loop;
+struct pipeline;
 
 enum { VOTES_MAX = 8192, VOTES_UNRATED = 256 };
 
@@ -47,6 +47,6 @@ int votes_cast(struct conn *conn, uint64_t option, uint64_t n, uint64_t *retry_m
  * Makes the steps and the replies of all votes since the last flush, and publishes the steps: other
  * threads' votes for the same options wait behind them. Not while a request is under way.
  */
-void votes_flush(struct loop *loop);
+void votes_flush(struct pipeline *pipeline);
 
 #endif

@@ -1,11 +1,9 @@
 /* The hot path: reads, casts and answers votes without a branch more than it takes. */
-#include "net/pipeline/vote.h"
+#include "net/pipeline/votes.h"
 
-#include "net/io/conn.h"
-#include "net/io/loop.h"
-#include "net/protocol/number.h"
+#include "net/pipeline/pipeline.h"
 #include "net/pipeline/rate.h"
-#include "net/server_state.h"
+#include "net/protocol/number.h"
 #include "wal/base/clock.h"
 
 /* Nineteen digits always fit 64 bits; whatever is longer is read by the strict reader. */
@@ -14,36 +12,36 @@ enum { FAST_DIGITS_MAX = 19, REPLY_BYTES_MAX = NUMBER_DIGITS_MAX + 5 };
 static int check_rate(struct conn *conn, uint64_t option, uint64_t votes, struct rate_ask *ask,
                       uint64_t *retry_ms)
 {
-    struct loop *loop = conn->loop;
-    struct vote_unrated *unrated = &loop->votes.unrated[option % VOTES_UNRATED];
+    struct pipeline *pipeline = conn->pipeline;
+    struct vote_unrated *unrated = &pipeline->votes.unrated[option % VOTES_UNRATED];
     ask->votes = 0;
-    if (unrated->option == option && unrated->commits == loop->commits) {
+    if (unrated->option == option && unrated->commits == pipeline->commits) {
         return 0;
     }
-    if (!edge_vote_rate(loop->edge, option, &ask->n, &ask->per_ms, &ask->poll)) {
-        *unrated = (struct vote_unrated){option, loop->commits};
+    if (!edge_vote_rate(pipeline->edge, option, &ask->n, &ask->per_ms, &ask->poll)) {
+        *unrated = (struct vote_unrated){option, pipeline->commits};
         return 0;
     }
     ask->from = conn->address;
     ask->votes = votes;
-    ask->now_ms =
-        clock_mono_ns() / NS_PER_MS; /* the pass may have begun before the vote was sent */
-    if (loop->sweep_at_ns == 0) {
-        loop->sweep_at_ns = loop->now_ns + RATE_SWEEP_NS;
-        loop_due(loop, loop->sweep_at_ns);
+    /* the pass may have begun before the vote was sent */
+    ask->now_ms = clock_mono_ns() / NS_PER_MS;
+    if (pipeline->sweep_at_ns == 0) {
+        pipeline->sweep_at_ns = pipeline->now_ns + RATE_SWEEP_NS;
+        pipeline_due(pipeline, pipeline->sweep_at_ns);
     }
-    return rate_take(loop->server->rate, ask, retry_ms);
+    return rate_take(pipeline->shared->rate, ask, retry_ms);
 }
 
 /* The connection's run, begun when it is not the last one. NULL: there is no room for its reply,
  * which is made sure of before the step: after it there is only OK. */
-static struct vote_run *run_begin(struct loop *loop, struct conn *conn)
+static struct vote_run *run_begin(struct pipeline *pipeline, struct conn *conn)
 {
-    struct votes *votes = &loop->votes;
+    struct votes *votes = &pipeline->votes;
     if (votes->run_count > 0 && votes->runs[votes->run_count - 1].conn == conn) {
         return &votes->runs[votes->run_count - 1];
     }
-    if (votes->run_count == VOTES_MAX || pending_room(&loop->pending) <= votes->run_count + 1) {
+    if (votes->run_count == VOTES_MAX || !pipeline_has_place(pipeline)) {
         return NULL;
     }
     votes->runs[votes->run_count] = (struct vote_run){.conn = conn};
@@ -51,16 +49,16 @@ static struct vote_run *run_begin(struct loop *loop, struct conn *conn)
 }
 
 /* A run without a vote needs no reply. */
-static void run_end(struct loop *loop, const struct vote_run *run)
+static void run_end(struct pipeline *pipeline, const struct vote_run *run)
 {
-    loop->votes.run_count -= run->count == 0;
+    pipeline->votes.run_count -= run->count == 0;
 }
 
 static inline int cast_one(struct conn *conn, struct vote_run *run, uint64_t option, uint64_t n,
                            uint64_t *retry_ms)
 {
-    struct loop *loop = conn->loop;
-    struct votes *votes = &loop->votes;
+    struct pipeline *pipeline = conn->pipeline;
+    struct votes *votes = &pipeline->votes;
     struct rate_ask rate;
     if (votes->cast_count == VOTES_MAX) {
         return TALLY_ROOM;
@@ -69,10 +67,10 @@ static inline int cast_one(struct conn *conn, struct vote_run *run, uint64_t opt
     if (err != 0) {
         return err;
     }
-    err = edge_vote(loop->edge, option, n, &votes->cast[votes->cast_count]);
+    err = edge_vote(pipeline->edge, option, n, &votes->cast[votes->cast_count]);
     if (err != 0) {
         if (rate.votes > 0) {
-            rate_give_back(loop->server->rate, &rate);
+            rate_give_back(pipeline->shared->rate, &rate);
         }
         return err;
     }
@@ -84,12 +82,12 @@ static inline int cast_one(struct conn *conn, struct vote_run *run, uint64_t opt
 
 int votes_cast(struct conn *conn, uint64_t option, uint64_t n, uint64_t *retry_ms)
 {
-    struct vote_run *run = run_begin(conn->loop, conn);
+    struct vote_run *run = run_begin(conn->pipeline, conn);
     if (run == NULL) {
         return TALLY_ROOM;
     }
     int err = cast_one(conn, run, option, n, retry_ms);
-    run_end(conn->loop, run);
+    run_end(conn->pipeline, run);
     return err;
 }
 
@@ -98,7 +96,7 @@ size_t votes_read(struct conn *conn, const char *at, size_t len)
     const char *const start = at;
     const char *const end = at + len;
     uint64_t retry_ms;
-    struct vote_run *run = run_begin(conn->loop, conn);
+    struct vote_run *run = run_begin(conn->pipeline, conn);
     if (run == NULL) {
         return 0;
     }
@@ -118,7 +116,7 @@ size_t votes_read(struct conn *conn, const char *at, size_t len)
         }
         at = next + 1;
     }
-    run_end(conn->loop, run);
+    run_end(conn->pipeline, run);
     return (size_t)(at - start);
 }
 
@@ -134,29 +132,29 @@ static size_t answer(struct edge *edge, const struct edge_vote *cast, uint32_t c
     return (size_t)(to - start);
 }
 
-void votes_flush(struct loop *loop)
+void votes_flush(struct pipeline *pipeline)
 {
-    struct votes *votes = &loop->votes;
+    struct votes *votes = &pipeline->votes;
     const struct edge_vote *cast = votes->cast;
     if (votes->cast_count == 0) {
         return;
     }
-    edge_flush(loop->edge);
-    uint64_t pos = edge_tail(loop->edge);
+    edge_flush(pipeline->edge);
+    uint64_t pos = edge_tail(pipeline->edge);
     for (uint32_t i = 0; i < votes->run_count; i++) {
         struct vote_run *run = &votes->runs[i];
         struct conn *conn = run->conn;
         char *to = buf_room(&conn->held, run->count * (size_t)REPLY_BYTES_MAX);
-        size_t len = to == NULL ? 0 : answer(loop->edge, cast, run->count, to);
+        size_t len = to == NULL ? 0 : answer(pipeline->edge, cast, run->count, to);
         buf_wrote(&conn->held, len);
         conn_await(conn,
                    &(struct pending_entry){.pos = pos, .held_bytes = len, .flags = PENDING_CHANGE});
         conn->votes -= run->count;
         cast += run->count;
     }
-    counter_add(&loop->counters.votes, votes->cast_count);
-    counter_add(&loop->counters.requests, votes->cast_count);
+    counter_add(&pipeline->counters.votes, votes->cast_count);
+    counter_add(&pipeline->counters.requests, votes->cast_count);
     votes->cast_count = 0;
     votes->run_count = 0;
-    edge_publish(loop->edge);
+    edge_publish(pipeline->edge);
 }

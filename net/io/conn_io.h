@@ -1,0 +1,96 @@
+/* The I/O of a connection: its socket, its input, and what is due by the clock. */
+#ifndef TALLY_NET_IO_CONN_IO_H
+#define TALLY_NET_IO_CONN_IO_H
+
+#include "net/pipeline/conn.h"
+
+#include <stddef.h>
+
+struct loop;
+
+enum {
+    CONN_IO_LINGER_MS = 5 * 1000, /* so long its last words are listened to */
+    CONN_IO_MEMORY_MS = 20,       /* so often one that waits for memory looks again */
+    CONN_IO_HANDED_MS = 10,       /* so often a closing one looks whether what it handed out has
+                                   * arrived */
+};
+
+struct conn_io {
+    struct conn conn; /* the first member: conn_io_of */
+    struct loop *loop;
+
+    struct buf in;    /* read and not yet run */
+    size_t need;      /* bytes of input without which there is no use in parsing */
+    size_t drop_left; /* bytes of a payload still to be dropped */
+    int drop_err;     /* != 0: it is dropping, and this is the answer */
+    const char *drop_text;
+
+    bool is_known;     /* has sent a request: it is a client of ours */
+    bool is_closing;   /* runs no more requests; closes when its replies are sent */
+    bool is_lingering; /* has said everything, waits for the client's end */
+    bool wants_in;     /* as epoll was told */
+    bool wants_out;
+    bool wants_end;
+    size_t lingered_bytes;
+    uint64_t counted_in;  /* what the ledger knows of: the struct and its input */
+    uint64_t counted_out; /* ... and its replies */
+
+    uint64_t auth_until_ns;    /* 0: the key was shown, or none is asked for */
+    uint64_t request_until_ns; /* for a request that is not whole; 0: none */
+    uint64_t stall_until_ns;   /* 0: no output waits */
+    uint64_t stall_from;       /* sent_bytes when that was set */
+    uint64_t linger_until_ns;
+    uint64_t memory_at_ns; /* for STOP_MEMORY: when to look again */
+    uint64_t handed_at_ns; /* the same for what was handed out; 0: it is not closing */
+
+    TAILQ_ENTRY(conn_io) all;
+};
+
+TAILQ_HEAD(conn_io_list, conn_io);
+
+/* Every struct conn of a loop is the first member of one of these. */
+static inline struct conn_io *conn_io_of(struct conn *conn)
+{
+    _Static_assert(offsetof(struct conn_io, conn) == 0, "a connection begins with its struct conn");
+    return (struct conn_io *)conn;
+}
+
+/* Takes the socket over; closes it when there is no memory. */
+void conn_io_open(struct loop *loop, int fd, struct rate_address address);
+
+/* Closes the socket. The struct is freed at the end of a pass with nothing of it in flight. */
+void conn_io_close(struct conn_io *io);
+
+/* Frees it. REQUIRES: it is closed, and nothing of it is in flight. */
+void conn_io_destroy(struct conn_io *io);
+
+/* The client will send no more. */
+void conn_io_leaves(struct conn_io *io);
+
+/* The key was shown. */
+void conn_io_unlock(struct conn_io *io);
+
+/* Runs no further request; closes when all replies have left. */
+void conn_io_end(struct conn_io *io);
+
+/* Stops the reading of requests; what it has stopped for has come: runs what it has kept. */
+void conn_io_stop(struct conn_io *io, enum stop stop);
+void conn_io_resume(struct conn_io *io);
+
+/* Whether something may be received: no request waits, or it lingers. */
+bool conn_io_may_receive(const struct conn_io *io);
+
+/* Tells the ledger what it holds now. */
+void conn_io_count(struct conn_io *io);
+
+/* Whether a reply has not arrived that a close by us would take away; then it looks again soon. */
+bool conn_io_has_handed(struct conn_io *io);
+
+/* At the end of a pass: sends, closes, tells epoll what is wanted. */
+void conn_io_finish(struct conn_io *io);
+
+/* The next moment that something is due by the clock, UINT64_MAX for never; doing it. */
+uint64_t conn_io_deadline_ns(const struct conn_io *io);
+void conn_io_due(struct conn_io *io);
+
+#endif

@@ -1,0 +1,18 @@
+/* Receiving: from a socket into the thread's buffer or the connection's own, then to run_input. */
+#ifndef TALLY_NET_IO_RECEIVE_H
+#define TALLY_NET_IO_RECEIVE_H
+
+#include <stddef.h>
+
+struct conn_io;
+
+/* The socket has something to say: receives and runs it, as far as the connection may. */
+void receive_ready(struct conn_io *io);
+
+/* Runs what the connection has kept of its input. */
+void receive_run_kept(struct conn_io *io);
+
+/* Returns the bytes received, 0 for none now: the end and errors are dealt with. */
+size_t receive_bytes(struct conn_io *io, char *to, size_t room);
+
+#endif

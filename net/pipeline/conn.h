@@ -1,0 +1,132 @@
+/* What a connection is: its replies, what it has in flight, and why it waits. */
+#ifndef TALLY_NET_PIPELINE_CONN_H
+#define TALLY_NET_PIPELINE_CONN_H
+
+#include "net/pipeline/handed.h"
+#include "net/pipeline/rate.h"
+#include "net/protocol/buf.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+struct pending_entry;
+struct pipeline;
+struct reading;
+
+enum {
+    CONN_OUTPUT_BYTES_MAX = 1024 * 1024, /* waiting output beyond which no request is run */
+    CONN_LEAST_OUTPUT_BYTES_MAX = 4096,  /* the same before AUTH (and as much in the kernel), and
+                                           * while buffers have used up their share */
+};
+
+/*
+ *              request in hand
+ *                    |
+ *      reads on <- STOP_NONE --- a vote is not flushed ---------------> STOP_FLUSH   --.
+ *          ^                |--- a read behind what is in flight -----> STOP_ALL       |
+ *          |                |--- a claim behind a change --------------> STOP_CHANGES   |
+ *          |                |--- a step behind an ordered request -------> STOP_ORDERED    |
+ *          |                |--- TALLY_PARK ---------------------------> STOP_COMMIT    |
+ *          |                |--- TALLY_ROOM ---------------------------> STOP_ROOM      |
+ *          |                |--- too many replies are in flight ------> STOP_QUEUE     |
+ *          |                |--- CLAIM ... WAIT, nothing there --------> STOP_OFFERS    |
+ *          |                |--- CLAIM ... WAIT, no slot is free ------> STOP_SLOTS     |
+ *          |                |--- a read that takes long is being made -> STOP_READING   |
+ *          |                |--- a long input, no memory for buffers -> STOP_MEMORY    |
+ *          |                |--- the thread's turn is over ------------> STOP_TURN      |
+ *          |                `--- the client does not read ------------> STOP_OUTPUT    |
+ *          `------ what it waits for has come: the request is read again -------------'
+ */
+enum stop {
+    STOP_NONE,
+    STOP_FLUSH,
+    STOP_ALL,
+    STOP_CHANGES,
+    STOP_ORDERED,
+    STOP_COMMIT,
+    STOP_ROOM,
+    STOP_QUEUE,
+    STOP_OFFERS,
+    STOP_SLOTS,
+    STOP_READING,
+    STOP_MEMORY,
+    STOP_TURN,
+    STOP_OUTPUT,
+};
+
+/* How it receives and sends is not in here: struct conn_io, net/io/conn_io.h, begins with one. */
+struct conn {
+    struct pipeline *pipeline;
+    int fd; /* -1: closed; the struct stays until nothing is in flight */
+
+    struct buf held;         /* replies that wait for the lane, in order */
+    struct buf out;          /* replies that may leave */
+    struct reading *telling; /* owned; the rest of a long reply, behind `out`; made as it is sent */
+
+    struct handed handed; /* builds whose replies may not have arrived */
+    uint64_t sent_bytes;
+
+    uint32_t in_flight; /* entries of the pipeline's pending queue */
+    uint32_t changes;   /* those with PENDING_CHANGE */
+    uint32_t ordered;   /* those with PENDING_ORDERED */
+    uint32_t votes;     /* cast, and not yet flushed */
+    enum stop stop;
+    uint64_t stop_seen;      /* what had not moved when it stopped */
+    struct reading *reading; /* owned; of the request it stopped at, for STOP_READING */
+
+    bool is_authed;
+    bool is_leaving; /* the client will send no more, but not all is read */
+    bool is_ended;   /* all it sent is read */
+    bool is_touched; /* stands in the pipeline's list of those to finish in this pass */
+    bool is_stopped; /* stands in the pipeline's list of stopped ones */
+    unsigned auth_failures;
+
+    uint64_t wait_until_ns; /* of a claim; 0: none */
+    uint64_t wait_worker;   /* of STOP_SLOTS: whose slots, and edge_worker_left before */
+    uint64_t wait_left;
+    uint64_t snapshot_ticket; /* of edge_snapshot; 0: none */
+
+    struct rate_address address;
+    TAILQ_ENTRY(conn) stopped;
+    TAILQ_ENTRY(conn) touched;
+};
+
+TAILQ_HEAD(conn_list, conn);
+
+/* Frees what it owns. REQUIRES: it is closed, and nothing of it is in flight. */
+void conn_fini(struct conn *conn);
+
+/* Puts the connection on the list of those finished at the end of this pass. */
+void conn_touch(struct conn *conn);
+
+/* The client takes no part in anything that is under way. */
+bool conn_is_idle(const struct conn *conn);
+
+/* Whether a further request may be run: the client reads its replies. */
+bool conn_has_output_room(const struct conn *conn);
+
+/* Adds a reply in flight, for which there is room; the connection is filled in. */
+void conn_await(struct conn *conn, const struct pending_entry *entry);
+
+/* An entry of this connection is answered. */
+void conn_answered(struct conn *conn, const struct pending_entry *entry);
+
+/* Stops the reading of requests, until what it stops for has come, and takes it up again. */
+void conn_stop(struct conn *conn, enum stop stop);
+bool conn_may_resume(const struct conn *conn);
+void conn_resume(struct conn *conn);
+
+/* The request in hand hands out a build: should its reply not arrive, the build goes back. */
+void conn_hands_out(struct conn *conn, uint64_t id, uint32_t token);
+
+/* Whether there is a build whose reply has not arrived, so far as the kernel knows. */
+bool conn_has_handed(struct conn *conn);
+
+/* The socket is about to be closed by us: builds whose replies have not arrived go back. */
+void conn_take_back(struct conn *conn);
+
+/* The socket is closed: it leaves the lists, and nothing is told any more. */
+void conn_closed(struct conn *conn);
+
+#endif

@@ -1,0 +1,122 @@
+/* One I/O thread's way into the engine and back. */
+#include "net/pipeline/pipeline.h"
+
+#include "engine/base/ledger.h"
+#include "net/pipeline/rate.h"
+#include "net/pipeline/reading.h"
+#include "wal/base/clock.h"
+#include "wal/base/err.h"
+
+enum {
+    HANDED_MS = 10, /* so often a build that could not be given back is tried again */
+};
+
+int pipeline_init(struct pipeline *pipeline, struct shared *shared)
+{
+    pipeline->shared = shared;
+    pipeline->next_ns = UINT64_MAX;
+    TAILQ_INIT(&pipeline->stopped);
+    TAILQ_INIT(&pipeline->touched);
+    return pending_init(&pipeline->pending);
+}
+
+void pipeline_fini(struct pipeline *pipeline)
+{
+    pending_fini(&pipeline->pending);
+    handed_fini(&pipeline->returns);
+    buf_fini(&pipeline->reply);
+}
+
+bool pipeline_is_tight(const struct pipeline *pipeline)
+{
+    return !ledger_has_buffers(edge_ledger(pipeline->edge), LEDGER_CONNECTIONS_SHARE);
+}
+
+void pipeline_sample(struct pipeline *pipeline)
+{
+    pipeline->commits = edge_commits(pipeline->edge);
+    pipeline->offers = edge_offers(pipeline->edge);
+}
+
+void pipeline_sweep(struct pipeline *pipeline)
+{
+    if (pipeline->sweep_at_ns != 0 && pipeline->now_ns >= pipeline->sweep_at_ns) {
+        bool more = rate_sweep(pipeline->shared->rate, pipeline->now_ns / NS_PER_MS);
+        pipeline->sweep_at_ns = more ? pipeline->now_ns + RATE_SWEEP_NS : 0;
+    }
+    pipeline_due(pipeline, pipeline->sweep_at_ns != 0 ? pipeline->sweep_at_ns : UINT64_MAX);
+}
+
+void pipeline_give_returns(struct pipeline *pipeline)
+{
+    struct handed *returns = &pipeline->returns;
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < returns->count; i++) {
+        int err = edge_take_back(pipeline->edge, returns->at[i].id, returns->at[i].token);
+        if (err == TALLY_PARK || err == TALLY_ROOM) {
+            returns->at[kept++] = returns->at[i];
+        } else if (err == 0) {
+            counter_add(&pipeline->counters.undelivered, 1);
+        }
+    }
+    returns->count = kept;
+    if (kept > 0) {
+        pipeline_due(pipeline, pipeline->now_ns + (uint64_t)HANDED_MS * NS_PER_MS);
+    }
+}
+
+/* ---- the way back ---- */
+
+static bool answer_verdict(struct pipeline *pipeline, struct pending_entry *entry,
+                           struct reply *reply)
+{
+    uint64_t value = 0;
+    int err = edge_apply_result(pipeline->edge, entry->pos, &value);
+    if (err == TALLY_PARK) {
+        return false;
+    }
+    if (err == TALLY_EXISTS && entry->reading != NULL) {
+        entry->reading->format(entry->reading, reply);
+    } else {
+        entry->on_result(reply, err, value);
+    }
+    counter_add(&pipeline->counters.errors, reply->is_err);
+    return true;
+}
+
+/* Returns false when the head has to wait after all. */
+static bool answer(struct pipeline *pipeline, struct pending_entry *entry)
+{
+    struct conn *conn = entry->conn;
+    struct reply reply = {.to = &conn->out};
+    if (entry->kind == PENDING_HELD) {
+        buf_move(&conn->out, &conn->held, entry->held_bytes);
+        if ((entry->flags & PENDING_CLAIM) != 0) {
+            handed_leave(&conn->handed, entry->pos, conn->sent_bytes + buf_len(&conn->out));
+        }
+    } else if (conn->fd >= 0 && !answer_verdict(pipeline, entry, &reply)) {
+        return false;
+    }
+    conn_answered(conn, entry);
+    pending_pop(&pipeline->pending);
+    return true;
+}
+
+void pipeline_release(struct pipeline *pipeline)
+{
+    uint64_t applied = edge_applied(pipeline->edge);
+    uint64_t free_to = applied;
+    struct pending_entry *head;
+    while ((head = pending_head(&pipeline->pending)) != NULL && head->pos <= applied) {
+        if (!answer(pipeline, head)) {
+            break;
+        }
+    }
+    if (head != NULL && head->pos <= applied && head->pos > 0) {
+        free_to = head->pos - 1;
+    }
+    if (free_to > pipeline->freed) {
+        edge_free(pipeline->edge, free_to);
+        pipeline->freed = free_to;
+    }
+}
