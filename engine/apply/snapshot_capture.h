@@ -24,7 +24,7 @@
  * of a queue, its list of finished builds, the options of a poll, what a worker holds, the index of
  * unique builds. So a change of those alone needs no save.
  */
-enum { SAVER_CHUNK_BYTES = 256 * 1024 };
+enum { CAPTURE_CHUNK_BYTES = 256 * 1024 };
 
 struct capture {
     struct state *state;

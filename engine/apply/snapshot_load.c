@@ -2,6 +2,7 @@
 #include "engine/apply/snapshot_load.h"
 
 #include "engine/apply/apply_internal.h"
+#include "engine/apply/snapshot_fields.h"
 #include "wal/base/bytes.h"
 #include "wal/base/err.h"
 
@@ -18,6 +19,8 @@ void snapshot_load_fini(struct snapshot_load *load)
     snapshot_proof_fini(&load->proof);
 }
 
+#define MEMBERS_OF(kind) kind##_FIELDS(LOAD_OWN, LOAD_SHARED, LOAD_OTHER)
+
 /* What the proof could not see. */
 static int wrong(struct snapshot_load *load, const char *why)
 {
@@ -31,19 +34,11 @@ enum { LABELS_RESERVED_MAX = 1 << 20 };
 
 static int load_head(struct snapshot_load *load, const struct image *image)
 {
-    struct state *state = load->state;
+    struct state *to = load->state;
     const uint64_t *num = image->num;
-    FIELD_PUT(state->lsn, num[HEAD_LSN]);
-    state->time_ms = num[HEAD_TIME_MS];
-    FIELD_PUT(state->votes, num[HEAD_VOTES]);
-    FIELD_PUT(state->poll_count, num[HEAD_POLLS]);
-    FIELD_PUT(state->option_count, num[HEAD_OPTIONS]);
-    FIELD_PUT(state->queue_count, num[HEAD_QUEUES]);
-    FIELD_PUT(state->queue_last, num[HEAD_QUEUE_LAST]);
-    FIELD_PUT(state->worker_last, num[HEAD_WORKER_LAST]);
-    FIELD_PUT(state->build_next, num[HEAD_BUILD_NEXT]);
+    MEMBERS_OF(HEAD)
     uint64_t options = num[HEAD_OPTIONS];
-    return index_reserve(&state->labels,
+    return index_reserve(&to->labels,
                          options < LABELS_RESERVED_MAX ? options : LABELS_RESERVED_MAX);
 }
 
@@ -69,23 +64,20 @@ static int load_poll(struct snapshot_load *load, const struct image *image)
     if (state_poll(state, image->text[IPOLL_NAME]) != NULL) {
         return wrong(load, "a poll's name twice");
     }
-    struct poll *poll = calloc(1, sizeof *poll);
-    if (poll == NULL) {
+    struct poll *to = calloc(1, sizeof *to);
+    if (to == NULL) {
         return TALLY_NOMEM;
     }
-    poll->id = num[IMAGE_ID];
-    poll->name = blob_new(image->text[IPOLL_NAME]);
-    if (poll->name == NULL || table_put(&state->poll_ids, poll->id, poll) != 0 ||
-        index_put(&state->polls, poll) != 0) {
+    MEMBERS_OF(POLL)
+    to->name = blob_new(image->text[IPOLL_NAME]);
+    if (to->name == NULL || table_put(&state->poll_ids, to->id, to) != 0 ||
+        index_put(&state->polls, to) != 0) {
         return TALLY_NOMEM;
     }
-    FIELD_PUT(poll->total, num[IPOLL_TOTAL]);
-    FIELD_PUT(poll->open_ms, num[IPOLL_OPEN_MS]);
-    FIELD_PUT(poll->close_ms, num[IPOLL_CLOSE_MS]);
-    FIELD_PUT(poll->rate, rate_word(num[IPOLL_RATE_N], num[IPOLL_RATE_MS]));
-    poll_set_window(poll, num[IPOLL_OPEN] != 0);
-    ledger_add(&state->ledger, LEDGER_ENTITIES, poll_weight(poll));
-    load_seconds(poll, image->text[IPOLL_SECONDS]);
+    FIELD_PUT(to->rate, rate_word(num[IPOLL_RATE_N], num[IPOLL_RATE_MS]));
+    poll_set_window(to, num[IPOLL_OPEN] != 0);
+    ledger_add(&state->ledger, LEDGER_ENTITIES, poll_weight(to));
+    load_seconds(to, image->text[IPOLL_SECONDS]);
     return 0;
 }
 
@@ -94,20 +86,18 @@ static int load_option(struct snapshot_load *load, const struct image *image)
     struct state *state = load->state;
     const uint64_t *num = image->num;
     struct poll *poll = table_get(&state->poll_ids, num[IOPTION_POLL]);
-    struct option *option = aligned_alloc(64, sizeof *option);
-    if (option == NULL) {
+    struct option *to = aligned_alloc(64, sizeof *to);
+    if (to == NULL) {
         return TALLY_NOMEM;
     }
-    *option = (struct option){
-        .id = num[IMAGE_ID],
+    *to = (struct option){
         .poll = poll,
-        .changes = num[IOPTION_CHANGES],
         .label = blob_new(image->text[IOPTION_LABEL]),
         .key = key_of_two(blob_span(poll->name), image->text[IOPTION_FOLD]),
     };
-    FIELD_PUT(option->votes, num[IOPTION_VOTES]);
-    bool is_whole = option->label != NULL && option->key != NULL;
-    return table_put(&state->options, option->id, option) == 0 && is_whole ? 0 : TALLY_NOMEM;
+    MEMBERS_OF(OPTION)
+    bool is_whole = to->label != NULL && to->key != NULL;
+    return table_put(&state->options, to->id, to) == 0 && is_whole ? 0 : TALLY_NOMEM;
 }
 
 /* They were looked at: bounds.c. */
@@ -135,19 +125,19 @@ static int load_queue(struct snapshot_load *load, const struct image *image)
     if (state_queue(state, image->text[IQUEUE_NAME]) != NULL) {
         return wrong(load, "a queue's name twice");
     }
-    struct queue *queue = calloc(1, sizeof *queue);
-    if (queue == NULL) {
+    struct queue *to = calloc(1, sizeof *to);
+    if (to == NULL) {
         return TALLY_NOMEM;
     }
-    queue->id = num[IMAGE_ID];
-    queue->all_by_state = state->by_state;
-    queue->name = blob_new(image->text[IQUEUE_NAME]);
-    if (queue->name == NULL || table_put(&state->queue_ids, queue->id, queue) != 0 ||
-        index_put(&state->queues, queue) != 0) {
+    MEMBERS_OF(QUEUE)
+    to->all_by_state = state->by_state;
+    to->name = blob_new(image->text[IQUEUE_NAME]);
+    if (to->name == NULL || table_put(&state->queue_ids, to->id, to) != 0 ||
+        index_put(&state->queues, to) != 0) {
         return TALLY_NOMEM;
     }
-    ledger_add(&state->ledger, LEDGER_ENTITIES, queue_weight(queue));
-    return load_sets(state, queue, image->text[IQUEUE_TAGS], num[IQUEUE_SETS]);
+    ledger_add(&state->ledger, LEDGER_ENTITIES, queue_weight(to));
+    return load_sets(state, to, image->text[IQUEUE_TAGS], num[IQUEUE_SETS]);
 }
 
 static int load_worker(struct snapshot_load *load, const struct image *image)
@@ -157,28 +147,23 @@ static int load_worker(struct snapshot_load *load, const struct image *image)
     if (state_worker(state, image->text[IWORKER_ID]) != NULL) {
         return wrong(load, "a worker's id twice");
     }
-    struct worker *worker = calloc(1, sizeof *worker);
-    if (worker == NULL) {
+    struct worker *to = calloc(1, sizeof *to);
+    if (to == NULL) {
         return TALLY_NOMEM;
     }
-    worker->id = num[IMAGE_ID];
-    worker->name = blob_new(image->text[IWORKER_ID]);
-    if (worker->name == NULL || table_put(&state->worker_ids, worker->id, worker) != 0 ||
-        index_put(&state->workers, worker) != 0) {
+    MEMBERS_OF(WORKER)
+    to->name = blob_new(image->text[IWORKER_ID]);
+    if (to->name == NULL || table_put(&state->worker_ids, to->id, to) != 0 ||
+        index_put(&state->workers, to) != 0) {
         return TALLY_NOMEM;
     }
     struct blob *title = blob_new(image->text[IWORKER_NAME]);
     struct blob *tags = blob_new(image->text[IWORKER_TAGS]);
-    FIELD_PUT(worker->title, title);
-    FIELD_PUT(worker->tags, tags);
-    FIELD_PUT(worker->state, (uint32_t)num[IWORKER_STATE]);
-    FIELD_PUT(worker->slots, (uint32_t)num[IWORKER_SLOTS]);
-    FIELD_PUT(worker->done, num[IWORKER_DONE]);
-    FIELD_PUT(worker->failed, num[IWORKER_FAILED]);
-    worker->gone_lsn = num[IWORKER_GONE_LSN];
-    FIELD_ADD(state->worker_count, worker->gone_lsn == 0 ? 1 : 0);
-    int err = worker_reserve(state, worker, (uint32_t)num[IWORKER_ROOM]);
-    ledger_add(&state->ledger, LEDGER_ENTITIES, worker_weight(worker));
+    FIELD_PUT(to->title, title);
+    FIELD_PUT(to->tags, tags);
+    FIELD_ADD(state->worker_count, to->gone_lsn == 0 ? 1 : 0);
+    int err = worker_reserve(state, to, (uint32_t)num[IWORKER_ROOM]);
+    ledger_add(&state->ledger, LEDGER_ENTITIES, worker_weight(to));
     return title != NULL && tags != NULL ? err : TALLY_NOMEM;
 }
 
@@ -267,54 +252,53 @@ static int load_build(struct snapshot_load *load, const struct image *image)
     if (num[IBUILD_SET] >= FIELD_OWN(queue->set_count)) {
         return wrong(load, "a build of a need set that its queue has not");
     }
-    struct build *build = aligned_alloc(64, sizeof *build);
-    if (build == NULL) {
+    struct build *to = aligned_alloc(64, sizeof *to);
+    if (to == NULL) {
         return TALLY_NOMEM;
     }
-    *build = (struct build){
-        .id = num[IMAGE_ID],
-        .queue = table_get(&state->queue_ids, num[IBUILD_QUEUE]),
-        .set = (uint8_t)num[IBUILD_SET],
-        .pri = (uint8_t)num[IBUILD_PRI],
-        .tries = (uint16_t)num[IBUILD_TRIES],
-        .byes = (uint8_t)num[IBUILD_BYES],
-        .submit_lease_ms = (uint32_t)num[IBUILD_SUBMIT_LEASE_MS],
-        .held_at = (uint32_t)num[IBUILD_HELD_AT],
-        .submitted_ms = num[IBUILD_SUBMITTED_MS],
-        .pending_lsn = num[IBUILD_PENDING_LSN],
-        .due_ms = num[IBUILD_DUE_MS],
-        .ended_lsn = num[IBUILD_ENDED_LSN],
-    };
-    if (table_put(&state->builds, build->id, build) != 0) {
+    *to = (struct build){.queue = table_get(&state->queue_ids, num[IBUILD_QUEUE])};
+    MEMBERS_OF(BUILD)
+    if (table_put(&state->builds, to->id, to) != 0) {
         return TALLY_NOMEM;
     }
     struct worker *worker = table_get(&state->worker_ids, num[IBUILD_WORKER]);
-    FIELD_PUT(build->applied, (uint32_t)num[IBUILD_APPLIED]);
-    FIELD_PUT(build->ending, num[IBUILD_ENDING]);
-    FIELD_PUT(build->goes_back, num[IBUILD_GOES_BACK] != 0);
-    FIELD_PUT(build->attempts, (uint16_t)num[IBUILD_ATTEMPTS]);
-    FIELD_PUT(build->lease_ms, (uint32_t)num[IBUILD_LEASE_MS]);
-    FIELD_PUT(build->started_ms, num[IBUILD_STARTED_MS]);
-    FIELD_PUT(build->ended_ms, num[IBUILD_ENDED_MS]);
-    FIELD_PUT(build->worker, worker);
-    int err = build_count(build, BUILD_NONE, status_state(FIELD_OWN(build->applied)));
-    err = err != 0 ? err : build_fill(load, build, image);
-    ledger_add(&state->ledger, LEDGER_ENTITIES, build_weight(build));
-    return err != 0 ? err : build_hold(load, build);
+    FIELD_PUT(to->worker, worker);
+    int err = build_count(to, BUILD_NONE, status_state(FIELD_OWN(to->applied)));
+    err = err != 0 ? err : build_fill(load, to, image);
+    ledger_add(&state->ledger, LEDGER_ENTITIES, build_weight(to));
+    return err != 0 ? err : build_hold(load, to);
+}
+
+static int load_entity(struct snapshot_load *load, const struct image *image)
+{
+    switch (image->kind) {
+    case IMAGE_HEAD:
+        return load_head(load, image);
+    case IMAGE_POLL:
+        return load_poll(load, image);
+    case IMAGE_OPTION:
+        return load_option(load, image);
+    case IMAGE_QUEUE:
+        return load_queue(load, image);
+    case IMAGE_WORKER:
+        return load_worker(load, image);
+    case IMAGE_BUILD:
+        return load_build(load, image);
+    case IMAGE_END:
+        return 0;
+    case IMAGE_NONE:
+        break;
+    }
+    return TALLY_CORRUPT;
 }
 
 int snapshot_load_image(struct snapshot_load *load, const struct image *image)
 {
-    static int (*const loads[IMAGE_KINDS])(struct snapshot_load * load,
-                                           const struct image *image) = {
-        [IMAGE_HEAD] = load_head,   [IMAGE_POLL] = load_poll,     [IMAGE_OPTION] = load_option,
-        [IMAGE_QUEUE] = load_queue, [IMAGE_WORKER] = load_worker, [IMAGE_BUILD] = load_build,
-    };
     int err = snapshot_proof_image(&load->proof, image);
     if (err == 0 && ledger_is_beyond(&load->state->ledger)) {
         return TALLY_NOMEM;
     }
-    return err == 0 && loads[image->kind] != NULL ? loads[image->kind](load, image) : err;
+    return err == 0 ? load_entity(load, image) : err;
 }
 
 /* The options of a poll stand in the order in which they were made, which is that of their ids. */

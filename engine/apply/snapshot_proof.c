@@ -187,9 +187,12 @@ static int take(struct snapshot_proof *proof, const struct image *image)
                        "a worker twice, or beyond the last");
     case IMAGE_BUILD:
         return take_build(proof, image);
-    default:
+    case IMAGE_END:
         return take_end(proof, image);
+    case IMAGE_NONE:
+        break;
     }
+    return TALLY_CORRUPT;
 }
 
 int snapshot_proof_image(struct snapshot_proof *proof, const struct image *image)

@@ -1,0 +1,89 @@
+/* Entities as images: the members that the lists name, and what is made of several. */
+#include "engine/apply/snapshot_image.h"
+
+#include "engine/apply/snapshot_fields.h"
+
+#define NUMS_OF(kind) kind##_FIELDS(CAPTURE_OWN, CAPTURE_SHARED, CAPTURE_OTHER)
+
+void snapshot_image_head(struct image *image, const struct state *from)
+{
+    *image = (struct image){.kind = IMAGE_HEAD,
+                            .num = {[HEAD_WORKERS] = from->workers.count,
+                                    [HEAD_BUILDS] = FIELD_OWN(from->builds_in_memory),
+                                    [HEAD_PAYLOAD_BYTES] = FIELD_OWN(from->payload_bytes),
+                                    NUMS_OF(HEAD)}};
+}
+
+static struct span seconds_of(const struct poll *poll, unsigned char *into)
+{
+    size_t len = 0;
+    for (unsigned i = 0; i < POLL_SECONDS; i++) {
+        if (FIELD_OWN(poll->second[i]) != 0) {
+            len += put_varint(into + len, i);
+            len += put_varint(into + len, FIELD_OWN(poll->second[i]));
+            len += put_varint(into + len, FIELD_OWN(poll->second_votes[i]));
+        }
+    }
+    return (struct span){(const char *)into, len};
+}
+
+void snapshot_image_poll(struct image *image, const struct poll *from,
+                         unsigned char seconds[SNAPSHOT_SECONDS_BYTES])
+{
+    uint64_t rate = FIELD_OWN(from->rate);
+    *image = (struct image){
+        .kind = IMAGE_POLL,
+        .num = {[IPOLL_RATE_N] = rate_word_n(rate),
+                [IPOLL_RATE_MS] = rate_word_ms(rate),
+                [IPOLL_OPEN] = FIELD_OWN(from->open),
+                NUMS_OF(POLL)},
+        .text = {
+            [IPOLL_NAME] = blob_span(from->name), [IPOLL_SECONDS] = seconds_of(from, seconds)}};
+}
+
+/* The folded label, which stands behind the poll's name in the option's key. */
+static struct span fold_of(const struct option *option)
+{
+    size_t skip = option->poll->name->len + 1;
+    return (struct span){option->key->at + skip, option->key->len - skip};
+}
+
+void snapshot_image_option(struct image *image, const struct option *from)
+{
+    *image = (struct image){
+        .kind = IMAGE_OPTION,
+        .num = {[IOPTION_POLL] = from->poll->id, NUMS_OF(OPTION)},
+        .text = {[IOPTION_LABEL] = blob_span(from->label), [IOPTION_FOLD] = fold_of(from)}};
+}
+
+void snapshot_image_queue(struct image *image, const struct queue *from)
+{
+    *image = (struct image){.kind = IMAGE_QUEUE,
+                            .num = {[IQUEUE_SETS] = FIELD_OWN(from->set_count), NUMS_OF(QUEUE)},
+                            .text = {[IQUEUE_NAME] = blob_span(from->name)}};
+}
+
+void snapshot_image_worker(struct image *image, const struct worker *from)
+{
+    *image =
+        (struct image){.kind = IMAGE_WORKER,
+                       .num = {[IWORKER_ROOM] = FIELD_OWN(from->held)->capacity, NUMS_OF(WORKER)},
+                       .text = {[IWORKER_ID] = blob_span(from->name),
+                                [IWORKER_NAME] = blob_span(FIELD_OWN(from->title)),
+                                [IWORKER_TAGS] = blob_span(FIELD_OWN(from->tags))}};
+}
+
+void snapshot_image_build(struct image *image, const struct build *from)
+{
+    const struct worker *worker = FIELD_OWN(from->worker);
+    *image = (struct image){.kind = IMAGE_BUILD,
+                            .num = {[IBUILD_QUEUE] = from->queue->id,
+                                    [IBUILD_WORKER] = worker != NULL ? worker->id : 0,
+                                    [IBUILD_FORGOTTEN] = FIELD_OWN(from->payload) == NULL,
+                                    NUMS_OF(BUILD)},
+                            .text = {[IBUILD_PAYLOAD] = parcel_span(FIELD_OWN(from->payload)),
+                                     [IBUILD_RESULT] = parcel_span(FIELD_OWN(from->result)),
+                                     [IBUILD_ERROR] = parcel_span(FIELD_OWN(from->error)),
+                                     [IBUILD_UNIQ] = blob_span(from->uniq),
+                                     [IBUILD_BY] = blob_span(FIELD_OWN(from->by))}};
+}
