@@ -309,7 +309,7 @@ struct edge_snapshot {
  * Asks for a snapshot of what is committed now or later: first with *ticket 0, then again after
  * each commit with what it left there. With the answer *ticket is 0 again.
  * Returns 0, one counts, and *done says which. Errors: PARK, until there is an answer; IO, it could
- * not be made.
+ * not be made; READONLY, the log it would belong to was removed.
  */
 int edge_snapshot(struct edge *edge, uint64_t *ticket, struct edge_snapshot *done);
 

@@ -49,7 +49,7 @@ static void write_block(struct tally *tally)
                          tally->disk.is_lost ? "the log is gone and the server is to end"
                                              : "the disk is full and the server is to end");
         }
-        space_put(tally, SPACE_NONE);
+        space_put(tally, tally->disk.is_lost ? SPACE_LOST : SPACE_NONE);
         reader_serve(tally->shared.reader); /* reads go on */
         if (wake_may_sleep(&tally->shared.wake)) {
             wake_block(&tally->shared.wake, FULL_RETRY_NS);

@@ -98,7 +98,7 @@ static void answer(struct tally *tally, bool is_good)
 static void step_on(struct tally *tally)
 {
     bool is_same = FIELD_OWN(tally->state.lsn) == newest_lsn(tally);
-    if (is_same && FIELD_OWN(tally->shared.space) != SPACE_NONE && timers_have_room(tally)) {
+    if (is_same && FIELD_OWN(tally->shared.space) < SPACE_NONE && timers_have_room(tally)) {
         timers_append(tally, RECORD_FORGET, (const uint64_t[TIMERS_NUMS]){0});
     }
 }
@@ -122,6 +122,14 @@ static void end_sweep(struct tally *tally, const struct snapshot_result *result)
     }
 }
 
+/* A snapshot without its log is refused by a start, so it saves nothing. Looked at anew, as what is
+ * told next is an answer. */
+static bool is_lost(struct tally *tally)
+{
+    space_look_soon(tally);
+    return space_is_lost(tally);
+}
+
 static void end(struct tally *tally, const struct snapshot_result *result)
 {
     struct snapshot *s = &tally->snapshot;
@@ -135,7 +143,7 @@ static void end(struct tally *tally, const struct snapshot_result *result)
                                        .bytes = result->bytes,
                                        .time_ms = tally->shared.time.log_ms,
                                        .took_ms = (now_ns - s->began_ns) / NS_PER_MS};
-    bool is_good = result->err == 0 && tell(tally, &made) == 0;
+    bool is_good = result->err == 0 && !is_lost(tally) && tell(tally, &made) == 0;
     if (is_good) {
         FIELD_ADD(tally->shared.snapshots, 1);
         FIELD_ADD(tally->shared.segments_removed, result->segments_removed);
@@ -179,9 +187,15 @@ static bool is_wanted(struct tally *tally, uint64_t now_ns)
     /* E14: acquire; pairs with E15 */
     s->serves = atomic_load_explicit(&tally->shared.snapshot_asked, memory_order_acquire);
     bool is_asked = s->serves != FIELD_OWN(tally->shared.snapshot_served);
+    if (tally->disk.is_lost || (is_asked && is_lost(tally))) {
+        if (is_asked) {
+            answer(tally, false);
+        }
+        return false;
+    }
     /* E16: acquire; pairs with E18 */
     bool is_damaged = atomic_load_explicit(&tally->shared.snapshot_renew, memory_order_acquire);
-    if (lsn == newest_lsn(tally) && !is_damaged && !tally->disk.is_lost) {
+    if (lsn == newest_lsn(tally) && !is_damaged) {
         if (is_asked) {
             answer(tally, true);
         }
@@ -213,6 +227,14 @@ static void begin(struct tally *tally, uint64_t now_ns)
     capture_begin(&s->capture, &tally->state, snapshot_writer_put, &s->writer);
 }
 
+static void end_walk(struct tally *tally, bool is_whole)
+{
+    struct snapshot *s = &tally->snapshot;
+    snapshot_writer_close(&s->writer, is_whole);
+    capture_end(&s->capture);
+    s->walking = false;
+}
+
 /* Returns true when there is more to walk now. */
 static bool walk(struct tally *tally)
 {
@@ -224,9 +246,7 @@ static bool walk(struct tally *tally)
             return false;
         }
         if (capture_walk(&s->capture, slice > 0 ? slice : SLICE_ENTITIES)) {
-            snapshot_writer_close(&s->writer, s->capture.err == 0);
-            capture_end(&s->capture);
-            s->walking = false;
+            end_walk(tally, s->capture.err == 0);
             return false;
         }
     } while (clock_mono_ns() < until_ns);
@@ -253,6 +273,9 @@ bool snapshot_run(struct tally *tally)
     }
     if (!s->running && is_wanted(tally, now_ns)) {
         begin(tally, now_ns);
+    }
+    if (s->walking && tally->disk.is_lost) {
+        end_walk(tally, false);
     }
     return s->walking && walk(tally);
 }

@@ -97,7 +97,7 @@ void space_judge(struct tally *tally)
         room = SPACE_RESERVE;
     }
     if (tally->disk.is_lost) {
-        room = SPACE_NONE;
+        room = SPACE_LOST;
         tell(tally, lost_text);
     } else {
         tell(tally, room != SPACE_PLENTY ? full_text : NULL);

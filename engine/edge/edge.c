@@ -151,7 +151,7 @@ int edge_mode(const struct edge *edge)
 
 int edge_mode_completion(const struct edge *edge)
 {
-    return space_of(edge) == SPACE_NONE ? TALLY_READONLY : TALLY_OK;
+    return space_of(edge) >= SPACE_NONE ? TALLY_READONLY : TALLY_OK;
 }
 
 /* ---- votes ---- */

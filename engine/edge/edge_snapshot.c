@@ -4,6 +4,12 @@
 int edge_snapshot(struct edge *edge, uint64_t *ticket, struct edge_snapshot *done)
 {
     struct shared *shared = edge->shared;
+    /* E6: acquire; pairs with E5 */
+    bool is_lost = atomic_load_explicit(&shared->space, memory_order_acquire) == SPACE_LOST;
+    if (is_lost) {
+        *ticket = 0;
+        return TALLY_READONLY;
+    }
     if (*ticket == 0) {
         /* E15: acq_rel; pairs with E14 */
         *ticket = atomic_fetch_add_explicit(&shared->snapshot_asked, 1, memory_order_acq_rel) + 1;

@@ -40,7 +40,13 @@
  * committer.
  */
 
-enum space_left { SPACE_PLENTY, SPACE_RESERVE, SPACE_NONE }; /* what the log still takes */
+/* What the log still takes: the less, the higher. */
+enum space_left {
+    SPACE_PLENTY,
+    SPACE_RESERVE, /* no new changes, but the ends of claims */
+    SPACE_NONE,
+    SPACE_LOST, /* nothing, since the log is not in its directory any more */
+};
 
 /* What is told of the last snapshot that counts. Immutable: replaced as a whole, and retired. */
 struct snapshot_made {

@@ -28,7 +28,8 @@ static const char *advice(int err)
     case TALLY_CLOSED:
         return "the poll is closed";
     case TALLY_READONLY:
-        return "the log cannot grow, most likely the disk is full: free space, it heals by itself";
+        return "the log cannot grow: if the disk is full, free space, and it heals by itself; the "
+               "server's stderr says if it is something else";
     case TALLY_DRAINING:
         return "the server is going down: try again in a moment";
     case TALLY_MEMORY:

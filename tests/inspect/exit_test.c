@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CODE_WHOLE = 0, CODE_TORN = 4, CODE_DAMAGE = 5, CODE_USAGE = 64 };
+enum { CODE_WHOLE = 0, CODE_TORN = 4, CODE_DAMAGE = 5, CODE_USAGE = 64, CODE_MISSING = 66 };
 enum { CODE_IN_USE = 73, CODE_UNREADABLE = 74 };
 enum { PAGE = 4096, FILES_MAX = 16 };
 
@@ -118,6 +118,29 @@ Test(inspect_exit, a_directory_that_is_not_there_is_74)
         int got = run((const char *const[]){commands[i], "/nonexistent/data", NULL});
         cr_expect_eq(got, CODE_UNREADABLE, "%s: exit code %d", commands[i], got);
     }
+}
+
+/* A backup that looks into the wrong directory is not told that all is well. */
+Test(inspect_exit, a_directory_without_a_log_is_66)
+{
+    struct log_dir empty;
+    char *text;
+    log_dir_init(&empty);
+    for (size_t i = 0; i < 4; i++) {
+        static const char *const commands[] = {"dump", "stat", "verify", "repair"};
+        int got = made_run_all(&text, (const char *const[]){commands[i], empty.path, NULL});
+        cr_expect_eq(got, CODE_MISSING, "%s: exit code %d", commands[i], got);
+        cr_expect_str_eq(text, "tally-wal: there is no log yet\n", "%s: %s", commands[i], text);
+        free(text);
+    }
+    char into[sizeof(empty.path) + 8];
+    snprintf(into, sizeof(into), "%s/new", empty.path);
+    int got = run((const char *const[]){"replay", "--until=5", "--into", into, empty.path, NULL});
+    cr_expect_eq(got, CODE_MISSING, "replay: exit code %d", got);
+    cr_expect_eq(made_run(&text, (const char *const[]){"verify", "--json", empty.path, NULL}), 66);
+    cr_expect_not_null(strstr(text, "\"result\":\"missing\",\"exit\":66"), "%s", text);
+    free(text);
+    cr_expect_eq(rmdir(empty.path), 0, "something was made there");
 }
 
 /* What was asked for was there, so a dump that does not get to the end is whole. */

@@ -21,6 +21,7 @@ enum {
     MIDDLE_MIB = 250,
     SUBMITS_MAX = DISK_MIB * 2,
     HEAL_MS = 60000,
+    EXIT_NO_ROOM = 75,
 };
 
 static struct server server;
@@ -374,6 +375,18 @@ static void says_what_it_needs(void)
     end();
 }
 
+/* There is space, but for no file beside the data directory itself. */
+static void no_inodes(void)
+{
+    small_disk_init_files(&server, SMALL_MIB, 2);
+    server.args = args;
+    server_launch(&server);
+    int code = server_await_exit(&server);
+    EXPECT(code == EXIT_NO_ROOM, "it ended with code %d", code);
+    EXPECT(server_has_said(&server, "df -i"), "it does not say what is used up");
+    small_disk_fini();
+}
+
 static const struct check_test tests[] = {
     {"A full disk is ERR READONLY, reads go on, and freeing space heals it without a restart",
      full_and_healed},
@@ -388,6 +401,7 @@ static const struct check_test tests[] = {
     {"A snapshot that is held back for lack of room is said, and made when it is asked for",
      says_what_it_does_not_make},
     {"INFO and the start say how much disk it takes", says_what_it_needs},
+    {"A start on a disk without inodes says what is used up", no_inodes},
 };
 
 int main(int argc, char **argv)

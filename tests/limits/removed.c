@@ -5,6 +5,7 @@
 #include "tests/lib/scene.h"
 #include "tests/lib/server.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <poll.h>
 #include <sched.h>
@@ -65,6 +66,10 @@ static void expect_reads_alone(void)
 {
     client_expect_err(&client, "READONLY", "VOTE lang/C");
     client_expect_err(&client, "READONLY", "POLL other");
+    client_send(&client, "VOTE lang/C");
+    const struct reply *reply = client_next(&client);
+    EXPECT(strstr(reply->line, "stderr") != NULL, "it sends nobody to the reason: %s", reply->line);
+    client_expect_err(&client, "READONLY", "SNAPSHOT");
     EXPECT(scene_votes(&client, "lang", option) == 3, "it does not show what it has");
     EXPECT(times_said(gone) == 1, "it says it %u times", times_said(gone));
 }
@@ -91,8 +96,19 @@ static void the_directory(void)
     await_said(gone);
     expect_reads_alone();
     client_expect_err(&client, "READONLY", "DONE 1 %llu", token);
-    client_expect_err(&client, "BUSY", "SNAPSHOT");
     expect_end();
+}
+
+static void expect_empty_dir(void)
+{
+    struct dirent **entries;
+    int count = scandir(server.data, &entries, NULL, NULL);
+    for (int i = 0; i < count; i++) {
+        EXPECT(entries[i]->d_name[0] == '.', "it has made %s", entries[i]->d_name);
+        free(entries[i]);
+    }
+    EXPECT(count == 2, "%d entries", count);
+    free(entries);
 }
 
 static void what_is_in_it(void)
@@ -101,6 +117,28 @@ static void what_is_in_it(void)
     remove_data("/*");
     await_said(gone);
     expect_reads_alone();
+    expect_end();
+    expect_empty_dir();
+}
+
+/* It has seen nothing of it when it is asked: what would be told OK is looked at. */
+static void right_before_a_snapshot(void)
+{
+    begin();
+    remove_data("/*");
+    client_expect_err(&client, "READONLY", "SNAPSHOT");
+    await_said(gone);
+    expect_end();
+}
+
+/* The answer is the snapshot that is there already, or rather was. */
+static void right_before_another_snapshot(void)
+{
+    begin();
+    client_send(&client, "SNAPSHOT");
+    EXPECT(reply_is_ok(client_next(&client)), "SNAPSHOT");
+    remove_data("/*");
+    client_expect_err(&client, "READONLY", "SNAPSHOT");
     expect_end();
 }
 
@@ -143,6 +181,8 @@ static void another_name(void)
 static const struct check_test tests[] = {
     {"Without its directory it serves reads, and tells nothing else OK", the_directory},
     {"So it does when only what is in the directory has gone", what_is_in_it},
+    {"A SNAPSHOT that comes right behind that is not told OK", right_before_a_snapshot},
+    {"Nor one that has nothing new to save", right_before_another_snapshot},
     {"A change that comes right behind that is not told OK", right_before_a_change},
     {"A directory with another name is the same one", another_name},
 };

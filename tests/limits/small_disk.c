@@ -41,16 +41,18 @@ static bool enter_namespace(void)
  * inherits, so nothing has to be kept private, not in a chroot either, and it goes with the last
  * process.
  */
-static int make_disk(unsigned mib)
+static int make_disk(unsigned mib, unsigned files)
 {
-    char size[32];
+    char size[32], inodes[32];
     snprintf(size, sizeof(size), "%um", mib);
+    snprintf(inodes, sizeof(inodes), "%u", files);
     int context = fsopen("tmpfs", FSOPEN_CLOEXEC);
     if (context < 0) {
         return -1;
     }
     int fd = -1;
     if (fsconfig(context, FSCONFIG_SET_STRING, "size", size, 0) == 0 &&
+        fsconfig(context, FSCONFIG_SET_STRING, "nr_inodes", inodes, 0) == 0 &&
         fsconfig(context, FSCONFIG_SET_STRING, "mode", "0700", 0) == 0 &&
         fsconfig(context, FSCONFIG_CMD_CREATE, NULL, NULL, 0) == 0) {
         fd = fsmount(context, 0, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV);
@@ -67,10 +69,15 @@ static void close_disk(bool failed)
 
 void small_disk_init(struct server *server, unsigned mib)
 {
+    small_disk_init_files(server, mib, 1000);
+}
+
+void small_disk_init_files(struct server *server, unsigned mib, unsigned files)
+{
     server_init(server);
-    disk_fd = make_disk(mib);
+    disk_fd = make_disk(mib, files);
     if (disk_fd < 0 && enter_namespace()) {
-        disk_fd = make_disk(mib);
+        disk_fd = make_disk(mib, files);
     }
     if (disk_fd < 0) {
         check_skip("cannot make a file system for the full disk: %s", strerror(errno));

@@ -8,6 +8,9 @@
  * nobody make one. At most one at a time. */
 void small_disk_init(struct server *server, unsigned mib);
 
+/* The same with room for so many files and directories, with its own root. */
+void small_disk_init_files(struct server *server, unsigned mib, unsigned files);
+
 /* After the server has ended. */
 void small_disk_fini(void);
 

@@ -14,7 +14,8 @@ enum { KEY_FROM = 256, KEY_TO, KEY_SINCE, KEY_UNTIL, KEY_TYPE, KEY_OPTION, KEY_B
 
 #define EXIT_CODES                                                                                 \
     "Exit codes: 0 the log is whole, 4 it ends in a torn tail, 5 it is damaged, 64 wrong usage, "  \
-    "74 it cannot be read, 75 retention took records of a running server before they were read."
+    "66 there is no log, 74 it cannot be read, 75 retention took records of a running server "     \
+    "before they were read."
 
 static const struct argp_option dump_options[] = {
     {"from", KEY_FROM, "LSN", 0, "Begin at this record", 0},
@@ -48,9 +49,9 @@ static const char dump_doc[] =
     "With --json, bytes that are UTF-8 are a string under their name, others base64 under "
     "NAME_base64; payload and result, which a plain line only counts, are there in full.\n\n"
     "Exit codes: 0 all that was asked for was read, and so always with --follow that was told to "
-    "end; 4 the log ends in a torn tail, 5 it is damaged, 64 wrong usage, 74 it cannot be read, 75 "
-    "records left the log by retention before they were read: it says which. Of a running server, "
-    "4 may be the block that is being written.";
+    "end; 4 the log ends in a torn tail, 5 it is damaged, 64 wrong usage, 66 there is no log, 74 "
+    "it cannot be read, 75 records left the log by retention before they were read: it says which. "
+    "Of a running server, 4 may be the block that is being written.";
 
 static const char stat_doc[] =
     "Says what the log is made of, as a table and three pictures: records by type, how full the "
@@ -70,7 +71,7 @@ static const char repair_doc[] =
     "Cuts off a torn tail, as a start of the server would, after it has kept a copy of it in "
     "torn-LSN.bin. Changes nothing in a log that is whole or damaged.\v"
     "Exit codes: 0 repaired, or nothing to repair; 5 damaged: nothing was changed; 64 wrong usage; "
-    "73 a server has the directory; 74 a file call failed.";
+    "66 there is no log; 73 a server has the directory; 74 a file call failed.";
 
 static const char replay_doc[] =
     "Writes a new data directory whose log ends at a moment of the past: the same records with the "
@@ -79,8 +80,8 @@ static const char replay_doc[] =
     "when it is whole and on disk, or not at all. Where the log has lost its beginning, "
     "NEWDIR begins with a copy of the oldest snapshot; it says which moment is the earliest.\n\n"
     "Exit codes: 0 done; 5 the log is damaged before that moment; 64 wrong usage, or the log does "
-    "not reach it, or not any more; 73 NEWDIR is there and is not empty; 74 a file call failed; 75 "
-    "retention took records before they were copied: run it again.";
+    "not reach it, or not any more; 66 there is no log; 73 NEWDIR is there and is not empty; 74 a "
+    "file call failed; 75 retention took records before they were copied: run it again.";
 
 static const struct command {
     const char *name;

@@ -132,7 +132,9 @@ int inspector_code(const struct inspector *inspector, int err)
     case INSPECT_ENOUGH:
         return EXIT_WHOLE;
     case 0:
-        return inspector->report.end == WAL_END_TORN ? EXIT_TORN : EXIT_WHOLE;
+        return inspector->report.end == WAL_END_EMPTY  ? EXIT_MISSING
+               : inspector->report.end == WAL_END_TORN ? EXIT_TORN
+                                                       : EXIT_WHOLE;
     case TALLY_CORRUPT:
     case TALLY_DAMAGE:
     case TALLY_NEWER:

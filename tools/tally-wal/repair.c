@@ -5,17 +5,26 @@
 
 #include <stdio.h>
 
+/* Where there is no log none is made, not even the file of its lock. */
+static int repair(struct inspector *inspector)
+{
+    if (inspector->segment_files == 0) {
+        return inspector_run(inspector);
+    }
+    return wal_repair(inspector->io, inspector_see_block, inspector, &inspector->report);
+}
+
 int command_repair(const struct settings *settings)
 {
     struct inspector *inspector = inspector_new(settings->dir, "reading");
     if (inspector == NULL) {
         return EXIT_UNREADABLE;
     }
-    int err = wal_repair(inspector->io, inspector_see_block, inspector, &inspector->report);
+    int err = repair(inspector);
     progress_end(&inspector->progress);
     const char *text = inspector_text(inspector, err);
     int code = inspector_code(inspector, err);
-    if (err == 0) {
+    if (err == 0 && code != EXIT_MISSING) {
         bool is_torn = inspector->report.end == WAL_END_TORN;
         printf("%s: %s\n", is_torn ? "repaired" : "nothing to repair", text);
         code = EXIT_WHOLE;

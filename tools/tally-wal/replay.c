@@ -100,6 +100,9 @@ static int see_block(void *arg, const struct wal_block *block)
 static int say_not_there(const struct replay_command *replay)
 {
     const struct settings *settings = replay->settings;
+    if (replay->inspector->report.end == WAL_END_EMPTY) {
+        return inspector_end(replay->inspector, 0);
+    }
     if (replay->last_lsn == 0) {
         fprintf(stderr, "tally-wal: the log has no record up to then\n");
     } else {

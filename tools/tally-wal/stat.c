@@ -85,7 +85,7 @@ int command_stat(const struct settings *settings)
     progress_end(&inspector->progress);
     if (err == 0 && settings->is_json) {
         figures_print_json(figures);
-    } else if (err == 0) {
+    } else if (err == 0 && inspector_code(inspector, err) != EXIT_MISSING) {
         figures_print(figures);
     }
     int code = inspector_end(inspector, err);

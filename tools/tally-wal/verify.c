@@ -65,6 +65,8 @@ static const char *result_of(int code)
         return "torn";
     case EXIT_DAMAGE:
         return "damage";
+    case EXIT_MISSING:
+        return "missing";
     case EXIT_CUT:
         return "cut";
     default:
@@ -115,12 +117,12 @@ int command_verify(const struct settings *settings)
     int err = saves_read(&verify.saves, inspector->io);
     err = err != 0 ? err : inspector_run(inspector);
     progress_end(&inspector->progress);
+    int code = code_of(&verify, err);
     if (settings->is_json) {
         print_json(&verify, err);
-    } else if (err == 0) {
+    } else if (err == 0 && code != EXIT_MISSING) {
         print_text(&verify);
     }
-    int code = code_of(&verify, err);
     if (code == EXIT_DAMAGE && inspector_code(inspector, err) != EXIT_DAMAGE) {
         fprintf(stderr, "tally-wal: %s\n", text_of(&verify, err));
     }

@@ -24,7 +24,9 @@ static const struct ending data_endings[] = {
      "another tallyd or `tally-wal repair` has it; stop that one, or take another with --data"},
     {TALLY_NOMEM, EXIT_MEMORY, "all of the state is in memory; it takes a machine with more"},
     {TALLY_THREAD, EXIT_MEMORY, THREADS},
-    {TALLY_NOSPC, EXIT_NO_ROOM, "free some space there, or take another with --data"},
+    {TALLY_NOSPC, EXIT_NO_ROOM,
+     "free some space there, or remove some files when no inodes are left (df -i), or take another "
+     "with --data"},
     {0, EXIT_IO, "see what the kernel says of this disk (dmesg); nothing may be lost yet"},
 };
 
