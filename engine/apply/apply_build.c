@@ -327,9 +327,14 @@ static int step_texts(struct state *state, struct build *build, const struct rec
         return put_text(state, &build->error, LEDGER_ERRORS, SPAN("lease expired"));
     case RECORD_UNHOLD:
         return fails ? put_text(state, &build->error, LEDGER_ERRORS, SPAN(LEFT_TOO_OFTEN)) : 0;
-    default:
-        return 0;
+    case RECORD_CLAIM:
+    case RECORD_BEAT:
+    case RECORD_RELEASE:
+    case RECORD_DUE:
+        RECORD_NO_BUILD_STEP
+        break;
     }
+    return 0;
 }
 
 static uint64_t ending_of(const struct record *record)
@@ -346,9 +351,38 @@ static uint64_t ending_of(const struct record *record)
                    : ending_word(fails ? HOW_FAIL_LAST : HOW_FAIL, token, delay_ms);
     case RECORD_RELEASE:
         return ending_word(HOW_RELEASE, token, delay_ms);
-    default:
-        return ending_word(HOW_OTHER, token, 0);
+    case RECORD_CLAIM:
+    case RECORD_BEAT:
+    case RECORD_EXPIRE:
+    case RECORD_DUE:
+    case RECORD_UNHOLD:
+        RECORD_NO_BUILD_STEP
+        break;
     }
+    return ending_word(HOW_OTHER, token, 0);
+}
+
+/* As what a claim counts that ends with such a step; COUNT_NONE: it is no attempt. */
+enum claim_count { COUNT_NONE, COUNT_DONE, COUNT_FAILED };
+
+static enum claim_count claim_count(enum record_type type)
+{
+    switch (type) {
+    case RECORD_DONE:
+        return COUNT_DONE;
+    case RECORD_FAIL:
+    case RECORD_EXPIRE:
+        return COUNT_FAILED;
+    case RECORD_RELEASE:
+    case RECORD_UNHOLD:
+        return COUNT_NONE;
+    case RECORD_CLAIM:
+    case RECORD_BEAT:
+    case RECORD_DUE:
+        RECORD_NO_BUILD_STEP
+        break;
+    }
+    return COUNT_FAILED; /* none of these ends a claim */
 }
 
 /* A held build has left its worker: what its worker counts, and where the build goes. */
@@ -358,13 +392,16 @@ static void step_left(struct state *state, struct build *build, const struct rec
     struct worker *worker = FIELD_OWN(build->worker);
     save_worker(state, worker);
     unhold(build, worker, v);
-    if (record->type == RECORD_DONE) {
+    switch (claim_count(record->type)) {
+    case COUNT_DONE:
         FIELD_ADD(worker->done, 1);
-    } else if (record->type == RECORD_FAIL || record->type == RECORD_EXPIRE) {
+        break;
+    case COUNT_FAILED:
         FIELD_ADD(worker->failed, 1);
-    }
-    if (record->type == RECORD_RELEASE || record->type == RECORD_UNHOLD) {
+        break;
+    case COUNT_NONE:
         FIELD_PUT(build->attempts, (uint16_t)(FIELD_OWN(build->attempts) - 1));
+        break;
     }
     if (record->type == RECORD_UNHOLD && build->byes <= BUILD_BYES_MAX) {
         build->byes++;
@@ -380,7 +417,7 @@ static bool attempts_fit(const struct build *build, const struct record *record)
 {
     uint32_t attempts = FIELD_OWN(build->attempts);
     enum build_state to = status_state((uint32_t)record->num[STEP_AFTER]);
-    bool is_back = record->type == RECORD_RELEASE || record->type == RECORD_UNHOLD;
+    bool is_back = claim_count(record->type) == COUNT_NONE;
     bool is_offered = to == BUILD_PENDING || to == BUILD_DELAYED;
     return is_offered && record->type != RECORD_DUE ? attempts - is_back < BUILD_ATTEMPTS_MAX
                                                     : attempts <= BUILD_ATTEMPTS_MAX;

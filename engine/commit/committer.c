@@ -66,7 +66,7 @@ static void write_block(struct tally *tally)
 static void leave_step(struct lane_slot *slot)
 {
     struct lane_result left = {.type = slot->type};
-    if (slot->type == RECORD_DONE || slot->type == RECORD_FAIL) {
+    if (record_is_step_with_text(slot->type)) {
         left.bytes = (uint32_t)parcel_span(slot->step.text).len;
         parcel_release(slot->step.text);
     }

@@ -33,15 +33,28 @@ static void step_record(const struct lane_step *step, struct record *record)
     record->num[STEP_BUILD] = step->build->id;
     record->num[STEP_BEFORE] = step->before;
     record->num[STEP_AFTER] = step->after;
-    if (step->type == RECORD_CLAIM) {
+    if (record_is_step_with_text(step->type)) {
+        record->text[STEP_TEXT] = parcel_span(step->text);
+    }
+    switch (record->type) {
+    case RECORD_CLAIM:
         record->num[CLAIM_WORKER] = step->worker->id;
         record->num[CLAIM_LEASE_MS] = step->lease_ms;
-    } else if (step->type == RECORD_FAIL || step->type == RECORD_RELEASE) {
-        record->num[STEP_DELAY_MS] = step->delay_ms;
+        break;
+    case RECORD_FAIL:
+        record->num[FAIL_DELAY_MS] = step->delay_ms;
         record->num[FAIL_DEAD] = step->dead;
-    }
-    if (step->type == RECORD_DONE || step->type == RECORD_FAIL) {
-        record->text[STEP_TEXT] = parcel_span(step->text);
+        break;
+    case RECORD_RELEASE:
+        record->num[RELEASE_DELAY_MS] = step->delay_ms;
+        break;
+    case RECORD_BEAT:
+    case RECORD_DONE:
+    case RECORD_EXPIRE:
+    case RECORD_DUE:
+    case RECORD_UNHOLD:
+        RECORD_NO_BUILD_STEP
+        break;
     }
 }
 

@@ -65,7 +65,7 @@ struct lane_step {
     struct build *build;
     union {
         struct worker *worker; /* CLAIM */
-        struct parcel *text;   /* DONE, FAIL: owned by the slot; NULL: none */
+        struct parcel *text;   /* record_is_step_with_text: owned by the slot; NULL: none */
     };
 };
 

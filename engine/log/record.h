@@ -262,11 +262,20 @@ enum {
             << RECORD_##name
     RECORD_OF_BUILDS_BITS = 0 RECORD_LIST(BIT_OF),
 #undef BIT_OF
+#define BIT_OF(name, ...) | (name##_TEXT_COUNT > 0) << RECORD_##name
+    RECORD_STEP_TEXT_BITS = 0 RECORD_BUILD_STEPS(BIT_OF),
+#undef BIT_OF
 };
 
 static inline bool record_is_build_step(unsigned type)
 {
     return type < RECORD_TYPES && (RECORD_BUILD_STEP_BITS >> type & 1) != 0;
+}
+
+/* Whether a build step of this type carries a text. */
+static inline bool record_is_step_with_text(unsigned type)
+{
+    return type < RECORD_TYPES && (RECORD_STEP_TEXT_BITS >> type & 1) != 0;
 }
 
 /* Whether a record of this type touches queues, builds and workers alone. */
@@ -275,8 +284,13 @@ static inline bool record_is_of_builds(unsigned type)
     return type < RECORD_TYPES && (RECORD_OF_BUILDS_BITS >> type & 1) != 0;
 }
 
-/* For a switch over enum record_type that knows each type of a list by itself, or leaves it out. */
+/* For a switch over enum record_type without default: all types of a list, or all but the build
+ * steps. */
 #define RECORD_CASE(name, ...) case RECORD_##name:
+#define RECORD_NO_BUILD_STEP                                                                       \
+    case RECORD_NONE:                                                                              \
+    case RECORD_VOTE:                                                                              \
+        RECORD_ORDERED(RECORD_CASE)
 
 struct record {
     uint64_t lsn;

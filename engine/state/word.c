@@ -12,15 +12,44 @@ struct transition {
     bool same_token;
 };
 
+/* one for each build step; a step without one does not compile */
+#define TRANSITION_CLAIM                                                                           \
+    {                                                                                              \
+        BIT(PENDING), BIT(ASSIGNED), false                                                         \
+    }
+#define TRANSITION_BEAT                                                                            \
+    {                                                                                              \
+        BIT(ASSIGNED), BIT(BUILDING), true                                                         \
+    }
+#define TRANSITION_DONE                                                                            \
+    {                                                                                              \
+        HELD, BIT(COMPLETED), false                                                                \
+    }
+#define TRANSITION_FAIL                                                                            \
+    {                                                                                              \
+        HELD, BIT(PENDING) | BIT(DELAYED) | BIT(FAILED), false                                     \
+    }
+#define TRANSITION_RELEASE                                                                         \
+    {                                                                                              \
+        HELD, BIT(PENDING) | BIT(DELAYED) | BIT(FAILED), false                                     \
+    }
+#define TRANSITION_EXPIRE                                                                          \
+    {                                                                                              \
+        HELD, BIT(PENDING) | BIT(FAILED), false                                                    \
+    }
+#define TRANSITION_UNHOLD                                                                          \
+    {                                                                                              \
+        HELD, BIT(PENDING) | BIT(FAILED), false                                                    \
+    }
+#define TRANSITION_DUE                                                                             \
+    {                                                                                              \
+        BIT(DELAYED), BIT(PENDING) | BIT(FAILED), false                                            \
+    }
+
 static const struct transition transitions[RECORD_TYPES] = {
-    [RECORD_CLAIM] = {BIT(PENDING), BIT(ASSIGNED), false},
-    [RECORD_BEAT] = {BIT(ASSIGNED), BIT(BUILDING), true},
-    [RECORD_DONE] = {HELD, BIT(COMPLETED), false},
-    [RECORD_FAIL] = {HELD, BIT(PENDING) | BIT(DELAYED) | BIT(FAILED), false},
-    [RECORD_RELEASE] = {HELD, BIT(PENDING) | BIT(DELAYED) | BIT(FAILED), false},
-    [RECORD_EXPIRE] = {HELD, BIT(PENDING) | BIT(FAILED), false},
-    [RECORD_UNHOLD] = {HELD, BIT(PENDING) | BIT(FAILED), false},
-    [RECORD_DUE] = {BIT(DELAYED), BIT(PENDING) | BIT(FAILED), false},
+#define X(name, ...) [RECORD_##name] = TRANSITION_##name,
+    RECORD_BUILD_STEPS(X)
+#undef X
 };
 
 bool word_transition_is_legal(unsigned type, uint32_t before, uint32_t after)
