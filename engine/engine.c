@@ -1,8 +1,12 @@
 /* Opening and closing the engine: lock, replay, committer. */
 #include "engine/engine.h"
 
+#include "engine/apply/apply.h"
 #include "engine/apply/snapshot_load.h"
+#include "engine/base/alarm.h"
 #include "engine/base/machine.h"
+#include "engine/base/rcu.h"
+#include "engine/edge/reader.h"
 #include "engine/edge/session.h"
 #include "engine/start/replay.h"
 #include "wal/base/check.h"
@@ -56,8 +60,8 @@ static int see_end(void *arg)
 }
 
 /* A record that contradicts the state is damage that no checksum saw. */
-static int say(int err, const struct opening *opening, const struct wal_report *found,
-               struct tally_report *report)
+static int report_fill(int err, const struct opening *opening, const struct wal_report *found,
+                       struct tally_report *report)
 {
     report->records = found->records;
     report->lsn = found->next_lsn > 0 ? found->next_lsn - 1 : 0;
@@ -86,42 +90,39 @@ static int say(int err, const struct opening *opening, const struct wal_report *
 static void on_damage(void *arg, const struct wal_report *damage)
 {
     struct tally *tally = arg;
-    if (tally->options.warn != NULL) {
-        tally->options.warn(tally->options.warn_arg, damage->text);
-    } else {
-        fprintf(stderr, "tally: %s\n", damage->text);
-    }
-    snapshot_renew(tally); /* what is in memory is whole: the next start shall not need that file */
-}
-
-void engine_trouble(const struct tally *tally, const char *what)
-{
-    if (tally->options.trouble != NULL) {
-        tally->options.trouble(tally->options.trouble_arg, what);
-    } else {
-        fprintf(stderr, "tally: %s\n", what);
-    }
+    alarm_warn(&tally->options, damage->text);
+    /* what is in memory is whole: the next start shall not need that file */
+    snapshot_renew(&tally->shared);
 }
 
 static void on_trouble(void *arg, const char *what)
 {
-    engine_trouble(arg, what);
+    const struct tally *tally = arg;
+    alarm_trouble(&tally->options, what);
 }
 
-static int open_log(struct tally *tally, struct tally_report *report,
-                    struct snapshot_found *snapshot)
+/* What all lanes can hold, encoded; the committer's own has no texts. */
+static uint64_t lane_bytes_all(const struct tally_options *options)
+{
+    uint64_t slots_bytes = (uint64_t)LANE_SLOTS * LANE_SLOT_BYTES;
+    return slots_bytes + options->edges * (slots_bytes + LANE_BYTES_MAX);
+}
+
+static int open_log(struct tally *tally, struct tally_report *report, struct committer_log *log)
 {
     struct opening opening = {.state = &tally->state, .options = &tally->options};
     snapshot_load_init(&opening.load, &tally->state);
     replay_init(&opening.replay, &tally->state, 0);
     struct wal_report found = {0};
     uint64_t bytes = tally->options.segment_bytes;
+    log->io = tally->io;
+    log->lane_bytes_all = lane_bytes_all(&tally->options);
     /* a segment holds what judge_room wants, and something to work with */
-    while (bytes < 4 * tally->lane_bytes_all) {
+    while (bytes < 4 * log->lane_bytes_all) {
         bytes *= 2;
     }
-    uint64_t start_bytes = 4 * tally->lane_bytes_all;
-    tally->disk.log_bytes_min = start_bytes + bytes;
+    uint64_t start_bytes = 4 * log->lane_bytes_all;
+    log->log_bytes_min = start_bytes + bytes;
     const struct wal_janitor_options janitor = {.on_damage = on_damage, .arg = tally};
     struct wal_options options = {
         .io = tally->io,
@@ -136,12 +137,13 @@ static int open_log(struct tally *tally, struct tally_report *report,
     int err = wal_open(&tally->wal, &options, see_block, &opening, &found);
     replay_fini(&opening.replay);
     snapshot_load_fini(&opening.load);
-    *snapshot = opening.found;
-    snapshot->file_bytes = found.snapshot_bytes;
-    return say(err, &opening, &found, report);
+    log->wal = tally->wal;
+    log->found = opening.found;
+    log->found.file_bytes = found.snapshot_bytes;
+    return report_fill(err, &opening, &found, report);
 }
 
-static int start(struct tally *tally, const struct snapshot_found *snapshot)
+static int engine_start(struct tally *tally, const struct committer_log *log)
 {
     apply_replay_end(&tally->state);
     tally->state.retirer = rcu_retirer_new();
@@ -162,13 +164,9 @@ static int start(struct tally *tally, const struct snapshot_found *snapshot)
     tally->shared.wal = tally->wal;
     tally->shared.retain_bytes = tally->options.retain_bytes;
     time_start(&tally->shared.time, tally->state.time_ms);
-    space_init(tally);
-    int err = timers_init(tally);
-    err = err != 0 ? err : snapshot_start(tally, snapshot);
-    err = err != 0 ? err : reader_new(&tally->shared.reader, &tally->shared);
-    if (err == 0 && thread_start(&tally->thread, committer_main, tally) != 0) {
+    int err = reader_new(&tally->shared.reader, &tally->shared);
+    if (err == 0 && (err = committer_start(&tally->committer, log)) != 0) {
         reader_stop(tally->shared.reader);
-        err = TALLY_THREAD;
     }
     if (err != 0) {
         free(tally->state.retirer); /* nothing was retired yet */
@@ -181,9 +179,6 @@ static void tally_free(struct tally *tally)
     edges_fini(&tally->edges);
     reader_free(tally->shared.reader);
     state_fini(&tally->state);
-    columns_fini(&tally->columns);
-    lane_destroy(tally->own);
-    free(tally->batch);
     if (tally->io_is_ours) {
         tally->io->ops->destroy(tally->io);
     }
@@ -259,14 +254,8 @@ static struct tally *tally_new(const struct tally_options *options)
     set->memory_bytes = set->memory_bytes == 0 ? machine_memory_bytes() / 2 : set->memory_bytes;
     set->snapshot_s = set->snapshot_s == 0 ? SNAPSHOT_S : set->snapshot_s;
     set->retain_s = set->retain_s == 0 ? RETAIN_S : set->retain_s;
-    /* the committer's own lane has no texts */
-    uint64_t slots_bytes = (uint64_t)LANE_SLOTS * LANE_SLOT_BYTES;
-    tally->lane_bytes_all = slots_bytes + set->edges * (slots_bytes + LANE_BYTES_MAX);
     edges_init(&tally->edges, &tally->shared, set->edges);
-    tally->own = lane_new();
-    tally->batch = malloc(BATCH_RECORDS_MAX * sizeof(struct lane_slot *));
     tally->shared.state = &tally->state;
-    tally->shared.own = tally->own;
     tally->shared.payload_bytes_max = set->payload_bytes_max;
     return tally;
 }
@@ -278,19 +267,21 @@ int tally_open(struct tally **out, const struct tally_options *options, struct t
     if (tally == NULL) {
         return TALLY_NOMEM;
     }
-    struct snapshot_found snapshot = {.lsn = 0};
-    int err = tally->own != NULL && tally->batch != NULL ? state_init(&tally->state) : TALLY_NOMEM;
+    struct committer_log log = {.wal = NULL};
+    int err = committer_init(&tally->committer, &tally->options, &tally->state, &tally->shared,
+                             &tally->edges);
+    err = err != 0 ? err : state_init(&tally->state);
     tally->state.ledger.ceiling = tally->options.memory_bytes;
     err = err != 0 ? err : open_io(tally, report);
     if (err == 0) {
         set_by_disk(&tally->options, tally->io);
-        err = open_log(tally, report, &snapshot);
+        err = open_log(tally, report, &log);
     }
-    if (err == 0 && (err = start(tally, &snapshot)) != 0) {
+    if (err == 0 && (err = engine_start(tally, &log)) != 0) {
         snprintf(report->text, sizeof report->text, "%s", tally_err_text(err));
     }
     if (err != 0) {
-        snapshot_stop(tally);
+        committer_fini(&tally->committer);
         if (tally->wal != NULL) {
             (void)wal_close(tally->wal, false);
         }
@@ -313,15 +304,11 @@ void tally_drain(struct tally *tally)
 int tally_close(struct tally *tally)
 {
     reader_stop(tally->shared.reader);
-    /* E8: release; pairs with E7 */
-    atomic_store_explicit(&tally->stopping, true, memory_order_release);
-    wake_up(&tally->shared.wake);
-    pthread_join(tally->thread, NULL);
-    snapshot_stop(tally);
+    committer_stop(&tally->committer);
     /* the caller has ended its threads: server_stop comes before tally_close */
     CHECK(edges_are_idle(&tally->edges));
-    space_look_soon(tally);
-    bool is_lost = space_is_lost(tally);
+    bool is_lost = committer_log_is_lost(&tally->committer);
+    committer_fini(&tally->committer);
     int err = wal_close(tally->wal, !is_lost);
     tally_free(tally);
     return err == 0 && is_lost ? TALLY_IO : err;

@@ -1,32 +1,47 @@
 /* The committer: one thread that merges, writes, applies and publishes, block by block. */
-#include "engine/engine.h"
+#include "engine/commit/committer.h"
+
+#include "engine/apply/apply.h"
+#include "engine/base/alarm.h"
+#include "engine/base/rcu.h"
+#include "engine/edge/ordered_request.h"
+#include "engine/edge/reader.h"
 #include "engine/log/bounds.h"
 
 #include "wal/base/check.h"
 #include "wal/base/clock.h"
 #include "wal/base/err.h"
+#include "wal/base/thread.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
+#include <sched.h>
 
 enum { CONFIRM_AFTER_NS = 20 * 1000 * 1000, FULL_RETRY_NS = 50 * 1000 * 1000 };
 enum { FULL_DRAIN_TRIES = 200 }; /* 10 s */
 
-_Noreturn void engine_fatal(struct tally *tally, int code, const char *why)
+int committer_init(struct committer *committer, const struct tally_options *options,
+                   struct state *state, struct shared *shared, struct edges *edges)
 {
-    if (tally->options.fatal != NULL) {
-        tally->options.fatal(tally->options.fatal_arg, code, why);
-    } else {
-        fprintf(stderr, "tally: %s\n", why);
-    }
-    _exit(code);
+    *committer =
+        (struct committer){.options = options, .state = state, .shared = shared, .edges = edges};
+    int err = own_lane_init(&committer->own, &state->ledger, options);
+    shared->own = committer->own.lane;
+    return err != 0 ? err : merge_init(&committer->merge, edges, committer->own.lane, options);
 }
 
-static int append(struct tally *tally, const unsigned char *block, size_t len)
+void committer_fini(struct committer *committer)
 {
-    return space_is_lost(tally) ? TALLY_NOSPC
-                                : wal_append(tally->wal, tally->columns.count, block, len);
+    snapshot_stop(&committer->snapshot);
+    merge_fini(&committer->merge);
+    own_lane_fini(&committer->own);
+}
+
+/* ---- one commit ---- */
+
+static int append_block(struct committer *committer, const unsigned char *block, size_t len)
+{
+    return space_is_lost(&committer->space)
+               ? TALLY_NOSPC
+               : wal_append(committer->wal, committer->merge.columns.count, block, len);
 }
 
 /*
@@ -35,30 +50,29 @@ static int append(struct tally *tally, const unsigned char *block, size_t len)
  * been removed is waited for in the same way, since the state can still be read; but it does not
  * hold up the end. Any other failure is the end.
  */
-static void write_block(struct tally *tally)
+static void write_block(struct committer *committer)
 {
     const unsigned char *block = NULL;
     size_t len = 0;
-    if (columns_end(&tally->columns, &block, &len) != 0) {
-        engine_fatal(tally, 71, "out of memory while a block is made");
-    }
-    int err = append(tally, block, len);
-    for (int tries = 0; err == TALLY_NOSPC; tries += FIELD_GET(tally->shared.draining) ? 1 : 0) {
-        if (tries > (tally->disk.is_lost ? 0 : FULL_DRAIN_TRIES)) {
-            engine_fatal(tally, 74,
-                         tally->disk.is_lost ? "the log is gone and the server is to end"
-                                             : "the disk is full and the server is to end");
+    merge_end(&committer->merge, &block, &len);
+    int err = append_block(committer, block, len);
+    for (int tries = 0; err == TALLY_NOSPC;
+         tries += FIELD_GET(committer->shared->draining) ? 1 : 0) {
+        if (tries > (committer->space.is_lost ? 0 : FULL_DRAIN_TRIES)) {
+            alarm_fatal(committer->options, 74,
+                        committer->space.is_lost ? "the log is gone and the server is to end"
+                                                 : "the disk is full and the server is to end");
         }
-        space_put(tally, tally->disk.is_lost ? SPACE_LOST : SPACE_NONE);
-        reader_serve(tally->shared.reader); /* reads go on */
-        if (wake_may_sleep(&tally->shared.wake)) {
-            wake_block(&tally->shared.wake, FULL_RETRY_NS);
-            wake_awake(&tally->shared.wake);
+        space_put(&committer->space, committer->space.is_lost ? SPACE_LOST : SPACE_NONE);
+        reader_serve(committer->shared->reader); /* reads go on */
+        if (wake_may_sleep(&committer->shared->wake)) {
+            wake_block(&committer->shared->wake, FULL_RETRY_NS);
+            wake_awake(&committer->shared->wake);
         }
-        err = append(tally, block, len);
+        err = append_block(committer, block, len);
     }
     if (err != 0) {
-        engine_fatal(tally, 74, wal_why(tally->wal));
+        alarm_fatal(committer->options, 74, wal_why(committer->wal));
     }
 }
 
@@ -66,7 +80,7 @@ static void write_block(struct tally *tally)
 static void leave_step(struct lane_slot *slot)
 {
     struct lane_result left = {.type = slot->type};
-    if (record_is_step_with_text(slot->type)) {
+    if (slot->type == RECORD_DONE || slot->type == RECORD_FAIL) {
         left.bytes = (uint32_t)parcel_span(slot->step.text).len;
         parcel_release(slot->step.text);
     }
@@ -74,7 +88,7 @@ static void leave_step(struct lane_slot *slot)
 }
 
 /* In the place of an ordered record that was applied: what became of it. The request goes. */
-static void leave_ordered(struct tally *tally, struct lane_slot *slot,
+static void leave_ordered(struct committer *committer, struct lane_slot *slot,
                           const struct apply_result *result)
 {
     struct ordered_request *request = slot->ordered.request;
@@ -83,86 +97,86 @@ static void leave_ordered(struct tally *tally, struct lane_slot *slot,
                                .bytes = (uint32_t)request->bytes,
                                .value = result->value};
     if (slot->type == RECORD_BYE) {
-        left.until = tally->own->next;
+        left.until = own_lane_tail(&committer->own);
     } else if (slot->type == RECORD_POLL && result->err == 0) {
         const struct effect *altered = &result->effects[0];
         CHECK(result->effect_count == 1 && altered->kind == EFFECT_ALTERED); /* apply_poll */
         left.value = altered->poll->altered;
         left.poll = altered->poll;
     }
-    ordered_request_free(&tally->state.ledger, request);
+    ordered_request_free(&committer->state->ledger, request);
     slot->result = left;
 }
 
 /* Does what a record has set going. The builds that a BYE gives back are its result: how many is
  * decided by their words, since an end that is on its way wins. */
-static void work_off(struct tally *tally, struct apply_result *result)
+static void work_off(struct committer *committer, struct apply_result *result)
 {
     for (uint32_t i = 0; i < result->effect_count; i++) {
         const struct effect *effect = &result->effects[i];
         switch (effect->kind) {
         case EFFECT_OFFERED:
-            timers_offered(tally, effect->build);
+            timers_offered(&committer->timers, effect->build);
             break;
         case EFFECT_DELAYED:
-            timers_delayed(tally, effect->build);
+            timers_delayed(&committer->timers, effect->build);
             break;
         case EFFECT_CLAIMED:
-            timers_claimed(tally, effect->build);
+            timers_claimed(&committer->timers, effect->build);
             break;
         case EFFECT_LEFT:
-            timers_left(tally, effect->build, effect->worker);
+            timers_left(&committer->timers, effect->build, effect->worker);
             break;
         case EFFECT_GONE:
-            result->value = timers_gone(tally, effect->worker);
+            result->value = timers_gone(&committer->timers, effect->worker);
             break;
         case EFFECT_ALTERED:
-            gate_poll_altered(tally, effect->poll);
+            gate_poll_altered(&committer->gate, effect->poll);
             break;
         case EFFECT_WINDOWED:
-            gate_poll_moved(tally, effect->poll);
+            gate_poll_windowed(&committer->gate, effect->poll);
             break;
         }
     }
 }
 
 /* Applies what one slot stands for, leaves its result there, frees what came with it. */
-static void apply_slot(struct tally *tally, struct lane_slot *slot, struct record *record)
+static void apply_slot(struct committer *committer, struct lane_slot *slot, struct record *record)
 {
     struct apply_result result;
-    slot_record(slot, record);
-    record->lsn = FIELD_OWN(tally->state.lsn) + 1;
-    record->time_ms = tally->columns.time_ms;
-    int err = apply(&tally->state, record, &result);
+    merge_slot_record(slot, record);
+    record->lsn = FIELD_OWN(committer->state->lsn) + 1;
+    record->time_ms = committer->merge.columns.time_ms;
+    int err = apply(committer->state, record, &result);
     if (err != 0) {
-        engine_fatal(tally, err == TALLY_NOMEM ? 71 : 70,
-                     "a record that was accepted does not apply");
+        alarm_fatal(committer->options, err == TALLY_NOMEM ? 71 : 70,
+                    "a record that was accepted does not apply");
     }
     if (slot->type == RECORD_VOTE) {
         slot->result.bytes = 0;
         return;
     }
-    work_off(tally, &result);
+    work_off(committer, &result);
     if (slot->type == RECORD_WORKER && result.err == 0) {
-        struct worker *worker = state_worker(&tally->state, record->text[WORKER_ID]);
-        FIELD_PUT(worker->seen_ms, time_run_ms(&tally->shared.time));
+        struct worker *worker = state_worker(committer->state, record->text[WORKER_ID]);
+        FIELD_PUT(worker->seen_ms, time_run_ms(&committer->shared->time));
         FIELD_ADD(worker->left, 1); /* it may have more slots */
     }
-    if (slot_is_step(slot)) {
+    if (record_is_build_step(slot->type)) {
         leave_step(slot);
     } else {
-        leave_ordered(tally, slot, &result);
+        leave_ordered(committer, slot, &result);
     }
 }
 
-static void apply_batch(struct tally *tally)
+static void apply_batch(struct committer *committer)
 {
     struct record record = {0};
-    seq_write_begin(&tally->state.seq);
-    for (uint32_t i = 0; i < tally->batch_count; i++) {
-        apply_slot(tally, tally->batch[i], &record);
+    seq_write_begin(&committer->state->seq);
+    for (uint32_t i = 0; i < committer->merge.batch_count; i++) {
+        apply_slot(committer, committer->merge.batch[i], &record);
     }
-    seq_write_end(&tally->state.seq);
+    seq_write_end(&committer->state->seq);
 }
 
 /* Frees the room of the texts and publishes a lane's applied position. */
@@ -179,105 +193,133 @@ static void publish_lane(struct lane *lane)
     lane_apply(lane, lane->taken);
 }
 
-static void publish(struct tally *tally)
+static void publish_commit(struct committer *committer)
 {
-    uint32_t edges = edges_count(&tally->edges);
-    publish_lane(tally->own);
-    tally->own->freed = tally->own->taken;
+    uint32_t edges = edges_count(committer->edges);
+    publish_lane(committer->own.lane);
+    committer->own.lane->freed = committer->own.lane->taken;
     for (uint32_t i = 0; i < edges; i++) {
-        publish_lane(edges_lane(&tally->edges, i));
+        publish_lane(edges_lane(committer->edges, i));
     }
-    if (tally->offered) {
-        tally->offered = false;
+    if (timers_take_offered(&committer->timers)) {
         /* E3: release; pairs with E4 */
-        atomic_fetch_add_explicit(&tally->shared.offers, 1, memory_order_release);
+        atomic_fetch_add_explicit(&committer->shared->offers, 1, memory_order_release);
     }
     /* E3: release; pairs with E4 */
-    atomic_fetch_add_explicit(&tally->shared.commits, 1, memory_order_release);
-    edges_wake(&tally->edges, edges);
+    atomic_fetch_add_explicit(&committer->shared->commits, 1, memory_order_release);
+    edges_wake(committer->edges, edges);
 }
 
-static void count_commit(struct tally *tally, uint64_t began_ns)
+static void count_commit(struct committer *committer, uint64_t began_ns)
 {
     struct wal_stats stats;
-    wal_stats(tally->wal, &stats);
-    tally->last_commit_ns = clock_mono_ns();
-    uint64_t us = (tally->last_commit_ns - began_ns) / 1000;
-    FIELD_PUT(tally->shared.commit_us_last, us);
-    if (us > FIELD_OWN(tally->shared.commit_us_max)) {
-        FIELD_PUT(tally->shared.commit_us_max, us);
+    wal_stats(committer->wal, &stats);
+    committer->last_commit_ns = clock_mono_ns();
+    uint64_t us = (committer->last_commit_ns - began_ns) / 1000;
+    FIELD_PUT(committer->shared->commit_us_last, us);
+    if (us > FIELD_OWN(committer->shared->commit_us_max)) {
+        FIELD_PUT(committer->shared->commit_us_max, us);
     }
-    FIELD_PUT(tally->shared.sync_ns, stats.sync_ns);
-    FIELD_PUT(tally->shared.raw_bytes, stats.raw_bytes);
-    FIELD_PUT(tally->shared.stored_bytes, stats.stored_bytes);
+    FIELD_PUT(committer->shared->sync_ns, stats.sync_ns);
+    FIELD_PUT(committer->shared->raw_bytes, stats.raw_bytes);
+    FIELD_PUT(committer->shared->stored_bytes, stats.stored_bytes);
 }
 
 /* Lets those who are parked ask again although there was nothing to commit. */
-static bool answer_nudge(struct tally *tally)
+static bool answer_nudge(struct committer *committer)
 {
     /* E11: acquire; pairs with E12 */
-    if (!atomic_load_explicit(&tally->shared.nudged, memory_order_acquire)) {
+    if (!atomic_load_explicit(&committer->shared->nudged, memory_order_acquire)) {
         return false;
     }
     /* E13: relaxed: who set it before is answered by the publication, who sets it later wakes us */
-    atomic_store_explicit(&tally->shared.nudged, false, memory_order_relaxed);
-    publish(tally);
+    atomic_store_explicit(&committer->shared->nudged, false, memory_order_relaxed);
+    publish_commit(committer);
     rcu_quiescent();
     return true;
 }
 
 /* The log time of a block that is begun now; no edge has read a later one for a record in it. */
-static uint64_t record_ms(const struct tally *tally)
+static uint64_t record_ms(const struct committer *committer)
 {
-    uint64_t log_ms = time_log_ms(&tally->shared.time);
+    uint64_t log_ms = time_log_ms(&committer->shared->time);
     log_ms = log_ms < TIME_MS_MAX ? log_ms : TIME_MS_MAX; /* apply takes no more */
-    return log_ms > tally->state.time_ms ? log_ms : tally->state.time_ms;
+    return log_ms > committer->state->time_ms ? log_ms : committer->state->time_ms;
 }
 
 /* One commit. Returns false when there was nothing to do. */
-static bool commit(struct tally *tally)
+static bool commit(struct committer *committer)
 {
     uint64_t began_ns = clock_mono_ns();
-    columns_begin(&tally->columns, record_ms(tally));
-    if (merge(tally) == 0) {
-        merge_look_if_stuck(tally);
+    merge_begin(&committer->merge, record_ms(committer));
+    if (merge_take(&committer->merge) == 0) {
+        stuck_look(&committer->stuck, &committer->merge, committer->state->retirer,
+                   FIELD_OWN(committer->shared->commits));
     }
-    if (tally->batch_count == 0) {
-        return answer_nudge(tally);
+    if (committer->merge.batch_count == 0) {
+        return answer_nudge(committer);
     }
-    if (tally->columns.count > 0) {
+    if (committer->merge.columns.count > 0) {
         rcu_offline();
-        write_block(tally);
+        write_block(committer);
         rcu_online();
     }
-    apply_batch(tally);
-    space_judge(tally);
-    publish(tally);
-    count_commit(tally, began_ns);
+    apply_batch(committer);
+    space_judge(&committer->space);
+    publish_commit(committer);
+    count_commit(committer, began_ns);
     rcu_quiescent();
     return true;
 }
 
+/* ---- the rounds ---- */
+
+/* What is due: steps and records of the committer's own. */
+static void keep_time(struct committer *committer)
+{
+    timers_run_leases(&committer->timers);
+    if (FIELD_OWN(committer->shared->space) == SPACE_PLENTY) {
+        timers_run_delays(&committer->timers);
+        gate_run_windows(&committer->gate);
+        timers_run_silence(&committer->timers);
+        forget_run(&committer->forget);
+    }
+    gate_run(&committer->gate);
+    own_lane_publish(&committer->own);
+}
+
+/* How long the committer may sleep. */
+static uint64_t idle_ns(const struct committer *committer)
+{
+    if (gate_is_busy(&committer->gate) || stuck_is_busy(&committer->stuck)) {
+        return TIMERS_BUSY_NS;
+    }
+    bool is_near = forget_is_busy(&committer->forget) || gate_has_times(&committer->gate) ||
+                   FIELD_OWN(committer->shared->space) != SPACE_PLENTY;
+    uint64_t ns = timers_idle_ns(&committer->timers);
+    return is_near && ns > TIMERS_TICK_NS ? TIMERS_TICK_NS : ns;
+}
+
 /* Nothing to commit: confirm the last block when it has been quiet, then sleep until there is
  * something. */
-static void idle(struct tally *tally)
+static void idle(struct committer *committer)
 {
-    uint64_t ns = timers_idle_ns(tally);
-    uint64_t quiet_ns = clock_mono_ns() - tally->last_commit_ns;
-    space_judge(tally);
-    rcu_retire_flush(tally->state.retirer);
+    uint64_t ns = idle_ns(committer);
+    uint64_t quiet_ns = clock_mono_ns() - committer->last_commit_ns;
+    space_judge(&committer->space);
+    rcu_retire_flush(committer->state->retirer);
     rcu_offline();
     if (quiet_ns < CONFIRM_AFTER_NS) {
         ns = ns < CONFIRM_AFTER_NS ? ns : CONFIRM_AFTER_NS;
-    } else if (!tally->disk.is_lost) {
-        int err = wal_confirm(tally->wal);
+    } else if (!committer->space.is_lost) {
+        int err = wal_confirm(committer->wal);
         if (err != 0 && err != TALLY_NOSPC) {
-            engine_fatal(tally, 74, wal_why(tally->wal));
+            alarm_fatal(committer->options, 74, wal_why(committer->wal));
         }
     }
-    if (wake_may_sleep(&tally->shared.wake)) {
-        wake_block(&tally->shared.wake, ns);
-        wake_awake(&tally->shared.wake);
+    if (wake_may_sleep(&committer->shared->wake)) {
+        wake_block(&committer->shared->wake, ns);
+        wake_awake(&committer->shared->wake);
     }
     rcu_online();
 }
@@ -293,31 +335,81 @@ static void let_others_finish(void)
     (void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &param);
 }
 
-void *committer_main(void *arg)
+static void *committer_main(void *arg)
 {
-    struct tally *tally = arg;
+    struct committer *committer = arg;
     let_others_finish();
     rcu_thread_register();
-    tally->last_commit_ns = clock_mono_ns();
-    (void)time_look(&tally->shared.time); /* the start is no running time */
+    committer->last_commit_ns = clock_mono_ns();
+    (void)time_look(&committer->shared->time); /* the start is no running time */
     /* E7: acquire; pairs with E8 */
-    while (!atomic_load_explicit(&tally->stopping, memory_order_acquire)) {
-        timers_run(tally);
-        reader_serve(tally->shared.reader);
-        bool goes_on = snapshot_run(tally);
-        if (commit(tally)) {
+    while (!atomic_load_explicit(&committer->stopping, memory_order_acquire)) {
+        keep_time(committer);
+        reader_serve(committer->shared->reader);
+        bool goes_on = snapshot_run(&committer->snapshot);
+        if (commit(committer)) {
             continue;
         }
         if (goes_on) {
             rcu_quiescent();
         } else {
-            idle(tally);
+            idle(committer);
         }
     }
-    while (commit(tally)) {
+    while (commit(committer)) {
     }
-    rcu_retirer_destroy(tally->state.retirer);
-    tally->state.retirer = NULL;
+    rcu_retirer_destroy(committer->state->retirer);
+    committer->state->retirer = NULL;
     rcu_thread_unregister();
     return NULL;
+}
+
+int committer_start(struct committer *committer, const struct committer_log *log)
+{
+    struct state *state = committer->state;
+    struct shared *shared = committer->shared;
+    struct own_lane *own = &committer->own;
+    committer->wal = log->wal;
+    committer->space = (struct space){.state = state,
+                                      .shared = shared,
+                                      .wal = log->wal,
+                                      .io = log->io,
+                                      .options = committer->options,
+                                      .lane_bytes_all = log->lane_bytes_all,
+                                      .log_bytes_min = log->log_bytes_min};
+    committer->timers = (struct timers){
+        .state = state, .shared = shared, .own = own, .options = committer->options};
+    committer->gate =
+        (struct gate){.state = state, .shared = shared, .edges = committer->edges, .own = own};
+    committer->forget = (struct forget){.state = state, .own = own};
+    committer->snapshot = (struct snapshot){.state = state,
+                                            .shared = shared,
+                                            .space = &committer->space,
+                                            .own = own,
+                                            .wal = log->wal,
+                                            .options = committer->options};
+    space_start(&committer->space);
+    int err = timers_start(&committer->timers);
+    if (err == 0) {
+        gate_start(&committer->gate);
+        err = snapshot_start(&committer->snapshot, log->io, &log->found);
+    }
+    if (err == 0 && thread_start(&committer->thread, committer_main, committer) != 0) {
+        err = TALLY_THREAD;
+    }
+    return err;
+}
+
+void committer_stop(struct committer *committer)
+{
+    /* E8: release; pairs with E7 */
+    atomic_store_explicit(&committer->stopping, true, memory_order_release);
+    wake_up(&committer->shared->wake);
+    pthread_join(committer->thread, NULL);
+}
+
+bool committer_log_is_lost(struct committer *committer)
+{
+    space_look_soon(&committer->space);
+    return space_is_lost(&committer->space);
 }

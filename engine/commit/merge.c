@@ -1,20 +1,42 @@
 /* Putting the steps in order: the committer takes a step only if its entity's last accepted word is
  * its `before`. */
-#include "engine/engine.h"
+#include "engine/commit/merge.h"
 
+#include "engine/base/alarm.h"
+#include "engine/edge/ordered_request.h"
+#include "engine/state/state.h"
+#include "wal/base/check.h"
 #include "wal/base/err.h"
 
-#include <inttypes.h>
-#include <stdio.h>
+#include <stdlib.h>
 
-static void must(struct tally *tally, int err)
+enum {
+    BATCH_RECORDS_MAX = 1 << 17,
+    BATCH_BYTES_MAX = 8 << 20,
+};
+
+int merge_init(struct merge *merge, const struct edges *edges, struct lane *own,
+               const struct tally_options *options)
+{
+    *merge = (struct merge){.edges = edges, .own = own, .options = options};
+    merge->batch = malloc(BATCH_RECORDS_MAX * sizeof(struct lane_slot *));
+    return merge->batch != NULL ? 0 : TALLY_NOMEM;
+}
+
+void merge_fini(struct merge *merge)
+{
+    columns_fini(&merge->columns);
+    free(merge->batch);
+}
+
+static void must_fit(const struct merge *merge, int err)
 {
     if (err != 0) {
-        engine_fatal(tally, 71, "out of memory while a block is made");
+        alarm_fatal(merge->options, 71, "out of memory while a block is made");
     }
 }
 
-static bool take_vote(struct tally *tally, const struct lane_slot *slot)
+static bool take_vote(struct merge *merge, const struct lane_slot *slot)
 {
     const struct lane_vote *vote = &slot->vote;
     struct option *option = vote->option;
@@ -22,7 +44,7 @@ static bool take_vote(struct tally *tally, const struct lane_slot *slot)
         return false;
     }
     option->accepted = vote->before + option_step(vote->n);
-    must(tally, columns_vote(&tally->columns, option->id, option_votes(vote->before), vote->n));
+    must_fit(merge, columns_vote(&merge->columns, option->id, option_votes(vote->before), vote->n));
     return true;
 }
 
@@ -58,21 +80,21 @@ static void step_record(const struct lane_step *step, struct record *record)
     }
 }
 
-void slot_record(const struct lane_slot *slot, struct record *record)
+void merge_slot_record(const struct lane_slot *slot, struct record *record)
 {
     if (slot->type == RECORD_VOTE) {
         record->type = RECORD_VOTE;
         record->num[VOTE_OPTION] = slot->vote.option->id;
         record->num[VOTE_BEFORE] = option_votes(slot->vote.before);
         record->num[VOTE_N] = slot->vote.n;
-    } else if (slot_is_step(slot)) {
+    } else if (record_is_build_step(slot->type)) {
         step_record(&slot->step, record);
     } else {
         *record = slot->ordered.request->record;
     }
 }
 
-static bool take_step(struct tally *tally, const struct lane_step *step)
+static bool take_step(struct merge *merge, const struct lane_step *step)
 {
     struct build *build = step->build;
     if (build->accepted != step->before) {
@@ -81,114 +103,74 @@ static bool take_step(struct tally *tally, const struct lane_step *step)
     build->accepted = step->after;
     struct record record;
     step_record(step, &record);
-    must(tally, columns_add(&tally->columns, &record));
+    must_fit(merge, columns_add(&merge->columns, &record));
     return true;
 }
 
-static bool take(struct tally *tally, const struct lane_slot *slot)
+static bool take_slot(struct merge *merge, const struct lane_slot *slot)
 {
     if (slot->type == RECORD_VOTE) {
-        return take_vote(tally, slot);
+        return take_vote(merge, slot);
     }
-    if (slot_is_step(slot)) {
-        return take_step(tally, &slot->step);
+    if (record_is_build_step(slot->type)) {
+        return take_step(merge, &slot->step);
     }
-    must(tally, columns_add(&tally->columns, &slot->ordered.request->record));
+    must_fit(merge, columns_add(&merge->columns, &slot->ordered.request->record));
     return true;
 }
 
 /* Takes from one lane as long as its head is next. Returns whether it took anything. */
-static bool merge_lane(struct tally *tally, struct lane *lane)
+static bool take_lane(struct merge *merge, struct lane *lane)
 {
     uint64_t tail = lane_tail(lane);
     uint64_t from = lane->taken;
-    while (lane->taken != tail && tally->batch_count < BATCH_RECORDS_MAX &&
-           columns_bytes(&tally->columns) < BATCH_BYTES_MAX) {
+    while (lane->taken != tail && merge->batch_count < BATCH_RECORDS_MAX &&
+           columns_bytes(&merge->columns) < BATCH_BYTES_MAX) {
         struct lane_slot *slot = lane_at(lane, lane->taken);
-        if (!take(tally, slot)) {
+        if (!take_slot(merge, slot)) {
             break;
         }
-        tally->batch[tally->batch_count++] = slot;
+        merge->batch[merge->batch_count++] = slot;
         lane->taken++;
     }
     return lane->taken != from;
 }
 
-uint32_t merge(struct tally *tally)
+uint32_t merge_take(struct merge *merge)
 {
-    uint32_t edges = edges_count(&tally->edges);
+    uint32_t edges = edges_count(merge->edges);
     bool moved = true;
-    tally->batch_count = 0;
+    merge->batch_count = 0;
     while (moved) {
-        moved = merge_lane(tally, tally->own);
+        moved = take_lane(merge, merge->own);
         for (uint32_t i = 0; i < edges; i++) {
-            moved = merge_lane(tally, edges_lane(&tally->edges, i)) || moved;
+            moved = take_lane(merge, edges_lane(merge->edges, i)) || moved;
         }
     }
-    return tally->batch_count;
+    return merge->batch_count;
 }
 
-/* ---- a merge that stands still ---- */
-
-static void stuck_passed(void *arg)
+void merge_begin(struct merge *merge, uint64_t time_ms)
 {
-    struct stuck *stuck = arg;
-    /* G4: release; pairs with G5 */
-    atomic_store_explicit(&stuck->passed, true, memory_order_release);
+    columns_begin(&merge->columns, time_ms);
 }
 
-/* The first lane with something that was not taken; NULL when all are empty. */
-static struct lane *waiting_lane(const struct tally *tally)
+void merge_end(struct merge *merge, const unsigned char **block, size_t *len)
 {
-    if (tally->own->taken != lane_tail(tally->own)) {
-        return tally->own;
+    must_fit(merge, columns_end(&merge->columns, block, len));
+}
+
+struct lane *merge_waiting_lane(const struct merge *merge)
+{
+    if (merge->own->taken != lane_tail(merge->own)) {
+        return merge->own;
     }
-    uint32_t edges = edges_count(&tally->edges);
+    uint32_t edges = edges_count(merge->edges);
     for (uint32_t i = 0; i < edges; i++) {
-        struct lane *lane = edges_lane(&tally->edges, i);
+        struct lane *lane = edges_lane(merge->edges, i);
         if (lane->taken != lane_tail(lane)) {
             return lane;
         }
     }
     return NULL;
-}
-
-static _Noreturn void stuck_for_good(struct tally *tally, const struct lane *lane)
-{
-    const struct lane_slot *slot = lane_at(lane, lane->taken);
-    uint64_t before = slot->type == RECORD_VOTE ? slot->vote.before : slot->step.before;
-    char why[160];
-    snprintf(why, sizeof why,
-             "bug: no lane's head is next: %s at position %" PRIu64
-             " of a lane, before it %" PRIx64,
-             record_type_name(slot->type), lane->taken, before);
-    engine_fatal(tally, 70, why);
-}
-
-void merge_look_if_stuck(struct tally *tally)
-{
-    struct stuck *stuck = &tally->stuck;
-    struct lane *lane = waiting_lane(tally);
-    uint64_t commits = FIELD_OWN(tally->shared.commits);
-    if (!stuck->asked) {
-        if (lane != NULL) {
-            stuck->asked = true;
-            stuck->commits = commits;
-            /* G6: relaxed: the callback that sets it is not registered yet */
-            atomic_store_explicit(&stuck->passed, false, memory_order_relaxed);
-            rcu_retire(tally->state.retirer, stuck, stuck_passed);
-            rcu_retire_flush(tally->state.retirer);
-        }
-        return;
-    }
-    /* G5: acquire; pairs with G4 */
-    if (!atomic_load_explicit(&stuck->passed, memory_order_acquire)) {
-        return;
-    }
-    /* by now the record before that head is published; if a merge still takes nothing, there is
-     * none */
-    if (lane != NULL && stuck->commits == commits && merge(tally) == 0) {
-        stuck_for_good(tally, lane);
-    }
-    stuck->asked = false;
 }

@@ -1,7 +1,7 @@
 /* When a snapshot is made, and its walk between the commits. */
 #include "engine/commit/snapshot.h"
 
-#include "engine/engine.h"
+#include "engine/base/alarm.h"
 #include "wal/base/clock.h"
 
 #include <stdio.h>
@@ -16,106 +16,106 @@ enum {
 
 static void wake_committer(void *arg)
 {
-    wake_up(&((struct tally *)arg)->shared.wake);
+    wake_up(&((struct shared *)arg)->wake);
 }
 
 /* Says what is told from now on. Errors: NOMEM, and it stays as it was. */
-static int tell(struct tally *tally, const struct snapshot_made *made)
+static int snapshot_tell(struct snapshot *snapshot, const struct snapshot_made *made)
 {
     struct snapshot_made *copy = malloc(sizeof *copy);
     if (copy == NULL) {
         return TALLY_NOMEM;
     }
     *copy = *made;
-    const struct snapshot_made *old = FIELD_OWN(tally->shared.snapshot_made);
-    FIELD_PUT(tally->shared.snapshot_made, copy);
+    const struct snapshot_made *old = FIELD_OWN(snapshot->shared->snapshot_made);
+    FIELD_PUT(snapshot->shared->snapshot_made, copy);
     if (old != NULL) {
-        state_retire(&tally->state, (void *)(uintptr_t)old, free);
+        state_retire(snapshot->state, (void *)(uintptr_t)old, free);
     }
     return 0;
 }
 
-static uint64_t newest_lsn(const struct tally *tally)
+static uint64_t newest_lsn(const struct snapshot *snapshot)
 {
-    return ((const struct snapshot_made *)FIELD_OWN(tally->shared.snapshot_made))->lsn;
+    return ((const struct snapshot_made *)FIELD_OWN(snapshot->shared->snapshot_made))->lsn;
 }
 
-int snapshot_start(struct tally *tally, const struct snapshot_found *found)
+int snapshot_start(struct snapshot *snapshot, struct wal_io *io, const struct snapshot_found *found)
 {
-    struct snapshot *s = &tally->snapshot;
-    const struct tally_options *options = &tally->options;
-    s->log_bytes = found->log_bytes;
-    s->quiet_ns = clock_mono_ns();
+    const struct tally_options *options = snapshot->options;
+    snapshot->log_bytes = found->log_bytes;
+    snapshot->quiet_ns = clock_mono_ns();
     const struct snapshot_made made = {
         .lsn = found->lsn, .bytes = found->file_bytes, .time_ms = found->time_ms};
-    if (tell(tally, &made) != 0) {
+    if (snapshot_tell(snapshot, &made) != 0) {
         return TALLY_NOMEM;
     }
-    struct snapshot_writer *writer = &s->writer;
+    struct snapshot_writer *writer = &snapshot->writer;
     *writer = (struct snapshot_writer){
-        .io = tally->io,
+        .io = io,
         .retain_bytes = options->retain_bytes,
         .retain_ms = options->retain_s < UINT64_MAX / 1000 ? options->retain_s * 1000 : UINT64_MAX,
-        .time = &tally->shared.time,
+        .time = &snapshot->shared->time,
         .wake = wake_committer,
-        .arg = tally,
+        .arg = snapshot->shared,
         .newest_lsn = found->lsn,
-        .wal = tally->wal,
-        .ledger = &tally->state.ledger,
+        .wal = snapshot->wal,
+        .ledger = &snapshot->state->ledger,
     };
-    memcpy(writer->uuid, wal_uuid(tally->wal), sizeof writer->uuid);
+    memcpy(writer->uuid, wal_uuid(snapshot->wal), sizeof writer->uuid);
     int err = snapshot_writer_init(writer);
-    s->has_writer = err == 0;
+    snapshot->has_writer = err == 0;
     return err;
 }
 
-void snapshot_stop(struct tally *tally)
+void snapshot_stop(struct snapshot *snapshot)
 {
-    struct snapshot *s = &tally->snapshot;
-    if (s->walking) {
-        capture_end(&s->capture);
+    if (snapshot->walking) {
+        capture_end(&snapshot->capture);
     }
-    if (s->has_writer) {
-        snapshot_writer_fini(&s->writer);
+    if (snapshot->has_writer) {
+        snapshot_writer_fini(&snapshot->writer);
     }
-    free((void *)(uintptr_t)FIELD_OWN(tally->shared.snapshot_made)); /* nobody reads any more */
+    if (snapshot->shared != NULL) {
+        /* nobody reads any more */
+        free((void *)(uintptr_t)FIELD_OWN(snapshot->shared->snapshot_made));
+    }
 }
 
 /* Lets those who wait for it ask again: edge_snapshot. */
-static void answer(struct tally *tally, bool is_good)
+static void answer_tickets(struct snapshot *snapshot, bool is_good)
 {
-    struct snapshot *s = &tally->snapshot;
     if (is_good) {
-        FIELD_PUT(tally->shared.snapshot_good, s->serves);
+        FIELD_PUT(snapshot->shared->snapshot_good, snapshot->serves);
     }
-    FIELD_PUT(tally->shared.snapshot_served, s->serves);
+    FIELD_PUT(snapshot->shared->snapshot_served, snapshot->serves);
     /* E12: release; pairs with E11 */
-    atomic_store_explicit(&tally->shared.nudged, true, memory_order_release);
+    atomic_store_explicit(&snapshot->shared->nudged, true, memory_order_release);
 }
 
 /* Two snapshots are of two records, and on a full disk there may come no other: one that forgets
  * nothing. */
-static void step_on(struct tally *tally)
+static void append_nothing(struct snapshot *snapshot)
 {
-    bool is_same = FIELD_OWN(tally->state.lsn) == newest_lsn(tally);
-    if (is_same && FIELD_OWN(tally->shared.space) < SPACE_NONE && timers_have_room(tally)) {
-        timers_append(tally, RECORD_FORGET, (const uint64_t[TIMERS_NUMS]){0});
+    bool is_same = FIELD_OWN(snapshot->state->lsn) == newest_lsn(snapshot);
+    if (is_same && FIELD_OWN(snapshot->shared->space) < SPACE_NONE &&
+        own_lane_has_room(snapshot->own)) {
+        own_lane_append(snapshot->own, RECORD_FORGET, (const uint64_t[OWN_LANE_NUMS]){0});
     }
 }
 
 /* Nothing went: would more than it takes, behind one more snapshot, or two? */
-static void end_sweep(struct tally *tally, const struct snapshot_result *result)
+static void end_sweep(struct snapshot *snapshot, const struct snapshot_result *result)
 {
-    struct snapshot *s = &tally->snapshot;
-    uint64_t takes_bytes = FIELD_OWN(tally->shared.disk_snapshot_bytes);
-    s->running = false;
-    s->sweeping = false;
-    FIELD_ADD(tally->shared.segments_removed, result->segments_removed);
-    s->makes_room = result->segments_removed == 0 &&
-                    (result->gain_bytes > takes_bytes || result->gain2_bytes > 2 * takes_bytes);
-    s->sweep_ns = clock_mono_ns() + SWEEP_S * NS_PER_S;
-    if (s->makes_room) {
-        step_on(tally);
+    uint64_t takes_bytes = FIELD_OWN(snapshot->shared->disk_snapshot_bytes);
+    snapshot->running = false;
+    snapshot->sweeping = false;
+    FIELD_ADD(snapshot->shared->segments_removed, result->segments_removed);
+    snapshot->makes_room = result->segments_removed == 0 && (result->gain_bytes > takes_bytes ||
+                                                             result->gain2_bytes > 2 * takes_bytes);
+    snapshot->sweep_ns = clock_mono_ns() + SWEEP_S * NS_PER_S;
+    if (snapshot->makes_room) {
+        append_nothing(snapshot);
     }
     if (result->why[0] != '\0') {
         fprintf(stderr, "tally: the disk is full: %s\n", result->why);
@@ -124,167 +124,167 @@ static void end_sweep(struct tally *tally, const struct snapshot_result *result)
 
 /* A snapshot without its log is refused by a start, so it saves nothing. Looked at anew, as what is
  * told next is an answer. */
-static bool is_lost(struct tally *tally)
+static bool log_is_lost(struct snapshot *snapshot)
 {
-    space_look_soon(tally);
-    return space_is_lost(tally);
+    space_look_soon(snapshot->space);
+    return space_is_lost(snapshot->space);
 }
 
-static void end(struct tally *tally, const struct snapshot_result *result)
+static void snapshot_end(struct snapshot *snapshot, const struct snapshot_result *result)
 {
-    struct snapshot *s = &tally->snapshot;
     uint64_t now_ns = clock_mono_ns();
-    if (s->walking) {
-        capture_end(&s->capture);
-        s->walking = false;
+    if (snapshot->walking) {
+        capture_end(&snapshot->capture);
+        snapshot->walking = false;
     }
-    s->running = false;
+    snapshot->running = false;
     const struct snapshot_made made = {.lsn = result->lsn,
                                        .bytes = result->bytes,
-                                       .time_ms = tally->shared.time.log_ms,
-                                       .took_ms = (now_ns - s->began_ns) / NS_PER_MS};
-    bool is_good = result->err == 0 && !is_lost(tally) && tell(tally, &made) == 0;
+                                       .time_ms = snapshot->shared->time.log_ms,
+                                       .took_ms = (now_ns - snapshot->began_ns) / NS_PER_MS};
+    bool is_good =
+        result->err == 0 && !log_is_lost(snapshot) && snapshot_tell(snapshot, &made) == 0;
     if (is_good) {
-        FIELD_ADD(tally->shared.snapshots, 1);
-        FIELD_ADD(tally->shared.segments_removed, result->segments_removed);
+        FIELD_ADD(snapshot->shared->snapshots, 1);
+        FIELD_ADD(snapshot->shared->segments_removed, result->segments_removed);
         /* E17: relaxed: what was found damaged while this one was made is not what it wrote */
-        atomic_store_explicit(&tally->shared.snapshot_renew, false, memory_order_relaxed);
+        atomic_store_explicit(&snapshot->shared->snapshot_renew, false, memory_order_relaxed);
     } else {
-        FIELD_ADD(tally->shared.snapshot_failures, 1);
-        s->retry_ns = now_ns + RETRY_S * NS_PER_S;
+        FIELD_ADD(snapshot->shared->snapshot_failures, 1);
+        snapshot->retry_ns = now_ns + RETRY_S * NS_PER_S;
     }
     if (result->why[0] != '\0') {
         fprintf(stderr, "tally: snapshot at record %llu: %s\n", (unsigned long long)result->lsn,
                 result->why);
     }
-    FIELD_PUT(tally->shared.snapshot_running, false);
-    answer(tally, is_good);
+    FIELD_PUT(snapshot->shared->snapshot_running, false);
+    answer_tickets(snapshot, is_good);
 }
 
 /* New changes are refused, or soon will be. */
-static bool is_full(const struct tally *tally)
+static bool disk_is_full(const struct snapshot *snapshot)
 {
-    return FIELD_OWN(tally->shared.space) != SPACE_PLENTY || wal_disk_full(tally->wal);
+    return FIELD_OWN(snapshot->shared->space) != SPACE_PLENTY || wal_disk_full(snapshot->wal);
 }
 
 /* One is due and would leave no room for another: old log does not go meanwhile, so it is said. */
-static void hold_back(struct tally *tally)
+static void snapshot_hold_back(struct snapshot *snapshot)
 {
-    if (!tally->snapshot.is_held_back) {
-        tally->snapshot.is_held_back = true;
-        engine_trouble(tally,
-                       "a snapshot is due, and is not made before it has to: the disk has no "
-                       "room for another one beside it");
+    if (!snapshot->is_held_back) {
+        snapshot->is_held_back = true;
+        alarm_trouble(snapshot->options,
+                      "a snapshot is due, and is not made before it has to: the disk has no "
+                      "room for another one beside it");
     }
 }
 
 /* Whether one is to begin; what was asked for is served at once when there is nothing to save. */
-static bool is_wanted(struct tally *tally, uint64_t now_ns)
+static bool snapshot_is_wanted(struct snapshot *snapshot, uint64_t now_ns)
 {
-    struct snapshot *s = &tally->snapshot;
-    const struct tally_options *options = &tally->options;
-    uint64_t lsn = FIELD_OWN(tally->state.lsn);
+    const struct tally_options *options = snapshot->options;
+    uint64_t lsn = FIELD_OWN(snapshot->state->lsn);
     /* E14: acquire; pairs with E15 */
-    s->serves = atomic_load_explicit(&tally->shared.snapshot_asked, memory_order_acquire);
-    bool is_asked = s->serves != FIELD_OWN(tally->shared.snapshot_served);
-    if (tally->disk.is_lost || (is_asked && is_lost(tally))) {
+    snapshot->serves =
+        atomic_load_explicit(&snapshot->shared->snapshot_asked, memory_order_acquire);
+    bool is_asked = snapshot->serves != FIELD_OWN(snapshot->shared->snapshot_served);
+    if (snapshot->space->is_lost || (is_asked && log_is_lost(snapshot))) {
         if (is_asked) {
-            answer(tally, false);
+            answer_tickets(snapshot, false);
         }
         return false;
     }
     /* E16: acquire; pairs with E18 */
-    bool is_damaged = atomic_load_explicit(&tally->shared.snapshot_renew, memory_order_acquire);
-    if (lsn == newest_lsn(tally) && !is_damaged) {
+    bool is_damaged = atomic_load_explicit(&snapshot->shared->snapshot_renew, memory_order_acquire);
+    if (lsn == newest_lsn(snapshot) && !is_damaged) {
         if (is_asked) {
-            answer(tally, true);
+            answer_tickets(snapshot, true);
         }
         return false;
     }
-    uint64_t bytes = s->log_bytes + FIELD_OWN(tally->shared.stored_bytes);
-    uint64_t quiet_s = (now_ns - s->quiet_ns) / NS_PER_S;
-    bool is_due = bytes - s->bytes_at >= options->snapshot_bytes || quiet_s >= options->snapshot_s;
-    bool is_wanted = s->makes_room || ((is_due || is_damaged) && space_for_snapshot(tally));
-    if ((is_due || is_damaged) && !is_wanted && !is_full(tally)) {
-        hold_back(tally);
+    uint64_t bytes = snapshot->log_bytes + FIELD_OWN(snapshot->shared->stored_bytes);
+    uint64_t quiet_s = (now_ns - snapshot->quiet_ns) / NS_PER_S;
+    bool is_due =
+        bytes - snapshot->bytes_at >= options->snapshot_bytes || quiet_s >= options->snapshot_s;
+    bool is_useful =
+        snapshot->makes_room || ((is_due || is_damaged) && space_for_snapshot(snapshot->space));
+    if ((is_due || is_damaged) && !is_useful && !disk_is_full(snapshot)) {
+        snapshot_hold_back(snapshot);
     }
-    return is_asked || (is_wanted && now_ns >= s->retry_ns);
+    return is_asked || (is_useful && now_ns >= snapshot->retry_ns);
 }
 
-static void begin(struct tally *tally, uint64_t now_ns)
+static void snapshot_begin(struct snapshot *snapshot, uint64_t now_ns)
 {
-    struct snapshot *s = &tally->snapshot;
-    s->running = true;
-    s->walking = true;
-    s->began_ns = now_ns;
-    s->quiet_ns = now_ns;
-    s->bytes_at = s->log_bytes + FIELD_OWN(tally->shared.stored_bytes);
-    s->makes_room = false;
-    s->is_held_back = false;
-    space_snapshot_begins(tally);
-    FIELD_PUT(tally->shared.snapshot_running, true);
-    snapshot_writer_begin(&s->writer, FIELD_OWN(tally->state.lsn), is_full(tally));
-    capture_begin(&s->capture, &tally->state, snapshot_writer_put, &s->writer);
+    snapshot->running = true;
+    snapshot->walking = true;
+    snapshot->began_ns = now_ns;
+    snapshot->quiet_ns = now_ns;
+    snapshot->bytes_at = snapshot->log_bytes + FIELD_OWN(snapshot->shared->stored_bytes);
+    snapshot->makes_room = false;
+    snapshot->is_held_back = false;
+    space_snapshot_begins(snapshot->space);
+    FIELD_PUT(snapshot->shared->snapshot_running, true);
+    snapshot_writer_begin(&snapshot->writer, FIELD_OWN(snapshot->state->lsn),
+                          disk_is_full(snapshot));
+    capture_begin(&snapshot->capture, snapshot->state, snapshot_writer_put, &snapshot->writer);
 }
 
-static void end_walk(struct tally *tally, bool is_whole)
+static void snapshot_end_walk(struct snapshot *snapshot, bool is_whole)
 {
-    struct snapshot *s = &tally->snapshot;
-    snapshot_writer_close(&s->writer, is_whole);
-    capture_end(&s->capture);
-    s->walking = false;
+    snapshot_writer_close(&snapshot->writer, is_whole);
+    capture_end(&snapshot->capture);
+    snapshot->walking = false;
 }
 
 /* Returns true when there is more to walk now. */
-static bool walk(struct tally *tally)
+static bool snapshot_walk(struct snapshot *snapshot)
 {
-    struct snapshot *s = &tally->snapshot;
-    uint64_t slice = tally->options.snapshot_slice;
+    uint64_t slice = snapshot->options->snapshot_slice;
     uint64_t until_ns = slice > 0 ? 0 : clock_mono_ns() + SLICE_NS;
     do {
-        if (s->capture.err == 0 && snapshot_writer_is_full(&s->writer)) {
+        if (snapshot->capture.err == 0 && snapshot_writer_is_full(&snapshot->writer)) {
             return false;
         }
-        if (capture_walk(&s->capture, slice > 0 ? slice : SLICE_ENTITIES)) {
-            end_walk(tally, s->capture.err == 0);
+        if (capture_walk(&snapshot->capture, slice > 0 ? slice : SLICE_ENTITIES)) {
+            snapshot_end_walk(snapshot, snapshot->capture.err == 0);
             return false;
         }
     } while (clock_mono_ns() < until_ns);
     return true;
 }
 
-bool snapshot_run(struct tally *tally)
+bool snapshot_run(struct snapshot *snapshot)
 {
-    struct snapshot *s = &tally->snapshot;
     struct snapshot_result result;
-    if (s->running && snapshot_writer_result(&s->writer, &result)) {
-        if (s->sweeping) {
-            end_sweep(tally, &result);
+    if (snapshot->running && snapshot_writer_result(&snapshot->writer, &result)) {
+        if (snapshot->sweeping) {
+            end_sweep(snapshot, &result);
         } else {
-            end(tally, &result);
+            snapshot_end(snapshot, &result);
         }
         return true;
     }
     uint64_t now_ns = clock_mono_ns();
-    if (!s->running && now_ns >= s->sweep_ns && is_full(tally) && !tally->disk.is_lost) {
-        s->running = true;
-        s->sweeping = true;
-        snapshot_writer_sweep(&s->writer);
+    if (!snapshot->running && now_ns >= snapshot->sweep_ns && disk_is_full(snapshot) &&
+        !snapshot->space->is_lost) {
+        snapshot->running = true;
+        snapshot->sweeping = true;
+        snapshot_writer_sweep(&snapshot->writer);
     }
-    if (!s->running && is_wanted(tally, now_ns)) {
-        begin(tally, now_ns);
+    if (!snapshot->running && snapshot_is_wanted(snapshot, now_ns)) {
+        snapshot_begin(snapshot, now_ns);
     }
-    if (s->walking && tally->disk.is_lost) {
-        end_walk(tally, false);
+    if (snapshot->walking && snapshot->space->is_lost) {
+        snapshot_end_walk(snapshot, false);
     }
-    return s->walking && walk(tally);
+    return snapshot->walking && snapshot_walk(snapshot);
 }
 
 /* ---- what others ask ---- */
 
-void snapshot_renew(struct tally *tally)
+void snapshot_renew(struct shared *shared)
 {
     /* E18: release; pairs with E16 */
-    atomic_store_explicit(&tally->shared.snapshot_renew, true, memory_order_release);
-    wake_up(&tally->shared.wake);
+    atomic_store_explicit(&shared->snapshot_renew, true, memory_order_release);
+    wake_up(&shared->wake);
 }

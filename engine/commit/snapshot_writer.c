@@ -1,5 +1,5 @@
 /* The writer thread of snapshots: from chunks to a file that counts, and what may go then. */
-#include "engine/commit/snapshot.h"
+#include "engine/commit/snapshot_writer.h"
 
 #include "engine/apply/snapshot_proof.h"
 #include "wal/background/retain.h"

@@ -1,6 +1,7 @@
 /* What the log and the disk still take: when new changes are refused, and what is kept free. */
-#include "engine/engine.h"
+#include "engine/commit/space.h"
 
+#include "engine/base/alarm.h"
 #include "wal/base/clock.h"
 
 enum {
@@ -11,65 +12,64 @@ enum {
 };
 
 /* What a snapshot of the state takes at most: it is compressed, and its pages are padded. */
-static uint64_t snapshot_bytes_max(const struct tally *tally)
+static uint64_t snapshot_bytes_max(const struct space *space)
 {
-    const struct ledger *ledger = &tally->state.ledger;
+    const struct ledger *ledger = &space->state->ledger;
     uint64_t bytes = ledger_of(ledger, LEDGER_PAYLOADS) + ledger_of(ledger, LEDGER_RESULTS) +
                      ledger_of(ledger, LEDGER_ERRORS) + ledger_of(ledger, LEDGER_ENTITIES);
     return bytes + bytes / 16 + SNAPSHOT_REST_BYTES;
 }
 
-static void look_at_disk(struct tally *tally)
+static void look_at_disk(struct space *space)
 {
-    struct space *room = &tally->disk;
     uint64_t now_ns = clock_mono_ns();
-    uint64_t stored = FIELD_OWN(tally->shared.stored_bytes);
-    if (now_ns - room->looked_ns < LOOK_NS && stored - room->looked_stored < LOOK_BYTES) {
+    uint64_t stored = FIELD_OWN(space->shared->stored_bytes);
+    if (now_ns - space->looked_ns < LOOK_NS && stored - space->looked_stored < LOOK_BYTES) {
         return;
     }
-    room->looked_ns = now_ns;
-    room->looked_stored = stored;
-    room->is_lost = wal_is_lost(tally->wal);
-    struct wal_space space;
-    if (tally->io->ops->space(tally->io, &space) != 0) {
-        space = (struct wal_space){.free_bytes = UINT64_MAX, .total_bytes = UINT64_MAX};
+    space->looked_ns = now_ns;
+    space->looked_stored = stored;
+    space->is_lost = wal_is_lost(space->wal);
+    struct wal_space disk;
+    if (space->io->ops->space(space->io, &disk) != 0) {
+        disk = (struct wal_space){.free_bytes = UINT64_MAX, .total_bytes = UINT64_MAX};
     }
-    uint64_t snapshot = snapshot_bytes_max(tally);
-    uint64_t left_bytes = space.free_bytes;
-    if (FIELD_OWN(tally->shared.snapshot_running) && room->free_after < left_bytes) {
-        left_bytes = room->free_after; /* what it has not written yet is spoken for */
+    uint64_t snapshot = snapshot_bytes_max(space);
+    uint64_t left_bytes = disk.free_bytes;
+    if (FIELD_OWN(space->shared->snapshot_running) && space->free_after < left_bytes) {
+        left_bytes = space->free_after; /* what it has not written yet is spoken for */
     }
-    wal_reserve(tally->wal, snapshot + (space.free_bytes - left_bytes));
-    room->is_short = left_bytes < snapshot;
-    FIELD_PUT(tally->shared.disk_snapshot_bytes, snapshot);
-    FIELD_PUT(tally->shared.disk_free_bytes, space.free_bytes);
-    FIELD_PUT(tally->shared.disk_total_bytes, space.total_bytes);
-    FIELD_PUT(tally->shared.disk_needed_bytes,
-              room->log_bytes_min + (SNAPSHOTS_KEPT + 1) * snapshot);
+    wal_reserve(space->wal, snapshot + (disk.free_bytes - left_bytes));
+    space->is_short = left_bytes < snapshot;
+    FIELD_PUT(space->shared->disk_snapshot_bytes, snapshot);
+    FIELD_PUT(space->shared->disk_free_bytes, disk.free_bytes);
+    FIELD_PUT(space->shared->disk_total_bytes, disk.total_bytes);
+    FIELD_PUT(space->shared->disk_needed_bytes,
+              space->log_bytes_min + (SNAPSHOTS_KEPT + 1) * snapshot);
 }
 
-void space_init(struct tally *tally)
+void space_start(struct space *space)
 {
-    space_look_soon(tally);
-    space_judge(tally);
+    space_look_soon(space);
+    space_judge(space);
 }
 
-void space_look_soon(struct tally *tally)
+void space_look_soon(struct space *space)
 {
-    tally->disk.looked_stored = UINT64_MAX / 2;
+    space->looked_stored = UINT64_MAX / 2;
 }
 
-void space_put(struct tally *tally, enum space_left room)
+void space_put(struct space *space, enum space_left left)
 {
     /* E5: release; pairs with E6 */
-    atomic_store_explicit(&tally->shared.space, (uint32_t)room, memory_order_release);
+    atomic_store_explicit(&space->shared->space, (uint32_t)left, memory_order_release);
 }
 
-static void tell(struct tally *tally, const char *why)
+static void tell_space(struct space *space, const char *why)
 {
-    if (why != tally->disk.told) {
-        tally->disk.told = why;
-        engine_trouble(tally, why != NULL ? why : "new changes are taken again");
+    if (why != space->told) {
+        space->told = why;
+        alarm_trouble(space->options, why != NULL ? why : "new changes are taken again");
     }
 }
 
@@ -84,50 +84,49 @@ static const char lost_text[] =
  * be written. The reserve above it is for completions. On the disk there is to be room for one more
  * snapshot: with it old log can always be made to go.
  */
-void space_judge(struct tally *tally)
+void space_judge(struct space *space)
 {
-    look_at_disk(tally);
-    uint64_t left = wal_room_bytes(tally->wal);
-    uint64_t floor = 2 * tally->lane_bytes_all;
-    bool full = wal_disk_full(tally->wal);
-    enum space_left room = SPACE_PLENTY;
-    if (full && left < floor) {
-        room = SPACE_NONE;
-    } else if (tally->disk.is_short || (full && left < floor + tally->lane_bytes_all)) {
-        room = SPACE_RESERVE;
+    look_at_disk(space);
+    uint64_t left_bytes = wal_room_bytes(space->wal);
+    uint64_t floor = 2 * space->lane_bytes_all;
+    bool full = wal_disk_full(space->wal);
+    enum space_left left = SPACE_PLENTY;
+    if (full && left_bytes < floor) {
+        left = SPACE_NONE;
+    } else if (space->is_short || (full && left_bytes < floor + space->lane_bytes_all)) {
+        left = SPACE_RESERVE;
     }
-    if (tally->disk.is_lost) {
-        room = SPACE_LOST;
-        tell(tally, lost_text);
+    if (space->is_lost) {
+        left = SPACE_LOST;
+        tell_space(space, lost_text);
     } else {
-        tell(tally, room != SPACE_PLENTY ? full_text : NULL);
+        tell_space(space, left != SPACE_PLENTY ? full_text : NULL);
     }
-    space_put(tally, room);
+    space_put(space, left);
     /* C1: relaxed: a count publishes nothing */
-    atomic_store_explicit(&tally->shared.log_room, left, memory_order_relaxed);
+    atomic_store_explicit(&space->shared->log_room, left_bytes, memory_order_relaxed);
 }
 
-bool space_is_lost(struct tally *tally)
+bool space_is_lost(struct space *space)
 {
-    look_at_disk(tally);
-    if (tally->disk.is_lost) {
-        space_judge(tally);
+    look_at_disk(space);
+    if (space->is_lost) {
+        space_judge(space);
     }
-    return tally->disk.is_lost;
+    return space->is_lost;
 }
 
-void space_snapshot_begins(struct tally *tally)
+void space_snapshot_begins(struct space *space)
 {
-    struct space *room = &tally->disk;
-    uint64_t free_bytes = FIELD_OWN(tally->shared.disk_free_bytes);
-    uint64_t takes_bytes = FIELD_OWN(tally->shared.disk_snapshot_bytes);
-    room->free_after = free_bytes > takes_bytes ? free_bytes - takes_bytes : 0;
-    space_look_soon(tally);
+    uint64_t free_bytes = FIELD_OWN(space->shared->disk_free_bytes);
+    uint64_t takes_bytes = FIELD_OWN(space->shared->disk_snapshot_bytes);
+    space->free_after = free_bytes > takes_bytes ? free_bytes - takes_bytes : 0;
+    space_look_soon(space);
 }
 
-bool space_for_snapshot(const struct tally *tally)
+bool space_for_snapshot(const struct space *space)
 {
-    return FIELD_OWN(tally->shared.space) == SPACE_PLENTY &&
-           FIELD_OWN(tally->shared.disk_free_bytes) / 2 >=
-               FIELD_OWN(tally->shared.disk_snapshot_bytes);
+    return FIELD_OWN(space->shared->space) == SPACE_PLENTY &&
+           FIELD_OWN(space->shared->disk_free_bytes) / 2 >=
+               FIELD_OWN(space->shared->disk_snapshot_bytes);
 }

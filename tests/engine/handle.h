@@ -3,6 +3,7 @@
 #define TALLY_TESTS_ENGINE_HANDLE_H
 
 #include "engine/edge/edge_internal.h"
+#include "engine/read.h"
 #include "engine/engine.h"
 #include "wal/base/mutant.h"
 

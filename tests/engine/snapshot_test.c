@@ -235,7 +235,7 @@ Test(snapshot, a_damaged_one_is_made_again_though_nothing_has_changed)
     int fd = open(path, O_WRONLY);
     cr_assert(fd >= 0 && pwrite(fd, "x", 1, 4096 + 70) == 1);
     close(fd);
-    snapshot_renew(tally);
+    snapshot_renew(&tally->shared);
     while (info.snapshots < 2) {
         sched_yield();
         edge_info(handle.edge, &info);

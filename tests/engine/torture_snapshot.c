@@ -2,6 +2,7 @@
  * is what the whole log says. */
 #include "engine/apply/digest.h"
 #include "engine/apply/snapshot_load.h"
+#include "engine/apply/apply.h"
 #include "tests/engine/handle.h"
 #include "wal/files/snapshot_read.h"
 #include "wal/format/snapshot.h"

@@ -1,0 +1,80 @@
+/* Opening and closing polls: what their times say, and the gate before a poll is closed. */
+#ifndef TALLY_ENGINE_COMMIT_GATE_H
+#define TALLY_ENGINE_COMMIT_GATE_H
+
+#include "engine/commit/grace.h"
+#include "engine/commit/own_lane.h"
+#include "engine/edge/edges.h"
+#include "engine/edge/shared.h"
+#include "engine/state/state.h"
+#include "engine/state/wheel.h"
+
+/*
+ *                              ┌───────────────────────────────────┐
+ *     WINDOW_NONE ── look ─────┤ as its times say   ── WINDOW_TIMED ┘ in the wheel till the next
+ *          ▲                   │                                      of its times; or nowhere
+ *          │                   ├ to be opened       ── WINDOW_MOVING ── POLL_WINDOW open=1 ──┐
+ *          │                   └ to be closed       ── WINDOW_WAITING ── gate ── WINDOW_MOVING │
+ *          │                                                             POLL_WINDOW open=0 ──┤
+ *          └──────────────────────────── applied ─────────────────────────────────────────────┘
+ *
+ * A POLL is told OK when its poll is as its times say, or has been opened or closed once since it
+ * was applied: `altered` counts the POLLs, `decided` is that count when the last opening or closing
+ * was begun, `settled` what is done, and the result waits for it. So it always ends, whoever alters
+ * the poll meanwhile.
+ *
+ *     GATE_IDLE ──▶ GATE_GRACE ──▶ GATE_TAILS ──▶ GATE_SAYS ──▶ GATE_IDLE
+ *     polls are     each edge      the lanes are  POLL_WINDOW
+ *     marked        ends its pass  applied up to  open=0 for
+ *                                  these tails    each
+ *
+ * Synchronization table
+ *   poll->vote_until   written by apply and by the gate, both the committer (FIELD_PUT), read by
+ *                      edges with each vote (FIELD_GET)
+ *   poll->settled      written here (FIELD_PUT), read by the edge whose POLL waits (FIELD_GET)
+ *   grace              engine/commit/grace.h
+ *   lanes              tails and applied positions: engine/edge/lane.h
+ *   the rest           the committer alone, also window, altered, decided and gated of a poll
+ * Reclamation: a timer is part of its poll, and polls live as long as the state.
+ */
+enum gate_phase {
+    GATE_IDLE,  /* polls that wait for it are marked */
+    GATE_GRACE, /* votes begun before end their pass */
+    GATE_TAILS, /* and are applied */
+    GATE_SAYS,  /* then the log says that they are closed */
+};
+
+struct gate {
+    /* written once */
+    struct state *state;
+    struct shared *shared;
+    const struct edges *edges;
+    struct own_lane *own;
+    /* the rest */
+    struct wheel windows; /* polls that open or close, in ticks of log time */
+    enum gate_phase phase;
+    struct timer waiting; /* polls for the next time it closes */
+    struct timer closing; /* polls of this time */
+    uint32_t count;       /* in `closing` */
+    struct grace grace;
+    uint32_t tail_count;
+    uint64_t tails[EDGES_MAX];
+};
+
+/* After the replay, and once log time goes on. The fields written once are set. */
+void gate_start(struct gate *gate);
+
+/* Threads, of this and the rest: the committer. */
+/* Looks at polls whose times have come. */
+void gate_run_windows(struct gate *gate);
+/* Closes polls that wait to be closed. */
+void gate_run(struct gate *gate);
+/* Whether there is something to wait for; or a time to come. */
+bool gate_is_busy(const struct gate *gate);
+bool gate_has_times(const struct gate *gate);
+
+/* The effects of records: a POLL was applied; a poll was opened or closed. */
+void gate_poll_altered(struct gate *gate, struct poll *poll);
+void gate_poll_windowed(struct gate *gate, struct poll *poll);
+
+#endif

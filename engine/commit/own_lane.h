@@ -1,0 +1,53 @@
+/* The committer's own lane: steps and records that no client asked for. */
+#ifndef TALLY_ENGINE_COMMIT_OWN_LANE_H
+#define TALLY_ENGINE_COMMIT_OWN_LANE_H
+
+#include "engine/edge/lane.h"
+#include "engine/log/record.h"
+#include "engine/state/state.h"
+#include "engine/tally.h"
+
+/*
+ *     timers, gate, forget, snapshot ── step, append ──▶ own lane ──▶ merge, like every other lane
+ *
+ * Synchronization: the committer is both the edge and the committer of this lane. Other threads ask
+ * only lane_applied() of it, for the reply to a BYE (engine/edge/shared.h).
+ * Room: whoever appends asks own_lane_has_room first, which leaves OWN_LANE_SPARE slots free. These
+ * are for what a commit itself appends, the steps of BYE; when they are used up, too, those wait in
+ * the wheel of leases.
+ * Reclamation: a slot is free when it is applied (own_lane_applied); the lane lives as long as the
+ * committer.
+ */
+enum { OWN_LANE_SPARE = LANE_SLOTS / 8, OWN_LANE_NUMS = 3 };
+
+struct own_lane {
+    struct lane *lane;
+    struct ledger *ledger;
+    const struct tally_options *options;
+};
+
+/* Errors: NOMEM. */
+int own_lane_init(struct own_lane *own, struct ledger *ledger, const struct tally_options *options);
+void own_lane_fini(struct own_lane *own);
+
+/* Threads, of this and the rest: the committer. */
+/* Whether there is room beyond what a commit needs; or any at all. */
+bool own_lane_has_room(const struct own_lane *own);
+bool own_lane_has_slot(const struct own_lane *own);
+
+/* Steps a build if its word still is `seen`, and appends the record. REQUIRES: own_lane_has_slot.
+ * Returns whether the word was `seen`. */
+bool own_lane_step(struct own_lane *own, struct build *build, uint64_t seen, enum record_type type,
+                   enum build_state to);
+
+/* Appends an ordered record with these numbers. REQUIRES: own_lane_has_slot. */
+void own_lane_append(struct own_lane *own, enum record_type type,
+                     const uint64_t num[OWN_LANE_NUMS]);
+
+/* The position behind what was appended last. */
+uint64_t own_lane_tail(const struct own_lane *own);
+
+/* What was appended is merged from now on. */
+void own_lane_publish(struct own_lane *own);
+
+#endif

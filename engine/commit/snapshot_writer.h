@@ -1,0 +1,106 @@
+/* The writer thread of snapshots, and what the committer hands over to it. */
+#ifndef TALLY_ENGINE_COMMIT_SNAPSHOT_WRITER_H
+#define TALLY_ENGINE_COMMIT_SNAPSHOT_WRITER_H
+
+#include "engine/apply/snapshot_capture.h"
+#include "engine/base/time.h"
+#include "wal/disk/io.h"
+#include "wal/types.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/*
+ *     committer                                    writer thread
+ *     ─────────                                    ─────────────
+ *     begin at the applied lsn ──────────────────▶ snap-<lsn>.tmp
+ *     walk a slice after each commit ── chunks ──▶ compress, write, sync
+ *     all walked ────────────────────── close ───▶ sync, read back, verify, rename, sync directory
+ *     newest and older lsn       ◀───── result ──  remove the third, then segments that may go
+ *
+ * The two share the hand-over below: a list under a mutex that either holds for a few instructions.
+ * The committer never waits for the writer: when SNAPSHOT_CHUNKS_MAX are not written yet the walk
+ * pauses; only what apply saves by itself may exceed them. The writer wakes the committer when
+ * there is room again and when it has a result.
+ *
+ * Synchronization table
+ *   first, last, count, phase, result, ...   under the mutex
+ *   a chunk                                  the committer's until it is in the list, then the
+ *                                            writer's
+ *   newest_lsn, older_lsn, why               the writer alone, once the thread has begun
+ * Reclamation: whoever has a chunk frees it; what nobody writes any more is freed with the list.
+ */
+enum { SNAPSHOT_CHUNKS_MAX = 8 };
+
+struct snapshot_chunk {
+    struct snapshot_chunk *next;
+    struct image_buf images;
+};
+
+struct snapshot_result {
+    int err; /* 0: it counts */
+    uint64_t lsn;
+    uint64_t bytes;
+    uint64_t segments_removed;
+    uint64_t gain_bytes;  /* of a sweep: so much would go behind one more snapshot */
+    uint64_t gain2_bytes; /* and behind two more */
+    char why[224];
+};
+
+enum hand_over_phase {
+    HAND_IDLE,      /* the writer has nothing to do */
+    HAND_SWEEP,     /* what two snapshots hold is to go, whatever is to be kept: the disk is full */
+    HAND_OPEN,      /* chunks come */
+    HAND_CLOSED,    /* all have come */
+    HAND_ABANDONED, /* the committer has failed, or the engine ends */
+    HAND_ENDED,     /* the result is there */
+};
+
+struct snapshot_writer {
+    /* written before the thread begins */
+    struct wal_io *io;
+    struct wal *wal; /* whose janitor packs beside it */
+    struct ledger *ledger;
+    unsigned char uuid[WAL_UUID_BYTES];
+    uint64_t retain_bytes;
+    uint64_t retain_ms;
+    const struct engine_time *time;
+    void (*wake)(void *arg);
+    void *arg;
+    pthread_t thread;
+    /* under the mutex */
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    enum hand_over_phase phase;
+    bool stopping;
+    bool is_full;
+    uint64_t lsn;
+    struct snapshot_chunk *first;
+    struct snapshot_chunk *last;
+    uint32_t count;
+    struct snapshot_result result;
+    /* the writer alone; set before it begins */
+    uint64_t newest_lsn; /* of the snapshots that count, as this process has seen for itself */
+    uint64_t older_lsn;
+    char why[96]; /* why the last one is none that can be loaded; empty: it can */
+};
+
+/* Starts the thread. io, wake, arg, uuid, retain_* and newest_lsn are set. Errors: NOMEM. */
+int snapshot_writer_init(struct snapshot_writer *writer);
+/* Ends it, and removes what is half written. */
+void snapshot_writer_fini(struct snapshot_writer *writer);
+
+/* Threads, of the rest: the committer; none blocks. */
+/* is_full: history is not kept now, there is no room for it. */
+void snapshot_writer_begin(struct snapshot_writer *writer, uint64_t lsn, bool is_full);
+/* Removes what two snapshots hold, without a new one; ends with a result, too. */
+void snapshot_writer_sweep(struct snapshot_writer *writer);
+/* As capture.emit; the writer itself is the arg. */
+int snapshot_writer_put(void *writer, struct image_buf *images);
+void snapshot_writer_close(struct snapshot_writer *writer, bool is_whole);
+bool snapshot_writer_is_full(struct snapshot_writer *writer);
+/* True once for each begin, when it has ended. May come before the close, when it has failed. */
+bool snapshot_writer_result(struct snapshot_writer *writer, struct snapshot_result *result);
+
+#endif
