@@ -9,6 +9,7 @@
 #include "wal/base/mutant.h"
 #include "wal/format/block.h"
 #include "wal/background/janitor.h"
+#include "wal/recover/lock.h"
 #include "wal/recover/recover.h"
 #include "wal/read/scan.h"
 #include "wal/files/snapshot_list.h"
@@ -45,7 +46,7 @@ struct wal {
     /* of the open, for as long as the log waits for its first segment */
     struct wal_options options;
     struct wal_janitor_options janitor_options;
-    struct wal_scan scan;
+    struct wal_recovery recovery;
     uint64_t tried_ns;
 
     /* written once, before has_begun is set */
@@ -248,7 +249,7 @@ uint64_t wal_next_lsn(const struct wal *wal)
 
 const unsigned char *wal_uuid(const struct wal *wal)
 {
-    return has_begun(wal) ? wal->active.head.uuid : wal->scan.uuid;
+    return has_begun(wal) ? wal->active.head.uuid : wal->recovery.end.identity.uuid;
 }
 
 const char *wal_why(const struct wal *wal)
@@ -296,7 +297,6 @@ static int end_clean(struct wal *wal)
 
 static void wal_free(struct wal *wal)
 {
-    wal_scan_fini(&wal->scan);
     pthread_mutex_destroy(&wal->files);
     free(wal->buffer);
     free(wal);
@@ -331,15 +331,13 @@ static int load(const struct wal_options *options, struct wal_scan *scan,
     int err = wal_snapshot_list_choose(options->io, info);
     if (err == 0 && info->lsn > 0) {
         struct wal_snapshot_info again;
-        err = wal_snapshot_read(options->io, info->lsn, options->load, scan->arg, &again);
+        err = wal_snapshot_read(options->io, info->lsn, options->load, scan->visitor.arg, &again);
         if (err != 0) {
-            return wal_refuse(report, err, again.text);
+            return wal_report_refuse(report, err, again.text);
         }
-        scan->snapshot_lsn = info->lsn;
-        scan->has_uuid = true;
-        memcpy(scan->uuid, info->uuid, WAL_UUID_BYTES);
+        wal_scan_set_snapshot(scan, info->uuid, info->lsn);
     }
-    return err == 0 ? 0 : wal_refuse(report, err, info->text);
+    return err == 0 ? 0 : wal_report_refuse(report, err, info->text);
 }
 
 /* What was wrong with a snapshot stands behind what was found in the log. */
@@ -354,24 +352,22 @@ static void tell_snapshot(struct wal_report *report, const struct wal_snapshot_i
 }
 
 /* A run of the server counts on from here, and must not come to the end of what counts. */
-static int check_margins(const struct wal_scan *scan, struct wal_report *report)
+static int check_margins(const struct wal_log_end *end, struct wal_report *report)
 {
-    uint64_t last = scan->segments.count > 0 ? scan->segments.at[scan->segments.count - 1] : 0;
     const char *what = NULL;
-    if (scan->next_lsn > WAL_LSN_MAX - WAL_LSN_MARGIN) {
+    if (end->next_lsn > WAL_LSN_MAX - WAL_LSN_MARGIN) {
         what = "the log has no numbers left for more records";
-    } else if (last > WAL_NUMBER_MAX - WAL_NUMBER_MARGIN) {
+    } else if (end->last_number > WAL_NUMBER_MAX - WAL_NUMBER_MARGIN) {
         what = "the log has no numbers left for more segments";
-    } else if (scan->epoch_max >= WAL_EPOCH_MAX) {
+    } else if (end->identity.epoch_max >= WAL_EPOCH_MAX) {
         what = "the log was started too often: there is no epoch left";
     }
-    return what == NULL ? 0 : wal_refuse(report, TALLY_DAMAGE, what);
+    return what == NULL ? 0 : wal_report_refuse(report, TALLY_DAMAGE, what);
 }
 
 /* Reads the log, and judges whether it may go on. */
-static int read_log(struct wal *wal, struct wal_report *report)
+static int read_log(struct wal *wal, struct wal_scan *scan, struct wal_report *report)
 {
-    struct wal_scan *scan = &wal->scan;
     struct wal_snapshot_info info = {.lsn = 0};
     int err = load(&wal->options, scan, &info, report);
     if (err != 0) {
@@ -379,21 +375,22 @@ static int read_log(struct wal *wal, struct wal_report *report)
     }
     err = wal_scan_run(scan);
     if (err == 0 && wal->options.seen != NULL) {
-        err = wal->options.seen(scan->arg);
+        err = wal->options.seen(scan->visitor.arg);
     }
     wal_report_fill(scan, report);
     tell_snapshot(report, &info);
     if (err != 0) {
-        return wal_refuse(report, err, tally_err_text(err));
+        return wal_report_refuse(report, err, tally_err_text(err));
     }
     err = wal_report_error(scan);
-    if (err == 0) {
-        err = check_margins(scan, report);
+    if (err != 0) {
+        return err;
     }
-    wal->next_lsn = scan->next_lsn;
+    wal_recover_init(&wal->recovery, wal->io, scan);
+    wal->next_lsn = wal->recovery.end.next_lsn;
     /* so much a snapshot can take at most: what was loaded, and what was read behind it */
-    wal_reserve(wal, info.bytes + scan->stored_bytes);
-    return err;
+    wal_reserve(wal, info.bytes + scan->visitor.stored_bytes);
+    return check_margins(&wal->recovery.end, report);
 }
 
 static int start_helper(struct wal *wal, struct wal_report *report)
@@ -405,7 +402,7 @@ static int start_helper(struct wal *wal, struct wal_report *report)
     head.bytes = wal->segment_bytes;
     int err =
         wal_preallocate_new(&wal->preallocation, wal->io, &head, &trouble, &wal->reserve_bytes);
-    return err == 0 ? 0 : wal_refuse(report, err, tally_err_text(err));
+    return err == 0 ? 0 : wal_report_refuse(report, err, tally_err_text(err));
 }
 
 static int start_janitor(struct wal *wal, struct wal_report *report)
@@ -415,11 +412,11 @@ static int start_janitor(struct wal *wal, struct wal_report *report)
     }
     int err = wal_janitor_new(&wal->janitor, wal->io, wal->options.janitor, &wal->files,
                               &wal->reserve_bytes, wal->active.head.number);
-    return err == 0 ? 0 : wal_refuse(report, err, tally_err_text(err));
+    return err == 0 ? 0 : wal_report_refuse(report, err, tally_err_text(err));
 }
 
 /* Brings the end of the log in order, and begins a segment. On an error all is as if it had not
- * been called, but for what wal_recover has done. */
+ * been called, but for what wal_recover_run has done. */
 static int begin(struct wal *wal, struct wal_report *report)
 {
     struct wal_segment segment;
@@ -427,7 +424,7 @@ static int begin(struct wal *wal, struct wal_report *report)
     start_bytes = start_bytes < wal->segment_bytes ? start_bytes : wal->segment_bytes;
     /* W4: relaxed: as W3, by the same thread */
     uint64_t keep_bytes = atomic_load_explicit(&wal->reserve_bytes, memory_order_relaxed);
-    int err = wal_recover(&wal->scan, start_bytes, keep_bytes, &segment, report);
+    int err = wal_recover_run(&wal->recovery, start_bytes, keep_bytes, &segment, report);
     if (err != 0) {
         return err;
     }
@@ -445,8 +442,6 @@ static int begin(struct wal *wal, struct wal_report *report)
     }
     /* W6: release; pairs with W5 */
     atomic_store_explicit(&wal->has_begun, true, memory_order_release);
-    wal_scan_fini(&wal->scan);
-    wal_scan_init(&wal->scan, wal->io, NULL, NULL);
     return 0;
 
 stop_helper:
@@ -461,7 +456,8 @@ static int begin_or_wait(struct wal *wal, struct wal_report *report)
 {
     struct wal_report before = *report;
     int err = begin(wal, report);
-    if (err != TALLY_NOSPC || wal->scan.segments.count == 0 || !wal->scan.has_uuid) {
+    if (err != TALLY_NOSPC || !wal->recovery.end.has_segment ||
+        !wal->recovery.end.identity.has_uuid) {
         return err;
     }
     wal_report_append(&before, "; no room to go on with it: it is read only until there is");
@@ -517,7 +513,7 @@ int wal_open(struct wal **out, const struct wal_options *options, wal_visit_fn v
 {
     *report = (struct wal_report){.end = WAL_END_FAILED};
     if (options->segment_bytes != 0 && !wal_segment_is_size(options->segment_bytes)) {
-        return wal_refuse(report, TALLY_INVAL, "the segment size is not valid");
+        return wal_report_refuse(report, TALLY_INVAL, "the segment size is not valid");
     }
     int err = wal_lock(options->io, report);
     if (err != 0) {
@@ -525,12 +521,13 @@ int wal_open(struct wal **out, const struct wal_options *options, wal_visit_fn v
     }
     struct wal *wal = wal_alloc(options);
     if (wal == NULL) {
-        return wal_refuse(report, TALLY_NOMEM, tally_err_text(TALLY_NOMEM));
+        return wal_report_refuse(report, TALLY_NOMEM, tally_err_text(TALLY_NOMEM));
     }
-    wal_scan_init(&wal->scan, options->io, visit, arg);
-    wal->scan.is_recovery = true;
-    wal->scan.needs_beginning = true;
-    err = read_log(wal, report);
+    struct wal_scan scan;
+    wal_scan_init(&scan, options->io, visit, arg);
+    wal_scan_set_recovery(&scan, true);
+    err = read_log(wal, &scan, report);
+    wal_scan_fini(&scan);
     err = err != 0 ? err : begin_or_wait(wal, report);
     if (err != 0) {
         wal_free(wal);

@@ -175,13 +175,13 @@ static int blocks_write(struct packer *packer)
     struct wal_scan scan;
     bool is_whole = false;
     wal_scan_init(&scan, pack->io, pack_block, packer);
-    scan.next_lsn = 0;
+    wal_scan_detach(&scan);
     int err = wal_scan_sealed(&scan, pack->number, &is_whole);
     int result = packer->errnum;
     if (err == TALLY_NOMEM) {
         result = -ENOMEM;
-    } else if (result == 0 && scan.evidence.read_error) {
-        result = scan.errnum != 0 ? scan.errnum : -EIO;
+    } else if (result == 0 && scan.findings.errnum != 0) {
+        result = scan.findings.errnum;
     } else if (result == 0 && !is_whole) {
         pack->is_damaged = true;
         wal_report_fill(&scan, &pack->damage);

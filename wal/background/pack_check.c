@@ -126,16 +126,16 @@ static int files_compare(struct checking *checking)
     struct wal_scan scan;
     bool is_whole = false;
     wal_scan_init(&scan, checking->pack->io, compare, checking);
-    scan.next_lsn = 0;
+    wal_scan_detach(&scan);
     int err = wal_scan_sealed(&scan, checking->pack->number, &is_whole);
     int result = checking->errnum;
     if (err == TALLY_NOMEM) {
         result = -ENOMEM;
-    } else if (result == 0 && scan.errnum != 0) {
-        result = scan.errnum;
+    } else if (result == 0 && scan.findings.errnum != 0) {
+        result = scan.findings.errnum;
     } else if (result == 0 &&
-               (!is_whole || !checking->is_sealed || checking->head.epoch != scan.head.epoch ||
-                memcmp(checking->head.uuid, scan.head.uuid, WAL_UUID_BYTES) != 0)) {
+               (!is_whole || !checking->is_sealed || checking->head.epoch != scan.file.head.epoch ||
+                memcmp(checking->head.uuid, scan.file.head.uuid, WAL_UUID_BYTES) != 0)) {
         result = -EIO;
     }
     wal_scan_fini(&scan);

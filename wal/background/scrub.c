@@ -23,20 +23,12 @@ void wal_scrub_init(struct wal_scrub *scrub, struct wal_io *io,
 {
     *scrub = (struct wal_scrub){.io = io, .pace = pace, .arg = arg};
     wal_scan_init(&scrub->scan, io, visit, scrub);
-    scrub->scan.next_lsn = 0;
+    wal_scan_detach(&scrub->scan);
 }
 
 void wal_scrub_fini(struct wal_scrub *scrub)
 {
     wal_scan_fini(&scrub->scan);
-}
-
-/* After a segment that was not read to its end nothing is known of the next one's begin. */
-static void chain_cut(struct wal_scan *scan)
-{
-    scan->next_lsn = 0;
-    scan->durable_lsn = 0;
-    scan->epoch = 0;
 }
 
 /* What the page cache holds is not what is asked for. Returns 0 or a negative errno value. */
@@ -59,6 +51,7 @@ static int damaged(struct wal_scrub *scrub, const char *name, int err)
     return WAL_SCRUBBED_DAMAGE;
 }
 
+/* After a segment that was not read to its end nothing is known of how the next one begins. */
 int wal_scrub_segment(struct wal_scrub *scrub, uint64_t number)
 {
     char name[WAL_NAME_BYTES];
@@ -66,28 +59,27 @@ int wal_scrub_segment(struct wal_scrub *scrub, uint64_t number)
     wal_segment_name(name, number);
     int err = cache_drop(scrub->io, name);
     if (err == -ENOENT) {
-        chain_cut(&scrub->scan);
+        wal_scan_detach(&scrub->scan);
         return WAL_SCRUBBED_GONE;
     }
     if (err != 0) {
-        chain_cut(&scrub->scan);
+        wal_scan_detach(&scrub->scan);
         int result = damaged(scrub, name, err);
         scrub->damage.segment = number;
         return result;
     }
-    scrub->scan.errnum = 0;
     err = wal_scan_sealed(&scrub->scan, number, &is_whole);
     if (err != 0) {
-        chain_cut(&scrub->scan);
+        wal_scan_detach(&scrub->scan);
         return err;
     }
     if (is_whole) {
         return WAL_SCRUBBED_WHOLE;
     }
     /* removed since we dropped its pages */
-    int result = scrub->scan.errnum == -ENOENT ? WAL_SCRUBBED_GONE : WAL_SCRUBBED_DAMAGE;
+    int result = scrub->scan.findings.errnum == -ENOENT ? WAL_SCRUBBED_GONE : WAL_SCRUBBED_DAMAGE;
     wal_report_fill(&scrub->scan, &scrub->damage);
-    chain_cut(&scrub->scan);
+    wal_scan_detach(&scrub->scan);
     return result;
 }
 

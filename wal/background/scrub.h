@@ -16,7 +16,7 @@ struct wal_scrub {
     struct wal_io *io;
     int (*pace)(void *arg, size_t bytes); /* as in wal/background/pack.h */
     void *arg;
-    struct wal_scan scan; /* where the chain stands; next_lsn 0: nowhere */
+    struct wal_scan scan; /* its cursor is where the chain stands */
     int errnum;           /* of pace */
     struct wal_report damage;
 };

@@ -8,22 +8,29 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Zero is the empty list; its memory stays from one listing to the next. */
+/* Zero is the empty list; its memory stays from one listing to the next. Written by listing.c
+ * alone. Threads: one at a time. */
 struct wal_listing {
     uint64_t *at; /* ascending */
     size_t count;
-    size_t room;
+    size_t capacity;
 };
 
 /*
  * Fills the list anew with the numbers in the names that is_name takes (wal_segment_is_name,
  * wal_snapshot_is_name). Returns 0 or a negative errno value (-ENOMEM among them).
  */
-int wal_listing_read(struct wal_listing *numbers, struct wal_io *io,
+int wal_listing_read(struct wal_listing *listing, struct wal_io *io,
                      bool (*is_name)(const char *name, uint64_t *number));
-void wal_listing_fini(struct wal_listing *numbers);
+void wal_listing_fini(struct wal_listing *listing);
 
-/* Room for so many. Returns 0 or -ENOMEM. */
-int wal_listing_reserve(struct wal_listing *numbers, size_t room);
+/* Makes it the list of that one number. Returns 0 or -ENOMEM. */
+int wal_listing_set(struct wal_listing *listing, uint64_t number);
+
+/* Puts a number in front of the others. REQUIRES: it is below them. Returns 0 or -ENOMEM. */
+int wal_listing_prepend(struct wal_listing *listing, uint64_t number);
+
+/* Whether the list has that number; then *index is where. */
+bool wal_listing_find(const struct wal_listing *listing, uint64_t number, size_t *index);
 
 #endif

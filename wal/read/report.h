@@ -3,26 +3,19 @@
 #define TALLY_WAL_READ_REPORT_H
 
 #include "wal/read/scan.h"
-
-/* Notes why a row of the table matches. Of several notes the one of the first row stays, and of
- * that row the first. */
-void wal_report_note(struct wal_scan *scan, int row, const char *format, ...)
-    __attribute__((format(printf, 3, 4)));
-
-/* Notes a failed file call on a segment: row 1. doing: "cannot read". */
-void wal_report_failure(struct wal_scan *scan, uint64_t number, const char *doing, int err);
-
-/* "records 11 to 20", "record 11", or words for a mark, where until is before from. */
-void wal_report_range(char *to, size_t room, uint64_t from, uint64_t until);
+#include "wal/types.h"
 
 /* Appends to the report's sentence. */
 void wal_report_append(struct wal_report *report, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Fills the report from a scan that has run. */
+/* Makes it the report of something that ends with that error, and says why. Returns err. */
+int wal_report_refuse(struct wal_report *report, int err, const char *text);
+
+/* Fills the report from a scan that has run, all but what snapshots say. */
 void wal_report_fill(const struct wal_scan *scan, struct wal_report *report);
 
-/* The error that goes with the scan's verdict; 0 for a log that can be opened. */
+/* The error that goes with the verdict of a scan that has run; 0 for a log that can be opened. */
 int wal_report_error(const struct wal_scan *scan);
 
 #endif

@@ -2,102 +2,117 @@
 #include "wal/read/scan_start.h"
 
 #include "wal/files/snapshot_list.h"
-#include "wal/read/report.h"
+#include "wal/read/walk.h"
 
 #include <inttypes.h>
+#include <string.h>
 
-/* The header of a segment's first block. Opens the segment; a failure is in the evidence. */
-static enum wal_block_state first_header(struct wal_scan *scan, size_t index,
-                                         struct wal_block_header *header)
+void wal_scan_start_witness(struct wal_scan *scan)
 {
-    return wal_scan_open(scan, index) ? wal_scan_header(scan, WAL_SEGMENT_FIRST_BLOCK, header)
-                                      : WAL_BLOCK_IO_ERROR;
+    struct wal_snapshot_info info;
+    int err = wal_snapshot_list_witness(scan->io, &info);
+    if (err != 0) {
+        wal_findings_failed(&scan->findings, "cannot read the newest snapshot", err);
+    }
+    scan->witness.lsn = info.lsn;
+    memcpy(scan->witness.uuid, info.uuid, WAL_UUID_BYTES);
 }
 
-/* The last segment whose first page of blocks shows a block header: the only one that may hold
- * a record that is not on the disk yet. 0: none. It is looked for on the disk. */
-static uint64_t find_active(struct wal_scan *scan)
+/* Opens a listed segment beside the cursor's. A failure is in the findings. */
+static bool probe_open(struct wal_scan *scan, struct wal_segment_file *probe, size_t index)
 {
-    for (size_t i = scan->segments.count; i-- > 0 && !scan->evidence.read_error;) {
+    uint64_t number = scan->segments.at[index];
+    bool is_open = wal_segment_file_open(probe, number, wal_walk_is_refreshed(scan, number));
+    if (is_open || scan->findings.missing_number == 0) {
+        wal_cursor_set_index(&scan->cursor, index); /* a report names the last one that was read */
+    }
+    return is_open;
+}
+
+/* The last segment whose first page of blocks shows a block header: the only one that may hold a
+ * record that is not on the disk yet. 0: none. It is looked for on the disk. */
+static uint64_t find_active(struct wal_scan *scan, struct wal_segment_file *probe)
+{
+    for (size_t i = scan->segments.count; i-- > 0 && !scan->findings.evidence.read_error;) {
         struct wal_block_header header;
-        if (wal_block_state_has_header(first_header(scan, i, &header))) {
+        if (probe_open(scan, probe, i) && wal_block_state_has_header(wal_segment_file_header(
+                                              probe, WAL_SEGMENT_FIRST_BLOCK, &header))) {
             return scan->segments.at[i];
         }
     }
     return 0;
 }
 
-uint64_t wal_scan_start_lsn(struct wal_scan *scan, size_t index)
-{
-    struct wal_block_header header;
-    return first_header(scan, index, &header) == WAL_BLOCK_VALID ? header.first_lsn : 0;
-}
-
 /* The log has lost its beginning: what no snapshot holds is not there. */
-static void note_no_beginning(struct wal_scan *scan)
+static void note_no_beginning(struct wal_findings *findings, uint64_t first_number,
+                              uint64_t snapshot_lsn)
 {
     char name[WAL_NAME_BYTES];
-    scan->evidence.misnumbered = true;
-    if (scan->snapshot_lsn > 0) {
-        wal_report_note(scan, 3,
-                        "the log begins with segment %" PRIu64 ", behind record %" PRIu64
-                        ", where the snapshot ends",
-                        scan->segments.at[0], scan->snapshot_lsn);
+    if (snapshot_lsn > 0) {
+        wal_findings_add(findings, WAL_SIGN_MISNUMBERED,
+                         "the log begins with segment %" PRIu64 ", behind record %" PRIu64
+                         ", where the snapshot ends",
+                         first_number, snapshot_lsn);
         return;
     }
     wal_segment_name(name, 1);
-    wal_report_note(scan, 3,
-                    "%s is missing: the log goes on with segment %" PRIu64
-                    ", and no snapshot that can be read holds what was before it",
-                    name, scan->segments.at[0]);
+    wal_findings_add(findings, WAL_SIGN_MISNUMBERED,
+                     "%s is missing: the log goes on with segment %" PRIu64
+                     ", and no snapshot that can be read holds what was before it",
+                     name, first_number);
 }
 
 /*
  * Where the walk begins: without a snapshot with record 1 in segment 1; with one in the last
  * segment that begins at or before the record behind it. What is before that is not read: nothing
  * depends on it. A reader that loads no snapshot takes what is left, if there is one for the rest.
+ * Returns the segment's place in the list.
  */
-static void find_begin(struct wal_scan *scan)
+static size_t find_begin(struct wal_scan *scan, struct wal_segment_file *probe)
 {
-    uint64_t snapshot = scan->snapshot_lsn;
-    scan->begin = 0;
-    if (!scan->needs_beginning && scan->segments.at[0] != 1) {
+    const struct wal_listing *segments = &scan->segments;
+    uint64_t snapshot = scan->visitor.snapshot_lsn;
+    if (!scan->needs_beginning && segments->at[0] != 1) {
         int err = wal_snapshot_list_newest(scan->io, &snapshot);
         if (err != 0) {
-            wal_scan_failed(scan, scan->segments.at[0], "cannot list the snapshots", err);
-            return;
+            wal_findings_segment_failed(&scan->findings, segments->at[0],
+                                        "cannot list the snapshots", err);
+            return 0;
         }
     }
-    size_t last = scan->needs_beginning ? scan->segments.count : 1;
-    for (size_t i = last; snapshot > 0 && i-- > 0 && !scan->evidence.read_error;) {
-        uint64_t lsn = wal_scan_start_lsn(scan, i);
+    size_t last = scan->needs_beginning ? segments->count : 1;
+    for (size_t i = last; snapshot > 0 && i-- > 0 && !scan->findings.evidence.read_error;) {
+        uint64_t lsn = probe_open(scan, probe, i) ? wal_segment_file_first_lsn(probe) : 0;
         if (lsn > 0 && lsn <= snapshot + 1) {
-            scan->begin = i;
-            scan->next_lsn = lsn;
-            return;
+            wal_cursor_set_lsn(&scan->cursor, lsn);
+            return i;
         }
     }
-    if (scan->segments.at[0] != 1) {
-        note_no_beginning(scan);
+    if (segments->at[0] != 1) {
+        note_no_beginning(&scan->findings, segments->at[0], scan->visitor.snapshot_lsn);
     }
+    return 0;
 }
 
 void wal_scan_start_find(struct wal_scan *scan)
 {
     if (scan->segments.count == 0) {
-        uint64_t lsn = scan->snapshot_lsn > 0 ? scan->snapshot_lsn : scan->witness_lsn;
+        uint64_t known = scan->visitor.snapshot_lsn;
+        uint64_t lsn = known > 0 ? known : scan->witness.lsn;
         if (lsn > 0) {
-            scan->evidence.misnumbered = true;
-            wal_report_note(scan, 3, "there is a snapshot at record %" PRIu64 ", and no log", lsn);
+            wal_findings_add(&scan->findings, WAL_SIGN_MISNUMBERED,
+                             "there is a snapshot at record %" PRIu64 ", and no log", lsn);
         }
         return;
     }
+    struct wal_segment_file probe;
+    wal_segment_file_init(&probe, scan->io, &scan->identity, &scan->findings);
     if (scan->is_recovery) {
-        scan->active_number = find_active(scan);
+        scan->active_number = find_active(scan, &probe);
     }
-    if (!scan->evidence.read_error) {
-        find_begin(scan);
-        scan->index = scan->begin;
-        wal_scan_begin(scan);
+    if (!scan->findings.evidence.read_error) {
+        size_t begin = find_begin(scan, &probe);
+        wal_cursor_enter(&scan->cursor, begin, scan->segments.at[begin]);
     }
+    wal_segment_file_fini(&probe);
 }

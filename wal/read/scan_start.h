@@ -4,13 +4,12 @@
 
 #include "wal/read/scan.h"
 
-#include <stddef.h>
-#include <stdint.h>
+/* What the snapshots prove is read first, so that all of the log has to be there. A failure is in
+ * the findings. */
+void wal_scan_start_witness(struct wal_scan *scan);
 
-/* Finds the segment to begin with among those that are listed. A failure is in the evidence. */
+/* Puts the cursor at the segment to begin with, among those that are listed. Without any it stays
+ * where it is. A failure, or that the log has no beginning, is in the findings. */
 void wal_scan_start_find(struct wal_scan *scan);
-
-/* The lsn with which a segment begins; 0 when its first block does not say so. Opens it. */
-uint64_t wal_scan_start_lsn(struct wal_scan *scan, size_t index);
 
 #endif

@@ -1,49 +1,45 @@
-/* The look behind the place where a scan had to stop: what stands there tells a crash from damage.
- */
-#include "wal/base/err.h"
-#include "wal/read/scan.h"
-#include "wal/read/report.h"
-#include "wal/disk/full_io.h"
+/* The tail scan: what is behind the place where a scan had to stop tells a crash from damage. */
+#include "wal/read/tail_scan.h"
 
-#include <errno.h>
+#include "wal/base/err.h"
+#include "wal/disk/full_io.h"
+#include "wal/read/walk.h"
+
 #include <inttypes.h>
 #include <string.h>
 
-#define LOOK_BYTES       (256U * 1024)
+#define STEP_BYTES       (256U * 1024)
 
 /* A header that has gone back is behind its blocks by the starts in between that wrote nothing. */
 #define EPOCHS_LATER_MAX 1024
 
-/* What one pass over the pages of a segment is after. */
-struct tail_scan {
-    uint64_t filled_end; /* of the last page that is not zero */
-    bool has_block;      /* a valid block header was seen */
-    bool has_seal;       /* one that seals the segment */
-    uint64_t block_lsn;  /* of the first one */
-    bool only_first;     /* stop at the first block */
+/* One pass over the pages of a segment. */
+struct pass {
+    struct wal_segment_file *file;
+    const struct wal_cursor *cursor; /* where its scan has stopped; NULL: in an earlier segment,
+                                      * and the pass ends with the first block */
+    uint64_t filled_end;             /* of the last page that is not zero */
+    bool has_block;                  /* a valid block header was seen */
+    bool has_seal;                   /* one that seals the segment */
+    uint64_t block_lsn;              /* of the first one */
 };
 
 /* A valid header is evidence enough: it is tied to its place, and what it says was true when it was
  * written, whatever became of its payload. */
-static void look_at_block(struct wal_scan *scan, struct tail_scan *tail_scan, uint64_t offset,
-                          const struct wal_block_header *header)
+static void pass_block(struct pass *pass, uint64_t offset, const struct wal_block_header *header)
 {
-    if (!tail_scan->has_block) {
-        tail_scan->has_block = true;
-        tail_scan->block_lsn = header->first_lsn;
+    const struct wal_cursor *cursor = pass->cursor;
+    if (!pass->has_block) {
+        pass->has_block = true;
+        pass->block_lsn = header->first_lsn;
     }
-    tail_scan->has_seal = tail_scan->has_seal || (header->flags & WAL_BLOCK_SEAL) != 0;
-    bool is_behind = !tail_scan->only_first && offset > scan->offset;
-    bool is_witness = header->durable_lsn >= scan->next_lsn ||
-                      (uint64_t)header->durable_pages * WAL_PAGE_BYTES > scan->offset;
-    if (is_behind && is_witness) {
-        if (!scan->evidence.acknowledged) {
-            scan->tail.witness_offset = offset;
-        }
-        scan->evidence.acknowledged = true;
-        if (header->durable_lsn > scan->tail.witness_lsn) {
-            scan->tail.witness_lsn = header->durable_lsn;
-        }
+    pass->has_seal = pass->has_seal || (header->flags & WAL_BLOCK_SEAL) != 0;
+    if (cursor == NULL || offset <= cursor->offset) {
+        return;
+    }
+    if (header->durable_lsn >= cursor->next_lsn ||
+        (uint64_t)header->durable_pages * WAL_PAGE_BYTES > cursor->offset) {
+        wal_findings_witness(pass->file->findings, offset, header->durable_lsn);
     }
 }
 
@@ -51,81 +47,75 @@ static void look_at_block(struct wal_scan *scan, struct tail_scan *tail_scan, ui
  * Whether the page is a block of a later epoch than the segment's header. The header was synced
  * before its first block, so it is not the one that was: the disk has given an older page back.
  */
-static bool is_of_later_epoch(const struct wal_scan *scan, const unsigned char *page,
+static bool is_of_later_epoch(const struct wal_segment_head *head, const unsigned char *page,
                               uint64_t offset)
 {
-    struct wal_segment_head head = scan->head;
+    struct wal_segment_head later = *head;
     struct wal_block_header header;
     for (unsigned i = 0; i < EPOCHS_LATER_MAX && wal_block_has_magic(page); i++) {
-        head.epoch++;
-        if (wal_block_header_get(page, &header, &head, offset) == WAL_BLOCK_VALID) {
+        later.epoch++;
+        if (wal_block_header_get(page, &header, &later, offset) == WAL_BLOCK_VALID) {
             return true;
         }
     }
     return false;
 }
 
-static void note_later_epoch(struct wal_scan *scan, uint64_t offset)
+static void note_later_epoch(struct wal_segment_file *file, uint64_t offset)
 {
     char name[WAL_NAME_BYTES];
-    wal_segment_name(name, scan->segments.at[scan->index]);
-    scan->evidence.unchained = true;
-    wal_report_note(scan, 3,
-                    "%s: the block at offset %" PRIu64 " is newer than the segment's header", name,
-                    offset);
+    wal_segment_name(name, file->number);
+    wal_findings_add(file->findings, WAL_SIGN_UNCHAINED,
+                     "%s: the block at offset %" PRIu64 " is newer than the segment's header", name,
+                     offset);
 }
 
-static void look_at_page(struct wal_scan *scan, struct tail_scan *tail_scan,
-                         const unsigned char *page, uint64_t offset)
+static void pass_page(struct pass *pass, const unsigned char *page, uint64_t offset)
 {
+    struct wal_segment_file *file = pass->file;
     struct wal_block_header header;
     if (wal_is_zero(page, WAL_PAGE_BYTES)) {
         return;
     }
-    tail_scan->filled_end = offset + WAL_PAGE_BYTES;
-    if (scan->head_state != WAL_HEAD_OK) {
+    pass->filled_end = offset + WAL_PAGE_BYTES;
+    if (file->head_state != WAL_HEAD_OK) {
         return;
     }
-    if (wal_block_header_get(page, &header, &scan->head, offset) == WAL_BLOCK_VALID) {
-        look_at_block(scan, tail_scan, offset, &header);
-    } else if (is_of_later_epoch(scan, page, offset)) {
-        note_later_epoch(scan, offset);
+    if (wal_block_header_get(page, &header, &file->head, offset) == WAL_BLOCK_VALID) {
+        pass_block(pass, offset, &header);
+    } else if (is_of_later_epoch(&file->head, page, offset)) {
+        note_later_epoch(file, offset);
     }
 }
 
-/* Where a look ends. A file that is longer than its header promises, or than any segment, is
- * refused for that (judge_size, judge_headless), and nobody reads a terabyte of holes first. */
-static uint64_t look_end(const struct wal_scan *scan)
+/* Where a pass ends. A file that is longer than its header promises, or than any segment, is
+ * refused for that (judge_size, judge_header), and nobody reads a terabyte of holes first. */
+static uint64_t pass_end(const struct wal_segment_file *file)
 {
-    if (scan->size_bytes > WAL_SEGMENT_BYTES_MAX) {
+    if (file->size_bytes > WAL_SEGMENT_BYTES_MAX) {
         return 0;
     }
-    bool is_headed = scan->head_state == WAL_HEAD_OK && scan->head.bytes < scan->size_bytes;
-    return is_headed ? scan->head.bytes : scan->size_bytes;
+    bool is_cut = file->head_state == WAL_HEAD_OK && file->head.bytes < file->size_bytes;
+    return is_cut ? file->head.bytes : file->size_bytes;
 }
 
-/* One pass in steps of a page from `offset` to the end of the open segment. Returns 0 or
- * TALLY_NOMEM; a failed read is left in the evidence. */
-static int look_through(struct wal_scan *scan, struct tail_scan *tail_scan, uint64_t offset)
+/* Reads page by page from `offset` to the end of the segment. Returns 0 or TALLY_NOMEM; a failed
+ * read is in the findings. */
+static int pass_run(struct pass *pass, uint64_t offset)
 {
-    uint64_t end = look_end(scan);
-    while (offset < end && !(tail_scan->only_first && tail_scan->has_block)) {
+    uint64_t end = pass_end(pass->file);
+    while (offset < end && (pass->cursor != NULL || !pass->has_block)) {
         uint64_t left = end - offset;
-        size_t step = left < LOOK_BYTES ? (size_t)left : LOOK_BYTES;
+        size_t step = left < STEP_BYTES ? (size_t)left : STEP_BYTES;
         size_t pages = (step + WAL_PAGE_BYTES - 1) / WAL_PAGE_BYTES;
         const unsigned char *at;
-        int err = wal_window_get(&scan->reader.window, offset, pages * WAL_PAGE_BYTES, &at);
-        if (err == -ENOMEM) {
-            return TALLY_NOMEM;
-        }
-        if (err != 0) {
-            scan->evidence.read_error = true;
-            wal_report_failure(scan, scan->segments.at[scan->index], "cannot read", err);
-            return 0;
+        int err = wal_segment_file_bytes(pass->file, offset, pages * WAL_PAGE_BYTES, &at);
+        if (err != 0 || at == NULL) {
+            return err;
         }
         if (!wal_is_zero(at, step)) {
             for (size_t i = 0; i < pages; i++) {
-                look_at_page(scan, tail_scan, at + i * WAL_PAGE_BYTES, offset + i * WAL_PAGE_BYTES);
+                pass_page(pass, at + i * WAL_PAGE_BYTES, offset + i * WAL_PAGE_BYTES);
             }
         }
         offset += pages * WAL_PAGE_BYTES;
@@ -138,151 +128,149 @@ static int look_through(struct wal_scan *scan, struct tail_scan *tail_scan, uint
  * new epoch. But with blocks the header had been synced before, and a file that is short has lost
  * its end together with its header: no crash does that.
  */
-static void judge_headless(struct wal_scan *scan, const struct tail_scan *tail_scan)
+static void judge_header(struct wal_segment_file *file, uint64_t filled_end)
 {
-    if (scan->head_state != WAL_HEAD_BAD) {
+    if (file->head_state != WAL_HEAD_BAD) {
         return;
     }
-    if (tail_scan->filled_end == 0 && wal_segment_is_size(scan->size_bytes)) {
-        scan->evidence.torn_header = true;
+    if (filled_end == 0 && wal_segment_is_size(file->size_bytes)) {
+        wal_findings_torn_header(file->findings);
         return;
     }
     char name[WAL_NAME_BYTES];
-    wal_segment_name(name, scan->segments.at[scan->index]);
-    scan->evidence.misshapen = true;
-    wal_report_note(scan, 3, "%s has no readable header, and is not a segment that was never used",
-                    name);
+    wal_segment_name(name, file->number);
+    wal_findings_add(file->findings, WAL_SIGN_MISSHAPEN,
+                     "%s has no readable header, and is not a segment that was never used", name);
 }
 
 /* A file has its full length before it gets its name, and is cut only behind the block that seals
  * it. */
-static void judge_size(struct wal_scan *scan, bool is_sealed)
+static void judge_size(struct wal_segment_file *file, bool is_sealed)
 {
-    if (scan->head_state != WAL_HEAD_OK || scan->size_bytes == scan->head.bytes) {
+    if (file->head_state != WAL_HEAD_OK || file->size_bytes == file->head.bytes) {
         return;
     }
-    if (!is_sealed || scan->size_bytes > scan->head.bytes) {
+    if (!is_sealed || file->size_bytes > file->head.bytes) {
         char name[WAL_NAME_BYTES];
-        wal_segment_name(name, scan->segments.at[scan->index]);
-        scan->evidence.misshapen = true;
-        wal_report_note(scan, 3, "%s has %" PRIu64 " bytes, and was made with %" PRIu64, name,
-                        scan->size_bytes, scan->head.bytes);
+        wal_segment_name(name, file->number);
+        wal_findings_add(file->findings, WAL_SIGN_MISSHAPEN,
+                         "%s has %" PRIu64 " bytes, and was made with %" PRIu64, name,
+                         file->size_bytes, file->head.bytes);
     }
 }
 
-static int look_behind_place(struct wal_scan *scan)
+/* The rest of the cursor's segment. Returns 0 or TALLY_NOMEM. */
+static int scan_rest(struct wal_segment_file *file, const struct wal_cursor *cursor)
 {
-    struct tail_scan tail_scan = {.only_first = false};
-    int err = look_through(scan, &tail_scan, scan->offset);
-    scan->tail.filled_end = tail_scan.filled_end;
-    scan->evidence.ended = scan->ended;
-    scan->evidence.zeros = tail_scan.filled_end == 0;
-    judge_headless(scan, &tail_scan);
-    judge_size(scan, scan->ended || tail_scan.has_seal);
+    struct pass pass = {.file = file, .cursor = cursor};
+    int err = pass_run(&pass, cursor->offset);
+    wal_findings_stop(file->findings, pass.filled_end, cursor->is_sealed);
+    judge_header(file, pass.filled_end);
+    judge_size(file, cursor->is_sealed || pass.has_seal);
     return err;
 }
 
-/* A packed segment gets its name when it is whole, so whatever its seal is missing for is damage.
- */
-static void judge_packed(struct wal_scan *scan)
-{
-    if (!scan->packed || scan->ended || scan->evidence.sealed || scan->evidence.acknowledged) {
-        return;
-    }
-    char name[WAL_NAME_BYTES];
-    wal_segment_name(name, scan->segments.at[scan->index]);
-    scan->evidence.misshapen = true;
-    wal_report_note(scan, 3, "%s was packed, and yet no seal stands at offset %" PRIu64, name,
-                    scan->offset);
-}
-
-/* A snapshot is made of records that are durable: a log that ends before it has lost some. */
-static void judge_by_snapshot(struct wal_scan *scan)
-{
-    bool is_ours = !scan->has_uuid || memcmp(scan->uuid, scan->witness_uuid, WAL_UUID_BYTES) == 0;
-    uint64_t lsn =
-        is_ours && scan->witness_lsn > scan->snapshot_lsn ? scan->witness_lsn : scan->snapshot_lsn;
-    if (scan->next_lsn > lsn) {
-        return;
-    }
-    char name[WAL_NAME_BYTES];
-    char range[64];
-    bool is_one = scan->next_lsn == lsn;
-    wal_segment_name(name, scan->segments.at[scan->index]);
-    wal_report_range(range, sizeof(range), scan->next_lsn, lsn);
-    scan->evidence.acknowledged = true;
-    wal_report_note(scan, 5,
-                    "%s: damaged at offset %" PRIu64 ": %s cannot be read, and %s acknowledged: "
-                    "there is a snapshot of %s",
-                    name, scan->offset, range, is_one ? "was" : "were", is_one ? "it" : "them");
-}
-
 /* Returns 0 or TALLY_NOMEM; *go_on is false when more would not change the verdict. */
-static int look_at_later(struct wal_scan *scan, size_t index, bool *go_on)
+static int scan_later(struct wal_segment_file *later, bool *go_on)
 {
-    struct tail_scan tail_scan = {.only_first = true};
+    struct wal_findings *findings = later->findings;
+    struct pass pass = {.file = later, .cursor = NULL};
     *go_on = false;
-    if (!wal_scan_open(scan, index)) {
-        return 0;
-    }
-    int err = look_through(scan, &tail_scan, WAL_SEGMENT_FIRST_BLOCK);
-    if (err != 0 || scan->evidence.read_error) {
+    int err = pass_run(&pass, WAL_SEGMENT_FIRST_BLOCK);
+    if (err != 0 || findings->evidence.read_error) {
         return err;
     }
-    judge_headless(scan, &tail_scan);
-    if (tail_scan.has_block) {
-        scan->evidence.sealed = true;
-        scan->tail.later_number = scan->segments.at[index];
-        scan->tail.later_lsn = tail_scan.block_lsn;
+    judge_header(later, pass.filled_end);
+    if (pass.has_block) {
+        wal_findings_later(findings, later->number, pass.block_lsn);
         return 0;
     }
-    judge_size(scan, false);
-    if (tail_scan.filled_end != 0 && scan->head_state == WAL_HEAD_OK) {
+    judge_size(later, false);
+    if (pass.filled_end != 0 && later->head_state == WAL_HEAD_OK) {
         char name[WAL_NAME_BYTES];
-        wal_segment_name(name, scan->segments.at[index]);
-        scan->evidence.later_filled = true;
-        wal_report_note(scan, 3, "%s was made ahead and is not in use, and yet it is not empty",
-                        name);
+        wal_segment_name(name, later->number);
+        wal_findings_add(findings, WAL_SIGN_LATER_FILLED,
+                         "%s was made ahead and is not in use, and yet it is not empty", name);
     }
     *go_on = true;
     return 0;
 }
 
-int wal_tail_scan_seal(struct wal_scan *scan, bool *is_clear)
+/* The segments behind the cursor's. Returns 0 or TALLY_NOMEM. */
+static int scan_all_later(struct wal_scan *scan)
 {
-    struct tail_scan tail_scan = {.only_first = false};
-    int err = look_through(scan, &tail_scan, scan->offset);
-    *is_clear = tail_scan.filled_end == 0 && !scan->evidence.read_error;
+    struct wal_segment_file later;
+    bool go_on = true;
+    int err = 0;
+    wal_segment_file_init(&later, scan->io, &scan->identity, &scan->findings);
+    for (size_t i = scan->cursor.index + 1; err == 0 && go_on && i < scan->segments.count; i++) {
+        uint64_t number = scan->segments.at[i];
+        go_on = wal_segment_file_open(&later, number, wal_walk_is_refreshed(scan, number));
+        err = go_on ? scan_later(&later, &go_on) : 0;
+    }
+    wal_segment_file_fini(&later);
     return err;
 }
 
-int wal_tail_scan(struct wal_scan *scan)
+/* A packed segment gets its name when it is whole, so whatever its seal is missing for is damage.
+ */
+static void judge_packed(const struct wal_cursor *cursor, struct wal_findings *findings)
 {
-    /* the place's segment stays the scan's, the later ones are only looked at */
-    uint64_t size_bytes = scan->size_bytes;
-    enum wal_head_state head_state = scan->head_state;
-    struct wal_segment_head head = scan->head;
-    size_t index = scan->index;
-    bool is_nameless = scan->is_nameless;
-    int err = look_behind_place(scan);
-    int fd = scan->fd; /* stays open: its name may be gone when it is wanted again */
-    scan->fd = -1;
-    /* what stands behind a seal is wrong whatever comes later, which is as it should be */
-    bool go_on = !scan->ended;
-    for (size_t i = index + 1; err == 0 && go_on && i < scan->segments.count; i++) {
-        err = look_at_later(scan, i, &go_on);
+    const struct wal_evidence *evidence = &findings->evidence;
+    if (!cursor->is_packed || cursor->is_sealed || evidence->sealed || evidence->acknowledged) {
+        return;
     }
-    scan->index = index;
-    judge_by_snapshot(scan);
-    judge_packed(scan);
-    if (scan->fd >= 0) {
-        scan->io->ops->close(scan->io, scan->fd);
+    char name[WAL_NAME_BYTES];
+    wal_segment_name(name, cursor->number);
+    wal_findings_add(findings, WAL_SIGN_MISSHAPEN,
+                     "%s was packed, and yet no seal stands at offset %" PRIu64, name,
+                     cursor->offset);
+}
+
+/* A snapshot is made of records that are durable: a log that ends before it has lost some. lsn: of
+ * the newest. */
+static void judge_by_snapshot(const struct wal_cursor *cursor, uint64_t lsn,
+                              struct wal_findings *findings)
+{
+    if (cursor->next_lsn > lsn) {
+        return;
     }
-    scan->fd = fd;
-    wal_window_turn(&scan->reader.window, fd);
-    scan->is_nameless = is_nameless;
-    scan->size_bytes = size_bytes;
-    scan->head_state = head_state;
-    scan->head = head;
+    char name[WAL_NAME_BYTES];
+    char range[64];
+    bool is_one = cursor->next_lsn == lsn;
+    wal_segment_name(name, cursor->number);
+    wal_findings_range_text(range, sizeof(range), cursor->next_lsn, lsn);
+    wal_findings_add(findings, WAL_SIGN_ACKNOWLEDGED,
+                     "%s: damaged at offset %" PRIu64 ": %s cannot be read, and %s acknowledged: "
+                     "there is a snapshot of %s",
+                     name, cursor->offset, range, is_one ? "was" : "were", is_one ? "it" : "them");
+}
+
+/* Up to which record snapshots prove that the log was durable. */
+static uint64_t proved_lsn(const struct wal_scan *scan)
+{
+    uint64_t known = scan->visitor.snapshot_lsn;
+    bool is_ours = wal_identity_is_same(&scan->identity, scan->witness.uuid);
+    return is_ours && scan->witness.lsn > known ? scan->witness.lsn : known;
+}
+
+int wal_tail_scan_seal(struct wal_segment_file *file, const struct wal_cursor *cursor,
+                       uint64_t *filled_end)
+{
+    struct pass pass = {.file = file, .cursor = cursor};
+    int err = pass_run(&pass, cursor->offset);
+    *filled_end = pass.filled_end;
+    return err;
+}
+
+int wal_tail_scan_run(struct wal_scan *scan)
+{
+    int err = scan_rest(&scan->file, &scan->cursor);
+    /* what is behind a seal is wrong whatever comes later, which is as it should be */
+    if (err == 0 && !scan->cursor.is_sealed) {
+        err = scan_all_later(scan);
+    }
+    judge_by_snapshot(&scan->cursor, proved_lsn(scan), &scan->findings);
+    judge_packed(&scan->cursor, &scan->findings);
     return err;
 }

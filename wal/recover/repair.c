@@ -4,6 +4,7 @@
 #include "wal/base/err.h"
 #include "wal/files/snapshot_list.h"
 #include "wal/read/report.h"
+#include "wal/recover/lock.h"
 #include "wal/recover/recover.h"
 
 int wal_repair(struct wal_io *io, wal_visit_fn visit, void *arg, struct wal_report *report)
@@ -16,20 +17,22 @@ int wal_repair(struct wal_io *io, wal_visit_fn visit, void *arg, struct wal_repo
     }
     err = wal_snapshot_list_check_versions(io, &info);
     if (err != 0) {
-        return wal_refuse(report, err, info.text);
+        return wal_report_refuse(report, err, info.text);
     }
     struct wal_scan scan;
     wal_scan_init(&scan, io, visit, arg);
-    scan.is_recovery = true;
+    wal_scan_set_recovery(&scan, false);
     err = wal_scan_run(&scan);
     wal_report_fill(&scan, report);
     if (err != 0) {
-        wal_refuse(report, err, tally_err_text(err));
+        wal_report_refuse(report, err, tally_err_text(err));
     } else {
         err = wal_report_error(&scan);
     }
     if (err == 0 && report->end == WAL_END_TORN) {
-        err = wal_recover_tail(&scan, report);
+        struct wal_recovery recovery;
+        wal_recover_init(&recovery, io, &scan);
+        err = wal_recover_tail(&recovery, report);
     }
     wal_scan_fini(&scan);
     return err;

@@ -1,0 +1,20 @@
+/* The walk of a scan: block after block, through sealed segments, until there is no valid next. */
+#ifndef TALLY_WAL_READ_WALK_H
+#define TALLY_WAL_READ_WALK_H
+
+#include "wal/read/scan.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Whether the end of that segment may be unsynced, so that it has to be read from the disk. */
+bool wal_walk_is_refreshed(const struct wal_scan *scan, uint64_t number);
+
+/*
+ * Shows the blocks from the cursor on, in the open segment and in those behind its seal. Stops
+ * where no valid next block is; what contradicts the chain, and failed calls, are in the findings.
+ * REQUIRES: the cursor's segment is open. Returns 0, TALLY_NOMEM, or what visit returned.
+ */
+int wal_walk_run(struct wal_scan *scan);
+
+#endif

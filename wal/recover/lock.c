@@ -1,0 +1,26 @@
+/* The lock on the directory of a log: one process at a time writes there. */
+#include "wal/recover/lock.h"
+
+#include "wal/base/err.h"
+#include "wal/read/report.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+int wal_lock(struct wal_io *io, struct wal_report *report)
+{
+    int err = io->ops->lock(io, "LOCK");
+    if (err == -EWOULDBLOCK) {
+        return wal_report_refuse(report, TALLY_LOCKED, tally_err_text(TALLY_LOCKED));
+    }
+    if (err != 0) {
+        /* the directory is open: where its file is "not there", none can be made (/proc) */
+        bool is_denied = err == -EACCES || err == -EPERM || err == -EROFS || err == -ENOENT;
+        snprintf(report->text, sizeof(report->text), "LOCK: %s",
+                 err == -ENOENT ? "no file can be made there" : tally_err_reason(err));
+        return is_denied ? TALLY_DENIED
+                         : (err == -ENOSPC || err == -EDQUOT ? TALLY_NOSPC : TALLY_IO);
+    }
+    return 0;
+}
