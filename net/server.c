@@ -4,7 +4,7 @@
 #include "engine/edge.h"
 #include "net/io/loop.h"
 #include "net/pipeline/rate.h"
-#include "net/pipeline/shared.h"
+#include "net/pipeline/service.h"
 #include "wal/base/clock.h"
 
 #include <errno.h>
@@ -13,32 +13,32 @@
 #include <unistd.h>
 
 struct server {
-    struct shared shared;
-    struct loop **loops; /* owned, shared.options.threads of them */
+    struct service service;
+    struct loop **loops; /* owned, service.options.threads of them */
     unsigned running;    /* of them; the starting and stopping thread's */
 };
 
-static void destroy(struct server *server)
+static void free_server(struct server *server)
 {
-    struct shared *shared = &server->shared;
-    close(shared->options.listen_fd);
-    if (shared->rate != NULL) {
-        rate_destroy(shared->rate);
+    struct service *service = &server->service;
+    close(service->options.listen_fd);
+    if (service->rate != NULL) {
+        rate_destroy(service->rate);
     }
-    for (unsigned i = 0; server->loops != NULL && i < shared->options.threads; i++) {
+    for (unsigned i = 0; server->loops != NULL && i < service->options.threads; i++) {
         if (server->loops[i] != NULL) {
             loop_destroy(server->loops[i]);
         }
     }
-    auth_fini(&shared->auth);
-    free(shared->counters);
+    auth_fini(&service->auth);
+    free(service->counters);
     free(server->loops);
     free(server);
 }
 
 static void join_loops(struct server *server)
 {
-    shared_stop(&server->shared);
+    service_stop(&server->service);
     for (unsigned i = 0; i < server->running; i++) {
         loop_wake(server->loops[i]);
     }
@@ -50,15 +50,15 @@ static void join_loops(struct server *server)
 /* All are made before the first runs: each reads the counters of the others. */
 static int start_loops(struct server *server)
 {
-    struct shared *shared = &server->shared;
+    struct service *service = &server->service;
     int err = 0;
-    for (unsigned i = 0; i < shared->options.threads && err == 0; i++) {
-        err = loop_new(&server->loops[i], shared, i);
+    for (unsigned i = 0; i < service->options.threads && err == 0; i++) {
+        err = loop_new(&server->loops[i], service, i);
         if (err == 0) {
-            shared->counters[i] = &server->loops[i]->pipeline.counters;
+            service->counters[i] = &server->loops[i]->pipeline.counters;
         }
     }
-    while (err == 0 && server->running < shared->options.threads) {
+    while (err == 0 && server->running < service->options.threads) {
         err = loop_start(server->loops[server->running]);
         server->running += err == 0;
     }
@@ -70,17 +70,17 @@ static int start_loops(struct server *server)
 
 static int prepare(struct server *server)
 {
-    struct shared *shared = &server->shared;
-    server->loops = calloc(shared->options.threads, sizeof(struct loop *));
-    shared->counters = calloc(shared->options.threads, sizeof(struct counters *));
-    if (server->loops == NULL || shared->counters == NULL ||
-        rate_new(&shared->rate, tally_ledger(shared->tally)) != 0) {
+    struct service *service = &server->service;
+    server->loops = calloc(service->options.threads, sizeof(struct loop *));
+    service->counters = calloc(service->options.threads, sizeof(struct counters *));
+    if (server->loops == NULL || service->counters == NULL ||
+        rate_new(&service->rate, tally_ledger(service->tally)) != 0) {
         return -ENOMEM;
     }
-    if (!auth_init(&shared->auth, shared->options.key)) {
+    if (!auth_init(&service->auth, service->options.key)) {
         return -EINVAL;
     }
-    shared->options.key = NULL; /* the caller's; ours is in auth */
+    service->options.key = NULL; /* the caller's; ours is in auth */
     return 0;
 }
 
@@ -92,18 +92,18 @@ int server_start(struct server **out, struct tally *tally, const struct server_o
         return -ENOMEM;
     }
     memset(server, 0, sizeof(*server));
-    server->shared.tally = tally;
-    server->shared.options = *options;
-    server->shared.started_ns = clock_mono_ns();
+    server->service.tally = tally;
+    server->service.options = *options;
+    server->service.started_ns = clock_mono_ns();
     int err = prepare(server);
     if (err == 0) {
         err = start_loops(server);
     }
     if (err != 0) {
-        destroy(server);
+        free_server(server);
         return err;
     }
-    server->shared.options.guests = NULL; /* the caller's; the threads have taken them */
+    server->service.options.guests = NULL; /* the caller's; the threads have taken them */
     *out = server;
     return 0;
 }
@@ -111,5 +111,5 @@ int server_start(struct server **out, struct tally *tally, const struct server_o
 void server_stop(struct server *server)
 {
     join_loops(server);
-    destroy(server);
+    free_server(server);
 }

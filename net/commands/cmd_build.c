@@ -1,5 +1,7 @@
 /* Commands that move builds: SUBMIT CLAIM BEAT DONE FAIL RELEASE. */
-#include "net/commands/command.h"
+#include "net/commands/cmd.h"
+
+#include "net/commands/refusal.h"
 #include "wal/base/clock.h"
 
 enum {
@@ -19,7 +21,7 @@ static void answer_submit(struct reply *reply, int err, uint64_t value)
         reply_err(reply, err, "id=%llu an unfinished build has this UNIQ",
                   (unsigned long long)value);
     } else {
-        reply_refused(reply, err, "queue");
+        refusal_put(reply, err, "queue");
     }
 }
 
@@ -30,15 +32,15 @@ enum outcome cmd_submit(struct ask *ask)
     uint64_t delay_ms = 0;
     uint64_t lease_ms = BUILD_LEASE_MS_DEFAULT;
     uint64_t tries = BUILD_TRIES_DEFAULT;
-    const struct option options[] = {
-        {"PRI", OPTION_NUMBER, 0, BUILD_PRIORITIES - 1, &pri},
-        {"DELAY", OPTION_NUMBER, 0, BUILD_DELAY_MS_MAX, &delay_ms},
-        {"LEASE", OPTION_NUMBER, LEASE_MS_MIN, BUILD_LEASE_MS_MAX, &lease_ms},
-        {"TRIES", OPTION_NUMBER, 1, BUILD_TRIES_MAX, &tries},
-        {"NEED", OPTION_TEXT, 0, 0, &submit.need},
-        {"UNIQ", OPTION_TEXT, 0, 0, &submit.uniq},
+    const struct keyword keywords[] = {
+        {"PRI", KEYWORD_NUMBER, 0, BUILD_PRIORITIES - 1, &pri},
+        {"DELAY", KEYWORD_NUMBER, 0, BUILD_DELAY_MS_MAX, &delay_ms},
+        {"LEASE", KEYWORD_NUMBER, LEASE_MS_MIN, BUILD_LEASE_MS_MAX, &lease_ms},
+        {"TRIES", KEYWORD_NUMBER, 1, BUILD_TRIES_MAX, &tries},
+        {"NEED", KEYWORD_TEXT, 0, 0, &submit.need},
+        {"UNIQ", KEYWORD_TEXT, 0, 0, &submit.uniq},
     };
-    if (!ask_name(ask, submit.queue, "queue's name") || !ask_options(ask, 1, options, 6) ||
+    if (!ask_name(ask, submit.queue, "queue's name") || !ask_keywords(ask, 1, keywords, 6) ||
         !ask_tags(ask, submit.need)) {
         return ASK_ANSWERED;
     }
@@ -86,14 +88,14 @@ static bool read_queues(struct ask *ask, struct span list, struct edge_claim *cl
 
 static bool read_claim(struct ask *ask, struct edge_claim *claim, struct claim_words *words)
 {
-    const struct option options[] = {
-        {"WAIT", OPTION_NUMBER, 0, CLAIM_WAIT_MS_MAX, &words->wait_ms},
-        {"COUNT", OPTION_NUMBER, 1, CLAIM_COUNT_MAX, &words->count},
-        {"LEASE", OPTION_NUMBER, LEASE_MS_MIN, BUILD_LEASE_MS_MAX, &words->lease_ms},
+    const struct keyword keywords[] = {
+        {"WAIT", KEYWORD_NUMBER, 0, CLAIM_WAIT_MS_MAX, &words->wait_ms},
+        {"COUNT", KEYWORD_NUMBER, 1, CLAIM_COUNT_MAX, &words->count},
+        {"LEASE", KEYWORD_NUMBER, LEASE_MS_MIN, BUILD_LEASE_MS_MAX, &words->lease_ms},
     };
     claim->worker = ask->request->words[0];
     if (!ask_name(ask, claim->worker, "worker's id") ||
-        !read_queues(ask, ask->request->words[1], claim) || !ask_options(ask, 2, options, 3)) {
+        !read_queues(ask, ask->request->words[1], claim) || !ask_keywords(ask, 2, keywords, 3)) {
         return false;
     }
     claim->lease_ms = (uint32_t)words->lease_ms;
@@ -223,12 +225,12 @@ enum outcome cmd_claim(struct ask *ask)
 
 /* ---- the holder's requests ---- */
 
-struct hold {
+struct claim_hold {
     uint64_t id;
     uint32_t token;
 };
 
-static bool read_hold(struct ask *ask, struct hold *hold)
+static bool read_hold(struct ask *ask, struct claim_hold *hold)
 {
     uint64_t token = 0;
     if (!ask_number(ask, 0, "id", UINT64_MAX, &hold->id) ||
@@ -241,11 +243,11 @@ static bool read_hold(struct ask *ask, struct hold *hold)
 
 enum outcome cmd_beat(struct ask *ask)
 {
-    struct hold hold;
+    struct claim_hold hold;
     uint64_t prog = UINT64_MAX;
     uint64_t lease_ms = 0;
-    const struct option options[] = {{"PROG", OPTION_NUMBER, 0, 100, &prog}};
-    if (!read_hold(ask, &hold) || !ask_options(ask, 2, options, 1)) {
+    const struct keyword keywords[] = {{"PROG", KEYWORD_NUMBER, 0, 100, &prog}};
+    if (!read_hold(ask, &hold) || !ask_keywords(ask, 2, keywords, 1)) {
         return ASK_ANSWERED;
     }
     int err =
@@ -267,8 +269,8 @@ static void put_dup(struct reply *reply, bool is_dup)
 
 enum outcome cmd_done(struct ask *ask)
 {
-    struct hold hold;
-    if (!read_hold(ask, &hold) || !ask_options(ask, 2, NULL, 0)) {
+    struct claim_hold hold;
+    if (!read_hold(ask, &hold) || !ask_keywords(ask, 2, NULL, 0)) {
         return ASK_ANSWERED;
     }
     struct span result = ask->request->has_payload ? ask->request->payload : SPAN("");
@@ -284,15 +286,15 @@ enum outcome cmd_done(struct ask *ask)
 
 enum outcome cmd_fail(struct ask *ask)
 {
-    struct hold hold;
+    struct claim_hold hold;
     struct edge_fail fail = {.dead = false};
     struct edge_failed how;
     uint64_t delay_ms = 0;
-    const struct option options[] = {
-        {"DELAY", OPTION_NUMBER, 0, BUILD_DELAY_MS_MAX, &delay_ms},
-        {"DEAD", OPTION_FLAG, 0, 0, &fail.dead},
+    const struct keyword keywords[] = {
+        {"DELAY", KEYWORD_NUMBER, 0, BUILD_DELAY_MS_MAX, &delay_ms},
+        {"DEAD", KEYWORD_FLAG, 0, 0, &fail.dead},
     };
-    if (!read_hold(ask, &hold) || !ask_options(ask, 2, options, 2)) {
+    if (!read_hold(ask, &hold) || !ask_keywords(ask, 2, keywords, 2)) {
         return ASK_ANSWERED;
     }
     if (fail.dead && delay_ms > 0) {
@@ -323,10 +325,10 @@ enum outcome cmd_fail(struct ask *ask)
 
 enum outcome cmd_release(struct ask *ask)
 {
-    struct hold hold;
+    struct claim_hold hold;
     uint64_t delay_ms = 0;
-    const struct option options[] = {{"DELAY", OPTION_NUMBER, 0, BUILD_DELAY_MS_MAX, &delay_ms}};
-    if (!read_hold(ask, &hold) || !ask_options(ask, 2, options, 1)) {
+    const struct keyword keywords[] = {{"DELAY", KEYWORD_NUMBER, 0, BUILD_DELAY_MS_MAX, &delay_ms}};
+    if (!read_hold(ask, &hold) || !ask_keywords(ask, 2, keywords, 1)) {
         return ASK_ANSWERED;
     }
     int err = edge_release(ask->edge, hold.id, hold.token, (uint32_t)delay_ms);

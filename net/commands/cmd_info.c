@@ -1,7 +1,8 @@
 /* INFO: numbers about the server and the engine, by section. */
-#include "net/commands/command.h"
+#include "net/commands/cmd.h"
 
 #include "engine/read.h"
+#include "net/protocol/word.h"
 #include "wal/base/clock.h"
 
 #include <stddef.h>
@@ -20,7 +21,7 @@ struct lines {
 };
 
 struct facts {
-    const struct shared *shared;
+    const struct service *service;
     struct engine_info engine;
 };
 
@@ -31,46 +32,46 @@ static void add(struct lines *lines, const char *key, uint64_t number)
     }
 }
 
-static uint64_t sum(const struct shared *shared, size_t offset)
+static uint64_t sum(const struct service *service, size_t offset)
 {
     uint64_t total = 0;
-    for (unsigned i = 0; i < shared->options.threads; i++) {
-        const char *counters = (const char *)shared->counters[i];
+    for (unsigned i = 0; i < service->options.threads; i++) {
+        const char *counters = (const char *)service->counters[i];
         total += counter_get((const _Atomic uint64_t *)(const void *)(counters + offset));
     }
     return total;
 }
 
-#define SUM(shared, counter) sum(shared, offsetof(struct counters, counter))
+#define SUM(service, counter) sum(service, offsetof(struct counters, counter))
 
 static void add_server(const struct facts *facts, struct lines *lines)
 {
-    const struct shared *shared = facts->shared;
+    const struct service *service = facts->service;
     add(lines, "pid", (uint64_t)getpid());
-    add(lines, "uptime_ms", (clock_mono_ns() - shared->started_ns) / NS_PER_MS);
+    add(lines, "uptime_ms", (clock_mono_ns() - service->started_ns) / NS_PER_MS);
     add(lines, "wall_ms", facts->engine.wall_ms);
     add(lines, "log_ms", facts->engine.log_ms);
     add(lines, "wall_behind_ms", facts->engine.wall_behind_ms);
     add(lines, "wall_ahead_ms", facts->engine.wall_ahead_ms);
     add(lines, "start_ahead_ms", facts->engine.start_ahead_ms);
-    add(lines, "threads", shared->options.threads);
+    add(lines, "threads", service->options.threads);
     add(lines, "readonly", facts->engine.readonly);
     add(lines, "draining", facts->engine.draining);
-    add(lines, "requests", SUM(shared, requests));
-    add(lines, "errors", SUM(shared, errors));
-    add(lines, "passes", SUM(shared, passes));
+    add(lines, "requests", SUM(service, requests));
+    add(lines, "errors", SUM(service, errors));
+    add(lines, "passes", SUM(service, passes));
 }
 
 static void add_clients(const struct facts *facts, struct lines *lines)
 {
-    const struct shared *shared = facts->shared;
-    add(lines, "connections", shared_connections(shared));
-    add(lines, "connections_max", shared->options.connections_max);
-    add(lines, "accepted", SUM(shared, accepted));
-    add(lines, "refused", SUM(shared, refused));
-    add(lines, "undelivered", SUM(shared, undelivered));
-    add(lines, "bytes_in", SUM(shared, bytes_in));
-    add(lines, "bytes_out", SUM(shared, bytes_out));
+    const struct service *service = facts->service;
+    add(lines, "connections", service_connections(service));
+    add(lines, "connections_max", service->options.connections_max);
+    add(lines, "accepted", SUM(service, accepted));
+    add(lines, "refused", SUM(service, refused));
+    add(lines, "undelivered", SUM(service, undelivered));
+    add(lines, "bytes_in", SUM(service, bytes_in));
+    add(lines, "bytes_out", SUM(service, bytes_out));
 }
 
 static void add_memory(const struct facts *facts, struct lines *lines)
@@ -124,7 +125,7 @@ static void add_polls(const struct facts *facts, struct lines *lines)
     add(lines, "polls", facts->engine.polls);
     add(lines, "options", facts->engine.options);
     add(lines, "votes", facts->engine.votes);
-    add(lines, "vote_requests", SUM(facts->shared, votes));
+    add(lines, "vote_requests", SUM(facts->service, votes));
 }
 
 static void add_queues(const struct facts *facts, struct lines *lines)
@@ -156,7 +157,7 @@ static const struct section {
 
 enum outcome cmd_info(struct ask *ask)
 {
-    struct facts facts = {.shared = ask->pipeline->shared};
+    struct facts facts = {.service = ask->pipeline->service};
     struct lines lines = {.count = 0};
     edge_info(ask->edge, &facts.engine);
     for (size_t i = 0; i < sizeof(sections) / sizeof(sections[0]); i++) {

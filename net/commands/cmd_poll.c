@@ -1,10 +1,12 @@
 /* Commands about polls: POLL POLLS OPTION VOTE TALLY. */
-#include "net/commands/command.h"
+#include "net/commands/cmd.h"
 
-#include "engine/read.h"
-#include "net/protocol/number.h"
-#include "net/commands/similar.h"
 #include "engine/base/label.h"
+#include "engine/read.h"
+#include "net/commands/refusal.h"
+#include "net/commands/similar.h"
+#include "net/protocol/number.h"
+#include "net/protocol/word.h"
 
 #include <stdlib.h>
 
@@ -20,7 +22,7 @@ static void answer_ok(struct reply *reply, int err, uint64_t value)
 {
     (void)value;
     if (err != 0) {
-        reply_refused(reply, err, "poll");
+        refusal_put(reply, err, "poll");
     } else {
         reply_ok(reply);
     }
@@ -67,15 +69,15 @@ enum outcome cmd_poll(struct ask *ask)
     struct span rate = {0};
     uint64_t open_ms = UINT64_MAX;
     uint64_t close_ms = UINT64_MAX;
-    const struct option options[] = {
-        {"MODE", OPTION_TEXT, 0, 0, &mode},
-        {"OPEN", OPTION_NUMBER, 0, TIME_MS_MAX, &open_ms},
-        {"CLOSE", OPTION_NUMBER, 0, TIME_MS_MAX, &close_ms},
-        {"RATE", OPTION_TEXT, 0, 0, &rate},
+    const struct keyword keywords[] = {
+        {"MODE", KEYWORD_TEXT, 0, 0, &mode},
+        {"OPEN", KEYWORD_NUMBER, 0, TIME_MS_MAX, &open_ms},
+        {"CLOSE", KEYWORD_NUMBER, 0, TIME_MS_MAX, &close_ms},
+        {"RATE", KEYWORD_TEXT, 0, 0, &rate},
     };
     struct edge_poll poll = {
         .name = ask->request->words[0], .rate_n = EDGE_KEEP, .rate_ms = EDGE_KEEP};
-    if (!ask_name(ask, poll.name, "poll's name") || !ask_options(ask, 1, options, 4) ||
+    if (!ask_name(ask, poll.name, "poll's name") || !ask_keywords(ask, 1, keywords, 4) ||
         !read_mode(ask, mode) || (rate.at != NULL && !read_rate(ask, rate, &poll))) {
         return ASK_ANSWERED;
     }
@@ -108,7 +110,7 @@ static bool format_polls(struct reading *reading, struct reply *reply)
 {
     const struct read_polls *polls = &((struct polls_reading *)reading)->polls;
     if (polls->read.err != 0) {
-        reply_refused(reply, polls->read.err, "poll");
+        refusal_put(reply, polls->read.err, "poll");
         return true;
     }
     if (reading_begins(reading)) {
@@ -127,11 +129,11 @@ enum outcome cmd_polls(struct ask *ask)
 {
     struct span after = {0};
     uint64_t count = POLLS_COUNT_DEFAULT;
-    const struct option options[] = {
-        {"AFTER", OPTION_TEXT, 0, 0, &after},
-        {"COUNT", OPTION_NUMBER, 1, POLLS_COUNT_MAX, &count},
+    const struct keyword keywords[] = {
+        {"AFTER", KEYWORD_TEXT, 0, 0, &after},
+        {"COUNT", KEYWORD_NUMBER, 1, POLLS_COUNT_MAX, &count},
     };
-    if (!ask_options(ask, 0, options, 2) ||
+    if (!ask_keywords(ask, 0, keywords, 2) ||
         (after.at != NULL && !ask_name(ask, after, "poll's name"))) {
         return ASK_ANSWERED;
     }
@@ -160,7 +162,7 @@ static void answer_option(struct reply *reply, int err, uint64_t value)
     } else if (err == TALLY_EXISTS) {
         reply_err(reply, err, "option %llu has this label already", (unsigned long long)value);
     } else {
-        reply_refused(reply, err, "poll");
+        refusal_put(reply, err, "poll");
     }
 }
 
@@ -188,7 +190,7 @@ enum outcome cmd_option(struct ask *ask)
 /* ---- VOTE ---- */
 
 /* Finds the option a word names: an id, or poll/label. Returns 0 or the error to answer. */
-static int find_option(struct ask *ask, struct span word, uint64_t *option)
+static int read_option(struct ask *ask, struct span word, uint64_t *option)
 {
     const char *slash = word.len > 0 ? memchr(word.at, '/', word.len) : NULL;
     if (slash == NULL) {
@@ -205,18 +207,18 @@ enum outcome cmd_vote(struct ask *ask)
     uint64_t option = 0;
     uint64_t retry_ms = 0;
     struct span later = {0};
-    const struct option options[] = {
-        {"N", OPTION_NUMBER, 1, VOTE_N_MAX, &n},
-        {"VOTER", OPTION_TEXT, 0, 0, &later},
-        {"KEY", OPTION_TEXT, 0, 0, &later},
+    const struct keyword keywords[] = {
+        {"N", KEYWORD_NUMBER, 1, VOTE_N_MAX, &n},
+        {"VOTER", KEYWORD_TEXT, 0, 0, &later},
+        {"KEY", KEYWORD_TEXT, 0, 0, &later},
     };
-    if (!ask_options(ask, 1, options, 3)) {
+    if (!ask_keywords(ask, 1, keywords, 3)) {
         return ASK_ANSWERED;
     }
     if (later.at != NULL) {
         return ask_error(ask, TALLY_INVAL, "VOTER and KEY are not available yet");
     }
-    int err = find_option(ask, ask->request->words[0], &option);
+    int err = read_option(ask, ask->request->words[0], &option);
     if (err == TALLY_INVAL || err == TALLY_RANGE) {
         return ask_error(ask, err, "an option is named by its id or as poll/label");
     }
@@ -276,7 +278,7 @@ static bool format_tally(struct reading *reading, struct reply *reply)
 {
     const struct read_tally *tally = &((struct tally_reading *)reading)->tally;
     if (tally->read.err != 0) {
-        reply_refused(reply, tally->read.err, "poll");
+        refusal_put(reply, tally->read.err, "poll");
         return true;
     }
     if (reading_begins(reading)) {
@@ -295,8 +297,8 @@ enum outcome cmd_tally(struct ask *ask)
 {
     struct span poll = ask->request->words[0];
     uint64_t top = TALLY_TOP_MAX;
-    const struct option options[] = {{"TOP", OPTION_NUMBER, 1, TALLY_TOP_MAX, &top}};
-    if (!ask_name(ask, poll, "poll's name") || !ask_options(ask, 1, options, 1)) {
+    const struct keyword keywords[] = {{"TOP", KEYWORD_NUMBER, 1, TALLY_TOP_MAX, &top}};
+    if (!ask_name(ask, poll, "poll's name") || !ask_keywords(ask, 1, keywords, 1)) {
         return ASK_ANSWERED;
     }
     struct tally_reading *mine = calloc(1, sizeof(*mine));

@@ -1,7 +1,8 @@
 /* Commands about the connection and the server: PING QUIT HELP AUTH SNAPSHOT. */
-#include "net/commands/command.h"
+#include "net/commands/cmd.h"
 
 #include "engine/edge.h"
+#include "net/commands/command.h"
 
 enum outcome cmd_ping(struct ask *ask)
 {
@@ -49,7 +50,7 @@ enum outcome cmd_help(struct ask *ask)
 
 enum outcome cmd_auth(struct ask *ask)
 {
-    const struct auth *auth = &ask->pipeline->shared->auth;
+    const struct auth *auth = &ask->pipeline->service->auth;
     if (!auth->is_needed || auth_accepts(auth, ask->request->words[0])) {
         reply_ok(&ask->reply);
         return ASK_UNLOCKED;

@@ -1,8 +1,9 @@
 /* Commands that show builds and queues: BUILD BUILDS PAYLOAD RESULT QUEUES. */
-#include "net/commands/command.h"
+#include "net/commands/cmd.h"
 
 #include "engine/base/parcel.h"
 #include "engine/read.h"
+#include "net/commands/refusal.h"
 
 #include <stdlib.h>
 
@@ -38,7 +39,7 @@ static bool format_build(struct reading *reading, struct reply *reply)
 {
     const struct read_builds *builds = &((struct builds_reading *)reading)->builds;
     if (builds->read.err != 0 || builds->row_count == 0) {
-        reply_refused(reply, builds->read.err != 0 ? builds->read.err : TALLY_NOTFOUND, "build");
+        refusal_put(reply, builds->read.err != 0 ? builds->read.err : TALLY_NOTFOUND, "build");
         return true;
     }
     reply_begin(reply);
@@ -56,7 +57,7 @@ static bool format_builds(struct reading *reading, struct reply *reply)
 {
     const struct read_builds *builds = &((struct builds_reading *)reading)->builds;
     if (builds->read.err != 0) {
-        reply_refused(reply, builds->read.err, "queue");
+        refusal_put(reply, builds->read.err, "queue");
         return true;
     }
     if (reading_begins(reading)) {
@@ -155,15 +156,15 @@ enum outcome cmd_builds(struct ask *ask)
     uint64_t count = BUILDS_COUNT_DEFAULT;
     bool reverse = false;
     uint32_t mask = 0;
-    const struct option options[] = {
-        {"STATE", OPTION_TEXT, 0, 0, &states},
-        {"WORKER", OPTION_TEXT, 0, 0, &worker},
-        {"AFTER", OPTION_NUMBER, 0, UINT64_MAX, &after},
-        {"COUNT", OPTION_NUMBER, 1, BUILDS_COUNT_MAX, &count},
-        {"REV", OPTION_FLAG, 0, 0, &reverse},
+    const struct keyword keywords[] = {
+        {"STATE", KEYWORD_TEXT, 0, 0, &states},
+        {"WORKER", KEYWORD_TEXT, 0, 0, &worker},
+        {"AFTER", KEYWORD_NUMBER, 0, UINT64_MAX, &after},
+        {"COUNT", KEYWORD_NUMBER, 1, BUILDS_COUNT_MAX, &count},
+        {"REV", KEYWORD_FLAG, 0, 0, &reverse},
     };
     bool is_all = span_equal(queue, SPAN("*"));
-    if ((!is_all && !ask_name(ask, queue, "queue's name")) || !ask_options(ask, 1, options, 5) ||
+    if ((!is_all && !ask_name(ask, queue, "queue's name")) || !ask_keywords(ask, 1, keywords, 5) ||
         !read_states(ask, states, &mask) ||
         (worker.at != NULL && !ask_name(ask, worker, "worker's id"))) {
         return ASK_ANSWERED;
@@ -268,7 +269,7 @@ static bool format_queues(struct reading *reading, struct reply *reply)
 {
     const struct read_queues *queues = &((struct queues_reading *)reading)->queues;
     if (queues->read.err != 0) {
-        reply_refused(reply, queues->read.err, "queue");
+        refusal_put(reply, queues->read.err, "queue");
         return true;
     }
     if (reading_begins(reading)) {

@@ -1,7 +1,8 @@
 /* Commands about workers: WORKER WORKERS HELD BYE. */
-#include "net/commands/command.h"
+#include "net/commands/cmd.h"
 
 #include "engine/read.h"
+#include "net/commands/refusal.h"
 #include "wal/base/glyph.h"
 
 #include <stdlib.h>
@@ -11,7 +12,7 @@
 static void answer_worker(struct reply *reply, int err, uint64_t value)
 {
     if (err != 0) {
-        reply_refused(reply, err, "worker");
+        refusal_put(reply, err, "worker");
         return;
     }
     reply_begin(reply);
@@ -35,12 +36,12 @@ enum outcome cmd_worker(struct ask *ask)
 {
     struct edge_worker worker = {.id = ask->request->words[0]};
     uint64_t slots = 0;
-    const struct option options[] = {
-        {"NAME", OPTION_TEXT, 0, 0, &worker.name},
-        {"TAGS", OPTION_TEXT, 0, 0, &worker.tags},
-        {"SLOTS", OPTION_NUMBER, 1, WORKER_SLOTS_MAX, &slots},
+    const struct keyword keywords[] = {
+        {"NAME", KEYWORD_TEXT, 0, 0, &worker.name},
+        {"TAGS", KEYWORD_TEXT, 0, 0, &worker.tags},
+        {"SLOTS", KEYWORD_NUMBER, 1, WORKER_SLOTS_MAX, &slots},
     };
-    if (!ask_name(ask, worker.id, "worker's id") || !ask_options(ask, 1, options, 3) ||
+    if (!ask_name(ask, worker.id, "worker's id") || !ask_keywords(ask, 1, keywords, 3) ||
         !ask_tags(ask, worker.tags)) {
         return ASK_ANSWERED;
     }
@@ -58,7 +59,7 @@ enum outcome cmd_worker(struct ask *ask)
 static void answer_bye(struct reply *reply, int err, uint64_t value)
 {
     if (err != 0) {
-        reply_refused(reply, err, "worker");
+        refusal_put(reply, err, "worker");
         return;
     }
     reply_begin(reply);
@@ -99,7 +100,7 @@ static bool format_held(struct reading *reading, struct reply *reply)
 {
     const struct read_held *held = &((struct held_reading *)reading)->held;
     if (held->read.err != 0) {
-        reply_refused(reply, held->read.err, "worker");
+        refusal_put(reply, held->read.err, "worker");
         return true;
     }
     if (reading_begins(reading)) {
@@ -166,7 +167,7 @@ static bool format_workers(struct reading *reading, struct reply *reply)
 {
     const struct read_workers *workers = &((struct workers_reading *)reading)->workers;
     if (workers->read.err != 0) {
-        reply_refused(reply, workers->read.err, "worker");
+        refusal_put(reply, workers->read.err, "worker");
         return true;
     }
     if (reading_begins(reading)) {

@@ -33,7 +33,7 @@ size_t similar_list(char *to, size_t room, const struct span *labels, size_t cou
     return len;
 }
 
-static bool format(struct reading *reading, struct reply *reply)
+static bool format_similar(struct reading *reading, struct reply *reply)
 {
     const struct similar *mine = (const struct similar *)reading;
     char text[REPLY_ERR_BYTES_MAX - sizeof(clash) - sizeof(intro) + 2];
@@ -46,7 +46,7 @@ static bool format(struct reading *reading, struct reply *reply)
     return true;
 }
 
-static void destroy(struct reading *reading)
+static void destroy_similar(struct reading *reading)
 {
     free(reading);
 }
@@ -61,6 +61,6 @@ struct reading *similar_new(struct edge *edge, struct span poll, struct span lab
     memcpy(mine->poll, poll.at, poll.len);
     mine->poll_len = poll.len;
     mine->edge = edge;
-    mine->reading = (struct reading){.format = format, .destroy = destroy};
+    mine->reading = (struct reading){.format = format_similar, .destroy = destroy_similar};
     return &mine->reading;
 }

@@ -38,14 +38,14 @@ void conn_io_open(struct loop *loop, int fd, struct rate_address address)
     struct conn_io *io = calloc(1, sizeof(*io));
     if (io == NULL) {
         close(fd);
-        shared_leave(pipeline->shared);
+        service_leave(pipeline->service);
         return;
     }
     io->loop = loop;
     io->conn.pipeline = pipeline;
     io->conn.fd = fd;
     io->conn.address = address;
-    io->conn.is_authed = !pipeline->shared->auth.is_needed;
+    io->conn.is_authed = !pipeline->service->auth.is_needed;
     io->wants_in = true;
     io->wants_end = true;
     TAILQ_INSERT_TAIL(&loop->all, io, all);
@@ -71,7 +71,7 @@ void conn_io_close(struct conn_io *io)
     conn_closed(&io->conn);
     TAILQ_REMOVE(&loop->all, io, all);
     TAILQ_INSERT_TAIL(&loop->closed, io, all);
-    shared_leave(io->conn.pipeline->shared);
+    service_leave(io->conn.pipeline->service);
 }
 
 void conn_io_destroy(struct conn_io *io)
@@ -88,12 +88,12 @@ void conn_io_destroy(struct conn_io *io)
 static size_t capacity_of(const struct conn_io *io)
 {
     size_t told = io->conn.telling != NULL ? io->conn.telling->held : 0;
-    return sizeof(*io) + io->in.room + io->conn.held.room + io->conn.out.room + told;
+    return sizeof(*io) + io->in.capacity + io->conn.held.capacity + io->conn.out.capacity + told;
 }
 
 void conn_io_count(struct conn_io *io)
 {
-    uint64_t in = sizeof(*io) + io->in.room;
+    uint64_t in = sizeof(*io) + io->in.capacity;
     uint64_t out = capacity_of(io) - in;
     if (in != io->counted_in || out != io->counted_out) {
         struct ledger *ledger = edge_ledger(io->conn.pipeline->edge);
@@ -180,7 +180,7 @@ static void watch_request(struct conn_io *io)
     if (!is_half || io->conn.stop != STOP_NONE || io->is_closing || io->conn.is_ended) {
         io->request_until_ns = 0;
     } else if (io->request_until_ns == 0) {
-        uint64_t ms = io->conn.pipeline->shared->options.request_ms;
+        uint64_t ms = io->conn.pipeline->service->options.request_ms;
         io->request_until_ns = io->conn.pipeline->now_ns + ms * NS_PER_MS;
         pipeline_due(io->conn.pipeline, io->request_until_ns);
     }

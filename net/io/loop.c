@@ -4,6 +4,7 @@
 #include "engine/read.h"
 #include "engine/tally.h"
 #include "net/commands/command.h"
+#include "net/commands/refusal.h"
 #include "net/io/receive.h"
 #include "net/io/run.h"
 #include "net/pipeline/pipeline.h"
@@ -82,15 +83,15 @@ static void wake_from_engine(void *arg)
 static void accept_start(struct loop *loop)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLEXCLUSIVE,
-                                .data.ptr = loop->pipeline.shared};
+                                .data.ptr = loop->pipeline.service};
     loop->is_accepting = epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD,
-                                   loop->pipeline.shared->options.listen_fd, &event) == 0;
+                                   loop->pipeline.service->options.listen_fd, &event) == 0;
 }
 
 static void accept_stop(struct loop *loop)
 {
     if (loop->is_accepting) {
-        epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, loop->pipeline.shared->options.listen_fd, NULL);
+        epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, loop->pipeline.service->options.listen_fd, NULL);
         loop->is_accepting = false;
     }
 }
@@ -113,13 +114,13 @@ static struct rate_address address_of(const struct sockaddr_storage *from)
     return address;
 }
 
-static void refuse(struct loop *loop, int fd)
+static void refuse_place(struct loop *loop, int fd)
 {
     struct buf text = {0};
     struct reply reply = {.to = &text};
     counter_add(&loop->pipeline.counters.refused, 1);
     if (loop->pipeline.drain_until_ns != 0) {
-        reply_refused(&reply, TALLY_DRAINING, "");
+        refusal_put(&reply, TALLY_DRAINING, "");
     } else {
         reply_err(&reply, TALLY_BUSY, "retry_ms=%d too many connections", BUSY_RETRY_MS);
     }
@@ -137,18 +138,18 @@ static void welcome(struct loop *loop, int fd, const struct sockaddr_storage *fr
 {
     int one = 1;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    if (loop->pipeline.drain_until_ns == 0 && shared_enter(loop->pipeline.shared)) {
+    if (loop->pipeline.drain_until_ns == 0 && service_enter(loop->pipeline.service)) {
         counter_add(&loop->pipeline.counters.accepted, 1);
         conn_io_open(loop, fd, address_of(from));
     } else {
-        refuse(loop, fd);
+        refuse_place(loop, fd);
     }
 }
 
 /* Each thread takes its share of those who came before there was a thread. */
 static void welcome_guests(struct loop *loop)
 {
-    const struct server_options *options = &loop->pipeline.shared->options;
+    const struct server_options *options = &loop->pipeline.service->options;
     loop->pipeline.now_ns = clock_mono_ns();
     for (unsigned i = 0; i < options->guest_count; i++) {
         if (i % options->threads == loop->number) {
@@ -165,7 +166,7 @@ static void accept_ready(struct loop *loop)
     for (int i = 0; i < ACCEPTS_MAX; i++) {
         struct sockaddr_storage from;
         socklen_t from_len = sizeof(from);
-        int fd = accept4(loop->pipeline.shared->options.listen_fd, (struct sockaddr *)&from,
+        int fd = accept4(loop->pipeline.service->options.listen_fd, (struct sockaddr *)&from,
                          &from_len, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOMEM)) {
             accept_stop(loop);
@@ -202,7 +203,7 @@ static void handle(struct loop *loop, const struct epoll_event *event)
     if (event->data.ptr == loop) {
         return; /* it says nothing but that we are awake */
     }
-    if (event->data.ptr == loop->pipeline.shared) {
+    if (event->data.ptr == loop->pipeline.service) {
         accept_ready(loop);
         return;
     }
@@ -354,14 +355,14 @@ static void pass(struct loop *loop, const struct epoll_event *events, int count)
     run_rounds(loop);
     finish_touched(loop);
     buf_shrink(&loop->pipeline.reply, 0); /* after a large reply that was copied */
-    if (shared_is_stopping(loop->pipeline.shared)) {
+    if (service_is_stopping(loop->pipeline.service)) {
         drain(loop);
     }
     free_closed(loop);
     edge_pass_end(loop->pipeline.edge);
 }
 
-static int wait_ms(const struct loop *loop)
+static int timeout_ms_of(const struct loop *loop)
 {
     if (loop->pipeline.next_ns == UINT64_MAX) {
         return -1;
@@ -376,7 +377,7 @@ static int wait_ms(const struct loop *loop)
 
 static int wait_events(struct loop *loop, struct epoll_event *events)
 {
-    int timeout_ms = loop->pipeline.again ? 0 : wait_ms(loop);
+    int timeout_ms = loop->pipeline.again ? 0 : timeout_ms_of(loop);
     if (timeout_ms == 0 || !edge_may_sleep(loop->pipeline.edge)) {
         return epoll_wait(loop->epoll_fd, events, EVENTS_MAX, 0);
     }
@@ -405,7 +406,7 @@ static void *run(void *arg)
     struct loop *loop = start->loop;
     struct epoll_event events[EVENTS_MAX];
     loop->start_err =
-        edge_new(&loop->pipeline.edge, loop->pipeline.shared->tally, wake_from_engine, loop);
+        edge_new(&loop->pipeline.edge, loop->pipeline.service->tally, wake_from_engine, loop);
     if (loop->start_err == 0) {
         welcome_guests(loop);
     }
@@ -435,15 +436,15 @@ static int open_fds(struct loop *loop)
     return loop->is_accepting ? 0 : -errno;
 }
 
-static int make_buffers(struct loop *loop, struct shared *shared)
+static int make_buffers(struct loop *loop, struct service *service)
 {
     loop->input = malloc(LOOP_INPUT_BYTES);
     bool good = parser_init(&loop->parser) == 0;
-    good = pipeline_init(&loop->pipeline, shared) == 0 && good;
+    good = pipeline_init(&loop->pipeline, service) == 0 && good;
     return good && loop->input != NULL ? 0 : -ENOMEM;
 }
 
-int loop_new(struct loop **out, struct shared *shared, unsigned number)
+int loop_new(struct loop **out, struct service *service, unsigned number)
 {
     struct loop *loop = aligned_alloc(64, sizeof(*loop));
     if (loop == NULL) {
@@ -453,11 +454,11 @@ int loop_new(struct loop **out, struct shared *shared, unsigned number)
     loop->number = number;
     loop->epoll_fd = -1;
     loop->wake_fd = -1;
-    loop->limits = (struct parse_limits){.payload_bytes_max = shared->options.payload_bytes_max,
+    loop->limits = (struct parse_limits){.payload_bytes_max = service->options.payload_bytes_max,
                                          .rule = command_payload};
     TAILQ_INIT(&loop->all);
     TAILQ_INIT(&loop->closed);
-    int err = make_buffers(loop, shared);
+    int err = make_buffers(loop, service);
     err = err == 0 ? open_fds(loop) : err;
     if (err != 0) {
         loop_destroy(loop);

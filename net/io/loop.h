@@ -42,7 +42,7 @@ enum {
 };
 
 /* Errors: negative errno. Owns: *out is the caller's until loop_destroy. */
-int loop_new(struct loop **out, struct shared *shared, unsigned number);
+int loop_new(struct loop **out, struct service *service, unsigned number);
 void loop_destroy(struct loop *loop);
 
 /* Starts the thread and waits until its edge is open. Errors: negative errno. */

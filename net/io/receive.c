@@ -91,7 +91,8 @@ static void linger(struct conn_io *io)
 /* A request that does not fit the buffer that there is waits until buffers take less. */
 static bool must_wait_for_memory(const struct conn_io *io)
 {
-    return buf_len(&io->in) > 0 && io->need > io->in.room && pipeline_is_tight(io->conn.pipeline);
+    return buf_len(&io->in) > 0 && io->need > io->in.capacity &&
+           pipeline_is_tight(io->conn.pipeline);
 }
 
 void receive_ready(struct conn_io *io)

@@ -109,7 +109,7 @@ static enum stop must_stop(const struct conn *conn, unsigned flags)
 static bool has_args(const struct command *command, const struct request *request)
 {
     return request->count >= command->args_min && request->count <= command->args_max &&
-           (command->payload != PAYLOAD_LAST || request->has_payload);
+           (command->payload.kind != PAYLOAD_LAST || request->has_payload);
 }
 
 /* Claims have a share of the buffers that reads cannot take from them. */
@@ -131,7 +131,7 @@ static enum outcome run_command(struct ask *ask, const struct command *command)
         return ASK_ANSWERED;
     }
     if (ask->request->has_payload &&
-        ask->request->payload.len > ask->pipeline->shared->options.payload_bytes_max) {
+        ask->request->payload.len > ask->pipeline->service->options.payload_bytes_max) {
         return ask_error(ask, TALLY_TOOBIG, "the payload is larger than allowed");
     }
     if (!may_be_large(ask, command)) {
@@ -149,6 +149,7 @@ static bool run_request(struct conn_io *io, const struct request *request)
     struct ask ask = {.conn = conn,
                       .pipeline = pipeline,
                       .edge = pipeline->edge,
+                      .command = command,
                       .request = request,
                       .reply = {.to = &pipeline->reply}};
     /* the parser has refused every verb that the table does not have: PAYLOAD_UNKNOWN_VERB */

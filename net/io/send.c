@@ -32,7 +32,7 @@ void send_out(struct conn_io *io)
         io->stall_until_ns = 0;
     }
     if (waits && io->stall_until_ns == 0) {
-        uint64_t ms = io->conn.pipeline->shared->options.request_ms;
+        uint64_t ms = io->conn.pipeline->service->options.request_ms;
         io->stall_until_ns = io->conn.pipeline->now_ns + ms * NS_PER_MS;
         io->stall_from = io->conn.sent_bytes;
         pipeline_due(io->conn.pipeline, io->stall_until_ns);

@@ -2,7 +2,7 @@
 #include "net/listen/listener.h"
 
 #include "net/listen/address.h"
-#include "net/protocol/parse.h"
+#include "net/protocol/word.h"
 #include "wal/base/clock.h"
 #include "wal/base/thread.h"
 
@@ -127,7 +127,7 @@ static bool drop_input(int fd)
     return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
-static void answer(const struct listener *listener, struct guest *guest, bool is_info)
+static void answer_guest(const struct listener *listener, struct guest *guest, bool is_info)
 {
     /* D1: relaxed; from D2: a number for people */
     unsigned percent = atomic_load_explicit(&listener->percent, memory_order_relaxed);
@@ -147,7 +147,7 @@ static void answer(const struct listener *listener, struct guest *guest, bool is
 }
 
 /* Returns false when the guest is gone; is_last: what is there is all that will come. */
-static bool hear(const struct listener *listener, struct guest *guest, bool is_last)
+static bool hear_guest(const struct listener *listener, struct guest *guest, bool is_last)
 {
     char line[LINE_BYTES];
     if (guest->is_answered) {
@@ -166,7 +166,7 @@ static bool hear(const struct listener *listener, struct guest *guest, bool is_l
     }
     bool is_info =
         len > 4 && word_equal((struct span){line, 4}, "INFO") && memchr(" \t\r\n", line[4], 4);
-    answer(listener, guest, is_info);
+    answer_guest(listener, guest, is_info);
     return true;
 }
 
@@ -187,7 +187,7 @@ static void make_room(struct listener *listener)
     }
     if (i == listener->guest_count) {
         i = 0;
-        answer(listener, &listener->guests[0], false);
+        answer_guest(listener, &listener->guests[0], false);
     }
     remove_guest(listener, i);
 }
@@ -203,7 +203,7 @@ static void let_in(struct listener *listener)
     }
     struct guest *guest = &listener->guests[listener->guest_count++];
     *guest = (struct guest){.fd = fd};
-    if (!hear(listener, guest, false)) {
+    if (!hear_guest(listener, guest, false)) {
         remove_guest(listener, listener->guest_count - 1);
     }
 }
@@ -215,7 +215,7 @@ static void see_off(struct listener *listener, const struct pollfd *polled)
         struct guest *guest = &listener->guests[i];
         bool is_late = guest->is_answered && now_ns >= guest->until_ns;
         bool is_last = (polled[i].revents & ~POLLIN) != 0;
-        if (is_late || (polled[i].revents != 0 && !hear(listener, guest, is_last))) {
+        if (is_late || (polled[i].revents != 0 && !hear_guest(listener, guest, is_last))) {
             remove_guest(listener, i);
         }
     }

@@ -165,9 +165,9 @@ static uint64_t acknowledged(const struct conn *conn)
 void conn_hands_out(struct conn *conn, uint64_t id, uint32_t token)
 {
     struct handed *handed = &conn->handed;
-    if (handed->count > 0 && handed->count == handed->room) {
+    if (handed->count > 0 && handed->count == handed->capacity) {
         handed_arrive(handed, acknowledged(conn));
-        if (handed->count > handed->room / 2) {
+        if (handed->count > handed->capacity / 2) {
             handed_grow(handed); /* so that this costs each claim little, however few arrive */
         }
     }

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ROOM_MIN = 4 };
+enum { CAPACITY_MIN = 4 };
 
 void handed_fini(struct handed *handed)
 {
@@ -14,18 +14,18 @@ void handed_fini(struct handed *handed)
 
 bool handed_grow(struct handed *handed)
 {
-    uint32_t room = handed->room < ROOM_MIN ? ROOM_MIN : handed->room * 2;
-    struct handed_claim *at = realloc(handed->at, room * sizeof(*at));
+    uint32_t capacity = handed->capacity < CAPACITY_MIN ? CAPACITY_MIN : handed->capacity * 2;
+    struct handed_claim *at = realloc(handed->at, capacity * sizeof(*at));
     if (at != NULL) {
         handed->at = at;
-        handed->room = room;
+        handed->capacity = capacity;
     }
-    return handed->count < handed->room;
+    return handed->count < handed->capacity;
 }
 
 void handed_add(struct handed *handed, const struct handed_claim *claim)
 {
-    if (handed->count < handed->room || handed_grow(handed)) {
+    if (handed->count < handed->capacity || handed_grow(handed)) {
         handed->at[handed->count++] = *claim;
     }
 }

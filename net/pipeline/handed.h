@@ -24,7 +24,7 @@ struct handed {
     struct handed_claim *at; /* owned */
     uint32_t count;
     uint32_t left; /* of them, from the first on: the end is known */
-    uint32_t room;
+    uint32_t capacity;
 };
 
 void handed_fini(struct handed *handed);

@@ -11,9 +11,9 @@ enum {
     HANDED_MS = 10, /* so often a build that could not be given back is tried again */
 };
 
-int pipeline_init(struct pipeline *pipeline, struct shared *shared)
+int pipeline_init(struct pipeline *pipeline, struct service *service)
 {
-    pipeline->shared = shared;
+    pipeline->service = service;
     pipeline->next_ns = UINT64_MAX;
     TAILQ_INIT(&pipeline->stopped);
     TAILQ_INIT(&pipeline->touched);
@@ -41,7 +41,7 @@ void pipeline_sample(struct pipeline *pipeline)
 void pipeline_sweep(struct pipeline *pipeline)
 {
     if (pipeline->sweep_at_ns != 0 && pipeline->now_ns >= pipeline->sweep_at_ns) {
-        bool more = rate_sweep(pipeline->shared->rate, pipeline->now_ns / NS_PER_MS);
+        bool more = rate_sweep(pipeline->service->rate, pipeline->now_ns / NS_PER_MS);
         pipeline->sweep_at_ns = more ? pipeline->now_ns + RATE_SWEEP_NS : 0;
     }
     pipeline_due(pipeline, pipeline->sweep_at_ns != 0 ? pipeline->sweep_at_ns : UINT64_MAX);
@@ -67,8 +67,8 @@ void pipeline_give_returns(struct pipeline *pipeline)
 
 /* ---- the way back ---- */
 
-static bool answer_verdict(struct pipeline *pipeline, struct pending_entry *entry,
-                           struct reply *reply)
+static bool answer_result(struct pipeline *pipeline, struct pending_entry *entry,
+                          struct reply *reply)
 {
     uint64_t value = 0;
     int err = edge_apply_result(pipeline->edge, entry->pos, &value);
@@ -85,7 +85,7 @@ static bool answer_verdict(struct pipeline *pipeline, struct pending_entry *entr
 }
 
 /* Returns false when the head has to wait after all. */
-static bool answer(struct pipeline *pipeline, struct pending_entry *entry)
+static bool answer_entry(struct pipeline *pipeline, struct pending_entry *entry)
 {
     struct conn *conn = entry->conn;
     struct reply reply = {.to = &conn->out};
@@ -94,7 +94,7 @@ static bool answer(struct pipeline *pipeline, struct pending_entry *entry)
         if ((entry->flags & PENDING_CLAIM) != 0) {
             handed_leave(&conn->handed, entry->pos, conn->sent_bytes + buf_len(&conn->out));
         }
-    } else if (conn->fd >= 0 && !answer_verdict(pipeline, entry, &reply)) {
+    } else if (conn->fd >= 0 && !answer_result(pipeline, entry, &reply)) {
         return false;
     }
     conn_answered(conn, entry);
@@ -108,7 +108,7 @@ void pipeline_release(struct pipeline *pipeline)
     uint64_t free_to = applied;
     struct pending_entry *head;
     while ((head = pending_head(&pipeline->pending)) != NULL && head->pos <= applied) {
-        if (!answer(pipeline, head)) {
+        if (!answer_entry(pipeline, head)) {
             break;
         }
     }

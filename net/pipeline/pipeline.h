@@ -7,7 +7,7 @@
 #include "net/pipeline/counter.h"
 #include "net/pipeline/handed.h"
 #include "net/pipeline/pending.h"
-#include "net/pipeline/shared.h"
+#include "net/pipeline/service.h"
 #include "net/pipeline/votes.h"
 #include "net/protocol/buf.h"
 
@@ -21,10 +21,10 @@
  *                      ▼                                            ▼
  *                   pending ─── answered in order, up to there ──▶ conn->out
  *
- * All of it belongs to one thread; others read `counters` and what `shared` says.
+ * All of it belongs to one thread; others read `counters` and what `service` says.
  */
 struct pipeline {
-    struct shared *shared;
+    struct service *service;
     struct edge *edge; /* owned by the thread, which makes and uses it */
     struct pending pending;
     struct buf reply; /* of the request under way: net/io/run.c; empty between two */
@@ -50,7 +50,7 @@ struct pipeline {
 };
 
 /* Errors: NOMEM. The edge is the caller's to open. */
-int pipeline_init(struct pipeline *pipeline, struct shared *shared);
+int pipeline_init(struct pipeline *pipeline, struct service *service);
 void pipeline_fini(struct pipeline *pipeline);
 
 /* Whether one more reply has a place among those in flight, beside those of the votes that are not

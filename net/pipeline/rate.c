@@ -31,14 +31,14 @@ enum {
 };
 #define VOTES_OF_TIME (((uint64_t)1 << TIME_BITS) - 1)
 
-struct entry {
-    struct entry *next; /* in the bucket */
-    uint64_t poll;      /* 0: the sum of an address */
+struct rate_entry {
+    struct rate_entry *next; /* in the bucket */
+    uint64_t poll;           /* 0: the sum of an address */
     struct rate_address from;
     uint64_t bytes;  /* its own; of a sum: those of all entries of the address, and its own */
     uint64_t end_ms; /* when its last vote leaves the window; of a sum: 0 */
-    uint64_t *times; /* a ring; its room is a power of two */
-    uint32_t room;
+    uint64_t *times; /* a ring; its capacity is a power of two */
+    uint32_t capacity;
     uint32_t first;
     uint32_t count;
     uint32_t votes; /* in all times */
@@ -47,7 +47,7 @@ struct entry {
 
 struct shard {
     _Alignas(64) pthread_mutex_t lock;
-    struct entry **buckets;
+    struct rate_entry **buckets;
     uint64_t bucket_count; /* a power of two */
     uint64_t entry_count;
     uint64_t swept; /* buckets, ever */
@@ -61,7 +61,7 @@ struct rate {
 };
 
 /* An entry and its share of the buckets. */
-enum { ENTRY_BYTES = sizeof(struct entry) + 2 * sizeof(struct entry *) };
+enum { ENTRY_BYTES = sizeof(struct rate_entry) + 2 * sizeof(struct rate_entry *) };
 
 int rate_new(struct rate **out, struct ledger *ledger)
 {
@@ -78,7 +78,7 @@ int rate_new(struct rate **out, struct ledger *ledger)
         struct shard *shard = &rate->shards[i];
         pthread_mutex_init(&shard->lock, NULL);
         shard->bucket_count = BUCKETS_MIN;
-        shard->buckets = calloc(BUCKETS_MIN, sizeof(struct entry *));
+        shard->buckets = calloc(BUCKETS_MIN, sizeof(struct rate_entry *));
         good = good && shard->buckets != NULL;
     }
     if (!good) {
@@ -105,18 +105,18 @@ static uint64_t hash_address(const struct rate *rate, const struct rate_address 
     return mix(rate->seed[0] ^ mix(rate->seed[1] ^ from->high ^ mix(rate->seed[2] ^ from->low)));
 }
 
-static struct entry **bucket_of(const struct rate *rate, const struct shard *shard, uint64_t poll,
-                                const struct rate_address *from)
+static struct rate_entry **bucket_of(const struct rate *rate, const struct shard *shard,
+                                     uint64_t poll, const struct rate_address *from)
 {
     uint64_t hash = mix(hash_address(rate, from) ^ mix(rate->seed[1] + poll));
     return &shard->buckets[hash & (shard->bucket_count - 1)];
 }
 
 /* Where the entry hangs, or the end of its bucket. */
-static struct entry **find(const struct rate *rate, const struct shard *shard, uint64_t poll,
-                           const struct rate_address *from)
+static struct rate_entry **entry_find(const struct rate *rate, const struct shard *shard,
+                                      uint64_t poll, const struct rate_address *from)
 {
-    struct entry **at = bucket_of(rate, shard, poll, from);
+    struct rate_entry **at = bucket_of(rate, shard, poll, from);
     while (*at != NULL && ((*at)->poll != poll || (*at)->from.high != from->high ||
                            (*at)->from.low != from->low)) {
         at = &(*at)->next;
@@ -129,15 +129,15 @@ static void grow(const struct rate *rate, struct shard *shard)
 {
     struct shard grown = *shard;
     grown.bucket_count *= 2;
-    grown.buckets = calloc(grown.bucket_count, sizeof(struct entry *));
+    grown.buckets = calloc(grown.bucket_count, sizeof(struct rate_entry *));
     if (grown.buckets == NULL) {
         return;
     }
     for (uint64_t i = 0; i < shard->bucket_count; i++) {
-        struct entry *next;
-        for (struct entry *entry = shard->buckets[i]; entry != NULL; entry = next) {
+        struct rate_entry *next;
+        for (struct rate_entry *entry = shard->buckets[i]; entry != NULL; entry = next) {
             next = entry->next;
-            struct entry **at = bucket_of(rate, &grown, entry->poll, &entry->from);
+            struct rate_entry **at = bucket_of(rate, &grown, entry->poll, &entry->from);
             entry->next = *at;
             *at = entry;
         }
@@ -147,7 +147,7 @@ static void grow(const struct rate *rate, struct shard *shard)
     shard->bucket_count = grown.bucket_count;
 }
 
-static void count_bytes(struct rate *rate, struct entry *sum, int64_t bytes)
+static void count_bytes(struct rate *rate, struct rate_entry *sum, int64_t bytes)
 {
     sum->bytes += (uint64_t)bytes;
     if (bytes > 0) {
@@ -157,27 +157,28 @@ static void count_bytes(struct rate *rate, struct entry *sum, int64_t bytes)
     }
 }
 
-static struct entry *entry_new(struct rate *rate, struct shard *shard, uint64_t poll,
-                               const struct rate_address *from)
+static struct rate_entry *entry_new(struct rate *rate, struct shard *shard, uint64_t poll,
+                                    const struct rate_address *from)
 {
-    struct entry *entry = malloc(sizeof(*entry));
+    struct rate_entry *entry = malloc(sizeof(*entry));
     if (entry == NULL) {
         return NULL;
     }
-    *entry = (struct entry){.poll = poll, .from = *from, .bytes = ENTRY_BYTES, .room = TIMES_FEW};
+    *entry = (struct rate_entry){
+        .poll = poll, .from = *from, .bytes = ENTRY_BYTES, .capacity = TIMES_FEW};
     entry->times = entry->few;
     if (++shard->entry_count > shard->bucket_count) {
         grow(rate, shard);
     }
-    struct entry **at = bucket_of(rate, shard, poll, from);
+    struct rate_entry **at = bucket_of(rate, shard, poll, from);
     entry->next = *at;
     *at = entry;
     return entry;
 }
 
-static void entry_free(struct shard *shard, struct entry **at)
+static void entry_free(struct shard *shard, struct rate_entry **at)
 {
-    struct entry *entry = *at;
+    struct rate_entry *entry = *at;
     *at = entry->next;
     shard->entry_count--;
     if (entry->times != entry->few) {
@@ -187,15 +188,15 @@ static void entry_free(struct shard *shard, struct entry **at)
 }
 
 /* Frees the entry of a poll; with its last one the address is forgotten. */
-static void forget(struct rate *rate, struct shard *shard, struct entry **at)
+static void forget(struct rate *rate, struct shard *shard, struct rate_entry **at)
 {
     const struct rate_address from = (*at)->from;
-    struct entry **sum = find(rate, shard, 0, &from);
+    struct rate_entry **sum = entry_find(rate, shard, 0, &from);
     count_bytes(rate, *sum, -(int64_t)(*at)->bytes);
     bool is_last = (*sum)->bytes == ENTRY_BYTES;
     entry_free(shard, at);
     if (is_last) {
-        sum = find(rate, shard, 0, &from); /* it may have hung behind the one that went */
+        sum = entry_find(rate, shard, 0, &from); /* it may have hung behind the one that went */
         count_bytes(rate, *sum, -(int64_t)ENTRY_BYTES);
         entry_free(shard, sum);
     }
@@ -207,7 +208,7 @@ void rate_destroy(struct rate *rate)
         struct shard *shard = &rate->shards[i];
         for (uint64_t k = 0; shard->buckets != NULL && k < shard->bucket_count; k++) {
             while (shard->buckets[k] != NULL) {
-                struct entry *entry = shard->buckets[k];
+                struct rate_entry *entry = shard->buckets[k];
                 ledger_sub(rate->ledger, LEDGER_RATES,
                            entry->poll == 0 ? ENTRY_BYTES : entry->bytes);
                 entry_free(shard, &shard->buckets[k]);
@@ -224,7 +225,7 @@ static void sweep(struct rate *rate, struct shard *shard, uint64_t now_ms, unsig
 {
     while (buckets-- > 0) {
         uint64_t bucket = shard->swept++ & (shard->bucket_count - 1);
-        struct entry **at = &shard->buckets[bucket];
+        struct rate_entry **at = &shard->buckets[bucket];
         while (*at != NULL) {
             if ((*at)->poll != 0 && (*at)->end_ms <= now_ms) {
                 forget(rate, shard, at);
@@ -239,7 +240,7 @@ static void sweep(struct rate *rate, struct shard *shard, uint64_t now_ms, unsig
 /* Of many buckets that are empty only the fewest stay. */
 static void shrink(struct shard *shard)
 {
-    struct entry **few = calloc(BUCKETS_MIN, sizeof(struct entry *));
+    struct rate_entry **few = calloc(BUCKETS_MIN, sizeof(struct rate_entry *));
     if (few != NULL) {
         free(shard->buckets);
         shard->buckets = few;
@@ -278,16 +279,17 @@ static bool may_have(const struct rate *rate, uint64_t has_bytes, uint64_t bytes
 }
 
 /* The entry to count in, made when it is new; NULL: no memory for it. */
-static struct entry *entry_for(struct rate *rate, struct shard *shard, const struct rate_ask *ask)
+static struct rate_entry *entry_for(struct rate *rate, struct shard *shard,
+                                    const struct rate_ask *ask)
 {
-    struct entry *entry = *find(rate, shard, ask->poll, &ask->from);
+    struct rate_entry *entry = *entry_find(rate, shard, ask->poll, &ask->from);
     if (entry != NULL) {
         return entry;
     }
-    struct entry *sum = *find(rate, shard, 0, &ask->from);
+    struct rate_entry *sum = *entry_find(rate, shard, 0, &ask->from);
     if (!may_have(rate, sum != NULL ? sum->bytes : 0, (sum != NULL ? 1 : 2) * ENTRY_BYTES)) {
         sweep(rate, shard, ask->now_ms, SWEEP_BUSY);
-        sum = *find(rate, shard, 0, &ask->from);
+        sum = *entry_find(rate, shard, 0, &ask->from);
         if (!may_have(rate, sum != NULL ? sum->bytes : 0, (sum != NULL ? 1 : 2) * ENTRY_BYTES)) {
             return NULL;
         }
@@ -296,7 +298,7 @@ static struct entry *entry_for(struct rate *rate, struct shard *shard, const str
     sum = is_new ? entry_new(rate, shard, 0, &ask->from) : sum;
     entry = sum != NULL ? entry_new(rate, shard, ask->poll, &ask->from) : NULL;
     if (entry == NULL && is_new && sum != NULL) {
-        entry_free(shard, find(rate, shard, 0, &ask->from));
+        entry_free(shard, entry_find(rate, shard, 0, &ask->from));
     }
     if (entry == NULL) {
         return NULL;
@@ -310,13 +312,13 @@ static struct entry *entry_for(struct rate *rate, struct shard *shard, const str
 }
 
 /* Room for one time more. */
-static bool reserve(struct rate *rate, struct shard *shard, struct entry *entry)
+static bool reserve(struct rate *rate, struct shard *shard, struct rate_entry *entry)
 {
-    struct entry *sum = *find(rate, shard, 0, &entry->from);
-    if (entry->count < entry->room) {
+    struct rate_entry *sum = *entry_find(rate, shard, 0, &entry->from);
+    if (entry->count < entry->capacity) {
         return true;
     }
-    uint64_t bytes = 2 * (uint64_t)entry->room * sizeof(uint64_t);
+    uint64_t bytes = 2 * (uint64_t)entry->capacity * sizeof(uint64_t);
     uint64_t before = entry->bytes - ENTRY_BYTES;
     if (!may_have(rate, sum->bytes, bytes - before)) {
         return false;
@@ -326,13 +328,13 @@ static bool reserve(struct rate *rate, struct shard *shard, struct entry *entry)
         return false;
     }
     for (uint32_t i = 0; i < entry->count; i++) {
-        times[i] = entry->times[(entry->first + i) & (entry->room - 1)];
+        times[i] = entry->times[(entry->first + i) & (entry->capacity - 1)];
     }
     if (entry->times != entry->few) {
         free(entry->times);
     }
     entry->times = times;
-    entry->room *= 2;
+    entry->capacity *= 2;
     entry->first = 0;
     entry->bytes = ENTRY_BYTES + bytes;
     count_bytes(rate, sum, (int64_t)(bytes - before));
@@ -341,9 +343,9 @@ static bool reserve(struct rate *rate, struct shard *shard, struct entry *entry)
 
 /* ---- the window ---- */
 
-static uint64_t *time_at(const struct entry *entry, uint32_t i)
+static uint64_t *time_at(const struct rate_entry *entry, uint32_t i)
 {
-    return &entry->times[(entry->first + i) & (entry->room - 1)];
+    return &entry->times[(entry->first + i) & (entry->capacity - 1)];
 }
 
 static uint64_t ms_of(uint64_t time)
@@ -353,7 +355,7 @@ static uint64_t ms_of(uint64_t time)
 
 /* The time of a vote: now, or the end of the part of the window that is told apart. Threads ask
  * with times of their own, so one may come from before the last vote: it counts as one with it. */
-static uint64_t vote_ms(const struct entry *entry, const struct rate_ask *ask)
+static uint64_t vote_ms(const struct rate_entry *entry, const struct rate_ask *ask)
 {
     uint64_t part_ms = ask->n > RATE_TIMES ? ask->per_ms / RATE_TIMES + 1 : 1;
     uint64_t ms = (ask->now_ms + part_ms - 1) / part_ms * part_ms;
@@ -361,7 +363,7 @@ static uint64_t vote_ms(const struct entry *entry, const struct rate_ask *ask)
     return ms > last_ms ? ms : last_ms;
 }
 
-static void slide(struct entry *entry, const struct rate_ask *ask)
+static void slide(struct rate_entry *entry, const struct rate_ask *ask)
 {
     while (entry->count > 0 && ms_of(*time_at(entry, 0)) + ask->per_ms <= ask->now_ms) {
         entry->votes -= (uint32_t)(*time_at(entry, 0) & VOTES_OF_TIME);
@@ -371,7 +373,7 @@ static void slide(struct entry *entry, const struct rate_ask *ask)
 }
 
 /* How long until so many of the oldest votes have left the window that the wanted ones fit. */
-static uint64_t wait_ms(const struct entry *entry, const struct rate_ask *ask)
+static uint64_t entry_wait_ms(const struct rate_entry *entry, const struct rate_ask *ask)
 {
     uint64_t left = entry->votes;
     for (uint32_t i = 0; i < entry->count && left + ask->votes > ask->n; i++) {
@@ -383,7 +385,7 @@ static uint64_t wait_ms(const struct entry *entry, const struct rate_ask *ask)
     return 0;
 }
 
-static bool count_votes(struct rate *rate, struct shard *shard, struct entry *entry,
+static bool count_votes(struct rate *rate, struct shard *shard, struct rate_entry *entry,
                         const struct rate_ask *ask)
 {
     uint64_t ms = vote_ms(entry, ask);
@@ -416,10 +418,10 @@ int rate_take(struct rate *rate, const struct rate_ask *ask, uint64_t *retry_ms)
     }
     pthread_mutex_lock(&shard->lock);
     sweep(rate, shard, ask->now_ms, SWEEP);
-    struct entry *entry = entry_for(rate, shard, ask);
+    struct rate_entry *entry = entry_for(rate, shard, ask);
     if (entry != NULL) {
         slide(entry, ask);
-        *retry_ms = wait_ms(entry, ask);
+        *retry_ms = entry_wait_ms(entry, ask);
         err = *retry_ms > 0 ? TALLY_RATE : 0;
     }
     if (entry == NULL || (err == 0 && !count_votes(rate, shard, entry, ask))) {
@@ -434,7 +436,7 @@ void rate_give_back(struct rate *rate, const struct rate_ask *ask)
 {
     struct shard *shard = shard_of(rate, ask);
     pthread_mutex_lock(&shard->lock);
-    struct entry *entry = *find(rate, shard, ask->poll, &ask->from);
+    struct rate_entry *entry = *entry_find(rate, shard, ask->poll, &ask->from);
     uint64_t *time = NULL; /* the first that is not before it: others may have counted since */
     for (uint32_t i = entry != NULL ? entry->count : 0;
          i > 0 && ms_of(*time_at(entry, i - 1)) >= ask->now_ms; i--) {

@@ -30,7 +30,7 @@ static int check_rate(struct conn *conn, uint64_t option, uint64_t votes, struct
         pipeline->sweep_at_ns = pipeline->now_ns + RATE_SWEEP_NS;
         pipeline_due(pipeline, pipeline->sweep_at_ns);
     }
-    return rate_take(pipeline->shared->rate, ask, retry_ms);
+    return rate_take(pipeline->service->rate, ask, retry_ms);
 }
 
 /* The connection's run, begun when it is not the last one. NULL: there is no room for its reply,
@@ -70,7 +70,7 @@ static inline int cast_one(struct conn *conn, struct vote_run *run, uint64_t opt
     err = edge_vote(pipeline->edge, option, n, &votes->cast[votes->cast_count]);
     if (err != 0) {
         if (rate.votes > 0) {
-            rate_give_back(pipeline->shared->rate, &rate);
+            rate_give_back(pipeline->service->rate, &rate);
         }
         return err;
     }
@@ -120,7 +120,8 @@ size_t votes_read(struct conn *conn, const char *at, size_t len)
     return (size_t)(at - start);
 }
 
-static size_t answer(struct edge *edge, const struct edge_vote *cast, uint32_t count, char *to)
+static size_t answer_votes(struct edge *edge, const struct edge_vote *cast, uint32_t count,
+                           char *to)
 {
     char *const start = to;
     for (uint32_t i = 0; i < count; i++) {
@@ -145,7 +146,7 @@ void votes_flush(struct pipeline *pipeline)
         struct vote_run *run = &votes->runs[i];
         struct conn *conn = run->conn;
         char *to = buf_room(&conn->held, run->count * (size_t)REPLY_BYTES_MAX);
-        size_t len = to == NULL ? 0 : answer(pipeline->edge, cast, run->count, to);
+        size_t len = to == NULL ? 0 : answer_votes(pipeline->edge, cast, run->count, to);
         buf_wrote(&conn->held, len);
         conn_await(conn,
                    &(struct pending_entry){.pos = pos, .held_bytes = len, .flags = PENDING_CHANGE});

@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 
-enum { ROOM_MIN = 512 };
+enum { CAPACITY_MIN = 512 };
 
 void buf_fini(struct buf *buf)
 {
@@ -30,19 +30,19 @@ bool buf_grow(struct buf *buf, size_t len)
 {
     size_t held = buf_len(buf);
     pack(buf);
-    if (buf->room - held >= len) {
+    if (buf->capacity - held >= len) {
         return true;
     }
-    size_t room = buf->room < ROOM_MIN ? ROOM_MIN : buf->room * 2;
-    room = room < held + len ? held + len : room;
-    char *at = realloc(buf->at, room);
+    size_t capacity = buf->capacity < CAPACITY_MIN ? CAPACITY_MIN : buf->capacity * 2;
+    capacity = capacity < held + len ? held + len : capacity;
+    char *at = realloc(buf->at, capacity);
     if (at == NULL) {
         buf->failed = true;
         return false;
     }
     buf->at = at;
-    buf->room = room;
-    buf_fence(buf, held, room);
+    buf->capacity = capacity;
+    buf_fence(buf, held, capacity);
     return true;
 }
 
@@ -76,15 +76,15 @@ void buf_give_back(struct buf *buf, size_t keep)
         buf->failed = failed;
         return;
     }
-    size_t room = wanted < BUF_KEEP_BYTES / 2 ? BUF_KEEP_BYTES : wanted * 2;
-    if (wanted > buf->room / 4 || room >= buf->room) {
+    size_t capacity = wanted < BUF_KEEP_BYTES / 2 ? BUF_KEEP_BYTES : wanted * 2;
+    if (wanted > buf->capacity / 4 || capacity >= buf->capacity) {
         return;
     }
     pack(buf);
-    char *at = realloc(buf->at, room);
+    char *at = realloc(buf->at, capacity);
     if (at != NULL) {
         buf->at = at;
-        buf->room = room;
-        buf_fence(buf, len, room);
+        buf->capacity = capacity;
+        buf_fence(buf, len, capacity);
     }
 }

@@ -20,7 +20,7 @@
 #endif
 
 /*
- *     at        start          end                 room
+ *     at        start          end               capacity
  *      |  taken   |    held     |   not written      |
  *
  * All zero is an empty one. An allocation that fails sets `failed`, and it stays set: whoever owns
@@ -33,7 +33,7 @@ struct buf {
     char *at;     /* owned */
     size_t start; /* of the bytes not yet taken */
     size_t end;
-    size_t room;
+    size_t capacity;
     bool failed;
 #ifdef BUF_FENCED
     size_t open_end; /* up to here the writer may write now */
@@ -91,7 +91,7 @@ static inline void buf_fence(const struct buf *buf, size_t from, size_t to)
 /* Returns where `len` bytes may be written, or NULL; buf_wrote says how many were. */
 static inline char *buf_room(struct buf *buf, size_t len)
 {
-    if (__builtin_expect(buf->room - buf->end < len, 0) && !buf_grow(buf, len)) {
+    if (__builtin_expect(buf->capacity - buf->end < len, 0) && !buf_grow(buf, len)) {
         return NULL;
     }
     buf_open(buf, len);
@@ -101,7 +101,7 @@ static inline char *buf_room(struct buf *buf, size_t len)
 static inline void buf_wrote(struct buf *buf, size_t len)
 {
     /* the writer has this room from buf_room, which asked for the most that it can write */
-    CHECK(len <= buf->room - buf->end);
+    CHECK(len <= buf->capacity - buf->end);
     buf->end += len;
 #ifdef BUF_FENCED
     buf_fence(buf, buf->end, buf->open_end);
@@ -120,7 +120,7 @@ static inline void buf_put(struct buf *buf, const void *bytes, size_t len)
 /* The same, at the cost of a compare for a small one. */
 static inline void buf_shrink(struct buf *buf, size_t keep)
 {
-    if (__builtin_expect(buf->room > BUF_KEEP_BYTES, 0)) {
+    if (__builtin_expect(buf->capacity > BUF_KEEP_BYTES, 0)) {
         buf_give_back(buf, keep);
     }
 }

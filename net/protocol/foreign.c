@@ -1,7 +1,7 @@
 /* Lines of other protocols: told by their first word, by their last, or by not being text. */
 #include "net/protocol/foreign.h"
 
-#include "net/protocol/parse.h"
+#include "net/protocol/word.h"
 #include "wal/base/glyph.h"
 
 static bool is_letter(char c)

@@ -3,12 +3,13 @@
 
 #include "net/protocol/foreign.h"
 #include "net/protocol/number.h"
+#include "net/protocol/word.h"
 #include "wal/base/check.h"
 
 #include <stdlib.h>
 
 /* A line being cut into words. */
-struct cut {
+struct line_cut {
     struct span line; /* without its line end */
     size_t at;
     bool is_bare;     /* the last word was written without quotes or colon */
@@ -26,18 +27,6 @@ int parser_init(struct parser *parser)
 void parser_fini(struct parser *parser)
 {
     free(parser->unquoted);
-}
-
-bool word_equal(struct span word, const char *upper)
-{
-    size_t i = 0;
-    for (; i < word.len && upper[i] != '\0'; i++) {
-        char c = word.at[i];
-        if ((c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c) != upper[i]) {
-            return false;
-        }
-    }
-    return i == word.len && upper[i] == '\0';
 }
 
 static int hex_digit(char c)
@@ -83,7 +72,7 @@ static int unescape(struct span line, size_t *at)
 }
 
 /* The unquoted text is never longer than the line, so it fits. */
-static bool cut_quoted(struct parser *parser, struct cut *cut, struct span *word)
+static bool cut_quoted(struct parser *parser, struct line_cut *cut, struct span *word)
 {
     struct span line = cut->line;
     char *to = parser->unquoted + parser->used;
@@ -114,7 +103,7 @@ static bool cut_quoted(struct parser *parser, struct cut *cut, struct span *word
     return true;
 }
 
-static void skip_blanks(struct cut *cut)
+static void skip_blanks(struct line_cut *cut)
 {
     while (cut->at < cut->line.len && cut->line.at[cut->at] == ' ') {
         cut->at++;
@@ -122,7 +111,7 @@ static void skip_blanks(struct cut *cut)
 }
 
 /* Cuts the next word; there is one. */
-static bool cut_word(struct parser *parser, struct cut *cut, struct span *word)
+static bool cut_word(struct parser *parser, struct line_cut *cut, struct span *word)
 {
     struct span line = cut->line;
     char first = line.at[cut->at];
@@ -154,7 +143,7 @@ static bool ends_in_dollar(struct span line)
     return line.len > 0 && *word == '$';
 }
 
-static struct parsed refuse(struct cut *cut, size_t consumed, int err, const char *text)
+static struct parsed parse_refuse(struct line_cut *cut, size_t consumed, int err, const char *text)
 {
     return (struct parsed){.kind = PARSE_ERROR,
                            .consumed = consumed,
@@ -164,7 +153,7 @@ static struct parsed refuse(struct cut *cut, size_t consumed, int err, const cha
 }
 
 /* Cuts the whole line. words[0] is the verb. Returns the number of words, 0 for a failure. */
-static size_t cut_line(struct parser *parser, struct cut *cut, struct span *words, bool *rest)
+static size_t cut_line(struct parser *parser, struct line_cut *cut, struct span *words, bool *rest)
 {
     size_t count = 0;
     *rest = false;
@@ -192,21 +181,20 @@ static size_t cut_line(struct parser *parser, struct cut *cut, struct span *word
     return count;
 }
 
-static bool takes_payload(enum payload_rule rule)
+static bool takes_payload(struct payload_rule rule)
 {
-    return rule == PAYLOAD_LAST || rule == PAYLOAD_RESULT || rule == PAYLOAD_TEXT;
+    return rule.kind == PAYLOAD_LAST || rule.kind == PAYLOAD_AFTER;
 }
 
 /* Moves the payload's word, and the one that announces it, out of the words. */
-static void take_payload(struct request *request, enum payload_rule rule, struct span payload)
+static void take_payload(struct request *request, struct payload_rule rule, struct span payload)
 {
-    const char *before = rule == PAYLOAD_RESULT ? "RESULT" : "TEXT";
     if (request->count == 0 || !takes_payload(rule)) {
         return;
     }
-    if (rule == PAYLOAD_LAST) {
+    if (rule.kind == PAYLOAD_LAST) {
         request->count -= 1;
-    } else if (request->count >= 2 && word_equal(request->words[request->count - 2], before)) {
+    } else if (request->count >= 2 && word_equal(request->words[request->count - 2], rule.word)) {
         request->count -= 2;
     } else {
         return;
@@ -216,13 +204,14 @@ static void take_payload(struct request *request, enum payload_rule rule, struct
 }
 
 /* The line ended in `$N`: looks for the N bytes and the line end behind them. */
-static struct parsed counted(struct span bytes, struct cut *cut, size_t line_bytes,
+static struct parsed counted(struct span bytes, struct line_cut *cut, size_t line_bytes,
                              const struct parse_limits *limits, struct span *payload)
 {
     struct span digits = {payload->at + 1, payload->len - 1};
     uint64_t len = 0;
-    struct parsed how = refuse(cut, line_bytes, number_read(digits, 0, PARSE_DROP_BYTES_MAX, &len),
-                               "$ takes the number of bytes that follow");
+    struct parsed how =
+        parse_refuse(cut, line_bytes, number_read(digits, 0, PARSE_DROP_BYTES_MAX, &len),
+                     "$ takes the number of bytes that follow");
     if (how.err == TALLY_RANGE) {
         how.err = TALLY_TOOBIG;
         how.text = "a payload past all bounds";
@@ -254,16 +243,16 @@ static struct parsed counted(struct span bytes, struct cut *cut, size_t line_byt
 }
 
 /* A line that is refused is looked at again: what another protocol says is not answered. */
-static struct parsed refuse_line(struct cut *cut, size_t line_bytes,
+static struct parsed refuse_line(struct line_cut *cut, size_t line_bytes,
                                  const struct parse_limits *limits, int err, const char *text)
 {
     if (foreign_line(cut->line) || (limits->is_first && !foreign_is_text(cut->line))) {
         return (struct parsed){.kind = PARSE_FOREIGN, .consumed = line_bytes};
     }
-    return refuse(cut, line_bytes, err, text);
+    return parse_refuse(cut, line_bytes, err, text);
 }
 
-static struct parsed parse_line(struct parser *parser, struct span bytes, struct cut *cut,
+static struct parsed parse_line(struct parser *parser, struct span bytes, struct line_cut *cut,
                                 const struct parse_limits *limits, struct request *request)
 {
     struct span words[PARSE_WORDS_MAX + 1];
@@ -280,14 +269,14 @@ static struct parsed parse_line(struct parser *parser, struct span bytes, struct
     request->count = count - 1;
     request->has_payload = false;
     memcpy(request->words, words + 1, (count - 1) * sizeof(words[0]));
-    enum payload_rule rule = limits->rule(words[0]);
-    if (rule == PAYLOAD_UNKNOWN_VERB) {
+    struct payload_rule rule = limits->rule(words[0]);
+    if (rule.kind == PAYLOAD_UNKNOWN_VERB) {
         return refuse_line(cut, line_bytes, limits, limits->locked ? TALLY_NOAUTH : TALLY_UNKNOWN,
                            limits->locked ? "send AUTH first" : "no such verb: try HELP");
     }
     if (!takes_payload(rule) && (rest || cut->has_dollar)) {
-        return refuse(cut, line_bytes, TALLY_SYNTAX,
-                      "this verb takes no payload: quote a word that begins with $ or :");
+        return parse_refuse(cut, line_bytes, TALLY_SYNTAX,
+                            "this verb takes no payload: quote a word that begins with $ or :");
     }
     if (cut->has_dollar) {
         how = counted(bytes, cut, line_bytes, limits, &payload);
@@ -323,7 +312,7 @@ struct parsed parse(struct parser *parser, struct span bytes, const struct parse
     if (lf == NULL) {
         return (struct parsed){.kind = PARSE_MORE};
     }
-    struct cut cut = {.line = {bytes.at, len}, .at = line_bytes};
+    struct line_cut cut = {.line = {bytes.at, len}, .at = line_bytes};
     if (len > 0 && memchr(bytes.at, '\0', len) != NULL) {
         /* no text has one: whoever sends it is out of step, or speaks something else */
         struct parsed how =

@@ -17,12 +17,16 @@ enum {
 };
 
 /* Where a verb takes its payload. */
-enum payload_rule {
+enum payload_kind {
     PAYLOAD_UNKNOWN_VERB,
     PAYLOAD_NEVER,
-    PAYLOAD_LAST,   /* the last word, always there */
-    PAYLOAD_RESULT, /* the last word, when the one before it is RESULT */
-    PAYLOAD_TEXT,   /* the same with TEXT */
+    PAYLOAD_LAST,  /* the last word, always there */
+    PAYLOAD_AFTER, /* the last word, when `word` stands before it */
+};
+
+struct payload_rule {
+    enum payload_kind kind;
+    const char *word; /* upper case; of PAYLOAD_AFTER alone */
 };
 
 /* What a dialect hands to a command. All bytes belong to the input and to the parser. */
@@ -40,7 +44,7 @@ struct parse_limits {
     size_t payload_bytes_max;
     bool locked;   /* before AUTH: payloads are dropped */
     bool is_first; /* no request has come yet: what no client of ours sends is not answered */
-    enum payload_rule (*rule)(struct span verb);
+    struct payload_rule (*rule)(struct span verb);
 };
 
 enum parse_kind {
@@ -74,8 +78,5 @@ void parser_fini(struct parser *parser);
  * again.*/
 struct parsed parse(struct parser *parser, struct span bytes, const struct parse_limits *limits,
                     struct request *request);
-
-/* Whether two words are the same without regard to case (ASCII). */
-bool word_equal(struct span word, const char *upper);
 
 #endif

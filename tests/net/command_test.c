@@ -67,6 +67,6 @@ Test(command, verbs_are_found_in_any_case)
     cr_expect_null(command_find(SPAN("VOTES")));
     cr_expect_null(command_find(SPAN("VOT")));
     cr_expect_null(command_find(SPAN("")));
-    cr_expect_eq(command_payload(SPAN("NONSENSE")), PAYLOAD_UNKNOWN_VERB);
-    cr_expect_eq(command_payload(SPAN("submit")), PAYLOAD_LAST);
+    cr_expect_eq(command_payload(SPAN("NONSENSE")).kind, PAYLOAD_UNKNOWN_VERB);
+    cr_expect_eq(command_payload(SPAN("submit")).kind, PAYLOAD_LAST);
 }

@@ -1,6 +1,7 @@
 /* Framing: words, quotes, payloads, and the same request wherever it was cut. */
 #include "net/protocol/parse.h"
 #include "net/protocol/reply.h"
+#include "net/protocol/word.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -9,19 +10,19 @@
 static struct parser parser;
 static struct request request;
 
-static enum payload_rule rule(struct span verb)
+static struct payload_rule rule(struct span verb)
 {
     if (word_equal(verb, "SUBMIT")) {
-        return PAYLOAD_LAST;
+        return (struct payload_rule){PAYLOAD_LAST, NULL};
     }
     if (word_equal(verb, "DONE")) {
-        return PAYLOAD_RESULT;
+        return (struct payload_rule){PAYLOAD_AFTER, "RESULT"};
     }
     if (word_equal(verb, "FAIL")) {
-        return PAYLOAD_TEXT;
+        return (struct payload_rule){PAYLOAD_AFTER, "TEXT"};
     }
-    return word_equal(verb, "PING") || word_equal(verb, "VOTE") ? PAYLOAD_NEVER
-                                                                : PAYLOAD_UNKNOWN_VERB;
+    bool is_known = word_equal(verb, "PING") || word_equal(verb, "VOTE");
+    return (struct payload_rule){is_known ? PAYLOAD_NEVER : PAYLOAD_UNKNOWN_VERB, NULL};
 }
 
 static struct parse_limits limits = {

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 static char dir[] = "/tmp/tally-turn-XXXXXX";
-static struct shared shared;
+static struct service service;
 static struct tally *tally;
 static struct loop *loop;
 static struct conn_io *io;
@@ -38,11 +38,11 @@ static void set_up(void)
     cr_assert_not_null(mkdtemp(dir));
     const struct tally_options options = {.dir = dir, .create = true, .edges = 2};
     cr_assert_eq(tally_open(&tally, &options, &report), 0, "%s", report.text);
-    shared.tally = tally;
-    shared.options = (struct server_options){.payload_bytes_max = 1024, .threads = 1};
-    shared.options.listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    cr_assert_eq(listen(shared.options.listen_fd, 1), 0);
-    cr_assert_eq(loop_new(&loop, &shared, 0), 0);
+    service.tally = tally;
+    service.options = (struct server_options){.payload_bytes_max = 1024, .threads = 1};
+    service.options.listen_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    cr_assert_eq(listen(service.options.listen_fd, 1), 0);
+    cr_assert_eq(loop_new(&loop, &service, 0), 0);
     cr_assert_eq(edge_new(&loop->pipeline.edge, tally, no_wake, NULL), 0);
     cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
     client_fd = pair[1];

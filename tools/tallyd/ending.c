@@ -48,7 +48,7 @@ static const struct ending serving_endings[] = {
 };
 
 /* The last row is for everything else. */
-static const struct ending *find(const struct ending *at, int err)
+static const struct ending *ending_find(const struct ending *at, int err)
 {
     while (at->err != err && at->err != 0) {
         at++;
@@ -58,15 +58,15 @@ static const struct ending *find(const struct ending *at, int err)
 
 const struct ending *ending_of_data(int err)
 {
-    return find(data_endings, err);
+    return ending_find(data_endings, err);
 }
 
 const struct ending *ending_of_door(int err)
 {
-    return find(listener_endings, err);
+    return ending_find(listener_endings, err);
 }
 
 const struct ending *ending_of_serving(int err)
 {
-    return find(serving_endings, err);
+    return ending_find(serving_endings, err);
 }

@@ -69,7 +69,7 @@ static void heard(int number)
     sem_post(&asked);
 }
 
-static void *hear(void *arg)
+static void *hear_signals(void *arg)
 {
     (void)arg;
     for (;;) {
@@ -87,7 +87,7 @@ int stop_watch(void)
     signals_that_end(&signals);
     sem_init(&asked, 0, 0);
     pthread_sigmask(SIG_BLOCK, &signals, NULL);
-    int err = thread_start(&thread, hear, NULL);
+    int err = thread_start(&thread, hear_signals, NULL);
     return err != 0 ? err : pthread_detach(thread);
 }
 

@@ -1,6 +1,6 @@
 /* What the I/O threads of one server share. */
-#ifndef TALLY_NET_PIPELINE_SHARED_H
-#define TALLY_NET_PIPELINE_SHARED_H
+#ifndef TALLY_NET_PIPELINE_SERVICE_H
+#define TALLY_NET_PIPELINE_SERVICE_H
 
 #include "net/pipeline/auth.h"
 #include "net/pipeline/options.h"
@@ -19,7 +19,7 @@ struct tally;
  *     any thread, relaxed                   connections
  *     the stopping thread                   stopping, once; the loops read it every pass
  */
-struct shared {
+struct service {
     struct tally *tally; /* borrowed */
     struct server_options options;
     struct auth auth;
@@ -32,42 +32,42 @@ struct shared {
 };
 
 /* Takes the place of one more connection; false: there are as many as may be. */
-static inline bool shared_enter(struct shared *shared)
+static inline bool service_enter(struct service *service)
 {
     /* C4: relaxed: a count publishes nothing; the sum of all threads is exact, whoever is first */
-    uint32_t before = atomic_fetch_add_explicit(&shared->connections, 1, memory_order_relaxed);
-    if (before < shared->options.connections_max) {
+    uint32_t before = atomic_fetch_add_explicit(&service->connections, 1, memory_order_relaxed);
+    if (before < service->options.connections_max) {
         return true;
     }
     /* C5: relaxed: as C4 */
-    atomic_fetch_sub_explicit(&shared->connections, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&service->connections, 1, memory_order_relaxed);
     return false;
 }
 
 /* Gives the place of a connection back. */
-static inline void shared_leave(struct shared *shared)
+static inline void service_leave(struct service *service)
 {
     /* C6: relaxed: as C4 */
-    atomic_fetch_sub_explicit(&shared->connections, 1, memory_order_relaxed);
+    atomic_fetch_sub_explicit(&service->connections, 1, memory_order_relaxed);
 }
 
-static inline uint32_t shared_connections(const struct shared *shared)
+static inline uint32_t service_connections(const struct service *service)
 {
     /* C7: relaxed: as C4; a reader may be a moment behind */
-    return atomic_load_explicit(&shared->connections, memory_order_relaxed);
+    return atomic_load_explicit(&service->connections, memory_order_relaxed);
 }
 
 /* Asks all threads to drain. They see it in their next pass: wake them. */
-static inline void shared_stop(struct shared *shared)
+static inline void service_stop(struct service *service)
 {
     /* S2: release: pairs with S1 */
-    atomic_store_explicit(&shared->stopping, true, memory_order_release);
+    atomic_store_explicit(&service->stopping, true, memory_order_release);
 }
 
-static inline bool shared_is_stopping(const struct shared *shared)
+static inline bool service_is_stopping(const struct service *service)
 {
     /* S1: acquire: pairs with S2; what the stopping thread did before is done */
-    return atomic_load_explicit(&shared->stopping, memory_order_acquire);
+    return atomic_load_explicit(&service->stopping, memory_order_acquire);
 }
 
 #endif

@@ -1,0 +1,75 @@
+/* One request being run: what a command works with, and what it says to the I/O. */
+#ifndef TALLY_NET_COMMANDS_ASK_H
+#define TALLY_NET_COMMANDS_ASK_H
+
+#include "net/pipeline/pipeline.h"
+#include "net/pipeline/reading.h"
+#include "net/protocol/parse.h"
+#include "net/protocol/reply.h"
+
+struct command;
+
+enum outcome {
+    ASK_ANSWERED, /* nothing was changed; the reply is written */
+    ASK_STEPPED,  /* the reply is written, and leaves when the lane is applied so far */
+    ASK_CLAIMED,  /* the same; later claims need not wait for it */
+    ASK_VOTED,    /* the next flush writes the reply */
+    ASK_ORDERED,  /* ask->on_result writes the reply */
+    ASK_STOPPED,  /* ask->stop says why; nothing was changed or written */
+    ASK_UNLOCKED, /* answered; the key was shown, or none is asked for */
+    ASK_LAST,     /* answered; and the connection closes behind it */
+};
+
+/* One request being run. */
+struct ask {
+    struct conn *conn;
+    struct pipeline *pipeline;
+    struct edge *edge;
+    const struct command *command;
+    const struct request *request;
+    struct reply reply;
+    enum stop stop;
+    void (*on_result)(struct reply *reply, int err, uint64_t value);
+    struct reading *reading;
+};
+
+enum { ERROR_TEXT_BYTES_MAX = 4096 };
+
+/* An option word and where its value goes. */
+struct keyword {
+    const char *word;
+    enum keyword_kind { KEYWORD_NUMBER, KEYWORD_TEXT, KEYWORD_FLAG } kind;
+    uint64_t min; /* of a number */
+    uint64_t max;
+    void *to; /* uint64_t, struct span or bool */
+};
+
+/* Reads the option words from words[from] on. False: the ERR is written. */
+bool ask_keywords(struct ask *ask, size_t from, const struct keyword *keywords, size_t count);
+
+/* Reads a number; `what` names it in the error. False: the ERR is written. */
+bool ask_number(struct ask *ask, size_t word, const char *what, uint64_t max, uint64_t *number);
+
+/* Looks whether a word is a name (letters, digits, `_.-`). False: the ERR is written. */
+bool ask_name(struct ask *ask, struct span word, const char *what);
+bool ask_tags(struct ask *ask, struct span tags);
+
+/* Writes `ERR code`. */
+enum outcome ask_error(struct ask *ask, int err, const char *text);
+
+/*
+ * The edge refused: ERR, or a stop when it said PARK or ROOM, or when an ordered request of the
+ * same connection may be about to make it true (rule 8).
+ */
+enum outcome ask_refused(struct ask *ask, int err, const char *what);
+
+enum outcome ask_stop(struct ask *ask, enum stop stop);
+
+/* Runs a read and answers with it; or stops, until its rows have come. Takes the reading over. */
+enum outcome ask_read(struct ask *ask, struct reading *reading);
+
+/* Answers with the first piece of a reading whose rows are there; the connection tells the rest.
+ * Takes the reading over. Only for COMMAND_READ, before which nothing is in flight. */
+enum outcome ask_tell(struct ask *ask, struct reading *reading);
+
+#endif
