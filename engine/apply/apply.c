@@ -62,7 +62,7 @@ static int apply_poll(struct state *state, const struct record *record, struct a
             return err;
         }
     }
-    save_poll(state, poll);
+    snapshot_capture_poll(state, poll);
     if (!keeps(record, POLL_OPEN_MS)) {
         FIELD_PUT(poll->open_ms, record->num[POLL_OPEN_MS]);
     }
@@ -89,7 +89,7 @@ static int apply_poll_window(struct state *state, const struct record *record,
     if (poll == NULL) {
         return TALLY_CORRUPT;
     }
-    save_poll(state, poll);
+    snapshot_capture_poll(state, poll);
     poll->gated = false;
     poll_set_window(poll, record->num[POLL_WINDOW_OPEN] != 0);
     effect_add(v, (struct effect){.kind = EFFECT_WINDOWED, .poll = poll});

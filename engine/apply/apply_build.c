@@ -122,7 +122,7 @@ static int set_of(struct state *state, struct queue *queue, struct span tags)
     if (at == NEED_SETS_MAX) {
         return TALLY_FULL;
     }
-    save_queue(state, queue);
+    snapshot_capture_queue(state, queue);
     return queue_put_set(state, queue, at, tags) == 0 ? (int)at : TALLY_NOMEM;
 }
 
@@ -390,7 +390,7 @@ static void step_left(struct state *state, struct build *build, const struct rec
                       struct apply_result *v)
 {
     struct worker *worker = FIELD_OWN(build->worker);
-    save_worker(state, worker);
+    snapshot_capture_worker(state, worker);
     unhold(build, worker, v);
     switch (claim_count(record->type)) {
     case COUNT_DONE:
@@ -433,7 +433,7 @@ static int apply_build_step(struct state *state, const struct record *record,
         !word_transition_is_legal(record->type, before, after) || !attempts_fit(build, record)) {
         return TALLY_CORRUPT;
     }
-    save_build(state, build);
+    snapshot_capture_build(state, build);
     int err = step_texts(state, build, record);
     if (err == 0 && record->type == RECORD_CLAIM) {
         err = step_claim(state, build, record);

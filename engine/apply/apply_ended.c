@@ -36,7 +36,7 @@ static void give_back(struct state *state, _Atomic(struct parcel *) *place)
 static void forget_bytes(struct state *state)
 {
     struct build *build = state->ended_kept;
-    save_build(state, build);
+    snapshot_capture_build(state, build);
     state->ended_kept = TAILQ_NEXT(build, ended);
     state->ended_bytes -= build_bytes(build);
     FIELD_ADD(state->payload_bytes, (uint64_t)-FIELD_OWN(build->payload)->len);
@@ -49,7 +49,7 @@ static void forget_bytes(struct state *state)
  * walks there in a read section finds its way until that is over. */
 static void forget_queue(struct state *state, struct queue *queue)
 {
-    save_queue(state, queue);
+    snapshot_capture_queue(state, queue);
     TAILQ_REMOVE(&state->idle, queue, idle);
     index_remove(&state->queues, queue);
     table_remove(&state->queue_ids, queue->id);
@@ -65,7 +65,7 @@ static void forget_queue(struct state *state, struct queue *queue)
 static void forget_build(struct state *state, struct queue *queue)
 {
     struct build *build = queue->ended_first;
-    save_build(state, build);
+    snapshot_capture_build(state, build);
     queue->ended_first = build->next_ended;
     queue->ended_count--;
     if (state->ended_kept == build) {

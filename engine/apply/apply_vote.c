@@ -8,7 +8,7 @@
 static void poll_add(struct state *state, struct poll *poll, uint64_t second, uint64_t votes)
 {
     unsigned place = (unsigned)(second % POLL_SECONDS);
-    save_poll(state, poll);
+    snapshot_capture_poll(state, poll);
     if (FIELD_OWN(poll->second[place]) != second) {
         FIELD_PUT(poll->second_votes[place], 0);
         FIELD_PUT(poll->second[place], second);
@@ -25,7 +25,7 @@ static bool option_take(struct state *state, struct option *option, const struct
         step->before + step->n > VOTES_MASK) {
         return false;
     }
-    save_option(state, option);
+    snapshot_capture_option(state, option);
     FIELD_PUT(option->votes, step->before + step->n);
     option->changes++;
     return true;

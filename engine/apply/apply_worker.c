@@ -83,7 +83,7 @@ int apply_worker(struct state *state, const struct record *record, struct apply_
     if (err != 0) {
         return err;
     }
-    save_worker(state, worker);
+    snapshot_capture_worker(state, worker);
     if (is_new) {
         worker_comes(state, worker);
     }
@@ -113,7 +113,7 @@ int apply_bye(struct state *state, const struct record *record, struct apply_res
         v->err = TALLY_NOTFOUND;
         return 0;
     }
-    save_worker(state, worker);
+    snapshot_capture_worker(state, worker);
     FIELD_PUT(worker->state, WORKER_GONE);
     FIELD_ADD(state->worker_count, (uint64_t)-1);
     worker->gone_lsn = record->lsn;
@@ -122,7 +122,7 @@ int apply_bye(struct state *state, const struct record *record, struct apply_res
     for (uint32_t i = 0; i < held->capacity; i++) {
         struct build *build = FIELD_OWN(held->slot[i]);
         if (build != NULL) {
-            save_build(state, build);
+            snapshot_capture_build(state, build);
             FIELD_PUT(build->goes_back, true);
         }
     }
@@ -144,7 +144,7 @@ int apply_offline(struct state *state, const struct record *record)
         return TALLY_CORRUPT;
     }
     if (worker != NULL && FIELD_OWN(worker->state) == WORKER_ONLINE) {
-        save_worker(state, worker);
+        snapshot_capture_worker(state, worker);
         FIELD_PUT(worker->state, WORKER_OFFLINE);
     }
     return 0;
@@ -158,7 +158,7 @@ int apply_seen(struct state *state, const struct record *record)
         return TALLY_CORRUPT;
     }
     if (worker != NULL && FIELD_OWN(worker->state) == WORKER_OFFLINE) {
-        save_worker(state, worker);
+        snapshot_capture_worker(state, worker);
         FIELD_PUT(worker->state, WORKER_ONLINE);
     }
     return 0;
@@ -167,7 +167,7 @@ int apply_seen(struct state *state, const struct record *record)
 /* It has left and holds nothing: its name, its place and its memory are free again. */
 static void forget_worker(struct state *state, struct worker *worker)
 {
-    save_worker(state, worker);
+    snapshot_capture_worker(state, worker);
     TAILQ_REMOVE(&state->gone, worker, gone);
     index_remove(&state->workers, worker);
     table_remove(&state->worker_ids, worker->id);

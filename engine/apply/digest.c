@@ -109,7 +109,7 @@ static uint64_t mix_build(uint64_t digest, const struct state *state, const stru
                build->uniq == NULL || index_get(&state->uniqs, blob_span(build->uniq)) == build);
 }
 
-uint64_t state_digest(const struct state *state)
+uint64_t digest_state(const struct state *state)
 {
     struct image head;
     snapshot_image_head(&head, state);

@@ -8,6 +8,6 @@
  * A number for all that is in a state and that a record could ever depend on; equal states have
  * equal digests. Threads: the committer, or nobody else is there.
  */
-uint64_t state_digest(const struct state *state);
+uint64_t digest_state(const struct state *state);
 
 #endif

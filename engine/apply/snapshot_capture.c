@@ -28,7 +28,7 @@ static void put(struct capture *capture, const struct image *image)
     }
 }
 
-void capture_poll(struct capture *capture, struct poll *poll)
+void snapshot_capture_take_poll(struct capture *capture, struct poll *poll)
 {
     unsigned char seconds[SNAPSHOT_SECONDS_BYTES];
     struct image image;
@@ -37,16 +37,16 @@ void capture_poll(struct capture *capture, struct poll *poll)
     put(capture, &image);
 }
 
-void capture_option(struct capture *capture, struct option *option)
+void snapshot_capture_take_option(struct capture *capture, struct option *option)
 {
     struct image image;
     snapshot_image_option(&image, option);
-    save_poll(capture->state, option->poll);
+    snapshot_capture_poll(capture->state, option->poll);
     option->captured = capture->number;
     put(capture, &image);
 }
 
-void capture_queue(struct capture *capture, struct queue *queue)
+void snapshot_capture_take_queue(struct capture *capture, struct queue *queue)
 {
     struct image image;
     uint32_t count = FIELD_OWN(queue->set_count);
@@ -73,7 +73,7 @@ void capture_queue(struct capture *capture, struct queue *queue)
     free(tags);
 }
 
-void capture_worker(struct capture *capture, struct worker *worker)
+void snapshot_capture_take_worker(struct capture *capture, struct worker *worker)
 {
     struct image image;
     snapshot_image_worker(&image, worker);
@@ -81,21 +81,21 @@ void capture_worker(struct capture *capture, struct worker *worker)
     put(capture, &image);
 }
 
-void capture_build(struct capture *capture, struct build *build)
+void snapshot_capture_take_build(struct capture *capture, struct build *build)
 {
     struct worker *worker = FIELD_OWN(build->worker);
     struct image image;
     snapshot_image_build(&image, build);
-    save_queue(capture->state, build->queue);
+    snapshot_capture_queue(capture->state, build->queue);
     if (worker != NULL) {
-        save_worker(capture->state, worker);
+        snapshot_capture_worker(capture->state, worker);
     }
     build->captured = capture->number;
     put(capture, &image);
 }
 
-void capture_begin(struct capture *capture, struct state *state,
-                   int (*emit)(void *arg, struct image_buf *buf), void *arg)
+void snapshot_capture_begin(struct capture *capture, struct state *state,
+                            int (*emit)(void *arg, struct image_buf *buf), void *arg)
 {
     /* one snapshot at a time: the committer begins the next when the last one has ended */
     CHECK(state->capture == NULL);
@@ -138,24 +138,24 @@ static void save_one(const struct capture *capture, void *entity)
     struct state *state = capture->state;
     switch (capture->phase) {
     case POLLS:
-        save_poll(state, entity);
+        snapshot_capture_poll(state, entity);
         break;
     case QUEUES:
-        save_queue(state, entity);
+        snapshot_capture_queue(state, entity);
         break;
     case WORKERS:
-        save_worker(state, entity);
+        snapshot_capture_worker(state, entity);
         break;
     case OPTIONS:
-        save_option(state, entity);
+        snapshot_capture_option(state, entity);
         break;
     default:
-        save_build(state, entity);
+        snapshot_capture_build(state, entity);
         break;
     }
 }
 
-bool capture_walk(struct capture *capture, uint64_t entities_max)
+bool snapshot_capture_walk(struct capture *capture, uint64_t entities_max)
 {
     for (uint64_t i = 0; capture->err == 0 && capture->phase != DONE;) {
         void *entity = table_next(table_of(capture), &capture->id);
@@ -177,7 +177,7 @@ bool capture_walk(struct capture *capture, uint64_t entities_max)
     return true;
 }
 
-void capture_end(struct capture *capture)
+void snapshot_capture_end(struct capture *capture)
 {
     capture->state->capture = NULL;
     image_buf_fini(&capture->out);

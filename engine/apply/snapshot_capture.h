@@ -1,5 +1,4 @@
-/* The capture: the committed state exactly as it was at one lsn, while apply goes on changing it.
- */
+/* The capture: the committed state as it was at one lsn, while apply goes on changing it. */
 #ifndef TALLY_ENGINE_APPLY_SNAPSHOT_CAPTURE_H
 #define TALLY_ENGINE_APPLY_SNAPSHOT_CAPTURE_H
 
@@ -12,24 +11,25 @@
  *     begin at lsn S             walk, walk, walk ...                             end
  *        │        commit   commit       │      commit         │
  *     HEAD  polls queues workers options [build 7] options ... builds ...        END
- *                                          └ apply is about to change it: saved before its turn
+ *                                          └ apply is about to change it: captured before its turn
  *
  * Everything happens in the committer, the only thread that changes the state, so there is no
- * concurrency in it. Each entity knows the number of the last save that has it, or that began
- * before it was made (`saved`). The rule: whoever changes an entity, or takes it away, calls save_*
- * first; the walk saves what nobody has changed. So each entity that was there at S is saved
- * exactly once, as it was at S, and what came after S is not in it.
+ * concurrency in it. Each entity knows the number of the last capture that has it, or that began
+ * before it was made (`captured`). The rule: whoever changes an entity, or takes it away, calls
+ * snapshot_capture_poll (_option, ...) first; the walk captures what nobody has changed. So each
+ * entity that was there at S is captured exactly once, as it was at S, and what came after S is not
+ * in it.
  *
- * What can be told from the entities is not saved but made again when they are loaded: the counts
- * of a queue, its list of finished builds, the options of a poll, what a worker holds, the index of
- * unique builds. So a change of those alone needs no save.
+ * What can be told from the entities is not captured but made again when they are loaded: the
+ * counts of a queue, its list of finished builds, the options of a poll, what a worker holds, the
+ * index of unique builds. So a change of those alone needs no capture.
  */
 enum { CAPTURE_CHUNK_BYTES = 256 * 1024 };
 
 struct capture {
     struct state *state;
     uint32_t number; /* state.captures, while this one runs */
-    int err;         /* sticky: NOMEM, or what emit said; the save is of no use then */
+    int err;         /* sticky: NOMEM, or what emit said; the capture is of no use then */
     uint64_t lsn;
     struct image_buf out; /* not handed over yet */
     uint64_t images;
@@ -42,37 +42,37 @@ struct capture {
     void *arg;
 };
 
-/* Begins at the state's lsn. REQUIRES: no other save runs on this state. */
-void capture_begin(struct capture *capture, struct state *state,
-                   int (*emit)(void *arg, struct image_buf *buf), void *arg);
+/* Begins at the state's lsn. REQUIRES: no other capture runs on this state. */
+void snapshot_capture_begin(struct capture *capture, struct state *state,
+                            int (*emit)(void *arg, struct image_buf *buf), void *arg);
 
-/* Looks at no more than so many entities. Returns true when the save is whole, END included, or has
- * failed (capture->err): then call capture_end. */
-bool capture_walk(struct capture *capture, uint64_t entities_max);
+/* Looks at no more than so many entities. Returns true when the capture is whole, END included, or
+ * has failed (capture->err): then call snapshot_capture_end. */
+bool snapshot_capture_walk(struct capture *capture, uint64_t entities_max);
 
-/* Ends the save, whole or not. */
-void capture_end(struct capture *capture);
+/* Ends the capture, whole or not. */
+void snapshot_capture_end(struct capture *capture);
 
 /* ---- for apply: to be called before an entity is changed or taken away ---- */
 
-void capture_poll(struct capture *capture, struct poll *poll);
-void capture_option(struct capture *capture, struct option *option);
-void capture_queue(struct capture *capture, struct queue *queue);
-void capture_worker(struct capture *capture, struct worker *worker);
-void capture_build(struct capture *capture, struct build *build);
+void snapshot_capture_take_poll(struct capture *capture, struct poll *poll);
+void snapshot_capture_take_option(struct capture *capture, struct option *option);
+void snapshot_capture_take_queue(struct capture *capture, struct queue *queue);
+void snapshot_capture_take_worker(struct capture *capture, struct worker *worker);
+void snapshot_capture_take_build(struct capture *capture, struct build *build);
 
-#define SAVE(name)                                                                                 \
-    static inline void save_##name(struct state *state, struct name *name)                         \
+#define CAPTURE_FIRST(name)                                                                        \
+    static inline void snapshot_capture_##name(struct state *state, struct name *name)             \
     {                                                                                              \
         if (state->capture != NULL && name->captured != state->captures) {                         \
-            capture_##name(state->capture, name);                                                  \
+            snapshot_capture_take_##name(state->capture, name);                                    \
         }                                                                                          \
     }
-SAVE(poll)
-SAVE(option)
-SAVE(queue)
-SAVE(worker)
-SAVE(build)
-#undef SAVE
+CAPTURE_FIRST(poll)
+CAPTURE_FIRST(option)
+CAPTURE_FIRST(queue)
+CAPTURE_FIRST(worker)
+CAPTURE_FIRST(build)
+#undef CAPTURE_FIRST
 
 #endif

@@ -71,7 +71,7 @@ int snapshot_start(struct snapshot *snapshot, struct wal_io *io, const struct sn
 void snapshot_stop(struct snapshot *snapshot)
 {
     if (snapshot->walking) {
-        capture_end(&snapshot->capture);
+        snapshot_capture_end(&snapshot->capture);
     }
     if (snapshot->has_writer) {
         snapshot_writer_fini(&snapshot->writer);
@@ -134,7 +134,7 @@ static void snapshot_end(struct snapshot *snapshot, const struct snapshot_result
 {
     uint64_t now_ns = clock_mono_ns();
     if (snapshot->walking) {
-        capture_end(&snapshot->capture);
+        snapshot_capture_end(&snapshot->capture);
         snapshot->walking = false;
     }
     snapshot->running = false;
@@ -226,13 +226,14 @@ static void snapshot_begin(struct snapshot *snapshot, uint64_t now_ns)
     FIELD_PUT(snapshot->shared->snapshot_running, true);
     snapshot_writer_begin(&snapshot->writer, FIELD_OWN(snapshot->state->lsn),
                           disk_is_full(snapshot));
-    capture_begin(&snapshot->capture, snapshot->state, snapshot_writer_put, &snapshot->writer);
+    snapshot_capture_begin(&snapshot->capture, snapshot->state, snapshot_writer_put,
+                           &snapshot->writer);
 }
 
 static void snapshot_end_walk(struct snapshot *snapshot, bool is_whole)
 {
     snapshot_writer_close(&snapshot->writer, is_whole);
-    capture_end(&snapshot->capture);
+    snapshot_capture_end(&snapshot->capture);
     snapshot->walking = false;
 }
 
@@ -245,7 +246,7 @@ static bool snapshot_walk(struct snapshot *snapshot)
         if (snapshot->capture.err == 0 && snapshot_writer_is_full(&snapshot->writer)) {
             return false;
         }
-        if (capture_walk(&snapshot->capture, slice > 0 ? slice : SLICE_ENTITIES)) {
+        if (snapshot_capture_walk(&snapshot->capture, slice > 0 ? slice : SLICE_ENTITIES)) {
             snapshot_end_walk(snapshot, snapshot->capture.err == 0);
             return false;
         }

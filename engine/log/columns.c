@@ -11,7 +11,7 @@ enum { KIND_IN_REST = 0x40, GUESSES_FEW = 64 };
 
 static int reserve(struct column *column, size_t more)
 {
-    return bytes_reserve(&column->at, &column->room, column->len, more);
+    return row_bytes_reserve(&column->at, &column->room, column->len, more);
 }
 
 static void add_varint(struct column *column, uint64_t v)
@@ -129,7 +129,7 @@ int columns_add(struct columns *columns, const struct record *record)
 int columns_end(struct columns *columns, const unsigned char **block, size_t *len)
 {
     size_t need = columns_bytes(columns) + (COLUMNS + 1) * VARINT_BYTES_MAX;
-    if (bytes_reserve(&columns->block, &columns->block_room, 0, need) != 0) {
+    if (row_bytes_reserve(&columns->block, &columns->block_room, 0, need) != 0) {
         return TALLY_NOMEM;
     }
     struct column out = {columns->block, 0, columns->block_room};
@@ -153,7 +153,7 @@ static inline int take_fast(struct cursor *in, uint64_t *v)
 {
     const unsigned char *p = in->at;
     if (in->end - p < 4) {
-        return cursor_num(in, v);
+        return row_cursor_num(in, v);
     }
     uint64_t sum = p[0] & 0x7fU;
     if (p[0] < 0x80) {
@@ -165,7 +165,7 @@ static inline int take_fast(struct cursor *in, uint64_t *v)
         sum |= (uint64_t)(p[1] & 0x7fU) << 7 | (uint64_t)p[2] << 14;
         in->at = p + 3;
     } else {
-        return cursor_num(in, v);
+        return row_cursor_num(in, v);
     }
     *v = sum;
     return 0;
@@ -209,7 +209,7 @@ static int take_record(struct decoder *d, unsigned kind, struct record *record)
         return TALLY_NEWER;
     }
     record->type = known ? (enum record_type)kind : RECORD_NONE;
-    return cursor_row(&d->column[REST], record->num, RECORD_NUMS, record->text, RECORD_TEXTS);
+    return row_cursor_row(&d->column[REST], record->num, RECORD_NUMS, record->text, RECORD_TEXTS);
 }
 
 /* Takes the votes from record `from` on, up to the first other record and to VOTE_RUN_MAX. */
@@ -228,12 +228,12 @@ static int open_block(const void *block, size_t len, uint32_t count, uint64_t *t
                       struct decoder *d)
 {
     struct cursor whole = {block, (const unsigned char *)block + len};
-    if (cursor_num(&whole, time_ms) != 0) {
+    if (row_cursor_num(&whole, time_ms) != 0) {
         return TALLY_CORRUPT;
     }
     for (int i = 0; i < COLUMNS; i++) {
         struct span bytes;
-        if (cursor_bytes(&whole, &bytes) != 0) {
+        if (row_cursor_bytes(&whole, &bytes) != 0) {
             return TALLY_CORRUPT;
         }
         const unsigned char *at = (const unsigned char *)bytes.at;

@@ -39,7 +39,7 @@ void image_buf_fini(struct image_buf *buf)
 int image_put(struct image_buf *buf, const struct image *image)
 {
     size_t need = 1 + row_bytes_max(IMAGE_NUMS, image->text, IMAGE_TEXTS);
-    if (bytes_reserve(&buf->at, &buf->room, buf->len, need) != 0) {
+    if (row_bytes_reserve(&buf->at, &buf->room, buf->len, need) != 0) {
         return TALLY_NOMEM;
     }
     buf->at[buf->len++] = (unsigned char)image->kind;
@@ -58,7 +58,7 @@ static int take_image(struct cursor *in, struct image *image)
         return TALLY_NEWER;
     }
     image->kind = (enum image_kind)kind;
-    return cursor_row(in, image->num, IMAGE_NUMS, image->text, IMAGE_TEXTS);
+    return row_cursor_row(in, image->num, IMAGE_NUMS, image->text, IMAGE_TEXTS);
 }
 
 int image_each(const void *bytes, size_t len, uint32_t count,

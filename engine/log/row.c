@@ -36,10 +36,10 @@ size_t row_put(unsigned char *to, const uint64_t *num, unsigned nums, const stru
     return (size_t)(at - to);
 }
 
-int cursor_bytes(struct cursor *cursor, struct span *bytes)
+int row_cursor_bytes(struct cursor *cursor, struct span *bytes)
 {
     uint64_t len = 0;
-    if (cursor_num(cursor, &len) != 0 || len > (uint64_t)(cursor->end - cursor->at)) {
+    if (row_cursor_num(cursor, &len) != 0 || len > (uint64_t)(cursor->end - cursor->at)) {
         return TALLY_CORRUPT;
     }
     *bytes = (struct span){(const char *)cursor->at, (size_t)len};
@@ -47,32 +47,32 @@ int cursor_bytes(struct cursor *cursor, struct span *bytes)
     return 0;
 }
 
-int cursor_row(struct cursor *cursor, uint64_t *num, unsigned nums, struct span *text,
-               unsigned texts)
+int row_cursor_row(struct cursor *cursor, uint64_t *num, unsigned nums, struct span *text,
+                   unsigned texts)
 {
     uint64_t stored = 0;
     memset(num, 0, nums * sizeof *num);
     memset(text, 0, texts * sizeof *text);
-    if (cursor_num(cursor, &stored) != 0 || stored > nums) {
+    if (row_cursor_num(cursor, &stored) != 0 || stored > nums) {
         return TALLY_CORRUPT;
     }
     for (uint64_t i = 0; i < stored; i++) {
-        if (cursor_num(cursor, &num[i]) != 0) {
+        if (row_cursor_num(cursor, &num[i]) != 0) {
             return TALLY_CORRUPT;
         }
     }
-    if (cursor_num(cursor, &stored) != 0 || stored > texts) {
+    if (row_cursor_num(cursor, &stored) != 0 || stored > texts) {
         return TALLY_CORRUPT;
     }
     for (uint64_t i = 0; i < stored; i++) {
-        if (cursor_bytes(cursor, &text[i]) != 0) {
+        if (row_cursor_bytes(cursor, &text[i]) != 0) {
             return TALLY_CORRUPT;
         }
     }
     return 0;
 }
 
-int bytes_grow(unsigned char **at, size_t *room, size_t len, size_t more)
+int row_bytes_grow(unsigned char **at, size_t *room, size_t len, size_t more)
 {
     size_t wanted = (len + more) * 2 + 4096;
     unsigned char *grown = realloc(*at, wanted);

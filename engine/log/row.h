@@ -40,23 +40,23 @@ struct cursor {
 
 /* The next number, or the next length and so many bytes, which stay where they are. Errors: CORRUPT
  * beyond the end. */
-static inline int cursor_num(struct cursor *cursor, uint64_t *v)
+static inline int row_cursor_num(struct cursor *cursor, uint64_t *v)
 {
     return get_varint(&cursor->at, cursor->end, v) == 0 ? 0 : TALLY_CORRUPT;
 }
-int cursor_bytes(struct cursor *cursor, struct span *bytes);
+int row_cursor_bytes(struct cursor *cursor, struct span *bytes);
 
 /* The next row, of at most nums numbers and texts texts; what is not stored is 0 or empty. Errors:
  * CORRUPT. */
-int cursor_row(struct cursor *cursor, uint64_t *num, unsigned nums, struct span *text,
-               unsigned texts);
+int row_cursor_row(struct cursor *cursor, uint64_t *num, unsigned nums, struct span *text,
+                   unsigned texts);
 
 /* Room for `more` bytes behind the len that are there; what grows, grows by more than that. Errors:
  * NOMEM; then nothing has changed. */
-int bytes_grow(unsigned char **at, size_t *room, size_t len, size_t more);
-static inline int bytes_reserve(unsigned char **at, size_t *room, size_t len, size_t more)
+int row_bytes_grow(unsigned char **at, size_t *room, size_t len, size_t more);
+static inline int row_bytes_reserve(unsigned char **at, size_t *room, size_t len, size_t more)
 {
-    return *room - len >= more ? 0 : bytes_grow(at, room, len, more);
+    return *room - len >= more ? 0 : row_bytes_grow(at, room, len, more);
 }
 
 #endif

@@ -62,7 +62,7 @@ static void expect_same_state(void (*replay)(const struct history *h, struct sta
         history_init(&h, &first, start, RECORDS);
         cr_assert_eq(state_init(&second), 0);
         replay(&h, &second);
-        cr_assert_eq(state_digest(&first), state_digest(&second), "start %lu",
+        cr_assert_eq(digest_state(&first), digest_state(&second), "start %lu",
                      (unsigned long)start);
         cr_assert_eq(FIELD_GET(first.votes), FIELD_GET(second.votes));
         state_fini(&first);

@@ -72,19 +72,19 @@ static uint64_t save_at(const struct history *h, uint32_t at, uint64_t slice, st
     for (uint32_t i = 0; i < at; i++) {
         apply_one(&state, &h->records[i]);
     }
-    uint64_t digest = state_digest(&state);
-    capture_begin(&capture, &state, shelf_put, shelf);
+    uint64_t digest = digest_state(&state);
+    snapshot_capture_begin(&capture, &state, shelf_put, shelf);
     bool is_done = false;
     for (uint32_t i = at; !is_done; i++) {
         uint64_t step = i < h->count ? seed_below(&seed, slice + 1) : slice + 1;
-        is_done = capture_walk(&capture, step);
+        is_done = snapshot_capture_walk(&capture, step);
         if (!is_done && i < h->count) {
             apply_one(&state, &h->records[i]);
         }
     }
     cr_assert_eq(capture.err, 0);
     cr_assert_eq(capture.lsn, at);
-    capture_end(&capture);
+    snapshot_capture_end(&capture);
     state_fini(&state);
     return digest;
 }
@@ -136,11 +136,11 @@ static void check_save(const struct history *h, const struct state *whole, uint3
     static struct state loaded;
     uint64_t digest = save_at(h, at, slice, &shelf);
     cr_assert_eq(shelf_load(&shelf, &loaded), 0);
-    cr_expect_eq(state_digest(&loaded), digest, "at %u, slices of %lu", at, (unsigned long)slice);
+    cr_expect_eq(digest_state(&loaded), digest, "at %u, slices of %lu", at, (unsigned long)slice);
     for (uint32_t i = at; i < h->count; i++) {
         apply_one(&loaded, &h->records[i]);
     }
-    cr_expect_eq(state_digest(&loaded), state_digest(whole), "the rest behind %u", at);
+    cr_expect_eq(digest_state(&loaded), digest_state(whole), "the rest behind %u", at);
     expect_counted(&loaded, whole);
     state_fini(&loaded);
     shelf_fini(&shelf);
@@ -228,16 +228,16 @@ Test(capture, builds_dropped_after_its_lsn_are_in_it)
     }
     cr_assert_null(state_build(&state, 10));
     cr_assert_not_null(state_build(&state, 11));
-    uint64_t digest = state_digest(&state);
-    capture_begin(&capture, &state, shelf_put, &shelf);
-    for (uint64_t id = QUEUE_KEEP + 11; !capture_walk(&capture, 1); id++) {
+    uint64_t digest = digest_state(&state);
+    snapshot_capture_begin(&capture, &state, shelf_put, &shelf);
+    for (uint64_t id = QUEUE_KEEP + 11; !snapshot_capture_walk(&capture, 1); id++) {
         submit_one(&state);
         end_one(&state, id);
     }
-    capture_end(&capture);
+    snapshot_capture_end(&capture);
     cr_assert_null(state_build(&state, 11));
     cr_assert_eq(shelf_load(&shelf, &loaded), 0);
-    cr_expect_eq(state_digest(&loaded), digest);
+    cr_expect_eq(digest_state(&loaded), digest);
     shelf_fini(&shelf);
     state_fini(&loaded);
     state_fini(&state);

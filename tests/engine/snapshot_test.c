@@ -291,9 +291,9 @@ static void save(struct wal *wal, struct wal_io *io, struct state *state)
     struct capture capture;
     uint64_t bytes;
     cr_assert_eq(wal_snapshot_writer_new(&snap, io, wal_uuid(wal), FIELD_OWN(state->lsn)), 0);
-    capture_begin(&capture, state, snap_put, snap);
-    cr_assert(capture_walk(&capture, 100) && capture.err == 0);
-    capture_end(&capture);
+    snapshot_capture_begin(&capture, state, snap_put, snap);
+    cr_assert(snapshot_capture_walk(&capture, 100) && capture.err == 0);
+    snapshot_capture_end(&capture);
     cr_assert_eq(wal_snapshot_writer_end(snap, NULL, NULL, &bytes), 0);
     wal_snapshot_writer_destroy(snap);
 }

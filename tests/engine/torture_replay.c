@@ -72,7 +72,7 @@ static struct outcome replay_in_order(const struct history *h)
         outcome.bad_lsn = outcome.err != 0 ? h->records[i].lsn : 0;
         outcome.bad_type = outcome.err != 0 ? h->records[i].type : 0;
     }
-    outcome.digest = outcome.err == 0 ? state_digest(&state) : 0;
+    outcome.digest = outcome.err == 0 ? digest_state(&state) : 0;
     state_fini(&state);
     return outcome;
 }
@@ -89,7 +89,7 @@ static struct outcome replay_by_threads(const struct log *log, unsigned threads)
     outcome.err = outcome.err != 0 ? outcome.err : replay_flush(&replay);
     outcome.bad_lsn = replay.bad_lsn;
     outcome.bad_type = replay.bad_type;
-    outcome.digest = outcome.err == 0 ? state_digest(&state) : 0;
+    outcome.digest = outcome.err == 0 ? digest_state(&state) : 0;
     replay_fini(&replay);
     state_fini(&state);
     return outcome;

@@ -170,7 +170,7 @@ static uint64_t digest_from(struct wal_io *io, uint64_t lsn)
     }
     int err = wal_read(io, made_visit, &made, &report);
     MUST(err == 0, "from %lu: %s", (unsigned long)lsn, report.text);
-    uint64_t digest = state_digest(&made.state);
+    uint64_t digest = digest_state(&made.state);
     snapshot_load_fini(&made.load);
     state_fini(&made.state);
     return digest;

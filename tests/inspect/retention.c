@@ -33,9 +33,9 @@ static void save(struct cut *cut)
     uint64_t bytes;
     uint64_t lsn = FIELD_OWN(state.lsn);
     cr_assert_eq(wal_snapshot_writer_new(&snapshot, cut->disk.io, wal_uuid(cut->disk.wal), lsn), 0);
-    capture_begin(&capture, &state, put, snapshot);
-    cr_assert(capture_walk(&capture, SIZE_MAX) && capture.err == 0);
-    capture_end(&capture);
+    snapshot_capture_begin(&capture, &state, put, snapshot);
+    cr_assert(snapshot_capture_walk(&capture, SIZE_MAX) && capture.err == 0);
+    snapshot_capture_end(&capture);
     cr_assert_eq(wal_snapshot_writer_end(snapshot, NULL, NULL, &bytes), 0);
     wal_snapshot_writer_destroy(snapshot);
 }
@@ -43,12 +43,12 @@ static void save(struct cut *cut)
 /* Applies a record, and takes a snapshot where one is due. */
 static void take(struct cut *cut, uint64_t time_ms, struct record record)
 {
-    struct apply_result verdict;
+    struct apply_result result;
     uint64_t lsn = FIELD_OWN(state.lsn) + 1;
     record.lsn = lsn;
     record.time_ms = time_ms;
-    cr_assert(apply(&state, &record, &verdict) == 0 && verdict.err == 0);
-    cut->digests[lsn] = state_digest(&state);
+    cr_assert(apply(&state, &record, &result) == 0 && result.err == 0);
+    cut->digests[lsn] = digest_state(&state);
     if (lsn == CUT_FAR_LSN || lsn == CUT_OLDER_LSN || lsn == CUT_NEWEST_LSN) {
         save(cut);
     }
@@ -109,9 +109,9 @@ void cut_spoil(const struct cut *cut, uint64_t lsn)
 
 static int see_record(void *arg, const struct record *record)
 {
-    struct apply_result verdict;
+    struct apply_result result;
     (void)arg;
-    return record->lsn <= FIELD_OWN(state.lsn) ? 0 : apply(&state, record, &verdict);
+    return record->lsn <= FIELD_OWN(state.lsn) ? 0 : apply(&state, record, &result);
 }
 
 static int see_block(void *arg, const struct wal_block *block)
@@ -131,7 +131,7 @@ uint64_t cut_start(const char *dir, struct wal_report *report)
     cr_assert_eq(wal_file_io_new(&io, dir, 0), 0);
     const struct wal_options options = {.io = io, .load = snapshot_load_block};
     cr_assert_eq(wal_open(&wal, &options, see_block, &load, report), 0, "%s", report->text);
-    uint64_t digest = state_digest(&state);
+    uint64_t digest = digest_state(&state);
     cr_assert_eq(wal_next_lsn(wal), FIELD_OWN(state.lsn) + 1);
     cr_assert_eq(wal_close(wal, true), 0);
     io->ops->destroy(io);

@@ -212,21 +212,21 @@ Test(inspect_cut, a_copy_is_a_log_like_any_other)
 Test(inspect_cut, what_has_seen_nothing_yet_begins_anew)
 {
     struct inspector *inspector = inspector_new(cut.disk.path, "reading");
-    cr_assert(inspector != NULL && inspector->first_lsn == 1 && inspector->saved_lsn == 0);
+    cr_assert(inspector != NULL && inspector->first_lsn == 1 && inspector->snapshot_lsn == 0);
     cut_retain(&cut, CUT_OLDER_LSN);
     cr_assert_eq(inspector_run(inspector), 0, "%s", inspector->report.text);
-    cr_expect(inspector->first_lsn == 42 && inspector->saved_lsn == CUT_OLDER_LSN);
-    cr_expect_eq(state_digest(&inspector->state), cut.digests[CUT_LAST_LSN]);
+    cr_expect(inspector->first_lsn == 42 && inspector->snapshot_lsn == CUT_OLDER_LSN);
+    cr_expect_eq(digest_state(&inspector->state), cut.digests[CUT_LAST_LSN]);
     inspector_destroy(inspector);
 }
 
 /* What the segments hold that go while record 5 is read. */
 static uint64_t safe_lsn;
 
-static int see(void *arg, const struct record *record, const struct apply_result *verdict)
+static int see(void *arg, const struct record *record, const struct apply_result *result)
 {
     (void)arg;
-    (void)verdict;
+    (void)result;
     if (record->lsn == 5) {
         cut_retain(&cut, safe_lsn);
     }
@@ -246,7 +246,7 @@ Test(inspect_cut, a_segment_that_is_open_is_read_to_its_end)
 {
     struct inspector *inspector;
     cr_expect_eq(read_and_cut(&inspector, CUT_OLDER_LSN), 0, "%s", inspector->report.text);
-    cr_expect_eq(state_digest(&inspector->state), cut.digests[CUT_LAST_LSN]);
+    cr_expect_eq(digest_state(&inspector->state), cut.digests[CUT_LAST_LSN]);
     inspector_destroy(inspector);
 }
 

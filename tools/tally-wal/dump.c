@@ -18,8 +18,8 @@ struct dump {
 
 /* ---- one record ---- */
 
-static void tell_option(const struct state *state, uint64_t id, const char *key,
-                        struct fields *fields)
+static void print_option(const struct state *state, uint64_t id, const char *key,
+                         struct fields *fields)
 {
     const struct option *option = state_option(state, id);
     fields_number(fields, key, id);
@@ -29,8 +29,8 @@ static void tell_option(const struct state *state, uint64_t id, const char *key,
     }
 }
 
-static void tell_build(const struct state *state, uint64_t id, const char *key,
-                       struct fields *fields)
+static void print_build(const struct state *state, uint64_t id, const char *key,
+                        struct fields *fields)
 {
     const struct build *build = state_build(state, id);
     fields_number(fields, key, id);
@@ -39,13 +39,13 @@ static void tell_build(const struct state *state, uint64_t id, const char *key,
     }
 }
 
-static void tell_state(const char *key, uint64_t status, struct fields *fields)
+static void print_state(const char *key, uint64_t status, struct fields *fields)
 {
     fields_name(fields, key, span_of(status_state_name(status_state((uint32_t)status))));
 }
 
-static void tell_worker(const struct state *state, uint64_t id, const char *key,
-                        struct fields *fields)
+static void print_worker(const struct state *state, uint64_t id, const char *key,
+                         struct fields *fields)
 {
     const struct worker *worker = table_get(&state->worker_ids, id);
     if (worker != NULL) {
@@ -53,8 +53,8 @@ static void tell_worker(const struct state *state, uint64_t id, const char *key,
     }
 }
 
-static void tell_num(const struct state *state, const struct record *record, unsigned i,
-                     struct fields *fields)
+static void print_num(const struct state *state, const struct record *record, unsigned i,
+                      struct fields *fields)
 {
     const struct record_schema *schema = record_schema(record->type);
     const char *key = schema->nums[i].name;
@@ -71,28 +71,28 @@ static void tell_num(const struct state *state, const struct record *record, uns
     case RECORD_NUM_NOT_SHOWN:
         break;
     case RECORD_NUM_OPTION:
-        tell_option(state, num, key, fields);
+        print_option(state, num, key, fields);
         break;
     case RECORD_NUM_VOTES_BEFORE:
         fields_number(fields, "votes", num + record->num[VOTE_N]);
         break;
     case RECORD_NUM_BUILD:
-        tell_build(state, num, key, fields);
+        print_build(state, num, key, fields);
         break;
     case RECORD_NUM_STATUS_BEFORE:
-        tell_state("from", num, fields);
+        print_state("from", num, fields);
         break;
     case RECORD_NUM_STATUS_AFTER:
-        tell_state("to", num, fields);
+        print_state("to", num, fields);
         fields_number(fields, "token", status_token((uint32_t)num));
         break;
     case RECORD_NUM_WORKER:
-        tell_worker(state, num, key, fields);
+        print_worker(state, num, key, fields);
         break;
     }
 }
 
-static void tell_text(const struct record *record, unsigned i, struct fields *fields)
+static void print_text(const struct record *record, unsigned i, struct fields *fields)
 {
     const struct record_schema *schema = record_schema(record->type);
     const char *key = schema->texts[i].name;
@@ -118,8 +118,8 @@ static void tell_text(const struct record *record, unsigned i, struct fields *fi
 }
 
 /* What became of an ordered record. */
-static void tell_result(const struct record_schema *schema, const struct apply_result *result,
-                        struct fields *fields)
+static void print_result(const struct record_schema *schema, const struct apply_result *result,
+                         struct fields *fields)
 {
     if (result->err != 0) {
         fields_name(fields, "refused", span_of(tally_err_name(result->err)));
@@ -128,23 +128,23 @@ static void tell_result(const struct record_schema *schema, const struct apply_r
     }
 }
 
-static void tell_fields(const struct state *state, const struct record *record,
-                        const struct apply_result *result, struct fields *fields)
+static void print_fields(const struct state *state, const struct record *record,
+                         const struct apply_result *result, struct fields *fields)
 {
     const struct record_schema *schema = record_schema(record->type);
     for (unsigned i = 0; i < schema->num_count; i++) {
-        tell_num(state, record, i, fields);
+        print_num(state, record, i, fields);
     }
     for (unsigned i = 0; i < schema->text_count; i++) {
-        tell_text(record, i, fields);
+        print_text(record, i, fields);
     }
     if (schema->class == RECORD_CLASS_ORDERED) {
-        tell_result(schema, result, fields);
+        print_result(schema, result, fields);
     }
 }
 
 static int print_json(const struct state *state, const struct record *record,
-                      const struct apply_result *verdict)
+                      const struct apply_result *result)
 {
     char time[MOMENT_TEXT_BYTES];
     struct fields fields = {.is_json = true, .object = object_new()};
@@ -153,11 +153,11 @@ static int print_json(const struct state *state, const struct record *record,
     object_number(fields.object, "time_ms", record->time_ms);
     object_text(fields.object, "time", span_of(time));
     object_text(fields.object, "type", span_of(record_type_name(record->type)));
-    tell_fields(state, record, verdict, &fields);
+    print_fields(state, record, result, &fields);
     return object_print(fields.object, stdout);
 }
 
-static int see(void *arg, const struct record *record, const struct apply_result *verdict)
+static int see(void *arg, const struct record *record, const struct apply_result *result)
 {
     const struct dump *dump = arg;
     const struct state *state = &dump->inspector->state;
@@ -165,14 +165,14 @@ static int see(void *arg, const struct record *record, const struct apply_result
     if (filter_is_past(filter, record)) {
         return INSPECT_ENOUGH;
     }
-    if (filter_takes(filter, state, record, verdict)) {
+    if (filter_takes(filter, state, record, result)) {
         if (dump->settings->is_json) {
-            return print_json(state, record, verdict);
+            return print_json(state, record, result);
         }
         struct fields fields = {.is_json = false};
         printf("%" PRIu64 " %" PRIu64 " %s", record->lsn, record->time_ms,
                record_type_name(record->type));
-        tell_fields(state, record, verdict, &fields);
+        print_fields(state, record, result, &fields);
         putchar('\n');
     }
     /* so that a dump of the live log ends at its last record without waiting for another */

@@ -40,7 +40,7 @@ struct figures {
 };
 
 /* The visitors, for struct inspector; arg is the figures. */
-int figures_see(void *arg, const struct record *record, const struct apply_result *verdict);
+int figures_see(void *arg, const struct record *record, const struct apply_result *result);
 int figures_see_block(void *arg, const struct wal_block *block);
 
 /* a / b; 0 when b is 0. */

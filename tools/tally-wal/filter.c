@@ -97,9 +97,9 @@ static uint64_t build_of(const struct record *record, const struct apply_result 
 }
 
 static bool is_about(const struct filter *filter, const struct state *state,
-                     const struct record *record, const struct apply_result *verdict)
+                     const struct record *record, const struct apply_result *result)
 {
-    uint64_t id = option_of(record, verdict);
+    uint64_t id = option_of(record, result);
     if (filter->option_key != NULL && id != 0) {
         const struct option *option = state_option(state, id);
         if (option != NULL && span_equal(blob_span(option->key), blob_span(filter->option_key))) {
@@ -107,14 +107,14 @@ static bool is_about(const struct filter *filter, const struct state *state,
         }
     }
     return (filter->option != 0 && id == filter->option) ||
-           (filter->build != 0 && build_of(record, verdict) == filter->build);
+           (filter->build != 0 && build_of(record, result) == filter->build);
 }
 
 bool filter_takes(const struct filter *filter, const struct state *state,
-                  const struct record *record, const struct apply_result *verdict)
+                  const struct record *record, const struct apply_result *result)
 {
     bool is_named = filter->option != 0 || filter->option_key != NULL || filter->build != 0;
     return record->lsn >= filter->from_lsn && record->time_ms >= filter->since_ms &&
            (filter->types == 0 || (filter->types >> record->type & 1) != 0) &&
-           (!is_named || is_about(filter, state, record, verdict));
+           (!is_named || is_about(filter, state, record, result));
 }

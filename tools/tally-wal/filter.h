@@ -40,8 +40,8 @@ bool filter_option(struct filter *filter, const char *word);
 /* Whether no later record can be wanted. */
 bool filter_is_past(const struct filter *filter, const struct record *record);
 
-/* REQUIRES: the record has been applied, with this verdict. */
+/* REQUIRES: the record has been applied, and that is its result. */
 bool filter_takes(const struct filter *filter, const struct state *state,
-                  const struct record *record, const struct apply_result *verdict);
+                  const struct record *record, const struct apply_result *result);
 
 #endif

@@ -33,8 +33,8 @@ static int add_segment(void *arg, const char *name)
 static int find_beginning(struct inspector *inspector)
 {
     int err = beginning_load(inspector->io, &inspector->state, &inspector->first_lsn);
-    inspector->saved_lsn = FIELD_OWN(inspector->state.lsn);
-    inspector->saved_ms = inspector->state.time_ms;
+    inspector->snapshot_lsn = FIELD_OWN(inspector->state.lsn);
+    inspector->snapshot_ms = inspector->state.time_ms;
     return err;
 }
 
@@ -80,10 +80,10 @@ void inspector_destroy(struct inspector *inspector)
 /* A record that the snapshot has already is not applied: only what it says by itself is looked
  * at. */
 static int take_record(struct inspector *inspector, const struct record *record,
-                       struct apply_result *verdict)
+                       struct apply_result *result)
 {
-    if (record->lsn > inspector->saved_lsn) {
-        return apply(&inspector->state, record, verdict);
+    if (record->lsn > inspector->snapshot_lsn) {
+        return apply(&inspector->state, record, result);
     }
     bool is_next = record->time_ms >= inspector->last_ms && record->time_ms <= TIME_MS_MAX;
     inspector->last_ms = record->time_ms;
@@ -93,22 +93,22 @@ static int take_record(struct inspector *inspector, const struct record *record,
 static int see_record(void *arg, const struct record *record)
 {
     struct inspector *inspector = arg;
-    struct apply_result verdict = {.err = 0};
-    int err = take_record(inspector, record, &verdict);
+    struct apply_result result = {.err = 0};
+    int err = take_record(inspector, record, &result);
     if (err != 0) {
         inspector->bad_lsn = record->lsn;
         inspector->bad_type = record_type_name(record->type);
         return err;
     }
     inspector->by_type[record->type]++;
-    return inspector->see != NULL ? inspector->see(inspector->arg, record, &verdict) : 0;
+    return inspector->see != NULL ? inspector->see(inspector->arg, record, &result) : 0;
 }
 
 int inspector_see_block(void *arg, const struct wal_block *block)
 {
     struct inspector *inspector = arg;
     int err = 0;
-    if (!inspector->has_begun && block->first_lsn > inspector->saved_lsn + 1) {
+    if (!inspector->has_begun && block->first_lsn > inspector->snapshot_lsn + 1) {
         inspector->lost_lsn = block->first_lsn;
         return block->first_lsn > inspector->first_lsn ? INSPECT_AGAIN : TALLY_DAMAGE;
     }

@@ -20,15 +20,15 @@ enum { INSPECT_AGAIN = -10001 };
 struct inspector {
     /* the command's; each may be NULL; they return 0, INSPECT_ENOUGH or an error of enum tally_err
      */
-    int (*see)(void *arg, const struct record *record, const struct apply_result *verdict);
+    int (*see)(void *arg, const struct record *record, const struct apply_result *result);
     int (*see_block)(void *arg, const struct wal_block *block); /* behind its records */
     void *arg;
 
-    struct state state; /* with the record applied that is being seen */
-    uint64_t first_lsn; /* of the first record that is there; 1: nothing is gone */
-    uint64_t saved_lsn; /* of the snapshot it began with; 0: none */
-    uint64_t saved_ms;  /* and its time */
-    uint64_t last_ms;   /* of the record before, among those that the snapshot has */
+    struct state state;    /* with the record applied that is being seen */
+    uint64_t first_lsn;    /* of the first record that is there; 1: nothing is gone */
+    uint64_t snapshot_lsn; /* of the snapshot it began with; 0: none */
+    uint64_t snapshot_ms;  /* and its time */
+    uint64_t last_ms;      /* of the record before, among those that the snapshot has */
     struct wal_io *io;
     struct progress progress;
     struct wal_report report;

@@ -85,7 +85,7 @@ static int copy_snapshot(struct newdir *newdir, struct wal_io *from,
     snapshot_proof_init(&proof, lsn);
     err = err != 0 ? err : wal_snapshot_writer_end(snapshot, snapshot_proof_block, &proof, &bytes);
     snapshot_proof_fini(&proof);
-    if (err == TALLY_IO && saves_is_gone(from, lsn)) {
+    if (err == TALLY_IO && snapshots_is_gone(from, lsn)) {
         wal_snapshot_writer_destroy(snapshot);
         return NEWDIR_AGAIN;
     }
@@ -117,7 +117,7 @@ static int see_nothing(void *arg, const struct wal_block *block)
 }
 
 /* The log is made in full before anybody may use it, so it is synced once, at the end. */
-static int open_log(struct newdir *newdir, struct wal_io *from, uint64_t saved_lsn)
+static int open_log(struct newdir *newdir, struct wal_io *from, uint64_t snapshot_lsn)
 {
     struct wal_report report;
     int err = wal_file_io_new(&newdir->io, newdir->temp, 0);
@@ -130,7 +130,7 @@ static int open_log(struct newdir *newdir, struct wal_io *from, uint64_t saved_l
     newdir->lazy_ops.datasync = sync_nothing;
     newdir->lazy_ops.sync = sync_nothing;
     newdir->io->ops = &newdir->lazy_ops;
-    int code = saved_lsn > 0 ? begin_behind(newdir, from, saved_lsn) : EXIT_WHOLE;
+    int code = snapshot_lsn > 0 ? begin_behind(newdir, from, snapshot_lsn) : EXIT_WHOLE;
     if (code != EXIT_WHOLE) {
         return code;
     }
@@ -160,7 +160,8 @@ bool newdir_is_interrupted(void)
            sigisemptyset(&come) == 0;
 }
 
-int newdir_begin(struct newdir *newdir, const char *path, struct wal_io *from, uint64_t saved_lsn)
+int newdir_begin(struct newdir *newdir, const char *path, struct wal_io *from,
+                 uint64_t snapshot_lsn)
 {
     *newdir = (struct newdir){.io = NULL};
     int code = check_path(newdir, path);
@@ -175,7 +176,7 @@ int newdir_begin(struct newdir *newdir, const char *path, struct wal_io *from, u
         newdir_fini(newdir);
         return say(path, strerrordesc_np(err), EXIT_UNREADABLE);
     }
-    code = open_log(newdir, from, saved_lsn);
+    code = open_log(newdir, from, snapshot_lsn);
     if (code != EXIT_WHOLE) {
         newdir_fini(newdir);
     }

@@ -24,12 +24,13 @@ struct newdir {
 /*
  * The signals that end (tools/signals.h) wait until newdir_fini, so that nothing half made is left
  * behind. Makes a directory beside `path`, with an empty log in it. `path` must not exist, or be an
- * empty directory. With a saved_lsn the log goes on behind a copy of that snapshot of `from`, and
- * its first record is saved_lsn + 1; with 0 it is record 1. Returns an exit code
+ * empty directory. With a snapshot_lsn the log goes on behind a copy of that snapshot of `from`,
+ * and its first record is snapshot_lsn + 1; with 0 it is record 1. Returns an exit code
  * (tools/tally-wal/exit.h), having said why it is not 0, or NEWDIR_AGAIN; then there is nothing to
  * end.
  */
-int newdir_begin(struct newdir *newdir, const char *path, struct wal_io *from, uint64_t saved_lsn);
+int newdir_begin(struct newdir *newdir, const char *path, struct wal_io *from,
+                 uint64_t snapshot_lsn);
 
 /* Whether one of the signals has come: time to give up. */
 bool newdir_is_interrupted(void);

@@ -22,11 +22,12 @@ struct replay_command {
 
 /* Every record is applied, and those up to the moment are counted: they are the first of a block,
  * or the first in it behind the snapshot. */
-static int see(void *arg, const struct record *record, const struct apply_result *verdict)
+static int see(void *arg, const struct record *record, const struct apply_result *result)
 {
     struct replay_command *replay = arg;
-    (void)verdict;
-    if (record->lsn > replay->inspector->saved_lsn && record->lsn <= replay->settings->until_lsn &&
+    (void)result;
+    if (record->lsn > replay->inspector->snapshot_lsn &&
+        record->lsn <= replay->settings->until_lsn &&
         record->time_ms <= replay->settings->until_ms) {
         replay->taken++;
         replay->last_lsn = record->lsn;
@@ -41,7 +42,7 @@ static int encode(void *arg, const struct record *record)
     if (record->lsn > replay->last_lsn) {
         return INSPECT_ENOUGH;
     }
-    if (record->lsn <= replay->inspector->saved_lsn) {
+    if (record->lsn <= replay->inspector->snapshot_lsn) {
         return 0;
     }
     return columns_add(&replay->columns, record);
@@ -60,8 +61,8 @@ static int append_part(struct replay_command *replay, const struct wal_block *bl
     if (err != 0 && err != INSPECT_ENOUGH) {
         return err;
     }
-    uint64_t saved_lsn = replay->inspector->saved_lsn;
-    uint64_t before_lsn = block->first_lsn > saved_lsn ? block->first_lsn - 1 : saved_lsn;
+    uint64_t snapshot_lsn = replay->inspector->snapshot_lsn;
+    uint64_t before_lsn = block->first_lsn > snapshot_lsn ? block->first_lsn - 1 : snapshot_lsn;
     if (replay->columns.count != replay->last_lsn - before_lsn) {
         return TALLY_NEWER;
     }
@@ -81,11 +82,11 @@ static int see_block(void *arg, const struct wal_block *block)
         return 0;
     }
     uint64_t block_lsn = block->first_lsn + block->count - 1;
-    if (block_lsn <= replay->inspector->saved_lsn) {
+    if (block_lsn <= replay->inspector->snapshot_lsn) {
         return 0;
     }
     bool goes_on = replay->taken > 0 && replay->last_lsn == block_lsn;
-    if (goes_on && block->first_lsn > replay->inspector->saved_lsn) {
+    if (goes_on && block->first_lsn > replay->inspector->snapshot_lsn) {
         err = wal_append(replay->wal, block->count, block->raw, block->raw_bytes);
     } else if (replay->taken > 0) {
         err = append_part(replay, block);
@@ -146,13 +147,14 @@ static int check_beginning(const struct replay_command *replay)
 {
     const struct settings *settings = replay->settings;
     const struct inspector *inspector = replay->inspector;
-    if (settings->until_lsn < inspector->saved_lsn || settings->until_ms < inspector->saved_ms) {
+    if (settings->until_lsn < inspector->snapshot_lsn ||
+        settings->until_ms < inspector->snapshot_ms) {
         char time[MOMENT_TEXT_BYTES];
-        moment_format(time, inspector->saved_ms);
+        moment_format(time, inspector->snapshot_ms);
         fprintf(stderr,
                 "tally-wal: the earliest moment that the log reaches is record %" PRIu64
                 ", at %s: older ones have left it by retention\n",
-                inspector->saved_lsn, time);
+                inspector->snapshot_lsn, time);
         return EXIT_USAGE;
     }
     return EXIT_WHOLE;
@@ -161,12 +163,12 @@ static int check_beginning(const struct replay_command *replay)
 static void say_done(const struct replay_command *replay)
 {
     char time[MOMENT_TEXT_BYTES];
-    uint64_t saved_lsn = replay->inspector->saved_lsn;
+    uint64_t snapshot_lsn = replay->inspector->snapshot_lsn;
     moment_format(time, replay->last_ms);
-    uint64_t count = replay->last_lsn - saved_lsn;
+    uint64_t count = replay->last_lsn - snapshot_lsn;
     printf("%" PRIu64 " record%s, up to %s", count, count == 1 ? "" : "s", time);
-    if (saved_lsn > 0) {
-        printf(", behind the snapshot at record %" PRIu64, saved_lsn);
+    if (snapshot_lsn > 0) {
+        printf(", behind the snapshot at record %" PRIu64, snapshot_lsn);
     }
     printf(", in %s\n", replay->settings->into);
 }
@@ -181,14 +183,14 @@ static int replay_once(const struct settings *settings)
     }
     struct replay_command replay = {.settings = settings,
                                     .inspector = inspector,
-                                    .last_lsn = inspector->saved_lsn,
-                                    .last_ms = inspector->saved_ms};
+                                    .last_lsn = inspector->snapshot_lsn,
+                                    .last_ms = inspector->snapshot_ms};
     inspector->see = see;
     inspector->see_block = see_block;
     inspector->arg = &replay;
     int code = check_beginning(&replay);
     if (code == EXIT_WHOLE) {
-        code = newdir_begin(&newdir, settings->into, inspector->io, inspector->saved_lsn);
+        code = newdir_begin(&newdir, settings->into, inspector->io, inspector->snapshot_lsn);
     }
     if (code == EXIT_WHOLE) {
         code = copy(&replay, &newdir);

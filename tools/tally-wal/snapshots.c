@@ -13,37 +13,37 @@
 #include <stdio.h>
 #include <string.h>
 
-static void tell(struct snapshot_file *save, const char *what)
+static void tell(struct snapshot_file *file, const char *what)
 {
     char name[WAL_NAME_BYTES];
-    wal_snapshot_name(name, save->lsn);
-    snprintf(save->text, sizeof save->text, "%s: %s", name, what);
+    wal_snapshot_name(name, file->lsn);
+    snprintf(file->text, sizeof file->text, "%s: %s", name, what);
 }
 
 /* Loads it into a state of its own, which goes again. Returns what wal_snapshot_read returned. */
-static int load(struct snapshot_file *save, struct wal_io *io)
+static int load(struct snapshot_file *file, struct wal_io *io)
 {
     struct state state;
     struct snapshot_load load;
     struct wal_snapshot_info info = {.lsn = 0};
     int err = state_init(&state);
     snapshot_load_init(&load, &state);
-    err = err != 0 ? err : wal_snapshot_read(io, save->lsn, snapshot_load_block, &load, &info);
+    err = err != 0 ? err : wal_snapshot_read(io, file->lsn, snapshot_load_block, &load, &info);
     if (err == 0) {
-        save->digest = state_digest(&state);
-        save->is_whole = true;
-        save->is_right = true;
+        file->digest = digest_state(&state);
+        file->is_whole = true;
+        file->is_right = true;
     } else if (info.text[0] != '\0') {
-        snprintf(save->text, sizeof save->text, "%s", info.text);
+        snprintf(file->text, sizeof file->text, "%s", info.text);
     } else {
-        tell(save, load.proof.why != NULL ? load.proof.why : tally_err_text(err));
+        tell(file, load.proof.why != NULL ? load.proof.why : tally_err_text(err));
     }
     snapshot_load_fini(&load);
     state_fini(&state);
     return err;
 }
 
-bool saves_is_gone(struct wal_io *io, uint64_t lsn)
+bool snapshots_is_gone(struct wal_io *io, uint64_t lsn)
 {
     char name[WAL_NAME_BYTES];
     wal_snapshot_name(name, lsn);
@@ -54,47 +54,47 @@ bool saves_is_gone(struct wal_io *io, uint64_t lsn)
     return fd == -ENOENT;
 }
 
-int saves_read(struct snapshots *saves, struct wal_io *io)
+int snapshots_read(struct snapshots *snapshots, struct wal_io *io)
 {
     struct wal_listing lsns = {.count = 0};
     int err = wal_listing_read(&lsns, io, wal_snapshot_is_name) == -ENOMEM ? TALLY_NOMEM : 0;
-    size_t skip = lsns.count > SAVES_MAX ? lsns.count - SAVES_MAX : 0;
-    saves->count = 0;
+    size_t skip = lsns.count > SNAPSHOTS_MAX ? lsns.count - SNAPSHOTS_MAX : 0;
+    snapshots->count = 0;
     for (size_t i = skip; i < lsns.count && err != TALLY_NOMEM; i++) {
-        struct snapshot_file *save = &saves->at[saves->count];
-        *save = (struct snapshot_file){.lsn = lsns.at[i]};
-        err = load(save, io);
-        saves->count += save->is_whole || !saves_is_gone(io, save->lsn);
+        struct snapshot_file *file = &snapshots->at[snapshots->count];
+        *file = (struct snapshot_file){.lsn = lsns.at[i]};
+        err = load(file, io);
+        snapshots->count += file->is_whole || !snapshots_is_gone(io, file->lsn);
     }
     wal_listing_fini(&lsns);
     return err == TALLY_NOMEM ? err : 0;
 }
 
-void saves_compare(struct snapshots *saves, uint64_t lsn, const struct state *state)
+void snapshots_compare(struct snapshots *snapshots, uint64_t lsn, const struct state *state)
 {
-    for (size_t i = 0; i < saves->count; i++) {
-        struct snapshot_file *save = &saves->at[i];
-        if (save->is_whole && save->lsn == lsn && save->digest != state_digest(state)) {
-            save->is_right = false;
-            tell(save, "it is not the state that the log leads to at that record");
+    for (size_t i = 0; i < snapshots->count; i++) {
+        struct snapshot_file *file = &snapshots->at[i];
+        if (file->is_whole && file->lsn == lsn && file->digest != digest_state(state)) {
+            file->is_right = false;
+            tell(file, "it is not the state that the log leads to at that record");
         }
     }
 }
 
-const struct snapshot_file *saves_bad(const struct snapshots *saves)
+const struct snapshot_file *snapshots_wrong(const struct snapshots *snapshots)
 {
     size_t i = 0;
-    while (i < saves->count && saves->at[i].is_right) {
+    while (i < snapshots->count && snapshots->at[i].is_right) {
         i++;
     }
-    return i < saves->count ? &saves->at[i] : NULL;
+    return i < snapshots->count ? &snapshots->at[i] : NULL;
 }
 
-uint64_t saves_newest(const struct snapshots *saves)
+uint64_t snapshots_newest(const struct snapshots *snapshots)
 {
     uint64_t lsn = 0;
-    for (size_t i = 0; i < saves->count; i++) {
-        lsn = saves->at[i].is_right ? saves->at[i].lsn : lsn; /* they rise */
+    for (size_t i = 0; i < snapshots->count; i++) {
+        lsn = snapshots->at[i].is_right ? snapshots->at[i].lsn : lsn; /* they rise */
     }
     return lsn;
 }

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SAVES_MAX = 16 };
+enum { SNAPSHOTS_MAX = 16 };
 
 struct snapshot_file {
     uint64_t lsn;
@@ -19,24 +19,24 @@ struct snapshot_file {
 };
 
 struct snapshots {
-    size_t count; /* the newest, at most SAVES_MAX */
-    struct snapshot_file at[SAVES_MAX];
+    size_t count; /* the newest, at most SNAPSHOTS_MAX */
+    struct snapshot_file at[SNAPSHOTS_MAX];
 };
 
 /* Whether the snapshot of this lsn has left: a running server takes the oldest away when a new one
  * counts. */
-bool saves_is_gone(struct wal_io *io, uint64_t lsn);
+bool snapshots_is_gone(struct wal_io *io, uint64_t lsn);
 
 /* Loads one after the other; what is wrong with one is in its text. Returns 0 or TALLY_NOMEM. */
-int saves_read(struct snapshots *saves, struct wal_io *io);
+int snapshots_read(struct snapshots *snapshots, struct wal_io *io);
 
 /* Compares those of this lsn with the state that the log has led to. */
-void saves_compare(struct snapshots *saves, uint64_t lsn, const struct state *state);
+void snapshots_compare(struct snapshots *snapshots, uint64_t lsn, const struct state *state);
 
 /* The first that is not right; NULL: all are. */
-const struct snapshot_file *saves_bad(const struct snapshots *saves);
+const struct snapshot_file *snapshots_wrong(const struct snapshots *snapshots);
 
 /* The lsn of the newest that is right; 0: there is none. */
-uint64_t saves_newest(const struct snapshots *saves);
+uint64_t snapshots_newest(const struct snapshots *snapshots);
 
 #endif

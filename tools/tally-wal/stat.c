@@ -11,10 +11,10 @@ double figures_ratio(uint64_t a, uint64_t b)
     return b == 0 ? 0 : (double)a / (double)b;
 }
 
-int figures_see(void *arg, const struct record *record, const struct apply_result *verdict)
+int figures_see(void *arg, const struct record *record, const struct apply_result *result)
 {
     struct figures *figures = arg;
-    (void)verdict;
+    (void)result;
     if (figures->first_ms == 0) {
         figures->first_ms = record->time_ms;
     }

@@ -10,15 +10,15 @@
 
 struct verify {
     struct inspector *inspector;
-    struct snapshots saves;
+    struct snapshots snapshots;
 };
 
-static int see(void *arg, const struct record *record, const struct apply_result *verdict)
+static int see(void *arg, const struct record *record, const struct apply_result *result)
 {
     struct verify *verify = arg;
-    (void)verdict;
-    if (record->lsn > verify->inspector->saved_lsn) { /* else that is how it has begun */
-        saves_compare(&verify->saves, record->lsn, &verify->inspector->state);
+    (void)result;
+    if (record->lsn > verify->inspector->snapshot_lsn) { /* else that is how it has begun */
+        snapshots_compare(&verify->snapshots, record->lsn, &verify->inspector->state);
     }
     return 0;
 }
@@ -28,12 +28,12 @@ static int code_of(const struct verify *verify, int err)
 {
     int code = inspector_code(verify->inspector, err);
     bool is_fine = code == EXIT_WHOLE || code == EXIT_TORN;
-    return is_fine && saves_bad(&verify->saves) != NULL ? EXIT_DAMAGE : code;
+    return is_fine && snapshots_wrong(&verify->snapshots) != NULL ? EXIT_DAMAGE : code;
 }
 
 static const char *text_of(const struct verify *verify, int err)
 {
-    const struct snapshot_file *bad = saves_bad(&verify->saves);
+    const struct snapshot_file *bad = snapshots_wrong(&verify->snapshots);
     bool is_of_log = inspector_code(verify->inspector, err) == EXIT_DAMAGE;
     return bad != NULL && !is_of_log ? bad->text : inspector_text(verify->inspector, err);
 }
@@ -53,7 +53,8 @@ static void print_text(const struct verify *verify)
     printf("polls=%" PRIu64 " options=%" PRIu64 " votes=%" PRIu64 " builds=%" PRIu64 "\n",
            FIELD_GET(state->poll_count), FIELD_GET(state->option_count), FIELD_GET(state->votes),
            FIELD_GET(state->build_next) - 1);
-    printf("snapshots=%zu newest=%" PRIu64 "\n", verify->saves.count, saves_newest(&verify->saves));
+    printf("snapshots=%zu newest=%" PRIu64 "\n", verify->snapshots.count,
+           snapshots_newest(&verify->snapshots));
 }
 
 static const char *result_of(int code)
@@ -98,8 +99,8 @@ static void print_json(const struct verify *verify, int err)
         }
     }
     object_child(object, "by_type", types);
-    object_number(object, "snapshots", verify->saves.count);
-    object_number(object, "snapshot_lsn", saves_newest(&verify->saves));
+    object_number(object, "snapshots", verify->snapshots.count);
+    object_number(object, "snapshot_lsn", snapshots_newest(&verify->snapshots));
     object_text(object, "text", span_of(text_of(verify, err)));
     (void)object_print(object, stdout); /* without memory the exit code still says it */
 }
@@ -114,7 +115,7 @@ int command_verify(const struct settings *settings)
     inspector->see = see;
     inspector->arg = &verify;
     /* before the log is read: then that reaches at least as far as they do */
-    int err = saves_read(&verify.saves, inspector->io);
+    int err = snapshots_read(&verify.snapshots, inspector->io);
     err = err != 0 ? err : inspector_run(inspector);
     progress_end(&inspector->progress);
     int code = code_of(&verify, err);
