@@ -23,8 +23,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A start that finds no segment made ahead waits for a short one, and the helper makes a full one.
- */
+/* A start that finds no preallocated segment waits for a short one, and the preallocation thread
+ * makes one of full length. */
 #define START_BYTES    ((uint64_t)8 << 20)
 
 /* A log that waits for its first segment asks the disk so often. */
@@ -36,7 +36,7 @@ struct wal {
     struct wal_block_writer active; /* of the active segment */
     uint64_t next_lsn;
     bool is_confirmed;      /* nothing but what a later block calls durable is in the log */
-    uint64_t segment_bytes; /* of the segments that the helper makes */
+    uint64_t segment_bytes; /* of the segments that the preallocation thread makes */
     unsigned char *buffer;  /* one block of any size that a segment can hold */
     struct wal_stats stats;
     int err; /* TALLY_IO once a write or sync has failed; then it stays */
@@ -67,7 +67,7 @@ static uint64_t block_bytes_max(const struct wal *wal)
     return fits < largest ? fits : largest;
 }
 
-static uint64_t left_bytes(const struct wal *wal)
+static uint64_t active_left_bytes(const struct wal *wal)
 {
     uint64_t end = wal->active.end - WAL_PAGE_BYTES; /* the seal's page is kept */
     return end > wal->active.offset ? end - wal->active.offset : 0;
@@ -76,12 +76,12 @@ static uint64_t left_bytes(const struct wal *wal)
 static void left_publish(struct wal *wal)
 {
     /* W1: relaxed: a count publishes nothing */
-    atomic_store_explicit(&wal->left_bytes, left_bytes(wal), memory_order_relaxed);
+    atomic_store_explicit(&wal->left_bytes, active_left_bytes(wal), memory_order_relaxed);
 }
 
 /* A failed write or sync is final: what is on the disk is not known any more, and a second sync
  * would succeed without having written what the first one lost. */
-static int fail(struct wal *wal, const char *doing, int err)
+static int fail_for_good(struct wal *wal, const char *doing, int err)
 {
     char name[WAL_NAME_BYTES];
     wal_segment_name(name, wal->active.head.number);
@@ -90,12 +90,12 @@ static int fail(struct wal *wal, const char *doing, int err)
     return TALLY_IO;
 }
 
-static int seal(struct wal *wal, uint16_t flags)
+static int active_seal(struct wal *wal, uint16_t flags)
 {
     uint64_t begin_ns = clock_mono_ns();
     int err = wal_append_seal(&wal->active, wal->next_lsn, flags);
     if (err != 0) {
-        return fail(wal, "cannot seal the segment", err);
+        return fail_for_good(wal, "cannot seal the segment", err);
     }
     wal->is_confirmed = true;
     wal->stats.blocks++;
@@ -112,12 +112,12 @@ static int rotate(struct wal *wal)
     int errnum = 0;
     int err = wal_preallocate_take(wal->preallocation, &next, &errnum);
     if (err == TALLY_IO) {
-        return fail(wal, "cannot make the next segment", -errnum);
+        return fail_for_good(wal, "cannot make the next segment", -errnum);
     }
     if (err != 0) {
         return err;
     }
-    err = seal(wal, 0);
+    err = active_seal(wal, 0);
     if (err != 0) {
         wal->io->ops->close(wal->io, next.fd);
         return err;
@@ -135,7 +135,7 @@ static int rotate(struct wal *wal)
 /* Gives the packed block its place, and waits until it is there. */
 static int commit(struct wal *wal, struct wal_block_header *header, size_t bytes)
 {
-    while (bytes > left_bytes(wal)) {
+    while (bytes > active_left_bytes(wal)) {
         int err = rotate(wal);
         if (err != 0) {
             return err;
@@ -144,14 +144,14 @@ static int commit(struct wal *wal, struct wal_block_header *header, size_t bytes
     uint64_t begin_ns = clock_mono_ns();
     int err = wal_append_block(&wal->active, wal->next_lsn, wal->buffer, header);
     if (err != 0) {
-        return fail(wal, "cannot write", err);
+        return fail_for_good(wal, "cannot write", err);
     }
     err = MUTANT(MUTANT_ACK_BEFORE_SYNC) ? 0 : wal_block_writer_sync(&wal->active);
     if (err != 0 && MUTANT(MUTANT_SYNC_AGAIN)) {
         err = wal_block_writer_sync(&wal->active);
     }
     if (err != 0) {
-        return fail(wal, "cannot sync", err);
+        return fail_for_good(wal, "cannot sync", err);
     }
     wal->next_lsn += header->count;
     wal->stats.blocks++;
@@ -198,7 +198,7 @@ int wal_confirm(struct wal *wal)
     if (wal->err != 0 || wal->is_confirmed) {
         return wal->err;
     }
-    if (left_bytes(wal) < WAL_PAGE_BYTES) {
+    if (active_left_bytes(wal) < WAL_PAGE_BYTES) {
         return rotate(wal); /* the seal confirms as well */
     }
     int err = commit(wal, &header, wal_block_pack(wal->buffer, &header, NULL, 0));
@@ -238,7 +238,7 @@ uint64_t wal_segment_failures(const struct wal *wal)
 
 void wal_reserve(struct wal *wal, uint64_t bytes)
 {
-    /* W3: relaxed: a number alone; it is read by the helper (A7) */
+    /* W3: relaxed: a number alone; it is read by the preallocation thread (A7) */
     atomic_store_explicit(&wal->reserve_bytes, bytes, memory_order_relaxed);
 }
 
@@ -266,7 +266,7 @@ void wal_janitor_stats(const struct wal *wal, struct wal_janitor_stats *stats)
 {
     *stats = (struct wal_janitor_stats){0};
     if (has_begun(wal) && wal->janitor != NULL) {
-        wal_janitor_tell(wal->janitor, stats);
+        wal_janitor_counts(wal->janitor, stats);
     }
 }
 
@@ -284,7 +284,7 @@ pthread_mutex_t *wal_files_lock(struct wal *wal)
 /* Ends the log in order, and gives the unused end of the segment back to the file system. */
 static int end_clean(struct wal *wal)
 {
-    int err = seal(wal, WAL_BLOCK_CLEAN);
+    int err = active_seal(wal, WAL_BLOCK_CLEAN);
     if (err != 0) {
         return err;
     }
@@ -292,10 +292,10 @@ static int end_clean(struct wal *wal)
     if (err == 0) {
         err = wal->io->ops->sync(wal->io, wal->active.fd);
     }
-    return err == 0 ? 0 : fail(wal, "cannot cut off the unused end", err);
+    return err == 0 ? 0 : fail_for_good(wal, "cannot cut off the unused end", err);
 }
 
-static void wal_free(struct wal *wal)
+static void log_free(struct wal *wal)
 {
     pthread_mutex_destroy(&wal->files);
     free(wal->buffer);
@@ -306,7 +306,7 @@ int wal_close(struct wal *wal, bool clean)
 {
     int err = wal->err;
     if (!has_begun(wal)) {
-        wal_free(wal); /* nothing was written */
+        log_free(wal); /* nothing was written */
         return err;
     }
     if (wal->janitor != NULL) {
@@ -317,13 +317,13 @@ int wal_close(struct wal *wal, bool clean)
     }
     wal_preallocate_destroy(wal->preallocation);
     wal->io->ops->close(wal->io, wal->active.fd);
-    wal_free(wal);
+    log_free(wal);
     return err;
 }
 
 /* Shows the newest whole snapshot to the caller, and tells the scan where it ends. */
-static int load(const struct wal_options *options, struct wal_scan *scan,
-                struct wal_snapshot_info *info, struct wal_report *report)
+static int load_snapshot(const struct wal_options *options, struct wal_scan *scan,
+                         struct wal_snapshot_info *info, struct wal_report *report)
 {
     if (options->load == NULL) {
         return 0;
@@ -341,7 +341,7 @@ static int load(const struct wal_options *options, struct wal_scan *scan,
 }
 
 /* What was wrong with a snapshot stands behind what was found in the log. */
-static void tell_snapshot(struct wal_report *report, const struct wal_snapshot_info *info)
+static void report_snapshot(struct wal_report *report, const struct wal_snapshot_info *info)
 {
     report->snapshot_lsn = info->lsn;
     report->snapshot_bytes = info->bytes;
@@ -369,7 +369,7 @@ static int check_margins(const struct wal_log_end *end, struct wal_report *repor
 static int read_log(struct wal *wal, struct wal_scan *scan, struct wal_report *report)
 {
     struct wal_snapshot_info info = {.lsn = 0};
-    int err = load(&wal->options, scan, &info, report);
+    int err = load_snapshot(&wal->options, scan, &info, report);
     if (err != 0) {
         return err;
     }
@@ -378,7 +378,7 @@ static int read_log(struct wal *wal, struct wal_scan *scan, struct wal_report *r
         err = wal->options.seen(scan->visitor.arg);
     }
     wal_report_fill(scan, report);
-    tell_snapshot(report, &info);
+    report_snapshot(report, &info);
     if (err != 0) {
         return wal_report_refuse(report, err, tally_err_text(err));
     }
@@ -393,7 +393,7 @@ static int read_log(struct wal *wal, struct wal_scan *scan, struct wal_report *r
     return check_margins(&wal->recovery.end, report);
 }
 
-static int start_helper(struct wal *wal, struct wal_report *report)
+static int start_preallocation(struct wal *wal, struct wal_report *report)
 {
     const struct wal_preallocation_trouble trouble = {wal->options.on_trouble,
                                                       wal->options.trouble_arg};
@@ -432,19 +432,19 @@ static int begin(struct wal *wal, struct wal_report *report)
     wal->is_confirmed = true; /* by the seal before it */
     wal->stats.segments = 1;
     left_publish(wal);
-    err = start_helper(wal, report);
+    err = start_preallocation(wal, report);
     if (err != 0) {
         goto close_active;
     }
     err = start_janitor(wal, report);
     if (err != 0) {
-        goto stop_helper;
+        goto stop_preallocation;
     }
     /* W6: release; pairs with W5 */
     atomic_store_explicit(&wal->has_begun, true, memory_order_release);
     return 0;
 
-stop_helper:
+stop_preallocation:
     wal_preallocate_destroy(wal->preallocation);
 close_active:
     wal->io->ops->close(wal->io, wal->active.fd);
@@ -530,7 +530,7 @@ int wal_open(struct wal **out, const struct wal_options *options, wal_visit_fn v
     wal_scan_fini(&scan);
     err = err != 0 ? err : begin_or_wait(wal, report);
     if (err != 0) {
-        wal_free(wal);
+        log_free(wal);
         return err;
     }
     *out = wal;

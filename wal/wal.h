@@ -19,7 +19,7 @@ struct wal_options {
     uint64_t start_bytes; /* of a segment that a start has to wait for; 0: 8 MiB; a multiple, too */
     const struct wal_janitor_options *janitor; /* borrowed until open returns; NULL: no janitor */
     /* Called when the next segment cannot be made, once for each reason, and when it is made after
-     * all; by the helper's thread, it may not block. NULL: nobody. */
+     * all; by the preallocation thread, it may not block. NULL: nobody. */
     void (*on_trouble)(void *arg, const char *what);
     void *trouble_arg;
     /* Called first, for each block of the newest snapshot that is whole (wal/files/snapshot_read.h:
@@ -56,8 +56,8 @@ int wal_open(struct wal **out, const struct wal_options *options, wal_visit_fn v
  * sync is never tried again), and wal_why says why; TALLY_NOSPC when the block does not fit the
  * active segment and the disk has no room for the next one: nothing was written, the same call may
  * succeed later; TALLY_TOOBIG when raw_bytes is above WAL_RAW_BYTES_MAX, or wal_stored_bytes_max of
- * it above segment_bytes - 8192. Threads: the one writer; blocks for the disk, and for the helper
- * thread when it is not done with the next segment.
+ * it above segment_bytes - 8192. Threads: the one writer; blocks for the disk, and for the
+ * preallocation thread when it is not done with the next segment.
  */
 int wal_append(struct wal *wal, uint32_t count, const void *raw, size_t raw_bytes);
 
@@ -83,7 +83,8 @@ uint64_t wal_room_bytes(const struct wal *wal);
 bool wal_is_lost(const struct wal *wal);
 
 /* True while the next segment cannot be made: for lack of space, most times; of descriptors or
- * memory, too. The helper thread tries again by itself, 4 times a second. Any thread, as a hint. */
+ * memory, too. The preallocation thread tries again by itself, 4 times a second. Any thread, as a
+ * hint. */
 bool wal_disk_full(const struct wal *wal);
 
 /* From now on so many bytes of the disk are left free when a segment is made. At the open it is

@@ -6,7 +6,7 @@
 
 #include "wal/base/bytes.h"
 #include "wal/format/codec.h"
-#include "wal/format/packed.h"
+#include "wal/format/member.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -102,7 +102,7 @@ static enum wal_block_state get(struct shelf *shelf, size_t file_bytes)
     log_dir_store(&shelf->dir, FILE_NAME, shelf->file, file_bytes);
     int fd = io->ops->open(io, FILE_NAME, WAL_OPEN_READ);
     cr_assert(fd >= 0);
-    wal_window_turn(&shelf->reader.window, fd);
+    wal_read_window_turn(&shelf->reader.window, fd);
     shelf->place.size_bytes = file_bytes;
     enum wal_block_state state =
         wal_block_reader_get(&shelf->reader, &shelf->place, &shelf->header, &shelf->raw);

@@ -1,6 +1,6 @@
 /* The example of wal/FORMAT.md, made by the code and compared byte by byte. */
 #include "wal/format/block.h"
-#include "wal/format/packed.h"
+#include "wal/format/member.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>

@@ -68,7 +68,7 @@ struct wal_janitor {
 /* C3: relaxed: as C1 */
 #define COUNT_SET(field, n) atomic_store_explicit(&(field), (n), memory_order_relaxed)
 
-static bool is_stopped(struct wal_janitor *janitor)
+static bool janitor_is_stopped(struct wal_janitor *janitor)
 {
     /* J1: acquire; pairs with J2 */
     return atomic_load_explicit(&janitor->stop, memory_order_acquire);
@@ -99,10 +99,10 @@ static int pace(void *arg, size_t bytes)
         janitor->free_at_ns = now_ns;
     }
     janitor->free_at_ns += bytes * NS_PER_S / janitor->bytes_per_s;
-    while (!is_stopped(janitor) && janitor->free_at_ns > clock_mono_ns() + DEBT_NS_MIN) {
+    while (!janitor_is_stopped(janitor) && janitor->free_at_ns > clock_mono_ns() + DEBT_NS_MIN) {
         wait_until(janitor, janitor->free_at_ns);
     }
-    return is_stopped(janitor) ? -ECANCELED : 0;
+    return janitor_is_stopped(janitor) ? -ECANCELED : 0;
 }
 
 /* As pace; ends, too, when what was written has come to what is kept free. */
@@ -114,7 +114,7 @@ static int pack_pace(void *arg, size_t bytes)
 }
 
 /* A try that failed. What comes behind it is not kept waiting. */
-static void fail(struct wal_janitor *janitor, uint64_t number)
+static void pack_failed(struct wal_janitor *janitor, uint64_t number)
 {
     COUNT_ADD(janitor->pack_failures, 1);
     if (janitor->failed_from == 0 || number < janitor->failed_from) {
@@ -123,8 +123,8 @@ static void fail(struct wal_janitor *janitor, uint64_t number)
     janitor->retry_at_ns = clock_mono_ns() + janitor->options.retry_ms * NS_PER_MS;
 }
 
-static void damage_tell(struct wal_janitor *janitor, uint64_t found,
-                        const struct wal_report *damage)
+static void damage_report(struct wal_janitor *janitor, uint64_t found,
+                          const struct wal_report *damage)
 {
     pthread_mutex_lock(&janitor->told);
     janitor->damage = *damage;
@@ -153,10 +153,10 @@ static void pack(struct wal_janitor *janitor, uint64_t number)
         COUNT_ADD(janitor->packed_to_bytes, pack.to_bytes);
         COUNT_ADD(janitor->packed_segments, 1);
     } else if (pack.is_damaged) {
-        damage_tell(janitor, 1, &pack.damage); /* to try again would find the same */
+        damage_report(janitor, 1, &pack.damage); /* to try again would find the same */
         COUNT_ADD(janitor->pack_failures, 1);
     } else if (err < 0 && err != -ENOENT && err != -ECANCELED) {
-        fail(janitor, number);
+        pack_failed(janitor, number);
     }
 }
 
@@ -183,7 +183,7 @@ static bool pack_first(struct wal_janitor *janitor)
     uint64_t first = find_first(janitor);
     COUNT_SET(janitor->next, first);
     if (first == 0) {
-        fail(janitor, 0);
+        pack_failed(janitor, 0);
     }
     return first != 0;
 }
@@ -197,7 +197,7 @@ static bool pack_next(struct wal_janitor *janitor)
     }
     if (next < active_get(janitor)) {
         pack(janitor, next);
-        if (!is_stopped(janitor)) {
+        if (!janitor_is_stopped(janitor)) {
             COUNT_SET(janitor->next, next + 1);
         }
         return true;
@@ -232,14 +232,14 @@ static void scrub_begin(struct wal_janitor *janitor)
 static void scrub_found(struct wal_janitor *janitor, const struct wal_report *damage)
 {
     janitor->scrub_found++;
-    damage_tell(janitor, janitor->scrub_found, damage);
+    damage_report(janitor, janitor->scrub_found, damage);
 }
 
 static void scrub_snapshots(struct wal_janitor *janitor)
 {
     struct wal_listing lsns = {.count = 0};
     int err = wal_listing_read(&lsns, janitor->io, wal_snapshot_is_name);
-    for (size_t i = 0; err == 0 && i < lsns.count && !is_stopped(janitor); i++) {
+    for (size_t i = 0; err == 0 && i < lsns.count && !janitor_is_stopped(janitor); i++) {
         if (wal_scrub_snapshot(&janitor->scrub, lsns.at[i]) == WAL_SCRUBBED_DAMAGE) {
             scrub_found(janitor, &janitor->scrub.damage);
         }
@@ -253,7 +253,7 @@ static void scrub_end(struct wal_janitor *janitor)
     scrub_snapshots(janitor);
     wal_scrub_fini(&janitor->scrub);
     janitor->scrub_next = 0;
-    if (!is_stopped(janitor)) {
+    if (!janitor_is_stopped(janitor)) {
         pthread_mutex_lock(&janitor->told);
         janitor->damaged = janitor->scrub_found;
         pthread_mutex_unlock(&janitor->told);
@@ -303,7 +303,7 @@ static void *janitor_main(void *arg)
 {
     struct wal_janitor *janitor = arg;
     step_back();
-    while (!is_stopped(janitor)) {
+    while (!janitor_is_stopped(janitor)) {
         if (!pack_next(janitor) && !scrub_next(janitor)) {
             wait_until(janitor, next_at_ns(janitor));
         }
@@ -330,7 +330,7 @@ static void options_default(struct wal_janitor_options *options)
     }
 }
 
-static void sync_fini(struct wal_janitor *janitor)
+static void janitor_sync_fini(struct wal_janitor *janitor)
 {
     sem_destroy(&janitor->wake);
     pthread_mutex_destroy(&janitor->told);
@@ -354,7 +354,7 @@ int wal_janitor_new(struct wal_janitor **out, struct wal_io *io,
     /* J5: the thread starts after it */
     atomic_init(&janitor->active, active);
     if (thread_start(&janitor->thread, janitor_main, janitor) != 0) {
-        sync_fini(janitor);
+        janitor_sync_fini(janitor);
         free(janitor);
         return TALLY_THREAD;
     }
@@ -369,7 +369,7 @@ void wal_janitor_wake(struct wal_janitor *janitor, uint64_t active)
     sem_post(&janitor->wake);
 }
 
-void wal_janitor_tell(const struct wal_janitor *janitor, struct wal_janitor_stats *stats)
+void wal_janitor_counts(const struct wal_janitor *janitor, struct wal_janitor_stats *stats)
 {
     *stats = (struct wal_janitor_stats){
         .next = COUNT_GET(janitor->next),
@@ -399,6 +399,6 @@ void wal_janitor_destroy(struct wal_janitor *janitor)
     atomic_store_explicit(&janitor->stop, true, memory_order_release);
     sem_post(&janitor->wake);
     pthread_join(janitor->thread, NULL);
-    sync_fini(janitor);
+    janitor_sync_fini(janitor);
     free(janitor);
 }

@@ -43,7 +43,7 @@ int wal_janitor_new(struct wal_janitor **out, struct wal_io *io,
 void wal_janitor_wake(struct wal_janitor *janitor, uint64_t active);
 
 /* Any thread. */
-void wal_janitor_tell(const struct wal_janitor *janitor, struct wal_janitor_stats *stats);
+void wal_janitor_counts(const struct wal_janitor *janitor, struct wal_janitor_stats *stats);
 
 /* As wal_damage. Any thread. */
 uint64_t wal_janitor_damage(struct wal_janitor *janitor, struct wal_report *report);

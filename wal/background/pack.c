@@ -5,7 +5,7 @@
 #include "wal/base/err.h"
 #include "wal/base/mutant.h"
 #include "wal/files/block_writer.h"
-#include "wal/format/packed.h"
+#include "wal/format/member.h"
 #include "wal/background/pack_check.h"
 #include "wal/read/scan.h"
 #include "wal/read/report.h"
@@ -197,7 +197,7 @@ static int packed_head_write(struct packer *packer)
     _Alignas(WAL_PAGE_BYTES) unsigned char page[WAL_PAGE_BYTES];
     packer->out.head.bytes = packer->out.offset;
     wal_segment_head_put(page, &packer->out.head);
-    int err = wal_full_write(packer->io, packer->out.fd, page, sizeof(page), 0);
+    int err = wal_full_io_write(packer->io, packer->out.fd, page, sizeof(page), 0);
     if (err != 0 || MUTANT(MUTANT_PACK_NOT_SYNCED)) {
         return err;
     }
@@ -205,7 +205,7 @@ static int packed_head_write(struct packer *packer)
 }
 
 /* Takes the segment's place, unless that was removed meanwhile. */
-static int replace(struct packer *packer)
+static int segment_replace(struct packer *packer)
 {
     struct wal_io *io = packer->io;
     char name[WAL_NAME_BYTES];
@@ -244,7 +244,7 @@ static int pack_file(struct packer *packer)
         err = wal_pack_check(pack, packer->temp);
     }
     if (err == 0) {
-        err = replace(packer);
+        err = segment_replace(packer);
     }
     if (err == 0) {
         pack->to_bytes = packer->out.offset;
@@ -259,7 +259,7 @@ int wal_pack_is_packed(struct wal_io *io, int fd, uint64_t size_bytes)
     _Alignas(WAL_PAGE_BYTES) unsigned char page[WAL_PAGE_BYTES];
     struct wal_segment_head head;
     struct wal_block_header header;
-    int64_t n = wal_full_read(io, fd, page, sizeof(page), 0);
+    int64_t n = wal_full_io_read(io, fd, page, sizeof(page), 0);
     if (n < 0) {
         return (int)n;
     }
@@ -268,7 +268,7 @@ int wal_pack_is_packed(struct wal_io *io, int fd, uint64_t size_bytes)
         return 0;
     }
     uint64_t offset = size_bytes - WAL_PAGE_BYTES;
-    n = wal_full_read(io, fd, page, sizeof(page), offset);
+    n = wal_full_io_read(io, fd, page, sizeof(page), offset);
     if (n < 0) {
         return (int)n;
     }
@@ -279,7 +279,7 @@ int wal_pack_is_packed(struct wal_io *io, int fd, uint64_t size_bytes)
 }
 
 /* Looks at the segment. Returns 0: it can be packed; LEFT; or a negative errno value. */
-static int look(struct packer *packer)
+static int look_whether_to_pack(struct packer *packer)
 {
     struct wal_io *io = packer->io;
     unsigned char page[WAL_PAGE_BYTES];
@@ -290,7 +290,7 @@ static int look(struct packer *packer)
         return fd;
     }
     int64_t size = io->ops->size(io, fd);
-    int64_t n = size < 0 ? size : wal_full_read(io, fd, page, sizeof(page), 0);
+    int64_t n = size < 0 ? size : wal_full_io_read(io, fd, page, sizeof(page), 0);
     int result = n < 0 ? (int)n : 0;
     if (result == 0) {
         packer->pack->from_bytes = (uint64_t)size;
@@ -304,7 +304,7 @@ static int look(struct packer *packer)
                                                                                : result;
 }
 
-static int temp_open(struct packer *packer)
+static int pack_temp_open(struct packer *packer)
 {
     struct wal_io *io = packer->io;
     wal_segment_pack_name(packer->temp, packer->pack->number);
@@ -323,9 +323,9 @@ int wal_pack_run(struct wal_pack *pack)
         .io = pack->io,
         .out = {.io = pack->io, .fd = -1, .end = UINT64_MAX, .offset = WAL_SEGMENT_FIRST_BLOCK},
     };
-    int err = look(&packer);
+    int err = look_whether_to_pack(&packer);
     if (err == 0) {
-        err = temp_open(&packer);
+        err = pack_temp_open(&packer);
     }
     if (err == 0) {
         err = pack_file(&packer);

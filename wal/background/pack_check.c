@@ -3,7 +3,7 @@
 
 #include "wal/base/err.h"
 #include "wal/files/block_reader.h"
-#include "wal/format/packed.h"
+#include "wal/format/member.h"
 #include "wal/read/scan.h"
 
 #include <errno.h>
@@ -110,7 +110,7 @@ static int compare(void *arg, const struct wal_block *block)
 static int head_check(struct checking *checking)
 {
     const unsigned char *page;
-    int err = wal_window_get(&checking->reader.window, 0, WAL_PAGE_BYTES, &page);
+    int err = wal_read_window_get(&checking->reader.window, 0, WAL_PAGE_BYTES, &page);
     if (err != 0) {
         return err;
     }
@@ -150,7 +150,7 @@ int wal_pack_check(struct wal_pack *pack, const char *packed_name)
         return fd;
     }
     wal_block_reader_init(&checking.reader, pack->io);
-    wal_window_turn(&checking.reader.window, fd);
+    wal_read_window_turn(&checking.reader.window, fd);
     int64_t size = pack->io->ops->size(pack->io, fd);
     checking.size_bytes = size < 0 ? 0 : (uint64_t)size;
     int err = size < 0 ? (int)size : pack->io->ops->drop_cache(pack->io, fd);

@@ -6,7 +6,7 @@
 #include "wal/base/mutant.h"
 #include "wal/files/block_reader.h"
 #include "wal/files/listing.h"
-#include "wal/format/packed.h"
+#include "wal/format/member.h"
 
 #include <errno.h>
 
@@ -23,7 +23,7 @@ struct first {
     struct wal_block block;
 };
 
-static int64_t bytes_of(struct wal_io *io, uint64_t number)
+static int64_t segment_bytes(struct wal_io *io, uint64_t number)
 {
     char name[WAL_NAME_BYTES];
     wal_segment_name(name, number);
@@ -40,7 +40,7 @@ static int stock_take(struct stock *stock)
 {
     int err = wal_listing_read(&stock->segments, stock->io, wal_segment_is_name);
     for (size_t i = 0; err == 0 && i < stock->segments.count; i++) {
-        int64_t bytes = bytes_of(stock->io, stock->segments.at[i]);
+        int64_t bytes = segment_bytes(stock->io, stock->segments.at[i]);
         err = bytes < 0 ? (int)bytes : 0;
         stock->bytes += bytes > 0 ? (uint64_t)bytes : 0;
     }
@@ -63,8 +63,8 @@ static void take_first_member(struct wal_block *block)
 static int first_head(struct first *first, int fd, struct wal_segment_head *head)
 {
     const unsigned char *page;
-    wal_window_turn(&first->reader.window, fd);
-    int err = wal_window_get(&first->reader.window, 0, WAL_PAGE_BYTES, &page);
+    wal_read_window_turn(&first->reader.window, fd);
+    int err = wal_read_window_get(&first->reader.window, 0, WAL_PAGE_BYTES, &page);
     return err != 0 ? err : wal_segment_head_get(page, head) == WAL_HEAD_OK;
 }
 
@@ -147,7 +147,7 @@ static int remove_one(struct stock *stock, pthread_mutex_t *files_lock, uint64_t
     if (files_lock != NULL) {
         pthread_mutex_lock(files_lock);
     }
-    int64_t bytes = bytes_of(stock->io, number);
+    int64_t bytes = segment_bytes(stock->io, number);
     int err = bytes < 0 ? (int)bytes : stock->io->ops->unlink(stock->io, name);
     /* one durably before the next: else a crash could keep an older one and leave a hole */
     err = err != 0 ? err : stock->io->ops->syncdir(stock->io);
@@ -166,7 +166,7 @@ uint64_t wal_retain_bytes(struct wal_io *io, uint64_t safe_lsn)
     int go = safe_lsn > 0 && stock_take(&stock) == 0;
     for (size_t i = 0; go > 0 && i + 1 < stock.segments.count; i++) {
         go = may_go(&stock, &retain, stock.segments.at[i + 1]);
-        int64_t more = go > 0 ? bytes_of(io, stock.segments.at[i]) : 0;
+        int64_t more = go > 0 ? segment_bytes(io, stock.segments.at[i]) : 0;
         bytes += more > 0 ? (uint64_t)more : 0;
     }
     wal_listing_fini(&stock.segments);

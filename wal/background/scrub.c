@@ -11,7 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
-static int visit(void *arg, const struct wal_block *block)
+static int scrub_block(void *arg, const struct wal_block *block)
 {
     struct wal_scrub *scrub = arg;
     scrub->errnum = scrub->pace(scrub->arg, block->stored_bytes);
@@ -22,7 +22,7 @@ void wal_scrub_init(struct wal_scrub *scrub, struct wal_io *io,
                     int (*pace)(void *arg, size_t bytes), void *arg)
 {
     *scrub = (struct wal_scrub){.io = io, .pace = pace, .arg = arg};
-    wal_scan_init(&scrub->scan, io, visit, scrub);
+    wal_scan_init(&scrub->scan, io, scrub_block, scrub);
     wal_scan_detach(&scrub->scan);
 }
 
@@ -43,7 +43,7 @@ static int cache_drop(struct wal_io *io, const char *name)
     return err;
 }
 
-static int damaged(struct wal_scrub *scrub, const char *name, int err)
+static int scrub_damaged(struct wal_scrub *scrub, const char *name, int err)
 {
     scrub->damage = (struct wal_report){.end = WAL_END_FAILED, .row = 1};
     snprintf(scrub->damage.text, sizeof(scrub->damage.text), "%s: cannot read from the disk: %s",
@@ -64,7 +64,7 @@ int wal_scrub_segment(struct wal_scrub *scrub, uint64_t number)
     }
     if (err != 0) {
         wal_scan_detach(&scrub->scan);
-        int result = damaged(scrub, name, err);
+        int result = scrub_damaged(scrub, name, err);
         scrub->damage.segment = number;
         return result;
     }
@@ -90,9 +90,9 @@ int wal_scrub_snapshot(struct wal_scrub *scrub, uint64_t lsn)
     wal_snapshot_name(name, lsn);
     int err = cache_drop(scrub->io, name);
     if (err != 0) {
-        return err == -ENOENT ? WAL_SCRUBBED_GONE : damaged(scrub, name, err);
+        return err == -ENOENT ? WAL_SCRUBBED_GONE : scrub_damaged(scrub, name, err);
     }
-    err = wal_snapshot_read(scrub->io, lsn, visit, scrub, &info);
+    err = wal_snapshot_read(scrub->io, lsn, scrub_block, scrub, &info);
     if (err != TALLY_DAMAGE && err != TALLY_NEWER && err != TALLY_IO) {
         return err;
     }

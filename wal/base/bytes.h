@@ -3,9 +3,16 @@
 #define TALLY_WAL_BASE_BYTES_H
 
 #include <endian.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+static inline bool bytes_are_zero(const void *bytes, size_t len)
+{
+    const unsigned char *p = (const unsigned char *)bytes;
+    return len == 0 || (p[0] == 0 && memcmp(p, p + 1, len - 1) == 0);
+}
 
 static inline void put_le16(void *to, uint16_t v)
 {

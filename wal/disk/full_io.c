@@ -6,7 +6,7 @@
 #include <errno.h>
 #include <string.h>
 
-int wal_full_write(struct wal_io *io, int fd, const void *from, size_t len, uint64_t offset)
+int wal_full_io_write(struct wal_io *io, int fd, const void *from, size_t len, uint64_t offset)
 {
     const unsigned char *at = from;
     while (len > 0) {
@@ -27,7 +27,7 @@ int wal_full_write(struct wal_io *io, int fd, const void *from, size_t len, uint
     return 0;
 }
 
-int64_t wal_full_read(struct wal_io *io, int fd, void *into, size_t len, uint64_t offset)
+int64_t wal_full_io_read(struct wal_io *io, int fd, void *into, size_t len, uint64_t offset)
 {
     unsigned char *at = into;
     size_t left = len;
@@ -49,22 +49,16 @@ int64_t wal_full_read(struct wal_io *io, int fd, void *into, size_t len, uint64_
     return (int64_t)(len - left);
 }
 
-int wal_full_clear(struct wal_io *io, int fd, uint64_t from, uint64_t to)
+int wal_full_io_clear(struct wal_io *io, int fd, uint64_t from, uint64_t to)
 {
     static unsigned char zeros[1U << 20]; /* not const: so it takes no room in the binary */
     while (from < to) {
         size_t len = to - from < sizeof(zeros) ? (size_t)(to - from) : sizeof(zeros);
-        int err = wal_full_write(io, fd, zeros, len, from);
+        int err = wal_full_io_write(io, fd, zeros, len, from);
         if (err != 0) {
             return err;
         }
         from += len;
     }
     return 0;
-}
-
-bool wal_is_zero(const void *bytes, size_t len)
-{
-    const unsigned char *p = bytes;
-    return len == 0 || (p[0] == 0 && memcmp(p, p + 1, len - 1) == 0);
 }

@@ -9,25 +9,25 @@
 
 #define WINDOW_BYTES ((size_t)1 << 20)
 
-void wal_window_init(struct wal_window *window, struct wal_io *io)
+void wal_read_window_init(struct wal_read_window *window, struct wal_io *io)
 {
-    *window = (struct wal_window){.io = io, .fd = -1};
+    *window = (struct wal_read_window){.io = io, .fd = -1};
 }
 
-void wal_window_fini(struct wal_window *window)
+void wal_read_window_fini(struct wal_read_window *window)
 {
     free(window->bytes);
     window->bytes = NULL;
 }
 
-void wal_window_turn(struct wal_window *window, int fd)
+void wal_read_window_turn(struct wal_read_window *window, int fd)
 {
     window->fd = fd;
     window->len = 0;
 }
 
 /* The old contents are not kept. */
-static int grow(struct wal_window *window, size_t len)
+static int grow(struct wal_read_window *window, size_t len)
 {
     size_t room = len < WINDOW_BYTES ? WINDOW_BYTES : len;
     if (room <= window->room) {
@@ -44,7 +44,8 @@ static int grow(struct wal_window *window, size_t len)
     return 0;
 }
 
-int wal_window_get(struct wal_window *window, uint64_t offset, size_t len, const unsigned char **at)
+int wal_read_window_get(struct wal_read_window *window, uint64_t offset, size_t len,
+                        const unsigned char **at)
 {
     bool inside =
         window->len > 0 && offset >= window->offset && offset + len <= window->offset + window->len;
@@ -54,7 +55,7 @@ int wal_window_get(struct wal_window *window, uint64_t offset, size_t len, const
             return err;
         }
         window->len = 0;
-        int64_t n = wal_full_read(window->io, window->fd, window->bytes, window->room, offset);
+        int64_t n = wal_full_io_read(window->io, window->fd, window->bytes, window->room, offset);
         if (n < 0) {
             return (int)n;
         }

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-struct wal_window {
+struct wal_read_window {
     struct wal_io *io;
     int fd; /* borrowed */
     unsigned char *bytes;
@@ -17,18 +17,18 @@ struct wal_window {
     uint64_t offset; /* of the first one in the file */
 };
 
-void wal_window_init(struct wal_window *window, struct wal_io *io);
-void wal_window_fini(struct wal_window *window);
+void wal_read_window_init(struct wal_read_window *window, struct wal_io *io);
+void wal_read_window_fini(struct wal_read_window *window);
 
 /* Looks at another file, or at what has changed in the same one. */
-void wal_window_turn(struct wal_window *window, int fd);
+void wal_read_window_turn(struct wal_read_window *window, int fd);
 
 /*
  * Makes [offset, offset + len) readable at *at, which lives until the next call. What lies behind
  * the end of the file reads as zeros.
  * Returns 0 or a negative errno value (-ENOMEM among them).
  */
-int wal_window_get(struct wal_window *window, uint64_t offset, size_t len,
-                   const unsigned char **at);
+int wal_read_window_get(struct wal_read_window *window, uint64_t offset, size_t len,
+                        const unsigned char **at);
 
 #endif

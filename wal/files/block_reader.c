@@ -1,9 +1,9 @@
 /* The block reader: the block at a place of a file, verified; or what stands there instead. */
 #include "wal/files/block_reader.h"
 
+#include "wal/base/bytes.h"
 #include "wal/base/check.h"
-#include "wal/disk/full_io.h"
-#include "wal/format/packed.h"
+#include "wal/format/member.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -11,12 +11,12 @@
 void wal_block_reader_init(struct wal_block_reader *reader, struct wal_io *io)
 {
     *reader = (struct wal_block_reader){.raw = NULL};
-    wal_window_init(&reader->window, io);
+    wal_read_window_init(&reader->window, io);
 }
 
 void wal_block_reader_fini(struct wal_block_reader *reader)
 {
-    wal_window_fini(&reader->window);
+    wal_read_window_fini(&reader->window);
     free(reader->raw);
     reader->raw = NULL;
     reader->raw_capacity = 0;
@@ -38,12 +38,12 @@ enum wal_block_state wal_block_reader_header(struct wal_block_reader *reader,
     if (place->offset + WAL_PAGE_BYTES > place->size_bytes) {
         return WAL_BLOCK_SHORT;
     }
-    int err = wal_window_get(&reader->window, place->offset, WAL_PAGE_BYTES, &page);
+    int err = wal_read_window_get(&reader->window, place->offset, WAL_PAGE_BYTES, &page);
     if (err != 0) {
         return read_failed(reader, err);
     }
     enum wal_block_state state = wal_block_header_get(page, header, place->head, place->offset);
-    bool is_blank = state == WAL_BLOCK_BAD_HEADER && wal_is_zero(page, WAL_PAGE_BYTES);
+    bool is_blank = state == WAL_BLOCK_BAD_HEADER && bytes_are_zero(page, WAL_PAGE_BYTES);
     return is_blank ? WAL_BLOCK_ZEROS : state;
 }
 
@@ -77,7 +77,7 @@ static enum wal_block_state unpack(struct wal_block_reader *reader,
         *raw = reader->raw;
     }
     bool is_whole = !wal_block_has_members(header) ||
-                    wal_members_are_whole(*raw, header->raw_bytes, header->count);
+                    wal_member_list_is_whole(*raw, header->raw_bytes, header->count);
     return is_whole ? WAL_BLOCK_VALID : WAL_BLOCK_BAD_MEMBERS;
 }
 
@@ -93,7 +93,7 @@ enum wal_block_state wal_block_reader_payload(struct wal_block_reader *reader,
     if (place->offset + bytes > place->size_bytes) {
         return WAL_BLOCK_SHORT;
     }
-    int err = wal_window_get(&reader->window, place->offset, (size_t)bytes, &block);
+    int err = wal_read_window_get(&reader->window, place->offset, (size_t)bytes, &block);
     if (err != 0) {
         return read_failed(reader, err);
     }

@@ -17,11 +17,11 @@
  *   ZEROS     BAD_HEADER, NEWER,                SHORT      BAD_CHECKSUM        BAD_CODE,
  *   SHORT     CONTRADICTS                                                      BAD_MEMBERS
  *
- * It reads one file at a time; window.fd is borrowed, wal_window_turn gives it another one.
+ * It reads one file at a time; window.fd is borrowed, wal_read_window_turn gives it another one.
  * Threads: one.
  */
 struct wal_block_reader {
-    struct wal_window window;
+    struct wal_read_window window;
     unsigned char *raw; /* the last payload that was decompressed */
     size_t raw_capacity;
     int errnum; /* after IO_ERROR and NO_MEMORY: a negative errno value */

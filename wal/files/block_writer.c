@@ -26,7 +26,7 @@ int wal_block_writer_put(struct wal_block_writer *writer, unsigned char *block,
                          struct wal_block_header *header)
 {
     size_t bytes = sign_here(writer, block, header);
-    int err = wal_full_write(writer->io, writer->fd, block, bytes, writer->offset);
+    int err = wal_full_io_write(writer->io, writer->fd, block, bytes, writer->offset);
     writer->offset += err == 0 ? bytes : 0;
     return err;
 }
@@ -39,7 +39,7 @@ int wal_block_writer_put_pieces(struct wal_block_writer *writer, unsigned char *
     int err = 0;
     for (size_t at = 0; err == 0 && at < bytes;) {
         size_t piece = bytes - at < pieces->bytes ? bytes - at : pieces->bytes;
-        err = wal_full_write(writer->io, writer->fd, block + at, piece, writer->offset + at);
+        err = wal_full_io_write(writer->io, writer->fd, block + at, piece, writer->offset + at);
         err = err != 0 ? err : wal_block_writer_sync(writer);
         err = err != 0 ? err : pieces->pace(pieces->arg, piece);
         at += piece;

@@ -42,7 +42,7 @@ uint64_t wal_snapshot_list_bytes(struct wal_io *io, uint64_t lsn)
 
 /* The header of the file that is named after this lsn. Returns enum wal_head_state or a negative
  * errno value. */
-static int read_head(struct wal_io *io, uint64_t lsn, struct wal_snapshot_head *head)
+static int named_head_read(struct wal_io *io, uint64_t lsn, struct wal_snapshot_head *head)
 {
     unsigned char bytes[WAL_SNAPSHOT_HEAD_BYTES];
     char name[WAL_NAME_BYTES];
@@ -51,7 +51,7 @@ static int read_head(struct wal_io *io, uint64_t lsn, struct wal_snapshot_head *
     if (fd < 0) {
         return fd;
     }
-    int64_t n = wal_full_read(io, fd, bytes, sizeof(bytes), 0);
+    int64_t n = wal_full_io_read(io, fd, bytes, sizeof(bytes), 0);
     io->ops->close(io, fd);
     if (n < (int64_t)sizeof(bytes)) {
         return n < 0 ? (int)n : WAL_HEAD_BAD;
@@ -64,7 +64,7 @@ static int read_head(struct wal_io *io, uint64_t lsn, struct wal_snapshot_head *
 static int is_witness(struct wal_io *io, uint64_t lsn, struct wal_snapshot_info *info)
 {
     struct wal_snapshot_head head;
-    int state = read_head(io, lsn, &head);
+    int state = named_head_read(io, lsn, &head);
     if (state < 0) {
         return state == -ENOENT || state == -EMEDIUMTYPE ? 0 : state;
     }
@@ -95,7 +95,7 @@ static int refuse_newer(struct wal_io *io, const struct wal_listing *lsns,
 {
     for (size_t i = 0; i < lsns->count; i++) {
         struct wal_snapshot_head head;
-        if (read_head(io, lsns->at[i], &head) == WAL_HEAD_NEWER) {
+        if (named_head_read(io, lsns->at[i], &head) == WAL_HEAD_NEWER) {
             char name[WAL_NAME_BYTES];
             wal_snapshot_name(name, lsns->at[i]);
             snprintf(info->text, sizeof(info->text), "%s: a newer version's snapshot", name);

@@ -1,8 +1,8 @@
 /* Reading a snapshot: verified from the first to the last byte, its blocks shown on the way. */
 #include "wal/files/snapshot_read.h"
 
+#include "wal/base/bytes.h"
 #include "wal/base/err.h"
-#include "wal/disk/full_io.h"
 #include "wal/files/block_reader.h"
 #include "wal/format/snapshot.h"
 
@@ -26,20 +26,20 @@ struct pass {
     struct wal_snapshot_info *info;
 };
 
-static int damaged(struct pass *pass, const char *what)
+static int snapshot_damaged(struct pass *pass, const char *what)
 {
     snprintf(pass->info->text, sizeof(pass->info->text), "%s: %s at offset %" PRIu64, pass->name,
              what, pass->offset);
     return TALLY_DAMAGE;
 }
 
-static int newer(struct pass *pass, const char *what)
+static int snapshot_newer(struct pass *pass, const char *what)
 {
-    damaged(pass, what);
+    snapshot_damaged(pass, what);
     return TALLY_NEWER;
 }
 
-static int unreadable(struct pass *pass, int err)
+static int snapshot_unreadable(struct pass *pass, int err)
 {
     if (err == -ENOMEM) {
         return TALLY_NOMEM;
@@ -49,30 +49,30 @@ static int unreadable(struct pass *pass, int err)
     return TALLY_IO;
 }
 
-static int read_head(struct pass *pass, uint64_t size_bytes, uint64_t lsn)
+static int snapshot_head_read(struct pass *pass, uint64_t size_bytes, uint64_t lsn)
 {
     struct wal_snapshot_head head;
     const unsigned char *page;
-    int err = wal_window_get(&pass->reader.window, 0, WAL_PAGE_BYTES, &page);
+    int err = wal_read_window_get(&pass->reader.window, 0, WAL_PAGE_BYTES, &page);
     if (err != 0) {
-        return unreadable(pass, err);
+        return snapshot_unreadable(pass, err);
     }
     enum wal_head_state state = wal_snapshot_head_get(page, &head);
     if (state != WAL_HEAD_OK) {
-        return state == WAL_HEAD_NEWER ? newer(pass, "a newer version's header")
-                                       : damaged(pass, "no valid header");
+        return state == WAL_HEAD_NEWER ? snapshot_newer(pass, "a newer version's header")
+                                       : snapshot_damaged(pass, "no valid header");
     }
     pass->head = wal_snapshot_block_head(&head);
     pass->info->images = head.images;
     pass->info->bytes = head.bytes;
     memcpy(pass->info->uuid, head.uuid, WAL_UUID_BYTES);
     if (head.lsn != lsn || head.bytes != size_bytes ||
-        !wal_is_zero(page + WAL_SNAPSHOT_HEAD_BYTES, WAL_PAGE_BYTES - WAL_SNAPSHOT_HEAD_BYTES)) {
-        return damaged(pass, "a header that is not this file's");
+        !bytes_are_zero(page + WAL_SNAPSHOT_HEAD_BYTES, WAL_PAGE_BYTES - WAL_SNAPSHOT_HEAD_BYTES)) {
+        return snapshot_damaged(pass, "a header that is not this file's");
     }
     if (lsn > WAL_LSN_MAX || head.bytes < WAL_SNAPSHOT_BYTES_MIN ||
         head.bytes % WAL_PAGE_BYTES != 0 || head.images > WAL_LSN_MAX) {
-        return damaged(pass, "a header that no snapshot has");
+        return snapshot_damaged(pass, "a header that no snapshot has");
     }
     return 0;
 }
@@ -83,15 +83,15 @@ static int refused(struct pass *pass, enum wal_block_state state)
     switch (state) {
     case WAL_BLOCK_IO_ERROR:
     case WAL_BLOCK_NO_MEMORY:
-        return unreadable(pass, pass->reader.errnum);
+        return snapshot_unreadable(pass, pass->reader.errnum);
     case WAL_BLOCK_NEWER:
-        return newer(pass, "a newer version's block");
+        return snapshot_newer(pass, "a newer version's block");
     case WAL_BLOCK_BAD_CHECKSUM:
-        return damaged(pass, "a block with a bad checksum");
+        return snapshot_damaged(pass, "a block with a bad checksum");
     case WAL_BLOCK_BAD_CODE:
-        return damaged(pass, "a block that does not decompress");
+        return snapshot_damaged(pass, "a block that does not decompress");
     default:
-        return damaged(pass, "no valid next block");
+        return snapshot_damaged(pass, "no valid next block");
     }
 }
 
@@ -105,11 +105,11 @@ static int read_block(struct pass *pass, struct wal_block_header *header, const 
         return refused(pass, state);
     }
     if (header->first_lsn != pass->next || header->durable_lsn != header->first_lsn - 1) {
-        return damaged(pass, "no valid next block");
+        return snapshot_damaged(pass, "no valid next block");
     }
     /* Images are in all blocks but the seal: who visits takes the one without for the end. */
     if (header->flags != (header->count > 0 ? 0 : WAL_BLOCK_SEAL | WAL_BLOCK_CLEAN)) {
-        return damaged(pass, "a block that no snapshot has");
+        return snapshot_damaged(pass, "a block that no snapshot has");
     }
     state = wal_block_reader_payload(&pass->reader, &place, header, raw);
     return state == WAL_BLOCK_VALID ? 0 : refused(pass, state);
@@ -144,14 +144,15 @@ static int show_block(struct pass *pass)
 static int read_all(struct pass *pass, int fd, uint64_t lsn)
 {
     int64_t size = pass->io->ops->size(pass->io, fd);
-    wal_window_turn(&pass->reader.window, fd);
-    int err = size < 0 ? unreadable(pass, (int)size) : read_head(pass, (uint64_t)size, lsn);
+    wal_read_window_turn(&pass->reader.window, fd);
+    int err = size < 0 ? snapshot_unreadable(pass, (int)size)
+                       : snapshot_head_read(pass, (uint64_t)size, lsn);
     pass->offset = WAL_SNAPSHOT_FIRST_BLOCK;
     while (err == 0 && !pass->is_sealed) {
         err = show_block(pass);
     }
     if (err == 0 && (pass->offset != pass->head.bytes || pass->next != pass->info->images + 1)) {
-        err = damaged(pass, "its end is not where its header says");
+        err = snapshot_damaged(pass, "its end is not where its header says");
     }
     return err;
 }
@@ -164,7 +165,7 @@ int wal_snapshot_read_file(struct wal_io *io, const char *name, uint64_t lsn, wa
     *info = (struct wal_snapshot_info){.lsn = lsn};
     int fd = io->ops->open(io, name, WAL_OPEN_READ);
     if (fd < 0) {
-        return unreadable(&pass, fd);
+        return snapshot_unreadable(&pass, fd);
     }
     wal_block_reader_init(&pass.reader, io);
     int err = read_all(&pass, fd, lsn);

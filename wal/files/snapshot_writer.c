@@ -28,7 +28,7 @@ struct wal_snapshot_writer {
     char why[224];
 };
 
-static int failed(struct wal_snapshot_writer *writer, const char *doing, int err)
+static int writer_failed(struct wal_snapshot_writer *writer, const char *doing, int err)
 {
     snprintf(writer->why, sizeof(writer->why), "%s: %s: %s", writer->temp, doing,
              tally_err_reason(err));
@@ -54,7 +54,7 @@ int wal_snapshot_writer_new(struct wal_snapshot_writer **out, struct wal_io *io,
         .offset = WAL_SNAPSHOT_FIRST_BLOCK,
     };
     *out = writer;
-    return writer->out.fd >= 0 ? 0 : failed(writer, "cannot make it", writer->out.fd);
+    return writer->out.fd >= 0 ? 0 : writer_failed(writer, "cannot make it", writer->out.fd);
 }
 
 const char *wal_snapshot_writer_why(const struct wal_snapshot_writer *writer)
@@ -88,20 +88,20 @@ static int put_block(struct wal_snapshot_writer *writer, struct wal_block_header
         writer->capacity = writer->buffer != NULL ? need : 0;
     }
     if (writer->buffer == NULL) {
-        return failed(writer, "cannot pack a block", -ENOMEM);
+        return writer_failed(writer, "cannot pack a block", -ENOMEM);
     }
     wal_block_pack(writer->buffer, header, raw, raw_bytes);
     wal_block_follow(header, writer->head.images + 1, 1); /* images count here, and no pages */
     int err = wal_block_writer_put(&writer->out, writer->buffer, header);
     if (err != 0) {
-        return failed(writer, "cannot write", err);
+        return writer_failed(writer, "cannot write", err);
     }
     writer->head.images += header->count;
     if (writer->out.offset - writer->synced >= SYNC_BYTES) {
         err = wal_block_writer_sync(&writer->out);
         writer->synced = writer->out.offset;
     }
-    return err == 0 ? 0 : failed(writer, "cannot sync", err);
+    return err == 0 ? 0 : writer_failed(writer, "cannot sync", err);
 }
 
 int wal_snapshot_writer_put(struct wal_snapshot_writer *writer, uint32_t count, const void *raw,
@@ -111,7 +111,7 @@ int wal_snapshot_writer_put(struct wal_snapshot_writer *writer, uint32_t count, 
     /* the capture hands over a buffer when it has images in it */
     CHECK(count > 0 && raw_bytes > 0);
     if (raw_bytes > WAL_RAW_BYTES_MAX) {
-        return failed(writer, "a block is too large", -EFBIG);
+        return writer_failed(writer, "a block is too large", -EFBIG);
     }
     return put_block(writer, &header, raw, raw_bytes);
 }
@@ -123,10 +123,10 @@ static int end_file(struct wal_snapshot_writer *writer)
     struct wal_io *io = writer->out.io;
     writer->head.bytes = writer->out.offset;
     wal_snapshot_head_put(page, &writer->head);
-    int err = wal_full_write(io, writer->out.fd, page, sizeof(page), 0);
+    int err = wal_full_io_write(io, writer->out.fd, page, sizeof(page), 0);
     err = err != 0 ? err : io->ops->sync(io, writer->out.fd);
     err = err != 0 ? err : io->ops->drop_cache(io, writer->out.fd);
-    return err == 0 ? 0 : failed(writer, "cannot write and sync", err);
+    return err == 0 ? 0 : writer_failed(writer, "cannot write and sync", err);
 }
 
 static int read_back(struct wal_snapshot_writer *writer, wal_visit_fn visit, void *arg)
@@ -162,5 +162,5 @@ int wal_snapshot_writer_end(struct wal_snapshot_writer *writer, wal_visit_fn vis
         err = io->ops->syncdir(io);
     }
     *bytes = writer->head.bytes;
-    return err == 0 ? 0 : failed(writer, "cannot give it its name", err);
+    return err == 0 ? 0 : writer_failed(writer, "cannot give it its name", err);
 }

@@ -2,13 +2,13 @@
 #ifndef TALLY_WAL_FORMAT_SEGMENT_H
 #define TALLY_WAL_FORMAT_SEGMENT_H
 
+#include "wal/format/name.h"
 #include "wal/types.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 
 #define WAL_SEGMENT_FIRST_BLOCK WAL_PAGE_BYTES
-#define WAL_NAME_BYTES          48
 
 struct wal_segment_head {
     unsigned char uuid[WAL_UUID_BYTES]; /* of the log; the same in all its segments */
@@ -31,10 +31,6 @@ void wal_segment_temp_name(char name[WAL_NAME_BYTES], uint64_t number);
 
 /* "wal-<number>.pack": a segment while it is being packed. */
 void wal_segment_pack_name(char name[WAL_NAME_BYTES], uint64_t number);
-
-/* Whether a name is prefix, 16 hex digits (not all 0), suffix; *number is then their value. */
-bool wal_name_has_number(const char *name, const char *prefix, const char *suffix,
-                         uint64_t *number);
 
 /* Whether it is the name of a segment; then *number is its number. */
 bool wal_segment_is_name(const char *name, uint64_t *number);

@@ -2,6 +2,7 @@
 #ifndef TALLY_WAL_FORMAT_SNAPSHOT_H
 #define TALLY_WAL_FORMAT_SNAPSHOT_H
 
+#include "wal/format/name.h"
 #include "wal/format/segment.h"
 #include "wal/types.h"
 

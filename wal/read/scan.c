@@ -1,8 +1,8 @@
 /* The reader of a log: walks its blocks in order, and where it must stop, finds out why. */
 #include "wal/read/scan.h"
 
+#include "wal/base/bytes.h"
 #include "wal/base/err.h"
-#include "wal/disk/full_io.h"
 #include "wal/read/relist.h"
 #include "wal/read/scan_start.h"
 #include "wal/read/tail_scan.h"
@@ -274,6 +274,6 @@ int wal_scan_more(struct wal_scan *scan, bool *is_blank)
         return err;
     }
     err = wal_segment_file_bytes(&scan->file, scan->cursor.offset, WAL_PAGE_BYTES, &page);
-    *is_blank = err == 0 && page != NULL && wal_is_zero(page, WAL_PAGE_BYTES);
+    *is_blank = err == 0 && page != NULL && bytes_are_zero(page, WAL_PAGE_BYTES);
     return err;
 }

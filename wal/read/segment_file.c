@@ -56,8 +56,8 @@ bool wal_segment_file_reopen(struct wal_segment_file *file)
         return call_failed(file, "cannot tell its size", (int)size);
     }
     file->size_bytes = (uint64_t)size;
-    wal_window_turn(&file->reader.window, file->fd);
-    int err = wal_window_get(&file->reader.window, 0, WAL_PAGE_BYTES, &page);
+    wal_read_window_turn(&file->reader.window, file->fd);
+    int err = wal_read_window_get(&file->reader.window, 0, WAL_PAGE_BYTES, &page);
     if (err != 0) {
         return call_failed(file, "cannot read", err);
     }
@@ -122,7 +122,7 @@ enum wal_block_state wal_segment_file_payload(struct wal_segment_file *file, uin
 int wal_segment_file_bytes(struct wal_segment_file *file, uint64_t offset, size_t len,
                            const unsigned char **at)
 {
-    int err = wal_window_get(&file->reader.window, offset, len, at);
+    int err = wal_read_window_get(&file->reader.window, offset, len, at);
     if (err == 0) {
         return 0;
     }

@@ -1,8 +1,8 @@
 /* The tail scan: what is behind the place where a scan had to stop tells a crash from damage. */
 #include "wal/read/tail_scan.h"
 
+#include "wal/base/bytes.h"
 #include "wal/base/err.h"
-#include "wal/disk/full_io.h"
 #include "wal/read/walk.h"
 
 #include <inttypes.h>
@@ -74,7 +74,7 @@ static void pass_page(struct pass *pass, const unsigned char *page, uint64_t off
 {
     struct wal_segment_file *file = pass->file;
     struct wal_block_header header;
-    if (wal_is_zero(page, WAL_PAGE_BYTES)) {
+    if (bytes_are_zero(page, WAL_PAGE_BYTES)) {
         return;
     }
     pass->filled_end = offset + WAL_PAGE_BYTES;
@@ -113,7 +113,7 @@ static int pass_run(struct pass *pass, uint64_t offset)
         if (err != 0 || at == NULL) {
             return err;
         }
-        if (!wal_is_zero(at, step)) {
+        if (!bytes_are_zero(at, step)) {
             for (size_t i = 0; i < pages; i++) {
                 pass_page(pass, at + i * WAL_PAGE_BYTES, offset + i * WAL_PAGE_BYTES);
             }

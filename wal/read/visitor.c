@@ -2,7 +2,7 @@
 #include "wal/read/visitor.h"
 
 #include "wal/base/check.h"
-#include "wal/format/packed.h"
+#include "wal/format/member.h"
 
 void wal_visitor_init(struct wal_visitor *visitor, wal_visit_fn visit, void *arg)
 {

@@ -74,7 +74,7 @@ static int clear_tail(struct wal_recovery *recovery, int fd, struct wal_report *
     int err = wal_torn_tail_keep(io, fd, end, name);
     recovery->is_touched = recovery->is_touched || err == 0;
     if (err == 0 && !MUTANT(MUTANT_TAIL_NOT_CLEARED)) {
-        err = wal_full_clear(io, fd, end->offset, end->filled_end);
+        err = wal_full_io_clear(io, fd, end->offset, end->filled_end);
     }
     if (err == 0) {
         err = io->ops->datasync(io, fd);

@@ -30,16 +30,16 @@ static int copy_name(struct wal_io *io, uint64_t lsn, char name[WAL_NAME_BYTES])
     return 0;
 }
 
-static int copy_bytes(struct wal_window *from, const struct wal_log_end *end, int to)
+static int copy_bytes(struct wal_read_window *from, const struct wal_log_end *end, int to)
 {
     uint64_t at = end->offset;
     while (at < end->filled_end) {
         uint64_t left = end->filled_end - at;
         size_t step = left < COPY_STEP_BYTES ? (size_t)left : COPY_STEP_BYTES;
         const unsigned char *bytes;
-        int err = wal_window_get(from, at, step, &bytes);
+        int err = wal_read_window_get(from, at, step, &bytes);
         if (err == 0) {
-            err = wal_full_write(from->io, to, bytes, step, at - end->offset);
+            err = wal_full_io_write(from->io, to, bytes, step, at - end->offset);
         }
         if (err != 0) {
             return err;
@@ -52,11 +52,11 @@ static int copy_bytes(struct wal_window *from, const struct wal_log_end *end, in
 /* Writes the copy, and waits until it is on the disk. */
 static int copy_write(struct wal_io *io, int fd, const struct wal_log_end *end, int to)
 {
-    struct wal_window from;
-    wal_window_init(&from, io);
-    wal_window_turn(&from, fd);
+    struct wal_read_window from;
+    wal_read_window_init(&from, io);
+    wal_read_window_turn(&from, fd);
     int err = copy_bytes(&from, end, to);
-    wal_window_fini(&from);
+    wal_read_window_fini(&from);
     return err != 0 ? err : io->ops->sync(io, to);
 }
 

@@ -1,7 +1,8 @@
-/* Making a segment: zeros, header, sync, rename, sync of the directory; or a new header on one that
- * was never used. */
+/* Creation of a segment: zeros, header, sync, rename, sync of the directory; or a new header on one
+ * that was never used. */
 #include "wal/write/create.h"
 
+#include "wal/base/bytes.h"
 #include "wal/base/check.h"
 #include "wal/base/mutant.h"
 #include "wal/disk/full_io.h"
@@ -21,7 +22,7 @@ void wal_create_init(struct wal_creation *creation, struct wal_io *io,
     *creation = (struct wal_creation){.io = io, .head = *head, .fd = -1};
 }
 
-static int temp_open(struct wal_creation *creation)
+static int creation_temp_open(struct wal_creation *creation)
 {
     char name[WAL_NAME_BYTES];
     wal_segment_temp_name(name, creation->head.number);
@@ -40,13 +41,13 @@ static int temp_open(struct wal_creation *creation)
 
 static int write_step(struct wal_creation *creation)
 {
-    int err = creation->fd < 0 ? temp_open(creation) : 0;
+    int err = creation->fd < 0 ? creation_temp_open(creation) : 0;
     if (err != 0) {
         return err;
     }
     uint64_t left = creation->head.bytes - creation->done_bytes;
     uint64_t to = creation->done_bytes + (left < STEP_BYTES ? left : STEP_BYTES);
-    err = wal_full_clear(creation->io, creation->fd, creation->done_bytes, to);
+    err = wal_full_io_clear(creation->io, creation->fd, creation->done_bytes, to);
     if (err == 0) {
         creation->done_bytes = to;
     }
@@ -72,11 +73,11 @@ int wal_create_step(struct wal_creation *creation)
     return !is_written(creation);
 }
 
-static int head_write(struct wal_io *io, int fd, const struct wal_segment_head *head)
+static int segment_head_write(struct wal_io *io, int fd, const struct wal_segment_head *head)
 {
     unsigned char page[WAL_PAGE_BYTES];
     wal_segment_head_put(page, head);
-    int err = wal_full_write(io, fd, page, sizeof(page), 0);
+    int err = wal_full_io_write(io, fd, page, sizeof(page), 0);
     return err != 0 ? err : io->ops->sync(io, fd);
 }
 
@@ -96,7 +97,7 @@ int wal_create_finish(struct wal_creation *creation, struct wal_segment *segment
     CHECK(creation->fd >= 0 && is_written(creation));
     wal_segment_temp_name(temp, creation->head.number);
     wal_segment_name(name, creation->head.number);
-    int err = head_write(io, creation->fd, &creation->head);
+    int err = segment_head_write(io, creation->fd, &creation->head);
     if (err == 0) {
         err = io->ops->rename(io, temp, name);
     }
@@ -149,7 +150,7 @@ int wal_create_reuse(struct wal_io *io, const struct wal_segment_head *head,
     if (fd < 0) {
         return fd;
     }
-    int err = head_write(io, fd, head);
+    int err = segment_head_write(io, fd, head);
     if (err == 0) {
         /* It may have been renamed just before a kill, and its name not be durable yet. */
         err = io->ops->syncdir(io);
@@ -163,16 +164,16 @@ int wal_create_reuse(struct wal_io *io, const struct wal_segment_head *head,
     return fd < 0 ? fd : 0;
 }
 
-static int is_blank(struct wal_io *io, int fd, unsigned char *buffer, uint64_t bytes)
+static int is_file_blank(struct wal_io *io, int fd, unsigned char *buffer, uint64_t bytes)
 {
     uint64_t at = WAL_PAGE_BYTES;
     while (at < bytes) {
         size_t step = bytes - at < STEP_BYTES ? (size_t)(bytes - at) : STEP_BYTES;
-        int64_t n = wal_full_read(io, fd, buffer, step, at);
+        int64_t n = wal_full_io_read(io, fd, buffer, step, at);
         if (n < 0) {
             return (int)n;
         }
-        if ((size_t)n < step || !wal_is_zero(buffer, step)) {
+        if ((size_t)n < step || !bytes_are_zero(buffer, step)) {
             return 0;
         }
         at += step;
@@ -196,7 +197,7 @@ int wal_create_is_blank(struct wal_io *io, uint64_t number, uint64_t bytes)
     } else if (size < 0) {
         result = (int)size;
     } else if ((uint64_t)size == bytes) {
-        result = is_blank(io, fd, buffer, bytes);
+        result = is_file_blank(io, fd, buffer, bytes);
     }
     free(buffer);
     io->ops->close(io, fd);

@@ -1,5 +1,5 @@
-/* Making a segment: zeros, header, sync, rename, sync of the directory; or a new header on one that
- * was never used. */
+/* Creation of a segment: zeros, header, sync, rename, sync of the directory; or a new header on one
+ * that was never used. */
 #ifndef TALLY_WAL_WRITE_CREATE_H
 #define TALLY_WAL_WRITE_CREATE_H
 
@@ -15,8 +15,8 @@ struct wal_segment {
 };
 
 /*
- * One segment in the making. It can stop for lack of space after any step and go on later with what
- * it has; until finish nothing but a temporary file exists.
+ * One segment that is being created. It can stop for lack of space after any step and go on later
+ * with what it has; until finish nothing but a temporary file exists.
  */
 struct wal_creation {
     struct wal_io *io;
@@ -51,7 +51,7 @@ int wal_create_run(struct wal_io *io, const struct wal_segment_head *head,
                    struct wal_segment *segment);
 
 /*
- * Takes a segment that an earlier start made ahead and never used, and gives it a header with our
+ * Takes a segment that an earlier start preallocated and never used, and gives it a header with our
  * epoch. REQUIRES: everything behind its first page is zero (wal_create_is_blank).
  * Returns 0 or a negative errno value. Owns: segment->fd is the caller's.
  */

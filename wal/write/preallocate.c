@@ -1,4 +1,4 @@
-/* The helper thread that makes the next segment before it is needed. */
+/* The preallocation thread that makes the next segment before it is needed. */
 #include "wal/write/preallocate.h"
 
 #include "wal/base/clock.h"
@@ -17,22 +17,27 @@
 
 #define RETRY_NS 250000000L
 
-enum ahead_state { AHEAD_MAKING, AHEAD_WAITING, AHEAD_READY, AHEAD_FAILED };
+enum preallocation_state {
+    PREALLOCATION_CREATING,
+    PREALLOCATION_WAITING,
+    PREALLOCATION_READY,
+    PREALLOCATION_FAILED
+};
 
 struct wal_preallocation {
-    /* set once, before the helper starts */
+    /* set once, before the preallocation thread starts */
     struct wal_io *io;
     struct wal_preallocation_trouble trouble;
     const _Atomic uint64_t *reserve;
     pthread_t thread;
 
-    /* the helper's */
+    /* the preallocation thread's */
     int said; /* the error that was said last of this segment; 0: none */
 
     pthread_mutex_t lock;   /* what follows, up to the atomics */
-    pthread_cond_t wanted;  /* to the helper: taken, or stop */
+    pthread_cond_t wanted;  /* to the preallocation thread: taken, or stop */
     pthread_cond_t changed; /* to the writer: the state */
-    enum ahead_state state;
+    enum preallocation_state state;
     struct wal_segment segment; /* READY: to be taken; else head says what is being made */
     int errnum;                 /* FAILED: why */
     bool stop;
@@ -44,14 +49,15 @@ struct wal_preallocation {
 };
 
 /* REQUIRES: the lock is held. */
-static void state_set(struct wal_preallocation *preallocation, enum ahead_state state)
+static void state_set(struct wal_preallocation *preallocation, enum preallocation_state state)
 {
-    uint64_t ready_bytes = state == AHEAD_READY ? preallocation->segment.head.bytes : 0;
+    uint64_t ready_bytes = state == PREALLOCATION_READY ? preallocation->segment.head.bytes : 0;
     preallocation->state = state;
     /* A1: relaxed: a hint for those who plan; the segment itself is taken under the lock */
     atomic_store_explicit(&preallocation->ready_bytes, ready_bytes, memory_order_relaxed);
     /* A2: relaxed: a hint, as A1 */
-    atomic_store_explicit(&preallocation->is_waiting, state == AHEAD_WAITING, memory_order_relaxed);
+    atomic_store_explicit(&preallocation->is_waiting, state == PREALLOCATION_WAITING,
+                          memory_order_relaxed);
     pthread_cond_broadcast(&preallocation->changed);
 }
 
@@ -73,8 +79,8 @@ static bool can_pass(int err)
     }
 }
 
-static void say(const struct wal_preallocation *preallocation, uint64_t number, const char *what,
-                int err)
+static void trouble_say(const struct wal_preallocation *preallocation, uint64_t number,
+                        const char *what, int err)
 {
     char name[WAL_NAME_BYTES];
     char text[192];
@@ -94,7 +100,8 @@ static void note_failure(struct wal_preallocation *preallocation, uint64_t numbe
     atomic_fetch_add_explicit(&preallocation->failures, 1, memory_order_relaxed);
     if (err != preallocation->said) {
         preallocation->said = err;
-        say(preallocation, number,
+        trouble_say(
+            preallocation, number,
             can_pass(err) ? "cannot be made now, it is tried again" : "cannot be made, ever", err);
     }
 }
@@ -106,8 +113,8 @@ static bool wait_to_try(struct wal_preallocation *preallocation)
     const struct timespec until = {.tv_sec = (time_t)(until_ns / NS_PER_S),
                                    .tv_nsec = (long)(until_ns % NS_PER_S)};
     pthread_mutex_lock(&preallocation->lock);
-    if (preallocation->state != AHEAD_WAITING) {
-        state_set(preallocation, AHEAD_WAITING);
+    if (preallocation->state != PREALLOCATION_WAITING) {
+        state_set(preallocation, PREALLOCATION_WAITING);
     }
     int err = 0;
     while (!preallocation->stop && err != ETIMEDOUT) {
@@ -118,7 +125,7 @@ static bool wait_to_try(struct wal_preallocation *preallocation)
     return go_on;
 }
 
-static bool is_stopped(struct wal_preallocation *preallocation)
+static bool is_told_to_stop(struct wal_preallocation *preallocation)
 {
     pthread_mutex_lock(&preallocation->lock);
     bool stop = preallocation->stop;
@@ -135,29 +142,30 @@ static int check_reserve(const struct wal_preallocation *preallocation,
 }
 
 /* One attempt. Returns 0, a negative errno value, or -ECANCELED when it is time to stop. */
-static int make_once(struct wal_preallocation *preallocation, struct wal_creation *creation,
-                     struct wal_segment *segment)
+static int create_once(struct wal_preallocation *preallocation, struct wal_creation *creation,
+                       struct wal_segment *segment)
 {
     int err = wal_create_is_blank(preallocation->io, creation->head.number, creation->head.bytes);
     if (err != 0) {
         return err < 0 ? err : wal_create_reuse(preallocation->io, &creation->head, segment);
     }
     do {
-        err = is_stopped(preallocation) ? -ECANCELED : check_reserve(preallocation, creation);
+        err = is_told_to_stop(preallocation) ? -ECANCELED : check_reserve(preallocation, creation);
         err = err != 0 ? err : wal_create_step(creation);
     } while (err > 0);
     return err != 0 ? err : wal_create_finish(creation, segment);
 }
 
-/* Makes the segment of that head, trying again as long as what is wrong can pass. As make_once. */
-static int make(struct wal_preallocation *preallocation, const struct wal_segment_head *head,
-                struct wal_segment *segment)
+/* Creates the segment of that head, and tries again as long as what is wrong can pass. As
+ * create_once. */
+static int create_segment(struct wal_preallocation *preallocation,
+                          const struct wal_segment_head *head, struct wal_segment *segment)
 {
     struct wal_creation creation;
     int err;
     wal_create_init(&creation, preallocation->io, head);
     do {
-        err = make_once(preallocation, &creation, segment);
+        err = create_once(preallocation, &creation, segment);
         if (err != 0 && err != -ECANCELED) {
             note_failure(preallocation, head->number, err);
         }
@@ -165,29 +173,29 @@ static int make(struct wal_preallocation *preallocation, const struct wal_segmen
     wal_create_fini(&creation);
     if (err == 0 && preallocation->said != 0) {
         preallocation->said = 0;
-        say(preallocation, head->number, "is made after all", 0);
+        trouble_say(preallocation, head->number, "is made after all", 0);
     }
     return err;
 }
 
-static void *helper(void *arg)
+static void *preallocate_main(void *arg)
 {
     struct wal_preallocation *preallocation = arg;
     pthread_mutex_lock(&preallocation->lock);
-    while (!preallocation->stop && preallocation->state == AHEAD_MAKING) {
+    while (!preallocation->stop && preallocation->state == PREALLOCATION_CREATING) {
         struct wal_segment segment;
         struct wal_segment_head head = preallocation->segment.head;
         pthread_mutex_unlock(&preallocation->lock);
-        int err = make(preallocation, &head, &segment);
+        int err = create_segment(preallocation, &head, &segment);
         pthread_mutex_lock(&preallocation->lock);
         if (err == 0) {
             preallocation->segment = segment;
-            state_set(preallocation, AHEAD_READY);
+            state_set(preallocation, PREALLOCATION_READY);
         } else if (!preallocation->stop) {
             preallocation->errnum = -err;
-            state_set(preallocation, AHEAD_FAILED);
+            state_set(preallocation, PREALLOCATION_FAILED);
         }
-        while (!preallocation->stop && preallocation->state == AHEAD_READY) {
+        while (!preallocation->stop && preallocation->state == PREALLOCATION_READY) {
             pthread_cond_wait(&preallocation->wanted, &preallocation->lock);
         }
     }
@@ -195,7 +203,7 @@ static void *helper(void *arg)
     return NULL;
 }
 
-static void sync_fini(struct wal_preallocation *preallocation)
+static void preallocation_sync_fini(struct wal_preallocation *preallocation)
 {
     pthread_cond_destroy(&preallocation->wanted);
     pthread_cond_destroy(&preallocation->changed);
@@ -221,13 +229,13 @@ int wal_preallocate_new(struct wal_preallocation **out, struct wal_io *io,
     preallocation->io = io;
     preallocation->trouble = *trouble;
     preallocation->reserve = reserve;
-    preallocation->state = AHEAD_MAKING;
+    preallocation->state = PREALLOCATION_CREATING;
     preallocation->segment = (struct wal_segment){.head = *head, .fd = -1};
     atomic_init(&preallocation->ready_bytes, 0);
     atomic_init(&preallocation->is_waiting, false);
     atomic_init(&preallocation->failures, 0);
-    if (thread_start(&preallocation->thread, helper, preallocation) != 0) {
-        sync_fini(preallocation);
+    if (thread_start(&preallocation->thread, preallocate_main, preallocation) != 0) {
+        preallocation_sync_fini(preallocation);
         free(preallocation);
         return TALLY_THREAD;
     }
@@ -240,19 +248,19 @@ int wal_preallocate_take(struct wal_preallocation *preallocation, struct wal_seg
 {
     int err = 0;
     pthread_mutex_lock(&preallocation->lock);
-    while (preallocation->state == AHEAD_MAKING) {
+    while (preallocation->state == PREALLOCATION_CREATING) {
         pthread_cond_wait(&preallocation->changed, &preallocation->lock);
     }
-    if (preallocation->state == AHEAD_WAITING) {
+    if (preallocation->state == PREALLOCATION_WAITING) {
         err = TALLY_NOSPC;
-    } else if (preallocation->state == AHEAD_FAILED) {
+    } else if (preallocation->state == PREALLOCATION_FAILED) {
         *errnum = preallocation->errnum;
         err = TALLY_IO;
     } else {
         *segment = preallocation->segment;
         preallocation->segment.fd = -1;
         preallocation->segment.head.number++;
-        state_set(preallocation, AHEAD_MAKING);
+        state_set(preallocation, PREALLOCATION_CREATING);
         pthread_cond_signal(&preallocation->wanted);
     }
     pthread_mutex_unlock(&preallocation->lock);
@@ -287,6 +295,6 @@ void wal_preallocate_destroy(struct wal_preallocation *preallocation)
     if (preallocation->segment.fd >= 0) {
         preallocation->io->ops->close(preallocation->io, preallocation->segment.fd);
     }
-    sync_fini(preallocation);
+    preallocation_sync_fini(preallocation);
     free(preallocation);
 }

@@ -1,4 +1,4 @@
-/* The helper thread that makes the next segment before it is needed. */
+/* The preallocation thread that makes the next segment before it is needed. */
 #ifndef TALLY_WAL_WRITE_PREALLOCATE_H
 #define TALLY_WAL_WRITE_PREALLOCATE_H
 
@@ -8,31 +8,32 @@
 #include <stdint.h>
 
 /*
- * Two threads share it: the helper and the log's one writer.
+ * Two threads share it: the preallocation thread and the log's one writer.
  *
- *            take                             made
- *   READY ─────────▶ MAKING ◀──────▶ FULL ───────────▶ READY      FULL: no space; tried again
- *                      │    no space                              4 times a second
- *                      └──▶ FAILED    any other error: final
+ *            take                what can pass              created
+ *   READY ─────────▶ CREATING ─────────────────▶ WAITING ───────────▶ READY
+ *                     │  │                        (tried again 4 times a second)
+ *                     │  └── created ──▶ READY
+ *                     └── any other error ──▶ FAILED, which is final
  *
  * Synchronization: state and segment change under the lock; the file calls are made outside of it.
- * is_full and ready_bytes repeat them for threads that only look.
+ * is_waiting and ready_bytes repeat them for threads that only look.
  */
 struct wal_preallocation;
 
 /* Who hears that a segment cannot be made, and that it has been made after all: one sentence each,
- * by the helper's thread. say may be NULL; it may not block. */
+ * by the preallocation thread. say may be NULL; it may not block. */
 struct wal_preallocation_trouble {
     void (*say)(void *arg, const char *what);
     void *arg;
 };
 
 /*
- * Starts the helper, which makes head->number at once, then after each take the next one. A segment
- * of that number that an earlier start left, blank and of that size, is used. What can pass (no
- * space, no descriptor, no memory, an interrupted call) is said once and tried again 4 times a
- * second; any other failure is said and final. So many bytes of the disk as *reserve says at the
- * moment are left free.
+ * Starts the preallocation thread, which creates head->number at once, then after each take the
+ * next one. A segment of that number that an earlier start left, blank and of that size, is used.
+ * What can pass (no space, no descriptor, no memory, an interrupted call) is said once and tried
+ * again 4 times a second; any other failure is said and final. So many bytes of the disk as
+ * *reserve says at the moment are left free.
  * Errors: TALLY_NOMEM, TALLY_THREAD. Owns: *out is the caller's. io and reserve are borrowed;
  * *trouble is copied.
  */
@@ -58,8 +59,8 @@ bool wal_preallocate_is_waiting(const struct wal_preallocation *preallocation);
 /* How many tries have failed, of all segments. Any thread. */
 uint64_t wal_preallocate_failures(const struct wal_preallocation *preallocation);
 
-/* Stops the helper and frees everything; a segment that is ready stays on the disk for the next
- * start, one that is half made does not. */
+/* Stops the preallocation thread and frees everything; a segment that is ready stays on the disk
+ * for the next start, one that is half made does not. */
 void wal_preallocate_destroy(struct wal_preallocation *preallocation);
 
 #endif

@@ -1,6 +1,6 @@
 /* Members: blocks of a segment, one behind another in the payload of a packed block. */
-#ifndef TALLY_WAL_FORMAT_PACKED_H
-#define TALLY_WAL_FORMAT_PACKED_H
+#ifndef TALLY_WAL_FORMAT_MEMBER_H
+#define TALLY_WAL_FORMAT_MEMBER_H
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -24,6 +24,6 @@ size_t wal_member_head_put(unsigned char *to, uint32_t count, size_t raw_bytes);
 int wal_member_get(const unsigned char **at, const unsigned char *end, struct wal_member *member);
 
 /* Whether the bytes are members, whole and with so many records together. */
-bool wal_members_are_whole(const unsigned char *raw, size_t raw_bytes, uint32_t count);
+bool wal_member_list_is_whole(const unsigned char *raw, size_t raw_bytes, uint32_t count);
 
 #endif

@@ -1,5 +1,5 @@
 /* Members: blocks of a segment, one behind another in the payload of a packed block. */
-#include "wal/format/packed.h"
+#include "wal/format/member.h"
 
 #include "wal/base/bytes.h"
 #include "wal/base/check.h"
@@ -29,7 +29,7 @@ int wal_member_get(const unsigned char **at, const unsigned char *end, struct wa
     return 0;
 }
 
-bool wal_members_are_whole(const unsigned char *raw, size_t raw_bytes, uint32_t count)
+bool wal_member_list_is_whole(const unsigned char *raw, size_t raw_bytes, uint32_t count)
 {
     const unsigned char *at = raw;
     const unsigned char *end = raw + raw_bytes;
