@@ -4,7 +4,7 @@
 
 #include "wal/format/segment.h"
 #include "wal/read/identity.h"
-#include "wal/read/scan.h"
+#include "wal/read/scan_state.h"
 
 #include <stdbool.h>
 #include <stdint.h>

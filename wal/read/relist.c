@@ -71,7 +71,7 @@ static int pass_gap(struct wal_scan *scan, uint64_t rest_lsn)
 }
 
 /* Finds the cursor's segment in the list; without it the cursor is at the first one. */
-static bool find_cursor(struct wal_scan *scan)
+static bool locate_cursor(struct wal_scan *scan)
 {
     size_t index = 0;
     bool is_found = wal_listing_find(&scan->segments, scan->cursor.number, &index);
@@ -89,7 +89,7 @@ int wal_relist_run(struct wal_scan *scan)
     for (;;) {
         uint64_t rest_lsn = 0;
         int err = wal_segment_list_read(&scan->segments, scan->io, &scan->findings);
-        if (err != 0 || !has_begun || find_cursor(scan)) {
+        if (err != 0 || !has_begun || locate_cursor(scan)) {
             return err;
         }
         if (scan->is_recovery || wal_findings_is_stopped(&scan->findings) || segments->count == 0 ||

@@ -2,7 +2,7 @@
 #ifndef TALLY_WAL_READ_RELIST_H
 #define TALLY_WAL_READ_RELIST_H
 
-#include "wal/read/scan.h"
+#include "wal/read/scan_state.h"
 
 #include <stdint.h>
 

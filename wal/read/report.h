@@ -2,7 +2,7 @@
 #ifndef TALLY_WAL_READ_REPORT_H
 #define TALLY_WAL_READ_REPORT_H
 
-#include "wal/read/scan.h"
+#include "wal/read/scan_state.h"
 #include "wal/types.h"
 
 /* Appends to the report's sentence. */

@@ -45,7 +45,7 @@ static bool is_refusal(const struct wal_verdict *verdict)
 }
 
 /* Whether there is nothing to read on from. */
-static bool is_stopped(const struct wal_scan *scan)
+static bool must_stop(const struct wal_scan *scan)
 {
     return wal_findings_is_stopped(&scan->findings) || scan->retention.resume_lsn != 0;
 }
@@ -70,9 +70,10 @@ static void reopen_segment(struct wal_scan *scan)
     const uint64_t bytes = file->head.bytes;
     const uint64_t number = scan->segments.at[cursor->index];
     wal_findings_clear(&scan->findings);
-    bool is_open = scan->retention.is_nameless
-                       ? wal_segment_file_reopen(file)
-                       : wal_segment_file_open(file, number, wal_walk_is_refreshed(scan, number));
+    bool is_open =
+        scan->retention.is_nameless
+            ? wal_segment_file_reopen(file)
+            : wal_segment_file_open(file, number, wal_scan_state_is_unsynced(scan, number));
     bool is_other = is_open && file->head_state == WAL_HEAD_OK && file->head.bytes != bytes;
     if (is_other && cursor->offset != WAL_SEGMENT_FIRST_BLOCK && !cursor->is_sealed) {
         wal_cursor_rewind(cursor);
@@ -99,7 +100,7 @@ static bool is_final(struct wal_scan *scan, const struct wal_verdict *before, bo
         wal_findings_no_memory(findings);
         return true;
     }
-    if (!scan->cursor.is_sealed || is_stopped(scan)) {
+    if (!scan->cursor.is_sealed || must_stop(scan)) {
         wal_findings_decide(findings);
         return true;
     }
@@ -128,13 +129,13 @@ static bool is_lost_for_good(struct wal_scan *scan, uint64_t lost)
  * Finds where to go on, or to begin, once more if a segment went meanwhile: retention only goes
  * forward, so that ends. A failure is in the findings. Returns 0 or TALLY_NOMEM.
  */
-static int find_cursor(struct wal_scan *scan)
+static int place_cursor(struct wal_scan *scan)
 {
     do {
         uint64_t lost = is_missing(scan) ? scan->findings.missing_number : 0;
         wal_findings_clear(&scan->findings);
         int err = scan->retention.resume_lsn == 0 ? wal_relist_run(scan) : 0;
-        if (err != 0 || is_stopped(scan) || is_lost_for_good(scan, lost) ||
+        if (err != 0 || must_stop(scan) || is_lost_for_good(scan, lost) ||
             scan->cursor.offset > 0) {
             return err;
         }
@@ -157,11 +158,11 @@ static int judge_log(struct wal_scan *scan)
             err = wal_tail_scan_run(scan);
         }
         bool is_lost = err == 0 && is_missing(scan);
-        err = is_lost ? find_cursor(scan) : err;
+        err = is_lost ? place_cursor(scan) : err;
         if (err != 0) {
             return err;
         }
-        if (is_lost && !is_stopped(scan)) {
+        if (is_lost && !must_stop(scan)) {
             before.row = 0;
             continue;
         }
@@ -173,15 +174,15 @@ static int judge_log(struct wal_scan *scan)
     }
 }
 
-static int run(struct wal_scan *scan)
+static int run_to_verdict(struct wal_scan *scan)
 {
     wal_findings_reset(&scan->findings);
     wal_scan_start_witness(scan);
-    int err = scan->findings.evidence.read_error ? 0 : find_cursor(scan);
+    int err = scan->findings.evidence.read_error ? 0 : place_cursor(scan);
     if (err != 0) {
         return err;
     }
-    if (is_stopped(scan)) {
+    if (must_stop(scan)) {
         wal_findings_decide(&scan->findings);
         return 0;
     }
@@ -191,7 +192,7 @@ static int run(struct wal_scan *scan)
 /* That there was no memory is not the disk's fault, although nothing could be read. */
 int wal_scan_run(struct wal_scan *scan)
 {
-    int err = run(scan);
+    int err = run_to_verdict(scan);
     wal_retention_set_run(&scan->retention);
     return err == 0 && scan->findings.no_memory ? TALLY_NOMEM : err;
 }
@@ -248,11 +249,11 @@ static int walk_on(struct wal_scan *scan)
 {
     int err = 0;
     if (scan->cursor.is_sealed || scan->segments.count == 0) {
-        err = find_cursor(scan);
+        err = place_cursor(scan);
     } else {
         wal_findings_clear(&scan->findings);
     }
-    if (err != 0 || scan->cursor.offset == 0 || is_stopped(scan)) {
+    if (err != 0 || scan->cursor.offset == 0 || must_stop(scan)) {
         return err;
     }
     reopen_segment(scan);
@@ -270,7 +271,7 @@ int wal_scan_more(struct wal_scan *scan, bool *is_blank)
     } while (err == 0 && scan->cursor.is_sealed && scan->visitor.blocks != blocks);
     wal_retention_set_run(&scan->retention);
     *is_blank = scan->cursor.offset == 0; /* there is no log yet */
-    if (err != 0 || *is_blank || is_stopped(scan)) {
+    if (err != 0 || *is_blank || must_stop(scan)) {
         return err;
     }
     err = wal_segment_file_bytes(&scan->file, scan->cursor.offset, WAL_PAGE_BYTES, &page);

@@ -2,53 +2,10 @@
 #ifndef TALLY_WAL_READ_SCAN_H
 #define TALLY_WAL_READ_SCAN_H
 
-#include "wal/disk/io.h"
-#include "wal/files/listing.h"
-#include "wal/format/segment.h"
-#include "wal/read/cursor.h"
-#include "wal/read/findings.h"
-#include "wal/read/identity.h"
-#include "wal/read/retention.h"
-#include "wal/read/segment_file.h"
-#include "wal/read/visitor.h"
-#include "wal/types.h"
+#include "wal/read/scan_state.h"
 
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdint.h>
-
-/* What the newest snapshot that has a header proves: these records were durable before the run. */
-struct wal_witness {
-    uint64_t lsn; /* 0: there is no such snapshot */
-    unsigned char uuid[WAL_UUID_BYTES];
-};
-
-/*
- * One scan:
- *
- *   segments ──▶ file ──▶ block ──▶ cursor: is it the next one? ──▶ visitor
- *                  │                   │ no
- *                  ▼                   ▼
- *               identity            findings ──▶ verdict
- *
- * Each part is written in its own file; what is here besides them, by scan.c and scan_start.c.
- * Threads: one at a time; it shares nothing but the files.
- */
-struct wal_scan {
-    struct wal_io *io;
-    bool is_recovery;       /* the lock is held; the end of the log is read past the page cache */
-    bool needs_beginning;   /* record 1, or the one behind the snapshot, has to be there */
-    uint64_t active_number; /* of a recovery: the last segment that shows a block; 0: any may be */
-    struct wal_witness witness;
-
-    struct wal_listing segments;
-    struct wal_segment_file file; /* the cursor's segment */
-    struct wal_cursor cursor;
-    struct wal_visitor visitor;
-    struct wal_identity identity;
-    struct wal_findings findings;
-    struct wal_retention retention;
-};
 
 /* Owns: io is borrowed and outlives the scan; the scan may not be copied. visit: NULL: nobody. */
 void wal_scan_init(struct wal_scan *scan, struct wal_io *io, wal_visit_fn visit, void *arg);

@@ -2,7 +2,6 @@
 #include "wal/read/scan_start.h"
 
 #include "wal/files/snapshot_list.h"
-#include "wal/read/walk.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -22,7 +21,7 @@ void wal_scan_start_witness(struct wal_scan *scan)
 static bool probe_open(struct wal_scan *scan, struct wal_segment_file *probe, size_t index)
 {
     uint64_t number = scan->segments.at[index];
-    bool is_open = wal_segment_file_open(probe, number, wal_walk_is_refreshed(scan, number));
+    bool is_open = wal_segment_file_open(probe, number, wal_scan_state_is_unsynced(scan, number));
     if (is_open || scan->findings.missing_number == 0) {
         wal_cursor_set_index(&scan->cursor, index); /* a report names the last one that was read */
     }

@@ -2,7 +2,7 @@
 #ifndef TALLY_WAL_READ_SCAN_START_H
 #define TALLY_WAL_READ_SCAN_START_H
 
-#include "wal/read/scan.h"
+#include "wal/read/scan_state.h"
 
 /* What the snapshots prove is read first, so that all of the log has to be there. A failure is in
  * the findings. */

@@ -66,7 +66,7 @@ bool wal_segment_file_reopen(struct wal_segment_file *file)
     return true;
 }
 
-bool wal_segment_file_open(struct wal_segment_file *file, uint64_t number, bool is_refreshed)
+bool wal_segment_file_open(struct wal_segment_file *file, uint64_t number, bool is_unsynced)
 {
     char name[WAL_NAME_BYTES];
     wal_segment_name(name, number);
@@ -81,7 +81,7 @@ bool wal_segment_file_open(struct wal_segment_file *file, uint64_t number, bool 
     if (fd < 0) {
         return call_failed(file, "cannot open", fd);
     }
-    return (!is_refreshed || refresh_cache(file)) && wal_segment_file_reopen(file);
+    return (!is_unsynced || refresh_cache(file)) && wal_segment_file_reopen(file);
 }
 
 static struct wal_block_place place_at(const struct wal_segment_file *file, uint64_t offset)

@@ -33,11 +33,11 @@ void wal_segment_file_init(struct wal_segment_file *file, struct wal_io *io,
 void wal_segment_file_fini(struct wal_segment_file *file);
 
 /*
- * Opens a segment in place of the one that is open, and reads its header. is_refreshed: what a
+ * Opens a segment in place of the one that is open, and reads its header. is_unsynced: what a
  * killed process has left in the page cache is synced, and read past the cache. Returns whether it
  * succeeded; why not is in the findings. If no segment has that name the one before stays open.
  */
-bool wal_segment_file_open(struct wal_segment_file *file, uint64_t number, bool is_refreshed);
+bool wal_segment_file_open(struct wal_segment_file *file, uint64_t number, bool is_unsynced);
 
 /* Reads the header and the length of the open segment once more. Returns as open. */
 bool wal_segment_file_reopen(struct wal_segment_file *file);

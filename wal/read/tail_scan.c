@@ -3,7 +3,6 @@
 
 #include "wal/base/bytes.h"
 #include "wal/base/err.h"
-#include "wal/read/walk.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -205,7 +204,7 @@ static int scan_all_later(struct wal_scan *scan)
     wal_segment_file_init(&later, scan->io, &scan->identity, &scan->findings);
     for (size_t i = scan->cursor.index + 1; err == 0 && go_on && i < scan->segments.count; i++) {
         uint64_t number = scan->segments.at[i];
-        go_on = wal_segment_file_open(&later, number, wal_walk_is_refreshed(scan, number));
+        go_on = wal_segment_file_open(&later, number, wal_scan_state_is_unsynced(scan, number));
         err = go_on ? scan_later(&later, &go_on) : 0;
     }
     wal_segment_file_fini(&later);

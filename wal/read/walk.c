@@ -7,13 +7,6 @@
 
 #include <inttypes.h>
 
-bool wal_walk_is_refreshed(const struct wal_scan *scan, uint64_t number)
-{
-    /* Behind the last block of the active segment, and in all later ones, is what a start has
-     * cleared, maybe without a sync. */
-    return scan->is_recovery && number >= scan->active_number;
-}
-
 /* Notes a block that is valid in itself and yet cannot be at the cursor. */
 static void note_unchained(const struct wal_cursor *cursor, const char *what,
                            struct wal_findings *findings)
@@ -135,7 +128,7 @@ static int step_over_seal(struct wal_scan *scan)
         return err;
     }
     uint64_t number = scan->segments.at[next];
-    if (wal_segment_file_open(&scan->file, number, wal_walk_is_refreshed(scan, number))) {
+    if (wal_segment_file_open(&scan->file, number, wal_scan_state_is_unsynced(scan, number))) {
         wal_cursor_enter(cursor, next, number);
     } else if (scan->findings.missing_number == 0) {
         wal_cursor_set_index(cursor, next); /* the report names the segment that failed */

@@ -2,13 +2,7 @@
 #ifndef TALLY_WAL_READ_WALK_H
 #define TALLY_WAL_READ_WALK_H
 
-#include "wal/read/scan.h"
-
-#include <stdbool.h>
-#include <stdint.h>
-
-/* Whether the end of that segment may be unsynced, so that it has to be read from the disk. */
-bool wal_walk_is_refreshed(const struct wal_scan *scan, uint64_t number);
+#include "wal/read/scan_state.h"
 
 /*
  * Shows the blocks from the cursor on, in the open segment and in those behind its seal. Stops

@@ -18,7 +18,7 @@ static bool is_no_space(int err)
     return err == -ENOSPC || err == -EDQUOT || err == -EFBIG;
 }
 
-static int translate(struct wal_report *report, const char *doing, int err)
+static int report_failure(struct wal_report *report, const char *doing, int err)
 {
     report->end = WAL_END_FAILED;
     snprintf(report->text, sizeof(report->text), "%s: %s", doing, tally_err_reason(err));
@@ -62,7 +62,7 @@ static int remove_temps(struct wal_io *io, struct wal_report *report)
     if (err != 0 && sweep.name[0] != '\0') {
         snprintf(doing, sizeof(doing), "%s: cannot remove what was left half made", sweep.name);
     }
-    return err == 0 ? 0 : translate(report, doing, err);
+    return err == 0 ? 0 : report_failure(report, doing, err);
 }
 
 /* Clears the torn tail, behind its copy. */
@@ -146,7 +146,7 @@ static int64_t made_bytes(struct wal_io *io, uint64_t number)
 
 /* The next length to try: what the disk says that it has, less what it needs for itself, or half.
  */
-static uint64_t shorter(struct wal_io *io, uint64_t bytes)
+static uint64_t shorter_bytes(struct wal_io *io, uint64_t bytes)
 {
     struct wal_space space;
     uint64_t half = bytes / 2;
@@ -172,7 +172,7 @@ static int make_first(struct wal_io *io, struct wal_segment_head *head, uint64_t
     }
     int err = wal_create_run(io, head, active);
     while (is_no_space(err) && head->bytes > WAL_SEGMENT_BYTES_MIN) {
-        uint64_t bytes = shorter(io, head->bytes);
+        uint64_t bytes = shorter_bytes(io, head->bytes);
         head->bytes = bytes < WAL_SEGMENT_BYTES_MIN ? WAL_SEGMENT_BYTES_MIN : bytes;
         err = wal_create_run(io, head, active);
     }
@@ -221,7 +221,7 @@ static int settle_end(struct wal_recovery *recovery, struct wal_report *report)
         err = with_segment(recovery, report, settle_segment);
     }
     if (err != 0) {
-        err = translate(report, "cannot bring the end of the log in order", err);
+        err = report_failure(report, "cannot bring the end of the log in order", err);
         return err == TALLY_NOSPC && recovery->is_touched ? TALLY_IO : err;
     }
     recovery->is_settled = true;
@@ -242,7 +242,7 @@ int wal_recover_run(struct wal_recovery *recovery, uint64_t start_bytes, uint64_
         return err;
     }
     err = begin_segment(recovery, start_bytes, keep_bytes, active);
-    return err == 0 ? 0 : translate(report, "cannot begin a segment", err);
+    return err == 0 ? 0 : report_failure(report, "cannot begin a segment", err);
 }
 
 /* Writes the header of an empty segment anew. */
@@ -269,5 +269,5 @@ int wal_recover_tail(struct wal_recovery *recovery, struct wal_report *report)
     if (err == 0 && recovery->end.has_torn_header) {
         err = mend_header(recovery, report);
     }
-    return err == 0 ? 0 : translate(report, "cannot bring the end of the log in order", err);
+    return err == 0 ? 0 : report_failure(report, "cannot bring the end of the log in order", err);
 }
