@@ -14,7 +14,7 @@
  *
  *      freed        applied       taken           tail         next
  *   ─────┼─────────────┼─────────────┼───────────────┼────────────┼─────▶
- *        │ results    │ in the      │ published,    │ written by │
+ *        │ results     │ in the      │ published,    │ written by │
  *        │ to be read  │ block being │ not merged    │ the edge   │
  *        │             │ committed   │ yet           │            │
  *

@@ -8,8 +8,9 @@
 #include <stdint.h>
 
 /*
- *     block  = varint time_ms , column kinds , column option , column before , column n , column
- * rest column = varint bytes , bytes
+ *     block  = varint time_ms , column kinds , column option , column before , column n ,
+ *              column rest
+ *     column = varint bytes , bytes
  *
  * kinds: one byte a record, its type. option, before, n: one varint for each VOTE without texts.
  * rest: a row (engine/log/row.h) for each other record.

@@ -35,30 +35,31 @@
  * Fields that only make sense together, and what makes them one. A "cut" is such a read of
  * state.seq, which edge_read makes; what the committer reads between two blocks is one by itself.
  *
- *   state and token of a build     the upper half of its word, and of `applied`
- *   votes and changes of an option   its word; as committed, others read `votes` alone
- *   n and ms of a limit            poll.rate: rate_word()
- *   open, close, being closed      poll.vote_until; the edges read nothing else of a poll's times,
- *                                  `open` is for POLLS, the rest is the committer's
- *   second[] and second_votes[]    a cut
- *   total and the options' votes   a cut
- *   options and option_count       a place below the count is set for good before the count moves
- *   sets and set_count             a place below the count is set before the count moves; what
- *                                  stands there may be replaced when no unfinished build has it
- *   held and its capacity          the capacity stands in the array
- *   a held slot and its build      the build's word and `applied`: a slot that has gone is seen
- *   held_count and the slots       a cut (WORKERS); a claim counts the slots that it has looked at
- *   by_state of a queue, of all    a cut
- *   oldest_submitted_ms            one word: of the heap, which is apply's
- *   pending counts of lists        seq_read_begin / seq_read_is_valid in edge_claim
- *   lease and attempts of a claim    written before `applied` says its token; a heartbeat's step
- *                                  succeeds only while that token stands
- *   how a claim ended, of what token   build.ending: ending_word()
- *   what BEAT says, of what token  build.progress
- *   told again or taken back, of what token  build.told
- *   payload and result of a build  result is read first, then the payload: that one goes first
- *   lsn, bytes, time of a snapshot   snapshot.made, an immutable object: engine/commit/snapshot.h
- *   log time; running time         one word each beside the monotonic clock: engine/base/time.h
+ *   state and token of a build        the upper half of its word, and of `applied`
+ *   votes and changes of an option    its word; as committed, others read `votes` alone
+ *   n and ms of a limit               poll.rate: rate_word()
+ *   open, close, being closed         poll.vote_until; the edges read nothing else of a poll's
+ *                                     times, `open` is for POLLS, the rest is the committer's
+ *   second[] and second_votes[]       a cut
+ *   total and the options' votes      a cut
+ *   options and option_count          a place below the count is set for good before the count moves
+ *   sets and set_count                a place below the count is set before the count moves; what
+ *                                     stands there may be replaced when no unfinished build has it
+ *   held and its capacity             the capacity stands in the array
+ *   a held slot and its build         the build's word and `applied`: a slot that has gone is seen
+ *   held_count and the slots          a cut (WORKERS); a claim counts the slots that it has looked at
+ *   by_state of a queue, of all       a cut
+ *   oldest_submitted_ms               one word: of the heap, which is apply's
+ *   pending counts of lists           seq_read_begin / seq_read_is_valid in edge_claim
+ *   lease and attempts of a claim     written before `applied` says its token; a heartbeat's step
+ *                                     succeeds only while that token stands
+ *   a claim's end, and its token      build.ending: ending_word()
+ *   what BEAT says, and its token     build.progress
+ *   told again or taken back, and     build.told: engine/edge/told.h
+ *   its token
+ *   payload and result of a build     result is read first, then the payload: that one goes first
+ *   lsn, bytes, time of a snapshot    shared.snapshot_made, an immutable object
+ *   log time; running time            one word each beside the monotonic clock: engine/base/time.h
  *
  * Reclamation: polls and options live as long as the state. A finished build beyond QUEUE_KEEP of
  * its queue, or named by a FORGET record, is taken out of the table and retired; so are payload,
