@@ -7,6 +7,7 @@
 #include "engine/base/label.h"
 #include "engine/apply/snapshot_capture.h"
 #include "engine/log/bounds.h"
+#include "wal/base/check.h"
 #include "wal/base/err.h"
 
 #include <stdlib.h>
@@ -33,6 +34,7 @@ static int poll_new(struct state *state, const struct record *record, struct pol
         index_put(&state->polls, poll) != 0) {
         return TALLY_NOMEM;
     }
+    DCHECK(table_get(&state->poll_ids, poll->id) == poll);
     FIELD_PUT(state->poll_count, poll->id);
     ledger_add(&state->ledger, LEDGER_ENTITIES, poll_weight(poll));
     *out = poll;
@@ -99,6 +101,7 @@ static int apply_poll_window(struct state *state, const struct record *record,
 /* Puts an option at its place, in a part that is made with its first. */
 static int poll_place(struct poll *poll, uint64_t place, struct option *option)
 {
+    DCHECK(place < POLL_OPTIONS_MAX);
     uint64_t at = 0;
     unsigned part = poll_part(place, &at);
     if (at == 0) {
@@ -114,10 +117,10 @@ static int poll_place(struct poll *poll, uint64_t place, struct option *option)
 
 int poll_add_option(struct state *state, struct poll *poll, struct option *option)
 {
+    DCHECK(option->poll == poll && option->key->len > poll->name->len); /* `poll/fold` */
     uint64_t count = FIELD_OWN(poll->option_count);
-    if (poll_place(poll, count, option) != 0 ||
-        table_put(&state->options, option->id, option) != 0 ||
-        index_put(&state->labels, option) != 0 || label_index_add(state, option) != 0) {
+    if (poll_place(poll, count, option) != 0 || index_put(&state->labels, option) != 0 ||
+        label_index_add(state, option) != 0) {
         return TALLY_NOMEM;
     }
     ledger_add(&state->ledger, LEDGER_ENTITIES, option_weight(option));
@@ -142,9 +145,12 @@ static int option_new(struct state *state, struct poll *poll, const struct recor
         .label = blob_new(record->text[OPTION_LABEL]),
         .key = key_of_two(record->text[OPTION_POLL], record->text[OPTION_FOLD]),
     };
-    if (option->label == NULL || option->key == NULL || poll_add_option(state, poll, option) != 0) {
+    if (option->label == NULL || option->key == NULL ||
+        table_put(&state->options, option->id, option) != 0 ||
+        poll_add_option(state, poll, option) != 0) {
         return TALLY_NOMEM;
     }
+    DCHECK(poll_option(poll, option->place) == option); /* a place is of one option */
     FIELD_PUT(state->option_count, option->id);
     return 0;
 }
@@ -224,10 +230,12 @@ void apply_replay_end(struct state *state)
     for (uint64_t id = 1; (option = table_next(&state->options, &id)) != NULL; id++) {
         uint64_t changes = option->changes & (((uint64_t)1 << (64 - VOTES_BITS)) - 1);
         option->accepted = changes << VOTES_BITS | FIELD_OWN(option->votes);
+        DCHECK(option_votes(option->accepted) == FIELD_OWN(option->votes));
         word_set(&option->word, option->accepted);
     }
     struct build *build;
     for (uint64_t id = 1; (build = table_next(&state->builds, &id)) != NULL; id++) {
+        DCHECK(status_is_held(FIELD_OWN(build->applied)) == (FIELD_OWN(build->worker) != NULL));
         build->accepted = FIELD_OWN(build->applied);
         word_set(&build->word, build_word(build->accepted, 0));
     }

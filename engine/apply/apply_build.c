@@ -4,12 +4,14 @@
 #include "engine/base/label.h"
 #include "engine/apply/snapshot_capture.h"
 #include "engine/log/bounds.h"
+#include "wal/base/check.h"
 #include "wal/base/err.h"
 
 #include <stdlib.h>
 
 static void count_state(struct queue *queue, enum build_state state, uint64_t more)
 {
+    DCHECK(more == 1 || FIELD_OWN(queue->by_state[state]) > 0); /* whom it counts out was in */
     FIELD_ADD(queue->by_state[state], more);
     FIELD_ADD(queue->all_by_state[state], more);
 }
@@ -23,6 +25,7 @@ int build_count(struct build *build, enum build_state from, enum build_state to)
 {
     struct queue *queue = build->queue;
     struct need_set *set = FIELD_OWN(queue->sets[build->set]);
+    DCHECK(build->set < FIELD_OWN(queue->set_count) && build->pri < BUILD_PRIORITIES);
     struct ticket_list *list = &set->lists[build->pri];
     set->open = set->open + is_open(to) - is_open(from);
     if (from != BUILD_NONE) {
@@ -32,6 +35,7 @@ int build_count(struct build *build, enum build_state from, enum build_state to)
         count_state(queue, to, 1);
     }
     if (from == BUILD_PENDING) {
+        DCHECK(FIELD_OWN(list->pending) > 0);
         FIELD_ADD(list->pending, (uint64_t)-1);
         oldest_remove(&queue->oldest, build);
     }
@@ -42,6 +46,7 @@ int build_count(struct build *build, enum build_state from, enum build_state to)
         }
     }
     const struct oldest *oldest = &queue->oldest;
+    DCHECK(oldest->count == FIELD_OWN(queue->by_state[BUILD_PENDING])); /* the heap has them all */
     FIELD_PUT(queue->oldest_submitted_ms, oldest->count > 0 ? oldest->at[0]->submitted_ms : 0);
     return 0;
 }
@@ -84,6 +89,7 @@ static struct need_set *need_set_new(struct span tags)
 
 int queue_put_set(struct state *state, struct queue *queue, uint32_t at, struct span tags)
 {
+    DCHECK(at < NEED_SETS_MAX && at <= FIELD_OWN(queue->set_count));
     struct need_set *set = need_set_new(tags);
     if (set == NULL) {
         return TALLY_NOMEM;
@@ -91,6 +97,7 @@ int queue_put_set(struct state *state, struct queue *queue, uint32_t at, struct 
     ledger_add(&state->ledger, LEDGER_ENTITIES, need_set_weight(set));
     if (at < FIELD_OWN(queue->set_count)) {
         struct need_set *old = FIELD_OWN(queue->sets[at]);
+        DCHECK(old->open == 0); /* so all its tickets are dead */
         ledger_sub(&state->ledger, LEDGER_ENTITIES, need_set_weight(old));
         FIELD_PUT(queue->sets[at], set);
         state_retire(state, old, need_set_free);
@@ -179,6 +186,7 @@ static int build_fill(struct state *state, struct build *build, const struct rec
             return TALLY_NOMEM;
         }
     }
+    DCHECK(build->tries > 0 && build->tries <= BUILD_TRIES_MAX); /* the bounds said so */
     FIELD_PUT(state->build_next, build->id + 1);
     FIELD_ADD(state->builds_in_memory, 1);
     FIELD_ADD(state->payload_bytes, payload->len);
@@ -189,6 +197,7 @@ static int build_fill(struct state *state, struct build *build, const struct rec
 /* A build that is offered, now or later. */
 static void effect_offer(struct apply_result *v, struct build *build, enum build_state to)
 {
+    DCHECK(status_state(FIELD_OWN(build->applied)) == to); /* what is set going is applied */
     if (to == BUILD_PENDING) {
         effect_add(v, (struct effect){.kind = EFFECT_OFFERED, .build = build});
     } else if (to == BUILD_DELAYED) {
@@ -233,6 +242,7 @@ static int apply_submit(struct state *state, const struct record *record, struct
     build->accepted = status_make(to, BUILD_TOKEN_FIRST(build->id));
     FIELD_PUT(build->applied, build->accepted);
     word_set(&build->word, build_word(build->accepted, 0));
+    DCHECK(status_token(build->accepted) <= BUILD_TOKEN_MAX / 2 + 1);
     err = build_count(build, BUILD_NONE, to);
     effect_offer(v, build, to);
     v->value = build->id;
@@ -243,6 +253,7 @@ static int apply_submit(struct state *state, const struct record *record, struct
 
 static int hold(struct build *build, struct worker *worker)
 {
+    DCHECK(FIELD_OWN(build->worker) == NULL);
     struct worker_held *held = FIELD_OWN(worker->held);
     for (uint32_t i = 0; i < held->capacity; i++) {
         if (FIELD_OWN(held->slot[i]) == NULL) {
@@ -258,6 +269,7 @@ static int hold(struct build *build, struct worker *worker)
 static void unhold(struct build *build, struct worker *worker, struct apply_result *v)
 {
     struct worker_held *held = FIELD_OWN(worker->held);
+    DCHECK(FIELD_OWN(held->slot[build->held_at]) == build && FIELD_OWN(worker->held_count) > 0);
     FIELD_PUT(held->slot[build->held_at], NULL);
     FIELD_ADD(worker->held_count, (uint64_t)-1);
     effect_add(v, (struct effect){.kind = EFFECT_LEFT, .build = build, .worker = worker});
@@ -285,6 +297,7 @@ static int step_claim(struct state *state, struct build *build, const struct rec
     if (note_worker(state, build, worker) != 0) {
         return TALLY_NOMEM;
     }
+    DCHECK(FIELD_OWN(worker->held_count) <= FIELD_OWN(worker->held)->capacity);
     FIELD_PUT(build->ending, 0);
     FIELD_PUT(build->goes_back, FIELD_OWN(worker->state) == WORKER_GONE);
     FIELD_PUT(build->worker, worker);
@@ -339,6 +352,7 @@ static int step_texts(struct state *state, struct build *build, const struct rec
 
 static uint64_t ending_of(const struct record *record)
 {
+    DCHECK(status_is_held((uint32_t)record->num[STEP_BEFORE])); /* a claim that ends */
     bool fails = status_state((uint32_t)record->num[STEP_AFTER]) == BUILD_FAILED;
     uint32_t token = status_token((uint32_t)record->num[STEP_BEFORE]);
     uint32_t delay_ms = (uint32_t)record->num[STEP_DELAY_MS];
@@ -390,6 +404,7 @@ static void step_left(struct state *state, struct build *build, const struct rec
                       struct apply_result *v)
 {
     struct worker *worker = FIELD_OWN(build->worker);
+    DCHECK(FIELD_OWN(build->attempts) > 0); /* this claim counted */
     snapshot_capture_worker(state, worker);
     unhold(build, worker, v);
     switch (claim_count(record->type)) {
@@ -433,6 +448,7 @@ static int apply_build_step(struct state *state, const struct record *record,
         !word_transition_is_legal(record->type, before, after) || !attempts_fit(build, record)) {
         return TALLY_CORRUPT;
     }
+    DCHECK(status_is_held(before) == (FIELD_OWN(build->worker) != NULL)); /* one holder or none */
     snapshot_capture_build(state, build);
     int err = step_texts(state, build, record);
     if (err == 0 && record->type == RECORD_CLAIM) {
@@ -458,6 +474,7 @@ static int apply_build_step(struct state *state, const struct record *record,
     if (record->type == RECORD_CLAIM) {
         effect_add(v, (struct effect){.kind = EFFECT_CLAIMED, .build = build});
     }
+    DCHECK(status_is_held(after) == (FIELD_OWN(build->worker) != NULL));
     effect_offer(v, build, to);
     if (status_is_ended(after)) {
         build_end(state, build, record);

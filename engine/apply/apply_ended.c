@@ -2,6 +2,7 @@
 #include "engine/apply/apply_internal.h"
 
 #include "engine/apply/snapshot_capture.h"
+#include "wal/base/check.h"
 #include "wal/base/err.h"
 
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 void build_add_ended(struct state *state, struct build *build)
 {
     struct queue *queue = build->queue;
+    DCHECK(status_is_ended(FIELD_OWN(build->applied)) && build->ended_lsn != 0);
     if (queue->ended_last == NULL || queue->ended_first == NULL) {
         queue->ended_first = build;
     } else {
@@ -36,6 +38,7 @@ static void give_back(struct state *state, _Atomic(struct parcel *) *place)
 static void forget_bytes(struct state *state)
 {
     struct build *build = state->ended_kept;
+    DCHECK(FIELD_OWN(build->payload) != NULL && state->ended_bytes >= build_bytes(build));
     snapshot_capture_build(state, build);
     state->ended_kept = TAILQ_NEXT(build, ended);
     state->ended_bytes -= build_bytes(build);
@@ -49,6 +52,7 @@ static void forget_bytes(struct state *state)
  * walks there in a read section finds its way until that is over. */
 static void forget_queue(struct state *state, struct queue *queue)
 {
+    DCHECK(queue->ended_count == 0 && queue->oldest.count == 0);
     snapshot_capture_queue(state, queue);
     TAILQ_REMOVE(&state->idle, queue, idle);
     index_remove(&state->queues, queue);
@@ -65,6 +69,8 @@ static void forget_queue(struct state *state, struct queue *queue)
 static void forget_build(struct state *state, struct queue *queue)
 {
     struct build *build = queue->ended_first;
+    DCHECK(queue->ended_count > 0 && state->ended_count > 0);
+    DCHECK(status_is_ended(FIELD_OWN(build->applied)) && FIELD_OWN(build->worker) == NULL);
     snapshot_capture_build(state, build);
     queue->ended_first = build->next_ended;
     queue->ended_count--;
@@ -129,6 +135,7 @@ void build_end(struct state *state, struct build *build, const struct record *re
 {
     struct queue *queue = build->queue;
     FIELD_PUT(build->ended_ms, record->time_ms);
+    DCHECK(build->ended_lsn == 0 && FIELD_OWN(build->worker) == NULL);
     if (build->uniq != NULL) {
         index_remove(&state->uniqs, build);
         ledger_sub(&state->ledger, LEDGER_ENTITIES, blob_weight(build->uniq));

@@ -24,7 +24,8 @@ static inline void result_clear(struct apply_result *result)
 /* Says until when votes are taken, from what is committed. */
 void poll_set_window(struct poll *poll, bool open);
 
-/* Puts a new option at the end of its poll, and under its id and key. Errors: NOMEM. */
+/* Puts a new option at the end of its poll, and under its key. REQUIRES: it is under its id.
+ * Errors: NOMEM. */
 int poll_add_option(struct state *state, struct poll *poll, struct option *option);
 
 /* What a queue keeps of its builds' states, when one goes from one to another: from BUILD_NONE when

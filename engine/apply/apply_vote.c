@@ -8,6 +8,8 @@
 static void poll_add(struct state *state, struct poll *poll, uint64_t second, uint64_t votes)
 {
     unsigned place = (unsigned)(second % POLL_SECONDS);
+    DCHECK(FIELD_OWN(poll->second[place]) % POLL_SECONDS == place ||
+           FIELD_OWN(poll->second[place]) == 0);
     snapshot_capture_poll(state, poll);
     if (FIELD_OWN(poll->second[place]) != second) {
         FIELD_PUT(poll->second_votes[place], 0);
@@ -25,6 +27,7 @@ static bool option_take(struct state *state, struct option *option, const struct
         step->before + step->n > VOTES_MASK) {
         return false;
     }
+    DCHECK(option->changes <= FIELD_OWN(option->votes)); /* each change was a vote or more */
     snapshot_capture_option(state, option);
     FIELD_PUT(option->votes, step->before + step->n);
     option->changes++;
@@ -91,6 +94,7 @@ size_t apply_vote_steps(struct state *state, const struct vote_share *share,
     /* the replay cuts what it has decoded into steps of at most so many */
     CHECK(count <= VOTE_STEPS_MAX);
     size_t picked = pick(share, steps, count, picks);
+    DCHECK(share->share < share->shares && (share->shares & (share->shares - 1)) == 0);
     options_fetch(state, steps, picks, picked, options);
     for (; i < picked; i++) {
         const struct vote_step *step = &steps[picks[i]];
@@ -107,6 +111,7 @@ size_t apply_vote_steps(struct state *state, const struct vote_share *share,
     if (sum.poll != NULL) {
         sums[used++] = sum;
     }
+    DCHECK(used <= *sum_count + count); /* the caller has made room for so many */
     *sum_count = used;
     return i == picked ? count : picks[i];
 }

@@ -2,6 +2,7 @@
 #include "engine/apply/apply_internal.h"
 
 #include "engine/apply/snapshot_capture.h"
+#include "wal/base/check.h"
 #include "wal/base/err.h"
 
 #include <stdlib.h>
@@ -29,6 +30,7 @@ int worker_reserve(struct state *state, struct worker *worker, uint32_t slots)
         return TALLY_NOMEM;
     }
     held->capacity = slots;
+    DCHECK(slots <= WORKER_SLOTS_MAX && (old == NULL || old->capacity < slots));
     for (uint32_t i = 0; old != NULL && i < old->capacity; i++) {
         FIELD_PUT(held->slot[i], FIELD_OWN(old->slot[i]));
     }
@@ -54,6 +56,7 @@ static int worker_new(struct state *state, const struct record *record, struct w
     }
     FIELD_PUT(state->worker_last, worker->id);
     ledger_add(&state->ledger, LEDGER_ENTITIES, worker_weight(worker));
+    DCHECK(state_worker(state, blob_span(worker->name)) == worker); /* a name is of one worker */
     *out = worker;
     return 0;
 }
@@ -61,6 +64,7 @@ static int worker_new(struct state *state, const struct record *record, struct w
 /* It is there again, or for the first time: what it counted before it left is over. */
 static void worker_comes(struct state *state, struct worker *worker)
 {
+    DCHECK(FIELD_OWN(worker->state) == WORKER_GONE);
     if (worker->gone_lsn != 0) {
         TAILQ_REMOVE(&state->gone, worker, gone);
         worker->gone_lsn = 0;
@@ -100,6 +104,7 @@ int apply_worker(struct state *state, const struct record *record, struct apply_
     if (err == 0 && (keep & WORKER_KEEP_TAGS) == 0) {
         err = replace_text(state, &worker->tags, record->text[WORKER_TAGS]);
     }
+    DCHECK(FIELD_OWN(worker->slots) > 0 && FIELD_OWN(worker->slots) <= WORKER_SLOTS_MAX);
     FIELD_PUT(worker->state, WORKER_ONLINE);
     ledger_add(&state->ledger, LEDGER_ENTITIES, worker_weight(worker) - weight);
     v->value = is_new ? 0 : 1;
@@ -116,6 +121,8 @@ int apply_bye(struct state *state, const struct record *record, struct apply_res
     snapshot_capture_worker(state, worker);
     FIELD_PUT(worker->state, WORKER_GONE);
     FIELD_ADD(state->worker_count, (uint64_t)-1);
+    DCHECK(worker->gone_lsn == 0 &&
+           FIELD_OWN(state->worker_count) < WORKERS_MAX); /* it was counted */
     worker->gone_lsn = record->lsn;
     TAILQ_INSERT_TAIL(&state->gone, worker, gone);
     const struct worker_held *held = FIELD_OWN(worker->held);
@@ -167,6 +174,7 @@ int apply_seen(struct state *state, const struct record *record)
 /* It has left and holds nothing: its name, its place and its memory are free again. */
 static void forget_worker(struct state *state, struct worker *worker)
 {
+    DCHECK(FIELD_OWN(worker->state) == WORKER_GONE && FIELD_OWN(worker->held_count) == 0);
     snapshot_capture_worker(state, worker);
     TAILQ_REMOVE(&state->gone, worker, gone);
     index_remove(&state->workers, worker);

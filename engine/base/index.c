@@ -32,6 +32,7 @@ static uint32_t hash_of(const struct index *index, struct span key)
 
 static struct index_array *array_new(uint64_t slots)
 {
+    DCHECK(slots > 0 && (slots & (slots - 1)) == 0); /* the mask is made of it */
     size_t slot_bytes = sizeof(void *) + sizeof(uint32_t);
     struct index_array *array = calloc(1, sizeof *array + slots * slot_bytes);
     if (array != NULL) {
@@ -78,6 +79,7 @@ static void older_put(struct index_array *array, struct index_array *older)
 
 int index_init(struct index *index, struct span (*key_of)(const void *entity))
 {
+    DCHECK(key_of != NULL);
     *index = (struct index){.key_of = key_of, .seed = random_seed()};
     struct index_array *array = array_new(INDEX_FIRST);
     atomic_init(&index->array, array);
@@ -96,6 +98,7 @@ void index_fini(struct index *index)
 /* Puts an entity into the first empty slot of its run. */
 static void array_put(struct index_array *array, uint32_t hash, void *entity)
 {
+    DCHECK(entity != NULL && entity != &tomb);
     uint64_t i = hash;
     while (slot_get(array, i) != NULL) {
         i++;
@@ -121,6 +124,7 @@ static void move_some(struct index *index)
     if (older == NULL) {
         return;
     }
+    DCHECK(older != array && older_of(older) == NULL);
     for (int n = 0; n < MOVE_SLOTS && index->moved <= older->mask; n++, index->moved++) {
         void *entity = slot_get(older, index->moved);
         if (entity != NULL && entity != &tomb) {
@@ -142,6 +146,7 @@ static int grow(struct index *index)
     if (array == NULL) {
         return TALLY_NOMEM;
     }
+    DCHECK(array->mask >= old->mask);
     /* each put since the last growth has moved MOVE_SLOTS, and it took more puts than that */
     CHECK(older_of(old) == NULL);
     older_put(array, old);
@@ -179,6 +184,7 @@ int index_put(struct index *index, void *entity)
         }
     }
     array_put(array_of(index), hash_of(index, index->key_of(entity)), entity);
+    DCHECK(index->used < array_of(index)->mask); /* a run ends at an empty slot */
     index->used++;
     index->count++;
     move_some(index);
@@ -208,6 +214,7 @@ void index_remove(struct index *index, const void *entity)
     bool is_new = take_out(array, hash, entity);
     /* it was put, once: who puts looks first, a load as apply (snapshot_load.c) */
     CHECK(is_new || is_old);
+    DCHECK(index->count > 0);
     index->count--;
 }
 

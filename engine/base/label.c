@@ -1,6 +1,7 @@
 /* Checks and comparisons of names, labels and tags; Unicode comes from utf8proc. */
 #include "engine/base/label.h"
 
+#include "wal/base/check.h"
 #include "wal/base/err.h"
 #include "wal/base/glyph.h"
 
@@ -153,6 +154,7 @@ static bool keep(struct cleaning *at, struct span bytes, uint32_t c, bool is_bla
     if (at->characters > LABEL_CHARACTERS_MAX) {
         return is_blank; /* blanks at the end go */
     }
+    DCHECK(at->label->len + bytes.len <= LABEL_BYTES_MAX); /* 50 of at most 4 bytes */
     memcpy(at->label->at + at->label->len, bytes.at, bytes.len);
     at->label->len += bytes.len;
     at->end = is_blank ? at->end : at->label->len;
@@ -307,6 +309,7 @@ int tags_sort(struct span tags, char *into, size_t *len)
         }
         list[count++] = tag;
     }
+    DCHECK(count <= TAGS_MAX);
     qsort(list, count, sizeof list[0], compare_for_sort);
     for (size_t i = 0; i < count; i++) {
         if (i > 0 && span_equal(list[i], list[i - 1])) {
@@ -315,6 +318,7 @@ int tags_sort(struct span tags, char *into, size_t *len)
         if (*len > 0) {
             into[(*len)++] = ',';
         }
+        DCHECK(*len + list[i].len < TAGS_BYTES_MAX);
         memcpy(into + *len, list[i].at, list[i].len);
         *len += list[i].len;
     }

@@ -2,6 +2,8 @@
 #ifndef TALLY_ENGINE_BASE_LEDGER_H
 #define TALLY_ENGINE_BASE_LEDGER_H
 
+#include "wal/base/check.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -58,16 +60,19 @@ static inline void ledger_add(struct ledger *ledger, enum ledger_kind kind, uint
 {
     /* M1: relaxed: a count publishes nothing */
     atomic_fetch_add_explicit(&ledger->bytes[kind], bytes, memory_order_relaxed);
+    DCHECK(kind < LEDGER_KINDS);
 }
 
 static inline void ledger_sub(struct ledger *ledger, enum ledger_kind kind, uint64_t bytes)
 {
     /* M1: relaxed: a count publishes nothing */
-    atomic_fetch_sub_explicit(&ledger->bytes[kind], bytes, memory_order_relaxed);
+    uint64_t was = atomic_fetch_sub_explicit(&ledger->bytes[kind], bytes, memory_order_relaxed);
+    DCHECK(was >= bytes); /* what goes was counted when it came */
 }
 
 static inline uint64_t ledger_of(const struct ledger *ledger, enum ledger_kind kind)
 {
+    DCHECK(kind < LEDGER_KINDS);
     /* M2: relaxed: as M1; a reader may be a moment behind */
     return atomic_load_explicit(&ledger->bytes[kind], memory_order_relaxed);
 }
@@ -101,6 +106,7 @@ static inline bool ledger_is_beyond(const struct ledger *ledger)
 /* Whether the buffers of all connections together take less than a share of the ceiling. */
 static inline bool ledger_has_buffers(const struct ledger *ledger, unsigned share)
 {
+    DCHECK(share > 0);
     return ledger_of(ledger, LEDGER_REPLIES) + ledger_of(ledger, LEDGER_CONNECTIONS) <
            ledger->ceiling / share;
 }

@@ -1,6 +1,7 @@
 /* A few threads that take tasks by number. */
 #include "engine/base/parallel.h"
 
+#include "wal/base/check.h"
 #include "wal/base/thread.h"
 
 #include <sched.h>
@@ -28,6 +29,7 @@ void parallel_init(struct parallel *parallel, unsigned threads)
 static void take_tasks(struct parallel *parallel)
 {
     while (parallel->taken < parallel->tasks) {
+        DCHECK(parallel->ended <= parallel->taken);
         unsigned task = parallel->taken++;
         pthread_mutex_unlock(&parallel->mutex);
         parallel->run(parallel->arg, task);
@@ -54,6 +56,7 @@ static void *thread_main(void *arg)
 
 static void start_threads(struct parallel *parallel)
 {
+    DCHECK(parallel->threads_max > 0 && parallel->threads_max <= PARALLEL_THREADS_MAX);
     while (parallel->threads + 1 < parallel->threads_max) {
         if (thread_start(&parallel->thread[parallel->threads], thread_main, parallel) != 0) {
             parallel->threads_max = parallel->threads + 1;
@@ -67,6 +70,7 @@ void parallel_fini(struct parallel *parallel)
 {
     pthread_mutex_lock(&parallel->mutex);
     parallel->is_over = true;
+    DCHECK(parallel->taken == parallel->tasks && parallel->ended == parallel->tasks);
     pthread_cond_broadcast(&parallel->wanted);
     pthread_mutex_unlock(&parallel->mutex);
     for (unsigned i = 0; i < parallel->threads; i++) {
@@ -82,6 +86,7 @@ void parallel_start(struct parallel *parallel, unsigned tasks,
 {
     start_threads(parallel);
     pthread_mutex_lock(&parallel->mutex);
+    DCHECK(parallel->ended == parallel->tasks); /* nothing is under way */
     parallel->run = run;
     parallel->arg = arg;
     parallel->tasks = tasks;

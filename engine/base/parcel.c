@@ -1,6 +1,8 @@
 /* Parcels: made, held and given back. */
 #include "engine/base/parcel.h"
 
+#include "wal/base/check.h"
+
 #include <stdlib.h>
 
 static uint64_t weight(size_t len)
@@ -10,6 +12,7 @@ static uint64_t weight(size_t len)
 
 struct parcel *parcel_new(struct ledger *ledger, enum ledger_kind kind, struct span bytes)
 {
+    DCHECK(kind == LEDGER_PAYLOADS || kind == LEDGER_RESULTS || kind == LEDGER_ERRORS);
     struct parcel *parcel = malloc(sizeof *parcel + bytes.len);
     if (parcel == NULL) {
         return NULL;
@@ -28,7 +31,8 @@ struct parcel *parcel_new(struct ledger *ledger, enum ledger_kind kind, struct s
 struct parcel *parcel_hold(struct parcel *parcel)
 {
     /* P1: relaxed: there is a hold already, which cannot go before the pass has ended */
-    atomic_fetch_add_explicit(&parcel->holders, 1, memory_order_relaxed);
+    uint64_t was = atomic_fetch_add_explicit(&parcel->holders, 1, memory_order_relaxed);
+    DCHECK(was > 0);
     return parcel;
 }
 

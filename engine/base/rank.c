@@ -17,6 +17,7 @@ struct rank_chunk {
 
 static uint64_t key_of(uint32_t place, uint64_t votes)
 {
+    DCHECK(place <= PLACE_MASK && votes <= VOTES_MASK); /* neither runs into the other */
     return (VOTES_MASK - (votes & VOTES_MASK)) << RANK_PLACE_BITS | place;
 }
 
@@ -52,6 +53,7 @@ static size_t chunk_of(const struct rank *rank, uint64_t key)
 
 static struct rank_chunk *chunk_add(struct rank *rank, size_t at)
 {
+    DCHECK(at <= rank->chunk_count);
     struct rank_chunk *chunk = malloc(sizeof *chunk);
     if (rank->chunk_count == rank->chunk_capacity) {
         size_t capacity = rank->chunk_capacity * 2 + 16;
@@ -79,6 +81,7 @@ static struct rank_chunk *chunk_add(struct rank *rank, size_t at)
 
 static void chunk_remove(struct rank *rank, size_t at)
 {
+    DCHECK(at < rank->chunk_count);
     free(rank->chunks[at]);
     rank->chunk_count--;
     size_t behind = rank->chunk_count - at;
@@ -95,6 +98,7 @@ static void chunks_join(struct rank *rank, size_t at)
     struct rank_chunk *chunk = rank->chunks[at];
     const struct rank_chunk *next = rank->chunks[at + 1];
     if (chunk->count + next->count <= RANK_CHUNK / 2) {
+        DCHECK(chunk->key[chunk->count - 1] < next->key[0]); /* keys rise through all chunks */
         memcpy(&chunk->key[chunk->count], next->key, next->count * sizeof next->key[0]);
         chunk->count += next->count;
         rank->first[at] = chunk->key[0];
@@ -124,6 +128,7 @@ static int key_add(struct rank *rank, uint64_t key)
         chunk = rank->chunks[at];
     }
     size_t i = count_below(chunk->key, chunk->count, key);
+    DCHECK(chunk->count < RANK_CHUNK && (i == chunk->count || chunk->key[i] != key));
     memmove(&chunk->key[i + 1], &chunk->key[i], (chunk->count - i) * sizeof chunk->key[0]);
     chunk->key[i] = key;
     chunk->count++;
@@ -176,6 +181,7 @@ size_t rank_bytes(const struct rank *rank)
 
 int rank_build(struct rank *rank, uint64_t *votes, uint32_t count)
 {
+    DCHECK(rank->chunk_count == 0 && rank->total == 0);
     rank->votes = votes;
     rank->count = rank->capacity = count;
     uint64_t *keys = malloc((count + (size_t)1) * sizeof *keys);
@@ -214,6 +220,7 @@ static int add_place(struct rank *rank, uint64_t votes)
         rank->votes = grown;
         rank->capacity = capacity;
     }
+    DCHECK(rank->count < rank->capacity);
     rank->votes[rank->count] = votes;
     rank->total += votes;
     return key_add(rank, key_of(rank->count++, votes));
@@ -240,6 +247,7 @@ bool rank_next(const struct rank *rank, struct rank_at *at, uint32_t *place, uin
         return false;
     }
     const struct rank_chunk *chunk = rank->chunks[at->chunk];
+    DCHECK(at->i < chunk->count); /* no chunk is empty */
     uint64_t key = chunk->key[at->i];
     *place = (uint32_t)(key & PLACE_MASK);
     *votes = VOTES_MASK - (key >> RANK_PLACE_BITS);

@@ -1,6 +1,8 @@
 /* The shim over liburcu's QSBR flavour, with the annotations that ThreadSanitizer needs. */
 #include "engine/base/rcu.h"
 
+#include "wal/base/check.h"
+
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <urcu-qsbr.h>
@@ -96,6 +98,7 @@ struct rcu_retirer *rcu_retirer_new(void)
 static void free_items(struct batch *batch)
 {
     grace_period_over();
+    DCHECK(batch->count > 0 && batch->count <= RCU_BATCH);
     for (unsigned i = 0; i < batch->count; i++) {
         batch->items[i].free_fn(batch->items[i].p);
     }
@@ -125,6 +128,7 @@ void rcu_retire_flush(struct rcu_retirer *retirer)
 
 void rcu_retire(struct rcu_retirer *retirer, void *p, void (*free_fn)(void *p))
 {
+    DCHECK(p != NULL && free_fn != NULL);
     if (retirer->open == NULL) {
         retirer->open = malloc(sizeof *retirer->open);
         if (retirer->open == NULL) {
@@ -137,6 +141,7 @@ void rcu_retire(struct rcu_retirer *retirer, void *p, void (*free_fn)(void *p))
         retirer->open->count = 0;
     }
     struct batch *batch = retirer->open;
+    DCHECK(batch->count < RCU_BATCH); /* a full one was flushed */
     batch->items[batch->count++] = (struct retired){p, free_fn};
     /* R1: relaxed: a count publishes nothing */
     atomic_fetch_add_explicit(&retirer->pending, 1, memory_order_relaxed);
@@ -158,5 +163,6 @@ void rcu_retirer_destroy(struct rcu_retirer *retirer)
     urcu_qsbr_barrier();
     grace_period_over();
     rcu_online();
+    DCHECK(rcu_retired(retirer) == 0);
     free(retirer);
 }

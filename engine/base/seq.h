@@ -3,6 +3,8 @@
 #ifndef TALLY_ENGINE_BASE_SEQ_H
 #define TALLY_ENGINE_BASE_SEQ_H
 
+#include "wal/base/check.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,6 +30,7 @@ static inline void seq_write_begin(struct seq *seq)
 {
     uint64_t now =
         atomic_load_explicit(&seq->count, memory_order_relaxed); /* S0: relaxed: own writes */
+    DCHECK((now & 1) == 0); /* one writer, and not within another change */
     /* S1: relaxed; pairs with S6: each S2 that follows releases it */
     atomic_store_explicit(&seq->count, now + 1, memory_order_relaxed);
 }
@@ -36,6 +39,7 @@ static inline void seq_write_end(struct seq *seq)
 {
     uint64_t now =
         atomic_load_explicit(&seq->count, memory_order_relaxed); /* S0: relaxed: own writes */
+    DCHECK((now & 1) == 1);                                      /* it was begun */
     /* S3: release; pairs with S5 */
     atomic_store_explicit(&seq->count, now + 1, memory_order_release);
 }
@@ -50,6 +54,7 @@ static inline bool seq_read_begin(const struct seq *seq, uint64_t *mark)
 
 static inline bool seq_read_is_valid(const struct seq *seq, uint64_t mark)
 {
+    DCHECK((mark & 1) == 0); /* seq_read_begin has said that nobody was writing */
     /* S6: relaxed; pairs with S1: kept behind the copies by their acquire */
     return atomic_load_explicit(&seq->count, memory_order_relaxed) == mark;
 }

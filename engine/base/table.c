@@ -16,12 +16,14 @@ static struct table_root *root_of(const struct table *table)
 
 static struct table_chunk *chunk_at(const struct table_root *root, uint64_t at)
 {
+    DCHECK(at < root->capacity);
     /* T4: relaxed: own writes */
     return atomic_load_explicit(&root->chunk[at], memory_order_relaxed);
 }
 
 static void chunk_put(struct table_root *root, uint64_t at, struct table_chunk *chunk)
 {
+    DCHECK(at < root->capacity);
     /* T2: release; pairs with T1 */
     atomic_store_explicit(&root->chunk[at], chunk, memory_order_release);
 }
@@ -103,7 +105,8 @@ static int root_renew(struct table *table, uint64_t number)
     }
     root->capacity = capacity;
     root->base = is_below ? first - (first < capacity - span ? first : capacity - span) : first;
-    struct table_chunk *empty = NULL; /* the newest one may be */
+    DCHECK(root->base <= first && last - root->base < capacity); /* it reaches over all */
+    struct table_chunk *empty = NULL;                            /* the newest one may be */
     for (uint64_t at = 0; old != NULL && at < old->capacity; at++) {
         struct table_chunk *chunk = chunk_at(old, at);
         if (chunk != NULL && chunk->living > 0) {
@@ -127,6 +130,7 @@ static void chunk_drop(struct table *table, uint64_t number)
     struct table_chunk *chunk = chunk_of(table, number);
     if (chunk != NULL && chunk->living == 0) {
         chunk_put(root, number - root->base, NULL);
+        DCHECK(table->chunks > 0);
         table->chunks--;
         retire(table, chunk);
     }
@@ -134,6 +138,7 @@ static void chunk_drop(struct table *table, uint64_t number)
 
 static int chunk_new(struct table *table, uint64_t number)
 {
+    DCHECK(chunk_of(table, number) == NULL);
     const struct table_root *root = root_of(table);
     if (root == NULL || number - root->base >= root->capacity) {
         int err = root_renew(table, number);
@@ -158,6 +163,7 @@ static int chunk_new(struct table *table, uint64_t number)
 
 int table_put(struct table *table, uint64_t id, void *entity)
 {
+    DCHECK(entity != NULL && table_get(table, id) == NULL); /* an id is given out once */
     uint64_t number = id / TABLE_CHUNK;
     struct table_chunk *chunk = chunk_of(table, number);
     if (chunk == NULL) {
@@ -167,6 +173,7 @@ int table_put(struct table *table, uint64_t id, void *entity)
         }
         chunk = chunk_of(table, number);
     }
+    DCHECK(chunk->living < TABLE_CHUNK);
     chunk->living++;
     /* T2: release; pairs with T1 */
     atomic_store_explicit(&chunk->slot[id % TABLE_CHUNK], entity, memory_order_release);
@@ -179,6 +186,7 @@ void table_remove(struct table *table, uint64_t id)
     struct table_chunk *chunk = chunk_of(table, number);
     /* apply removes what it has just found by this id */
     CHECK(chunk != NULL && chunk->living > 0);
+    DCHECK(table_get(table, id) != NULL);
     /* T2: release; pairs with T1 */
     atomic_store_explicit(&chunk->slot[id % TABLE_CHUNK], NULL, memory_order_release);
     chunk->living--;

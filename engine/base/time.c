@@ -1,6 +1,7 @@
 /* Looking at the machine's clocks, and what to believe. */
 #include "engine/base/time.h"
 
+#include "wal/base/check.h"
 #include "wal/base/clock.h"
 
 #include <inttypes.h>
@@ -32,6 +33,7 @@ static uint64_t machine_mono_ns(void *arg)
 
 void time_init(struct engine_time *time, const struct tally_clock *clock)
 {
+    DCHECK(clock == NULL || (clock->wall_ms != NULL && clock->mono_ns != NULL));
     *time = (struct engine_time){
         .clock =
             clock != NULL ? *clock : (struct tally_clock){machine_wall_ms, machine_mono_ns, NULL}};
@@ -105,6 +107,7 @@ static void slew(struct engine_time *time, uint64_t passed_ns)
     time->slew_ns += passed_ns / SLEW;
     uint64_t back_ms = time->slew_ns / NS_PER_MS;
     time->slew_ns %= NS_PER_MS;
+    DCHECK(time->slew_ns < NS_PER_MS);
     put_shift(time, shift_of(time) - (back_ms < (uint64_t)by_ms ? back_ms : (uint64_t)by_ms));
 }
 
@@ -144,15 +147,18 @@ uint64_t time_look(struct engine_time *time)
         atomic_fetch_add_explicit(&time->lost_ns, passed_ns - STRIDE_NS_MAX, memory_order_relaxed);
         passed_ns = STRIDE_NS_MAX;
     }
+    DCHECK(passed_ns <= STRIDE_NS_MAX);
     slew(time, passed_ns);
     look_at_wall(time, now_ns, passed_ns);
     uint64_t log_ms = time_log_at(time, now_ns);
     time->log_ms = log_ms > time->log_ms ? log_ms : time->log_ms;
+    DCHECK(time->log_ms >= LOG_MS_MIN); /* log time starts there, and never goes back */
     return passed_ns;
 }
 
 void time_start(struct engine_time *time, uint64_t last_ms)
 {
+    DCHECK(!time->is_set);
     uint64_t now_ns = time_mono_ns(time);
     uint64_t floor_ms = last_ms > LOG_MS_MIN ? last_ms : LOG_MS_MIN;
     time->looked_ns = now_ns;

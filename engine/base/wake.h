@@ -2,6 +2,8 @@
 #ifndef TALLY_ENGINE_BASE_WAKE_H
 #define TALLY_ENGINE_BASE_WAKE_H
 
+#include "wal/base/check.h"
+
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -24,8 +26,9 @@ struct wake {
 static inline bool wake_signal(struct wake *wake)
 {
     /* W1: acq_rel; pairs with W2 */
-    return atomic_exchange_explicit(&wake->state, WAKE_SIGNALLED, memory_order_acq_rel) ==
-           WAKE_SLEEPS;
+    uint32_t was = atomic_exchange_explicit(&wake->state, WAKE_SIGNALLED, memory_order_acq_rel);
+    DCHECK(was <= WAKE_SLEEPS);
+    return was == WAKE_SLEEPS;
 }
 
 /* True when the caller may block; false when a signal has come since it last asked. */

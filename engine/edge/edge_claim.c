@@ -24,7 +24,8 @@ static bool slot_take(struct worker *worker)
 static void slot_give(struct worker *worker)
 {
     /* K3: relaxed: a count publishes nothing */
-    atomic_fetch_sub_explicit(&worker->used, 1, memory_order_relaxed);
+    uint32_t was = atomic_fetch_sub_explicit(&worker->used, 1, memory_order_relaxed);
+    DCHECK(was > 0); /* it was taken in this call */
 }
 
 /* ---- the next build ---- */
@@ -41,6 +42,7 @@ static void choose_lists(const struct edge *edge, const struct edge_claim *ask,
                          const struct worker *worker, struct claim_lists *lists)
 {
     struct span have = blob_span(FIELD_GET(worker->tags));
+    DCHECK(ask->queue_count <= CLAIM_QUEUES_MAX);
     lists->count = 0;
     for (unsigned q = 0; q < ask->queue_count; q++) {
         const struct queue *queue = state_queue(edge->state, ask->queues[q]);
@@ -76,6 +78,7 @@ static struct build *claim_walk(const struct claim_lists *lists, uint32_t *befor
         while (ticket != NULL) {
             uint64_t seen = build_word(ticket->status, 0);
             uint32_t after = status_next(ticket->status, BUILD_ASSIGNED);
+            DCHECK(word_transition_is_legal(RECORD_CLAIM, ticket->status, after));
             if (word_step(&ticket->build->word, &seen, build_word(after, 0))) {
                 *before = ticket->status;
                 return ticket->build;
@@ -116,6 +119,7 @@ static int find_held(struct edge *edge, const struct worker *worker, uint64_t af
 {
     const struct worker_held *held = FIELD_GET(worker->held);
     uint64_t count = 0;
+    DCHECK(held != NULL && held->capacity > 0); /* since it was registered */
     *found = NULL;
     for (uint32_t i = 0; i < held->capacity; i++) {
         struct build *build = FIELD_GET(held->slot[i]);
@@ -160,6 +164,7 @@ static int claim_again(struct edge *edge, struct worker *worker, uint64_t after,
         edge_nudge(edge); /* who takes it back may not be able to: no commit */
         return TALLY_PARK;
     }
+    DCHECK(status_is_held(word_status(word)));
     got->token = status_token(word_status(word));
     got->attempt = FIELD_GET(found->attempts);
     got->lease_ms = holder_lease_left_ms(edge, found, word);
@@ -198,6 +203,7 @@ static int claim_fresh(struct edge *edge, const struct edge_claim *ask, struct w
     }
     uint32_t after = status_next(before, BUILD_ASSIGNED);
     uint32_t lease_ms = ask->lease_ms != 0 ? ask->lease_ms : build->submit_lease_ms;
+    DCHECK(lease_ms <= BUILD_LEASE_MS_MAX); /* the log takes no more */
     struct lane_step step = {.type = RECORD_CLAIM, .lease_ms = lease_ms, .worker = worker};
     holder_append(edge, build, step, before, after);
     (void)say_claimed(build, got); /* it is ours, so it has not ended */

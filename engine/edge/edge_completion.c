@@ -16,6 +16,7 @@ static int end_claim(struct edge *edge, struct build *build, uint64_t seen, enum
     if (text.len > BUILD_TEXT_BYTES_MAX) {
         return TALLY_TOOBIG;
     }
+    DCHECK(status_is_held(word_status(seen)) && step.text == NULL);
     struct ledger *ledger = &edge->state->ledger;
     if (text.len > 0 && !ledger_takes(ledger, text.len, true)) {
         return TALLY_MEMORY;
@@ -87,6 +88,7 @@ int edge_done(struct edge *edge, uint64_t id, uint32_t token, struct span result
 static void say_failed(const struct build *build, bool final, struct edge_failed *how)
 {
     uint32_t attempts = FIELD_GET(build->attempts);
+    DCHECK(build->tries > 0 && build->tries <= BUILD_TRIES_MAX);
     how->final = final;
     how->attempts_left = attempts < build->tries ? build->tries - attempts : 0;
     how->dup = false;
@@ -135,6 +137,7 @@ int edge_fail(struct edge *edge, const struct edge_fail *ask, struct edge_failed
 
 static int give_back(struct edge *edge, struct build *build, uint64_t seen, uint32_t delay_ms)
 {
+    DCHECK(delay_ms <= BUILD_DELAY_MS_MAX);
     enum build_state to = delay_ms > 0 ? BUILD_DELAYED : BUILD_PENDING;
     return end_claim(edge, build, seen, to,
                      (struct lane_step){.type = RECORD_RELEASE, .delay_ms = delay_ms},

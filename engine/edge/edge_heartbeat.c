@@ -6,6 +6,7 @@
 /* The first heartbeat of a claim: assigned becomes building. */
 static int beat_first(struct edge *edge, struct build *build, uint64_t seen, uint32_t due)
 {
+    DCHECK(status_state(word_status(seen)) == BUILD_ASSIGNED);
     int err = holder_may_append(edge, 0);
     if (err != 0) {
         return err;
@@ -20,6 +21,7 @@ static int beat_first(struct edge *edge, struct build *build, uint64_t seen, uin
 
 int edge_beat(struct edge *edge, uint64_t id, uint32_t token, int prog, uint64_t *lease_ms)
 {
+    DCHECK(prog >= -1 && prog <= 100);
     struct build *build = NULL;
     uint64_t seen = 0;
     int err = holder_find(edge, id, token, &build, &seen);

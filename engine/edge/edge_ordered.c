@@ -61,6 +61,7 @@ static int ordered_append(struct edge *edge, struct ordered_request *request)
         ordered_request_free(&edge->state->ledger, request);
         return TALLY_INVAL;
     }
+    DCHECK(edge_room(edge) > 0); /* ordered_begin has looked */
     edge->lane->bytes_in += request->bytes;
     lane_append(edge->lane)->ordered =
         (struct lane_ordered){.type = (uint8_t)request->record.type, .request = request};
@@ -213,6 +214,7 @@ int edge_apply_result(struct edge *edge, uint64_t pos, uint64_t *value)
     /* asked of the oldest reply in flight, once applied; slots are freed only before that one */
     CHECK(pos > edge->lane->freed && pos <= edge_applied(edge));
     const struct lane_result *result = &lane_at(edge->lane, pos - 1)->result;
+    DCHECK(result->err <= 0);
     *value = result->value;
     if (result->type == RECORD_BYE && result->err == 0) {
         return lane_applied(edge->shared->own) >= result->until ? 0 : TALLY_PARK;

@@ -1,6 +1,7 @@
 /* What claim, heartbeat and completion share. */
 #include "engine/edge/holder.h"
 
+#include "engine/log/bounds.h"
 #include "engine/state/wheel.h"
 #include "wal/base/check.h"
 
@@ -24,6 +25,7 @@ uint64_t holder_lease_left_ms(const struct edge *edge, const struct build *build
 
 uint32_t holder_deadline(const struct edge *edge, uint32_t lease_ms)
 {
+    DCHECK(lease_ms <= BUILD_LEASE_MS_MAX);
     return FIELD_GET(edge->shared->tick) + (lease_ms + WHEEL_TICK_MS - 1) / WHEEL_TICK_MS + 1;
 }
 
@@ -38,6 +40,7 @@ int holder_find(const struct edge *edge, uint64_t id, uint32_t token, struct bui
     *seen = word_get(&build->word);
     uint32_t status = word_status(*seen);
     uint32_t applied = FIELD_GET(build->applied);
+    DCHECK(bounds_status_is_valid(applied)); /* apply lets nothing else in */
     bool holds = status_token(status) == token && status_is_held(status);
     bool held = status_token(applied) == token && status_is_held(applied);
     return holds && held ? 0 : holds || held ? TALLY_PARK : 1;

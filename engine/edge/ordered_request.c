@@ -1,6 +1,8 @@
 /* Ordered requests: a record with its own copy of the texts. */
 #include "engine/edge/ordered_request.h"
 
+#include "wal/base/check.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +10,7 @@ struct ordered_request *ordered_request_new(struct ledger *ledger, enum record_t
                                             const struct span *texts, unsigned count,
                                             uint64_t growth)
 {
+    DCHECK(count <= RECORD_TEXTS);
     size_t bytes = ORDERED_REQUEST_NUMS_BYTES;
     for (unsigned i = 0; i < count; i++) {
         bytes += texts[i].len;
@@ -33,6 +36,7 @@ struct ordered_request *ordered_request_new(struct ledger *ledger, enum record_t
 
 void ordered_request_free(struct ledger *ledger, struct ordered_request *request)
 {
+    DCHECK(request->weight >= request->bytes);
     ledger_sub(ledger, LEDGER_IN_FLIGHT, request->weight);
     free(request);
 }

@@ -6,6 +6,7 @@
 #include "engine/base/label.h"
 #include "engine/edge/reader.h"
 #include "engine/edge/slice.h"
+#include "wal/base/check.h"
 
 #include <stdlib.h>
 
@@ -13,6 +14,8 @@ enum { TRIES = 3 };
 
 int edge_read(struct edge *edge, struct read *read)
 {
+    DCHECK(read->run != NULL && read->end != NULL && read->rows.size > 0);
+    DCHECK(read->rows.count == 0 && read->asked_before == NULL); /* it runs once */
     read->ledger = edge_ledger(edge);
     read->log_ms = edge->now_ms;
     read->run_ms = edge->run_ms;
@@ -50,6 +53,7 @@ static int read_walk(struct read *read, const struct table *table, uint64_t last
         if (entity == NULL || read->next > last) {
             return 0;
         }
+        DCHECK(read->next > 0 && read->next <= last);
         if (i == READ_SLICE) {
             return READ_MORE;
         }
@@ -143,6 +147,7 @@ int edge_similar(struct edge *edge, struct span poll, struct span label,
         count = label_index_find(edge->state, poll, (struct span){fold, len}, found, SIMILAR_MAX);
     }
     free(fold);
+    DCHECK(count <= SIMILAR_MAX);
     for (int i = 0; i < count; i++) {
         rows[i] = blob_span(found[i]->label);
     }

@@ -52,6 +52,8 @@ struct reader {
 
 void reader_ask(struct reader *reader, struct edge *edge, struct read *read)
 {
+    DCHECK(read->err == READ_MORE || read->err == READ_BESIDE);
+    DCHECK(!read_is_done(read));
     read->edge = edge;
     /* R7: relaxed: the edge alone adds; pairs with R8 */
     atomic_fetch_add_explicit(&edge->reads_open, 1, memory_order_relaxed);
@@ -80,6 +82,7 @@ void read_is_unwanted(struct read *read)
 static void reader_answer(struct read *read)
 {
     struct edge *edge = read->edge;
+    DCHECK(read->err <= 0 && FIELD_GET(edge->reads_open) > 0);
     /* R3: release; pairs with R4. From here on the read may be gone. */
     atomic_store_explicit(&read->is_done, true, memory_order_release);
     if (wake_signal(&edge->lane->wake)) {
@@ -139,6 +142,7 @@ static void ranking_make(struct reader *reader, struct read *read)
         slice_trim(read);
         take_asked(reader);
     }
+    DCHECK(read->err != READ_MORE);
     if (read->err == READ_BESIDE) {
         read->err = reader_tally(reader, read);
     }
@@ -165,6 +169,7 @@ static bool make_next(struct reader *reader)
 /* Has the committer do something with a feed, and waits until it has. */
 static void have_done(struct reader *reader, _Atomic(struct feed *) *place, struct feed *feed)
 {
+    DCHECK(feed != NULL && FIELD_OWN(*place) == NULL); /* one at a time */
     /* R5: release; pairs with R6 */
     atomic_store_explicit(place, feed, memory_order_release);
     wake_up(&reader->shared->wake);
@@ -228,6 +233,7 @@ static int feed_drain(struct ranked *ranked, uint64_t tail)
     struct feed *feed = ranked->feed;
     uint64_t head = FIELD_OWN(feed->head);
     int err = 0;
+    DCHECK(tail - head <= feed->entries);
     while (err == 0 && head != tail) {
         const struct feed_entry *entry = &feed->ring[head & (feed->entries - 1)];
         err = rank_set(&ranked->rank, entry->option->place, entry->votes);
@@ -257,6 +263,7 @@ static uint64_t *copy_votes(const struct poll *poll, uint32_t *count)
 
 static int rank_make(struct reader *reader, struct ranked *ranked, struct poll *poll)
 {
+    DCHECK(ranked->poll == NULL);
     uint64_t entries = FEED_ENTRIES_MIN;
     while (entries < FIELD_GET(poll->option_count) && entries < FEED_ENTRIES_MAX) {
         entries *= 2;
@@ -354,6 +361,7 @@ static int fill_rows(const struct ranked *ranked, struct read_tally *r)
     struct rank_at at = {0};
     uint32_t place = 0;
     uint64_t votes = 0;
+    DCHECK(r->read.rows.count == 0);
     r->read.compare = NULL; /* they come in order */
     for (uint32_t i = 0; i < count && rank_next(&ranked->rank, &at, &place, &votes); i++) {
         struct tally_row *row = slice_row(&r->read);

@@ -4,6 +4,7 @@
 #include "engine/edge/edge_internal.h"
 #include "engine/base/rcu.h"
 #include "engine/read.h"
+#include "wal/base/check.h"
 #include "wal/base/clock.h"
 
 #include <stdlib.h>
@@ -80,6 +81,7 @@ static void session_begin(struct session *s)
 static int session_end(struct edge *edge, int err)
 {
     session_settle(edge);
+    DCHECK(edge_applied(edge) == edge_tail(edge));
     edge_free(edge, edge_applied(edge));
     edge_pass_end(edge);
     rcu_offline();

@@ -1,6 +1,7 @@
 /* Rows that grow slice by slice, and go back by one when it was not whole. */
 #include "engine/edge/slice.h"
 
+#include "wal/base/check.h"
 #include "wal/base/err.h"
 
 #include <stdlib.h>
@@ -23,12 +24,14 @@ static void texts_back(struct read_rows *rows, struct read_text *to, size_t used
         rows->text = before;
     }
     if (to != NULL) {
+        DCHECK(used <= to->used); /* rows only grow within a slice */
         to->used = used;
     }
 }
 
 static void parcels_back(struct read_rows *rows, size_t to)
 {
+    DCHECK(rows->parcel_count >= to);
     while (rows->parcel_count > to) {
         parcel_release(rows->parcels[--rows->parcel_count]);
     }
@@ -66,6 +69,7 @@ bool slice_make(struct read *read, const struct state *state)
         texts_back(&read->rows, before.text, used);
         parcels_back(&read->rows, before.parcel_count);
     }
+    DCHECK(read->rows.count >= before.count);
     count(read);
     return is_whole;
 }
@@ -89,6 +93,7 @@ void slice_trim(struct read *read)
 
 void slice_end(struct read *read)
 {
+    DCHECK(read->err <= 0); /* an answer: neither READ_MORE nor READ_BESIDE */
     if (read->err == 0) {
         order(read);
     }
@@ -118,6 +123,7 @@ void *slice_row(struct read *read)
         rows->at = grown;
         rows->capacity = capacity;
     }
+    DCHECK(rows->size > 0 && rows->count < rows->capacity);
     void *row = (char *)rows->at + rows->count++ * rows->size;
     memset(row, 0, rows->size);
     return row;
@@ -135,6 +141,7 @@ struct span slice_parcel(struct read *read, struct parcel *parcel)
         rows->parcels = grown;
         rows->parcel_capacity = capacity;
     }
+    DCHECK(rows->parcel_count < rows->parcel_capacity);
     rows->parcels[rows->parcel_count++] = parcel_hold(parcel);
     return parcel_span(parcel);
 }
@@ -151,6 +158,7 @@ struct span slice_text(struct read *read, struct span text)
         *more = (struct read_text){.before = at, .capacity = capacity};
         read->rows.text = at = more;
     }
+    DCHECK(at->capacity - at->used >= text.len);
     char *to = at->at + at->used;
     if (text.len > 0) {
         memcpy(to, text.at, text.len);

@@ -16,6 +16,7 @@ static bool told_step(struct build *build, uint32_t *seen, uint32_t to)
 bool told_again(struct build *build, uint64_t word)
 {
     uint32_t token = status_token(word_status(word));
+    DCHECK(status_is_held(word_status(word)));
     uint32_t told = FIELD_GET(build->told); /* before the word: no later claim's is overwritten */
     bool stands = word_status(word_get(&build->word)) == word_status(word);
     return stands && told != (TOLD_TAKEN_BACK | token) &&
@@ -24,6 +25,7 @@ bool told_again(struct build *build, uint64_t word)
 
 bool told_take_back(struct build *build, uint32_t token)
 {
+    DCHECK(token != 0 && token <= BUILD_TOKEN_MAX); /* it held the build */
     uint32_t told = FIELD_GET(build->told);
     mutant_pause(MUTANT(MUTANT_TOLD_APART));
     if (MUTANT(MUTANT_TOLD_APART)) {

@@ -3,6 +3,7 @@
 #define TALLY_ENGINE_LOG_STATUS_H
 
 #include "engine/limits.h"
+#include "wal/base/check.h"
 
 #include <stdbool.h>
 
@@ -38,6 +39,7 @@ enum worker_state { WORKER_ONLINE, WORKER_OFFLINE, WORKER_GONE };
 
 static inline uint32_t status_make(enum build_state state, uint32_t token)
 {
+    DCHECK((uint32_t)state < 16 && token <= BUILD_TOKEN_MAX); /* each in its bits */
     return (uint32_t)state << 28 | token;
 }
 
@@ -95,6 +97,7 @@ enum build_how {
  */
 static inline uint64_t ending_word(enum build_how how, uint32_t token, uint32_t delay_ms)
 {
+    DCHECK(how <= HOW_OTHER);
     return (uint64_t)status_make((enum build_state)how, token) << 32 | delay_ms;
 }
 

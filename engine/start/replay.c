@@ -3,6 +3,7 @@
 
 #include "engine/log/columns.h"
 #include "engine/log/bounds.h"
+#include "wal/base/check.h"
 #include "wal/base/err.h"
 #include "wal/base/mutant.h"
 
@@ -46,6 +47,7 @@ static void *list_reserve(struct replay_list *list, size_t more, size_t size)
         if (at == NULL) {
             return NULL;
         }
+        DCHECK(room - list->count >= more);
         list->at = at;
         list->room = room;
     }
@@ -104,6 +106,7 @@ static int take_build(void *arg, const struct record *record)
 
 static void share_fail(struct replay_share *share, int err, uint64_t lsn, unsigned type)
 {
+    DCHECK(err != 0 && share->err == 0); /* the first of a share is blamed */
     share->err = err;
     share->lsn = lsn;
     share->type = type;
@@ -117,6 +120,7 @@ static void apply_span(const struct replay *replay, struct replay_share *share,
                             .shares = replay->share_count,
                             .share = (uint32_t)(share - replay->shares) - 1};
     const struct vote_step *steps = replay->applied->steps.at;
+    DCHECK(span->begin <= end && end <= replay->applied->steps.count);
     if (MUTANT(MUTANT_REPLAY_SHARES)) {
         of.share = (of.share + (uint32_t)span->begin) % of.shares;
     }
@@ -162,6 +166,7 @@ static void apply_share(void *arg, unsigned task)
 {
     struct replay *replay = arg;
     struct replay_share *share = &replay->shares[task];
+    DCHECK(task <= replay->share_count);
     share->err = 0;
     share->sums.count = 0;
     if (task == 0) {
@@ -203,6 +208,8 @@ static int finish(struct replay *replay)
         const struct replay_list *sums = &replay->shares[i].sums;
         apply_vote_sums(replay->state, sums->at, sums->count);
     }
+    DCHECK(batch->last_ms >= replay->state->time_ms &&
+           batch->last_lsn > FIELD_OWN(replay->state->lsn));
     replay->state->time_ms = batch->last_ms;
     FIELD_PUT(replay->state->lsn, batch->last_lsn);
     batch->steps.count = 0;
@@ -224,6 +231,7 @@ static int hand_over(struct replay *replay)
         return err;
     }
     bool is_alone = threads == 1 || batch->steps.count + batch->builds.count < BATCH_RECORDS_MIN;
+    DCHECK(replay->applied == NULL); /* the batch before was waited for */
     replay->applied = batch;
     replay->filled = &replay->batches[batch == &replay->batches[0]];
     /* each share looks at all votes, and one thread decodes: there are no more than pay */
@@ -289,6 +297,7 @@ static const void *raw_keep(struct replay_batch *batch, const struct wal_block *
     if (batch->raw == NULL) {
         return NULL;
     }
+    DCHECK(batch->raw_bytes + block->raw_bytes <= BATCH_BYTES); /* is_room has looked */
     unsigned char *at = batch->raw + batch->raw_bytes;
     batch->raw_bytes += block->raw_bytes;
     return memcpy(at, block->raw, block->raw_bytes);
@@ -305,6 +314,7 @@ static int decode(struct replay_batch *batch, const struct wal_block *block, uin
     if (batch->last_lsn == 0) {
         batch->first_second = time_ms / 1000;
     }
+    DCHECK(time_ms / 1000 - batch->first_second < POLL_SECONDS); /* a place for each second */
     batch->last_lsn = block->first_lsn + block->count - 1;
     batch->last_ms = time_ms;
     return columns_visit(raw, block->raw_bytes, block->first_lsn, block->count, &visitor);

@@ -4,6 +4,7 @@
 
 #include "engine/base/seq.h"
 #include "engine/base/wake.h"
+#include "wal/base/check.h"
 
 /*
  *     apply ── tail ──▶ [ option votes ] [ option votes ] ... ──▶ head ── reader
@@ -54,6 +55,7 @@ static inline void feed_note(struct feed *feed, struct option *option, uint64_t 
     uint64_t tail = FIELD_OWN(feed->tail);
     /* F4: acquire; pairs with F3 */
     uint64_t used = tail - atomic_load_explicit(&feed->head, memory_order_acquire);
+    DCHECK(used <= feed->entries);
     if (used == feed->entries || FIELD_OWN(feed->broken)) {
         FIELD_PUT(feed->broken, true);
         return;

@@ -1,6 +1,7 @@
 /* The index of how words begin, and the choice among those who begin alike. */
 #include "engine/state/label_index.h"
 
+#include "wal/base/check.h"
 #include "wal/base/err.h"
 #include "wal/base/glyph.h"
 
@@ -77,6 +78,7 @@ static size_t beginnings_of(struct span fold, struct span beginnings[WORDS_MAX])
     if (count == 0) {
         beginnings[count++] = beginning_of(fold);
     }
+    DCHECK(count > 0 && count <= WORDS_MAX);
     return count;
 }
 
@@ -84,6 +86,7 @@ static size_t beginnings_of(struct span fold, struct span beginnings[WORDS_MAX])
 static struct span fold_of(const struct option *option)
 {
     size_t before = option->poll->name->len + 1;
+    DCHECK(option->key->len >= before);
     return (struct span){option->key->at + before, option->key->len - before};
 }
 
@@ -205,6 +208,7 @@ static void choose(struct label_choice *choice, const struct option *option)
         choice->found[i] = choice->found[i - 1];
         choice->scores[i] = choice->scores[i - 1];
     }
+    DCHECK(at < choice->count && choice->count <= choice->max);
     choice->found[at] = option;
     choice->scores[at] = score;
 }

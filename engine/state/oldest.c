@@ -2,6 +2,7 @@
 #include "engine/state/oldest.h"
 
 #include "engine/state/state.h"
+#include "wal/base/check.h"
 #include "wal/base/err.h"
 
 #include <stdlib.h>
@@ -14,6 +15,7 @@ void oldest_fini(struct oldest *oldest)
 
 static void put_at(struct oldest *oldest, size_t at, struct build *build)
 {
+    DCHECK(at < oldest->count);
     oldest->at[at] = build;
     build->oldest_at = (uint32_t)at;
 }
@@ -55,6 +57,7 @@ int oldest_put(struct oldest *oldest, struct build *build)
         oldest->at = grown;
         oldest->capacity = capacity;
     }
+    DCHECK(oldest->count < oldest->capacity);
     sift_up(oldest, oldest->count++, build);
     return 0;
 }
@@ -62,6 +65,7 @@ int oldest_put(struct oldest *oldest, struct build *build)
 void oldest_remove(struct oldest *oldest, struct build *build)
 {
     size_t at = build->oldest_at;
+    DCHECK(at < oldest->count && oldest->at[at] == build); /* a build knows its place */
     struct build *last = oldest->at[--oldest->count];
     if (last == build) {
         return;

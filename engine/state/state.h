@@ -10,6 +10,7 @@
 #include "engine/base/table.h"
 #include "engine/state/ticket.h"
 #include "engine/state/word.h"
+#include "wal/base/check.h"
 
 #include <sys/queue.h>
 
@@ -42,12 +43,14 @@
  *                                     times, `open` is for POLLS, the rest is the committer's
  *   second[] and second_votes[]       a cut
  *   total and the options' votes      a cut
- *   options and option_count          a place below the count is set for good before the count moves
+ *   options and option_count          a place below the count is set for good before the count
+ *                                     moves
  *   sets and set_count                a place below the count is set before the count moves; what
  *                                     stands there may be replaced when no unfinished build has it
  *   held and its capacity             the capacity stands in the array
  *   a held slot and its build         the build's word and `applied`: a slot that has gone is seen
- *   held_count and the slots          a cut (WORKERS); a claim counts the slots that it has looked at
+ *   held_count and the slots          a cut (WORKERS); a claim counts the slots that it has looked
+ *                                     at
  *   by_state of a queue, of all       a cut
  *   oldest_submitted_ms               one word: of the heap, which is apply's
  *   pending counts of lists           seq_read_begin / seq_read_is_valid in edge_claim
@@ -102,6 +105,7 @@ enum { POLL_FIRST = 16, POLL_PARTS = 21 };
  * limit. */
 static inline uint64_t rate_word(uint64_t n, uint64_t ms)
 {
+    DCHECK(n <= UINT32_MAX && ms <= UINT32_MAX);
     return n << 32 | ms;
 }
 
@@ -166,12 +170,14 @@ static inline unsigned poll_part(uint64_t place, uint64_t *in_part)
 {
     unsigned part = 63 - (unsigned)__builtin_clzll(place / POLL_FIRST + 1);
     *in_part = place - POLL_FIRST * (((uint64_t)1 << part) - 1);
+    DCHECK(part < POLL_PARTS && *in_part < (uint64_t)POLL_FIRST << part);
     return part;
 }
 
 /* REQUIRES: the place is below option_count. */
 static inline struct option *poll_option(const struct poll *poll, uint64_t place)
 {
+    DCHECK(place < FIELD_GET(poll->option_count));
     uint64_t at = 0;
     unsigned part = poll_part(place, &at);
     return FIELD_GET(FIELD_GET(poll->options[part])[at]);

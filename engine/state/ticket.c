@@ -2,6 +2,7 @@
 #include "engine/state/ticket.h"
 
 #include "engine/state/state.h"
+#include "wal/base/check.h"
 #include "wal/base/err.h"
 
 #include <stdlib.h>
@@ -14,6 +15,7 @@ static struct ticket *next_of(const struct ticket *ticket)
 
 static bool is_alive(const struct ticket *ticket)
 {
+    DCHECK(ticket->build != NULL); /* the dummy is never behind another */
     return word_status(word_get(&ticket->build->word)) == ticket->status;
 }
 
@@ -41,6 +43,7 @@ void ticket_list_fini(struct ticket_list *list)
 
 int ticket_append(struct ticket_list *list, struct build *build, uint32_t status, uint64_t lsn)
 {
+    DCHECK(status_state(status) == BUILD_PENDING); /* only what is pending is offered */
     struct ticket *ticket = malloc(sizeof *ticket);
     if (ticket == NULL) {
         return TALLY_NOMEM;
@@ -82,6 +85,7 @@ void ticket_trim(struct ticket_list *list, struct state *state)
     struct ticket *hint = atomic_load_explicit(&list->hint, memory_order_acquire);
     while (list->head != hint) {
         struct ticket *next = next_of(list->head);
+        DCHECK(next != NULL); /* the hint is in the list, and not behind its end */
         state_retire(state, list->head, free);
         list->head = next;
     }

@@ -1,6 +1,8 @@
 /* The wheel's rings. */
 #include "engine/state/wheel.h"
 
+#include "wal/base/check.h"
+
 void timer_ring_init(struct timer *head)
 {
     head->next = head;
@@ -9,6 +11,7 @@ void timer_ring_init(struct timer *head)
 
 void timer_ring_add(struct timer *head, struct timer *timer)
 {
+    DCHECK(timer->next == NULL && timer->prev == NULL); /* a timer is in one ring at a time */
     timer->prev = head->prev;
     timer->next = head;
     head->prev->next = timer;
@@ -17,6 +20,7 @@ void timer_ring_add(struct timer *head, struct timer *timer)
 
 void timer_ring_remove(struct timer *timer)
 {
+    DCHECK(timer->prev->next == timer && timer->next->prev == timer);
     timer->prev->next = timer->next;
     timer->next->prev = timer->prev;
     *timer = (struct timer){NULL, NULL};
@@ -48,6 +52,7 @@ void wheel_put(struct wheel *wheel, struct timer *timer, uint64_t due)
 {
     wheel_remove(wheel, timer);
     uint64_t tick = due > wheel->now ? due : wheel->now + 1;
+    DCHECK(tick > wheel->now); /* its bucket is still to come */
     timer_ring_add(&wheel->bucket[tick % WHEEL_BUCKETS], timer);
     wheel->count++;
 }
@@ -55,6 +60,7 @@ void wheel_put(struct wheel *wheel, struct timer *timer, uint64_t due)
 void wheel_remove(struct wheel *wheel, struct timer *timer)
 {
     if (timer->next != NULL) {
+        DCHECK(wheel->count > 0);
         timer_ring_remove(timer);
         wheel->count--;
     }
@@ -71,6 +77,7 @@ struct timer *wheel_next(struct wheel *wheel, uint64_t to)
         wheel->now = far ? to - WHEEL_BUCKETS + 1 : wheel->now + 1;
         ring_move(&wheel->bucket[wheel->now % WHEEL_BUCKETS], &wheel->taken);
     }
+    DCHECK(wheel->now <= to || wheel->count > 0);
     struct timer *timer = wheel->taken.next;
     wheel_remove(wheel, timer);
     return timer;

@@ -3,6 +3,7 @@
 #define TALLY_ENGINE_STATE_WORD_H
 
 #include "engine/log/status.h"
+#include "wal/base/check.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -15,6 +16,7 @@
  */
 static inline uint64_t option_step(uint64_t n)
 {
+    DCHECK(n <= VOTES_MASK);
     return ((uint64_t)1 << VOTES_BITS) + n;
 }
 
@@ -94,6 +96,7 @@ static inline bool word_step_status(_Atomic uint64_t *word, uint64_t seen, uint6
 static inline bool word_prolong(_Atomic uint64_t *word, uint64_t seen, uint32_t status,
                                 uint32_t due)
 {
+    DCHECK(status_is_held(status)); /* only a claim has a lease */
     uint64_t now = seen;
     while (word_status(now) == word_status(seen)) {
         uint32_t later = word_deadline(now) > due ? word_deadline(now) : due;
