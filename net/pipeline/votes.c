@@ -35,7 +35,7 @@ static int check_rate(struct conn *conn, uint64_t option, uint64_t votes, struct
 
 /* The connection's run, begun when it is not the last one. NULL: there is no room for its reply,
  * which is made sure of before the step: after it there is only OK. */
-static struct vote_run *run_begin(struct pipeline *pipeline, struct conn *conn)
+static struct cast_run *run_begin(struct pipeline *pipeline, struct conn *conn)
 {
     struct votes *votes = &pipeline->votes;
     if (votes->run_count > 0 && votes->runs[votes->run_count - 1].conn == conn) {
@@ -44,17 +44,17 @@ static struct vote_run *run_begin(struct pipeline *pipeline, struct conn *conn)
     if (votes->run_count == VOTES_MAX || !pipeline_has_place(pipeline)) {
         return NULL;
     }
-    votes->runs[votes->run_count] = (struct vote_run){.conn = conn};
+    votes->runs[votes->run_count] = (struct cast_run){.conn = conn};
     return &votes->runs[votes->run_count++];
 }
 
 /* A run without a vote needs no reply. */
-static void run_end(struct pipeline *pipeline, const struct vote_run *run)
+static void run_end(struct pipeline *pipeline, const struct cast_run *run)
 {
     pipeline->votes.run_count -= run->count == 0;
 }
 
-static inline int cast_one(struct conn *conn, struct vote_run *run, uint64_t option, uint64_t n,
+static inline int cast_one(struct conn *conn, struct cast_run *run, uint64_t option, uint64_t n,
                            uint64_t *retry_ms)
 {
     struct pipeline *pipeline = conn->pipeline;
@@ -82,7 +82,7 @@ static inline int cast_one(struct conn *conn, struct vote_run *run, uint64_t opt
 
 int votes_cast(struct conn *conn, uint64_t option, uint64_t n, uint64_t *retry_ms)
 {
-    struct vote_run *run = run_begin(conn->pipeline, conn);
+    struct cast_run *run = run_begin(conn->pipeline, conn);
     if (run == NULL) {
         return TALLY_ROOM;
     }
@@ -96,7 +96,7 @@ size_t votes_read(struct conn *conn, const char *at, size_t len)
     const char *const start = at;
     const char *const end = at + len;
     uint64_t retry_ms;
-    struct vote_run *run = run_begin(conn->pipeline, conn);
+    struct cast_run *run = run_begin(conn->pipeline, conn);
     if (run == NULL) {
         return 0;
     }
@@ -143,7 +143,7 @@ void votes_flush(struct pipeline *pipeline)
     edge_flush(pipeline->edge);
     uint64_t pos = edge_tail(pipeline->edge);
     for (uint32_t i = 0; i < votes->run_count; i++) {
-        struct vote_run *run = &votes->runs[i];
+        struct cast_run *run = &votes->runs[i];
         struct conn *conn = run->conn;
         char *to = buf_room(&conn->held, run->count * (size_t)REPLY_BYTES_MAX);
         size_t len = to == NULL ? 0 : answer_votes(pipeline->edge, cast, run->count, to);

@@ -15,7 +15,7 @@ enum { VOTES_MAX = 8192, VOTES_UNRATED = 256 };
 /* The votes since the last flush, in the order they were cast, in runs of one connection each. */
 struct votes {
     struct edge_vote cast[VOTES_MAX];
-    struct vote_run {
+    struct cast_run {
         struct conn *conn;
         uint32_t count;
     } runs[VOTES_MAX];

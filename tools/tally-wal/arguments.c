@@ -83,7 +83,7 @@ static const char replay_doc[] =
     "not reach it, or not any more; 66 there is no log; 73 NEWDIR is there and is not empty; 74 a "
     "file call failed; 75 retention took records before they were copied: run it again.";
 
-static const struct command {
+static const struct subcommand {
     const char *name;
     int (*run)(const struct settings *settings);
     const struct argp_option *options; /* NULL: none of its own */
@@ -97,7 +97,7 @@ static const struct command {
 };
 
 struct parse {
-    const struct command *command;
+    const struct subcommand *command;
     struct settings *settings;
 };
 
@@ -232,7 +232,7 @@ static const char doc[] =
     "73 a server has the directory, or the new one is not empty, 74 it cannot be read, 75 "
     "retention took records of a running server before they were read.";
 
-static const struct command *command_of(const char *name)
+static const struct subcommand *command_of(const char *name)
 {
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++) {
         if (strcmp(commands[i].name, name) == 0) {
