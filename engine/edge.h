@@ -145,7 +145,8 @@ struct edge_claimed {
     uint64_t lease_ms; /* what is left */
     struct span queue;
     struct span payload; /* both until edge_pass_end */
-    uint64_t worker; /* with EDGE_SLOTS, for edge_worker_left: which, and what that said before */
+    uint64_t
+        worker; /* with EDGE_NIL and EDGE_SLOTS: which, and what edge_worker_left said before */
     uint64_t left;
     bool again; /* held already; nothing was appended */
 };
@@ -169,6 +170,9 @@ int edge_claim_again(struct edge *edge, const struct edge_claim *ask, uint64_t *
 
 /* Returns a number that moves when a slot of the worker may have come free, or it has left. */
 uint64_t edge_worker_left(const struct edge *edge, uint64_t worker);
+
+/* A claim of the worker waits, so it is not silent. */
+void edge_worker_waits(struct edge *edge, uint64_t worker);
 
 /*
  * Heartbeat: a fresh lease. prog is the progress in percent, 0..100, or -1 for none. The first of
@@ -296,8 +300,8 @@ int edge_apply_result(struct edge *edge, uint64_t pos, uint64_t *value);
 bool edge_vote_rate(struct edge *edge, uint64_t option, uint64_t *n, uint64_t *per_ms,
                     uint64_t *poll);
 
-/* Returns a number that moves when some queue is offered a build: then waiting claims ask again.
- * Order: acquire. */
+/* Returns a number that moves when some queue is offered a build, or some worker has other tags or
+ * has left: then waiting claims ask again. Order: acquire. */
 uint64_t edge_offers(const struct edge *edge);
 
 struct edge_snapshot {

@@ -161,6 +161,9 @@ static void apply_slot(struct committer *committer, struct lane_slot *slot, stru
         struct worker *worker = state_worker(committer->state, record->text[WORKER_ID]);
         FIELD_PUT(worker->seen_ms, time_run_ms(&committer->shared->time));
         FIELD_ADD(worker->left, 1); /* it may have more slots */
+        if ((record->num[WORKER_KEEP] & WORKER_KEEP_TAGS) == 0) {
+            timers_retagged(&committer->timers);
+        }
     }
     if (record_is_build_step(slot->type)) {
         leave_step(slot);

@@ -105,6 +105,7 @@ uint32_t timers_gone(struct timers *timers, struct worker *worker)
     uint32_t released = 0;
     const struct worker_held *held = FIELD_OWN(worker->held);
     FIELD_ADD(worker->left, 1);
+    timers->has_offered = true; /* a claim of it that waits is told so */
     for (uint32_t i = 0; i < held->capacity; i++) {
         struct build *build = FIELD_OWN(held->slot[i]);
         if (build != NULL && take_back(timers, build)) {
@@ -229,6 +230,11 @@ void timers_run_leases(struct timers *timers)
 void timers_run_delays(struct timers *timers)
 {
     run_wheel(timers, &timers->delays, timers->shared->time.log_ms / WHEEL_TICK_MS, delay_is_due);
+}
+
+void timers_retagged(struct timers *timers)
+{
+    timers->has_offered = true;
 }
 
 bool timers_take_offered(struct timers *timers)

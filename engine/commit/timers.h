@@ -47,7 +47,7 @@ struct timers {
     uint64_t tick_rest_ns; /* of the lease clock, less than a tick */
     uint64_t workers_next; /* whom to look at next; 0: all were */
     uint64_t workers_seen_ms;
-    bool has_offered; /* since timers_take_offered */
+    bool has_offered; /* or what else claims wait for, since timers_take_offered */
 };
 
 /* After the replay: tickets, leases, delays from the state. The fields written once are set.
@@ -61,7 +61,11 @@ void timers_run_delays(struct timers *timers);
 /* Says of workers that are silent that they are offline. */
 void timers_run_silence(struct timers *timers);
 
-/* Whether a build has been offered since this was asked last. */
+/* A worker has other tags: a claim of it that waits may take what it passed over before. */
+void timers_retagged(struct timers *timers);
+
+/* Whether claims that wait are to ask again: since this was asked last a build has been offered, or
+ * a worker has other tags, or has left. */
 bool timers_take_offered(struct timers *timers);
 
 /* How long the committer may sleep for the timers' sake. */

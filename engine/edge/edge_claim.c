@@ -258,6 +258,11 @@ int edge_claim_again(struct edge *edge, const struct edge_claim *ask, uint64_t *
     return err;
 }
 
+void edge_worker_waits(struct edge *edge, uint64_t id)
+{
+    holder_seen(edge, table_get(&edge->state->worker_ids, id));
+}
+
 uint64_t edge_worker_left(const struct edge *edge, uint64_t id)
 {
     const struct worker *worker = table_get(&edge->state->worker_ids, id);

@@ -66,7 +66,7 @@ struct shared {
     uint32_t payload_bytes_max;
     /* written by the committer with each commit */
     _Alignas(64) _Atomic uint64_t commits;
-    _Atomic uint64_t offers; /* commits that made a build pending */
+    _Atomic uint64_t offers; /* commits behind which a claim that waits asks again */
     _Atomic uint32_t tick;   /* of the lease clock */
     _Atomic uint32_t space;  /* enum space_left */
     _Atomic uint64_t commit_us_last, commit_us_max, sync_ns, raw_bytes, stored_bytes, log_room;

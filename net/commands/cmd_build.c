@@ -193,9 +193,11 @@ enum outcome cmd_claim(struct ask *ask)
     }
     claim.waits = words.wait_ms > 0;
     int err = edge_claim(ask->edge, &claim, &got);
-    if (err == EDGE_SLOTS && claim_waits(ask, words.wait_ms)) {
+    if (err == EDGE_SLOTS || err == EDGE_NIL) {
         ask->conn->wait_worker = got.worker;
         ask->conn->wait_left = got.left;
+    }
+    if (err == EDGE_SLOTS && claim_waits(ask, words.wait_ms)) {
         return ask_stop(ask, STOP_SLOTS);
     }
     if (err == EDGE_SLOTS) {

@@ -121,6 +121,18 @@ void conn_io_leaves(struct conn_io *io)
 
 /* ---- stopping and going on ---- */
 
+static bool waits_for_claim(const struct conn_io *io)
+{
+    return io->conn.stop == STOP_OFFERS || io->conn.stop == STOP_SLOTS;
+}
+
+/* All connections at the same moments, so that many that wait are looked through together. */
+static uint64_t next_alive_ns(uint64_t now_ns)
+{
+    const uint64_t every_ns = (uint64_t)CONN_IO_ALIVE_MS * NS_PER_MS;
+    return (now_ns / every_ns + 1) * every_ns;
+}
+
 void conn_io_stop(struct conn_io *io, enum stop stop)
 {
     struct pipeline *pipeline = io->conn.pipeline;
@@ -129,6 +141,10 @@ void conn_io_stop(struct conn_io *io, enum stop stop)
     if (stop == STOP_MEMORY) {
         io->memory_at_ns = pipeline->now_ns + (uint64_t)CONN_IO_MEMORY_MS * NS_PER_MS;
         pipeline_due(pipeline, io->memory_at_ns);
+    }
+    if (waits_for_claim(io)) {
+        io->alive_at_ns = next_alive_ns(pipeline->now_ns);
+        pipeline_due(pipeline, io->alive_at_ns);
     }
 }
 
@@ -237,15 +253,12 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return b != 0 && b < a ? b : a;
 }
 
-static bool waits_for_claim(const struct conn_io *io)
-{
-    return io->conn.stop == STOP_OFFERS || io->conn.stop == STOP_SLOTS;
-}
-
 uint64_t conn_io_deadline_ns(const struct conn_io *io)
 {
     uint64_t at = UINT64_MAX;
-    at = waits_for_claim(io) ? earlier(at, io->conn.wait_until_ns) : at;
+    if (waits_for_claim(io)) {
+        at = earlier(earlier(at, io->conn.wait_until_ns), io->alive_at_ns);
+    }
     at = io->conn.stop == STOP_MEMORY ? earlier(at, io->memory_at_ns) : at;
     at = earlier(at, io->handed_at_ns);
     at = earlier(at, io->auth_until_ns);
@@ -291,5 +304,8 @@ void conn_io_due(struct conn_io *io)
         io->memory_at_ns = now_ns + (uint64_t)CONN_IO_MEMORY_MS * NS_PER_MS; /* this pass looks */
     } else if (waits_for_claim(io) && now_ns >= io->conn.wait_until_ns) {
         conn_io_resume(io);
+    } else if (waits_for_claim(io) && now_ns >= io->alive_at_ns) {
+        edge_worker_waits(io->conn.pipeline->edge, io->conn.wait_worker);
+        io->alive_at_ns = next_alive_ns(now_ns);
     }
 }

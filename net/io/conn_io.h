@@ -11,7 +11,10 @@ struct loop;
 enum {
     CONN_IO_LINGER_MS = 5 * 1000, /* so long its last words are listened to */
     CONN_IO_MEMORY_MS = 20,       /* so often one that waits for memory looks again */
-    CONN_IO_HANDED_MS = 10,       /* so often a closing one looks whether what it handed out has
+    CONN_IO_ALIVE_MS =
+        60 * 1000,          /* so often a worker whose claim waits is said to live: well before
+                                   * it is called silent */
+    CONN_IO_HANDED_MS = 10, /* so often a closing one looks whether what it handed out has
                                    * arrived */
 };
 
@@ -41,6 +44,7 @@ struct conn_io {
     uint64_t stall_from;       /* sent_bytes when that was set */
     uint64_t linger_until_ns;
     uint64_t memory_at_ns; /* for STOP_MEMORY: when to look again */
+    uint64_t alive_at_ns;  /* for a claim that waits: when its worker is said to live */
     uint64_t handed_at_ns; /* the same for what was handed out; 0: it is not closing */
 
     TAILQ_ENTRY(conn_io) all;

@@ -83,7 +83,7 @@ struct conn {
     unsigned auth_failures;
 
     uint64_t wait_until_ns; /* of a claim; 0: none */
-    uint64_t wait_worker;   /* of STOP_SLOTS: whose slots, and edge_worker_left before */
+    uint64_t wait_worker;   /* of STOP_OFFERS and STOP_SLOTS: whose, and edge_worker_left before */
     uint64_t wait_left;
     uint64_t snapshot_ticket; /* of edge_snapshot; 0: none */
 

@@ -126,6 +126,36 @@ static void b7_one_of_many(void)
     stop(WAITERS);
 }
 
+/* What the worker may take changes, not what there is. */
+static void b7_other_tags(void)
+{
+    struct claim claim;
+    start_with_workers(1);
+    for (int run = 0; run < RUNS; run++) {
+        client_expect(&clients[1], "OK again", "WORKER w0 TAGS none");
+        uint64_t id = scene_submit(&clients[1], "line", "NEED xcode", "build");
+        EXPECT(client_send(&clients[0], "CLAIM w0 line WAIT 3600000"), "cut off");
+        client_expect(&clients[1], "OK again", "WORKER w0 TAGS xcode");
+        const struct reply *reply = client_next(&clients[0]);
+        EXPECT(claim_parse(&claim, reply) && claim.id == id, "run %d: '%s'", run, reply->line);
+        client_expect(&clients[0], "OK", "DONE %" PRIu64 " %" PRIu64, claim.id, claim.token);
+    }
+    stop(1);
+}
+
+static void b7_worker_leaves(void)
+{
+    start_with_workers(1);
+    for (int run = 0; run < RUNS; run++) {
+        EXPECT(client_send(&clients[0], "CLAIM w0 line WAIT 3600000"), "cut off");
+        client_expect(&clients[1], "OK released=0", "BYE w0");
+        const struct reply *reply = client_next(&clients[0]);
+        EXPECT(reply_is_err(reply, "NOTFOUND"), "run %d: '%s'", run, reply->line);
+        client_expect(&clients[1], "OK new", "WORKER w0");
+    }
+    stop(1);
+}
+
 static void b7_order_of_replies(void)
 {
     start_with_workers(1);
@@ -147,6 +177,8 @@ static const struct check_test tests[] = {
     {"B7: a claim on an empty queue returns NIL when its wait is over, not before", b7_empty_queue},
     {"B7: a waiting claim gets the build another connection submits", b7_later_submit},
     {"B7: a waiting claim gets the build another worker gives back", b7_released_build},
+    {"B7: a waiting claim gets the build that its worker's new tags let it take", b7_other_tags},
+    {"B7: a waiting claim ends when its worker leaves", b7_worker_leaves},
     {"B7: of ten waiting claims one gets the build and nine end with NIL", b7_one_of_many},
     {"B7: what stands behind a waiting claim is answered after it", b7_order_of_replies},
 };

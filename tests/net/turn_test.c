@@ -11,6 +11,7 @@
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -229,4 +230,48 @@ Test(turn, serves_others_while_a_long_read_is_made)
     }
     expect_others_are_served("WORKERS\n");
     expect_others_are_served("BUILDS * STATE failed\n");
+}
+
+static uint64_t silent_ms(const char *name)
+{
+    struct read_workers workers;
+    read_workers_init(&workers, span_of(name));
+    cr_assert_eq(edge_read(loop->pipeline.edge, &workers.read), 0);
+    uint64_t ms = workers.rows[0].seen_ms;
+    read_workers_fini(&workers);
+    return ms;
+}
+
+static void live_ms(unsigned ms)
+{
+    uint64_t until_ns = clock_mono_ns() + ms * NS_PER_MS;
+    while (clock_mono_ns() < until_ns) {
+        edge_pass_end(loop->pipeline.edge);
+        sched_yield();
+        edge_pass_begin(loop->pipeline.edge);
+    }
+}
+
+/* A worker is called silent after 300 s, and a claim may wait for an hour. */
+Test(turn, a_claim_that_waits_is_a_sign_of_life)
+{
+    loop->turn_until_ns = UINT64_MAX;
+    loop->pipeline.now_ns = clock_mono_ns();
+    cr_assert_eq(run_times("WORKER w\n", 1), 1);
+    edge_publish(loop->pipeline.edge);
+    wait_applied();
+    pipeline_release(&loop->pipeline);
+    pipeline_sample(&loop->pipeline);
+    cr_assert_eq(run_times("CLAIM w q WAIT 3600000\n", 1), 0);
+    cr_assert_eq(conn->stop, STOP_OFFERS);
+    for (int i = 0; i < 3; i++) {
+        uint64_t due_ns = conn_io_deadline_ns(io);
+        cr_assert_leq(due_ns - loop->pipeline.now_ns, 100 * NS_PER_S);
+        live_ms(30);
+        cr_assert_geq(silent_ms("w"), 30);
+        loop->pipeline.now_ns = due_ns;
+        conn_io_due(io);
+        cr_assert_lt(silent_ms("w"), 30);
+        cr_assert_eq(conn->stop, STOP_OFFERS, "it still waits");
+    }
 }
