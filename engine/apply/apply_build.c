@@ -195,13 +195,13 @@ static int build_fill(struct state *state, struct build *build, const struct rec
 }
 
 /* A build that is offered, now or later. */
-static void effect_offer(struct apply_result *v, struct build *build, enum build_state to)
+static void offer_effect(struct apply_result *v, struct build *build, enum build_state to)
 {
     DCHECK(status_state(FIELD_OWN(build->applied)) == to); /* what is set going is applied */
     if (to == BUILD_PENDING) {
-        effect_add(v, (struct effect){.kind = EFFECT_OFFERED, .build = build});
+        apply_effect_add(v, (struct effect){.kind = EFFECT_OFFERED, .build = build});
     } else if (to == BUILD_DELAYED) {
-        effect_add(v, (struct effect){.kind = EFFECT_DELAYED, .build = build});
+        apply_effect_add(v, (struct effect){.kind = EFFECT_DELAYED, .build = build});
     }
 }
 
@@ -244,7 +244,7 @@ static int apply_submit(struct state *state, const struct record *record, struct
     word_set(&build->word, build_word(build->accepted, 0));
     DCHECK(status_token(build->accepted) <= BUILD_TOKEN_MAX / 2 + 1);
     err = build_count(build, BUILD_NONE, to);
-    effect_offer(v, build, to);
+    offer_effect(v, build, to);
     v->value = build->id;
     return err;
 }
@@ -272,7 +272,7 @@ static void unhold(struct build *build, struct worker *worker, struct apply_resu
     DCHECK(FIELD_OWN(held->slot[build->held_at]) == build && FIELD_OWN(worker->held_count) > 0);
     FIELD_PUT(held->slot[build->held_at], NULL);
     FIELD_ADD(worker->held_count, (uint64_t)-1);
-    effect_add(v, (struct effect){.kind = EFFECT_LEFT, .build = build, .worker = worker});
+    apply_effect_add(v, (struct effect){.kind = EFFECT_LEFT, .build = build, .worker = worker});
 }
 
 /* Remembers the name of who has it: the worker may be forgotten before the build is. */
@@ -472,10 +472,10 @@ static int apply_build_step(struct state *state, const struct record *record,
         step_left(state, build, record, v);
     }
     if (record->type == RECORD_CLAIM) {
-        effect_add(v, (struct effect){.kind = EFFECT_CLAIMED, .build = build});
+        apply_effect_add(v, (struct effect){.kind = EFFECT_CLAIMED, .build = build});
     }
     DCHECK(status_is_held(after) == (FIELD_OWN(build->worker) != NULL));
-    effect_offer(v, build, to);
+    offer_effect(v, build, to);
     if (status_is_ended(after)) {
         build_end(state, build, record);
     }
@@ -484,7 +484,7 @@ static int apply_build_step(struct state *state, const struct record *record,
 
 int apply_of_builds(struct state *state, const struct record *record, struct apply_result *result)
 {
-    result_clear(result);
+    apply_result_clear(result);
     if (bounds_record_error(record) != NULL) {
         return TALLY_CORRUPT; /* the edge asks the same before it appends: bounds.h */
     }

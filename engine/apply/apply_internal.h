@@ -6,7 +6,7 @@
 #include "wal/base/check.h"
 
 /* Adds one to what the record sets going. */
-static inline void effect_add(struct apply_result *result, struct effect effect)
+static inline void apply_effect_add(struct apply_result *result, struct effect effect)
 {
     /* no bytes lead here: how many there are is a matter of the record's type */
     CHECK(result->effect_count < EFFECTS_MAX);
@@ -14,7 +14,7 @@ static inline void effect_add(struct apply_result *result, struct effect effect)
 }
 
 /* A result that says nothing yet. The effects are left as they are: a vote pays for none. */
-static inline void result_clear(struct apply_result *result)
+static inline void apply_result_clear(struct apply_result *result)
 {
     result->err = 0;
     result->effect_count = 0;

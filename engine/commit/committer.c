@@ -80,6 +80,8 @@ static void write_block(struct committer *committer)
 static void leave_step(struct lane_slot *slot)
 {
     struct lane_result left = {.type = slot->type};
+    /* apply took the same record that the merge took from this slot */
+    CHECK(FIELD_OWN(slot->step.build->applied) == slot->step.after);
     if (slot->type == RECORD_DONE || slot->type == RECORD_FAIL) {
         left.bytes = (uint32_t)parcel_span(slot->step.text).len;
         parcel_release(slot->step.text);
@@ -175,11 +177,14 @@ static void apply_slot(struct committer *committer, struct lane_slot *slot, stru
 static void apply_batch(struct committer *committer)
 {
     struct record record = {0};
+    uint64_t lsn = FIELD_OWN(committer->state->lsn);
     seq_write_begin(&committer->state->seq);
     for (uint32_t i = 0; i < committer->merge.batch_count; i++) {
         apply_slot(committer, committer->merge.batch[i], &record);
     }
     seq_write_end(&committer->state->seq);
+    /* the log counts as many: merge_end */
+    CHECK(FIELD_OWN(committer->state->lsn) == lsn + committer->merge.batch_count);
 }
 
 /* Frees the room of the texts and publishes a lane's applied position. */
@@ -187,6 +192,8 @@ static void publish_lane(struct lane *lane)
 {
     uint64_t applied = lane_applied(lane);
     uint64_t bytes = 0;
+    /* the committer alone moves both, and takes nothing before its owner has published it */
+    CHECK(applied <= lane->taken && lane->taken <= lane_tail(lane));
     for (uint64_t p = applied; p != lane->taken; p++) {
         bytes += lane_at(lane, p)->result.bytes;
     }

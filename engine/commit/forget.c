@@ -1,6 +1,7 @@
 /* Looking for what can be forgotten. */
 #include "engine/commit/forget.h"
 
+#include "wal/base/check.h"
 #include "wal/base/mutant.h"
 
 enum { FORGET_SLICE = 1024 }; /* things: their record is applied in less than 1 ms */
@@ -85,6 +86,8 @@ void forget_run(struct forget *forget)
         forget_until(TAILQ_FIRST(&state->ended), state->ended_count * build_weight(&none),
                      ceiling / LEDGER_ENDED_SHARE, build_weight);
     uint64_t workers_until = gone_until(forget);
+    /* claims for a worker may come until its grace period has passed */
+    CHECK(workers_until <= forget->passed_lsn || MUTANT(MUTANT_FORGET_AT_ONCE));
     if (bytes_until != 0 || builds_until != 0 || workers_until != 0) {
         own_lane_append(forget->own, RECORD_FORGET,
                         (const uint64_t[OWN_LANE_NUMS]){[FORGET_BYTES_UNTIL] = bytes_until,

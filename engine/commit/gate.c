@@ -18,6 +18,8 @@ static struct poll *poll_of(struct timer *timer)
 
 static void poll_settle(struct poll *poll, uint64_t altered)
 {
+    /* the committer alone counts, and nothing is settled before it was altered */
+    CHECK(altered >= FIELD_OWN(poll->settled) && altered <= poll->altered);
     FIELD_PUT(poll->settled, altered);
 }
 
@@ -74,6 +76,7 @@ void gate_poll_altered(struct gate *gate, struct poll *poll)
 
 void gate_poll_windowed(struct gate *gate, struct poll *poll)
 {
+    CHECK(poll->window == WINDOW_MOVING); /* only the gate appends a POLL_WINDOW */
     poll->window = WINDOW_NONE;
     poll_settle(poll, poll->decided);
     look_at_poll(gate, poll);
@@ -124,6 +127,7 @@ static void gate_fill(struct gate *gate)
             break;
         }
         struct poll *poll = poll_of(gate->waiting.next);
+        CHECK(poll->window == WINDOW_WAITING); /* look_at_poll put it into this ring */
         timer_ring_remove(&poll->timer);
         timer_ring_add(&gate->closing, &poll->timer);
         poll->window = WINDOW_MOVING;
@@ -162,6 +166,7 @@ static void gate_say(struct gate *gate)
 {
     for (int i = 0; i < GATE_SLICE && gate->count > 0 && own_lane_has_room(gate->own); i++) {
         struct poll *poll = poll_of(gate->closing.next);
+        CHECK(poll->window == WINDOW_MOVING && poll->gated); /* gate_fill has marked it */
         timer_ring_remove(&poll->timer);
         own_lane_append(gate->own, RECORD_POLL_WINDOW,
                         (const uint64_t[OWN_LANE_NUMS]){poll->id, 0});

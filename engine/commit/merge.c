@@ -157,6 +157,8 @@ void merge_begin(struct merge *merge, uint64_t time_ms)
 
 void merge_end(struct merge *merge, const unsigned char **block, size_t *len)
 {
+    /* each slot that was taken is one record of the block */
+    CHECK(merge->columns.count == merge->batch_count);
     must_fit(merge, columns_end(&merge->columns, block, len));
 }
 

@@ -33,6 +33,7 @@ bool own_lane_step(struct own_lane *own, struct build *build, uint64_t seen, enu
 {
     uint32_t before = word_status(seen);
     uint32_t after = status_next(before, to);
+    CHECK(own_lane_has_slot(own)); /* each caller has asked for room */
     /* no bytes lead here: the callers look at the state first, and a loaded one has tokens left for
      * all that can follow (bounds.h: bounds_status_is_valid), so that status_next stays within the
      * table */
@@ -64,5 +65,6 @@ uint64_t own_lane_tail(const struct own_lane *own)
 
 void own_lane_publish(struct own_lane *own)
 {
+    CHECK(own->lane->next - own->lane->freed <= LANE_SLOTS); /* own_lane_has_slot was asked */
     (void)lane_publish(own->lane);
 }

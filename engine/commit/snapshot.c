@@ -2,6 +2,7 @@
 #include "engine/commit/snapshot.h"
 
 #include "engine/base/alarm.h"
+#include "wal/base/check.h"
 #include "wal/base/clock.h"
 
 #include <stdio.h>
@@ -85,6 +86,7 @@ void snapshot_stop(struct snapshot *snapshot)
 /* Lets those who wait for it ask again: edge_snapshot. */
 static void answer_tickets(struct snapshot *snapshot, bool is_good)
 {
+    CHECK(snapshot->serves >= FIELD_OWN(snapshot->shared->snapshot_served)); /* tickets only grow */
     if (is_good) {
         FIELD_PUT(snapshot->shared->snapshot_good, snapshot->serves);
     }
@@ -133,6 +135,7 @@ static bool log_is_lost(struct snapshot *snapshot)
 static void snapshot_end(struct snapshot *snapshot, const struct snapshot_result *result)
 {
     uint64_t now_ns = clock_mono_ns();
+    CHECK(snapshot->running && !snapshot->sweeping); /* snapshot_run has looked */
     if (snapshot->walking) {
         snapshot_capture_end(&snapshot->capture);
         snapshot->walking = false;
@@ -215,6 +218,7 @@ static bool snapshot_is_wanted(struct snapshot *snapshot, uint64_t now_ns)
 
 static void snapshot_begin(struct snapshot *snapshot, uint64_t now_ns)
 {
+    CHECK(!snapshot->running && !snapshot->walking); /* snapshot_run has looked */
     snapshot->running = true;
     snapshot->walking = true;
     snapshot->began_ns = now_ns;

@@ -2,6 +2,7 @@
 #include "engine/commit/space.h"
 
 #include "engine/base/alarm.h"
+#include "wal/base/check.h"
 #include "wal/base/clock.h"
 
 enum {
@@ -50,6 +51,8 @@ static void look_at_disk(struct space *space)
 
 void space_start(struct space *space)
 {
+    /* engine.c has made the segments so large, whatever the options say */
+    CHECK(space->log_bytes_min >= 4 * space->lane_bytes_all);
     space_look_soon(space);
     space_judge(space);
 }

@@ -2,6 +2,7 @@
 #include "engine/commit/timers.h"
 
 #include "engine/base/alarm.h"
+#include "wal/base/check.h"
 #include "wal/base/err.h"
 
 #include <stdlib.h>
@@ -53,6 +54,7 @@ static bool take_back(struct timers *timers, struct build *build)
 
 void timers_claimed(struct timers *timers, struct build *build)
 {
+    CHECK(status_is_held(FIELD_OWN(build->applied))); /* by the CLAIM whose effect this is */
     struct need_set *set = FIELD_OWN(build->queue->sets[build->set]);
     struct ticket_list *list = &set->lists[build->pri];
     /* the hint goes over this build's ticket, so that nothing of it stays when the build is freed
@@ -71,14 +73,18 @@ void timers_claimed(struct timers *timers, struct build *build)
 
 void timers_left(struct timers *timers, struct build *build, struct worker *worker)
 {
+    CHECK(!status_is_held(FIELD_OWN(build->applied))); /* since the record whose effect this is */
     wheel_remove(&timers->leases, &build->timer);
     /* K1: relaxed: a slot's return publishes nothing */
-    atomic_fetch_sub_explicit(&worker->used, 1, memory_order_relaxed);
+    uint32_t used = atomic_fetch_sub_explicit(&worker->used, 1, memory_order_relaxed);
+    CHECK(used > 0); /* the edge took the slot before it claimed the build */
     FIELD_ADD(worker->left, 1);
 }
 
 static int offer(struct timers *timers, struct build *build)
 {
+    /* the record whose effect this is, or the replay, has said so */
+    CHECK(status_state(FIELD_OWN(build->applied)) == BUILD_PENDING);
     struct need_set *set = FIELD_OWN(build->queue->sets[build->set]);
     struct ticket_list *list = &set->lists[build->pri];
     if (ticket_append(list, build, FIELD_OWN(build->applied), build->pending_lsn) != 0) {
@@ -97,6 +103,8 @@ void timers_offered(struct timers *timers, struct build *build)
 
 void timers_delayed(struct timers *timers, struct build *build)
 {
+    /* the record whose effect this is, or the replay, has said so */
+    CHECK(status_state(FIELD_OWN(build->applied)) == BUILD_DELAYED);
     wheel_put(&timers->delays, &build->timer, wheel_tick(build->due_ms));
 }
 
@@ -104,6 +112,7 @@ uint32_t timers_gone(struct timers *timers, struct worker *worker)
 {
     uint32_t released = 0;
     const struct worker_held *held = FIELD_OWN(worker->held);
+    CHECK(FIELD_OWN(worker->state) == WORKER_GONE); /* by the BYE whose effect this is */
     FIELD_ADD(worker->left, 1);
     timers->has_offered = true; /* a claim of it that waits is told so */
     for (uint32_t i = 0; i < held->capacity; i++) {

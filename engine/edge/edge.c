@@ -117,6 +117,7 @@ void edge_free(struct edge *edge, uint64_t pos)
 
 void edge_publish(struct edge *edge)
 {
+    CHECK(edge->lane->next - edge->lane->freed <= LANE_SLOTS); /* edge_room was asked for each */
     if (lane_publish(edge->lane)) {
         wake_up(&edge->shared->wake);
     }

@@ -100,6 +100,7 @@ static struct edge *edges_at(const struct edges *edges, uint32_t i)
 
 struct lane *edges_lane(const struct edges *edges, uint32_t i)
 {
+    DCHECK(i < edges_count(edges));
     return edges_at(edges, i)->lane;
 }
 
