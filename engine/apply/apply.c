@@ -80,7 +80,7 @@ static int apply_poll(struct state *state, const struct record *record, struct a
                                         record->time_ms)
                        : FIELD_OWN(poll->open);
     poll_set_window(poll, open);
-    apply_effect_add(v, (struct effect){.kind = EFFECT_ALTERED, .poll = poll});
+    apply_effect_add(v, EFFECT_ALTERED)->poll = poll;
     return 0;
 }
 
@@ -94,7 +94,7 @@ static int apply_poll_window(struct state *state, const struct record *record,
     snapshot_capture_poll(state, poll);
     poll->gated = false;
     poll_set_window(poll, record->num[POLL_WINDOW_OPEN] != 0);
-    apply_effect_add(v, (struct effect){.kind = EFFECT_WINDOWED, .poll = poll});
+    apply_effect_add(v, EFFECT_WINDOWED)->poll = poll;
     return 0;
 }
 

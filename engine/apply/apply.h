@@ -27,7 +27,7 @@ enum effect_kind {
 };
 
 struct effect {
-    enum effect_kind kind;
+    enum effect_kind kind; /* says which of the others are set */
     union {
         struct build *build; /* OFFERED, DELAYED, CLAIMED, LEFT */
         struct poll *poll;   /* ALTERED, WINDOWED */

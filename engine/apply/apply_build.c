@@ -199,9 +199,9 @@ static void offer_effect(struct apply_result *v, struct build *build, enum build
 {
     DCHECK(status_state(FIELD_OWN(build->applied)) == to); /* what is set going is applied */
     if (to == BUILD_PENDING) {
-        apply_effect_add(v, (struct effect){.kind = EFFECT_OFFERED, .build = build});
+        apply_effect_add(v, EFFECT_OFFERED)->build = build;
     } else if (to == BUILD_DELAYED) {
-        apply_effect_add(v, (struct effect){.kind = EFFECT_DELAYED, .build = build});
+        apply_effect_add(v, EFFECT_DELAYED)->build = build;
     }
 }
 
@@ -272,7 +272,9 @@ static void unhold(struct build *build, struct worker *worker, struct apply_resu
     DCHECK(FIELD_OWN(held->slot[build->held_at]) == build && FIELD_OWN(worker->held_count) > 0);
     FIELD_PUT(held->slot[build->held_at], NULL);
     FIELD_ADD(worker->held_count, (uint64_t)-1);
-    apply_effect_add(v, (struct effect){.kind = EFFECT_LEFT, .build = build, .worker = worker});
+    struct effect *left = apply_effect_add(v, EFFECT_LEFT);
+    left->build = build;
+    left->worker = worker;
 }
 
 /* Remembers the name of who has it: the worker may be forgotten before the build is. */
@@ -472,7 +474,7 @@ static int apply_build_step(struct state *state, const struct record *record,
         step_left(state, build, record, v);
     }
     if (record->type == RECORD_CLAIM) {
-        apply_effect_add(v, (struct effect){.kind = EFFECT_CLAIMED, .build = build});
+        apply_effect_add(v, EFFECT_CLAIMED)->build = build;
     }
     DCHECK(status_is_held(after) == (FIELD_OWN(build->worker) != NULL));
     offer_effect(v, build, to);

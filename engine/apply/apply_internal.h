@@ -5,12 +5,14 @@
 #include "engine/apply/apply.h"
 #include "wal/base/check.h"
 
-/* Adds one to what the record sets going. */
-static inline void apply_effect_add(struct apply_result *result, struct effect effect)
+/* Adds one to what the record sets going: whom it concerns is the caller's to fill in. */
+static inline struct effect *apply_effect_add(struct apply_result *result, enum effect_kind kind)
 {
     /* no bytes lead here: how many there are is a matter of the record's type */
     CHECK(result->effect_count < EFFECTS_MAX);
-    result->effects[result->effect_count++] = effect;
+    struct effect *effect = &result->effects[result->effect_count++];
+    effect->kind = kind;
+    return effect;
 }
 
 /* A result that says nothing yet. The effects are left as they are: a vote pays for none. */

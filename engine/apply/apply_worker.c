@@ -133,7 +133,7 @@ int apply_bye(struct state *state, const struct record *record, struct apply_res
             FIELD_PUT(build->goes_back, true);
         }
     }
-    apply_effect_add(v, (struct effect){.kind = EFFECT_GONE, .worker = worker});
+    apply_effect_add(v, EFFECT_GONE)->worker = worker;
     return 0;
 }
 

@@ -143,13 +143,13 @@ static void work_off(struct committer *committer, struct apply_result *result)
 }
 
 /* Applies what one slot stands for, leaves its result there, frees what came with it. */
-static void apply_slot(struct committer *committer, struct lane_slot *slot, struct record *record)
+static void apply_slot(struct committer *committer, struct lane_slot *slot, struct record *record,
+                       struct apply_result *result)
 {
-    struct apply_result result;
     merge_slot_record(slot, record);
     record->lsn = FIELD_OWN(committer->state->lsn) + 1;
     record->time_ms = committer->merge.columns.time_ms;
-    int err = apply(committer->state, record, &result);
+    int err = apply(committer->state, record, result);
     if (err != 0) {
         alarm_fatal(committer->options, err == TALLY_NOMEM ? 71 : 70,
                     "a record that was accepted does not apply");
@@ -158,8 +158,8 @@ static void apply_slot(struct committer *committer, struct lane_slot *slot, stru
         slot->result.bytes = 0;
         return;
     }
-    work_off(committer, &result);
-    if (slot->type == RECORD_WORKER && result.err == 0) {
+    work_off(committer, result);
+    if (slot->type == RECORD_WORKER && result->err == 0) {
         struct worker *worker = state_worker(committer->state, record->text[WORKER_ID]);
         FIELD_PUT(worker->seen_ms, time_run_ms(&committer->shared->time));
         FIELD_ADD(worker->left, 1); /* it may have more slots */
@@ -170,17 +170,18 @@ static void apply_slot(struct committer *committer, struct lane_slot *slot, stru
     if (record_is_build_step(slot->type)) {
         leave_step(slot);
     } else {
-        leave_ordered(committer, slot, &result);
+        leave_ordered(committer, slot, result);
     }
 }
 
 static void apply_batch(struct committer *committer)
 {
     struct record record = {0};
+    struct apply_result result; /* here, since it is too large to be made for each vote */
     uint64_t lsn = FIELD_OWN(committer->state->lsn);
     seq_write_begin(&committer->state->seq);
     for (uint32_t i = 0; i < committer->merge.batch_count; i++) {
-        apply_slot(committer, committer->merge.batch[i], &record);
+        apply_slot(committer, committer->merge.batch[i], &record, &result);
     }
     seq_write_end(&committer->state->seq);
     /* the log counts as many: merge_end */
