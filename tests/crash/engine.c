@@ -360,7 +360,7 @@ static void check_chain(struct disk *disk, const struct found *found)
 {
     struct chain chain = {.has_begun = false};
     struct wal_report report;
-    MUST(wal_read(&disk->io, check_block, &chain, &report) == 0, "%s", report.text);
+    MUST(wal_reader_once(&disk->io, check_block, &chain, &report) == 0, "%s", report.text);
     beheaded += chain.has_begun && !chain.is_known[0];
     for (size_t i = 0; i <= OPTIONS; i++) {
         MUST(!chain.is_known[i] || chain.last[i] == found->votes[i],

@@ -168,7 +168,7 @@ static uint64_t digest_from(struct wal_io *io, uint64_t lsn)
         int err = wal_snapshot_read(io, lsn, made_load, &made, &info);
         MUST(err == 0, "snapshot at %lu: %s", (unsigned long)lsn, info.text);
     }
-    int err = wal_read(io, made_visit, &made, &report);
+    int err = wal_reader_once(io, made_visit, &made, &report);
     MUST(err == 0, "from %lu: %s", (unsigned long)lsn, report.text);
     uint64_t digest = digest_state(&made.state);
     snapshot_load_fini(&made.load);

@@ -70,7 +70,7 @@ static int repair(void)
 static int read_it(void)
 {
     struct wal_io *io = io_new();
-    int err = wal_read(io, see_nothing, NULL, &report);
+    int err = wal_reader_once(io, see_nothing, NULL, &report);
     io->ops->destroy(io);
     return err;
 }

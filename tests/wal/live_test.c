@@ -60,7 +60,7 @@ Test(wal_live, a_log_can_be_read_while_it_is_written)
         struct wal_report report;
         is_last = atomic_load_explicit(&done, memory_order_acquire);
         uint64_t before = atomic_load_explicit(&acknowledged, memory_order_acquire);
-        int err = wal_read(io, count_records, &next_lsn, &report);
+        int err = wal_reader_once(io, count_records, &next_lsn, &report);
         cr_assert_eq(err, 0, "read %llu: row %d: %s", (unsigned long long)reads, report.row,
                      report.text);
         cr_assert(report.records >= before && report.records >= last, "%llu of %llu",
@@ -110,7 +110,7 @@ Test(wal_live, a_log_can_be_read_while_it_is_started_again)
     while (!atomic_load_explicit(&done, memory_order_acquire)) {
         uint64_t next_lsn = 1;
         struct wal_report report;
-        int err = wal_read(io, count_records, &next_lsn, &report);
+        int err = wal_reader_once(io, count_records, &next_lsn, &report);
         cr_assert_eq(err, 0, "row %d: %s", report.row, report.text);
     }
     pthread_join(writer, NULL);

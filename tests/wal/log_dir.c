@@ -122,7 +122,7 @@ int log_dir_read(struct log_dir *disk)
 {
     uint64_t next_lsn = 1;
     io_make(disk);
-    return wal_read(disk->io, log_dir_check_block, &next_lsn, &disk->report);
+    return wal_reader_once(disk->io, log_dir_check_block, &next_lsn, &disk->report);
 }
 
 int log_dir_append(struct log_dir *disk, uint32_t count, size_t each, bool noise)

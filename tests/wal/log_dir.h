@@ -29,7 +29,7 @@ int log_dir_check_block(void *arg, const struct wal_block *block);
  * it. Returns what wal_open returned. */
 int log_dir_open(struct log_dir *disk);
 
-/* Reads it with wal_read, checking as disk_open. */
+/* Reads it with wal_reader_once, checking as disk_open. */
 int log_dir_read(struct log_dir *disk);
 
 /* Appends one block of count records of `each` bytes, at most. Hard to compress with `noise`. */

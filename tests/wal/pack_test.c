@@ -131,7 +131,7 @@ Test(wal_pack, members_are_shown_as_the_blocks_they_were)
     log_dir_close_clean(&disk);
     cr_assert_eq(pack_quiet(1), WAL_PACKED);
     cr_assert_eq(wal_file_io_new(&io, disk.path, 0), 0);
-    cr_assert_eq(wal_read(io, note_blocks, sums, &report), 0, "%s", report.text);
+    cr_assert_eq(wal_reader_once(io, note_blocks, sums, &report), 0, "%s", report.text);
     io->ops->destroy(io);
     cr_expect_eq(sums[0], 2 * WAL_PAGE_BYTES, "one packed block and the seal");
     cr_expect_eq(sums[1], 10);
@@ -183,7 +183,7 @@ Test(wal_pack, a_reader_goes_on_in_the_packed_file_where_it_was_in_the_old_one)
             sched_yield();
         }
         cr_assert_eq(wal_file_io_new(&io, disk.path, 0), 0);
-        cr_assert_eq(wal_read(io, overtake, &overtaking, &report), 0, "%s", report.text);
+        cr_assert_eq(wal_reader_once(io, overtake, &overtaking, &report), 0, "%s", report.text);
         io->ops->destroy(io);
         cr_expect_eq(overtaking.next_lsn, 26);
         cr_expect_eq(report.records, 25);
@@ -227,7 +227,7 @@ Test(wal_pack, the_largest_block_is_kept_as_it_is)
     cr_assert_eq(wal_close(disk.wal, true), 0);
     disk.wal = NULL;
     cr_assert_eq(pack(options.io, 1, &result), WAL_PACKED_LEFT, "it was compressed before");
-    cr_assert_eq(wal_read(options.io, NULL, NULL, &disk.report), 0);
+    cr_assert_eq(wal_reader_once(options.io, NULL, NULL, &disk.report), 0);
     options.io->ops->destroy(options.io);
     free(raw);
 }

@@ -248,7 +248,7 @@ Test(wal_retention, behind_a_nameless_segment_those_without_records_are_not_miss
 static int read_once(void)
 {
     memset(&report, 0, sizeof(report));
-    return wal_read(io, see, NULL, &report);
+    return wal_reader_once(io, see, NULL, &report);
 }
 
 static void retain_from_4(void)

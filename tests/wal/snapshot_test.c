@@ -437,7 +437,7 @@ Test(wal_snapshot, a_log_can_be_made_to_begin_behind_a_snapshot)
         cr_assert_eq(log_dir_append(&disk, 10, 20, false), 0);
         log_dir_kill(&disk);
         cr_assert_eq(wal_file_io_new(&disk.io, disk.path, 0), 0);
-        cr_assert_eq(wal_read(disk.io, NULL, NULL, &disk.report), 0, "%s", disk.report.text);
+        cr_assert_eq(wal_reader_once(disk.io, NULL, NULL, &disk.report), 0, "%s", disk.report.text);
         cr_assert_eq(disk.report.next_lsn, next + 10);
     }
     log_dir_kill(&disk);
@@ -453,9 +453,9 @@ Test(wal_snapshot, a_reader_takes_a_log_that_has_lost_its_beginning)
     const struct wal_retain retain = {.safe_lsn = lsn, .bytes_max = 4 * disk.segment_bytes};
     cr_assert_gt(wal_retain(disk.io, &retain), 0);
     seen = (struct seen){.next_lsn = UINT64_MAX / 2};
-    cr_assert_eq(wal_read(disk.io, NULL, NULL, &disk.report), 0, "%s", disk.report.text);
+    cr_assert_eq(wal_reader_once(disk.io, NULL, NULL, &disk.report), 0, "%s", disk.report.text);
     cr_assert_eq(disk.report.next_lsn, lsn + 1);
     cr_assert_eq(wal_snapshot_list_keep(disk.io, 0, 0), 0);
-    cr_assert_eq(wal_read(disk.io, NULL, NULL, &disk.report), TALLY_DAMAGE);
+    cr_assert_eq(wal_reader_once(disk.io, NULL, NULL, &disk.report), TALLY_DAMAGE);
     log_dir_kill(&disk);
 }

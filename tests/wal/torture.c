@@ -58,7 +58,7 @@ static void one_round(struct wal_io *io, struct wal_io *reader_io, bool clean)
     CHECK(pthread_create(&threads[1], NULL, ask, NULL) == 0);
     pthread_barrier_wait(&start);
     while (!atomic_load_explicit(&done, memory_order_acquire)) {
-        err = wal_read(reader_io, NULL, NULL, &report);
+        err = wal_reader_once(reader_io, NULL, NULL, &report);
         CHECK(err == 0);
     }
     pthread_join(threads[0], NULL);

@@ -53,7 +53,7 @@ static uint64_t find_first(struct wal_io *io)
 {
     struct wal_report report;
     uint64_t first_lsn = 1;
-    (void)wal_read(io, see_first, &first_lsn, &report);
+    (void)wal_reader_once(io, see_first, &first_lsn, &report);
     return first_lsn;
 }
 

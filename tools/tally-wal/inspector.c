@@ -182,7 +182,7 @@ int inspector_run(struct inspector *inspector)
 {
     int err = INSPECT_AGAIN;
     while (err == INSPECT_AGAIN) {
-        err = wal_read(inspector->io, inspector_see_block, inspector, &inspector->report);
+        err = wal_reader_once(inspector->io, inspector_see_block, inspector, &inspector->report);
         if (err == INSPECT_AGAIN && inspector_restart(inspector) != 0) {
             err = TALLY_NOMEM;
         }

@@ -46,13 +46,13 @@ struct inspector {
 struct inspector *inspector_new(const char *dir, const char *doing);
 void inspector_destroy(struct inspector *inspector);
 
-/* The visitor of blocks, for wal_read and its like; arg is the inspector. */
+/* The visitor of blocks, for wal_reader_once and its like; arg is the inspector. */
 int inspector_see_block(void *arg, const struct wal_block *block);
 
 /* Looks for the beginning once more. Returns 0 or TALLY_NOMEM. */
 int inspector_restart(struct inspector *inspector);
 
-/* wal_read, begun anew as often as it takes. */
+/* wal_reader_once, begun anew as often as it takes. */
 int inspector_run(struct inspector *inspector);
 
 /*

@@ -119,7 +119,7 @@ static int copy(struct replay_command *replay, struct newdir *newdir)
 {
     struct inspector *inspector = replay->inspector;
     replay->wal = newdir->wal;
-    int err = wal_read(inspector->io, inspector_see_block, inspector, &inspector->report);
+    int err = wal_reader_once(inspector->io, inspector_see_block, inspector, &inspector->report);
     columns_fini(&replay->columns);
     progress_end(&inspector->progress);
     if (err == TALLY_TIMEOUT) {

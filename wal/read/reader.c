@@ -24,7 +24,7 @@ static int read_on(struct wal_scan *scan, struct wal_report *report)
     return err;
 }
 
-int wal_read(struct wal_io *io, wal_visit_fn visit, void *arg, struct wal_report *report)
+int wal_reader_once(struct wal_io *io, wal_visit_fn visit, void *arg, struct wal_report *report)
 {
     struct wal_scan scan;
     wal_scan_init(&scan, io, visit, arg);

@@ -8,30 +8,31 @@
 #include <stdbool.h>
 
 /*
- * The reader, the same that recovery uses; read-only, takes no lock, works on a live log. It visits
- * the valid blocks in order and says in report how the log ends: it changes nothing, prints
+ * Reads the log once, as a recovery does, but takes no lock and works beside a writer: it visits
+ * the valid blocks in order and says in report how the log ends. It changes nothing, prints
  * nothing, never exits. On a live log the end may be a torn tail: the block that is being written.
- * Blocks at the end may not be synced yet. Errors: TALLY_IO; TALLY_DAMAGE;
- * TALLY_NEWER; TALLY_NOMEM; TALLY_CUT: retention has removed records before they were read; what
- * visit returned. report is filled in every case. A torn tail is no error. Threads: any; may block
- * for long.
+ * Blocks at the end may not be synced yet.
+ * Errors: TALLY_IO; TALLY_DAMAGE; TALLY_NEWER; TALLY_NOMEM; TALLY_CUT: retention has removed
+ * records before they were read; what visit returned. report is filled in every case. A torn tail
+ * is no error. Threads: any; may block for long.
  */
-int wal_read(struct wal_io *io, wal_visit_fn visit, void *arg, struct wal_report *report);
+int wal_reader_once(struct wal_io *io, wal_visit_fn visit, void *arg, struct wal_report *report);
 
 /*
- * The same reader for who stays: it keeps its place between two calls. Owns: io is borrowed and
- * outlives the reader. Threads: one at a time.
+ * A reader that goes on: it keeps its place between two calls. Owns: io is borrowed and outlives
+ * the reader; *out is the caller's. Errors: TALLY_NOMEM. Threads: one at a time.
  */
 struct wal_reader;
 int wal_reader_new(struct wal_reader **out, struct wal_io *io, wal_visit_fn visit, void *arg);
 void wal_reader_destroy(struct wal_reader *reader);
 
-/* Visits what has come since the last call and says how the log ends now. Errors: as wal_read. */
+/* Visits what has come since the last call and says how the log ends now. Errors: as
+ * wal_reader_once. */
 int wal_reader_judge(struct wal_reader *reader, struct wal_report *report);
 
 /*
  * Visits what has come since the last call, and no more: cheap enough for every wake. *is_blank:
- * nothing has been written behind it yet; if something has, and it is not a valid block, only
+ * nothing has been written behind that yet; if something has, and it is not a valid block, only
  * wal_reader_judge tells what it is. Errors: TALLY_NOMEM; what visit returned.
  */
 int wal_reader_more(struct wal_reader *reader, bool *is_blank);
