@@ -42,6 +42,20 @@ static int load_block(void *arg, const struct wal_block *block)
     return snapshot_load_block(&opening->load, block);
 }
 
+/* The snapshot was not whole after all: begins anew, as if nothing of it had been loaded. */
+static int unload_snapshot(void *arg)
+{
+    struct opening *opening = arg;
+    uint64_t ceiling = opening->state->ledger.ceiling;
+    snapshot_load_fini(&opening->load);
+    state_fini(opening->state);
+    int err = state_init(opening->state);
+    opening->state->ledger.ceiling = ceiling;
+    opening->found = (struct snapshot_found){.lsn = 0};
+    snapshot_load_init(&opening->load, opening->state);
+    return err;
+}
+
 static int see_block(void *arg, const struct wal_block *block)
 {
     struct opening *opening = arg;
@@ -132,6 +146,7 @@ static int open_log(struct tally *tally, struct tally_report *report, struct com
         .on_trouble = on_trouble,
         .trouble_arg = tally,
         .load = load_block,
+        .unload = unload_snapshot,
         .seen = see_end,
     };
     int err = wal_open(&tally->wal, &options, see_block, &opening, &found);

@@ -325,19 +325,19 @@ int wal_close(struct wal *wal, bool clean)
 static int load_snapshot(const struct wal_options *options, struct wal_scan *scan,
                          struct wal_snapshot_info *info, struct wal_report *report)
 {
+    const struct wal_snapshot_loader loader = {
+        .load = options->load, .unload = options->unload, .arg = scan->visitor.arg};
     if (options->load == NULL) {
         return 0;
     }
-    int err = wal_snapshot_list_choose(options->io, info);
-    if (err == 0 && info->lsn > 0) {
-        struct wal_snapshot_info again;
-        err = wal_snapshot_read(options->io, info->lsn, options->load, scan->visitor.arg, &again);
-        if (err != 0) {
-            return wal_report_refuse(report, err, again.text);
-        }
+    int err = wal_snapshot_list_load(options->io, &loader, info);
+    if (err != 0) {
+        return wal_report_refuse(report, err, info->text);
+    }
+    if (info->lsn > 0) {
         wal_scan_set_snapshot(scan, info->uuid, info->lsn);
     }
-    return err == 0 ? 0 : wal_report_refuse(report, err, info->text);
+    return 0;
 }
 
 /* What was wrong with a snapshot stands behind what was found in the log. */

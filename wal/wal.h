@@ -23,9 +23,14 @@ struct wal_options {
     void (*on_trouble)(void *arg, const char *what);
     void *trouble_arg;
     /* Called first, for each block of the newest snapshot that is whole (wal/files/snapshot_read.h:
-     * wal_snapshot_read), with visit's arg. NULL: snapshots are not looked at, and the log must
-     * begin at record 1. */
+     * wal_snapshot_read), with visit's arg. A snapshot is verified while it is shown: what load
+     * returns counts only if all of it is whole. NULL: snapshots are not looked at, and the log
+     * must begin at record 1. */
     wal_visit_fn load;
+    /* Called when what load was shown is no whole snapshot after all, with visit's arg: it forgets
+     * what it took, and is shown an older one, or none. Returns as visit. NULL: there is nothing to
+     * forget. */
+    int (*unload)(void *arg);
     /* Called once when visit has had every block that there is, with visit's arg, before anything
      * is changed on the disk: the last word of a visitor that puts blocks aside. Returns as visit.
      * NULL: it has none. */

@@ -75,7 +75,8 @@ static void try(struct damage *damage, struct disk *disk, struct place place)
     struct wal_options options = {.io = &disk->io,
                                   .segment_bytes = WAL_SEGMENT_BYTES_MIN,
                                   .start_bytes = WAL_SEGMENT_BYTES_MIN,
-                                  .load = model_load};
+                                  .load = model_load,
+                                  .unload = model_unload};
     model_copy(&model, &damage->run.model);
     struct model_replay replay = {.model = &model, .is_patient = true};
     disk->point = fiber_point;

@@ -119,6 +119,13 @@ int model_load(void *arg, const struct wal_block *block)
     return is_right || replay->is_patient ? 0 : TALLY_CORRUPT;
 }
 
+int model_unload(void *arg)
+{
+    struct model_replay *replay = arg;
+    *replay = (struct model_replay){.model = replay->model, .is_patient = replay->is_patient};
+    return 0;
+}
+
 int model_visit(void *arg, const struct wal_block *block)
 {
     struct model_replay *replay = arg;

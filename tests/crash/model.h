@@ -66,6 +66,9 @@ struct model_replay {
 /* A wal_visit_fn for the blocks of a snapshot; arg is a struct model_replay, not used before. */
 int model_load(void *arg, const struct wal_block *block);
 
+/* The unload of struct wal_options for it. */
+int model_unload(void *arg);
+
 /* A wal_visit_fn; arg is a struct model_replay. What was shown counts as acknowledged. */
 int model_visit(void *arg, const struct wal_block *block);
 

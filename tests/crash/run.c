@@ -88,6 +88,7 @@ static int open_once(struct run *run, struct model_replay *replay)
         .start_bytes = WAL_SEGMENT_BYTES_MIN,
         .janitor = run->has_janitor ? &janitor : NULL,
         .load = model_load,
+        .unload = model_unload,
     };
     *replay = (struct model_replay){.model = &run->model};
     fiber_begin(run->order, seed_next(&run->seed));

@@ -1,6 +1,8 @@
 /* An engine with snapshots: starts from them, falls back, removes what is old, survives a failure.
  */
 #include "engine/apply/apply.h"
+#include "engine/apply/digest.h"
+#include "engine/engine.h"
 #include "engine/log/columns.h"
 #include "engine/apply/snapshot_capture.h"
 #include "tests/engine/handle.h"
@@ -86,6 +88,17 @@ static void spoil(uint64_t lsn)
     close(fd);
 }
 
+/* In the header of its seal, which is read last: all of it was loaded by then. */
+static void spoil_end(uint64_t lsn)
+{
+    char path[256];
+    path_of(path, SNAPSHOT, lsn);
+    int fd = open(path, O_WRONLY);
+    off_t size = lseek(fd, 0, SEEK_END);
+    cr_assert(fd >= 0 && size > 8192 && pwrite(fd, "x", 1, size - 4096 + 8) == 1);
+    close(fd);
+}
+
 static uint64_t polls(void)
 {
     struct engine_info info;
@@ -126,6 +139,30 @@ Test(snapshot, old_log_goes_and_each_of_the_two_snapshots_is_enough)
     spoil(lsns[2]);
     cr_assert_eq(open_engine(), TALLY_DAMAGE);
     cr_assert(strstr(report.text, "is missing") != NULL, "%s", report.text);
+}
+
+/* What was loaded of the newest one is thrown away, whatever it was. */
+Test(snapshot, one_that_is_damaged_at_its_end_leaves_nothing_behind)
+{
+    uint64_t lsns[2];
+    cr_assert_eq(open_engine(), 0, "%s", report.text);
+    handle_poll(&handle, "a");
+    (void)handle_option(&handle, "a", "first");
+    cr_assert_eq(snapshot(&lsns[0]), 0);
+    handle_poll(&handle, "b");
+    (void)handle_option(&handle, "b", "second");
+    cr_assert_eq(snapshot(&lsns[1]), 0);
+    (void)handle_option(&handle, "b", "third");
+    close_engine();
+    cr_assert_eq(open_engine(), 0, "%s", report.text);
+    uint64_t whole = digest_state(&tally->state);
+    cr_assert(report.snapshot_lsn == lsns[1] && !report.snapshot_passed);
+    close_engine();
+    spoil_end(lsns[1]);
+    cr_assert_eq(open_engine(), 0, "%s", report.text);
+    cr_assert(report.snapshot_lsn == lsns[0] && report.snapshot_passed, "%s", report.text);
+    cr_assert_eq(digest_state(&tally->state), whole);
+    close_engine();
 }
 
 /* The one that is damaged is not one of the two that make removing safe. */

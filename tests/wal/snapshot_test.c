@@ -2,6 +2,8 @@
 #include "wal/background/retain.h"
 #include "wal/files/snapshot_list.h"
 #include "wal/files/snapshot_writer.h"
+#include "wal/format/block.h"
+#include "wal/format/snapshot.h"
 
 #include "tests/wal/log_dir.h"
 #include "tests/wal/fault.h"
@@ -64,6 +66,7 @@ struct seen {
     int blocks;
     uint64_t next_lsn;
     bool sealed;
+    int forgotten; /* snapshots that were not whole after all */
 };
 
 static int see_snap(void *arg, const struct wal_block *block)
@@ -79,6 +82,14 @@ static int see_snap(void *arg, const struct wal_block *block)
     fill(wanted, seen->lsn, seen->blocks++);
     cr_assert_eq(block->raw_bytes, BLOCK_BYTES);
     cr_assert(memcmp(block->raw, wanted, BLOCK_BYTES) == 0, "shown and not what was written");
+    return 0;
+}
+
+static int forget_snap(void *arg)
+{
+    struct seen *seen = arg;
+    cr_assert(seen->blocks > 0, "nothing was shown");
+    *seen = (struct seen){.next_lsn = 1, .forgotten = seen->forgotten + 1};
     return 0;
 }
 
@@ -99,6 +110,13 @@ static void snap_name(char name[64], uint64_t lsn)
     snprintf(name, 64, "snap-%016lx.tally", (unsigned long)lsn);
 }
 
+/* Where the second block of a snapshot begins. */
+static uint64_t first_block_end(const unsigned char *file)
+{
+    uint32_t stored = get_le32(file + WAL_SNAPSHOT_FIRST_BLOCK + 32);
+    return WAL_SNAPSHOT_FIRST_BLOCK + wal_block_bytes(stored);
+}
+
 /* Opens the log with its snapshots. */
 static int open_with(struct seen *seen)
 {
@@ -106,8 +124,10 @@ static int open_with(struct seen *seen)
     if (disk.io == NULL) {
         cr_assert_eq(wal_file_io_new(&disk.io, disk.path, 1), 0);
     }
-    struct wal_options options = {
-        .io = disk.io, .segment_bytes = disk.segment_bytes, .load = see_snap};
+    struct wal_options options = {.io = disk.io,
+                                  .segment_bytes = disk.segment_bytes,
+                                  .load = see_snap,
+                                  .unload = forget_snap};
     int err = wal_open(&disk.wal, &options, see_log, seen, &disk.report);
     if (err != 0) {
         disk.wal = NULL;
@@ -273,6 +293,61 @@ Test(wal_snapshot, a_damaged_one_is_passed_over)
     cr_assert_eq(open_with(&seen), 0, "the log reaches back to its first record");
     cr_assert(seen.lsn == 0 && seen.next_lsn == next && disk.report.snapshot_passed);
     log_dir_kill(&disk);
+}
+
+/* It is shown while it is verified, so what was shown must be forgotten. */
+Test(wal_snapshot, wherever_it_is_damaged_what_was_shown_is_forgotten)
+{
+    struct seen seen;
+    uint64_t older;
+    uint64_t newest;
+    char name[64];
+    size_t len = 0;
+    open_with_two(&older, &newest);
+    log_dir_kill(&disk);
+    snap_name(name, newest);
+    unsigned char *good = log_dir_load(&disk, name, &len);
+    for (size_t at = 0; at < len; at += WAL_PAGE_BYTES) {
+        log_dir_store(&disk, name, good, len);
+        log_dir_flip(&disk, name, at * 8);
+        cr_assert_eq(open_with(&seen), 0, "%s", disk.report.text);
+        cr_expect(seen.lsn == older && seen.sealed && seen.blocks == blocks, "page at %zu", at);
+        /* nothing was shown of it when it was the header, or the first block */
+        bool is_begun = at >= first_block_end(good);
+        cr_expect_eq(seen.forgotten, is_begun, "page at %zu", at);
+        log_dir_kill(&disk);
+    }
+    log_dir_store(&disk, name, good, len - WAL_PAGE_BYTES);
+    cr_assert_eq(open_with(&seen), 0, "%s", disk.report.text);
+    cr_expect(seen.lsn == older && seen.forgotten == 0, "a wrong length is seen in the header");
+    log_dir_kill(&disk);
+    free(good);
+}
+
+static uint64_t refused_lsn;
+
+/* A loader that does not like one snapshot. */
+static int see_and_refuse(void *arg, const struct wal_block *block)
+{
+    return block->segment == refused_lsn ? TALLY_CORRUPT : see_snap(arg, block);
+}
+
+Test(wal_snapshot, what_a_loader_refuses_counts_only_if_the_file_is_whole)
+{
+    struct seen seen = {.next_lsn = 1};
+    uint64_t older;
+    uint64_t newest;
+    open_with_two(&older, &newest);
+    log_dir_kill(&disk);
+    cr_assert_eq(wal_file_io_new(&disk.io, disk.path, 1), 0);
+    refused_lsn = newest;
+    const struct wal_snapshot_loader loader = {.load = see_and_refuse, .arg = &seen};
+    struct wal_snapshot_info info;
+    cr_expect_eq(wal_snapshot_list_load(disk.io, &loader, &info), TALLY_CORRUPT);
+    cr_expect_eq(seen.lsn, 0);
+    spoil(newest);
+    cr_expect_eq(wal_snapshot_list_load(disk.io, &loader, &info), 0);
+    cr_expect(seen.lsn == older && info.lsn == older && info.text[0] != '\0');
 }
 
 Test(wal_snapshot, without_the_log_behind_it_the_start_is_refused)

@@ -7,6 +7,7 @@
 #include "wal/format/snapshot.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -105,59 +106,90 @@ static int refuse_newer(struct wal_io *io, const struct wal_listing *lsns,
     return 0;
 }
 
-/* The newest of these that is whole; info->text then says what is wrong with the newest of all, if
- * anything is. Returns 0, TALLY_NEWER or TALLY_NOMEM. */
-static int choose(struct wal_io *io, const struct wal_listing *lsns, struct wal_snapshot_info *info)
+/* One snapshot being loaded. */
+struct loading {
+    const struct wal_snapshot_loader *loader;
+    bool has_begun; /* load was called */
+    int err;        /* what it returned */
+};
+
+/* After an error of load the rest is verified all the same: damage of the file comes first. */
+static int load_while_whole(void *arg, const struct wal_block *block)
+{
+    struct loading *loading = arg;
+    if (loading->err == 0) {
+        loading->has_begun = true;
+        loading->err = loading->loader->load(loading->loader->arg, block);
+    }
+    return 0;
+}
+
+static int loading_undo(const struct loading *loading)
+{
+    const struct wal_snapshot_loader *loader = loading->loader;
+    return loading->has_begun && loader->unload != NULL ? loader->unload(loader->arg) : 0;
+}
+
+static int load_newest(struct wal_io *io, const struct wal_listing *lsns,
+                       const struct wal_snapshot_loader *loader, struct wal_snapshot_info *info)
 {
     char text[sizeof(info->text)] = "";
-    int err = refuse_newer(io, lsns, info);
-    if (err != 0) {
-        return err;
-    }
-    err = TALLY_DAMAGE;
-    for (size_t i = lsns->count; i-- > 0 && err != 0;) {
-        err = wal_snapshot_read(io, lsns->at[i], NULL, NULL, info);
+    for (size_t i = lsns->count; i-- > 0;) {
+        struct loading loading = {.loader = loader};
+        int err = wal_snapshot_read(io, lsns->at[i], load_while_whole, &loading, info);
+        if (err == 0 && loading.err == 0) {
+            memcpy(info->text, text, sizeof(text));
+        }
+        if (err == 0) {
+            return loading.err;
+        }
         if (err == TALLY_NOMEM || err == TALLY_NEWER) {
             return err;
         }
-        if (err != 0 && text[0] == '\0') {
+        if (text[0] == '\0') {
             memcpy(text, info->text, sizeof(text));
         }
+        err = loading_undo(&loading);
+        if (err != 0) {
+            return err;
+        }
     }
-    if (err != 0) {
-        *info = (struct wal_snapshot_info){.lsn = 0};
-    }
+    *info = (struct wal_snapshot_info){.lsn = 0};
     memcpy(info->text, text, sizeof(text));
     return 0;
 }
 
-/* Lists the snapshots and does that with them. */
-static int with_list(struct wal_io *io, struct wal_snapshot_info *info,
-                     int (*fn)(struct wal_io *io, const struct wal_listing *lsns,
-                               struct wal_snapshot_info *info))
+/* Lists the snapshots. Returns 0, TALLY_NOMEM or TALLY_IO, with a text. */
+static int list_read(struct wal_listing *lsns, struct wal_io *io, struct wal_snapshot_info *info)
 {
-    struct wal_listing lsns = {.count = 0};
-    int err = wal_listing_read(&lsns, io, wal_snapshot_is_name);
+    int err = wal_listing_read(lsns, io, wal_snapshot_is_name);
     *info = (struct wal_snapshot_info){.lsn = 0};
     if (err == 0) {
-        err = fn(io, &lsns, info);
-    } else {
-        snprintf(info->text, sizeof(info->text), "cannot list the directory: %s",
-                 tally_err_reason(err));
-        err = err == -ENOMEM ? TALLY_NOMEM : TALLY_IO;
+        return 0;
     }
-    wal_listing_fini(&lsns);
-    return err;
+    snprintf(info->text, sizeof(info->text), "cannot list the directory: %s",
+             tally_err_reason(err));
+    return err == -ENOMEM ? TALLY_NOMEM : TALLY_IO;
 }
 
 int wal_snapshot_list_check_versions(struct wal_io *io, struct wal_snapshot_info *info)
 {
-    return with_list(io, info, refuse_newer);
+    struct wal_listing lsns = {.count = 0};
+    int err = list_read(&lsns, io, info);
+    err = err != 0 ? err : refuse_newer(io, &lsns, info);
+    wal_listing_fini(&lsns);
+    return err;
 }
 
-int wal_snapshot_list_choose(struct wal_io *io, struct wal_snapshot_info *info)
+int wal_snapshot_list_load(struct wal_io *io, const struct wal_snapshot_loader *loader,
+                           struct wal_snapshot_info *info)
 {
-    return with_list(io, info, choose);
+    struct wal_listing lsns = {.count = 0};
+    int err = list_read(&lsns, io, info);
+    err = err != 0 ? err : refuse_newer(io, &lsns, info);
+    err = err != 0 ? err : load_newest(io, &lsns, loader, info);
+    wal_listing_fini(&lsns);
+    return err;
 }
 
 struct keep {
