@@ -27,7 +27,7 @@
  * makes one of full length. */
 #define START_BYTES    ((uint64_t)8 << 20)
 
-/* A log that waits for its first segment asks the disk so often. */
+/* A log that waits for space for its first segment tries again so often. */
 #define BEGIN_AGAIN_NS ((uint64_t)250 * 1000 * 1000)
 
 struct wal {
@@ -104,7 +104,7 @@ static int active_seal(struct wal *wal, uint16_t flags)
     return 0;
 }
 
-/* Goes over to the next segment. It is had before the old one is sealed, so that a full disk
+/* Goes over to the next segment. It is taken before the old one is sealed, so that a full disk
  * changes nothing. */
 static int rotate(struct wal *wal)
 {
@@ -340,7 +340,7 @@ static int load_snapshot(const struct wal_options *options, struct wal_scan *sca
     return 0;
 }
 
-/* What was wrong with a snapshot stands behind what was found in the log. */
+/* Adds the snapshot to the report of the log, and what was wrong with one. */
 static void report_snapshot(struct wal_report *report, const struct wal_snapshot_info *info)
 {
     report->snapshot_lsn = info->lsn;
@@ -451,7 +451,7 @@ close_active:
     return err;
 }
 
-/* A full disk is no failure: what was read is served, and the log begins when there is room. */
+/* A full disk is no failure: what was read is served, and the log begins when there is space. */
 static int begin_or_wait(struct wal *wal, struct wal_report *report)
 {
     struct wal_report before = *report;

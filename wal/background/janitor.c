@@ -45,7 +45,7 @@ struct wal_janitor {
     uint64_t failed_from; /* the lowest segment that is to be tried again; 0: none */
     uint64_t retry_at_ns;
     uint64_t bytes_per_s; /* of what it does now */
-    uint64_t free_at_ns;  /* when the bytes handled so far are paid for */
+    uint64_t free_at_ns;  /* when the time for the bytes handled so far has passed */
     struct wal_scrub scrub;
     uint64_t scrub_next; /* the segment to be scrubbed next; 0: no pass is under way */
     uint64_t scrub_at_ns;
@@ -90,7 +90,7 @@ static void wait_until(struct wal_janitor *janitor, uint64_t until_ns)
     sem_clockwait(&janitor->wake, CLOCK_MONOTONIC, &until);
 }
 
-/* Pays for so many bytes with time. Whoever posts meanwhile is looked at later. */
+/* Waits until the time for so many bytes has passed. What is posted meanwhile is handled later. */
 static int pace(void *arg, size_t bytes)
 {
     struct wal_janitor *janitor = arg;
@@ -105,7 +105,7 @@ static int pace(void *arg, size_t bytes)
     return janitor_is_stopped(janitor) ? -ECANCELED : 0;
 }
 
-/* As pace; ends, too, when what was written has come to what is kept free. */
+/* As pace; ends, too, when the disk has no more free than the reserve. */
 static int pack_pace(void *arg, size_t bytes)
 {
     struct wal_janitor *janitor = arg;
@@ -113,7 +113,7 @@ static int pack_pace(void *arg, size_t bytes)
     return err == 0 && !wal_space_takes(janitor->io, 0, janitor->reserve) ? -ENOSPC : err;
 }
 
-/* A try that failed. What comes behind it is not kept waiting. */
+/* Notes a failed try. The segments behind it are packed first, then it is tried again. */
 static void pack_failed(struct wal_janitor *janitor, uint64_t number)
 {
     COUNT_ADD(janitor->pack_failures, 1);
@@ -291,7 +291,7 @@ static uint64_t next_at_ns(const struct wal_janitor *janitor)
                                                                 : janitor->scrub_at_ns;
 }
 
-/* Whoever commits comes first. A refusal costs nothing but that. */
+/* Commits come first. Where the system refuses the priority, the janitor runs with its own. */
 static void step_back(void)
 {
     const struct sched_param param = {.sched_priority = 0};

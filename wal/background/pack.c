@@ -15,11 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What a packed block gathers, raw: beyond that LZ4, which looks back 64 KiB, gains nothing, and a
- * reader in parallel has pieces to share out. */
+/* A packed block gathers so many raw bytes. LZ4 looks back 64 KiB, so more gains nothing; and a
+ * parallel replay gets blocks to share out. */
 #define GATHER_BYTES ((size_t)1 << 20)
 
-/* What is written between two syncs: the commits of that moment queue behind it. */
+/* So many bytes are written between two syncs: commits of that moment queue behind them. */
 #define PIECE_BYTES  ((size_t)256 << 10)
 
 /* After so many gathered blocks it is judged whether the rest is worth the time. */
@@ -204,7 +204,7 @@ static int packed_head_write(struct packer *packer)
     return packer->io->ops->sync(packer->io, packer->out.fd);
 }
 
-/* Takes the segment's place, unless that was removed meanwhile. */
+/* Renames the packed file over the segment, unless that was removed meanwhile. */
 static int segment_replace(struct packer *packer)
 {
     struct wal_io *io = packer->io;
@@ -278,8 +278,8 @@ int wal_pack_is_packed(struct wal_io *io, int fd, uint64_t size_bytes)
            (header.flags & flags) == flags;
 }
 
-/* Looks at the segment. Returns 0: it can be packed; LEFT; or a negative errno value. */
-static int look_whether_to_pack(struct packer *packer)
+/* Whether the segment can be packed. Returns 0: it can; LEFT; or a negative errno value. */
+static int check_packable(struct packer *packer)
 {
     struct wal_io *io = packer->io;
     unsigned char page[WAL_PAGE_BYTES];
@@ -323,7 +323,7 @@ int wal_pack_run(struct wal_pack *pack)
         .io = pack->io,
         .out = {.io = pack->io, .fd = -1, .end = UINT64_MAX, .offset = WAL_SEGMENT_FIRST_BLOCK},
     };
-    int err = look_whether_to_pack(&packer);
+    int err = check_packable(&packer);
     if (err == 0) {
         err = pack_temp_open(&packer);
     }

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What a packer needs, and what it has done. */
+/* The task of a packer, and its result. */
 struct wal_pack {
     struct wal_io *io;
     uint64_t number;           /* of a segment that is sealed and not the active one */

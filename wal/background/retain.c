@@ -10,7 +10,7 @@
 
 #include <errno.h>
 
-/* What is there, from the oldest on. */
+/* The segments that are there, from the oldest on. */
 struct stock {
     struct wal_io *io;
     struct wal_listing segments;

@@ -9,11 +9,11 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What is to be kept. */
+/* Which segments are to be kept. */
 struct wal_retain {
     uint64_t safe_lsn;  /* of the older of two snapshots that count; 0: nothing goes */
     uint64_t bytes_max; /* the segments together; beyond, the oldest goes */
-    /* Whether what was written when this block was is older than what is kept; NULL: nothing is. */
+    /* Whether a block is so old that records of its time need not be kept; NULL: none is. */
     bool (*is_old)(void *arg, const struct wal_block *block);
     void *arg;
     pthread_mutex_t *files_lock; /* of the open log (wal_files_lock); NULL: no log is open here */

@@ -31,7 +31,8 @@ void wal_scrub_fini(struct wal_scrub *scrub)
     wal_scan_fini(&scrub->scan);
 }
 
-/* What the page cache holds is not what is asked for. Returns 0 or a negative errno value. */
+/* Drops the file from the page cache, so that the disk is read. Returns 0 or a negative errno
+ * value. */
 static int cache_drop(struct wal_io *io, const char *name)
 {
     int fd = io->ops->open(io, name, WAL_OPEN_READ);

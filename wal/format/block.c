@@ -117,7 +117,8 @@ void wal_block_sign(unsigned char *into, struct wal_block_header *header, uint64
     header_put(into, header, seed);
 }
 
-/* What every writer keeps to. A header that breaks it under a good checksum was made by a bug. */
+/* The rules that every writer keeps. A header that breaks one under a good checksum was made by a
+ * bug. */
 static bool is_sane(const struct wal_block_header *header, const struct wal_segment_head *head,
                     uint64_t offset)
 {

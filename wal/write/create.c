@@ -10,7 +10,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* What one step writes, and syncs: commits of that moment queue behind it. */
+/* One step writes and syncs so many bytes: commits of that moment queue behind them. */
 #define STEP_BYTES (1U << 18)
 
 void wal_create_init(struct wal_creation *creation, struct wal_io *io,

@@ -32,7 +32,7 @@ struct wal_preallocation {
     pthread_t thread;
 
     /* the preallocation thread's */
-    int said; /* the error that was said last of this segment; 0: none */
+    int said; /* the error that was reported last of this segment; 0: none */
 
     pthread_mutex_t lock;   /* what follows, up to the atomics */
     pthread_cond_t wanted;  /* to the preallocation thread: taken, or stop */
@@ -61,7 +61,7 @@ static void state_set(struct wal_preallocation *preallocation, enum preallocatio
     pthread_cond_broadcast(&preallocation->changed);
 }
 
-/* What can pass by itself, or by what somebody does. */
+/* Whether an error can pass: by itself, or when somebody makes space or closes files. */
 static bool can_pass(int err)
 {
     switch (-err) {
@@ -93,7 +93,7 @@ static void trouble_say(const struct wal_preallocation *preallocation, uint64_t 
     preallocation->trouble.say(preallocation->trouble.arg, text);
 }
 
-/* Counts a failed try, and says it unless it was said of this segment already. */
+/* Counts a failed try, and reports it unless the same was reported of this segment already. */
 static void note_failure(struct wal_preallocation *preallocation, uint64_t number, int err)
 {
     /* A5: relaxed: a count publishes nothing */
@@ -133,7 +133,7 @@ static bool is_told_to_stop(struct wal_preallocation *preallocation)
     return stop;
 }
 
-/* All that is not written yet has to leave what is kept free. Returns 0 or -ENOSPC. */
+/* Whether the bytes that are not written yet leave the reserve free. Returns 0 or -ENOSPC. */
 static int check_reserve(const struct wal_preallocation *preallocation,
                          const struct wal_creation *creation)
 {

@@ -21,8 +21,8 @@
  */
 struct wal_preallocation;
 
-/* Who hears that a segment cannot be made, and that it has been made after all: one sentence each,
- * by the preallocation thread. say may be NULL; it may not block. */
+/* Told that a segment cannot be created, and that it has been created after all: one sentence each,
+ * from the preallocation thread. say may be NULL; it may not block. */
 struct wal_preallocation_trouble {
     void (*say)(void *arg, const char *what);
     void *arg;
