@@ -13,7 +13,7 @@
 #include <string.h>
 
 /* One pass over a snapshot. */
-struct pass {
+struct snapshot_pass {
     struct wal_io *io;
     const char *name;
     struct wal_block_reader reader;
@@ -26,20 +26,20 @@ struct pass {
     struct wal_snapshot_info *info;
 };
 
-static int snapshot_damaged(struct pass *pass, const char *what)
+static int snapshot_damaged(struct snapshot_pass *pass, const char *what)
 {
     snprintf(pass->info->text, sizeof(pass->info->text), "%s: %s at offset %" PRIu64, pass->name,
              what, pass->offset);
     return TALLY_DAMAGE;
 }
 
-static int snapshot_newer(struct pass *pass, const char *what)
+static int snapshot_newer(struct snapshot_pass *pass, const char *what)
 {
     snapshot_damaged(pass, what);
     return TALLY_NEWER;
 }
 
-static int snapshot_unreadable(struct pass *pass, int err)
+static int snapshot_unreadable(struct snapshot_pass *pass, int err)
 {
     if (err == -ENOMEM) {
         return TALLY_NOMEM;
@@ -49,7 +49,7 @@ static int snapshot_unreadable(struct pass *pass, int err)
     return TALLY_IO;
 }
 
-static int snapshot_head_read(struct pass *pass, uint64_t size_bytes, uint64_t lsn)
+static int snapshot_head_read(struct snapshot_pass *pass, uint64_t size_bytes, uint64_t lsn)
 {
     struct wal_snapshot_head head;
     const unsigned char *page;
@@ -78,7 +78,7 @@ static int snapshot_head_read(struct pass *pass, uint64_t size_bytes, uint64_t l
 }
 
 /* What the block reader found in place of a valid block. */
-static int refused(struct pass *pass, enum wal_block_state state)
+static int refused(struct snapshot_pass *pass, enum wal_block_state state)
 {
     switch (state) {
     case WAL_BLOCK_IO_ERROR:
@@ -96,7 +96,8 @@ static int refused(struct pass *pass, enum wal_block_state state)
 }
 
 /* Reads the next block. Its payload is only looked at when its header is that of the next one. */
-static int read_block(struct pass *pass, struct wal_block_header *header, const unsigned char **raw)
+static int read_block(struct snapshot_pass *pass, struct wal_block_header *header,
+                      const unsigned char **raw)
 {
     const struct wal_block_place place = {
         .head = &pass->head, .size_bytes = pass->head.bytes, .offset = pass->offset};
@@ -115,7 +116,7 @@ static int read_block(struct pass *pass, struct wal_block_header *header, const 
     return state == WAL_BLOCK_VALID ? 0 : refused(pass, state);
 }
 
-static int show_block(struct pass *pass)
+static int snapshot_block_show(struct snapshot_pass *pass)
 {
     struct wal_block_header header;
     const unsigned char *raw;
@@ -141,7 +142,7 @@ static int show_block(struct pass *pass)
     return err;
 }
 
-static int read_all(struct pass *pass, int fd, uint64_t lsn)
+static int read_all(struct snapshot_pass *pass, int fd, uint64_t lsn)
 {
     int64_t size = pass->io->ops->size(pass->io, fd);
     wal_read_window_turn(&pass->reader.window, fd);
@@ -149,7 +150,7 @@ static int read_all(struct pass *pass, int fd, uint64_t lsn)
                        : snapshot_head_read(pass, (uint64_t)size, lsn);
     pass->offset = WAL_SNAPSHOT_FIRST_BLOCK;
     while (err == 0 && !pass->is_sealed) {
-        err = show_block(pass);
+        err = snapshot_block_show(pass);
     }
     if (err == 0 && (pass->offset != pass->head.bytes || pass->next != pass->info->images + 1)) {
         err = snapshot_damaged(pass, "its end is not where its header says");
@@ -160,7 +161,7 @@ static int read_all(struct pass *pass, int fd, uint64_t lsn)
 int wal_snapshot_read_file(struct wal_io *io, const char *name, uint64_t lsn, wal_visit_fn visit,
                            void *arg, struct wal_snapshot_info *info)
 {
-    struct pass pass = {
+    struct snapshot_pass pass = {
         .io = io, .name = name, .next = 1, .visit = visit, .arg = arg, .info = info};
     *info = (struct wal_snapshot_info){.lsn = lsn};
     int fd = io->ops->open(io, name, WAL_OPEN_READ);
