@@ -5,6 +5,7 @@
 #include "net/io/loop.h"
 #include "net/pipeline/rate.h"
 #include "net/pipeline/service.h"
+#include "wal/base/check.h"
 #include "wal/base/clock.h"
 
 #include <errno.h>
@@ -39,6 +40,7 @@ static void free_server(struct server *server)
 static void join_loops(struct server *server)
 {
     service_stop(&server->service);
+    DCHECK(server->running <= server->service.options.threads);
     for (unsigned i = 0; i < server->running; i++) {
         loop_wake(server->loops[i]);
     }
@@ -71,6 +73,8 @@ static int start_loops(struct server *server)
 static int prepare(struct server *server)
 {
     struct service *service = &server->service;
+    /* tallyd takes at least one: --threads */
+    CHECK(service->options.threads > 0);
     server->loops = calloc(service->options.threads, sizeof(struct loop *));
     service->counters = calloc(service->options.threads, sizeof(struct counters *));
     if (server->loops == NULL || service->counters == NULL ||

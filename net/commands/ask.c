@@ -7,6 +7,7 @@
 #include "net/commands/refusal.h"
 #include "net/protocol/number.h"
 #include "net/protocol/word.h"
+#include "wal/base/check.h"
 
 enum outcome ask_error(struct ask *ask, int err, const char *text)
 {
@@ -16,6 +17,7 @@ enum outcome ask_error(struct ask *ask, int err, const char *text)
 
 enum outcome ask_stop(struct ask *ask, enum stop stop)
 {
+    CHECK(stop != STOP_NONE); /* handlers name what they wait for */
     ask->stop = stop;
     return ASK_STOPPED;
 }
@@ -28,6 +30,8 @@ static bool may_become_true(int err)
 
 enum outcome ask_refused(struct ask *ask, int err, const char *what)
 {
+    /* handlers deal with 0 and with what is no refusal, EDGE_NIL and its like */
+    CHECK(err < 0);
     if (err == TALLY_PARK) {
         return ask_stop(ask, STOP_COMMIT);
     }
@@ -46,6 +50,8 @@ enum outcome ask_read(struct ask *ask, struct reading *reading)
     if (reading == NULL) {
         return ask_refused(ask, TALLY_NOMEM, "");
     }
+    /* run_request has taken the last one out before it runs a handler */
+    CHECK(ask->conn->reading == NULL);
     if (edge_read(ask->edge, reading->read) == EDGE_QUEUED) {
         ask->conn->reading = reading;
         return ask_stop(ask, STOP_READING);
@@ -55,6 +61,8 @@ enum outcome ask_read(struct ask *ask, struct reading *reading)
 
 enum outcome ask_tell(struct ask *ask, struct reading *reading)
 {
+    /* no request is run while a long reply is told, and a read waits for what is in flight */
+    CHECK(ask->conn->telling == NULL && ask->conn->in_flight == 0);
     if (reading->format(reading, &ask->reply)) {
         reading->destroy(reading);
     } else {
@@ -73,6 +81,17 @@ bool ask_name(struct ask *ask, struct span word, const char *what)
     return true;
 }
 
+struct span ask_keep(char *to, struct span name)
+{
+    if (name.at == NULL) {
+        return name;
+    }
+    /* ask_name has refused a longer one */
+    CHECK(name.len <= NAME_LEN_MAX);
+    memcpy(to, name.at, name.len);
+    return (struct span){to, name.len};
+}
+
 bool ask_tags(struct ask *ask, struct span tags)
 {
     char sorted[TAGS_BYTES_MAX];
@@ -86,6 +105,8 @@ bool ask_tags(struct ask *ask, struct span tags)
 
 static bool read_number(struct ask *ask, struct span word, const struct keyword *keyword)
 {
+    /* a row of a handler's table, and there it says so */
+    CHECK(keyword->kind == KEYWORD_NUMBER);
     int err = number_read(word, keyword->min, keyword->max, keyword->to);
     if (err != 0) {
         reply_err(&ask->reply, err, "%s is a number from %llu to %llu, in digits", keyword->word,
@@ -96,6 +117,8 @@ static bool read_number(struct ask *ask, struct span word, const struct keyword 
 
 bool ask_number(struct ask *ask, size_t word, const char *what, uint64_t max, uint64_t *number)
 {
+    /* the table says how many words there are at least, and they were counted */
+    CHECK(word < ask->request->count);
     const struct keyword keyword = {what, KEYWORD_NUMBER, 0, max, number};
     return read_number(ask, ask->request->words[word], &keyword);
 }
@@ -128,6 +151,8 @@ bool ask_keywords(struct ask *ask, size_t from, const struct keyword *keywords, 
 {
     const struct request *request = ask->request;
     uint64_t seen = 0;
+    /* a table of a handler: a bit of `seen` for each row */
+    CHECK(count <= 64);
     for (size_t i = from; i < request->count; i++) {
         const struct keyword *keyword = find_keyword(request->words[i], keywords, count);
         size_t nth = keyword != NULL ? (size_t)(keyword - keywords) : SIZE_MAX;

@@ -52,6 +52,11 @@ bool ask_number(struct ask *ask, size_t word, const char *what, uint64_t max, ui
 
 /* Looks whether a word is a name (letters, digits, `_.-`). False: the ERR is written. */
 bool ask_name(struct ask *ask, struct span word, const char *what);
+
+/* Copies a name that ask_name has taken into NAME_LEN_MAX bytes; one at NULL stays there. */
+struct span ask_keep(char *to, struct span name);
+
+/* Looks whether a word is a list of tags. False: the ERR is written. */
 bool ask_tags(struct ask *ask, struct span tags);
 
 /* Writes `ERR code`. */

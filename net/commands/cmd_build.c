@@ -2,6 +2,7 @@
 #include "net/commands/cmd.h"
 
 #include "net/commands/refusal.h"
+#include "wal/base/check.h"
 #include "wal/base/clock.h"
 
 enum {
@@ -28,6 +29,7 @@ static void answer_submit(struct reply *reply, int err, uint64_t value)
 enum outcome cmd_submit(struct ask *ask)
 {
     struct edge_submit submit = {.queue = ask->request->words[0], .payload = ask->request->payload};
+    CHECK(ask->request->has_payload); /* has_args: the table says that it must be there */
     uint64_t pri = BUILD_PRI_DEFAULT;
     uint64_t delay_ms = 0;
     uint64_t lease_ms = BUILD_LEASE_MS_DEFAULT;
@@ -77,6 +79,8 @@ static bool read_queues(struct ask *ask, struct span list, struct edge_claim *cl
             ask_error(ask, TALLY_INVAL, "a claim names at most 16 queues");
             return false;
         }
+        /* one more was refused just above */
+        CHECK(claim->queue_count < CLAIM_QUEUES_MAX);
         claim->queues[claim->queue_count++] = name;
         if (comma == NULL) {
             return true;
@@ -104,6 +108,7 @@ static bool read_claim(struct ask *ask, struct edge_claim *claim, struct claim_w
 
 static void put_claimed(struct reply *reply, const struct edge_claimed *got)
 {
+    DCHECK(got->id > 0 && got->attempt > 0);
     reply_number(reply, NULL, got->id);
     reply_number(reply, NULL, got->token);
     reply_name(reply, NULL, got->queue);
@@ -131,6 +136,7 @@ static void claim_more(struct ask *ask, struct edge_claim *claim, const struct e
     struct edge_claimed got[CLAIM_COUNT_MAX];
     size_t bytes = first->payload.len;
     size_t taken = 1;
+    CHECK(count > 0 && count <= CLAIM_COUNT_MAX); /* the bounds of COUNT */
     got[0] = *first;
     claim->fresh_only = true;
     claim->waits = false;
@@ -157,6 +163,7 @@ static enum outcome claim_all_again(struct ask *ask, const struct edge_claim *cl
     if (err != 0 && err != EDGE_NIL) {
         return ask_refused(ask, err, "worker: send WORKER first");
     }
+    DCHECK(count <= CLAIM_COUNT_MAX);
     put_all(ask, got, count);
     return ASK_CLAIMED;
 }
@@ -191,6 +198,7 @@ enum outcome cmd_claim(struct ask *ask)
     if (!read_claim(ask, &claim, &words)) {
         return ASK_ANSWERED;
     }
+    CHECK(claim.queue_count > 0); /* a list is one name at least, or was refused */
     claim.waits = words.wait_ms > 0;
     int err = edge_claim(ask->edge, &claim, &got);
     if (err == EDGE_SLOTS || err == EDGE_NIL) {
@@ -239,6 +247,7 @@ static bool read_hold(struct ask *ask, struct claim_hold *hold)
         !ask_number(ask, 1, "token", UINT32_MAX, &token)) {
         return false;
     }
+    DCHECK(token <= UINT32_MAX);
     hold->token = (uint32_t)token;
     return true;
 }

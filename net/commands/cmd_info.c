@@ -3,6 +3,7 @@
 
 #include "engine/read.h"
 #include "net/protocol/word.h"
+#include "wal/base/check.h"
 #include "wal/base/clock.h"
 
 #include <stddef.h>
@@ -27,14 +28,15 @@ struct facts {
 
 static void add(struct lines *lines, const char *key, uint64_t number)
 {
-    if (lines->count < LINES_MAX) {
-        lines->line[lines->count++] = (struct line){key, number};
-    }
+    /* the lines are those of the functions below, whatever is asked */
+    CHECK(lines->count < LINES_MAX);
+    lines->line[lines->count++] = (struct line){key, number};
 }
 
 static uint64_t sum(const struct service *service, size_t offset)
 {
     uint64_t total = 0;
+    CHECK(offset < sizeof(struct counters)); /* SUM names a member */
     for (unsigned i = 0; i < service->options.threads; i++) {
         const char *counters = (const char *)service->counters[i];
         total += counter_get((const _Atomic uint64_t *)(const void *)(counters + offset));

@@ -7,6 +7,7 @@
 #include "net/commands/similar.h"
 #include "net/protocol/number.h"
 #include "net/protocol/word.h"
+#include "wal/base/check.h"
 
 #include <stdlib.h>
 
@@ -46,6 +47,7 @@ static bool read_rate(struct ask *ask, struct span word, struct edge_poll *poll)
         ask_error(ask, err, "RATE is votes/ms, as in 10/60000, or 0 for no limit");
         return false;
     }
+    DCHECK((n == 0) == (ms == 0)); /* both or none, as the engine asks */
     poll->rate_n = (int64_t)n;
     poll->rate_ms = (int64_t)ms;
     return true;
@@ -98,7 +100,9 @@ struct polls_reading {
 
 static void put_poll(const struct reading *reading, size_t i, struct reply *reply)
 {
-    const struct poll_row *row = &((const struct polls_reading *)reading)->polls.rows[i];
+    const struct read_polls *polls = &((const struct polls_reading *)reading)->polls;
+    CHECK(i < polls->row_count); /* reading_rows counts up to there */
+    const struct poll_row *row = &polls->rows[i];
     reply_name(reply, NULL, row->name);
     reply_number(reply, "options", row->options);
     reply_number(reply, "votes", row->votes);
@@ -141,11 +145,7 @@ enum outcome cmd_polls(struct ask *ask)
     if (mine == NULL) {
         return ask_read(ask, NULL);
     }
-    if (after.at != NULL) {
-        memcpy(mine->after, after.at, after.len);
-        after.at = mine->after;
-    }
-    read_polls_init(&mine->polls, after, count);
+    read_polls_init(&mine->polls, ask_keep(mine->after, after), count);
     mine->reading = (struct reading){
         .read = &mine->polls.read, .format = format_polls, .destroy = destroy_polls};
     return ask_read(ask, &mine->reading);
@@ -252,6 +252,7 @@ struct tally_reading {
 static void put_option(const struct reading *reading, size_t i, struct reply *reply)
 {
     const struct read_tally *tally = &((const struct tally_reading *)reading)->tally;
+    CHECK(i < tally->row_count); /* reading_rows counts up to there */
     const struct tally_row *row = &tally->rows[i];
     reply_number(reply, NULL, row->id);
     reply_number(reply, NULL, row->votes);
@@ -305,8 +306,7 @@ enum outcome cmd_tally(struct ask *ask)
     if (mine == NULL) {
         return ask_read(ask, NULL);
     }
-    memcpy(mine->poll, poll.at, poll.len);
-    read_tally_init(&mine->tally, (struct span){mine->poll, poll.len}, top);
+    read_tally_init(&mine->tally, ask_keep(mine->poll, poll), top);
     mine->reading = (struct reading){
         .read = &mine->tally.read, .format = format_tally, .destroy = destroy_tally};
     return ask_read(ask, &mine->reading);

@@ -3,6 +3,7 @@
 
 #include "engine/edge.h"
 #include "net/commands/command.h"
+#include "wal/base/check.h"
 
 enum outcome cmd_ping(struct ask *ask)
 {
@@ -55,6 +56,8 @@ enum outcome cmd_auth(struct ask *ask)
         reply_ok(&ask->reply);
         return ASK_UNLOCKED;
     }
+    /* the last one that is let by ends the connection: no request of it is run behind that */
+    CHECK(ask->conn->auth_failures < AUTH_FAILURES_MAX);
     ask_error(ask, TALLY_DENIED, "this is not the key");
     return ++ask->conn->auth_failures < AUTH_FAILURES_MAX ? ASK_ANSWERED : ASK_LAST;
 }

@@ -4,6 +4,7 @@
 #include "engine/base/parcel.h"
 #include "engine/read.h"
 #include "net/commands/refusal.h"
+#include "wal/base/check.h"
 
 #include <stdlib.h>
 
@@ -50,7 +51,9 @@ static bool format_build(struct reading *reading, struct reply *reply)
 
 static void put_row(const struct reading *reading, size_t row, struct reply *reply)
 {
-    put_build(reply, &((const struct builds_reading *)reading)->builds.rows[row]);
+    const struct read_builds *builds = &((const struct builds_reading *)reading)->builds;
+    CHECK(row < builds->row_count); /* reading_rows counts up to there */
+    put_build(reply, &builds->rows[row]);
 }
 
 static bool format_builds(struct reading *reading, struct reply *reply)
@@ -96,6 +99,7 @@ enum outcome cmd_build(struct ask *ask)
     if (mine == NULL) {
         return ask_read(ask, NULL);
     }
+    DCHECK(id > 0);
     mine->builds.id = id;
     mine->builds.count = 1;
     return ask_read(ask, &mine->reading);
@@ -138,15 +142,6 @@ static bool read_states(struct ask *ask, struct span list, uint32_t *mask)
     return true;
 }
 
-static struct span keep(char *to, struct span name)
-{
-    if (name.at == NULL) {
-        return name;
-    }
-    memcpy(to, name.at, name.len);
-    return (struct span){to, name.len};
-}
-
 enum outcome cmd_builds(struct ask *ask)
 {
     struct span queue = ask->request->words[0];
@@ -173,8 +168,8 @@ enum outcome cmd_builds(struct ask *ask)
     if (mine == NULL) {
         return ask_read(ask, NULL);
     }
-    mine->builds.queue = keep(mine->queue, is_all ? (struct span){0} : queue);
-    mine->builds.worker = keep(mine->worker, worker);
+    mine->builds.queue = ask_keep(mine->queue, is_all ? (struct span){0} : queue);
+    mine->builds.worker = ask_keep(mine->worker, worker);
     mine->builds.state_mask = mask;
     mine->builds.after = after;
     mine->builds.count = count;
@@ -192,6 +187,8 @@ struct parcel_reading {
 static bool format_parcel(struct reading *reading, struct reply *reply)
 {
     struct span bytes = parcel_span(((const struct parcel_reading *)reading)->parcel);
+    /* the hold keeps these bytes as they were when it began */
+    CHECK(reading->told <= bytes.len);
     if (reading_begins(reading)) {
         reply_begin(reply);
         reply_blob_begin(reply, bytes.len);
@@ -225,6 +222,7 @@ static enum outcome show_bytes(struct ask *ask,
     if (err != 0) {
         return ask_refused(ask, err, "build, or it ended long ago and gave its bytes back");
     }
+    CHECK(parcel != NULL); /* found: with a hold, which is ours now */
     struct parcel_reading *mine = calloc(1, sizeof(*mine));
     if (mine == NULL) {
         parcel_release(parcel);
@@ -256,7 +254,9 @@ struct queues_reading {
 
 static void put_queue(const struct reading *reading, size_t i, struct reply *reply)
 {
-    const struct queue_row *row = &((const struct queues_reading *)reading)->queues.rows[i];
+    const struct read_queues *queues = &((const struct queues_reading *)reading)->queues;
+    CHECK(i < queues->row_count); /* reading_rows counts up to there */
+    const struct queue_row *row = &queues->rows[i];
     reply_name(reply, NULL, row->name);
     for (enum build_state state = BUILD_PENDING; state < BUILD_STATES; state++) {
         reply_number(reply, status_state_name(state), row->by_state[state]);
@@ -297,7 +297,7 @@ enum outcome cmd_queues(struct ask *ask)
     if (mine == NULL) {
         return ask_read(ask, NULL);
     }
-    read_queues_init(&mine->queues, keep(mine->name, name));
+    read_queues_init(&mine->queues, ask_keep(mine->name, name));
     mine->reading = (struct reading){
         .read = &mine->queues.read, .format = format_queues, .destroy = destroy_queues};
     return ask_read(ask, &mine->reading);

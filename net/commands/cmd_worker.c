@@ -3,6 +3,7 @@
 
 #include "engine/read.h"
 #include "net/commands/refusal.h"
+#include "wal/base/check.h"
 #include "wal/base/glyph.h"
 
 #include <stdlib.h>
@@ -88,7 +89,9 @@ struct held_reading {
 
 static void put_held(const struct reading *reading, size_t i, struct reply *reply)
 {
-    const struct held_row *row = &((const struct held_reading *)reading)->held.rows[i];
+    const struct read_held *held = &((const struct held_reading *)reading)->held;
+    CHECK(i < held->row_count); /* reading_rows counts up to there */
+    const struct held_row *row = &held->rows[i];
     reply_number(reply, NULL, row->id);
     reply_number(reply, NULL, row->token);
     reply_name(reply, NULL, row->queue);
@@ -125,8 +128,7 @@ enum outcome cmd_held(struct ask *ask)
     if (mine == NULL) {
         return ask_read(ask, NULL);
     }
-    memcpy(mine->worker, worker.at, worker.len);
-    read_held_init(&mine->held, ask->edge, (struct span){mine->worker, worker.len});
+    read_held_init(&mine->held, ask->edge, ask_keep(mine->worker, worker));
     mine->reading =
         (struct reading){.read = &mine->held.read, .format = format_held, .destroy = destroy_held};
     return ask_read(ask, &mine->reading);
@@ -151,7 +153,9 @@ static void put_text(struct reply *reply, const char *key, struct span text)
 
 static void put_worker(const struct reading *reading, size_t i, struct reply *reply)
 {
-    const struct worker_row *row = &((const struct workers_reading *)reading)->workers.rows[i];
+    const struct read_workers *workers = &((const struct workers_reading *)reading)->workers;
+    CHECK(i < workers->row_count); /* reading_rows counts up to there */
+    const struct worker_row *row = &workers->rows[i];
     reply_name(reply, NULL, row->id);
     reply_name(reply, NULL, row->online ? SPAN("online") : SPAN("offline"));
     put_text(reply, "name", row->name);
@@ -195,11 +199,7 @@ enum outcome cmd_workers(struct ask *ask)
     if (mine == NULL) {
         return ask_read(ask, NULL);
     }
-    if (id.at != NULL) {
-        memcpy(mine->id, id.at, id.len);
-        id.at = mine->id;
-    }
-    read_workers_init(&mine->workers, id);
+    read_workers_init(&mine->workers, ask_keep(mine->id, id));
     mine->reading = (struct reading){
         .read = &mine->workers.read, .format = format_workers, .destroy = destroy_workers};
     return ask_read(ask, &mine->reading);

@@ -1,6 +1,8 @@
 /* What a refused client is told. */
 #include "net/commands/refusal.h"
 
+#include "wal/base/check.h"
+
 /* What the client can do about it. */
 static const char *advice(int err)
 {
@@ -30,6 +32,7 @@ static const char *advice(int err)
 
 void refusal_put(struct reply *reply, int err, const char *what)
 {
+    CHECK(err < 0); /* callers have sorted out what is no refusal */
     if (err == TALLY_NOTFOUND) {
         reply_err(reply, err, "no such %s", what);
     } else {

@@ -3,6 +3,7 @@
 
 #include "engine/base/label.h"
 #include "engine/read.h"
+#include "wal/base/check.h"
 
 #include <stdlib.h>
 
@@ -30,6 +31,7 @@ size_t similar_list(char *to, size_t room, const struct span *labels, size_t cou
         memcpy(to + len + 1, quoted, bytes);
         len += 1 + bytes;
     }
+    DCHECK(len <= room);
     return len;
 }
 
@@ -41,6 +43,8 @@ static bool format_similar(struct reading *reading, struct reply *reply)
     int count = edge_similar(mine->edge, (struct span){mine->poll, mine->poll_len},
                              label_span(&mine->label), rows);
     size_t len = similar_list(text, sizeof(text) - 1, rows, count > 0 ? (size_t)count : 0);
+    /* similar_list had room for one byte less than there are */
+    CHECK(len < sizeof(text));
     text[len] = '\0';
     reply_err(reply, TALLY_EXISTS, "%s%s%s", clash, len > 0 ? intro : "", text);
     return true;

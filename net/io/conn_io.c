@@ -8,6 +8,7 @@
 #include "net/io/send.h"
 #include "net/pipeline/auth.h"
 #include "net/pipeline/reading.h"
+#include "wal/base/check.h"
 #include "wal/base/clock.h"
 #include "wal/base/err.h"
 
@@ -25,6 +26,7 @@ static void bound_unsent(const struct conn_io *io, int bytes)
 
 void conn_io_unlock(struct conn_io *io)
 {
+    DCHECK(io->conn.votes == 0); /* AUTH waits for the votes before it */
     if (!io->conn.is_authed) {
         io->conn.is_authed = true;
         io->auth_until_ns = 0;
@@ -36,6 +38,7 @@ void conn_io_open(struct loop *loop, int fd, struct rate_address address)
 {
     struct pipeline *pipeline = &loop->pipeline;
     struct conn_io *io = calloc(1, sizeof(*io));
+    CHECK(fd >= 0); /* callers have it from accept, or from the listener */
     if (io == NULL) {
         close(fd);
         service_leave(pipeline->service);
@@ -77,6 +80,7 @@ void conn_io_close(struct conn_io *io)
 void conn_io_destroy(struct conn_io *io)
 {
     struct ledger *ledger = edge_ledger(io->conn.pipeline->edge);
+    DCHECK(io->conn.fd < 0); /* it stands in the list of closed ones */
     ledger_sub(ledger, LEDGER_CONNECTIONS, io->counted_in);
     ledger_sub(ledger, LEDGER_REPLIES, io->counted_out);
     TAILQ_REMOVE(&io->loop->closed, io, all);
@@ -95,6 +99,7 @@ void conn_io_count(struct conn_io *io)
 {
     uint64_t in = sizeof(*io) + io->in.capacity;
     uint64_t out = capacity_of(io) - in;
+    DCHECK(capacity_of(io) >= in);
     if (in != io->counted_in || out != io->counted_out) {
         struct ledger *ledger = edge_ledger(io->conn.pipeline->edge);
         ledger_add(ledger, LEDGER_CONNECTIONS, in - io->counted_in);
@@ -150,6 +155,8 @@ void conn_io_stop(struct conn_io *io, enum stop stop)
 
 void conn_io_resume(struct conn_io *io)
 {
+    /* a closed one stands in no list, and conn_io_due looks at open ones */
+    CHECK(io->conn.fd >= 0);
     conn_resume(&io->conn);
     conn_touch(&io->conn);
     receive_run_kept(io);
@@ -179,6 +186,8 @@ bool conn_io_has_handed(struct conn_io *io)
  */
 static void say_goodbye(struct conn_io *io)
 {
+    /* conn_io_finish asks for it once, when nothing of it is under way */
+    CHECK(!io->is_lingering && conn_is_idle(&io->conn));
     if (io->conn.is_ended || shutdown(io->conn.fd, SHUT_WR) != 0) {
         conn_io_close(io);
         return;

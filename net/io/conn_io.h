@@ -11,10 +11,9 @@ struct loop;
 enum {
     CONN_IO_LINGER_MS = 5 * 1000, /* so long its last words are listened to */
     CONN_IO_MEMORY_MS = 20,       /* so often one that waits for memory looks again */
-    CONN_IO_ALIVE_MS =
-        60 * 1000,          /* so often a worker whose claim waits is said to live: well before
-                                   * it is called silent */
-    CONN_IO_HANDED_MS = 10, /* so often a closing one looks whether what it handed out has
+    CONN_IO_ALIVE_MS = 60 * 1000, /* so often a worker whose claim waits is said to live: well
+                                   * before it is called silent */
+    CONN_IO_HANDED_MS = 10,       /* so often a closing one looks whether what it handed out has
                                    * arrived */
 };
 

@@ -90,6 +90,7 @@ static void accept_start(struct loop *loop)
 
 static void accept_stop(struct loop *loop)
 {
+    DCHECK(loop->epoll_fd >= 0);
     if (loop->is_accepting) {
         epoll_ctl(loop->epoll_fd, EPOLL_CTL_DEL, loop->pipeline.service->options.listen_fd, NULL);
         loop->is_accepting = false;
@@ -118,6 +119,7 @@ static void refuse_place(struct loop *loop, int fd)
 {
     struct buf text = {0};
     struct reply reply = {.to = &text};
+    DCHECK(fd >= 0);
     counter_add(&loop->pipeline.counters.refused, 1);
     if (loop->pipeline.drain_until_ns != 0) {
         refusal_put(&reply, TALLY_DRAINING, "");
@@ -208,6 +210,7 @@ static void handle(struct loop *loop, const struct epoll_event *event)
         return;
     }
     struct conn_io *io = event->data.ptr;
+    DCHECK(io->loop == loop); /* as it was told to epoll; closed ones are freed behind the pass */
     if ((event->events & (EPOLLERR | EPOLLHUP)) != 0) {
         conn_io_close(io);
         return;
@@ -223,6 +226,7 @@ static void handle(struct loop *loop, const struct epoll_event *event)
 
 void loop_handle(struct loop *loop, const struct epoll_event *events, int count)
 {
+    DCHECK(count <= EVENTS_MAX);
     int first = loop->event_first < count ? loop->event_first : 0;
     int next = first;
     int handled = 0;
@@ -267,6 +271,7 @@ static bool go_on(struct loop *loop)
     for (struct conn *conn = TAILQ_FIRST(&loop->pipeline.stopped); conn != NULL && !loop->turn_over;
          conn = next) {
         next = conn == last ? NULL : TAILQ_NEXT(conn, stopped);
+        DCHECK(conn->is_stopped && conn->pipeline == &loop->pipeline);
         if (conn_may_resume(conn)) {
             moved = true;
             conn_io_resume(conn_io_of(conn));
@@ -295,6 +300,7 @@ static void finish_touched(struct loop *loop)
 {
     struct conn *conn;
     while ((conn = TAILQ_FIRST(&loop->pipeline.touched)) != NULL) {
+        DCHECK(conn->is_touched && conn->fd >= 0);
         TAILQ_REMOVE(&loop->pipeline.touched, conn, touched);
         conn->is_touched = false;
         conn_io_finish(conn_io_of(conn));
@@ -307,6 +313,7 @@ static void free_closed(struct loop *loop)
     for (struct conn_io *io = TAILQ_FIRST(&loop->closed); io != NULL; io = next) {
         const struct conn *conn = &io->conn;
         next = TAILQ_NEXT(io, all);
+        CHECK(conn->fd < 0); /* conn_io_close alone puts one into this list */
         bool is_read = conn->reading == NULL || read_is_done(conn->reading->read);
         if (conn->in_flight == 0 && conn->votes == 0 && is_read) {
             conn_io_destroy(io);
@@ -354,6 +361,7 @@ static void pass(struct loop *loop, const struct epoll_event *events, int count)
     pipeline_give_returns(&loop->pipeline);
     run_rounds(loop);
     finish_touched(loop);
+    DCHECK(buf_len(&loop->pipeline.reply) == 0);
     buf_shrink(&loop->pipeline.reply, 0); /* after a large reply that was copied */
     if (service_is_stopping(loop->pipeline.service)) {
         drain(loop);
@@ -417,6 +425,8 @@ static void *run(void *arg)
     while (!is_done(loop)) {
         pass(loop, events, wait_events(loop, events));
     }
+    /* is_done asked for the connections; what they had in flight was answered before */
+    CHECK(TAILQ_EMPTY(&loop->pipeline.stopped) && TAILQ_EMPTY(&loop->pipeline.touched));
     accept_stop(loop);
     edge_destroy(loop->pipeline.edge);
     return NULL;
@@ -451,6 +461,8 @@ int loop_new(struct loop **out, struct service *service, unsigned number)
         return -ENOMEM;
     }
     memset(loop, 0, sizeof(*loop));
+    /* the server makes as many as its options say */
+    CHECK(number < service->options.threads);
     loop->number = number;
     loop->epoll_fd = -1;
     loop->wake_fd = -1;

@@ -4,6 +4,7 @@
 #include "net/io/conn_io.h"
 #include "net/io/loop.h"
 #include "net/io/run.h"
+#include "wal/base/check.h"
 
 #include <errno.h>
 #include <string.h>
@@ -41,6 +42,8 @@ void receive_run_kept(struct conn_io *io)
 /* A request too big for the thread's buffer is received where it will be run. */
 static void receive_big(struct conn_io *io)
 {
+    /* input that is whole was run: the parser is asked again with all that is there */
+    CHECK(io->need > buf_len(&io->in));
     size_t room = io->need - buf_len(&io->in);
     char *to = buf_room(&io->in, room);
     if (to == NULL) {
@@ -62,6 +65,7 @@ static void receive_small(struct conn_io *io)
     size_t room = !io->conn.is_authed                  ? LOCKED_RECEIVE_BYTES
                   : pipeline_is_tight(&loop->pipeline) ? TIGHT_RECEIVE_BYTES
                                                        : RECEIVE_BYTES;
+    DCHECK(kept < LOOP_INPUT_BYTES);
     room = room < LOOP_INPUT_BYTES - kept ? room : LOOP_INPUT_BYTES - kept;
     size_t got = receive_bytes(io, loop->input + kept, room);
     if (got == 0) {
@@ -76,6 +80,7 @@ static void receive_small(struct conn_io *io)
         buf_take(&io->in, kept);
     }
     size_t done = run_input(io, loop->input, kept + got);
+    DCHECK(done <= kept + got && buf_len(&io->in) == 0);
     buf_put(&io->in, loop->input + done, kept + got - done);
 }
 

@@ -55,6 +55,8 @@ static void answer_error(struct conn *conn, int err, const char *text)
 static void place(struct ask *ask, enum outcome outcome)
 {
     struct conn *conn = ask->conn;
+    /* behind votes that are not flushed a request stops, and is asked again: run_request */
+    CHECK(outcome == ASK_VOTED || conn->votes == 0);
     struct pending_entry entry = {.pos = edge_tail(ask->edge), .reading = ask->reading};
     switch (outcome) {
     case ASK_VOTED:
@@ -82,6 +84,7 @@ static void place(struct ask *ask, enum outcome outcome)
     case ASK_ORDERED:
         entry.kind = PENDING_RESULT;
         entry.flags = PENDING_CHANGE | PENDING_ORDERED;
+        DCHECK(ask->on_result != NULL && buf_len(&conn->pipeline->reply) == 0);
         entry.on_result = ask->on_result;
         break;
     }
@@ -195,6 +198,8 @@ static size_t run_one(struct conn_io *io, const char *at, size_t len)
         io->conn.is_authed ? PARSE_LINE_BYTES_MAX : PARSE_LOCKED_LINE_BYTES_MAX;
     struct parsed how = parse(&loop->parser, (struct span){at, len}, &loop->limits, &request);
     io->need = how.need;
+    /* the parser consumes what it was shown, and asks for more than that */
+    CHECK(how.kind == PARSE_MORE ? how.need == 0 || how.need > len : how.consumed <= len);
     if (how.kind == PARSE_MORE) {
         return 0;
     }
@@ -224,6 +229,7 @@ static size_t run_one(struct conn_io *io, const char *at, size_t len)
 /* Drops the rest of a payload and the line end behind it, then says why. */
 static size_t run_drop(struct conn_io *io, const char *at, size_t len)
 {
+    DCHECK(io->drop_err != 0);
     size_t part = len < io->drop_left ? len : io->drop_left;
     io->drop_left -= part;
     if (part == len) {
@@ -286,6 +292,7 @@ size_t run_input(struct conn_io *io, const char *at, size_t len)
     while (part > 0 && done < len && may_run(io)) {
         part = run_next(io, at + done, len - done);
         done += part;
+        DCHECK(done <= len);
         if (part > 0 && io->drop_err == 0) {
             io->request_until_ns = 0; /* the next one has its own time */
         }

@@ -4,6 +4,7 @@
 #include "net/io/conn_io.h"
 #include "net/io/loop.h"
 #include "net/pipeline/reading.h"
+#include "wal/base/check.h"
 #include "wal/base/clock.h"
 
 #include <errno.h>
@@ -27,6 +28,7 @@ void send_out(struct conn_io *io)
         io->conn.sent_bytes += (uint64_t)sent;
         buf_take(out, (size_t)sent);
     }
+    DCHECK(io->conn.sent_bytes >= io->stall_from);
     bool waits = buf_len(out) > 0 || io->conn.telling != NULL;
     if (!waits || io->conn.sent_bytes - io->stall_from >= STALL_BYTES) {
         io->stall_until_ns = 0;

@@ -1,6 +1,8 @@
 /* The address to listen on: reading, judging and telling it. */
 #include "net/listen/address.h"
 
+#include "wal/base/check.h"
+
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
@@ -40,6 +42,7 @@ static int look_up(const char *text, uint16_t port, int flags, struct addrinfo *
 
 static const struct addrinfo *choose(const struct addrinfo *found)
 {
+    CHECK(found != NULL); /* the look-up said that there is one */
     for (const struct addrinfo *one = found; one != NULL; one = one->ai_next) {
         if (one->ai_family == AF_INET) {
             return one;
@@ -92,6 +95,8 @@ int address_read(struct address *address, const char *text, uint16_t port, const
         return -EINVAL;
     }
     const struct addrinfo *one = choose(found);
+    /* sockaddr_storage holds every family that the system has */
+    CHECK(one->ai_addrlen <= sizeof(address->at));
     memcpy(&address->at, one->ai_addr, one->ai_addrlen);
     address->at_bytes = one->ai_addrlen;
     freeaddrinfo(found);

@@ -1,6 +1,8 @@
 /* File descriptors: how many the process may have, and how many of them are for connections. */
 #include "net/listen/descriptors.h"
 
+#include "wal/base/check.h"
+
 #include <fcntl.h>
 #include <sys/resource.h>
 
@@ -35,6 +37,8 @@ static uint64_t raise_to(uint64_t wanted)
 
 void descriptors_claim(struct descriptors *descriptors, uint32_t connections_max, unsigned threads)
 {
+    /* the operator's options are looked at before: a server has a thread */
+    CHECK(threads > 0);
     uint64_t kept_back = DESCRIPTORS_LOG + DESCRIPTORS_OTHER + DESCRIPTORS_THREAD * threads;
     uint64_t taken = kept_back + open_now();
     uint64_t limit = raise_to(taken + connections_max);

@@ -3,6 +3,7 @@
 
 #include "net/listen/address.h"
 #include "net/protocol/word.h"
+#include "wal/base/check.h"
 #include "wal/base/clock.h"
 #include "wal/base/thread.h"
 
@@ -137,6 +138,8 @@ static void answer_guest(const struct listener *listener, struct guest *guest, b
                                : "ERR LOADING the log is being read: %u %%\r\n",
                        percent);
     int one = 1;
+    /* who has an answer is only listened to, see hear_guest; and a percentage is short */
+    CHECK(!guest->is_answered && len > 0 && (size_t)len < sizeof(reply));
     setsockopt(guest->fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
     drop_input(guest->fd);
     /* it fits an empty send buffer; a guest who is gone is none of ours */
@@ -172,6 +175,8 @@ static bool hear_guest(const struct listener *listener, struct guest *guest, boo
 
 static void remove_guest(struct listener *listener, nfds_t i)
 {
+    /* callers name one of those that are there, however many came */
+    CHECK(i < listener->guest_count);
     close(listener->guests[i].fd);
     listener->guest_count--;
     memmove(&listener->guests[i], &listener->guests[i + 1],
@@ -201,6 +206,8 @@ static void let_in(struct listener *listener)
     if (fd < 0) {
         return;
     }
+    /* make_room has sent one away, if all places were taken */
+    CHECK(listener->guest_count < LISTENER_GUESTS_MAX);
     struct guest *guest = &listener->guests[listener->guest_count++];
     *guest = (struct guest){.fd = fd};
     if (!hear_guest(listener, guest, false)) {
@@ -211,6 +218,7 @@ static void let_in(struct listener *listener)
 static void see_off(struct listener *listener, const struct pollfd *polled)
 {
     uint64_t now_ns = clock_mono_ns();
+    DCHECK(listener->guest_count <= LISTENER_GUESTS_MAX);
     for (nfds_t i = listener->guest_count; i-- > 0;) {
         struct guest *guest = &listener->guests[i];
         bool is_late = guest->is_answered && now_ns >= guest->until_ns;
@@ -301,6 +309,7 @@ static void hand_over(struct listener *listener, struct listener_handed *opened)
         setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
         opened->guests[opened->guest_count++] = fd;
     }
+    DCHECK(opened->guest_count <= listener->guest_count);
 }
 
 void listener_hand_over(struct listener *listener, struct listener_handed *opened)

@@ -1,6 +1,8 @@
 /* The API key: kept padded to one length, compared whole. */
 #include "net/pipeline/auth.h"
 
+#include "wal/base/check.h"
+
 bool auth_init(struct auth *auth, const char *key)
 {
     *auth = (struct auth){.is_needed = key != NULL};
@@ -30,6 +32,8 @@ bool auth_accepts(const struct auth *auth, struct span key)
 {
     unsigned char sent[AUTH_KEY_BYTES_MAX] = {0};
     volatile unsigned char differs = 0;
+    /* the key is the operator's: auth_init has refused a longer one */
+    CHECK(auth->len <= sizeof(auth->key));
     size_t len = key.len < sizeof(sent) ? key.len : sizeof(sent);
     if (len > 0) {
         memcpy(sent, key.at, len);

@@ -11,6 +11,7 @@
 
 void conn_touch(struct conn *conn)
 {
+    DCHECK(conn->fd >= 0 || !conn->is_touched);
     if (!conn->is_touched && conn->fd >= 0) {
         conn->is_touched = true;
         TAILQ_INSERT_TAIL(&conn->pipeline->touched, conn, touched);
@@ -26,6 +27,8 @@ bool conn_is_idle(const struct conn *conn)
 void conn_closed(struct conn *conn)
 {
     struct pipeline *pipeline = conn->pipeline;
+    /* conn_io_close has looked: a connection is closed once, whoever ends it */
+    CHECK(conn->fd >= 0);
     conn->fd = -1;
     if (conn->reading != NULL) {
         read_is_unwanted(conn->reading->read);
@@ -46,6 +49,9 @@ void conn_closed(struct conn *conn)
 
 void conn_fini(struct conn *conn)
 {
+    /* it is freed from the list of closed ones, which free_closed asks for just this */
+    CHECK(conn->fd < 0 && conn->in_flight == 0 && conn->votes == 0);
+    CHECK(!conn->is_stopped && !conn->is_touched); /* conn_closed took it off both lists */
     if (conn->telling != NULL) {
         conn->telling->destroy(conn->telling);
     }
@@ -68,13 +74,17 @@ void conn_await(struct conn *conn, const struct pending_entry *entry)
         conn->changes += (mine.flags & PENDING_CHANGE) != 0;
         conn->ordered += (mine.flags & PENDING_ORDERED) != 0;
     }
+    DCHECK(conn->in_flight > 0 && conn->in_flight <= PENDING_MAX);
+    DCHECK(conn->ordered <= conn->changes && conn->changes <= conn->in_flight);
 }
 
 void conn_answered(struct conn *conn, const struct pending_entry *entry)
 {
+    DCHECK(conn->in_flight > 0);
     conn->in_flight--;
     conn->changes -= (entry->flags & PENDING_CHANGE) != 0;
     conn->ordered -= (entry->flags & PENDING_ORDERED) != 0;
+    DCHECK(conn->ordered <= conn->changes && conn->changes <= conn->in_flight);
     if (entry->reading != NULL) {
         entry->reading->destroy(entry->reading);
     }
@@ -86,7 +96,8 @@ void conn_answered(struct conn *conn, const struct pending_entry *entry)
 void conn_stop(struct conn *conn, enum stop stop)
 {
     struct pipeline *pipeline = conn->pipeline;
-    DCHECK(conn->stop == STOP_NONE && stop != STOP_NONE);
+    /* requests are run, and may stop, only while the connection is not stopped: may_run */
+    CHECK(conn->stop == STOP_NONE && stop != STOP_NONE && !conn->is_stopped);
     conn->stop = stop;
     conn->stop_seen = stop == STOP_COMMIT   ? pipeline->commits
                       : stop == STOP_ROOM   ? pipeline->freed
@@ -99,6 +110,8 @@ void conn_stop(struct conn *conn, enum stop stop)
 
 void conn_resume(struct conn *conn)
 {
+    /* callers have it from the list of stopped ones, or know by its stop that it is there */
+    CHECK(conn->is_stopped && conn->stop != STOP_NONE);
     TAILQ_REMOVE(&conn->pipeline->stopped, conn, stopped);
     conn->is_stopped = false;
     conn->stop = STOP_NONE;
@@ -142,6 +155,7 @@ bool conn_may_resume(const struct conn *conn)
         return pipeline->offers != conn->stop_seen || pipeline->now_ns >= conn->wait_until_ns ||
                conn->is_leaving || pipeline->drain_until_ns != 0;
     case STOP_READING:
+        CHECK(conn->reading != NULL); /* ask_read has put it there before it stopped */
         return read_is_done(conn->reading->read);
     case STOP_MEMORY:
         return !pipeline_is_tight(pipeline);
@@ -165,14 +179,16 @@ static uint64_t acknowledged(const struct conn *conn)
 void conn_hands_out(struct conn *conn, uint64_t id, uint32_t token)
 {
     struct handed *handed = &conn->handed;
+    uint64_t pos = edge_tail(conn->pipeline->edge);
+    /* the lane's tail never falls, and the list is filled here alone */
+    CHECK(handed->count == 0 || handed->at[handed->count - 1].pos <= pos);
     if (handed->count > 0 && handed->count == handed->capacity) {
         handed_arrive(handed, acknowledged(conn));
         if (handed->count > handed->capacity / 2) {
             handed_grow(handed); /* so that this costs each claim little, however few arrive */
         }
     }
-    handed_add(handed, &(struct handed_claim){
-                           .id = id, .token = token, .pos = edge_tail(conn->pipeline->edge)});
+    handed_add(handed, &(struct handed_claim){.id = id, .token = token, .pos = pos});
 }
 
 bool conn_has_handed(struct conn *conn)

@@ -2,6 +2,8 @@
 #ifndef TALLY_NET_PIPELINE_PENDING_H
 #define TALLY_NET_PIPELINE_PENDING_H
 
+#include "wal/base/check.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -54,6 +56,7 @@ void pending_fini(struct pending *pending);
 
 static inline uint32_t pending_room(const struct pending *pending)
 {
+    DCHECK(pending->tail - pending->head <= PENDING_MAX);
     return PENDING_MAX - (pending->tail - pending->head);
 }
 
@@ -64,6 +67,7 @@ static inline struct pending_entry *pending_head(const struct pending *pending)
 
 static inline void pending_pop(struct pending *pending)
 {
+    DCHECK(pending->head != pending->tail);
     pending->head++;
 }
 

@@ -4,6 +4,7 @@
 #include "engine/base/ledger.h"
 #include "net/pipeline/rate.h"
 #include "net/pipeline/reading.h"
+#include "wal/base/check.h"
 #include "wal/base/clock.h"
 #include "wal/base/err.h"
 
@@ -22,6 +23,8 @@ int pipeline_init(struct pipeline *pipeline, struct service *service)
 
 void pipeline_fini(struct pipeline *pipeline)
 {
+    /* the thread ends when each connection is freed, and each is freed with nothing in flight */
+    CHECK(pending_head(&pipeline->pending) == NULL && pipeline->votes.cast_count == 0);
     pending_fini(&pipeline->pending);
     handed_fini(&pipeline->returns);
     buf_fini(&pipeline->reply);
@@ -34,6 +37,7 @@ bool pipeline_is_tight(const struct pipeline *pipeline)
 
 void pipeline_sample(struct pipeline *pipeline)
 {
+    DCHECK(edge_commits(pipeline->edge) >= pipeline->commits);
     pipeline->commits = edge_commits(pipeline->edge);
     pipeline->offers = edge_offers(pipeline->edge);
 }
@@ -78,6 +82,8 @@ static bool answer_result(struct pipeline *pipeline, struct pending_entry *entry
     if (err == TALLY_EXISTS && entry->reading != NULL) {
         entry->reading->format(entry->reading, reply);
     } else {
+        /* an ordered request is appended by a handler that says who answers it */
+        CHECK(entry->on_result != NULL);
         entry->on_result(reply, err, value);
     }
     counter_add(&pipeline->counters.errors, reply->is_err);
@@ -89,6 +95,7 @@ static bool answer_entry(struct pipeline *pipeline, struct pending_entry *entry)
 {
     struct conn *conn = entry->conn;
     struct reply reply = {.to = &conn->out};
+    DCHECK(conn->pipeline == pipeline && conn->in_flight > 0);
     if (entry->kind == PENDING_HELD) {
         buf_move(&conn->out, &conn->held, entry->held_bytes);
         if ((entry->flags & PENDING_CLAIM) != 0) {
@@ -115,6 +122,7 @@ void pipeline_release(struct pipeline *pipeline)
     if (head != NULL && head->pos <= applied && head->pos > 0) {
         free_to = head->pos - 1;
     }
+    DCHECK(free_to <= applied);
     if (free_to > pipeline->freed) {
         edge_free(pipeline->edge, free_to);
         pipeline->freed = free_to;

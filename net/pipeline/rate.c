@@ -14,7 +14,7 @@
  *     shard of the address ── buckets ── entry {poll, address} ── ring of times
  *       (one lock)                  `─── entry {0, address}: what the address has in all polls
  *
- * All entries of an address are in one shard. A time is `ms << VOTES_BITS | votes`. The hash has a
+ * All entries of an address are in one shard. A time is `ms << TIME_BITS | votes`. The hash has a
  * secret seed, so nobody aims at a bucket.
  *
  * Synchronization table: all of a shard is under its lock; `bytes`, of all shards, is a count (R1).
@@ -149,6 +149,8 @@ static void grow(const struct rate *rate, struct shard *shard)
 
 static void count_bytes(struct rate *rate, struct rate_entry *sum, int64_t bytes)
 {
+    /* a sum has the bytes of all entries of its address, and its own: what goes was counted */
+    CHECK(sum->poll == 0 && (bytes > 0 || sum->bytes >= (uint64_t)-bytes));
     sum->bytes += (uint64_t)bytes;
     if (bytes > 0) {
         ledger_add(rate->ledger, LEDGER_RATES, (uint64_t)bytes);
@@ -179,6 +181,8 @@ static struct rate_entry *entry_new(struct rate *rate, struct shard *shard, uint
 static void entry_free(struct shard *shard, struct rate_entry **at)
 {
     struct rate_entry *entry = *at;
+    /* callers have found it in this shard, under its lock */
+    CHECK(entry != NULL && shard->entry_count > 0);
     *at = entry->next;
     shard->entry_count--;
     if (entry->times != entry->few) {
@@ -192,6 +196,8 @@ static void forget(struct rate *rate, struct shard *shard, struct rate_entry **a
 {
     const struct rate_address from = (*at)->from;
     struct rate_entry **sum = entry_find(rate, shard, 0, &from);
+    /* an address has its sum from its first entry to its last: entry_for makes both or none */
+    CHECK((*at)->poll != 0 && *sum != NULL);
     count_bytes(rate, *sum, -(int64_t)(*at)->bytes);
     bool is_last = (*sum)->bytes == ENTRY_BYTES;
     entry_free(shard, at);
@@ -214,6 +220,7 @@ void rate_destroy(struct rate *rate)
                 entry_free(shard, &shard->buckets[k]);
             }
         }
+        DCHECK(shard->entry_count == 0);
         free(shard->buckets);
         pthread_mutex_destroy(&shard->lock);
     }
@@ -240,6 +247,8 @@ static void sweep(struct rate *rate, struct shard *shard, uint64_t now_ms, unsig
 /* Of many buckets that are empty only the fewest stay. */
 static void shrink(struct shard *shard)
 {
+    /* rate_sweep asks only when the last entry has gone */
+    CHECK(shard->entry_count == 0);
     struct rate_entry **few = calloc(BUCKETS_MIN, sizeof(struct rate_entry *));
     if (few != NULL) {
         free(shard->buckets);
@@ -315,6 +324,8 @@ static struct rate_entry *entry_for(struct rate *rate, struct shard *shard,
 static bool reserve(struct rate *rate, struct shard *shard, struct rate_entry *entry)
 {
     struct rate_entry *sum = *entry_find(rate, shard, 0, &entry->from);
+    /* entry_for has made the sum of the address before the entry, and forget frees it after */
+    CHECK(sum != NULL && entry->count <= entry->capacity);
     if (entry->count < entry->capacity) {
         return true;
     }
@@ -345,6 +356,7 @@ static bool reserve(struct rate *rate, struct shard *shard, struct rate_entry *e
 
 static uint64_t *time_at(const struct rate_entry *entry, uint32_t i)
 {
+    DCHECK(i < entry->count);
     return &entry->times[(entry->first + i) & (entry->capacity - 1)];
 }
 
@@ -366,6 +378,8 @@ static uint64_t vote_ms(const struct rate_entry *entry, const struct rate_ask *a
 static void slide(struct rate_entry *entry, const struct rate_ask *ask)
 {
     while (entry->count > 0 && ms_of(*time_at(entry, 0)) + ask->per_ms <= ask->now_ms) {
+        /* count_votes has added each time's votes to both */
+        CHECK(entry->votes >= (*time_at(entry, 0) & VOTES_OF_TIME));
         entry->votes -= (uint32_t)(*time_at(entry, 0) & VOTES_OF_TIME);
         entry->first++;
         entry->count--;
@@ -397,6 +411,8 @@ static bool count_votes(struct rate *rate, struct shard *shard, struct rate_entr
         entry->count++;
         *time_at(entry, entry->count - 1) = ms << TIME_BITS;
     }
+    /* no more votes than the limit are in a window, and a limit is less than 2^20: entry_wait_ms */
+    CHECK((*time_at(entry, entry->count - 1) & VOTES_OF_TIME) + ask->votes <= VOTES_OF_TIME);
     *time_at(entry, entry->count - 1) += ask->votes;
     entry->votes += (uint32_t)ask->votes;
     uint64_t end_ms = ms + ask->per_ms;
@@ -413,6 +429,8 @@ int rate_take(struct rate *rate, const struct rate_ask *ask, uint64_t *retry_ms)
 {
     struct shard *shard = shard_of(rate, ask);
     int err = 0;
+    /* 0 is the sum's; and a poll without a limit is not asked about: edge_vote_rate */
+    CHECK(ask->poll != 0 && ask->per_ms > 0);
     if (ask->votes > ask->n) {
         return TALLY_RANGE;
     }
@@ -444,6 +462,8 @@ void rate_give_back(struct rate *rate, const struct rate_ask *ask)
         time = is_enough ? time_at(entry, i - 1) : time;
     }
     if (time != NULL) {
+        /* the time was chosen for having so many votes, and the sum has those of all times */
+        CHECK(entry->votes >= ask->votes);
         *time -= ask->votes;
         entry->votes -= (uint32_t)ask->votes;
         while (entry->count > 0 && (*time_at(entry, entry->count - 1) & VOTES_OF_TIME) == 0) {

@@ -1,9 +1,13 @@
 /* A long reply: its rows, as many as fit into a piece. */
 #include "net/pipeline/reading.h"
 
+#include "wal/base/check.h"
+
 bool reading_rows(struct reading *reading, struct reply *reply, size_t count,
                   void (*put)(const struct reading *reading, size_t row, struct reply *reply))
 {
+    /* rows are told one by one, and there are as many as when it began */
+    CHECK(reading->told <= count);
     while (reading->told < count && !reply_is_full(reply)) {
         reply_row(reply);
         put(reading, reading->told++, reply);

@@ -4,6 +4,7 @@
 
 #include "net/pipeline/auth.h"
 #include "net/pipeline/options.h"
+#include "wal/base/check.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -48,7 +49,9 @@ static inline bool service_enter(struct service *service)
 static inline void service_leave(struct service *service)
 {
     /* C6: relaxed: as C4 */
-    atomic_fetch_sub_explicit(&service->connections, 1, memory_order_relaxed);
+    uint32_t before = atomic_fetch_sub_explicit(&service->connections, 1, memory_order_relaxed);
+    /* who leaves has entered, and leaves once: conn_io_open and conn_io_close */
+    CHECK(before > 0);
 }
 
 static inline uint32_t service_connections(const struct service *service)

@@ -4,6 +4,7 @@
 #include "net/pipeline/pipeline.h"
 #include "net/pipeline/rate.h"
 #include "net/protocol/number.h"
+#include "wal/base/check.h"
 #include "wal/base/clock.h"
 
 /* Nineteen digits always fit 64 bits; whatever is longer is read by the strict reader. */
@@ -44,6 +45,7 @@ static struct cast_run *run_begin(struct pipeline *pipeline, struct conn *conn)
     if (votes->run_count == VOTES_MAX || !pipeline_has_place(pipeline)) {
         return NULL;
     }
+    DCHECK(votes->run_count <= votes->cast_count); /* each has a vote, see run_end */
     votes->runs[votes->run_count] = (struct cast_run){.conn = conn};
     return &votes->runs[votes->run_count++];
 }
@@ -77,6 +79,7 @@ static inline int cast_one(struct conn *conn, struct cast_run *run, uint64_t opt
     votes->cast_count++;
     run->count++;
     conn->votes++;
+    DCHECK(conn->votes >= run->count && votes->cast_count >= run->count);
     return 0;
 }
 
@@ -95,6 +98,7 @@ size_t votes_read(struct conn *conn, const char *at, size_t len)
 {
     const char *const start = at;
     const char *const end = at + len;
+    DCHECK(conn->is_authed && conn->ordered == 0); /* rule 8, run_next */
     uint64_t retry_ms;
     struct cast_run *run = run_begin(conn->pipeline, conn);
     if (run == NULL) {
@@ -130,6 +134,7 @@ static size_t answer_votes(struct edge *edge, const struct edge_vote *cast, uint
         memcpy(to, "\r\n", 2);
         to += 2;
     }
+    DCHECK((size_t)(to - start) <= count * (size_t)REPLY_BYTES_MAX);
     return (size_t)(to - start);
 }
 
@@ -145,6 +150,7 @@ void votes_flush(struct pipeline *pipeline)
     for (uint32_t i = 0; i < votes->run_count; i++) {
         struct cast_run *run = &votes->runs[i];
         struct conn *conn = run->conn;
+        DCHECK(run->count > 0 && run->count <= conn->votes && conn->pipeline == pipeline);
         char *to = buf_room(&conn->held, run->count * (size_t)REPLY_BYTES_MAX);
         size_t len = to == NULL ? 0 : answer_votes(pipeline->edge, cast, run->count, to);
         buf_wrote(&conn->held, len);
@@ -153,6 +159,7 @@ void votes_flush(struct pipeline *pipeline)
         conn->votes -= run->count;
         cast += run->count;
     }
+    DCHECK(cast == votes->cast + votes->cast_count); /* each vote is in one run */
     counter_add(&pipeline->counters.votes, votes->cast_count);
     counter_add(&pipeline->counters.requests, votes->cast_count);
     votes->cast_count = 0;

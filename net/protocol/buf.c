@@ -1,6 +1,8 @@
 /* A byte buffer: growing, moving and giving back. */
 #include "net/protocol/buf.h"
 
+#include "wal/base/check.h"
+
 #include <stdlib.h>
 
 enum { CAPACITY_MIN = 512 };
@@ -43,6 +45,7 @@ bool buf_grow(struct buf *buf, size_t len)
     buf->at = at;
     buf->capacity = capacity;
     buf_fence(buf, held, capacity);
+    DCHECK(buf->start == 0 && buf->end == held && capacity - held >= len);
     return true;
 }
 
@@ -81,6 +84,8 @@ void buf_give_back(struct buf *buf, size_t keep)
         return;
     }
     pack(buf);
+    /* what is held stays: twice as much as that is kept, whoever filled it */
+    CHECK(capacity >= len);
     char *at = realloc(buf->at, capacity);
     if (at != NULL) {
         buf->at = at;

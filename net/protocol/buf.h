@@ -59,12 +59,14 @@ void buf_give_back(struct buf *buf, size_t keep);
 
 static inline size_t buf_len(const struct buf *buf)
 {
+    DCHECK(buf->start <= buf->end && buf->end <= buf->capacity);
     return buf->end - buf->start;
 }
 
 /* Lets a writer write `len` bytes behind the end, and nobody read them. */
 static inline void buf_open(struct buf *buf, size_t len)
 {
+    DCHECK(len <= buf->capacity - buf->end);
 #ifdef BUF_FENCED
     buf->open_end = buf->end + len;
     ASAN_UNPOISON_MEMORY_REGION(buf->at + buf->end, len);

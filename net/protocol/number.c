@@ -1,10 +1,14 @@
 /* Decimal numbers on the wire: read strictly, written two digits at a time. */
 #include "net/protocol/number.h"
 
+#include "wal/base/check.h"
+
 int number_read(struct span word, uint64_t min, uint64_t max, uint64_t *number)
 {
     uint64_t sum = 0;
     bool over = false;
+    /* the bounds are constants of ours */
+    CHECK(min <= max);
     for (size_t i = 0; i < word.len; i++) {
         unsigned digit = (unsigned)(unsigned char)word.at[i] - '0';
         if (digit > 9) {
@@ -41,6 +45,7 @@ static size_t digits_of(uint64_t number)
 size_t number_write(char *to, uint64_t number)
 {
     size_t len = digits_of(number);
+    DCHECK(len <= NUMBER_DIGITS_MAX);
     size_t at = len;
     while (number >= 100) {
         at -= 2;

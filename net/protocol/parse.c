@@ -77,6 +77,8 @@ static bool cut_quoted(struct parser *parser, struct line_cut *cut, struct span 
     struct span line = cut->line;
     char *to = parser->unquoted + parser->used;
     size_t len = 0;
+    /* a byte of the line makes one at most, and no line is longer than this buffer */
+    CHECK(line.len - cut->at <= PARSE_LINE_BYTES_MAX - parser->used);
     cut->at++;
     while (cut->at < line.len && line.at[cut->at] != '"') {
         int byte = (unsigned char)line.at[cut->at++];
@@ -114,6 +116,8 @@ static void skip_blanks(struct line_cut *cut)
 static bool cut_word(struct parser *parser, struct line_cut *cut, struct span *word)
 {
     struct span line = cut->line;
+    /* cut_line asks only where the blanks have ended before the line has */
+    CHECK(cut->at < line.len);
     char first = line.at[cut->at];
     cut->is_bare = first != '"' && first != ':';
     if (first == '"') {
@@ -175,6 +179,8 @@ static size_t cut_line(struct parser *parser, struct line_cut *cut, struct span 
         cut->has_dollar = dollar;
         count++;
     }
+    /* each further word was refused before it was cut */
+    CHECK(count <= PARSE_WORDS_MAX + 1);
     if (count == 0) {
         cut->text = "an empty line";
     }
@@ -192,6 +198,8 @@ static void take_payload(struct request *request, struct payload_rule rule, stru
     if (request->count == 0 || !takes_payload(rule)) {
         return;
     }
+    /* the rule is a row of the command table, whatever the line says */
+    CHECK(rule.kind == PAYLOAD_LAST || rule.word != NULL);
     if (rule.kind == PAYLOAD_LAST) {
         request->count -= 1;
     } else if (request->count >= 2 && word_equal(request->words[request->count - 2], rule.word)) {
@@ -207,6 +215,8 @@ static void take_payload(struct request *request, struct payload_rule rule, stru
 static struct parsed counted(struct span bytes, struct line_cut *cut, size_t line_bytes,
                              const struct parse_limits *limits, struct span *payload)
 {
+    /* has_dollar was set by this word's first byte */
+    CHECK(payload->len > 0 && payload->at[0] == '$');
     struct span digits = {payload->at + 1, payload->len - 1};
     uint64_t len = 0;
     struct parsed how =
@@ -260,6 +270,7 @@ static struct parsed parse_line(struct parser *parser, struct span bytes, struct
     size_t line_bytes = cut->at;
     cut->at = 0;
     size_t count = cut_line(parser, cut, words, &rest);
+    DCHECK(cut->at <= cut->line.len && parser->used <= PARSE_LINE_BYTES_MAX);
     if (count == 0) {
         return refuse_line(cut, line_bytes, limits, TALLY_SYNTAX, cut->text);
     }

@@ -2,6 +2,7 @@
 #include "net/protocol/reply.h"
 
 #include "net/protocol/number.h"
+#include "wal/base/check.h"
 #include "wal/base/glyph.h"
 
 #include <stdarg.h>
@@ -73,6 +74,7 @@ static void put_key(struct reply *reply, const char *key)
 
 void reply_blob_begin(struct reply *reply, size_t len_bytes)
 {
+    DCHECK(!reply->is_err);
     put_key(reply, NULL);
     put(reply, "$");
     put_number(reply, len_bytes);
@@ -81,6 +83,8 @@ void reply_blob_begin(struct reply *reply, size_t len_bytes)
 
 size_t reply_blob_bytes(struct reply *reply, struct span bytes, size_t from)
 {
+    /* `from` counts what was written of these same bytes */
+    CHECK(from <= bytes.len);
     size_t room = reply_is_full(reply) ? 0 : REPLY_PIECE_BYTES - buf_len(reply->to);
     size_t part = bytes.len - from < room ? bytes.len - from : room;
     buf_put(reply->to, bytes.at + from, part);
@@ -134,12 +138,15 @@ size_t reply_quote(char *to, size_t room, struct span text)
         len += glyph_quote(to + len, &text);
     }
     to[len++] = '"';
+    DCHECK(len <= room);
     return len;
 }
 
 void reply_text(struct reply *reply, const char *key, struct span text)
 {
     size_t room = text.len * REPLY_ESCAPED_BYTES_MAX + 2;
+    /* texts are labels, names for people and errors: bounded when they were taken */
+    CHECK(text.len <= SIZE_MAX / REPLY_ESCAPED_BYTES_MAX - 1);
     put_key(reply, key);
     char *to = buf_room(reply->to, room);
     if (to != NULL) {
@@ -149,6 +156,7 @@ void reply_text(struct reply *reply, const char *key, struct span text)
 
 void reply_percent(struct reply *reply, uint64_t part, uint64_t whole)
 {
+    DCHECK(part <= whole); /* one cut: an option's votes are in its poll's */
     uint64_t tenths = whole == 0 ? 0 : (part * 1000 + whole / 2) / whole;
     tenths = tenths == 1000 && part < whole ? 999 : tenths;
     put_key(reply, NULL);
@@ -164,7 +172,9 @@ void reply_err(struct reply *reply, int err, const char *format, ...)
     va_start(args, format);
     int wanted = vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    size_t len = wanted < 0 ? 0 : (size_t)wanted;
+    /* the formats are literals of ours, and have no multibyte conversions */
+    CHECK(wanted >= 0);
+    size_t len = (size_t)wanted;
     len = len < sizeof(text) ? len : sizeof(text) - 1;
     reply->is_err = true;
     put(reply, "ERR ");

@@ -212,7 +212,7 @@ static void expect_others_are_served(const char *request)
     cr_expect_gt(buf_len(&other->conn.out), 0, "the other one is answered");
 
     wait_read();
-    conn->stop = STOP_NONE;
+    conn_resume(conn);
     cr_expect_eq(run_times(request, 1), 1, "%s", request);
     cr_expect_gt(buf_len(&conn->out), before, "%s", request);
 }
