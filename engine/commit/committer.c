@@ -82,7 +82,7 @@ static void leave_step(struct lane_slot *slot)
     struct lane_result left = {.type = slot->type};
     /* apply took the same record that the merge took from this slot */
     CHECK(FIELD_OWN(slot->step.build->applied) == slot->step.after);
-    if (slot->type == RECORD_DONE || slot->type == RECORD_FAIL) {
+    if (record_is_step_with_text(slot->type)) {
         left.bytes = (uint32_t)parcel_span(slot->step.text).len;
         parcel_release(slot->step.text);
     }

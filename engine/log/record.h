@@ -126,7 +126,7 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
 #define CLAIM_NUMS(N)                                                                              \
     STEP_NUMS(N, CLAIM)                                                                            \
     N(CLAIM_WORKER, "worker", WORKER, BOUNDS_ANY)                                                  \
-    N(CLAIM_LEASE_MS, "lease_ms", PLAIN, BUILD_LEASE_MS_MAX)
+    N(CLAIM_LEASE_MS, "lease_ms", LEASE_MS, BUILD_LEASE_MS_MAX)
 #define CLAIM_TEXTS(T)
 
 #define BEAT_NUMS(N) STEP_NUMS(N, BEAT)
@@ -138,13 +138,13 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
 /* dead: 1: no further attempt is wanted */
 #define FAIL_NUMS(N)                                                                               \
     STEP_NUMS(N, FAIL)                                                                             \
-    N(FAIL_DELAY_MS, "delay_ms", NOT_ZERO, BUILD_DELAY_MS_MAX)                                     \
-    N(FAIL_DEAD, "dead", NOT_SHOWN, 1)
+    N(FAIL_DELAY_MS, "delay_ms", DELAY_MS, BUILD_DELAY_MS_MAX)                                     \
+    N(FAIL_DEAD, "dead", DEAD, 1)
 #define FAIL_TEXTS(T) T(FAIL_ERROR, "error", QUOTED_ALWAYS, BLOB)
 
 #define RELEASE_NUMS(N)                                                                            \
     STEP_NUMS(N, RELEASE)                                                                          \
-    N(RELEASE_DELAY_MS, "delay_ms", NOT_ZERO, BUILD_DELAY_MS_MAX)
+    N(RELEASE_DELAY_MS, "delay_ms", DELAY_MS, BUILD_DELAY_MS_MAX)
 #define RELEASE_TEXTS(T)
 
 #define EXPIRE_NUMS(N) STEP_NUMS(N, EXPIRE)
@@ -210,14 +210,15 @@ enum record_makes { RECORD_MAKES_NOTHING, RECORD_MAKES_OPTION, RECORD_MAKES_BUIL
 
 enum record_num {
     RECORD_NUM_PLAIN,
-    RECORD_NUM_NOT_ZERO, /* shown where it is not 0 */
-    RECORD_NUM_NOT_SHOWN,
     RECORD_NUM_OPTION,        /* an id; shown with label and poll */
     RECORD_NUM_VOTES_BEFORE,  /* shown as the votes after */
     RECORD_NUM_BUILD,         /* an id; shown with the queue */
     RECORD_NUM_STATUS_BEFORE, /* shown as the state */
     RECORD_NUM_STATUS_AFTER,  /* shown as state and token */
     RECORD_NUM_WORKER,        /* an id; shown as the name */
+    RECORD_NUM_LEASE_MS,      /* of a step */
+    RECORD_NUM_DELAY_MS,      /* of a step; shown where it is not 0 */
+    RECORD_NUM_DEAD,          /* not shown: the state after says as much */
 };
 
 enum record_shown {

@@ -1,4 +1,4 @@
-/* A save under way while records are applied: what is loaded from it is the state at its lsn. */
+/* A capture under way while records are applied: what is loaded from it is the state at its lsn. */
 #include "engine/apply/digest.h"
 #include "engine/apply/snapshot_capture.h"
 
@@ -128,6 +128,43 @@ static void expect_counted(const struct state *state, const struct state *whole)
     cr_expect_eq(ledger_sum(&state->ledger), counted + parcels);
 }
 
+/* Which numbers and texts the images that were loaded had, other than 0 or empty. */
+static bool num_seen[IMAGE_KINDS][IMAGE_NUMS];
+static bool text_seen[IMAGE_KINDS][IMAGE_TEXTS];
+
+static int note_one(void *arg, const struct image *image)
+{
+    (void)arg;
+    for (unsigned i = 0; i < IMAGE_NUMS; i++) {
+        num_seen[image->kind][i] = num_seen[image->kind][i] || image->num[i] != 0;
+    }
+    for (unsigned i = 0; i < IMAGE_TEXTS; i++) {
+        text_seen[image->kind][i] = text_seen[image->kind][i] || image->text[i].len > 0;
+    }
+    return 0;
+}
+
+static void note_images(const struct shelf *shelf)
+{
+    for (uint32_t i = 0; i < shelf->count; i++) {
+        const struct image_buf *buf = &shelf->bufs[i];
+        cr_assert_eq(image_each(buf->at, buf->len, buf->count, note_one, NULL), 0);
+    }
+}
+
+/* A number that nobody captures is 0 before and after, which no digest tells. */
+static void expect_each_seen(void)
+{
+    for (unsigned kind = 1; kind < IMAGE_KINDS; kind++) {
+        for (unsigned i = 0; i < image_num_count((enum image_kind)kind); i++) {
+            cr_expect(num_seen[kind][i], "%s: number %u was always 0", image_kind_name(kind), i);
+        }
+        for (unsigned i = 0; i < image_text_count((enum image_kind)kind); i++) {
+            cr_expect(text_seen[kind][i], "%s: text %u was always empty", image_kind_name(kind), i);
+        }
+    }
+}
+
 /* The state of a save is the one at its lsn; with the records behind it, the one of all. */
 static void check_save(const struct history *h, const struct state *whole, uint32_t at,
                        uint64_t slice)
@@ -142,6 +179,7 @@ static void check_save(const struct history *h, const struct state *whole, uint3
     }
     cr_expect_eq(digest_state(&loaded), digest_state(whole), "the rest behind %u", at);
     expect_counted(&loaded, whole);
+    note_images(&shelf);
     state_fini(&loaded);
     shelf_fini(&shelf);
 }
@@ -163,6 +201,7 @@ Test(capture, snapshot_and_rest_are_the_whole_log)
         state_fini(&whole);
         history_fini(&h);
     }
+    expect_each_seen();
     cr_assert(gone_queues > 50 && gone_workers > 10, "%lu queues and %lu workers went",
               (unsigned long)gone_queues, (unsigned long)gone_workers);
 }

@@ -123,7 +123,24 @@ static uint64_t gone_until(const struct state *state)
     return until;
 }
 
-static void make_judged(struct history *h, const struct state *state)
+static void make_submit(struct history *h)
+{
+    struct record *record = next_record(h, RECORD_SUBMIT);
+    record->num[SUBMIT_PRI] = seed_below(&h->seed, 10);
+    record->num[SUBMIT_DELAY_MS] = seed_below(&h->seed, 3) == 0 ? 20 : 0;
+    record->num[SUBMIT_LEASE_MS] = 500;
+    record->num[SUBMIT_TRIES] = 3;
+    text(h, SUBMIT_QUEUE, "queue", seed_below(&h->seed, seed_below(&h->seed, 3) == 0 ? 100 : 3));
+    text(h, SUBMIT_PAYLOAD, "make ", seed_below(&h->seed, 1000));
+    if (seed_below(&h->seed, 2) == 0) {
+        text(h, SUBMIT_NEED, "tag", seed_below(&h->seed, 5));
+    }
+    if (seed_below(&h->seed, 3) == 0) {
+        text(h, SUBMIT_UNIQ, "uniq", seed_below(&h->seed, 40));
+    }
+}
+
+static void make_ordered(struct history *h, const struct state *state)
 {
     uint64_t polls = FIELD_GET(state->poll_count);
     uint64_t workers = FIELD_GET(state->worker_last);
@@ -135,6 +152,7 @@ static void make_judged(struct history *h, const struct state *state)
     case 0:
         record = next_record(h, RECORD_POLL);
         record->num[POLL_CLOSE_MS] = seed_below(&h->seed, 2) * 5000;
+        record->num[POLL_OPEN_MS] = record->num[POLL_CLOSE_MS] / 10;
         record->num[POLL_RATE_N] = seed_below(&h->seed, 3);
         record->num[POLL_RATE_MS] = 1000;
         record->num[POLL_KEEP_MASK] = seed_below(&h->seed, 8) | /* both numbers of a rate or none */
@@ -151,10 +169,11 @@ static void make_judged(struct history *h, const struct state *state)
         next_record(h, RECORD_WORKER)->num[WORKER_SLOTS] = seed_below(&h->seed, 9);
         text(h, WORKER_ID, "w", seed_below(&h->seed, 12));
         text(h, WORKER_TAGS, "tag", seed_below(&h->seed, 3));
+        text(h, WORKER_NAME, "Name ", h->count % 7);
         break;
     case 3:
         next_record(h, RECORD_BYE);
-        text(h, WORKER_ID, "w", seed_below(&h->seed, 12));
+        text(h, BYE_WORKER, "w", seed_below(&h->seed, 12));
         break;
     case 4:
         record = next_record(h, RECORD_POLL_WINDOW);
@@ -176,20 +195,7 @@ static void make_judged(struct history *h, const struct state *state)
         record->num[0] = 1 + seed_below(&h->seed, workers == 0 ? 1 : workers);
         break;
     default:
-        record = next_record(h, RECORD_SUBMIT);
-        record->num[SUBMIT_PRI] = seed_below(&h->seed, 10);
-        record->num[SUBMIT_DELAY_MS] = seed_below(&h->seed, 3) == 0 ? 20 : 0;
-        record->num[SUBMIT_LEASE_MS] = 500;
-        record->num[SUBMIT_TRIES] = 3;
-        text(h, SUBMIT_QUEUE, "queue",
-             seed_below(&h->seed, seed_below(&h->seed, 3) == 0 ? 100 : 3));
-        text(h, SUBMIT_PAYLOAD, "make ", seed_below(&h->seed, 1000));
-        if (seed_below(&h->seed, 2) == 0) {
-            text(h, SUBMIT_NEED, "tag", seed_below(&h->seed, 5));
-        }
-        if (seed_below(&h->seed, 3) == 0) {
-            text(h, SUBMIT_UNIQ, "uniq", seed_below(&h->seed, 40));
-        }
+        make_submit(h);
         break;
     }
 }
@@ -207,7 +213,7 @@ void history_init(struct history *h, struct state *state, uint64_t start, uint32
         uint64_t dice = is_calm ? 0 : seed_below(&h->seed, 10);
         bool made = dice < 3 ? make_vote(h, state) : dice < 8 && make_step(h, state);
         if (!made) {
-            make_judged(h, state);
+            make_ordered(h, state);
         }
         const struct record *record = &h->records[h->count];
         int err = apply(state, record, &result);

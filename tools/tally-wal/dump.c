@@ -61,14 +61,15 @@ static void print_num(const struct state *state, const struct record *record, un
     uint64_t num = record->num[i];
     switch (schema->nums[i].what) {
     case RECORD_NUM_PLAIN:
+    case RECORD_NUM_LEASE_MS:
         fields_number(fields, key, num);
         break;
-    case RECORD_NUM_NOT_ZERO:
+    case RECORD_NUM_DELAY_MS:
         if (num != 0) {
             fields_number(fields, key, num);
         }
         break;
-    case RECORD_NUM_NOT_SHOWN:
+    case RECORD_NUM_DEAD:
         break;
     case RECORD_NUM_OPTION:
         print_option(state, num, key, fields);
