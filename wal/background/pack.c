@@ -241,7 +241,14 @@ static int pack_file(struct packer *packer)
     }
     err = packed_head_write(packer);
     if (err == 0) {
-        err = wal_pack_check(pack, packer->temp);
+        const struct wal_pack_check check = {
+            .io = io,
+            .number = pack->number,
+            .packed_name = packer->temp,
+            .pace = pack->pace,
+            .arg = pack->arg,
+        };
+        err = wal_pack_check_run(&check);
     }
     if (err == 0) {
         err = segment_replace(packer);

@@ -7,11 +7,12 @@
 #include "wal/read/scan.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <string.h>
 
 /* The packed file, read beside the scan of the other one. */
 struct checking {
-    struct wal_pack *pack;
+    const struct wal_pack_check *check;
     struct wal_block_reader reader;
     struct wal_segment_head head;
     uint64_t size_bytes;
@@ -40,7 +41,7 @@ static int block_turn(struct checking *checking)
     checking->end = raw + checking->header.raw_bytes;
     checking->next_lsn = checking->header.first_lsn;
     checking->offset += bytes;
-    return checking->pack->pace(checking->pack->arg, bytes);
+    return checking->check->pace(checking->check->arg, bytes);
 }
 
 /* As block_turn, for a block with records. */
@@ -94,10 +95,10 @@ static int seal_compare(struct checking *checking, const struct wal_block *block
     return same ? 0 : -EIO;
 }
 
-static int compare(void *arg, const struct wal_block *block)
+static int compare_block(void *arg, const struct wal_block *block)
 {
     struct checking *checking = arg;
-    int err = checking->pack->pace(checking->pack->arg, block->stored_bytes);
+    int err = checking->check->pace(checking->check->arg, block->stored_bytes);
     if (err == 0 && block->count > 0) {
         err = records_compare(checking, block);
     } else if (err == 0 && (block->flags & WAL_BLOCK_SEAL) != 0) {
@@ -115,7 +116,7 @@ static int head_check(struct checking *checking)
         return err;
     }
     bool good = wal_segment_head_get(page, &checking->head) == WAL_HEAD_OK &&
-                checking->head.number == checking->pack->number &&
+                checking->head.number == checking->check->number &&
                 checking->head.bytes == checking->size_bytes;
     return good ? 0 : -EIO;
 }
@@ -125,9 +126,9 @@ static int files_compare(struct checking *checking)
 {
     struct wal_scan scan;
     bool is_whole = false;
-    wal_scan_init(&scan, checking->pack->io, compare, checking);
+    wal_scan_init(&scan, checking->check->io, compare_block, checking);
     wal_scan_detach(&scan);
-    int err = wal_scan_sealed(&scan, checking->pack->number, &is_whole);
+    int err = wal_scan_sealed(&scan, checking->check->number, &is_whole);
     int result = checking->errnum;
     if (err == TALLY_NOMEM) {
         result = -ENOMEM;
@@ -142,18 +143,18 @@ static int files_compare(struct checking *checking)
     return result;
 }
 
-int wal_pack_check(struct wal_pack *pack, const char *packed_name)
+int wal_pack_check_run(const struct wal_pack_check *check)
 {
-    struct checking checking = {.pack = pack, .offset = WAL_SEGMENT_FIRST_BLOCK};
-    int fd = pack->io->ops->open(pack->io, packed_name, WAL_OPEN_READ);
+    struct checking checking = {.check = check, .offset = WAL_SEGMENT_FIRST_BLOCK};
+    int fd = check->io->ops->open(check->io, check->packed_name, WAL_OPEN_READ);
     if (fd < 0) {
         return fd;
     }
-    wal_block_reader_init(&checking.reader, pack->io);
+    wal_block_reader_init(&checking.reader, check->io);
     wal_read_window_turn(&checking.reader.window, fd);
-    int64_t size = pack->io->ops->size(pack->io, fd);
+    int64_t size = check->io->ops->size(check->io, fd);
     checking.size_bytes = size < 0 ? 0 : (uint64_t)size;
-    int err = size < 0 ? (int)size : pack->io->ops->drop_cache(pack->io, fd);
+    int err = size < 0 ? (int)size : check->io->ops->drop_cache(check->io, fd);
     if (err == 0) {
         err = head_check(&checking);
     }
@@ -161,6 +162,6 @@ int wal_pack_check(struct wal_pack *pack, const char *packed_name)
         err = files_compare(&checking);
     }
     wal_block_reader_fini(&checking.reader);
-    pack->io->ops->close(pack->io, fd);
+    check->io->ops->close(check->io, fd);
     return err;
 }

@@ -13,8 +13,8 @@ void wal_scan_start_witness(struct wal_scan *scan)
     if (err != 0) {
         wal_findings_failed(&scan->findings, "cannot read the newest snapshot", err);
     }
-    scan->witness.lsn = info.lsn;
-    memcpy(scan->witness.uuid, info.uuid, WAL_UUID_BYTES);
+    scan->start.witness_lsn = info.lsn;
+    memcpy(scan->start.witness_uuid, info.uuid, WAL_UUID_BYTES);
 }
 
 /* Opens a listed segment beside the cursor's. A failure is in the findings. */
@@ -97,7 +97,7 @@ void wal_scan_start_find(struct wal_scan *scan)
 {
     if (scan->segments.count == 0) {
         uint64_t known = scan->visitor.snapshot_lsn;
-        uint64_t lsn = known > 0 ? known : scan->witness.lsn;
+        uint64_t lsn = known > 0 ? known : scan->start.witness_lsn;
         if (lsn > 0) {
             wal_findings_add(&scan->findings, WAL_SIGN_MISNUMBERED,
                              "there is a snapshot at record %" PRIu64 ", and no log", lsn);
@@ -107,7 +107,7 @@ void wal_scan_start_find(struct wal_scan *scan)
     struct wal_segment_file probe;
     wal_segment_file_init(&probe, scan->io, &scan->identity, &scan->findings);
     if (scan->is_recovery) {
-        scan->active_number = find_active(scan, &probe);
+        scan->start.active_number = find_active(scan, &probe);
     }
     if (!scan->findings.evidence.read_error) {
         size_t begin = find_begin(scan, &probe);

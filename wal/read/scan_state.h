@@ -17,10 +17,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What the newest snapshot that has a header proves: these records were durable before the run. */
-struct wal_witness {
-    uint64_t lsn; /* 0: there is no such snapshot */
-    unsigned char uuid[WAL_UUID_BYTES];
+/* What a scan has learned before its first block. Written by scan_start.c alone. */
+struct wal_scan_start {
+    uint64_t active_number; /* of a recovery: the last segment that shows a block; 0: any may be */
+
+    /* The newest snapshot that has a header: these records were durable before the run. */
+    uint64_t witness_lsn; /* 0: there is none */
+    unsigned char witness_uuid[WAL_UUID_BYTES];
 };
 
 /*
@@ -31,16 +34,15 @@ struct wal_witness {
  *                  ▼                   ▼
  *               identity            findings ──▶ verdict
  *
- * Each part is written in its own file; what is here besides them, by scan.c and scan_start.c.
+ * Each part is written in its own file, and the first three fields by scan.c.
  * Threads: one at a time; it shares nothing but the files.
  */
 struct wal_scan {
     struct wal_io *io;
-    bool is_recovery;       /* the lock is held; the end of the log is read past the page cache */
-    bool needs_beginning;   /* record 1, or the one behind the snapshot, has to be there */
-    uint64_t active_number; /* of a recovery: the last segment that shows a block; 0: any may be */
-    struct wal_witness witness;
+    bool is_recovery;     /* the lock is held; the end of the log is read past the page cache */
+    bool needs_beginning; /* record 1, or the one behind the snapshot, has to be there */
 
+    struct wal_scan_start start;
     struct wal_listing segments;
     struct wal_segment_file file; /* the cursor's segment */
     struct wal_cursor cursor;
@@ -55,7 +57,7 @@ struct wal_scan {
  * without a sync. */
 static inline bool wal_scan_state_is_unsynced(const struct wal_scan *scan, uint64_t number)
 {
-    return scan->is_recovery && number >= scan->active_number;
+    return scan->is_recovery && number >= scan->start.active_number;
 }
 
 #endif

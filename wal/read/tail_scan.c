@@ -249,8 +249,8 @@ static void judge_by_snapshot(const struct wal_cursor *cursor, uint64_t lsn,
 static uint64_t proved_lsn(const struct wal_scan *scan)
 {
     uint64_t known = scan->visitor.snapshot_lsn;
-    bool is_ours = wal_identity_is_same(&scan->identity, scan->witness.uuid);
-    return is_ours && scan->witness.lsn > known ? scan->witness.lsn : known;
+    bool is_ours = wal_identity_is_same(&scan->identity, scan->start.witness_uuid);
+    return is_ours && scan->start.witness_lsn > known ? scan->start.witness_lsn : known;
 }
 
 int wal_tail_scan_seal(struct wal_segment_file *file, const struct wal_cursor *cursor,

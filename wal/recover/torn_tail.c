@@ -1,6 +1,7 @@
 /* The copy of a torn tail, which is kept before the tail is cleared. */
 #include "wal/recover/torn_tail.h"
 
+#include "wal/base/check.h"
 #include "wal/disk/full_io.h"
 #include "wal/disk/read_window.h"
 
@@ -64,6 +65,8 @@ int wal_torn_tail_keep(struct wal_io *io, int fd, const struct wal_log_end *end,
                        char name[WAL_NAME_BYTES])
 {
     char temp[WAL_NAME_BYTES];
+    /* no bytes lead here: the tail scan begins at offset, and the caller has asked for a tail */
+    CHECK(end->filled_end > end->offset && end->filled_end <= end->size_bytes + WAL_PAGE_BYTES);
     snprintf(temp, sizeof(temp), "torn-%" PRIu64 ".tmp", end->next_lsn);
     int err = copy_name(io, end->next_lsn, name);
     if (err != 0) {
