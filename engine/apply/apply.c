@@ -12,7 +12,7 @@
 
 #include <stdlib.h>
 
-void poll_set_window(struct poll *poll, bool open)
+void apply_poll_set_window(struct poll *poll, bool open)
 {
     uint64_t close_ms = FIELD_OWN(poll->close_ms);
     FIELD_PUT(poll->open, open);
@@ -79,7 +79,7 @@ static int apply_poll(struct state *state, const struct record *record, struct a
     bool open = is_new ? window_is_open(FIELD_OWN(poll->open_ms), FIELD_OWN(poll->close_ms),
                                         record->time_ms)
                        : FIELD_OWN(poll->open);
-    poll_set_window(poll, open);
+    apply_poll_set_window(poll, open);
     apply_effect_add(v, EFFECT_ALTERED)->poll = poll;
     return 0;
 }
@@ -93,7 +93,7 @@ static int apply_poll_window(struct state *state, const struct record *record,
     }
     snapshot_capture_poll(state, poll);
     poll->gated = false;
-    poll_set_window(poll, record->num[POLL_WINDOW_OPEN] != 0);
+    apply_poll_set_window(poll, record->num[POLL_WINDOW_OPEN] != 0);
     apply_effect_add(v, EFFECT_WINDOWED)->poll = poll;
     return 0;
 }
@@ -115,7 +115,7 @@ static int poll_place(struct poll *poll, uint64_t place, struct option *option)
     return 0;
 }
 
-int poll_add_option(struct state *state, struct poll *poll, struct option *option)
+int apply_poll_add_option(struct state *state, struct poll *poll, struct option *option)
 {
     DCHECK(option->poll == poll && option->key->len > poll->name->len); /* `poll/fold` */
     uint64_t count = FIELD_OWN(poll->option_count);
@@ -147,7 +147,7 @@ static int option_new(struct state *state, struct poll *poll, const struct recor
     };
     if (option->label == NULL || option->key == NULL ||
         table_put(&state->options, option->id, option) != 0 ||
-        poll_add_option(state, poll, option) != 0) {
+        apply_poll_add_option(state, poll, option) != 0) {
         return TALLY_NOMEM;
     }
     DCHECK(poll_option(poll, option->place) == option); /* a place is of one option */

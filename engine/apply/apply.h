@@ -76,7 +76,7 @@ struct vote_step {
 };
 
 /* The step of a record's numbers: what no vote can be fits nowhere. */
-static inline struct vote_step vote_step_of(uint64_t option, uint64_t before, uint64_t n)
+static inline struct vote_step apply_vote_step_of(uint64_t option, uint64_t before, uint64_t n)
 {
     bool is_possible = option <= UINT32_MAX && n <= UINT32_MAX;
     return (struct vote_step){before, is_possible ? (uint32_t)option : 0, (uint32_t)n};

@@ -21,7 +21,7 @@ static bool is_open(enum build_state state)
     return state != BUILD_NONE && !status_is_ended(status_make(state, 0));
 }
 
-int build_count(struct build *build, enum build_state from, enum build_state to)
+int apply_build_count(struct build *build, enum build_state from, enum build_state to)
 {
     struct queue *queue = build->queue;
     struct need_set *set = FIELD_OWN(queue->sets[build->set]);
@@ -87,7 +87,7 @@ static struct need_set *need_set_new(struct span tags)
     return set;
 }
 
-int queue_put_set(struct state *state, struct queue *queue, uint32_t at, struct span tags)
+int apply_queue_put_set(struct state *state, struct queue *queue, uint32_t at, struct span tags)
 {
     DCHECK(at < NEED_SETS_MAX && at <= FIELD_OWN(queue->set_count));
     struct need_set *set = need_set_new(tags);
@@ -130,10 +130,10 @@ static int set_of(struct state *state, struct queue *queue, struct span tags)
         return TALLY_FULL;
     }
     snapshot_capture_queue(state, queue);
-    return queue_put_set(state, queue, at, tags) == 0 ? (int)at : TALLY_NOMEM;
+    return apply_queue_put_set(state, queue, at, tags) == 0 ? (int)at : TALLY_NOMEM;
 }
 
-uint64_t queue_open(const struct queue *queue)
+uint64_t apply_queue_open(const struct queue *queue)
 {
     return FIELD_OWN(queue->by_state[BUILD_PENDING]) + FIELD_OWN(queue->by_state[BUILD_DELAYED]) +
            FIELD_OWN(queue->by_state[BUILD_ASSIGNED]) + FIELD_OWN(queue->by_state[BUILD_BUILDING]);
@@ -143,7 +143,8 @@ uint64_t queue_open(const struct queue *queue)
 static int decide_submit(struct state *state, const struct record *record, struct apply_result *v)
 {
     const struct queue *queue = state_queue(state, record->text[SUBMIT_QUEUE]);
-    bool is_room = queue == NULL ? queue_make_room(state) : queue_open(queue) < QUEUE_OPEN_MAX;
+    bool is_room =
+        queue == NULL ? apply_queue_make_room(state) : apply_queue_open(queue) < QUEUE_OPEN_MAX;
     if (!is_room || !table_takes(&state->builds, FIELD_OWN(state->build_next))) {
         v->err = TALLY_FULL;
         return 0;
@@ -228,7 +229,7 @@ static int apply_submit(struct state *state, const struct record *record, struct
         free(build);
         return TALLY_NOMEM;
     }
-    if (queue->ended_count > 0 && queue_open(queue) == 0) {
+    if (queue->ended_count > 0 && apply_queue_open(queue) == 0) {
         TAILQ_REMOVE(&state->idle, queue, idle);
     }
     *build = (struct build){.queue = queue, .set = (uint8_t)set, .captured = state->captures};
@@ -243,7 +244,7 @@ static int apply_submit(struct state *state, const struct record *record, struct
     FIELD_PUT(build->applied, build->accepted);
     word_set(&build->word, build_word(build->accepted, 0));
     DCHECK(status_token(build->accepted) <= BUILD_TOKEN_MAX / 2 + 1);
-    err = build_count(build, BUILD_NONE, to);
+    err = apply_build_count(build, BUILD_NONE, to);
     offer_effect(v, build, to);
     v->value = build->id;
     return err;
@@ -284,7 +285,7 @@ static int note_worker(struct state *state, struct build *build, const struct wo
     if (span_equal(blob_span(FIELD_OWN(build->by)), blob_span(worker->name))) {
         return 0;
     }
-    int err = replace_text(state, &build->by, blob_span(worker->name));
+    int err = apply_replace_text(state, &build->by, blob_span(worker->name));
     uint64_t more = blob_weight(FIELD_OWN(build->by)) - weight;
     ledger_add(&state->ledger, LEDGER_ENTITIES, more);
     return err;
@@ -466,7 +467,7 @@ static int apply_build_step(struct state *state, const struct record *record,
     if (status_is_held(before) && !status_is_held(after)) {
         FIELD_PUT(build->ending, ending_of(record));
     }
-    if (build_count(build, status_state(before), to) != 0) {
+    if (apply_build_count(build, status_state(before), to) != 0) {
         return TALLY_NOMEM;
     }
     FIELD_PUT(build->applied, after);
@@ -479,7 +480,7 @@ static int apply_build_step(struct state *state, const struct record *record,
     DCHECK(status_is_held(after) == (FIELD_OWN(build->worker) != NULL));
     offer_effect(v, build, to);
     if (status_is_ended(after)) {
-        build_end(state, build, record);
+        apply_build_end(state, build, record);
     }
     return 0;
 }

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-void build_add_ended(struct state *state, struct build *build)
+void apply_build_add_ended(struct state *state, struct build *build)
 {
     struct queue *queue = build->queue;
     DCHECK(status_is_ended(FIELD_OWN(build->applied)) && build->ended_lsn != 0);
@@ -80,13 +80,14 @@ static void forget_build(struct state *state, struct queue *queue)
     TAILQ_REMOVE(&state->ended, build, ended);
     state->ended_count--;
     state->ended_bytes -= build_bytes(build);
-    (void)build_count(build, status_state(FIELD_OWN(build->applied)), BUILD_NONE); /* cannot fail */
+    (void)apply_build_count(build, status_state(FIELD_OWN(build->applied)),
+                            BUILD_NONE); /* cannot fail */
     table_remove(&state->builds, build->id);
     FIELD_ADD(state->builds_in_memory, (uint64_t)-1);
     FIELD_ADD(state->payload_bytes, (uint64_t)-parcel_span(FIELD_OWN(build->payload)).len);
     ledger_sub(&state->ledger, LEDGER_ENTITIES, build_weight(build));
     state_retire(state, build, build_free);
-    if (queue->ended_count == 0 && queue_open(queue) == 0) {
+    if (queue->ended_count == 0 && apply_queue_open(queue) == 0) {
         forget_queue(state, queue);
     }
 }
@@ -94,7 +95,7 @@ static void forget_build(struct state *state, struct queue *queue)
 /* Builds that go at a time, to make room for another queue. */
 enum { QUEUE_ROOM_SLICE = 1024 };
 
-bool queue_make_room(struct state *state)
+bool apply_queue_make_room(struct state *state)
 {
     struct queue *idle = TAILQ_FIRST(&state->idle);
     for (int i = 0; i < QUEUE_ROOM_SLICE && FIELD_OWN(state->queue_count) >= QUEUES_MAX; i++) {
@@ -131,7 +132,7 @@ int apply_forget(struct state *state, const struct record *record)
     return apply_forget_workers(state, num[FORGET_WORKERS_UNTIL]);
 }
 
-void build_end(struct state *state, struct build *build, const struct record *record)
+void apply_build_end(struct state *state, struct build *build, const struct record *record)
 {
     struct queue *queue = build->queue;
     FIELD_PUT(build->ended_ms, record->time_ms);
@@ -143,8 +144,8 @@ void build_end(struct state *state, struct build *build, const struct record *re
         build->uniq = NULL;
     }
     build->ended_lsn = record->lsn;
-    build_add_ended(state, build);
-    if (queue_open(queue) == 0) {
+    apply_build_add_ended(state, build);
+    if (apply_queue_open(queue) == 0) {
         TAILQ_INSERT_TAIL(&state->idle, queue, idle);
     }
     if (queue->ended_count > QUEUE_KEEP) {

@@ -24,32 +24,32 @@ static inline void apply_result_clear(struct apply_result *result)
 }
 
 /* Says until when votes are taken, from what is committed. */
-void poll_set_window(struct poll *poll, bool open);
+void apply_poll_set_window(struct poll *poll, bool open);
 
 /* Puts a new option at the end of its poll, and under its key. REQUIRES: it is under its id.
  * Errors: NOMEM. */
-int poll_add_option(struct state *state, struct poll *poll, struct option *option);
+int apply_poll_add_option(struct state *state, struct poll *poll, struct option *option);
 
 /* What a queue keeps of its builds' states, when one goes from one to another: from BUILD_NONE when
  * it is new, to BUILD_NONE when it is forgotten. Errors: NOMEM, of what becomes pending. */
-int build_count(struct build *build, enum build_state from, enum build_state to);
+int apply_build_count(struct build *build, enum build_state from, enum build_state to);
 
 /* Puts a need set at the end, or where no unfinished build has the one that is there.
  * Errors: NOMEM. */
-int queue_put_set(struct state *state, struct queue *queue, uint32_t at, struct span tags);
+int apply_queue_put_set(struct state *state, struct queue *queue, uint32_t at, struct span tags);
 
 /* How many of a queue's builds are unfinished. */
-uint64_t queue_open(const struct queue *queue);
+uint64_t apply_queue_open(const struct queue *queue);
 
 /* Whether there is room for one more queue; makes it, a slice at a time, at the cost of the one
  * whose builds have all been finished for longest. */
-bool queue_make_room(struct state *state);
+bool apply_queue_make_room(struct state *state);
 
 /* Puts a build that has ended behind those that ended before. */
-void build_add_ended(struct state *state, struct build *build);
+void apply_build_add_ended(struct state *state, struct build *build);
 
 /* A build ends with this record. */
-void build_end(struct state *state, struct build *build, const struct record *record);
+void apply_build_end(struct state *state, struct build *build, const struct record *record);
 
 /* As apply, for a FORGET. */
 int apply_forget(struct state *state, const struct record *record);
@@ -65,10 +65,10 @@ int apply_seen(struct state *state, const struct record *record);
 int apply_forget_workers(struct state *state, uint64_t until);
 
 /* Puts a copy of a text in the place of another. Errors: NOMEM. */
-int replace_text(struct state *state, _Atomic(struct blob *) *place, struct span text);
+int apply_replace_text(struct state *state, _Atomic(struct blob *) *place, struct span text);
 
 /* Room for so many held builds. Errors: NOMEM. */
-int worker_reserve(struct state *state, struct worker *worker, uint32_t slots);
+int apply_worker_reserve(struct state *state, struct worker *worker, uint32_t slots);
 
 /* As apply, for a VOTE. */
 int apply_vote(struct state *state, const struct record *record);

@@ -37,7 +37,7 @@ static bool option_take(struct state *state, struct option *option, const struct
 int apply_vote(struct state *state, const struct record *record)
 {
     const struct vote_step step =
-        vote_step_of(record->num[VOTE_OPTION], record->num[VOTE_BEFORE], record->num[VOTE_N]);
+        apply_vote_step_of(record->num[VOTE_OPTION], record->num[VOTE_BEFORE], record->num[VOTE_N]);
     struct option *option = state_option(state, step.option);
     if (!option_take(state, option, &step)) {
         return TALLY_CORRUPT;

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-int replace_text(struct state *state, _Atomic(struct blob *) *place, struct span text)
+int apply_replace_text(struct state *state, _Atomic(struct blob *) *place, struct span text)
 {
     struct blob *blob = blob_new(text);
     if (blob == NULL) {
@@ -19,7 +19,7 @@ int replace_text(struct state *state, _Atomic(struct blob *) *place, struct span
     return 0;
 }
 
-int worker_reserve(struct state *state, struct worker *worker, uint32_t slots)
+int apply_worker_reserve(struct state *state, struct worker *worker, uint32_t slots)
 {
     struct worker_held *old = FIELD_OWN(worker->held);
     if (old != NULL && old->capacity >= slots) {
@@ -97,12 +97,12 @@ int apply_worker(struct state *state, const struct record *record, struct apply_
         uint64_t slots = record->num[WORKER_SLOTS];
         FIELD_PUT(worker->slots, (uint32_t)(slots == 0 ? 1 : slots % (WORKER_SLOTS_MAX + 1)));
     }
-    err = worker_reserve(state, worker, FIELD_OWN(worker->slots));
+    err = apply_worker_reserve(state, worker, FIELD_OWN(worker->slots));
     if (err == 0 && (keep & WORKER_KEEP_NAME) == 0) {
-        err = replace_text(state, &worker->title, record->text[WORKER_NAME]);
+        err = apply_replace_text(state, &worker->title, record->text[WORKER_NAME]);
     }
     if (err == 0 && (keep & WORKER_KEEP_TAGS) == 0) {
-        err = replace_text(state, &worker->tags, record->text[WORKER_TAGS]);
+        err = apply_replace_text(state, &worker->tags, record->text[WORKER_TAGS]);
     }
     DCHECK(FIELD_OWN(worker->slots) > 0 && FIELD_OWN(worker->slots) <= WORKER_SLOTS_MAX);
     FIELD_PUT(worker->state, WORKER_ONLINE);

@@ -75,7 +75,7 @@ static int load_poll(struct snapshot_load *load, const struct image *image)
         return TALLY_NOMEM;
     }
     FIELD_PUT(to->rate, rate_word(num[IPOLL_RATE_N], num[IPOLL_RATE_MS]));
-    poll_set_window(to, num[IPOLL_OPEN] != 0);
+    apply_poll_set_window(to, num[IPOLL_OPEN] != 0);
     ledger_add(&state->ledger, LEDGER_ENTITIES, poll_weight(to));
     load_seconds(to, image->text[IPOLL_SECONDS]);
     return 0;
@@ -109,8 +109,8 @@ static int load_sets(struct state *state, struct queue *queue, struct span tags,
         while (to < tags.len && tags.at[to] != ';') {
             to++;
         }
-        if (queue_put_set(state, queue, (uint32_t)i, (struct span){tags.at + from, to - from}) !=
-            0) {
+        if (apply_queue_put_set(state, queue, (uint32_t)i,
+                                (struct span){tags.at + from, to - from}) != 0) {
             return TALLY_NOMEM;
         }
         from = to + 1;
@@ -162,7 +162,7 @@ static int load_worker(struct snapshot_load *load, const struct image *image)
     FIELD_PUT(to->title, title);
     FIELD_PUT(to->tags, tags);
     FIELD_ADD(state->worker_count, to->gone_lsn == 0 ? 1 : 0);
-    int err = worker_reserve(state, to, (uint32_t)num[IWORKER_ROOM]);
+    int err = apply_worker_reserve(state, to, (uint32_t)num[IWORKER_ROOM]);
     ledger_add(&state->ledger, LEDGER_ENTITIES, worker_weight(to));
     return title != NULL && tags != NULL ? err : TALLY_NOMEM;
 }
@@ -263,7 +263,7 @@ static int load_build(struct snapshot_load *load, const struct image *image)
     }
     struct worker *worker = table_get(&state->worker_ids, num[IBUILD_WORKER]);
     FIELD_PUT(to->worker, worker);
-    int err = build_count(to, BUILD_NONE, status_state(FIELD_OWN(to->applied)));
+    int err = apply_build_count(to, BUILD_NONE, status_state(FIELD_OWN(to->applied)));
     err = err != 0 ? err : build_fill(load, to, image);
     ledger_add(&state->ledger, LEDGER_ENTITIES, build_weight(to));
     return err != 0 ? err : build_hold(load, to);
@@ -310,7 +310,7 @@ static int end_options(struct snapshot_load *load)
         if (index_get(&state->labels, blob_span(option->key)) != NULL) {
             return wrong(load, "a label twice");
         }
-        if (poll_add_option(state, option->poll, option) != 0) {
+        if (apply_poll_add_option(state, option->poll, option) != 0) {
             return TALLY_NOMEM;
         }
     }
@@ -348,12 +348,12 @@ static int end_builds(struct snapshot_load *load)
     }
     for (uint64_t i = 0; i < count; i++) {
         in_order = in_order && (state->ended_kept == NULL || FIELD_OWN(ended[i]->payload) != NULL);
-        build_add_ended(state, ended[i]);
+        apply_build_add_ended(state, ended[i]);
     }
     /* a queue has been idle since its last build ended */
     for (uint64_t i = 0; i < count; i++) {
         struct queue *queue = ended[i]->queue;
-        if (queue->ended_last == ended[i] && queue_open(queue) == 0) {
+        if (queue->ended_last == ended[i] && apply_queue_open(queue) == 0) {
             TAILQ_INSERT_TAIL(&state->idle, queue, idle);
         }
     }

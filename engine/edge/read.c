@@ -75,7 +75,7 @@ static int compare_tally(const void *a, const void *b)
     return (x->id > y->id) - (x->id < y->id);
 }
 
-uint64_t poll_last_minute(const struct poll *poll, uint64_t log_ms)
+uint64_t slice_poll_last_minute(const struct poll *poll, uint64_t log_ms)
 {
     uint64_t now = log_ms / 1000;
     uint64_t sum = 0;
@@ -108,7 +108,7 @@ static int run_tally(struct read *read, const struct state *state)
         *row = (struct tally_row){option->id, FIELD_GET(option->votes), blob_span(option->label)};
     }
     r->total = FIELD_GET(poll->total);
-    r->rate_per_min = poll_last_minute(poll, read->log_ms);
+    r->rate_per_min = slice_poll_last_minute(poll, read->log_ms);
     return 0;
 }
 

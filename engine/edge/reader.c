@@ -342,7 +342,7 @@ static bool cut(const struct state *state, const struct ranked *ranked, struct r
     for (;;) {
         if (seq_read_begin(&state->seq, &mark)) {
             r->read.lsn = FIELD_GET(state->lsn);
-            r->rate_per_min = poll_last_minute(ranked->poll, r->read.log_ms);
+            r->rate_per_min = slice_poll_last_minute(ranked->poll, r->read.log_ms);
             *tail = FIELD_GET(ranked->feed->tail); /* F2: acquire, as S4; pairs with F1 */
             bool is_good = !FIELD_GET(ranked->feed->broken);
             if (seq_read_is_valid(&state->seq, mark)) {

@@ -37,6 +37,6 @@ struct span slice_text(struct read *read, struct span text);
 struct span slice_parcel(struct read *read, struct parcel *parcel);
 
 /* The votes of a poll in the last 60 s. */
-uint64_t poll_last_minute(const struct poll *poll, uint64_t log_ms);
+uint64_t slice_poll_last_minute(const struct poll *poll, uint64_t log_ms);
 
 #endif

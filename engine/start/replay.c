@@ -84,7 +84,7 @@ static int take_votes(void *arg, const struct vote_run *run)
         return TALLY_NOMEM;
     }
     for (uint32_t i = 0; i < run->count; i++) {
-        steps[i] = vote_step_of(run->option[i], run->before[i], run->n[i]);
+        steps[i] = apply_vote_step_of(run->option[i], run->before[i], run->n[i]);
     }
     batch->steps.count += run->count;
     return 0;
