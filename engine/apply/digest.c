@@ -4,6 +4,7 @@
 
 #include "engine/apply/snapshot_image.h"
 #include "engine/log/row.h"
+#include "wal/base/check.h"
 
 static uint64_t mix(uint64_t digest, uint64_t value)
 {
@@ -56,6 +57,7 @@ static uint64_t mix_poll(uint64_t digest, const struct state *state, const struc
                  state_poll(state, blob_span(poll->name)) == poll);
     for (uint64_t i = 0; i < FIELD_OWN(poll->option_count); i++) {
         const struct option *option = poll_option(poll, i);
+        DCHECK(option->place == i && option->poll == poll);
         snapshot_image_option(&image, option);
         digest = MIX(mix_image(digest, &image), state_option(state, option->id) == option,
                      index_get(&state->labels, blob_span(option->key)) == option);
@@ -94,6 +96,7 @@ static uint64_t mix_worker(uint64_t digest, const struct state *state, const str
     snapshot_image_worker(&image, worker);
     digest = MIX(mix_image(digest, &image), FIELD_OWN(worker->held_count),
                  state_worker(state, blob_span(worker->name)) == worker);
+    DCHECK(FIELD_OWN(worker->held_count) <= held->capacity);
     for (uint32_t i = 0; i < held->capacity; i++) {
         const struct build *build = FIELD_OWN(held->slot[i]);
         digest = mix(digest, build != NULL ? build->id : 0);

@@ -33,6 +33,7 @@ void snapshot_capture_take_poll(struct capture *capture, struct poll *poll)
     unsigned char seconds[SNAPSHOT_SECONDS_BYTES];
     struct image image;
     snapshot_image_poll(&image, poll, seconds);
+    DCHECK(poll->captured != capture->number); /* an entity is in a snapshot once */
     poll->captured = capture->number;
     put(capture, &image);
 }
@@ -42,6 +43,7 @@ void snapshot_capture_take_option(struct capture *capture, struct option *option
     struct image image;
     snapshot_image_option(&image, option);
     snapshot_capture_poll(capture->state, option->poll);
+    DCHECK(option->captured != capture->number); /* an entity is in a snapshot once */
     option->captured = capture->number;
     put(capture, &image);
 }
@@ -55,6 +57,7 @@ void snapshot_capture_take_queue(struct capture *capture, struct queue *queue)
         len += FIELD_OWN(queue->sets[i])->tags->len + 1;
     }
     char *tags = malloc(len + 1);
+    DCHECK(queue->captured != capture->number); /* an entity is in a snapshot once */
     queue->captured = capture->number;
     if (tags == NULL) {
         capture->err = TALLY_NOMEM;
@@ -77,6 +80,7 @@ void snapshot_capture_take_worker(struct capture *capture, struct worker *worker
 {
     struct image image;
     snapshot_image_worker(&image, worker);
+    DCHECK(worker->captured != capture->number); /* an entity is in a snapshot once */
     worker->captured = capture->number;
     put(capture, &image);
 }
@@ -90,6 +94,7 @@ void snapshot_capture_take_build(struct capture *capture, struct build *build)
     if (worker != NULL) {
         snapshot_capture_worker(capture->state, worker);
     }
+    DCHECK(build->captured != capture->number); /* an entity is in a snapshot once */
     build->captured = capture->number;
     put(capture, &image);
 }
@@ -114,6 +119,7 @@ void snapshot_capture_begin(struct capture *capture, struct state *state,
 
 static uint64_t last_id(const struct capture *capture)
 {
+    DCHECK(capture->phase < DONE);
     static const unsigned counts[] = {[POLLS] = HEAD_POLLS,
                                       [QUEUES] = HEAD_QUEUE_LAST,
                                       [WORKERS] = HEAD_WORKER_LAST,
@@ -179,6 +185,7 @@ bool snapshot_capture_walk(struct capture *capture, uint64_t entities_max)
 
 void snapshot_capture_end(struct capture *capture)
 {
+    DCHECK(capture->state->capture == capture);
     capture->state->capture = NULL;
     image_buf_fini(&capture->out);
 }

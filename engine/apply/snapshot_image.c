@@ -2,6 +2,7 @@
 #include "engine/apply/snapshot_image.h"
 
 #include "engine/apply/snapshot_fields.h"
+#include "wal/base/check.h"
 
 #define NUMS_OF(kind) kind##_FIELDS(CAPTURE_OWN, CAPTURE_SHARED, CAPTURE_OTHER)
 
@@ -24,6 +25,7 @@ static struct span seconds_of(const struct poll *poll, unsigned char *into)
             len += put_varint(into + len, FIELD_OWN(poll->second_votes[i]));
         }
     }
+    DCHECK(len <= SNAPSHOT_SECONDS_BYTES);
     return (struct span){(const char *)into, len};
 }
 
@@ -45,6 +47,7 @@ void snapshot_image_poll(struct image *image, const struct poll *from,
 static struct span fold_of(const struct option *option)
 {
     size_t skip = option->poll->name->len + 1;
+    DCHECK(option->key->len >= skip);
     return (struct span){option->key->at + skip, option->key->len - skip};
 }
 
@@ -76,6 +79,7 @@ void snapshot_image_worker(struct image *image, const struct worker *from)
 void snapshot_image_build(struct image *image, const struct build *from)
 {
     const struct worker *worker = FIELD_OWN(from->worker);
+    DCHECK(status_is_held(FIELD_OWN(from->applied)) == (worker != NULL));
     *image = (struct image){.kind = IMAGE_BUILD,
                             .num = {[IBUILD_QUEUE] = from->queue->id,
                                     [IBUILD_WORKER] = worker != NULL ? worker->id : 0,

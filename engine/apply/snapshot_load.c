@@ -4,6 +4,7 @@
 #include "engine/apply/apply_internal.h"
 #include "engine/apply/snapshot_fields.h"
 #include "wal/base/bytes.h"
+#include "wal/base/check.h"
 #include "wal/base/err.h"
 
 #include <stdlib.h>
@@ -52,6 +53,7 @@ static void load_seconds(struct poll *poll, struct span text)
     uint64_t votes = 0;
     while (at != end && get_varint(&at, end, &place) == 0 && get_varint(&at, end, &second) == 0 &&
            get_varint(&at, end, &votes) == 0) {
+        DCHECK(place < POLL_SECONDS); /* bounds.c */
         FIELD_PUT(poll->second[place], second);
         FIELD_PUT(poll->second_votes[place], votes);
     }
@@ -86,6 +88,7 @@ static int load_option(struct snapshot_load *load, const struct image *image)
     struct state *state = load->state;
     const uint64_t *num = image->num;
     struct poll *poll = table_get(&state->poll_ids, num[IOPTION_POLL]);
+    DCHECK(poll != NULL); /* the proof has seen it before its options */
     struct option *to = aligned_alloc(64, sizeof *to);
     if (to == NULL) {
         return TALLY_NOMEM;
@@ -103,6 +106,7 @@ static int load_option(struct snapshot_load *load, const struct image *image)
 /* They were looked at: bounds.c. */
 static int load_sets(struct state *state, struct queue *queue, struct span tags, uint64_t count)
 {
+    DCHECK(count <= NEED_SETS_MAX); /* bounds.c */
     size_t from = 0;
     for (uint64_t i = 0; i < count; i++) {
         size_t to = from;
@@ -182,6 +186,7 @@ static bool load_text(struct snapshot_load *load, _Atomic(struct parcel *) *plac
 /* Payload, result and error; none of them once they are given back. */
 static int load_texts(struct snapshot_load *load, struct build *build, const struct image *image)
 {
+    DCHECK(FIELD_OWN(build->payload) == NULL);
     struct state *state = load->state;
     if (image->num[IBUILD_FORGOTTEN] != 0) {
         return 0;
@@ -239,6 +244,7 @@ static int build_hold(struct snapshot_load *load, struct build *build)
         !span_equal(blob_span(FIELD_OWN(build->by)), blob_span(worker->name))) {
         return wrong(load, "a held build whose worker cannot hold it");
     }
+    DCHECK(FIELD_OWN(worker->held_count) < held->capacity); /* a place is free */
     FIELD_PUT(held->slot[build->held_at], build);
     FIELD_ADD(worker->held_count, 1);
     return 0;
@@ -249,6 +255,7 @@ static int load_build(struct snapshot_load *load, const struct image *image)
     struct state *state = load->state;
     const uint64_t *num = image->num;
     const struct queue *queue = table_get(&state->queue_ids, num[IBUILD_QUEUE]);
+    DCHECK(queue != NULL); /* the proof has seen it before its builds */
     if (num[IBUILD_SET] >= FIELD_OWN(queue->set_count)) {
         return wrong(load, "a build of a need set that its queue has not");
     }
@@ -338,6 +345,7 @@ static int end_builds(struct snapshot_load *load)
             ended[count++] = build;
         }
     }
+    DCHECK(count <= load->proof.counts[IMAGE_BUILD]);
     qsort(ended, count, sizeof *ended, compare_ended);
     bool in_order = true;
     for (uint64_t i = 1; i < count; i++) {
@@ -383,6 +391,7 @@ static int end_workers(struct snapshot_load *load)
             gone[count++] = worker;
         }
     }
+    DCHECK(count <= load->proof.counts[IMAGE_WORKER]);
     qsort(gone, count, sizeof *gone, compare_gone);
     bool in_order = true;
     for (uint64_t i = 0; i < count; i++) {

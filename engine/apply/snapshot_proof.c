@@ -3,6 +3,7 @@
 
 #include "engine/log/bounds.h"
 #include "engine/state/state.h"
+#include "wal/base/check.h"
 #include "wal/base/err.h"
 
 #include <stdlib.h>
@@ -119,6 +120,7 @@ static int take_poll(struct snapshot_proof *proof, const struct image *image)
 {
     int err = take_id(proof, IMAGE_POLL, image->num[IMAGE_ID], "a poll twice, or beyond the last");
     if (err == 0) {
+        DCHECK(image->num[IMAGE_ID] <= proof->head.num[HEAD_POLLS]); /* take_id has looked */
         proof->claimed[image->num[IMAGE_ID]] = image->num[IPOLL_TOTAL];
     }
     return err;
@@ -130,6 +132,7 @@ static int take_option(struct snapshot_proof *proof, const struct image *image)
     if (!is_there(proof, IMAGE_POLL, poll)) {
         return wrong(proof, "an option without its poll");
     }
+    DCHECK(poll <= proof->head.num[HEAD_POLLS]);
     proof->totals[poll] += image->num[IOPTION_VOTES];
     if (proof->totals[poll] > COUNT_MAX) {
         return wrong(proof, "more votes than there can be");
@@ -206,6 +209,7 @@ int snapshot_proof_image(struct snapshot_proof *proof, const struct image *image
         return wrong(proof, why);
     }
     int err = take(proof, image);
+    DCHECK((unsigned)image->kind < IMAGE_KINDS);
     proof->images++;
     proof->counts[image->kind]++;
     return err;

@@ -163,6 +163,7 @@ static uint32_t vote_open(struct edge *edge, struct option *option, uint32_t pla
     if (edge->vote_count == VOTE_SLOTS || edge_room(edge) == 0) {
         return VOTE_SLOTS;
     }
+    DCHECK(edge->vote_generation != 0); /* an empty place is of generation 0 */
     edge->vote_index[place] = (uint32_t)edge->vote_generation << 16 | edge->vote_count;
     edge->votes[edge->vote_count] =
         (struct vote_slot){option, option_votes(word_get(&option->word)), 0};
@@ -214,6 +215,7 @@ int edge_vote(struct edge *edge, uint64_t id, uint64_t n, struct edge_vote *vote
     if (slot->n + n > UINT32_MAX) {
         return TALLY_ROOM;
     }
+    DCHECK(slot->option == option);
     slot->n += (uint32_t)n;
     *vote = (struct edge_vote){at, slot->n};
     return 0;
@@ -224,6 +226,7 @@ void edge_flush(struct edge *edge)
     for (uint32_t i = 0; i < edge->vote_count; i++) {
         __builtin_prefetch(&edge->votes[i].option->word, 1);
     }
+    DCHECK(lane_room(edge->lane) >= edge->vote_count); /* edge_vote has made sure of it */
     for (uint32_t i = 0; i < edge->vote_count; i++) {
         struct vote_slot *slot = &edge->votes[i];
         if (slot->n == 0) {
@@ -243,6 +246,7 @@ void edge_flush(struct edge *edge)
 
 uint64_t edge_votes_after(const struct edge *edge, struct edge_vote vote)
 {
+    DCHECK(vote.slot < VOTE_SLOTS && vote.ordinal > 0 && vote.ordinal <= edge->votes[vote.slot].n);
     return edge->votes[vote.slot].base + vote.ordinal;
 }
 

@@ -4,6 +4,7 @@
 #define TALLY_ENGINE_EDGE_LANE_H
 
 #include "engine/base/wake.h"
+#include "wal/base/check.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -130,6 +131,7 @@ static inline struct lane_slot *lane_at(const struct lane *lane, uint64_t positi
 
 static inline uint64_t lane_room(const struct lane *lane)
 {
+    DCHECK(lane->next - lane->freed <= LANE_SLOTS);
     return LANE_SLOTS - (lane->next - lane->freed);
 }
 
@@ -138,12 +140,14 @@ static inline int lane_takes_bytes(const struct lane *lane, uint64_t bytes)
 {
     /* L6: relaxed: a count publishes nothing */
     uint64_t in = lane->bytes_in - atomic_load_explicit(&lane->bytes_out, memory_order_relaxed);
+    DCHECK(in <= lane->bytes_in); /* no more has left than came */
     return in == 0 || in + bytes <= LANE_BYTES_MAX;
 }
 
 /* The next free slot. REQUIRES: lane_room() > 0. */
 static inline struct lane_slot *lane_append(struct lane *lane)
 {
+    DCHECK(lane_room(lane) > 0);
     return lane_at(lane, lane->next++);
 }
 

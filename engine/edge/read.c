@@ -99,6 +99,7 @@ static int run_tally(struct read *read, const struct state *state)
     if (count > READ_SLICE) {
         return READ_BESIDE;
     }
+    DCHECK(read->rows.count == 0); /* it is read at one moment */
     for (uint64_t i = 0; i < count; i++) {
         struct tally_row *row = slice_row(read);
         if (row == NULL) {

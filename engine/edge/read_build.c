@@ -5,6 +5,7 @@
 #include "engine/edge/slice.h"
 #include "engine/base/rcu.h"
 #include "engine/state/wheel.h"
+#include "wal/base/check.h"
 #include "wal/wal.h"
 
 #include <stdlib.h>
@@ -31,6 +32,7 @@ static uint32_t progress_of(const struct build *build)
     uint32_t token =
         status_is_held(status) ? status_token(status) : ending_token(FIELD_GET(build->ending));
     uint64_t progress = FIELD_GET(build->progress);
+    DCHECK((uint32_t)progress <= 100);
     return progress >> 32 == token ? (uint32_t)progress : 0;
 }
 
@@ -189,6 +191,7 @@ static int run_held(struct read *read, const struct state *state)
         return TALLY_NOTFOUND;
     }
     const struct worker_held *held = FIELD_GET(worker->held);
+    DCHECK(held != NULL);
     int err = 0;
     for (uint32_t i = 0; err == 0 && i < held->capacity; i++) {
         const struct build *build = FIELD_GET(held->slot[i]);
@@ -259,6 +262,7 @@ void edge_info(struct edge *edge, struct engine_info *info)
     const struct shared *shared = edge->shared;
     const struct state *state = edge->state;
     const struct snapshot_made *made = FIELD_GET(shared->snapshot_made);
+    DCHECK(made != NULL); /* since snapshot_start, also when there is none */
     *info = (struct engine_info){
         .lsn = FIELD_GET(state->lsn),
         .commits = edge_commits(edge),

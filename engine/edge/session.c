@@ -39,6 +39,7 @@ int session_new(struct session **out, struct edges *edges)
 
 void tally_session_destroy(struct session *session)
 {
+    DCHECK(edge_applied(session->edge) == edge_tail(session->edge)); /* each call has settled */
     edge_destroy(session->edge);
     free(session);
 }
@@ -91,6 +92,7 @@ static int session_end(struct edge *edge, int err)
 /* The result of the ordered request just appended. */
 static int session_result(struct edge *edge, int err, uint64_t *value)
 {
+    DCHECK(err != TALLY_PARK && err != TALLY_ROOM); /* nothing of this edge is on its way */
     if (err == 0) {
         session_settle(edge);
         err = edge_apply_result(edge, edge_tail(edge), value);
@@ -146,6 +148,7 @@ int tally_tally(struct session *s, const char *poll, struct tally_count *rows, s
     for (size_t i = 0; err == 0 && i < r.row_count; i++) {
         rows[i] = (struct tally_count){r.rows[i].id, r.rows[i].votes};
     }
+    DCHECK(r.row_count <= *count);
     *count = err == 0 ? r.row_count : 0;
     read_tally_fini(&r);
     return session_end(s->edge, err);
@@ -216,6 +219,7 @@ int tally_done(struct session *s, uint64_t id, uint32_t token, struct span resul
         next_commit(s->edge);
         err = edge_done(s->edge, id, token, result);
     }
+    DCHECK(err <= 0 || err == EDGE_DUP);
     return session_end(s->edge, err == EDGE_DUP ? TALLY_EXISTS : err);
 }
 

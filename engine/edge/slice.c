@@ -97,6 +97,7 @@ void slice_end(struct read *read)
     if (read->err == 0) {
         order(read);
     }
+    DCHECK(read->err != 0 || read->rows.count <= read->wanted);
     count(read);
     read->end(read);
 }

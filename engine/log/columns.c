@@ -2,6 +2,7 @@
 #include "engine/log/columns.h"
 
 #include "engine/log/row.h"
+#include "wal/base/check.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
@@ -45,6 +46,7 @@ static void guess_note(struct columns *columns, uint64_t option)
 {
     unsigned place = (unsigned)(option % VOTE_GUESSES);
     if (columns->guess[place].option == 0) {
+        DCHECK(columns->guessed_count < VOTE_GUESSES); /* each place once */
         columns->guessed[columns->guessed_count++] = (unsigned char)place;
     }
 }
@@ -138,6 +140,7 @@ int columns_end(struct columns *columns, const unsigned char **block, size_t *le
         add_varint(&out, columns->column[i].len);
         add_bytes(&out, columns->column[i].at, columns->column[i].len);
     }
+    DCHECK(out.len <= need);
     *block = out.at;
     *len = out.len;
     return 0;
@@ -215,6 +218,7 @@ static int take_record(struct decoder *d, unsigned kind, struct record *record)
 /* Takes the votes from record `from` on, up to the first other record and to VOTE_RUN_MAX. */
 static int take_run(struct decoder *d, uint32_t from, uint32_t count, struct vote_run *run)
 {
+    DCHECK(from < count);
     const unsigned char *kinds = d->column[KINDS].at + from;
     uint32_t most = count - from < VOTE_RUN_MAX ? count - from : VOTE_RUN_MAX;
     run->count = 0;

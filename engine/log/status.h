@@ -69,6 +69,7 @@ static inline bool status_is_ended(uint32_t status)
  */
 static inline uint32_t status_next(uint32_t before, enum build_state to)
 {
+    DCHECK(status_token(before) < BUILD_TOKEN_MAX); /* bounds_status_is_valid leaves some */
     uint32_t token = status_token(before) + 1;
     bool offered = to == BUILD_PENDING || to == BUILD_DELAYED;
     return status_make(offered && token > BUILD_TOKEN_MAX - 4 ? BUILD_FAILED : to, token);

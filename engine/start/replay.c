@@ -77,6 +77,7 @@ static int begin_span(struct replay_batch *batch, uint64_t lsn, uint64_t second)
 
 static int take_votes(void *arg, const struct vote_run *run)
 {
+    DCHECK(run->count > 0 && run->count <= VOTE_RUN_MAX);
     struct replay_batch *batch = arg;
     int err = begin_span(batch, run->first_lsn, run->time_ms / 1000);
     struct vote_step *steps = list_reserve(&batch->steps, run->count, sizeof *steps);
@@ -311,6 +312,7 @@ static int decode(struct replay_batch *batch, const struct wal_block *block, uin
     if (raw == NULL) {
         return TALLY_NOMEM;
     }
+    DCHECK(block->count > 0 && block->first_lsn > batch->last_lsn);
     if (batch->last_lsn == 0) {
         batch->first_second = time_ms / 1000;
     }

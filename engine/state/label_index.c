@@ -53,6 +53,7 @@ static struct span beginning_of(struct span word)
         size_t bytes = glyph_read((struct span){word.at + len, word.len - len}, &c);
         len += bytes > 0 ? bytes : 1;
     }
+    DCHECK(len <= word.len);
     return (struct span){word.at, len};
 }
 

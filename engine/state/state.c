@@ -248,7 +248,6 @@ struct blob *key_of_two(struct span first, struct span second)
     struct blob *key = malloc(sizeof *key + first.len + second.len + 2);
     if (key != NULL) {
         key->len = first.len + second.len + 1;
-        DCHECK(first.len > 0); /* of a poll or a queue */
         memcpy(key->at, first.at, first.len);
         key->at[first.len] = '/';
         memcpy(key->at + first.len + 1, second.at, second.len);
