@@ -30,6 +30,9 @@ static char *read_text(const char *path)
     return text;
 }
 
+/* The one hidden file that is read: whether the formatter reflows comments stands in it. */
+static const char formatter[] = ".clang-format";
+
 static bool has_end(const char *name, const char *end)
 {
     const char *dot = strrchr(name, '.');
@@ -44,7 +47,8 @@ static bool is_wanted(const char *name, const char *text)
         if (has_end(name, ends[i]))
             return true;
     }
-    return strchr(name, '.') == NULL && strncmp(text, "#!", 2) == 0;
+    return strcmp(name, formatter) == 0 ||
+           (strchr(name, '.') == NULL && strncmp(text, "#!", 2) == 0);
 }
 
 static bool add_file(struct tree *tree, const char *full, const char *path, const char *name)
@@ -72,7 +76,7 @@ static bool load_folder(struct tree *tree, const char *folder);
 
 static bool load_entry(struct tree *tree, const char *folder, const char *name)
 {
-    if (name[0] == '.')
+    if (name[0] == '.' && strcmp(name, formatter) != 0)
         return true;
     char path[PATH_MAX];
     char full[PATH_MAX];

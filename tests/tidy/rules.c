@@ -9,6 +9,11 @@ static const struct rule {
     void (*check)(const struct tree *tree, const struct source *source, struct report *report);
 } rules[] = {
     {"layer", SOURCE_C | SOURCE_HEADER, rule_layers},
+    {"arrow", SOURCE_C | SOURCE_HEADER, rule_arrows},
+    {"circle", SOURCE_C | SOURCE_HEADER, rule_circles},
+    {"twin", SOURCE_C | SOURCE_HEADER | SOURCE_CMAKE | SOURCE_TEXT, rule_twins},
+    {"prefix", SOURCE_HEADER, rule_prefixes},
+    {"reflow", SOURCE_C | SOURCE_HEADER | SOURCE_TEXT, rule_reflow},
     {"fence", SOURCE_C | SOURCE_HEADER, rule_fences},
     {"file-call", SOURCE_C | SOURCE_HEADER, rule_file_calls},
     {"clock", SOURCE_C | SOURCE_HEADER, rule_clocks},

@@ -6,13 +6,12 @@
 
 #define FOLDERS_MAX 4
 
-/* Who sees what. The first row whose folder fits counts, so wal/base/ stands before wal/. */
+/* Who sees what. The rooms inside of a layer: rules_rooms.c. */
 static const struct layer {
     const char *folder;
     const char *sees[FOLDERS_MAX]; /* "" is everything */
     const char *words;
 } layers[] = {
-    {"wal/base/", {"wal/base/"}, "libc and wal/base/ only"},
     {"wal/", {"wal/"}, "wal/ only"},
     {"engine/", {"engine/", "wal/"}, "engine/ and wal/ only"},
     {"net/", {"net/", "engine/", "wal/base/"}, "net/, engine/ and wal/base/ only"},
@@ -57,31 +56,6 @@ static const struct layer *layer_of(const struct source *source)
     return NULL;
 }
 
-/* Reads line `n`; if it includes something, leaves its name in `name` and '<' or '"' in *quote. */
-static bool include_at(const struct source *source, size_t n, char *name, size_t room, char *quote)
-{
-    const char *at = source->code + source->line_at[n - 1];
-    at += strspn(at, " \t");
-    if (*at != '#')
-        return false;
-    at += 1 + strspn(at + 1, " \t");
-    if (strncmp(at, "include", 7) != 0)
-        return false;
-    at += 7;
-    at += strspn(at, " \t");
-    *quote = *at;
-    if (*quote != '<' && *quote != '"')
-        return false;
-    /* The name is blank in `code`, being in quotes. */
-    const char *from = source->text + (at - source->code) + 1;
-    size_t len = strcspn(from, ">\"\n");
-    if (len >= room)
-        return false;
-    memcpy(name, from, len);
-    name[len] = '\0';
-    return true;
-}
-
 static bool is_one_of(const char *path, const char *const *beginnings)
 {
     for (size_t i = 0; i < FOLDERS_MAX && beginnings[i] != NULL; i++) {
@@ -109,10 +83,9 @@ void rule_layers(const struct tree *tree, const struct source *source, struct re
                    "tools, bench, tests");
         return;
     }
-    char name[256];
-    char quote;
+    char name[SOURCE_NAME_BYTES];
     for (size_t n = 1; n <= source->lines; n++) {
-        if (!include_at(source, n, name, sizeof(name), &quote) || quote != '"')
+        if (!source_include(source, n, name, '"'))
             continue;
         if (!is_in_tree(tree, name))
             report_add(report, source, n,
@@ -134,10 +107,9 @@ void rule_fences(const struct tree *tree, const struct source *source, struct re
     (void)tree;
     if (source_is_under(source, "tests/") || source_is_under(source, "bench/"))
         return;
-    char name[256];
-    char quote;
+    char name[SOURCE_NAME_BYTES];
     for (size_t n = 1; n <= source->lines; n++) {
-        if (!include_at(source, n, name, sizeof(name), &quote) || quote != '<')
+        if (!source_include(source, n, name, '<'))
             continue;
         for (size_t i = 0; i < COUNT_OF(fences); i++) {
             const struct fence *fence = &fences[i];

@@ -257,3 +257,49 @@ void rule_built(const struct tree *tree, const struct source *source, struct rep
                    "no target builds it: name it in its folder's CMakeLists.txt, "
                    "or delete it");
 }
+
+/* What stands in a comment's line, behind the star; "" where the line has none. */
+static size_t comment_text(const struct source *source, size_t n, size_t *len)
+{
+    size_t from = source->line_at[n - 1];
+    size_t end = from + strcspn(source->comments + from, "\n");
+    from += strspn(source->comments + from, " \t");
+    from += from < end && source->comments[from] == '/';
+    from += strspn(source->comments + from, "*");
+    from += source->comments[from] == ' ';
+    *len = from < end ? end - from : 0;
+    return from;
+}
+
+/* Pictures and tables are indented; a formatter that reflows them joins their rows as prose. */
+static bool is_joined(const char *text, size_t len)
+{
+    static const char line_drawing[] = "\xe2\x94";
+    static const char gap[] = "   ";
+    if (len == 0 || text[0] == ' ')
+        return false;
+    size_t end = len;
+    while (end > 0 && (text[end - 1] == ' ' || text[end - 1] == '/' || text[end - 1] == '*'))
+        end--;
+    return memmem(text, end, line_drawing, sizeof(line_drawing) - 1) != NULL ||
+           memmem(text, end, gap, sizeof(gap) - 1) != NULL;
+}
+
+void rule_reflow(const struct tree *tree, const struct source *source, struct report *report)
+{
+    (void)tree;
+    if (strcmp(source->path, ".clang-format") == 0 &&
+        strstr(source->text, "\nReflowComments: false\n") == NULL)
+        report_add(report, source, 1,
+                   "the formatter would join the rows of tables in comments: say "
+                   "\"ReflowComments: false\"");
+    bool is_c = source->kind == SOURCE_C || source->kind == SOURCE_HEADER;
+    for (size_t n = 1; n <= source->lines && is_c && !source_is_under(source, "tests/"); n++) {
+        size_t len = 0;
+        size_t from = comment_text(source, n, &len);
+        if (is_joined(source->comments + from, len))
+            report_add(report, source, n,
+                       "a row of a table or a picture that is not indented: give each row a line "
+                       "of its own, four blanks in");
+    }
+}

@@ -196,3 +196,26 @@ bool word_is_called(const char *view, size_t start, size_t len)
                   (start >= 2 && view[start - 2] == '-' && view[start - 1] == '>');
     return !member && view[start + len] == '(';
 }
+
+bool source_include(const struct source *source, size_t n, char name[SOURCE_NAME_BYTES], char quote)
+{
+    const char *at = source->code + source->line_at[n - 1];
+    at += strspn(at, " \t");
+    if (*at != '#')
+        return false;
+    at += 1 + strspn(at + 1, " \t");
+    if (strncmp(at, "include", 7) != 0)
+        return false;
+    at += 7;
+    at += strspn(at, " \t");
+    if (*at != quote)
+        return false;
+    /* The name is blank in `code`, being in quotes. */
+    const char *from = source->text + (at - source->code) + 1;
+    size_t len = strcspn(from, ">\"\n");
+    if (len >= SOURCE_NAME_BYTES)
+        return false;
+    memcpy(name, from, len);
+    name[len] = '\0';
+    return true;
+}

@@ -70,6 +70,11 @@ __attribute__((format(printf, 4, 5))) void report_add(struct report *report,
 size_t source_line(const struct source *source, size_t offset);
 bool source_is_under(const struct source *source, const char *folder);
 
+/* Whether line `n` includes something in these quotes, '"' or '<': leaves its name. */
+enum { SOURCE_NAME_BYTES = 256 };
+bool source_include(const struct source *source, size_t n, char name[SOURCE_NAME_BYTES],
+                    char quote);
+
 /* Finds the next identifier of `view` at or behind *at, and moves *at behind it. Returns false at
  * the end. */
 bool word_next(const char *view, size_t *at, size_t *start, size_t *len);
@@ -81,6 +86,11 @@ bool word_is_called(const char *view, size_t start, size_t len);
 
 /* The rules, one file each subject. */
 void rule_layers(const struct tree *tree, const struct source *source, struct report *report);
+void rule_arrows(const struct tree *tree, const struct source *source, struct report *report);
+void rule_circles(const struct tree *tree, const struct source *source, struct report *report);
+void rule_twins(const struct tree *tree, const struct source *source, struct report *report);
+void rule_prefixes(const struct tree *tree, const struct source *source, struct report *report);
+void rule_reflow(const struct tree *tree, const struct source *source, struct report *report);
 void rule_fences(const struct tree *tree, const struct source *source, struct report *report);
 void rule_file_calls(const struct tree *tree, const struct source *source, struct report *report);
 void rule_clocks(const struct tree *tree, const struct source *source, struct report *report);

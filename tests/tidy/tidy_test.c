@@ -67,7 +67,7 @@ Test(tidy, layers_see_only_what_is_below)
     static const char engine_h[] = HEADER("TALLY_ENGINE_ENGINE_H", "");
     static const struct sample samples[] = {
         {"wal/base/a.c", DOC "#include \"wal/wal.h\"\n", "wal/wal.h", wal_h,
-         "wal/base/a.c:2: [layer] wal/base/ must not see \"wal/wal.h\""},
+         "wal/base/a.c:2: [arrow] an arrow up: wal/base/ must not see \"wal/wal.h\""},
         {"wal/base/a.c", DOC "#include \"wal/base/err.h\"\n", "wal/base/err.h", base_h, NULL},
         {"wal/a.c", DOC "#include \"engine/engine.h\"\n", "engine/engine.h", engine_h, "[layer]"},
         {"wal/a.c", DOC "#include \"wal/base/err.h\"\n", "wal/base/err.h", base_h, NULL},
@@ -82,6 +82,103 @@ Test(tidy, layers_see_only_what_is_below)
          "write the path from the root"},
         {"wal/a.c", DOC "/*\n#include \"net/a.h\"\n*/\n", NULL, NULL, NULL},
         {"extra/a.c", DOC, NULL, NULL, "in no layer"},
+    };
+    check(samples, COUNT_OF(samples));
+}
+
+Test(tidy, arrows_between_rooms_run_down)
+{
+    static const char state_h[] = HEADER("TALLY_ENGINE_STATE_STATE_H", "");
+    static const char lane_h[] = HEADER("TALLY_ENGINE_EDGE_LANE_H", "");
+    static const char wal_h[] = HEADER("TALLY_WAL_WAL_H", "");
+    static const struct sample samples[] = {
+        {"engine/state/a.c", DOC "#include \"engine/edge/lane.h\"\n", "engine/edge/lane.h", lane_h,
+         "engine/state/a.c:2: [arrow] an arrow up: engine/state/ must not see "
+         "\"engine/edge/lane.h\""},
+        {"engine/edge/a.c", DOC "#include \"engine/state/state.h\"\n", "engine/state/state.h",
+         state_h, NULL},
+        {"engine/edge/a.c", DOC "#include \"engine/edge/lane.h\"\n", "engine/edge/lane.h", lane_h,
+         NULL},
+        {"wal/format/a.c", DOC "#include \"wal/wal.h\"\n", "wal/wal.h", wal_h, "[arrow]"},
+        {"wal/a.c", DOC "#include \"wal/wal.h\"\n", "wal/wal.h", wal_h, NULL},
+        {"net/protocol/a.c", DOC "#include \"net/io/a.h\"\n", "net/io/a.h",
+         HEADER("TALLY_NET_IO_A_H", ""), "[arrow]"},
+        {"net/protocol/a.c", DOC "#include \"engine/edge/lane.h\"\n", "engine/edge/lane.h", lane_h,
+         NULL},
+    };
+    check(samples, COUNT_OF(samples));
+}
+
+Test(tidy, no_file_comes_back_to_itself_through_others)
+{
+    static const struct sample circle = {
+        "engine/state/a.h", HEADER("TALLY_ENGINE_STATE_A_H", "#include \"engine/state/b.h\"\n"),
+        "engine/state/b.h", HEADER("TALLY_ENGINE_STATE_B_H", "#include \"engine/state/a.h\"\n"),
+        NULL};
+    run(&circle);
+    cr_expect(found == 2, "each end of the circle is told: %s", out);
+    cr_expect(strstr(out, "engine/state/a.h:4: [circle] a circle: \"engine/state/b.h\"") != NULL,
+              "%s", out);
+    static const struct sample samples[] = {
+        {"wal/a.h", HEADER("TALLY_WAL_A_H", "#include \"wal/a.h\"\n"), NULL, NULL, "[circle]"},
+        {"wal/a.h", HEADER("TALLY_WAL_A_H", "#include \"wal/b.h\"\n"), "wal/b.h",
+         HEADER("TALLY_WAL_B_H", ""), NULL},
+    };
+    check(samples, COUNT_OF(samples));
+}
+
+Test(tidy, no_two_structs_have_one_name)
+{
+    static const char one[] = DOC "struct row {\n    int a;\n};\n";
+    static const struct sample samples[] = {
+        {"engine/a.c", one, "net/b.c", DOC "enum row { A };\n",
+         "net/b.c:2: [twin] two things are called row, the other one in engine/a.c"},
+        {"engine/a.c", one, "net/b.c", DOC "struct row *a(struct row *b)\n{\n    return b;\n}\n",
+         NULL},
+        {"engine/a.c", one, "net/b.c", DOC "struct row_of {\n    int a;\n};\n", NULL},
+        {"engine/a.c", one, "tests/b.c", one, NULL},
+        {"tests/a.c", one, "tests/b.c", one, NULL},
+    };
+    check(samples, COUNT_OF(samples));
+}
+
+Test(tidy, public_functions_say_whose_they_are)
+{
+    static const struct sample samples[] = {
+        {"engine/state/wheel.h", HEADER("TALLY_ENGINE_STATE_WHEEL_H", "int turn(int by);\n"), NULL,
+         NULL, "engine/state/wheel.h:4: [prefix] turn is public"},
+        {"engine/state/wheel.h", HEADER("TALLY_ENGINE_STATE_WHEEL_H", "int wheel_turn(int by);\n"),
+         NULL, NULL, NULL},
+        {"engine/state/wheel.h",
+         HEADER("TALLY_ENGINE_STATE_WHEEL_H",
+                "static inline int wheels(int by)\n{\n    return turn(by);\n}\n"),
+         NULL, NULL, "[prefix] wheels is public"},
+        {"wal/read/scan.h", HEADER("TALLY_WAL_READ_SCAN_H", "int scan_run(int by);\n"), NULL, NULL,
+         "[prefix]"},
+        {"wal/read/scan.h",
+         HEADER("TALLY_WAL_READ_SCAN_H", "int wal_scan_run(int (*visit)(int), int by);\n"), NULL,
+         NULL, NULL},
+        {"net/io/loop.h",
+         HEADER("TALLY_NET_IO_LOOP_H", "struct a {\n    int (*run)(int);\n};\nint\nloop(int a)\n"
+                                       "    __attribute__((noreturn));\n"),
+         NULL, NULL, NULL},
+        {"tests/a.h", HEADER("TALLY_TESTS_A_H", "int turn(int by);\n"), NULL, NULL, NULL},
+    };
+    check(samples, COUNT_OF(samples));
+}
+
+Test(tidy, the_formatter_leaves_tables_alone)
+{
+    static const struct sample samples[] = {
+        {".clang-format", "Language: Cpp\nReflowComments: true\n", NULL, NULL,
+         ".clang-format:1: [reflow]"},
+        {".clang-format", "Language: Cpp\nReflowComments: false\n", NULL, NULL, NULL},
+        {"wal/a.c", "/* A sample.\n *\n * put   walk   free\n */\n", NULL, NULL,
+         "wal/a.c:3: [reflow]"},
+        {"wal/a.c", "/* A sample.\n *\n * a \xe2\x94\x80 b\n */\n", NULL, NULL, "[reflow]"},
+        {"wal/a.c", "/* A sample.\n *\n *     put   walk \xe2\x94\x80  free\n */\n", NULL, NULL,
+         NULL},
+        {"wal/a.c", DOC "int a; /* one.  Two. */\n", NULL, NULL, NULL},
     };
     check(samples, COUNT_OF(samples));
 }
