@@ -23,20 +23,20 @@ enum {
 /*
  *              request in hand
  *                    |
- *      reads on <- STOP_NONE --- a vote is not flushed ---------------> STOP_FLUSH   --.
- *          ^                |--- a read behind what is in flight -----> STOP_ALL       |
- *          |                |--- a claim behind a change --------------> STOP_CHANGES   |
- *          |                |--- a step behind an ordered request -------> STOP_ORDERED    |
- *          |                |--- TALLY_PARK ---------------------------> STOP_COMMIT    |
- *          |                |--- TALLY_ROOM ---------------------------> STOP_ROOM      |
- *          |                |--- too many replies are in flight ------> STOP_QUEUE     |
- *          |                |--- CLAIM ... WAIT, nothing there --------> STOP_OFFERS    |
- *          |                |--- CLAIM ... WAIT, no slot is free ------> STOP_SLOTS     |
- *          |                |--- a read that takes long is being made -> STOP_READING   |
- *          |                |--- a long input, no memory for buffers -> STOP_MEMORY    |
- *          |                |--- the thread's turn is over ------------> STOP_TURN      |
- *          |                `--- the client does not read ------------> STOP_OUTPUT    |
- *          `------ what it waits for has come: the request is read again -------------'
+ *      reads on <- STOP_NONE ---- a vote is not flushed ---------> STOP_FLUSH  -.
+ *          ^         |--- a read behind what is in flight -------> STOP_ALL      |
+ *          |         |--- a claim behind a change ---------------> STOP_CHANGES  |
+ *          |         |--- a step behind an ordered request ------> STOP_ORDERED  |
+ *          |         |--- TALLY_PARK ----------------------------> STOP_COMMIT   |
+ *          |         |--- TALLY_ROOM ----------------------------> STOP_ROOM     |
+ *          |         |--- too many replies are in flight --------> STOP_QUEUE    |
+ *          |         |--- CLAIM ... WAIT, nothing there ---------> STOP_OFFERS   |
+ *          |         |--- CLAIM ... WAIT, no slot is free -------> STOP_SLOTS    |
+ *          |         |--- a read that takes long is being made --> STOP_READING  |
+ *          |         |--- a long input, no memory for buffers ---> STOP_MEMORY   |
+ *          |         |--- the thread's turn is over -------------> STOP_TURN     |
+ *          |         `--- the client does not read --------------> STOP_OUTPUT   |
+ *          `--- what it waits for has come: the request is read again -----------'
  */
 enum stop {
     STOP_NONE,
