@@ -28,7 +28,7 @@
 #define START_BYTES    ((uint64_t)8 << 20)
 
 /* A log that waits for space for its first segment tries again so often. */
-#define BEGIN_AGAIN_NS ((uint64_t)250 * 1000 * 1000)
+#define BEGIN_AGAIN_NS (250 * NS_PER_MS)
 
 struct wal {
     /* the writer's */
@@ -56,7 +56,7 @@ struct wal {
     /* written by the writer, read by anybody */
     _Atomic bool has_begun;
     _Atomic uint64_t reserve_bytes;
-    _Atomic uint64_t left_bytes; /* in the active segment, the seal's room not counted */
+    _Atomic uint64_t left_bytes; /* in the active segment, the seal's page not counted */
 };
 
 /* The largest block that fits a segment beside its header and its seal. */

@@ -46,10 +46,11 @@ struct wal; /* the open log, for one writer */
  * A snapshot that is not whole is passed over for the one before it, if the log reaches back to
  * that; report->text says so.
  * Errors: TALLY_LOCKED; TALLY_DENIED: the lock's file may not be written; TALLY_IO; TALLY_DAMAGE;
- * TALLY_NEWER; TALLY_NOSPC (no room for the first segment of a new log; one that is there is opened
- * all the same: then wal_disk_full holds, appends are TALLY_NOSPC, nothing on the disk has changed,
- * and each append or confirm looks for room again, 4 times a second at most); TALLY_NOMEM;
- * TALLY_THREAD; TALLY_INVAL: segment_bytes; what visit returned. report is filled in every case.
+ * TALLY_NEWER; TALLY_NOSPC (no space for the first segment of a new log; a log that is there is
+ * opened all the same: then wal_disk_full holds, appends are TALLY_NOSPC, nothing on the disk has
+ * changed, and each append or confirm looks for space again, 4 times a second at most);
+ * TALLY_NOMEM; TALLY_THREAD; TALLY_INVAL: segment_bytes; what visit, load, unload or seen returned.
+ * report is filled in every case.
  * Threads: one; may block for long.
  */
 int wal_open(struct wal **out, const struct wal_options *options, wal_visit_fn visit, void *arg,
@@ -59,10 +60,10 @@ int wal_open(struct wal **out, const struct wal_options *options, wal_visit_fn v
  * Writes one block of count records (lsns go on from the last) and waits until it is on disk. raw
  * is empty just when count is 0. Errors: TALLY_IO, final: every later call fails too (a failed
  * sync is never tried again), and wal_why says why; TALLY_NOSPC when the block does not fit the
- * active segment and the disk has no room for the next one: nothing was written, the same call may
- * succeed later; TALLY_TOOBIG when raw_bytes is above WAL_RAW_BYTES_MAX, or wal_stored_bytes_max of
- * it above segment_bytes - 8192. Threads: the one writer; blocks for the disk, and for the
- * preallocation thread when it is not done with the next segment.
+ * active segment and the disk has no space for the next one: nothing was written, the same call may
+ * succeed later; TALLY_TOOBIG when raw_bytes is above WAL_RAW_BYTES_MAX, or wal_block_bytes of it
+ * (wal/format/block.h) above segment_bytes - 8192. Threads: the one writer; blocks for the disk,
+ * and for the preallocation thread when it is not done with the next segment.
  */
 int wal_append(struct wal *wal, uint32_t count, const void *raw, size_t raw_bytes);
 
@@ -72,7 +73,7 @@ int wal_confirm(struct wal *wal);
 
 /*
  * Bytes that can be appended for sure: what is left of the active segment, and the next one if it
- * is ready. A block of raw size n needs at most wal_stored_bytes_max(n). What is left at the end of
+ * is ready. A block of raw size n needs at most wal_block_bytes(n). What is left at the end of
  * the active segment is of no use to a block that does not fit it, so whoever plans for several
  * blocks counts the largest of them twice. It says nothing of a full disk: shortly after a start,
  * or after a segment was taken, the next one is only not ready yet. Any thread, as a hint.
@@ -98,11 +99,6 @@ void wal_reserve(struct wal *wal, uint64_t bytes);
 
 /* How many tries to make the next segment have failed since the open. Any thread. */
 uint64_t wal_segment_failures(const struct wal *wal);
-
-static inline uint64_t wal_stored_bytes_max(uint64_t raw_bytes)
-{
-    return (raw_bytes + 64 + 4095) / 4096 * 4096;
-}
 
 uint64_t wal_next_lsn(const struct wal *wal);
 

@@ -215,9 +215,9 @@ Test(wal, room_is_what_can_be_appended_for_sure)
     log_dir_must_append(&disk, 1);
     cr_expect(wal_room_bytes(disk.wal) + 4096 == room || room == 14 * 4096);
     cr_expect_not(wal_disk_full(disk.wal));
-    cr_expect_eq(wal_stored_bytes_max(1), 4096);
-    cr_expect_eq(wal_stored_bytes_max(4096 - 64), 4096);
-    cr_expect_eq(wal_stored_bytes_max(4096 - 63), 8192);
+    cr_expect_eq(wal_block_bytes(1), 4096);
+    cr_expect_eq(wal_block_bytes(4096 - 64), 4096);
+    cr_expect_eq(wal_block_bytes(4096 - 63), 8192);
 }
 
 Test(wal, the_directory_is_locked)

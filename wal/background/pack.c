@@ -34,7 +34,7 @@ struct packer {
 
     /* gathered: members that are not written yet */
     unsigned char *raw;
-    size_t raw_room;
+    size_t raw_capacity;
     size_t raw_bytes;
     size_t head_bytes; /* of the first member's head */
     uint64_t first_lsn;
@@ -42,16 +42,16 @@ struct packer {
     uint32_t members;
 
     unsigned char *block; /* as it goes to the disk */
-    size_t block_room;
+    size_t block_capacity;
     uint64_t old_bytes; /* of the blocks read so far */
     uint32_t blocks;    /* written */
     bool is_sealed;
     int errnum; /* why the scan was ended; LEFT: 1 */
 };
 
-static int buffer_grow(unsigned char **at, size_t *room, size_t bytes, size_t keep)
+static int buffer_grow(unsigned char **at, size_t *capacity, size_t bytes, size_t keep)
 {
-    if (bytes <= *room) {
+    if (bytes <= *capacity) {
         return 0;
     }
     unsigned char *more = aligned_alloc(WAL_PAGE_BYTES, (size_t)wal_block_bytes(bytes));
@@ -63,7 +63,7 @@ static int buffer_grow(unsigned char **at, size_t *room, size_t bytes, size_t ke
     }
     free(*at);
     *at = more;
-    *room = (size_t)wal_block_bytes(bytes);
+    *capacity = (size_t)wal_block_bytes(bytes);
     return 0;
 }
 
@@ -95,7 +95,7 @@ static int gathered_write(struct packer *packer)
         .flags = alone ? 0 : WAL_BLOCK_PACKED,
     };
     size_t raw_bytes = packer->raw_bytes - skip;
-    int err = buffer_grow(&packer->block, &packer->block_room, raw_bytes, 0);
+    int err = buffer_grow(&packer->block, &packer->block_capacity, raw_bytes, 0);
     if (err != 0) {
         return err;
     }
@@ -119,9 +119,9 @@ static int gather(struct packer *packer, const struct wal_block *block)
         err = gathered_write(packer);
     }
     if (err == 0) {
-        size_t room = packer->raw_bytes + most;
-        room = room < GATHER_BYTES ? GATHER_BYTES : room;
-        err = buffer_grow(&packer->raw, &packer->raw_room, room, packer->raw_bytes);
+        size_t need = packer->raw_bytes + most;
+        need = need < GATHER_BYTES ? GATHER_BYTES : need;
+        err = buffer_grow(&packer->raw, &packer->raw_capacity, need, packer->raw_bytes);
     }
     if (err != 0) {
         return err;
@@ -143,7 +143,7 @@ static int seal_write(struct packer *packer, const struct wal_block *block)
 {
     int err = gathered_write(packer);
     if (err == 0) {
-        err = buffer_grow(&packer->block, &packer->block_room, 1, 0);
+        err = buffer_grow(&packer->block, &packer->block_capacity, 1, 0);
     }
     if (err != 0) {
         return err;
@@ -261,7 +261,9 @@ static int pack_file(struct packer *packer)
     return err;
 }
 
-int wal_pack_is_packed(struct wal_io *io, int fd, uint64_t size_bytes)
+/* Whether a segment's file, open for reading and that long, was packed. Returns 1, 0 or a negative
+ * errno value. */
+static int is_packed(struct wal_io *io, int fd, uint64_t size_bytes)
 {
     _Alignas(WAL_PAGE_BYTES) unsigned char page[WAL_PAGE_BYTES];
     struct wal_segment_head head;
@@ -301,7 +303,7 @@ static int check_packable(struct packer *packer)
     int result = n < 0 ? (int)n : 0;
     if (result == 0) {
         packer->pack->from_bytes = (uint64_t)size;
-        result = wal_pack_is_packed(io, fd, (uint64_t)size);
+        result = is_packed(io, fd, (uint64_t)size);
     }
     io->ops->close(io, fd);
     if (result == 0 && wal_segment_head_get(page, &packer->out.head) != WAL_HEAD_OK) {

@@ -44,8 +44,4 @@ enum wal_packed {
  */
 int wal_pack_run(struct wal_pack *pack);
 
-/* Whether a segment's file, open for reading and that long, was packed. Returns 1, 0 or a negative
- * errno value. */
-int wal_pack_is_packed(struct wal_io *io, int fd, uint64_t size_bytes);
-
 #endif

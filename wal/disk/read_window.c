@@ -29,18 +29,18 @@ void wal_read_window_turn(struct wal_read_window *window, int fd)
 /* The old contents are not kept. */
 static int grow(struct wal_read_window *window, size_t len)
 {
-    size_t room = len < WINDOW_BYTES ? WINDOW_BYTES : len;
-    if (room <= window->room) {
+    size_t capacity = len < WINDOW_BYTES ? WINDOW_BYTES : len;
+    if (capacity <= window->capacity) {
         return 0;
     }
     free(window->bytes);
     window->len = 0;
-    window->room = 0;
-    window->bytes = malloc(room);
+    window->capacity = 0;
+    window->bytes = malloc(capacity);
     if (window->bytes == NULL) {
         return -ENOMEM;
     }
-    window->room = room;
+    window->capacity = capacity;
     return 0;
 }
 
@@ -55,11 +55,12 @@ int wal_read_window_get(struct wal_read_window *window, uint64_t offset, size_t 
             return err;
         }
         window->len = 0;
-        int64_t n = wal_full_io_read(window->io, window->fd, window->bytes, window->room, offset);
+        int64_t n =
+            wal_full_io_read(window->io, window->fd, window->bytes, window->capacity, offset);
         if (n < 0) {
             return (int)n;
         }
-        /* Behind the end of the file are zeros, as far as they are asked for: the room is a
+        /* Behind the end of the file are zeros, as far as they are asked for: the capacity is a
          * megabyte, and most of what a start reads is short. */
         window->len = (size_t)n > len ? (size_t)n : len;
         memset(window->bytes + n, 0, window->len - (size_t)n);

@@ -12,7 +12,7 @@ struct wal_read_window {
     struct wal_io *io;
     int fd; /* borrowed */
     unsigned char *bytes;
-    size_t room;
+    size_t capacity;
     size_t len;      /* valid bytes */
     uint64_t offset; /* of the first one in the file */
 };

@@ -122,7 +122,7 @@ void wal_block_sign(unsigned char *into, struct wal_block_header *header, uint64
 static bool is_sane(const struct wal_block_header *header, const struct wal_segment_head *head,
                     uint64_t offset)
 {
-    /* A segment always keeps room for the block that seals it. */
+    /* A segment always keeps a page for the block that seals it. */
     bool seals = (header->flags & WAL_BLOCK_SEAL) != 0;
     uint64_t end = head->bytes - (seals ? 0 : WAL_PAGE_BYTES);
     bool packs = header->codec == WAL_CODEC_LZ4;

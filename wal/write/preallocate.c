@@ -15,7 +15,7 @@
 #include <string.h>
 #include <time.h>
 
-#define RETRY_NS 250000000L
+#define RETRY_NS (250 * NS_PER_MS)
 
 enum preallocation_state {
     PREALLOCATION_CREATING,
