@@ -69,7 +69,7 @@ static uint64_t step_num(const struct lane_step *step, enum record_num what)
         break;
     }
     /* the list of record.h decides, not what a client sends: a mistake is met by the first step */
-    CHECK(!"the list gives a build step a number that no slot holds");
+    CHECK(false && "the list gives a build step a number that no slot holds");
     return 0;
 }
 
