@@ -247,23 +247,50 @@ static size_t reduce(struct span label, char *into)
     return out;
 }
 
-int label_fold(struct span label, char **folded, size_t *len)
+/* One pass of utf8proc over a text; *to is the caller's: free(). Errors: INVAL, NOMEM. */
+static int map(struct span text, utf8proc_option_t how, char **to, size_t *len)
 {
-    char counts[LABEL_BYTES_MAX];
     utf8proc_uint8_t *out = NULL;
-    if (label.len > sizeof counts) {
-        return TALLY_INVAL;
-    }
-    size_t bytes = reduce(label, counts);
     utf8proc_ssize_t n =
-        utf8proc_map((const utf8proc_uint8_t *)counts, (utf8proc_ssize_t)bytes, &out,
-                     UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD);
+        utf8proc_map((const utf8proc_uint8_t *)text.at, (utf8proc_ssize_t)text.len, &out, how);
     if (n < 0) {
         return n == UTF8PROC_ERROR_NOMEM ? TALLY_NOMEM : TALLY_INVAL;
     }
-    *folded = (char *)out;
+    *to = (char *)out;
     *len = (size_t)n;
     return 0;
+}
+
+static bool is_ascii(struct span text)
+{
+    size_t i = 0;
+    while (i < text.len && (unsigned char)text.at[i] < 0x80) {
+        i++;
+    }
+    return i == text.len;
+}
+
+/* The Greek iota below folds to a letter, and then what stood behind it belongs to that one: so the
+ * marks are brought into their order before (Unicode, D147), which is no change of what is seen. */
+int label_fold(struct span label, char **folded, size_t *len)
+{
+    char counts[LABEL_BYTES_MAX];
+    char *ordered = NULL;
+    if (label.len > sizeof counts) {
+        return TALLY_INVAL;
+    }
+    struct span text = {counts, reduce(label, counts)};
+    if (!is_ascii(text)) {
+        int err = map(text, UTF8PROC_STABLE | UTF8PROC_DECOMPOSE, &ordered, &text.len);
+        if (err != 0) {
+            return err;
+        }
+        text.at = ordered;
+    }
+    int err = map(text, UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT | UTF8PROC_CASEFOLD,
+                  folded, len);
+    free(ordered);
+    return err;
 }
 
 /* ---- tags ---- */
