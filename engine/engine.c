@@ -26,7 +26,7 @@
 struct opening {
     struct state *state;
     const struct tally_options *options;
-    unsigned percent; /* told last */
+    unsigned percent; /* of the progress that was reported last */
     struct snapshot_load load;
     struct snapshot_found found;
     struct replay replay;
@@ -73,7 +73,7 @@ static int see_end(void *arg)
     return replay_flush(&opening->replay);
 }
 
-/* A record that contradicts the state is damage that no checksum saw. */
+/* Fills the report. A record that contradicts the state is damage that no checksum has found. */
 static int report_fill(int err, const struct opening *opening, const struct wal_report *found,
                        struct tally_report *report)
 {
@@ -105,7 +105,7 @@ static void on_damage(void *arg, const struct wal_report *damage)
 {
     struct tally *tally = arg;
     alarm_warn(&tally->options, damage->text);
-    /* what is in memory is whole: the next start shall not need that file */
+    /* the state in memory is whole: with a new snapshot the next start does not need that file */
     snapshot_renew(&tally->shared);
 }
 
@@ -131,7 +131,7 @@ static int open_log(struct tally *tally, struct tally_report *report, struct com
     uint64_t bytes = tally->options.segment_bytes;
     log->io = tally->io;
     log->lane_bytes_all = lane_bytes_all(&tally->options);
-    /* a segment holds what judge_room wants, and something to work with */
+    /* a segment holds what space_judge keeps free, and something to work with */
     while (bytes < 4 * log->lane_bytes_all) {
         bytes *= 2;
     }
@@ -239,12 +239,12 @@ static int open_io(struct tally *tally, struct tally_report *report)
     return 0;
 }
 
-/* History takes no more than half of what the file system can hold, and there are to be snapshots
- * long before. */
+/* The defaults that depend on the disk: history takes no more than half of what the file system can
+ * hold, and snapshots are made long before. */
 static void set_by_disk(struct tally_options *set, struct wal_io *io)
 {
     struct wal_space space = {.total_bytes = UINT64_MAX};
-    (void)io->ops->space(io, &space); /* what cannot be asked is large */
+    (void)io->ops->space(io, &space); /* a file system that does not say is taken for large */
     uint64_t half = space.total_bytes / 2;
     if (set->retain_bytes == 0) {
         set->retain_bytes = half < RETAIN_BYTES ? half : RETAIN_BYTES;

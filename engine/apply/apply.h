@@ -8,7 +8,7 @@
 /*
  * What a record sets going in a live engine: the committer works its effects off before it applies
  * the next record, in their order (engine/commit/committer.c). A replay lets them lie: what they
- * would have set going is made once, from the whole state (timers_init, gate_init).
+ * would have set going is made once, from the whole state (timers_start, gate_start).
  *
  * Memory: the list is part of the result, so apply cannot fail for want of it. No record has more
  * than EFFECTS_MAX effects: a step that ends a claim has LEFT, and OFFERED or DELAYED when the

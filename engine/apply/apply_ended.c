@@ -111,7 +111,7 @@ bool apply_queue_make_room(struct state *state)
 
 /*
  * How much memory finished builds may take is the machine's, so it is no rule of apply: the
- * timekeeper looks, and the record says which ones give back. In the list of all, the first is
+ * timers look, and the record says which ones give back. In the list of all, the first is
  * also the first of its queue.
  */
 int apply_forget(struct state *state, const struct record *record)

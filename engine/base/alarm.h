@@ -10,7 +10,7 @@
  */
 _Noreturn void alarm_fatal(const struct tally_options *options, int code, const char *why);
 
-/* Tells what may pass: options.trouble, or stderr. Threads: any. */
+/* Tells of trouble that may pass: options.trouble, or stderr. Threads: any. */
 void alarm_trouble(const struct tally_options *options, const char *what);
 
 /* Tells that a file is damaged while all is whole in memory: options.warn, or stderr. Threads: any.

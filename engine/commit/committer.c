@@ -16,7 +16,7 @@
 #include <sched.h>
 
 enum { CONFIRM_AFTER_NS = 20 * 1000 * 1000, FULL_RETRY_NS = 50 * 1000 * 1000 };
-enum { FULL_DRAIN_TRIES = 200 }; /* 10 s */
+enum { FULL_DRAIN_TRIES = 200 }; /* of FULL_RETRY_NS: 10 s */
 
 int committer_init(struct committer *committer, const struct tally_options *options,
                    struct state *state, struct shared *shared, struct edges *edges)
@@ -45,10 +45,10 @@ static int append_block(struct committer *committer, const unsigned char *block,
 }
 
 /*
- * Writes the block; waits for room as long as the disk is full, but not for ever once the server is
- * to end: then what is in flight was never answered, and is lost like in a crash. A log that has
- * been removed is waited for in the same way, since the state can still be read; but it does not
- * hold up the end. Any other failure is the end.
+ * Writes the block. While the disk is full the committer waits for space, but once the engine
+ * drains only for 10 s: what is in flight was not answered, and is lost as in a crash. While the
+ * log is missing from its directory the committer waits, too, since the state can still be read;
+ * but then it does not hold up the end. Any other failure ends the process.
  */
 static void write_block(struct committer *committer)
 {
@@ -76,7 +76,7 @@ static void write_block(struct committer *committer)
     }
 }
 
-/* In the place of a step that was applied: the bytes of its text, which goes. */
+/* The step in a slot was applied: frees its text, and leaves a result. */
 static void leave_step(struct lane_slot *slot)
 {
     struct lane_result left = {.type = slot->type};
@@ -89,7 +89,7 @@ static void leave_step(struct lane_slot *slot)
     slot->result = left;
 }
 
-/* In the place of an ordered record that was applied: what became of it. The request goes. */
+/* The ordered request in a slot was applied: frees it, and leaves its result. */
 static void leave_ordered(struct committer *committer, struct lane_slot *slot,
                           const struct apply_result *result)
 {
@@ -110,8 +110,8 @@ static void leave_ordered(struct committer *committer, struct lane_slot *slot,
     slot->result = left;
 }
 
-/* Does what a record has set going. The builds that a BYE gives back are its result: how many is
- * decided by their words, since an end that is on its way wins. */
+/* Works off the effects of a record. How many builds a BYE gives back becomes its result here: that
+ * is decided by the builds' words, since a completion that is in some lane already wins. */
 static void work_off(struct committer *committer, struct apply_result *result)
 {
     for (uint32_t i = 0; i < result->effect_count; i++) {
@@ -142,7 +142,7 @@ static void work_off(struct committer *committer, struct apply_result *result)
     }
 }
 
-/* Applies what one slot stands for, leaves its result there, frees what came with it. */
+/* Applies the record of a slot, works off its effects, and leaves the result in the slot. */
 static void apply_slot(struct committer *committer, struct lane_slot *slot, struct record *record,
                        struct apply_result *result)
 {
@@ -177,7 +177,7 @@ static void apply_slot(struct committer *committer, struct lane_slot *slot, stru
 static void apply_batch(struct committer *committer)
 {
     struct record record = {0};
-    struct apply_result result; /* here, since it is too large to be made for each vote */
+    struct apply_result result; /* made once: the build sets it to 0 where it is declared */
     uint64_t lsn = FIELD_OWN(committer->state->lsn);
     seq_write_begin(&committer->state->seq);
     for (uint32_t i = 0; i < committer->merge.batch_count; i++) {
@@ -188,7 +188,7 @@ static void apply_batch(struct committer *committer)
     CHECK(FIELD_OWN(committer->state->lsn) == lsn + committer->merge.batch_count);
 }
 
-/* Frees the room of the texts and publishes a lane's applied position. */
+/* Publishes a lane's applied position, and gives its texts' bytes back. */
 static void publish_lane(struct lane *lane)
 {
     uint64_t applied = lane_applied(lane);
@@ -236,7 +236,7 @@ static void count_commit(struct committer *committer, uint64_t began_ns)
     FIELD_PUT(committer->shared->stored_bytes, stats.stored_bytes);
 }
 
-/* Lets those who are parked ask again although there was nothing to commit. */
+/* Publishes without a commit, so that edges ask again for what they have parked. */
 static bool answer_nudge(struct committer *committer)
 {
     /* E11: acquire; pairs with E12 */
@@ -250,7 +250,7 @@ static bool answer_nudge(struct committer *committer)
     return true;
 }
 
-/* The log time of a block that is begun now; no edge has read a later one for a record in it. */
+/* The log time of a block that begins now. No edge has read a later one for a record in it. */
 static uint64_t record_ms(const struct committer *committer)
 {
     uint64_t log_ms = time_log_ms(&committer->shared->time);
@@ -285,7 +285,7 @@ static bool commit(struct committer *committer)
 
 /* ---- the rounds ---- */
 
-/* What is due: steps and records of the committer's own. */
+/* Appends steps and records that are due to the own lane. */
 static void keep_time(struct committer *committer)
 {
     timers_run_leases(&committer->timers);
@@ -311,8 +311,7 @@ static uint64_t idle_ns(const struct committer *committer)
     return is_near && ns > TIMERS_TICK_NS ? TIMERS_TICK_NS : ns;
 }
 
-/* Nothing to commit: confirm the last block when it has been quiet, then sleep until there is
- * something. */
+/* There is nothing to commit: confirms the last block once the log has been quiet, and sleeps. */
 static void idle(struct committer *committer)
 {
     uint64_t ns = idle_ns(committer);
@@ -336,9 +335,10 @@ static void idle(struct committer *committer)
 }
 
 /*
- * Where all cores are busy, whoever is running goes on when a sync has ended: an I/O thread then
- * finishes its pass, the next commit takes all of it, and there are fewer commits. With a free core
- * it changes nothing. It needs no privilege; without it all is as before, so failing is no error.
+ * With SCHED_BATCH the committer does not preempt another thread when its sync has ended. Where all
+ * cores are busy, an I/O thread so finishes its pass, and the next commit takes all of it: there
+ * are fewer commits. With a free core it changes nothing. It needs no privilege, and a failure
+ * changes nothing, too.
  */
 static void let_others_finish(void)
 {

@@ -4,11 +4,11 @@
 #include "wal/base/check.h"
 #include "wal/base/mutant.h"
 
-enum { FORGET_SLICE = 1024 }; /* things: their record is applied in less than 1 ms */
+enum { FORGET_SLICE = 1024 }; /* entities of one FORGET: it is applied in less than 1 ms */
 
 /* ---- workers ---- */
 
-/* Has a grace period pass behind the last BYE that was published. */
+/* Waits for a grace period behind the last BYE that was published. */
 static void look_at_gone(struct forget *forget)
 {
     if (grace_has_passed(&forget->grace)) {
@@ -21,7 +21,7 @@ static void look_at_gone(struct forget *forget)
     }
 }
 
-/* How far those that have left can be forgotten: the lsn of a BYE. A slice at a time. */
+/* The lsn of the last BYE up to which workers can be forgotten, at most a slice of them. */
 static uint64_t gone_until(const struct forget *forget)
 {
     uint64_t until = 0;
@@ -46,8 +46,8 @@ bool forget_is_busy(const struct forget *forget)
 
 /* ---- finished builds ---- */
 
-/* How far the oldest ones have to go so that what is left of `bytes` is within `bytes_max`: the lsn
- * that ended the last of them. A slice at a time. */
+/* The lsn up to which finished builds have to be forgotten, oldest first, so that no more than
+ * `bytes_max` of `bytes` are left; at most a slice of them. 0: none. */
 static uint64_t forget_until(const struct build *build, uint64_t bytes, uint64_t bytes_max,
                              uint64_t (*bytes_of)(const struct build *build))
 {
@@ -66,7 +66,7 @@ void forget_run(struct forget *forget)
     const struct state *state = forget->state;
     uint64_t ceiling = state->ledger.ceiling;
     static const struct build none;
-    bool is_on_its_way = lane_applied(forget->own->lane) < forget->said_at; /* what was said last */
+    bool is_on_its_way = lane_applied(forget->own->lane) < forget->said_at; /* the last FORGET */
     look_at_gone(forget);
     if (state->ended_count == 0 && TAILQ_EMPTY(&state->gone)) {
         return;
@@ -76,7 +76,7 @@ void forget_run(struct forget *forget)
     }
     if (forget->said_at != 0) {
         forget->said_at = 0;
-        rcu_retire_flush(state->retirer); /* few things, but large ones */
+        rcu_retire_flush(state->retirer); /* the FORGET retired few allocations, but large ones */
     }
     bool is_tight = !ledger_takes(&state->ledger, ceiling / LEDGER_RESERVE_SHARE, false);
     uint64_t share = is_tight ? LEDGER_FINISHED_SHARE_MIN : LEDGER_FINISHED_SHARE;

@@ -1,4 +1,4 @@
-/* Opening and closing polls: what their times say, and the gate before a poll is closed. */
+/* Looking at polls whose times have come, and the phases of the gate. */
 #include "engine/commit/gate.h"
 
 #include "wal/base/check.h"
@@ -7,7 +7,7 @@
 #include <stddef.h>
 
 enum {
-    GATE_SLICE = 1024, /* polls marked, or said to be closed, in one round */
+    GATE_SLICE = 1024, /* polls marked, or closed by a record, in one round */
     GATE_MAX = 1 << 16,
 };
 
@@ -42,7 +42,7 @@ static void look_later(struct gate *gate, struct poll *poll, uint64_t tick)
 static void look_at_poll(struct gate *gate, struct poll *poll)
 {
     if (poll->window == WINDOW_MOVING) {
-        return; /* it is looked at when that is applied */
+        return; /* its POLL_WINDOW is on its way, and then it is looked at */
     }
     poll_leave(gate, poll);
     uint64_t log_ms = gate->shared->time.log_ms;
@@ -107,7 +107,7 @@ void gate_run_windows(struct gate *gate)
 
 /* ---- the gate ---- */
 
-/* The edges of the phases. */
+/* Goes on to the next phase. */
 static void gate_enter(struct gate *gate, enum gate_phase phase)
 {
     /* the committer alone moves it, and each caller has looked at the phase */
@@ -117,8 +117,9 @@ static void gate_enter(struct gate *gate, enum gate_phase phase)
 }
 
 /*
- * Marks those that wait for it, a slice a round: votes for them wait from now on. When all are
- * marked one grace period begins for all; votes begun before are in some lane behind it.
+ * Marks the polls that wait for the gate, a slice in each round: votes for them are parked from now
+ * on. When all are marked, one grace period begins for all of them; behind it every vote that was
+ * begun before is published in some lane.
  */
 static void gate_fill(struct gate *gate)
 {

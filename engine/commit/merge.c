@@ -1,5 +1,4 @@
-/* Putting the steps in order: the committer takes a step only if its entity's last accepted word is
- * its `before`. */
+/* Taking from the lanes what is next, into the batch and the block. */
 #include "engine/commit/merge.h"
 
 #include "engine/base/alarm.h"
@@ -73,7 +72,7 @@ static uint64_t step_num(const struct lane_step *step, enum record_num what)
     return 0;
 }
 
-/* The record of a step, as it stands in the slot. */
+/* The record of the step in a slot. */
 static void step_record(const struct lane_step *step, struct record *record)
 {
     const struct record_schema *schema = record_schema(step->type);

@@ -1,4 +1,4 @@
-/* When a snapshot is made, and its walk between the commits. */
+/* When a snapshot is made, and how the committer captures the state between its commits. */
 #include "engine/commit/snapshot.h"
 
 #include "engine/base/alarm.h"
@@ -9,10 +9,10 @@
 #include <stdlib.h>
 
 enum {
-    SLICE_NS = 300 * 1000, /* of the walk, between two commits */
+    SLICE_NS = 300 * 1000, /* of the capture, between two commits */
     SLICE_ENTITIES = 64,   /* between two looks at the clock */
-    RETRY_S = 10,          /* after one that failed */
-    SWEEP_S = 1,           /* between two looks at what may go, on a full disk */
+    RETRY_S = 10,          /* after a snapshot that failed */
+    SWEEP_S = 1,           /* between two sweeps, on a full disk */
 };
 
 static void wake_committer(void *arg)
@@ -20,7 +20,7 @@ static void wake_committer(void *arg)
     wake_up(&((struct shared *)arg)->wake);
 }
 
-/* Says what is told from now on. Errors: NOMEM, and it stays as it was. */
+/* Publishes what INFO and SNAPSHOT say from now on. Errors: NOMEM, and they say what they said. */
 static int snapshot_tell(struct snapshot *snapshot, const struct snapshot_made *made)
 {
     struct snapshot_made *copy = malloc(sizeof *copy);
@@ -78,12 +78,13 @@ void snapshot_stop(struct snapshot *snapshot)
         snapshot_writer_fini(&snapshot->writer);
     }
     if (snapshot->shared != NULL) {
-        /* nobody reads any more */
+        /* the edges have gone: nobody reads it any more */
         free((void *)(uintptr_t)FIELD_OWN(snapshot->shared->snapshot_made));
     }
 }
 
-/* Lets those who wait for it ask again: edge_snapshot. */
+/* Answers all tickets that this snapshot serves, and wakes the edges, which ask again
+ * (edge_snapshot). */
 static void answer_tickets(struct snapshot *snapshot, bool is_good)
 {
     CHECK(snapshot->serves >= FIELD_OWN(snapshot->shared->snapshot_served)); /* tickets only grow */
@@ -95,8 +96,8 @@ static void answer_tickets(struct snapshot *snapshot, bool is_good)
     atomic_store_explicit(&snapshot->shared->nudged, true, memory_order_release);
 }
 
-/* Two snapshots are of two records, and on a full disk there may come no other: one that forgets
- * nothing. */
+/* Two snapshots need two lsns. On a full disk no client's record moves the lsn, so the committer
+ * appends a FORGET that forgets nothing. */
 static void append_nothing(struct snapshot *snapshot)
 {
     bool is_same = FIELD_OWN(snapshot->state->lsn) == newest_lsn(snapshot);
@@ -106,7 +107,8 @@ static void append_nothing(struct snapshot *snapshot)
     }
 }
 
-/* Nothing went: would more than it takes, behind one more snapshot, or two? */
+/* A sweep has ended. When it removed nothing, one more snapshot is worth its space if the log gets
+ * back more behind it, or behind two of them. */
 static void end_sweep(struct snapshot *snapshot, const struct snapshot_result *result)
 {
     uint64_t takes_bytes = FIELD_OWN(snapshot->shared->disk_snapshot_bytes);
@@ -124,8 +126,8 @@ static void end_sweep(struct snapshot *snapshot, const struct snapshot_result *r
     }
 }
 
-/* A snapshot without its log is refused by a start, so it saves nothing. Looked at anew, as what is
- * told next is an answer. */
+/* A start refuses a snapshot without its log, so such a snapshot saves nothing. The disk is looked
+ * at anew, since what is said next answers a request. */
 static bool log_is_lost(struct snapshot *snapshot)
 {
     space_look_soon(snapshot->space);
@@ -164,13 +166,14 @@ static void snapshot_end(struct snapshot *snapshot, const struct snapshot_result
     answer_tickets(snapshot, is_good);
 }
 
-/* New changes are refused, or soon will be. */
+/* Whether new changes are refused, or soon will be. */
 static bool disk_is_full(const struct snapshot *snapshot)
 {
     return FIELD_OWN(snapshot->shared->space) != SPACE_PLENTY || wal_disk_full(snapshot->wal);
 }
 
-/* One is due and would leave no room for another: old log does not go meanwhile, so it is said. */
+/* A snapshot is due but would leave no space for the next one. Until it is made the log is not
+ * retained, so the operator is told. */
 static void snapshot_hold_back(struct snapshot *snapshot)
 {
     if (!snapshot->is_held_back) {
@@ -181,7 +184,8 @@ static void snapshot_hold_back(struct snapshot *snapshot)
     }
 }
 
-/* Whether one is to begin; what was asked for is served at once when there is nothing to save. */
+/* Whether a snapshot is to begin. When nothing has changed since the last one, requests are
+ * answered at once. */
 static bool snapshot_is_wanted(struct snapshot *snapshot, uint64_t now_ns)
 {
     const struct tally_options *options = snapshot->options;
@@ -241,7 +245,7 @@ static void snapshot_end_walk(struct snapshot *snapshot, bool is_whole)
     snapshot->walking = false;
 }
 
-/* Returns true when there is more to walk now. */
+/* Captures a slice. Returns true when the capture can go on at once. */
 static bool snapshot_walk(struct snapshot *snapshot)
 {
     uint64_t slice = snapshot->options->snapshot_slice;

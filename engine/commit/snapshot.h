@@ -39,16 +39,16 @@ struct snapshot {
     struct capture capture;
     bool walking;
     bool running;
-    bool sweeping;      /* and it is no snapshot */
-    bool makes_room;    /* one is wanted, so that old log can go: the disk is full */
-    bool is_held_back;  /* one is due and was not made, which was said */
-    uint64_t sweep_ns;  /* not before this */
-    uint64_t serves;    /* tickets up to this are answered by the one that runs */
-    uint64_t log_bytes; /* what was replayed; what is stored since comes to it */
-    uint64_t bytes_at;  /* both together, when the last one began */
+    bool sweeping;      /* what runs is a sweep and no snapshot */
+    bool makes_room;    /* the disk is full, and a snapshot lets old log be removed */
+    bool is_held_back;  /* the operator was told that a snapshot is due and is not made */
+    uint64_t sweep_ns;  /* no sweep before this moment */
+    uint64_t serves;    /* the snapshot that runs answers tickets up to this */
+    uint64_t log_bytes; /* that were replayed; to be added to what was stored since */
+    uint64_t bytes_at;  /* that sum when the last snapshot began */
     uint64_t began_ns;
-    uint64_t retry_ns; /* not before this, after one that failed */
-    uint64_t quiet_ns; /* when the last one began; before the first, when the engine did */
+    uint64_t retry_ns; /* after a failure: no snapshot before this moment */
+    uint64_t quiet_ns; /* when the last snapshot began; before the first, when the engine started */
     struct snapshot_writer writer;
     bool has_writer;
 };
@@ -67,11 +67,13 @@ int snapshot_start(struct snapshot *snapshot, struct wal_io *io,
 /* Ends the writer. REQUIRES: the committer is stopped, or never began. */
 void snapshot_stop(struct snapshot *snapshot);
 
-/* Asks for one because a file is damaged: though nothing has changed, and again until one counts.
+/* Asks for a snapshot because a file is damaged: it is made although nothing has changed, and tried
+ * again until one counts.
  * Threads: any. */
 void snapshot_renew(struct shared *shared);
 
-/* Once in each round of the committer. Returns true when it wants the next round at once. */
+/* To be called once in each round of the committer. Returns true when it wants the next round at
+ * once. */
 bool snapshot_run(struct snapshot *snapshot);
 
 #endif

@@ -1,4 +1,4 @@
-/* The writer thread of snapshots: from chunks to a file that counts, and what may go then. */
+/* The writer thread of snapshots: it writes chunks to a file, proves it, and removes old files. */
 #include "engine/commit/snapshot_writer.h"
 
 #include "engine/apply/snapshot_proof.h"
@@ -57,7 +57,7 @@ int snapshot_writer_put(void *arg, struct image_buf *images)
     *images = (struct image_buf){.at = NULL};
     ledger_add(writer->ledger, LEDGER_SAVES, chunk->images.room);
     pthread_mutex_lock(&writer->mutex);
-    bool is_open = writer->phase == HAND_OPEN; /* else it has failed already */
+    bool is_open = writer->phase == HAND_OPEN; /* else the writer has failed already */
     if (is_open) {
         *(writer->last != NULL ? &writer->last->next : &writer->first) = chunk;
         writer->last = chunk;
@@ -103,8 +103,7 @@ bool snapshot_writer_result(struct snapshot_writer *writer, struct snapshot_resu
 
 /* ---- the thread ---- */
 
-/* The next chunk, or NULL when there is none any more; *is_whole says then whether all have come.
- */
+/* The next chunk. NULL: there is none any more, and *is_whole says whether all have come. */
 static struct snapshot_chunk *next_chunk(struct snapshot_writer *writer, bool *is_whole)
 {
     pthread_mutex_lock(&writer->mutex);
@@ -127,8 +126,8 @@ static struct snapshot_chunk *next_chunk(struct snapshot_writer *writer, bool *i
     return chunk;
 }
 
-/* What is read back has to be a state that can be loaded: else the log would be removed for a file
- * that no start accepts. */
+/* Ends the file, and proves that it holds a state that can be loaded: else the log would be removed
+ * for a file that no start accepts. */
 static int end_proved(struct snapshot_writer *writer, struct wal_snapshot_writer *snap,
                       uint64_t *bytes)
 {
@@ -186,7 +185,7 @@ static void retain(struct snapshot_writer *writer, struct snapshot_result *resul
     }
 }
 
-/* A snapshot counts: the third goes, and the segments that neither of the two needs. */
+/* A snapshot counts: removes the third one, and the segments that neither of the two needs. */
 static void tidy_up(struct snapshot_writer *writer, struct snapshot_result *result, bool is_full)
 {
     writer->older_lsn = writer->newest_lsn;
@@ -250,7 +249,7 @@ static void make_one(struct snapshot_writer *writer, struct snapshot_result *res
     }
 }
 
-/* Ends one: what has come since a failure goes unwritten. */
+/* Hands the result over. Chunks that have come since a failure are freed. */
 static void end_one(struct snapshot_writer *writer, const struct snapshot_result *result)
 {
     pthread_mutex_lock(&writer->mutex);
@@ -267,7 +266,7 @@ static void end_one(struct snapshot_writer *writer, const struct snapshot_result
     writer->wake(writer->arg);
 }
 
-/* Waits for what is to be done. Returns false when it is time to end. */
+/* Waits for a snapshot or a sweep. Returns false when the thread is to end. */
 static bool wait_for_one(struct snapshot_writer *writer, struct snapshot_result *result,
                          bool *is_sweep, bool *is_full)
 {

@@ -1,4 +1,4 @@
-/* What the log and the disk still take: when new changes are refused, and what is kept free. */
+/* Looking at the disk, and judging what the log still takes. */
 #include "engine/commit/space.h"
 
 #include "engine/base/alarm.h"
@@ -6,13 +6,14 @@
 #include "wal/base/clock.h"
 
 enum {
-    LOOK_NS = 50 * 1000 * 1000, /* between two looks at the disk ... */
-    LOOK_BYTES = 1 << 20,       /* ... in which less than this was written */
+    LOOK_NS = 50 * 1000 * 1000, /* between two looks at the disk, */
+    LOOK_BYTES = 1 << 20,       /* unless so much was written since */
     SNAPSHOT_REST_BYTES = 1 << 20,
     SNAPSHOTS_KEPT = 2,
 };
 
-/* What a snapshot of the state takes at most: it is compressed, and its pages are padded. */
+/* What a snapshot of the state takes on the disk at most: less, since it is compressed; a little
+ * more, since its pages are padded. */
 static uint64_t snapshot_bytes_max(const struct space *space)
 {
     const struct ledger *ledger = &space->state->ledger;
@@ -38,7 +39,7 @@ static void look_at_disk(struct space *space)
     uint64_t snapshot = snapshot_bytes_max(space);
     uint64_t left_bytes = disk.free_bytes;
     if (FIELD_OWN(space->shared->snapshot_running) && space->free_after < left_bytes) {
-        left_bytes = space->free_after; /* what it has not written yet is spoken for */
+        left_bytes = space->free_after; /* the snapshot that runs takes the rest */
     }
     wal_reserve(space->wal, snapshot + (disk.free_bytes - left_bytes));
     space->is_short = left_bytes < snapshot;
@@ -82,10 +83,10 @@ static const char lost_text[] =
     "what is in memory can still be read";
 
 /*
- * What the log still takes. Between two looks one block is written, of at most what all lanes can
- * hold, while the lanes fill up again; so with twice that left nothing that was let in can fail to
- * be written. The reserve above it is for completions. On the disk there is to be room for one more
- * snapshot: with it old log can always be made to go.
+ * Between two looks one block is written, of at most what all lanes can hold, while the lanes fill
+ * up again. So as long as the log takes twice what the lanes hold, everything that was let in can
+ * be written. The reserve above that is for completions. Beside it the disk keeps space for one
+ * more snapshot, because only a snapshot lets old log be removed.
  */
 void space_judge(struct space *space)
 {

@@ -21,8 +21,8 @@ static uint32_t ticks_of_lease(uint32_t lease_ms)
 
 /* ---- leases and delays ---- */
 
-/* Sets the deadline of a word that still has `token` and no deadline yet (a first heartbeat sets
- * one, too). */
+/* Begins the lease of a claim: sets the deadline, unless the claim has ended, or a first heartbeat
+ * has set one. */
 static void arm(struct timers *timers, struct build *build, uint32_t token, uint32_t due)
 {
     uint64_t seen = word_get(&build->word);
@@ -34,8 +34,8 @@ static void arm(struct timers *timers, struct build *build, uint32_t token, uint
     wheel_put(&timers->leases, &build->timer, due);
 }
 
-/* Steps what its worker has left back, without waiting for a lease; true when that is done. Without
- * room it comes up again in the wheel. */
+/* Steps a build back whose worker has left, without waiting for its lease. Returns whether it did.
+ * When the own lane is full, the wheel of leases brings the build up again. */
 static bool take_back(struct timers *timers, struct build *build)
 {
     uint64_t seen = word_get(&build->word);
@@ -57,8 +57,8 @@ void timers_claimed(struct timers *timers, struct build *build)
     CHECK(status_is_held(FIELD_OWN(build->applied))); /* by the CLAIM whose effect this is */
     struct need_set *set = FIELD_OWN(build->queue->sets[build->set]);
     struct ticket_list *list = &set->lists[build->pri];
-    /* the hint goes over this build's ticket, so that nothing of it stays when the build is freed
-     */
+    /* the hint moves over this build's ticket, so that the list has nothing of it when the build is
+     * freed */
     (void)ticket_first(list);
     ticket_trim(list, timers->state);
     if (FIELD_OWN(build->goes_back)) {
@@ -66,7 +66,7 @@ void timers_claimed(struct timers *timers, struct build *build)
         return;
     }
     uint32_t ticks = ticks_of_lease(FIELD_OWN(build->lease_ms));
-    /* from the clock, not from the hand of the wheel: that may lag behind many that are due */
+    /* counted from the lease clock: the wheel's hand lags behind it while many timers are due */
     arm(timers, build, status_token(FIELD_OWN(build->applied)),
         FIELD_OWN(timers->shared->tick) + ticks);
 }
@@ -154,7 +154,7 @@ static void lease_is_due(struct timers *timers, struct build *build)
     }
 }
 
-/* Only the committer steps a delayed build, so nobody is in between. */
+/* Only the committer steps a delayed build, so no other step comes in between. */
 static void delay_is_due(struct timers *timers, struct build *build)
 {
     if (build->due_ms > timers->shared->time.log_ms) {
@@ -168,8 +168,8 @@ static void delay_is_due(struct timers *timers, struct build *build)
     }
 }
 
-/* Moves the lease clock by the running time that has passed; not at all while the log cannot grow.
- */
+/* Moves the lease clock by the running time that has passed. The clock stands while the log cannot
+ * grow. */
 static uint32_t move_clock(struct timers *timers, uint64_t passed_ns)
 {
     uint32_t tick = FIELD_OWN(timers->shared->tick);
@@ -177,7 +177,7 @@ static uint32_t move_clock(struct timers *timers, uint64_t passed_ns)
         return tick;
     }
     timers->tick_rest_ns += passed_ns;
-    tick += (uint32_t)(timers->tick_rest_ns / TIMERS_TICK_NS); /* ticks of a second at most */
+    tick += (uint32_t)(timers->tick_rest_ns / TIMERS_TICK_NS); /* time_look says a second at most */
     timers->tick_rest_ns %= TIMERS_TICK_NS;
     FIELD_PUT(timers->shared->tick, tick);
     return tick;
@@ -195,21 +195,21 @@ static void run_wheel(struct timers *timers, struct wheel *wheel, uint64_t tick,
     }
 }
 
-/* ---- workers that say nothing ---- */
+/* ---- silent workers ---- */
 
 static void look_at_worker(struct timers *timers, struct worker *worker, uint64_t now_ms)
 {
     /* K2: relaxed: a time publishes nothing */
     uint64_t seen_ms = atomic_load_explicit(&worker->seen_ms, memory_order_relaxed);
     if (seen_ms > now_ms) {
-        /* by a thread that was faster than the committer to look, after both were stopped */
+        /* an edge looked at the clock before the committer did, after both had been stopped */
         FIELD_PUT(worker->seen_ms, now_ms);
     } else if (FIELD_OWN(worker->state) == WORKER_ONLINE && now_ms - seen_ms > WORKER_SILENCE_MS) {
         own_lane_append(timers->own, RECORD_OFFLINE, (const uint64_t[OWN_LANE_NUMS]){worker->id});
     }
 }
 
-/* At all of them once in SILENCE_LOOK_MS, a slice in each round. */
+/* Looks at all workers once in SILENCE_LOOK_MS, at a slice of them in each round. */
 void timers_run_silence(struct timers *timers)
 {
     uint64_t now_ms = time_run_at(&timers->shared->time, timers->shared->time.looked_ns);
@@ -270,7 +270,7 @@ static int compare_offers(const void *a, const void *b)
     return (x->pending_lsn > y->pending_lsn) - (x->pending_lsn < y->pending_lsn);
 }
 
-/* Offers again what is pending, in the order in which it was offered before. */
+/* Offers all pending builds, in the order in which they became pending. */
 static int offer_all(struct timers *timers)
 {
     uint64_t count = 0;

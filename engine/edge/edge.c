@@ -33,7 +33,7 @@ struct edge *edge_make(struct edges *edges)
     edge->votes = calloc(VOTE_SLOTS, sizeof *edge->votes);
     edge->vote_index = calloc(VOTE_INDEX, sizeof *edge->vote_index);
     edge->vote_generation = 1;
-    edge->vote_multiplier = random_seed() | 1; /* nobody can choose options that fall together */
+    edge->vote_multiplier = random_seed() | 1; /* no client can choose options that collide */
     if (edge->lane == NULL || edge->votes == NULL || edge->vote_index == NULL) {
         edge_free_memory(edge);
         return NULL;
@@ -157,7 +157,8 @@ int edge_mode_completion(const struct edge *edge)
 
 /* ---- votes ---- */
 
-/* Opens a slot for an option's votes of this pass. VOTE_SLOTS: there is no room for its step. */
+/* Opens a slot for an option's votes of this pass. Returns VOTE_SLOTS when the lane has no room for
+ * one more step. */
 static uint32_t vote_open(struct edge *edge, struct option *option, uint32_t place)
 {
     if (edge->vote_count == VOTE_SLOTS || edge_room(edge) == 0) {
@@ -170,8 +171,8 @@ static uint32_t vote_open(struct edge *edge, struct option *option, uint32_t pla
     return edge->vote_count++;
 }
 
-/* The slot of an option in this pass, opened when it is its first vote. A place of an earlier
- * generation is empty. */
+/* The slot of an option in this pass; its first vote opens it. A place of an earlier generation
+ * counts as empty. */
 static inline uint32_t vote_find(struct edge *edge, struct option *option)
 {
     uint32_t place = (uint32_t)(option->id * edge->vote_multiplier >> 40) % VOTE_INDEX;

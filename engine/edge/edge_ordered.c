@@ -220,7 +220,7 @@ int edge_apply_result(struct edge *edge, uint64_t pos, uint64_t *value)
         return lane_applied(edge->shared->own) >= result->until ? 0 : TALLY_PARK;
     }
     if (result->type == RECORD_POLL && result->err == 0) {
-        /* what OK says of its times holds for whoever asks next: engine/commit/gate.c */
+        /* what OK says of its times holds for whoever asks next: engine/commit/gate.h */
         *value = 0;
         return FIELD_GET(result->poll->settled) >= result->value ? 0 : TALLY_PARK;
     }

@@ -70,15 +70,15 @@ static bool must_wait(int err)
     return err == TALLY_PARK || err == TALLY_ROOM;
 }
 
-/* Between two calls the thread is no reader: it may stay away for as long as it likes, and no grace
- * period waits for it. */
+/* Begins a call. Between two calls the thread is no RCU reader: it may be away for any time, and no
+ * grace period waits for it. */
 static void session_begin(struct session *s)
 {
     rcu_online();
     edge_pass_begin(s->edge);
 }
 
-/* The end of a call: everything is applied, the slots are free. */
+/* Ends a call: waits until everything is applied, and frees the slots. */
 static int session_end(struct edge *edge, int err)
 {
     session_settle(edge);

@@ -68,7 +68,7 @@
  * its queue, or named by a FORGET record, is taken out of the table and retired; so are payload,
  * result and error that it gives back, arrays that grow, and a need set that is replaced: all its
  * tickets are dead. A queue goes with the last of its builds. A worker that has left is taken out
- * and retired when a FORGET names it: engine/commit/forget.c.
+ * and retired when a FORGET names it: engine/commit/forget.h.
  */
 
 struct blob { /* bytes with their length, one allocation */
@@ -128,7 +128,7 @@ struct timer {
 enum { VOTES_CLOSED = 0, VOTES_WAIT = 1 }; /* closed; it is being closed, and votes wait */
 #define VOTES_EVER UINT64_MAX              /* no end is set */
 
-/* Where the committer has a poll, to open or close it: engine/commit/gate.c. */
+/* Where the committer has a poll, to open or close it: engine/commit/gate.h. */
 enum poll_window { WINDOW_NONE, WINDOW_TIMED, WINDOW_WAITING, WINDOW_MOVING };
 
 /* Whether a poll with these times takes votes. */
@@ -148,7 +148,7 @@ struct poll {
     _Atomic bool open; /* as the log last said */
     _Atomic uint64_t option_count;
     _Atomic(struct option *_Atomic *) options[POLL_PARTS]; /* by place: poll_option */
-    /* volatile, not state: engine/commit/gate.c */
+    /* volatile, not state: engine/commit/gate.h */
     _Atomic uint64_t settled; /* of `altered` */
     uint64_t altered;         /* the committer alone, and what follows */
     uint64_t decided;
