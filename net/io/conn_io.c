@@ -162,12 +162,6 @@ void conn_io_resume(struct conn_io *io)
     receive_run_kept(io);
 }
 
-bool conn_io_may_receive(const struct conn_io *io)
-{
-    return io->is_lingering ||
-           (io->conn.stop == STOP_NONE && !io->is_closing && !io->conn.is_ended);
-}
-
 bool conn_io_has_handed(struct conn_io *io)
 {
     if (!conn_has_handed(&io->conn)) {
@@ -228,7 +222,9 @@ void conn_io_finish(struct conn_io *io)
     if (buf_len(&io->conn.out) > 0) {
         send_out(io);
     }
-    send_long(io);
+    if (io->conn.telling != NULL) {
+        send_long(io);
+    }
     bool is_over = (io->is_closing || io->conn.is_ended) && !io->is_lingering;
     if (io->conn.fd >= 0 && is_over && conn_is_idle(&io->conn) && !conn_io_has_handed(io)) {
         say_goodbye(io);

@@ -81,7 +81,11 @@ void conn_io_stop(struct conn_io *io, enum stop stop);
 void conn_io_resume(struct conn_io *io);
 
 /* Whether something may be received: no request waits, or it lingers. */
-bool conn_io_may_receive(const struct conn_io *io);
+static inline bool conn_io_may_receive(const struct conn_io *io)
+{
+    return io->is_lingering ||
+           (io->conn.stop == STOP_NONE && !io->is_closing && !io->conn.is_ended);
+}
 
 /* Tells the ledger what it holds now. */
 void conn_io_count(struct conn_io *io);

@@ -358,7 +358,9 @@ static void pass(struct loop *loop, const struct epoll_event *events, int count)
     loop_turn_begin(loop, loop->pipeline.now_ns);
     loop_handle(loop, events, count);
     do_due(loop);
-    pipeline_give_returns(&loop->pipeline);
+    if (loop->pipeline.returns.count > 0) {
+        pipeline_give_returns(&loop->pipeline);
+    }
     run_rounds(loop);
     finish_touched(loop);
     DCHECK(buf_len(&loop->pipeline.reply) == 0);

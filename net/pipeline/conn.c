@@ -9,10 +9,9 @@
 #include <linux/sockios.h>
 #include <sys/ioctl.h>
 
-void conn_touch(struct conn *conn)
+void conn_touch_first(struct conn *conn)
 {
-    DCHECK(conn->fd >= 0 || !conn->is_touched);
-    if (!conn->is_touched && conn->fd >= 0) {
+    if (conn->fd >= 0) {
         conn->is_touched = true;
         TAILQ_INSERT_TAIL(&conn->pipeline->touched, conn, touched);
     }

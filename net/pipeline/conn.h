@@ -5,6 +5,7 @@
 #include "net/pipeline/handed.h"
 #include "net/pipeline/rate.h"
 #include "net/protocol/buf.h"
+#include "wal/base/check.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -98,7 +99,14 @@ TAILQ_HEAD(conn_list, conn);
 void conn_fini(struct conn *conn);
 
 /* Puts the connection on the list of those finished at the end of this pass. */
-void conn_touch(struct conn *conn);
+void conn_touch_first(struct conn *conn); /* in this pass */
+static inline void conn_touch(struct conn *conn)
+{
+    DCHECK(conn->fd >= 0 || !conn->is_touched);
+    if (!conn->is_touched) {
+        conn_touch_first(conn);
+    }
+}
 
 /* The client takes no part in anything that is under way. */
 bool conn_is_idle(const struct conn *conn);

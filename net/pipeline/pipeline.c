@@ -1,7 +1,6 @@
 /* One I/O thread's way into the engine and back. */
 #include "net/pipeline/pipeline.h"
 
-#include "engine/base/ledger.h"
 #include "net/pipeline/rate.h"
 #include "net/pipeline/reading.h"
 #include "wal/base/check.h"
@@ -28,18 +27,6 @@ void pipeline_fini(struct pipeline *pipeline)
     pending_fini(&pipeline->pending);
     handed_fini(&pipeline->returns);
     buf_fini(&pipeline->reply);
-}
-
-bool pipeline_is_tight(const struct pipeline *pipeline)
-{
-    return !ledger_has_buffers(edge_ledger(pipeline->edge), LEDGER_CONNECTIONS_SHARE);
-}
-
-void pipeline_sample(struct pipeline *pipeline)
-{
-    DCHECK(edge_commits(pipeline->edge) >= pipeline->commits);
-    pipeline->commits = edge_commits(pipeline->edge);
-    pipeline->offers = edge_offers(pipeline->edge);
 }
 
 void pipeline_sweep(struct pipeline *pipeline)

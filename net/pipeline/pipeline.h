@@ -2,6 +2,7 @@
 #ifndef TALLY_NET_PIPELINE_PIPELINE_H
 #define TALLY_NET_PIPELINE_PIPELINE_H
 
+#include "engine/base/ledger.h"
 #include "engine/edge.h"
 #include "net/pipeline/conn.h"
 #include "net/pipeline/counter.h"
@@ -10,6 +11,7 @@
 #include "net/pipeline/service.h"
 #include "net/pipeline/votes.h"
 #include "net/protocol/buf.h"
+#include "wal/base/check.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -61,10 +63,18 @@ static inline bool pipeline_has_place(const struct pipeline *pipeline)
 }
 
 /* The buffers of all connections have used up their share of the memory. */
-bool pipeline_is_tight(const struct pipeline *pipeline);
+static inline bool pipeline_is_tight(const struct pipeline *pipeline)
+{
+    return !ledger_has_buffers(edge_ledger(pipeline->edge), LEDGER_CONNECTIONS_SHARE);
+}
 
 /* Looks what has moved in the engine; before requests are asked. */
-void pipeline_sample(struct pipeline *pipeline);
+static inline void pipeline_sample(struct pipeline *pipeline)
+{
+    DCHECK(edge_commits(pipeline->edge) >= pipeline->commits);
+    pipeline->commits = edge_commits(pipeline->edge);
+    pipeline->offers = edge_offers(pipeline->edge);
+}
 
 /* Looks through the table of rates, when it is time. */
 void pipeline_sweep(struct pipeline *pipeline);
