@@ -1,7 +1,7 @@
 /* B7: nothing waits longer than it was told to, and a wait ends when there is work. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
-#include "tests/lib/proc.h"
+#include "tests/lib/wait.h"
 #include "tests/lib/scene.h"
 #include "tests/lib/server.h"
 
@@ -35,9 +35,9 @@ static void stop(size_t count)
 
 static void expect_nil_after_wait(const char *queue)
 {
-    uint64_t start_ms = proc_now_ms();
+    uint64_t start_ms = wait_now_ms();
     client_expect(&clients[0], "NIL", "CLAIM w0 %s WAIT %d", queue, WAIT_MS);
-    uint64_t took_ms = proc_now_ms() - start_ms;
+    uint64_t took_ms = wait_now_ms() - start_ms;
     EXPECT(took_ms >= WAIT_MS, "NIL came after %" PRIu64 " ms", took_ms);
 }
 
@@ -97,7 +97,7 @@ static size_t submit_to_all(uint64_t wait_ms)
 {
     size_t won = 0;
     struct claim claim;
-    uint64_t start_ms = proc_now_ms();
+    uint64_t start_ms = wait_now_ms();
     for (size_t i = 0; i < WAITERS; i++) {
         EXPECT(client_send(&clients[i], "CLAIM w%zu line-%" PRIu64 " WAIT %" PRIu64, i, wait_ms,
                            wait_ms),
@@ -106,7 +106,7 @@ static size_t submit_to_all(uint64_t wait_ms)
     char queue[32];
     snprintf(queue, sizeof(queue), "line-%" PRIu64, wait_ms);
     scene_submit(&clients[WAITERS], queue, "", "build");
-    bool is_in_time = proc_now_ms() - start_ms < wait_ms; /* no wait was over before it was there */
+    bool is_in_time = wait_now_ms() - start_ms < wait_ms; /* no wait was over before it was there */
     for (size_t i = 0; i < WAITERS; i++) {
         const struct reply *reply = client_next(&clients[i]);
         bool got = claim_parse(&claim, reply);
@@ -159,7 +159,7 @@ static void b7_worker_leaves(void)
 static void b7_order_of_replies(void)
 {
     start_with_workers(1);
-    uint64_t start_ms = proc_now_ms();
+    uint64_t start_ms = wait_now_ms();
     EXPECT(client_send(&clients[0], "PING one"), "cut off");
     EXPECT(client_send(&clients[0], "CLAIM w0 line WAIT %d", WAIT_MS), "cut off");
     EXPECT(client_send(&clients[0], "PING two"), "cut off");
@@ -167,7 +167,7 @@ static void b7_order_of_replies(void)
     EXPECT(reply_is(reply, "OK PONG one") || reply_is(reply, "OK PONG"), "first '%s'", reply->line);
     reply = client_next(&clients[0]);
     EXPECT(reply_is(reply, "NIL"), "second '%s'", reply->line);
-    EXPECT(proc_now_ms() - start_ms >= WAIT_MS, "the wait was cut short");
+    EXPECT(wait_now_ms() - start_ms >= WAIT_MS, "the wait was cut short");
     reply = client_next(&clients[0]);
     EXPECT(reply_is_ok(reply), "third '%s'", reply->line);
     stop(1);

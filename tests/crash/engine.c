@@ -151,8 +151,8 @@ static void *vote(void *arg)
         CHECK(tally_vote(s, life->options[at], n, &after) == 0);
         pthread_mutex_lock(&life->lock);
         life->oracle.votes[at] += n;
-        MUST(life->oracle.votes[at] == after, "a vote was told %" PRIu64 " instead of %" PRIu64,
-             after, life->oracle.votes[at]);
+        EXPECT(life->oracle.votes[at] == after, "a vote was told %" PRIu64 " instead of %" PRIu64,
+               after, life->oracle.votes[at]);
         pthread_mutex_unlock(&life->lock);
     }
     tally_session_destroy(s);
@@ -183,8 +183,8 @@ static void submit(struct life *life, struct session *s, struct seed *seed)
     allow(life, id, MAY(PENDING), false);
     pthread_mutex_lock(&life->lock);
     life->oracle.builds++;
-    MUST(life->oracle.builds == id, "build %" PRIu64 " is number %" PRIu64, id,
-         life->oracle.builds);
+    EXPECT(life->oracle.builds == id, "build %" PRIu64 " is number %" PRIu64, id,
+           life->oracle.builds);
     pthread_mutex_unlock(&life->lock);
 }
 
@@ -240,7 +240,7 @@ static void live(struct life *life)
     struct tally_report report;
     struct session *s = NULL;
     pthread_t threads[2];
-    MUST(life_open(life, &report) == 0, "a new log: %s", report.text);
+    EXPECT(life_open(life, &report) == 0, "a new log: %s", report.text);
     CHECK(tally_session_new(&s, life->tally) == 0);
     CHECK(tally_poll(s, "p") == 0);
     for (size_t i = 0; i < OPTIONS; i++) {
@@ -265,11 +265,11 @@ struct found {
 
 static void look(struct tally *tally, struct found *found)
 {
-    struct listener handle;
+    struct handle handle;
     struct read_tally votes;
     struct read_builds builds;
     memset(found, 0, sizeof(*found));
-    listener_hand_over(&handle, tally);
+    handle_open(&handle, tally);
     read_tally_init(&votes, SPAN("p"), SIZE_MAX);
     if (handle_read(&handle, &votes.read) == 0) {
         for (size_t i = 0; i < votes.row_count; i++) {
@@ -292,9 +292,9 @@ static void look(struct tally *tally, struct found *found)
 static void judge_builds(const struct oracle *oracle, const struct found *found)
 {
     unsigned claimed = 0;
-    MUST(found->builds >= oracle->builds && found->builds <= oracle->builds_asked,
-         "%" PRIu64 " builds: %" PRIu64 " acknowledged, %" PRIu64 " asked for", found->builds,
-         oracle->builds, oracle->builds_asked);
+    EXPECT(found->builds >= oracle->builds && found->builds <= oracle->builds_asked,
+           "%" PRIu64 " builds: %" PRIu64 " acknowledged, %" PRIu64 " asked for", found->builds,
+           oracle->builds, oracle->builds_asked);
     for (uint64_t id = 1; id <= found->builds; id++) {
         unsigned is = 1U << found->states[id];
         /* a submit whose answer is still out has no entry yet */
@@ -303,19 +303,19 @@ static void judge_builds(const struct oracle *oracle, const struct found *found)
             claimed++;
             may = MAY(ASSIGNED);
         }
-        MUST((is & may) != 0, "build %" PRIu64 " is %s, allowed is %x", id,
-             status_state_name(found->states[id]), may);
+        EXPECT((is & may) != 0, "build %" PRIu64 " is %s, allowed is %x", id,
+               status_state_name(found->states[id]), may);
     }
-    MUST(claimed <= 1, "%u builds are claimed by one request", claimed);
+    EXPECT(claimed <= 1, "%u builds are claimed by one request", claimed);
 }
 
 static void judge(const struct oracle *oracle, const struct found *found)
 {
     for (size_t i = 0; i < OPTIONS; i++) {
         uint64_t is = found->votes[i + 1];
-        MUST(is == oracle->votes[i] || is == oracle->asked[i],
-             "option %zu has %" PRIu64 " votes: %" PRIu64 " acknowledged, %" PRIu64 " asked for",
-             i + 1, is, oracle->votes[i], oracle->asked[i]);
+        EXPECT(is == oracle->votes[i] || is == oracle->asked[i],
+               "option %zu has %" PRIu64 " votes: %" PRIu64 " acknowledged, %" PRIu64 " asked for",
+               i + 1, is, oracle->votes[i], oracle->asked[i]);
     }
     judge_builds(oracle, found);
 }
@@ -337,8 +337,8 @@ static int check_record(void *arg, const struct record *record)
     }
     uint64_t option = record->num[VOTE_OPTION];
     uint64_t before = option_votes(record->num[VOTE_BEFORE]);
-    MUST(option <= OPTIONS && (!chain->is_known[option] || before == chain->last[option]),
-         "record %" PRIu64 " does not continue option %" PRIu64, record->lsn, option);
+    EXPECT(option <= OPTIONS && (!chain->is_known[option] || before == chain->last[option]),
+           "record %" PRIu64 " does not continue option %" PRIu64, record->lsn, option);
     chain->last[option] = before + record->num[VOTE_N];
     chain->is_known[option] = true;
     return 0;
@@ -360,11 +360,11 @@ static void check_chain(struct disk *disk, const struct found *found)
 {
     struct chain chain = {.has_begun = false};
     struct wal_report report;
-    MUST(wal_reader_once(&disk->io, check_block, &chain, &report) == 0, "%s", report.text);
+    EXPECT(wal_reader_once(&disk->io, check_block, &chain, &report) == 0, "%s", report.text);
     beheaded += chain.has_begun && !chain.is_known[0];
     for (size_t i = 0; i <= OPTIONS; i++) {
-        MUST(!chain.is_known[i] || chain.last[i] == found->votes[i],
-             "the log's votes are not the state's");
+        EXPECT(!chain.is_known[i] || chain.last[i] == found->votes[i],
+               "the log's votes are not the state's");
     }
 }
 
@@ -382,16 +382,16 @@ static void recover(struct moment *image, uint64_t seed, struct pile *deeper)
     life.oracle = image->oracle;
     life.one_of = DEEP_ONE_OF;
     life.depth = image->depth;
-    MUST(life_open(&life, &report) == 0, "refused: %s", report.text);
+    EXPECT(life_open(&life, &report) == 0, "refused: %s", report.text);
     life.disk.before = NULL;
     look(life.tally, &found);
     judge(&image->oracle, &found);
     CHECK(tally_close(life.tally) == 0);
     check_chain(&life.disk, &found);
     disk_crash(&life.disk, (struct disk_choice){DISK_LOSE_ALL, 0});
-    MUST(life_open(&life, &report) == 0, "refused the second time: %s", report.text);
+    EXPECT(life_open(&life, &report) == 0, "refused the second time: %s", report.text);
     look(life.tally, &again);
-    MUST(memcmp(&found, &again, sizeof(found)) == 0, "the second recovery is not the first");
+    EXPECT(memcmp(&found, &again, sizeof(found)) == 0, "the second recovery is not the first");
     CHECK(tally_close(life.tally) == 0);
     *deeper = life.pile;
     life.pile = (struct pile){.images = NULL};

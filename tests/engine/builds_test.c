@@ -97,7 +97,7 @@ static int ask_beat(uint64_t id, uint32_t token, int prog)
     return err;
 }
 
-static void expect_fail(struct edge_fail ask, uint32_t attempts_left, bool dup)
+static void expect_failed(struct edge_fail ask, uint32_t attempts_left, bool dup)
 {
     struct edge_failed how;
     cr_assert_eq(ask_fail(ask, &how), 0);
@@ -111,7 +111,7 @@ static void expect_only_fail(const struct edge_fail *first)
     struct edge_failed how;
     struct edge_fail dead = {.id = first->id, .token = first->token, .dead = true};
     struct edge_fail other = {.id = first->id, .token = first->token, .delay_ms = 700};
-    expect_fail(*first, 2, false);
+    expect_failed(*first, 2, false);
     cr_expect_eq(ask_fail(dead, &how), TALLY_STALE, "DEAD behind FAIL");
     cr_expect_eq(ask_fail(other, &how), TALLY_STALE, "another delay");
     cr_expect_eq(done(first->id, first->token), TALLY_STALE, "DONE behind FAIL");
@@ -125,14 +125,14 @@ Test(builds, a_fail_is_repeated_until_the_next_claim_whatever_time_has_done)
     handle_worker(&handle, "w", 1);
     uint64_t id = submit((struct edge_submit){.tries = 3});
     struct edge_fail ask = {.id = id, .token = claim(id), .delay_ms = 100, .text = SPAN("no disk")};
-    expect_fail(ask, 2, false);
+    expect_failed(ask, 2, false);
     expect_only_fail(&ask);
     wait_for(id, BUILD_PENDING);
     expect_only_fail(&ask);
     restart();
     expect_only_fail(&ask);
     ask.text = SPAN("no network");
-    expect_fail(ask, 2, true);
+    expect_failed(ask, 2, true);
     uint32_t token = claim(id);
     cr_expect_eq(ask_fail(ask, &how), TALLY_STALE, "somebody has claimed it");
     ask = (struct edge_fail){.id = id, .token = token, .dead = true};
@@ -247,10 +247,10 @@ Test(builds, the_progress_of_one_attempt_is_not_that_of_the_next)
 
 static void *say_bye(void *arg)
 {
-    struct listener other;
+    struct handle other;
     uint64_t released = 0;
     (void)arg;
-    listener_hand_over(&other, tally);
+    handle_open(&other, tally);
     cr_assert_eq(handle_result(&other, edge_bye(other.edge, SPAN("w")), &released), 0);
     handle_close(&other);
     return NULL;

@@ -14,7 +14,7 @@ enum { RETAIN_S = 3600, SILENCE_MS = 300 * 1000 };
 static char dir[256];
 static struct turned turned;
 static struct tally *tally;
-static struct listener handle;
+static struct handle handle;
 static uint64_t option;
 
 static void start(void)
@@ -23,7 +23,7 @@ static void start(void)
     struct tally_options options = {
         .dir = dir, .create = true, .edges = 1, .retain_s = RETAIN_S, .clock = &clock};
     tally = handle_engine_with(&options);
-    listener_hand_over(&handle, tally);
+    handle_open(&handle, tally);
 }
 
 static void stop(void)
@@ -34,7 +34,7 @@ static void stop(void)
 
 static void begin(void)
 {
-    torture_dir(dir, sizeof(dir));
+    files_temp_dir(dir, sizeof(dir));
     turned_wall(&turned, 0);
     start();
     handle_poll(&handle, "votes");
@@ -44,7 +44,7 @@ static void begin(void)
 static void end(void)
 {
     stop();
-    torture_dir_remove(dir);
+    files_remove_tree(dir);
 }
 
 TestSuite(clock, .init = begin, .fini = end, .timeout = 0);

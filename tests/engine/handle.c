@@ -3,51 +3,23 @@
 
 #include "wal/base/clock.h"
 
-#include <dirent.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <unistd.h>
-
-/*
- * ThreadSanitizer asks for this. urcu_qsbr_barrier hands a counter to liburcu's helper thread,
- * which frees it; the library is built without the sanitizer, so the order between them is not
- * seen.
- */
-const char *__tsan_default_suppressions(void);
-const char *__tsan_default_suppressions(void)
-{
-    return "race:urcu_qsbr_barrier\n";
-}
-
 static const uint64_t lost_wake_ns = 20ULL * 1000 * 1000 * 1000;
-
-void torture_fail(const char *format, ...)
-{
-    va_list args;
-    va_start(args, format);
-    fputs("FAILED: ", stderr);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
-    va_end(args);
-    _exit(1);
-}
 
 static void handle_wake(void *arg)
 {
-    const struct listener *handle = arg;
+    const struct handle *handle = arg;
     wake_unblock(&handle->lane->wake);
 }
 
-void listener_hand_over(struct listener *handle, struct tally *tally)
+void handle_open(struct handle *handle, struct tally *tally)
 {
     int err = edge_new(&handle->edge, tally, handle_wake, handle);
-    MUST(err == 0, "edge_new: %s", tally_err_name(err));
+    EXPECT(err == 0, "edge_new: %s", tally_err_name(err));
     handle->lane = handle->edge->lane;
     edge_pass_begin(handle->edge);
 }
 
-void handle_close(struct listener *handle)
+void handle_close(struct handle *handle)
 {
     handle_settle(handle);
     edge_pass_end(handle->edge);
@@ -55,20 +27,20 @@ void handle_close(struct listener *handle)
     memset(handle, 0xa5, sizeof(*handle)); /* nobody may call handle_wake any more */
 }
 
-void handle_wait(struct listener *handle)
+void handle_wait(struct handle *handle)
 {
     edge_publish(handle->edge);
     edge_pass_end(handle->edge);
     if (edge_may_sleep(handle->edge)) {
         uint64_t began_ns = clock_mono_ns();
         wake_block(&handle->lane->wake, lost_wake_ns);
-        MUST(clock_mono_ns() - began_ns < lost_wake_ns, "no commit has woken this edge for 20 s");
+        EXPECT(clock_mono_ns() - began_ns < lost_wake_ns, "no commit has woken this edge for 20 s");
         edge_awake(handle->edge);
     }
     edge_pass_begin(handle->edge);
 }
 
-void handle_settle(struct listener *handle)
+void handle_settle(struct handle *handle)
 {
     edge_publish(handle->edge);
     while (edge_applied(handle->edge) < edge_tail(handle->edge)) {
@@ -77,7 +49,7 @@ void handle_settle(struct listener *handle)
     edge_free(handle->edge, edge_applied(handle->edge));
 }
 
-bool handle_again(struct listener *handle, int err)
+bool handle_again(struct handle *handle, int err)
 {
     if (err == TALLY_ROOM) {
         handle_settle(handle);
@@ -90,7 +62,7 @@ bool handle_again(struct listener *handle, int err)
     return false;
 }
 
-int handle_result(struct listener *handle, int err, uint64_t *value)
+int handle_result(struct handle *handle, int err, uint64_t *value)
 {
     uint64_t ignored = 0;
     if (err != 0) {
@@ -111,29 +83,29 @@ int handle_result(struct listener *handle, int err, uint64_t *value)
     return err;
 }
 
-void handle_poll(struct listener *handle, const char *name)
+void handle_poll(struct handle *handle, const char *name)
 {
     struct edge_poll ask = {span_of(name), EDGE_KEEP, EDGE_KEEP, EDGE_KEEP, EDGE_KEEP};
     int err = handle_result(handle, edge_poll(handle->edge, &ask), NULL);
-    MUST(err == 0, "poll %s: %s", name, tally_err_name(err));
+    EXPECT(err == 0, "poll %s: %s", name, tally_err_name(err));
 }
 
-uint64_t handle_option(struct listener *handle, const char *poll, const char *label)
+uint64_t handle_option(struct handle *handle, const char *poll, const char *label)
 {
     uint64_t id = 0;
     int err = handle_result(handle, edge_option(handle->edge, span_of(poll), span_of(label)), &id);
-    MUST(err == 0, "option %s: %s", label, tally_err_name(err));
+    EXPECT(err == 0, "option %s: %s", label, tally_err_name(err));
     return id;
 }
 
-void handle_worker(struct listener *handle, const char *id, uint32_t slots)
+void handle_worker(struct handle *handle, const char *id, uint32_t slots)
 {
     struct edge_worker ask = {.id = span_of(id), .slots = slots};
     int err = handle_result(handle, edge_worker(handle->edge, &ask), NULL);
-    MUST(err == 0, "worker %s: %s", id, tally_err_name(err));
+    EXPECT(err == 0, "worker %s: %s", id, tally_err_name(err));
 }
 
-int handle_read(struct listener *handle, struct read *read)
+int handle_read(struct handle *handle, struct read *read)
 {
     int err = edge_read(handle->edge, read);
     while (err == EDGE_QUEUED && !read_is_done(read)) {
@@ -152,26 +124,6 @@ struct tally *handle_engine_with(const struct tally_options *options)
     struct tally_report report;
     struct tally *tally = NULL;
     int err = tally_open(&tally, options, &report);
-    MUST(err == 0, "open: %s (%s)", tally_err_name(err), report.text);
+    EXPECT(err == 0, "open: %s (%s)", tally_err_name(err), report.text);
     return tally;
-}
-
-void torture_dir(char *path, size_t room)
-{
-    const char *tmp = getenv("TMPDIR");
-    snprintf(path, room, "%s/tally-engine.XXXXXX", tmp != NULL ? tmp : "/tmp");
-    MUST(mkdtemp(path) != NULL, "cannot make %s", path);
-}
-
-void torture_dir_remove(const char *path)
-{
-    DIR *dir = opendir(path);
-    MUST(dir != NULL, "cannot read %s", path);
-    for (struct dirent *entry = readdir(dir); entry != NULL; entry = readdir(dir)) {
-        if (entry->d_name[0] != '.') {
-            (void)unlinkat(dirfd(dir), entry->d_name, 0);
-        }
-    }
-    closedir(dir);
-    (void)rmdir(path);
 }

@@ -5,13 +5,13 @@
 
 static char dir[256];
 struct tally *tally;
-struct listener handle;
+struct handle handle;
 
 void begin(void)
 {
-    torture_dir(dir, sizeof(dir));
+    files_temp_dir(dir, sizeof(dir));
     tally = handle_engine(dir, 2);
-    listener_hand_over(&handle, tally);
+    handle_open(&handle, tally);
 }
 
 static void close_all(void)
@@ -23,14 +23,14 @@ static void close_all(void)
 void end(void)
 {
     close_all();
-    torture_dir_remove(dir);
+    files_remove_tree(dir);
 }
 
 void restart(void)
 {
     close_all();
     tally = handle_engine(dir, 2);
-    listener_hand_over(&handle, tally);
+    handle_open(&handle, tally);
 }
 
 uint64_t submit(struct edge_submit ask)

@@ -5,7 +5,7 @@
 #include "tests/engine/handle.h"
 
 extern struct tally *tally;
-extern struct listener handle;
+extern struct handle handle;
 
 /* The engine, with room for a second handle, in a directory of its own; its end; and both on the
  * same directory. */

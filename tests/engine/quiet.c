@@ -19,10 +19,10 @@ struct asker {
 static void *ask_main(void *arg)
 {
     struct asker *asker = arg;
-    struct listener handle;
+    struct handle handle;
     struct edge_claimed got;
     struct edge_claim ask = {.worker = SPAN("shared"), .queues = {SPAN("empty")}, .queue_count = 1};
-    listener_hand_over(&handle, asker->tally);
+    handle_open(&handle, asker->tally);
     pthread_barrier_wait(asker->start);
     for (int i = 0; i < ROUNDS; i++) {
         int err = edge_claim(handle.edge, &ask, &got);
@@ -30,7 +30,7 @@ static void *ask_main(void *arg)
             asker->parked++;
             err = edge_claim(handle.edge, &ask, &got);
         }
-        MUST(err == EDGE_NIL, "a claim from an empty queue: %s", tally_err_name(err));
+        EXPECT(err == EDGE_NIL, "a claim from an empty queue: %s", tally_err_name(err));
     }
     handle_close(&handle);
     return NULL;
@@ -44,7 +44,7 @@ static void two_claims_for_one_slot(struct tally *tally)
     pthread_barrier_init(&start, NULL, THREADS);
     for (int i = 0; i < THREADS; i++) {
         askers[i] = (struct asker){.tally = tally, .start = &start};
-        MUST(pthread_create(&askers[i].thread, NULL, ask_main, &askers[i]) == 0, "thread");
+        EXPECT(pthread_create(&askers[i].thread, NULL, ask_main, &askers[i]) == 0, "thread");
     }
     for (int i = 0; i < THREADS; i++) {
         pthread_join(askers[i].thread, NULL);
@@ -58,16 +58,16 @@ static void two_claims_for_one_slot(struct tally *tally)
 static void *close_main(void *arg)
 {
     struct asker *asker = arg;
-    struct listener handle;
-    listener_hand_over(&handle, asker->tally);
+    struct handle handle;
+    handle_open(&handle, asker->tally);
     struct edge_poll ask = {SPAN("ends"), EDGE_KEEP, 1, EDGE_KEEP, EDGE_KEEP};
     int err = handle_result(&handle, edge_poll(handle.edge, &ask), NULL);
-    MUST(err == 0, "poll: %s", tally_err_name(err));
+    EXPECT(err == 0, "poll: %s", tally_err_name(err));
     for (bool open = true; open;) {
         struct read_polls r;
         read_polls_init(&r, (struct span){NULL, 0}, 1);
         err = handle_read(&handle, &r.read);
-        MUST(err == 0 && r.row_count == 1, "POLLS: %s", tally_err_name(err));
+        EXPECT(err == 0 && r.row_count == 1, "POLLS: %s", tally_err_name(err));
         open = r.rows[0].open;
         read_polls_fini(&r);
         if (open) {
@@ -83,30 +83,30 @@ static void a_poll_closes_beside_an_idle_session(struct tally *tally)
 {
     struct session *idle = NULL;
     uint64_t votes = 0;
-    MUST(tally_session_new(&idle, tally) == 0, "session");
-    MUST(tally_poll(idle, "ends") == 0, "poll");
+    EXPECT(tally_session_new(&idle, tally) == 0, "session");
+    EXPECT(tally_poll(idle, "ends") == 0, "poll");
     uint64_t option = 0;
-    MUST(tally_option(idle, "ends", "yes", &option) == 0, "option");
-    MUST(tally_vote(idle, option, 1, &votes) == 0, "vote");
+    EXPECT(tally_option(idle, "ends", "yes", &option) == 0, "option");
+    EXPECT(tally_vote(idle, option, 1, &votes) == 0, "vote");
     struct asker asker = {.tally = tally};
-    MUST(pthread_create(&asker.thread, NULL, close_main, &asker) == 0, "thread");
+    EXPECT(pthread_create(&asker.thread, NULL, close_main, &asker) == 0, "thread");
     pthread_join(asker.thread, NULL);
-    MUST(tally_vote(idle, option, 1, &votes) == TALLY_CLOSED, "a vote in a closed poll");
+    EXPECT(tally_vote(idle, option, 1, &votes) == TALLY_CLOSED, "a vote in a closed poll");
     tally_session_destroy(idle);
 }
 
 int main(void)
 {
     char dir[256];
-    torture_dir(dir, sizeof(dir));
+    files_temp_dir(dir, sizeof(dir));
     struct tally *tally = handle_engine(dir, THREADS + 1);
-    struct listener handle;
-    listener_hand_over(&handle, tally);
+    struct handle handle;
+    handle_open(&handle, tally);
     handle_worker(&handle, "shared", 1);
     handle_close(&handle);
     two_claims_for_one_slot(tally);
     a_poll_closes_beside_an_idle_session(tally);
-    MUST(tally_close(tally) == 0, "close");
-    torture_dir_remove(dir);
+    EXPECT(tally_close(tally) == 0, "close");
+    files_remove_tree(dir);
     return 0;
 }

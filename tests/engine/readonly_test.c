@@ -157,7 +157,7 @@ static struct tally *open_on(struct full_io *full, const char *dir)
     return tally;
 }
 
-static int submit(struct listener *handle, const char *payload, uint64_t *id)
+static int submit(struct handle *handle, const char *payload, uint64_t *id)
 {
     struct edge_submit ask = {
         .queue = SPAN("q"), .payload = {payload, PAYLOAD_BYTES}, .lease_ms = 60000, .tries = 1};
@@ -165,7 +165,7 @@ static int submit(struct listener *handle, const char *payload, uint64_t *id)
 }
 
 /* Submits until it is told that the disk is full. Returns how many were taken. */
-static uint64_t fill(struct listener *handle, const char *payload)
+static uint64_t fill(struct handle *handle, const char *payload)
 {
     uint64_t count = 0;
     uint64_t id = 0;
@@ -178,7 +178,7 @@ static uint64_t fill(struct listener *handle, const char *payload)
     return count;
 }
 
-static uint64_t votes_of(struct listener *handle)
+static uint64_t votes_of(struct handle *handle)
 {
     struct read_tally r;
     read_tally_init(&r, SPAN("p"), SIZE_MAX);
@@ -188,14 +188,14 @@ static uint64_t votes_of(struct listener *handle)
     return votes;
 }
 
-static uint64_t builds_of(struct listener *handle)
+static uint64_t builds_of(struct handle *handle)
 {
     struct engine_info info;
     edge_info(handle->edge, &info);
     return info.builds;
 }
 
-static void vote(struct listener *handle, uint64_t option, int wanted)
+static void vote(struct handle *handle, uint64_t option, int wanted)
 {
     struct edge_vote told;
     int err = edge_vote(handle->edge, option, 1, &told);
@@ -205,7 +205,7 @@ static void vote(struct listener *handle, uint64_t option, int wanted)
 }
 
 /* What a full disk still allows: reads, and the end of what runs. */
-static void check_full(struct listener *handle, uint64_t option, const struct edge_claimed *held)
+static void check_full(struct handle *handle, uint64_t option, const struct edge_claimed *held)
 {
     struct edge_claimed got;
     struct edge_claim ask = {.worker = SPAN("w"), .queues = {SPAN("q")}, .queue_count = 1};
@@ -217,7 +217,7 @@ static void check_full(struct listener *handle, uint64_t option, const struct ed
 }
 
 /* So many that a TALLY is made by the reader, which asks the committer for a feed. */
-static void more_options(struct listener *handle)
+static void more_options(struct handle *handle)
 {
     for (int i = 0; i <= READ_SLICE; i++) {
         char label[16];
@@ -230,14 +230,14 @@ static void more_options(struct listener *handle)
 Test(readonly, a_full_disk_refuses_and_space_heals)
 {
     struct full_io full;
-    struct listener handle;
+    struct handle handle;
     char dir[256];
     char *payload = malloc(PAYLOAD_BYTES);
     cr_assert(payload != NULL);
     seed_fill(3, (unsigned char *)payload, PAYLOAD_BYTES);
-    torture_dir(dir, sizeof(dir));
+    files_temp_dir(dir, sizeof(dir));
     struct tally *tally = open_on(&full, dir);
-    listener_hand_over(&handle, tally);
+    handle_open(&handle, tally);
     handle_poll(&handle, "p");
     uint64_t option = handle_option(&handle, "p", "A");
     more_options(&handle);
@@ -268,12 +268,12 @@ Test(readonly, a_full_disk_refuses_and_space_heals)
     cr_assert_eq(tally_close(tally), 0);
     full.real->ops->destroy(full.real);
     tally = open_on(&full, dir);
-    listener_hand_over(&handle, tally);
+    handle_open(&handle, tally);
     cr_assert_eq(builds_of(&handle), taken);
     cr_assert_eq(votes_of(&handle), 2);
     handle_close(&handle);
     cr_assert_eq(tally_close(tally), 0);
     full.real->ops->destroy(full.real);
-    torture_dir_remove(dir);
+    files_remove_tree(dir);
     free(payload);
 }

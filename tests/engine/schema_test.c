@@ -2,7 +2,7 @@
 #include "engine/log/columns.h"
 #include "engine/log/image.h"
 #include "engine/state/word.h"
-#include "tests/lib/proc.h"
+#include "tests/lib/files.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -146,7 +146,7 @@ static unsigned rows;
 
 static void open_page(void)
 {
-    page = proc_read_file(RECORDS_PAGE);
+    page = files_read(RECORDS_PAGE, NULL);
     cr_assert_not_null(page, "no %s", RECORDS_PAGE);
     rows = 0;
 }

@@ -19,16 +19,16 @@
 static char dir[128];
 static struct tally *tally;
 static struct tally_report report;
-static struct listener handle;
+static struct handle handle;
 
 static void setup(void)
 {
-    torture_dir(dir, sizeof(dir));
+    files_temp_dir(dir, sizeof(dir));
 }
 
 static void teardown(void)
 {
-    torture_dir_remove(dir);
+    files_remove_tree(dir);
 }
 
 TestSuite(snapshot, .init = setup, .fini = teardown);
@@ -39,7 +39,7 @@ static int open_engine(void)
     struct tally_options options = {.dir = dir, .create = true, .edges = 1, .retain_bytes = 1};
     int err = tally_open(&tally, &options, &report);
     if (err == 0) {
-        listener_hand_over(&handle, tally);
+        handle_open(&handle, tally);
     }
     return err;
 }

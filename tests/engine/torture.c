@@ -12,9 +12,9 @@ enum { ACTORS = 8 + CLAIMERS + SHARERS };
 static void *actor_main(void *arg)
 {
     struct actor *actor = arg;
-    struct listener handle = {NULL, NULL};
+    struct handle handle = {NULL, NULL};
     if (!actor->no_handle) {
-        listener_hand_over(&handle, actor->t->tally);
+        handle_open(&handle, actor->t->tally);
     }
     pthread_barrier_wait(&actor->t->start);
     actor->run(actor, &handle);
@@ -26,7 +26,7 @@ static void *actor_main(void *arg)
 
 static void cast(struct torture *t, struct actor *actors)
 {
-    static void (*const roles[])(struct actor *, struct listener *) = {
+    static void (*const roles[])(struct actor *, struct handle *) = {
         actor_vote,   actor_vote, actor_visit,  actor_visit,
         actor_create, actor_read, actor_submit, actor_fifo};
     for (unsigned i = 0; i < ACTORS; i++) {
@@ -42,24 +42,24 @@ static void check_votes(const struct actor *actors, unsigned option, uint64_t to
 {
     unsigned char *seen = calloc(total + 1, 1);
     uint64_t count = 0;
-    MUST(seen != NULL, "out of memory");
+    EXPECT(seen != NULL, "out of memory");
     for (unsigned a = 0; a < ACTORS; a++) {
         for (size_t i = 0; i < actors[a].told.count; i++) {
             const struct told *told = &actors[a].told.at[i];
             if (told->option != option) {
                 continue;
             }
-            MUST(told->after <= total && told->after >= told->n, "votes_after %lu of %lu",
-                 (unsigned long)told->after, (unsigned long)total);
+            EXPECT(told->after <= total && told->after >= told->n, "votes_after %lu of %lu",
+                   (unsigned long)told->after, (unsigned long)total);
             for (uint32_t k = 0; k < told->n; k++) {
-                MUST(seen[told->after - k]++ == 0, "votes_after %lu was told twice",
-                     (unsigned long)(told->after - k));
+                EXPECT(seen[told->after - k]++ == 0, "votes_after %lu was told twice",
+                       (unsigned long)(told->after - k));
                 count++;
             }
         }
     }
-    MUST(count == total, "option %u has %lu votes, %lu were told", option, (unsigned long)total,
-         (unsigned long)count);
+    EXPECT(count == total, "option %u has %lu votes, %lu were told", option, (unsigned long)total,
+           (unsigned long)count);
     free(seen);
 }
 
@@ -74,12 +74,12 @@ struct picture {
 static void *copy_of(const void *rows, size_t bytes)
 {
     void *copy = malloc(bytes + 1);
-    MUST(copy != NULL, "out of memory");
+    EXPECT(copy != NULL, "out of memory");
     memcpy(copy, rows, bytes);
     return copy;
 }
 
-static void take_picture(struct listener *handle, struct picture *picture)
+static void take_picture(struct handle *handle, struct picture *picture)
 {
     struct read_tally votes;
     struct read_builds builds;
@@ -87,9 +87,9 @@ static void take_picture(struct listener *handle, struct picture *picture)
     read_builds_init(&builds);
     builds.count = SIZE_MAX;
     int err = handle_read(handle, &votes.read);
-    MUST(err == 0, "TALLY: %s", tally_err_name(err));
+    EXPECT(err == 0, "TALLY: %s", tally_err_name(err));
     err = handle_read(handle, &builds.read);
-    MUST(err == 0, "BUILDS: %s", tally_err_name(err));
+    EXPECT(err == 0, "BUILDS: %s", tally_err_name(err));
     *picture = (struct picture){votes, builds};
     picture->votes.rows = copy_of(votes.rows, votes.row_count * sizeof *votes.rows);
     picture->builds.rows = copy_of(builds.rows, builds.row_count * sizeof *builds.rows);
@@ -99,20 +99,20 @@ static void take_picture(struct listener *handle, struct picture *picture)
 
 static void compare_pictures(const struct picture *a, const struct picture *b)
 {
-    MUST(a->builds.read.lsn == b->builds.read.lsn, "lsn %lu became %lu",
-         (unsigned long)a->builds.read.lsn, (unsigned long)b->builds.read.lsn);
-    MUST(a->votes.total == b->votes.total, "the total changed");
+    EXPECT(a->builds.read.lsn == b->builds.read.lsn, "lsn %lu became %lu",
+           (unsigned long)a->builds.read.lsn, (unsigned long)b->builds.read.lsn);
+    EXPECT(a->votes.total == b->votes.total, "the total changed");
     for (size_t i = 0; i < a->votes.row_count; i++) {
-        MUST(a->votes.rows[i].votes == b->votes.rows[i].votes, "the votes changed");
+        EXPECT(a->votes.rows[i].votes == b->votes.rows[i].votes, "the votes changed");
     }
-    MUST(a->builds.row_count == b->builds.row_count, "%zu builds became %zu", a->builds.row_count,
-         b->builds.row_count);
+    EXPECT(a->builds.row_count == b->builds.row_count, "%zu builds became %zu", a->builds.row_count,
+           b->builds.row_count);
     for (size_t i = 0; i < a->builds.row_count; i++) {
         const struct build_row *x = &a->builds.rows[i];
         const struct build_row *y = &b->builds.rows[i];
-        MUST(x->id == y->id && x->state == y->state && x->attempt == y->attempt &&
-                 x->error.len == y->error.len && x->ended_ms == y->ended_ms,
-             "build %lu changed", (unsigned long)x->id);
+        EXPECT(x->id == y->id && x->state == y->state && x->attempt == y->attempt &&
+                   x->error.len == y->error.len && x->ended_ms == y->ended_ms,
+               "build %lu changed", (unsigned long)x->id);
     }
 }
 
@@ -123,13 +123,13 @@ static void picture_fini(struct picture *picture)
 }
 
 /* Until every lease has run out and every delay is over, so that nothing changes by itself. */
-static void wait_for_quiet(struct listener *handle)
+static void wait_for_quiet(struct handle *handle)
 {
     for (uint64_t moving = 1; moving > 0;) {
         struct read_queues r;
         read_queues_init(&r, (struct span){NULL, 0});
         int err = handle_read(handle, &r.read);
-        MUST(err == 0, "QUEUES: %s", tally_err_name(err));
+        EXPECT(err == 0, "QUEUES: %s", tally_err_name(err));
         moving = 0;
         for (size_t i = 0; i < r.row_count; i++) {
             moving += r.rows[i].by_state[BUILD_ASSIGNED] + r.rows[i].by_state[BUILD_BUILDING] +
@@ -150,19 +150,19 @@ static void check_builds(struct torture *t, const struct picture *picture)
         /* T7: relaxed: the threads have been joined */
         uint32_t done = atomic_load_explicit(&trace->done, memory_order_relaxed);
         uint32_t token = trace->token;
-        MUST((row->state == BUILD_COMPLETED) == (done != 0), "build %lu is %s, done token %u",
-             (unsigned long)row->id, status_state_name(row->state), done);
-        MUST(done == 0 || done == token, "build %lu was claimed after it was done",
-             (unsigned long)row->id);
+        EXPECT((row->state == BUILD_COMPLETED) == (done != 0), "build %lu is %s, done token %u",
+               (unsigned long)row->id, status_state_name(row->state), done);
+        EXPECT(done == 0 || done == token, "build %lu was claimed after it was done",
+               (unsigned long)row->id);
     }
 }
 
 static void check_all(struct torture *t, struct actor *actors, const char *dir)
 {
-    struct listener handle;
+    struct handle handle;
     struct picture before;
     struct picture after;
-    listener_hand_over(&handle, t->tally);
+    handle_open(&handle, t->tally);
     wait_for_quiet(&handle);
     take_picture(&handle, &before);
     for (size_t i = 0; i < before.votes.row_count; i++) {
@@ -175,27 +175,27 @@ static void check_all(struct torture *t, struct actor *actors, const char *dir)
     check_builds(t, &before);
     /* the spans of the rows end with the engine, the numbers stay */
     handle_close(&handle);
-    MUST(tally_close(t->tally) == 0, "close");
+    EXPECT(tally_close(t->tally) == 0, "close");
     t->tally = handle_engine(dir, 1);
-    listener_hand_over(&handle, t->tally);
+    handle_open(&handle, t->tally);
     take_picture(&handle, &after);
     compare_pictures(&before, &after);
     handle_close(&handle);
     picture_fini(&before);
     picture_fini(&after);
-    MUST(tally_close(t->tally) == 0, "close");
+    EXPECT(tally_close(t->tally) == 0, "close");
 }
 
 /* ---- the whole ---- */
 
 static void prepare(struct torture *t, const char *dir)
 {
-    struct listener handle;
+    struct handle handle;
     static const char *const labels[HOT_OPTIONS] = {"red", "green", "blue"};
     t->tally = handle_engine(dir, ACTORS + 1);
     t->builds = calloc(BUILDS_MAX, sizeof(struct trace));
-    MUST(t->builds != NULL, "out of memory");
-    listener_hand_over(&handle, t->tally);
+    EXPECT(t->builds != NULL, "out of memory");
+    handle_open(&handle, t->tally);
     handle_poll(&handle, "hot");
     for (unsigned i = 0; i < HOT_OPTIONS; i++) {
         t->option[i] = handle_option(&handle, "hot", labels[i]);
@@ -209,13 +209,13 @@ static void run(struct torture *t, struct actor *actors, uint64_t seconds)
     pthread_barrier_init(&t->start, NULL, ACTORS + 1);
     pthread_mutex_init(&t->noting, NULL);
     for (unsigned i = 0; i < ACTORS; i++) {
-        MUST(pthread_create(&actors[i].thread, NULL, actor_main, &actors[i]) == 0, "thread");
+        EXPECT(pthread_create(&actors[i].thread, NULL, actor_main, &actors[i]) == 0, "thread");
     }
     pthread_barrier_wait(&t->start);
     /* the visitors' votes wake everybody, so this sees the end in time */
-    struct listener handle;
+    struct handle handle;
     uint64_t end_ns = clock_mono_ns() + seconds * 1000000000;
-    listener_hand_over(&handle, t->tally);
+    handle_open(&handle, t->tally);
     while (clock_mono_ns() < end_ns) {
         handle_wait(&handle);
     }
@@ -238,13 +238,13 @@ int main(int argc, char **argv)
     char dir[256];
     for (int i = 1; i + 1 < argc; i += 2) {
         bool is_seed = strcmp(argv[i], "--seed") == 0;
-        MUST(is_seed || strcmp(argv[i], "--seconds") == 0, "usage: [--seconds N] [--seed S]");
+        EXPECT(is_seed || strcmp(argv[i], "--seconds") == 0, "usage: [--seconds N] [--seed S]");
         *(is_seed ? &t.seed : &seconds) = strtoull(argv[i + 1], NULL, 10);
     }
     printf("torture --seconds %lu --seed %lu\n", (unsigned long)seconds, (unsigned long)t.seed);
     fflush(stdout);
     static struct actor actors[ACTORS];
-    torture_dir(dir, sizeof(dir));
+    files_temp_dir(dir, sizeof(dir));
     prepare(&t, dir);
     run(&t, actors, seconds);
     size_t told = 0;
@@ -262,6 +262,6 @@ int main(int argc, char **argv)
            (unsigned long)torture_get(&t.stale), (unsigned long)torture_get(&t.byes),
            (unsigned long)torture_get(&t.reads), (unsigned long)torture_get(&t.late));
     free(t.builds);
-    torture_dir_remove(dir);
+    files_remove_tree(dir);
     return 0;
 }

@@ -58,7 +58,7 @@ struct torture {
 
 struct actor {
     struct torture *t;
-    void (*run)(struct actor *actor, struct listener *handle);
+    void (*run)(struct actor *actor, struct handle *handle);
     bool no_handle; /* it opens and closes handles itself */
     unsigned number;
     struct seed seed;
@@ -87,15 +87,15 @@ static inline uint64_t torture_get(const _Atomic uint64_t *counter)
 void actor_told(struct actor *actor, unsigned option, uint64_t after, uint32_t n);
 
 /* ---- torture_builds.c ---- */
-void actor_submit(struct actor *actor, struct listener *handle);
-void actor_fifo(struct actor *actor, struct listener *handle);
-void actor_claim(struct actor *actor, struct listener *handle);
-void actor_share(struct actor *actor, struct listener *handle);
+void actor_submit(struct actor *actor, struct handle *handle);
+void actor_fifo(struct actor *actor, struct handle *handle);
+void actor_claim(struct actor *actor, struct handle *handle);
+void actor_share(struct actor *actor, struct handle *handle);
 
 /* ---- torture_votes.c ---- */
-void actor_vote(struct actor *actor, struct listener *handle);
-void actor_visit(struct actor *actor, struct listener *handle);
-void actor_create(struct actor *actor, struct listener *handle);
-void actor_read(struct actor *actor, struct listener *handle);
+void actor_vote(struct actor *actor, struct handle *handle);
+void actor_visit(struct actor *actor, struct handle *handle);
+void actor_create(struct actor *actor, struct handle *handle);
+void actor_read(struct actor *actor, struct handle *handle);
 
 #endif

@@ -13,7 +13,7 @@ enum { STOPPED_NS = 700 * 1000 * 1000, STOPPED_ONE_IN = 200 };
 
 static struct trace *trace_of(struct torture *t, uint64_t id)
 {
-    MUST(id > 0 && id < BUILDS_MAX, "build %lu", (unsigned long)id);
+    EXPECT(id > 0 && id < BUILDS_MAX, "build %lu", (unsigned long)id);
     return &t->builds[id];
 }
 
@@ -28,16 +28,16 @@ static void trace_claim(struct torture *t, const struct edge_claimed *got, uint6
     unsigned long id = (unsigned long)got->id;
     uint64_t till_ns = asked_ns + got->lease_ms * 1000000;
     pthread_mutex_lock(&t->noting);
-    MUST(trace->token != got->token, "build %lu: token %u was given twice", id, got->token);
+    EXPECT(trace->token != got->token, "build %lu: token %u was given twice", id, got->token);
     if (trace->token < got->token) {
         uint64_t now_ns = clock_mono_ns();
-        MUST(trace->held_till <= now_ns, "build %lu was claimed while its lease runs", id);
+        EXPECT(trace->held_till <= now_ns, "build %lu was claimed while its lease runs", id);
         trace->token = got->token;
         trace->noted_ns = now_ns;
         trace->held_till = till_ns;
     } else {
-        MUST(till_ns <= trace->noted_ns, "build %lu: token %u was given while %u held it", id,
-             trace->token, got->token);
+        EXPECT(till_ns <= trace->noted_ns, "build %lu: token %u was given while %u held it", id,
+               trace->token, got->token);
         torture_count(&t->late);
     }
     pthread_mutex_unlock(&t->noting);
@@ -63,14 +63,14 @@ static void trace_done(struct torture *t, uint64_t id, uint32_t token)
                                                 memory_order_acq_rel, memory_order_acquire)) {
         torture_count(&t->done);
     } else {
-        MUST(none == token, "build %lu was done with token %u and with %u", (unsigned long)id, none,
-             token);
+        EXPECT(none == token, "build %lu was done with token %u and with %u", (unsigned long)id,
+               none, token);
     }
 }
 
 /* ---- the submitter ---- */
 
-static int submit_one(struct actor *actor, struct listener *handle, uint64_t number)
+static int submit_one(struct actor *actor, struct handle *handle, uint64_t number)
 {
     char payload[64];
     bool fifo = number % 4 == 0;
@@ -89,7 +89,7 @@ static int submit_one(struct actor *actor, struct listener *handle, uint64_t num
     return edge_submit(handle->edge, &ask);
 }
 
-void actor_submit(struct actor *actor, struct listener *handle)
+void actor_submit(struct actor *actor, struct handle *handle)
 {
     struct torture *t = actor->t;
     uint64_t number = 0;
@@ -101,7 +101,7 @@ void actor_submit(struct actor *actor, struct listener *handle)
         }
         for (uint64_t some = seed_below(&actor->seed, 16); some > 0; some--) {
             int err = submit_one(actor, handle, ++number);
-            MUST(err == 0, "submit: %s", tally_err_name(err));
+            EXPECT(err == 0, "submit: %s", tally_err_name(err));
         }
         handle_settle(handle);
         /* T2: relaxed: a count publishes nothing */
@@ -111,7 +111,7 @@ void actor_submit(struct actor *actor, struct listener *handle)
 
 /* ---- one worker, one queue: strictly in order ---- */
 
-static int claim(struct listener *handle, const struct edge_claim *ask, struct edge_claimed *got)
+static int claim(struct handle *handle, const struct edge_claim *ask, struct edge_claimed *got)
 {
     int err = edge_claim(handle->edge, ask, got);
     while (handle_again(handle, err)) {
@@ -123,13 +123,13 @@ static int claim(struct listener *handle, const struct edge_claim *ask, struct e
 static uint64_t number_of(struct span payload)
 {
     char text[64];
-    MUST(payload.len > 0 && payload.len < sizeof(text), "a payload of %zu bytes", payload.len);
+    EXPECT(payload.len > 0 && payload.len < sizeof(text), "a payload of %zu bytes", payload.len);
     memcpy(text, payload.at, payload.len);
     text[payload.len] = '\0';
     return strtoull(text, NULL, 10);
 }
 
-static int done(struct listener *handle, uint64_t id, uint32_t token)
+static int done(struct handle *handle, uint64_t id, uint32_t token)
 {
     int err = edge_done(handle->edge, id, token, SPAN("done"));
     while (handle_again(handle, err)) {
@@ -138,7 +138,7 @@ static int done(struct listener *handle, uint64_t id, uint32_t token)
     return err;
 }
 
-void actor_fifo(struct actor *actor, struct listener *handle)
+void actor_fifo(struct actor *actor, struct handle *handle)
 {
     struct torture *t = actor->t;
     struct edge_claim ask = {.worker = SPAN("fifo"), .queues = {SPAN("fifo")}, .queue_count = 1};
@@ -152,15 +152,15 @@ void actor_fifo(struct actor *actor, struct listener *handle)
             handle_wait(handle);
             continue;
         }
-        MUST(err == 0 && !got.again, "claim: %s, again %d", tally_err_name(err), got.again);
+        EXPECT(err == 0 && !got.again, "claim: %s, again %d", tally_err_name(err), got.again);
         uint64_t number = number_of(got.payload);
-        MUST(number == last + 4, "fifo: build %lu comes after build %lu", (unsigned long)number,
-             (unsigned long)last);
+        EXPECT(number == last + 4, "fifo: build %lu comes after build %lu", (unsigned long)number,
+               (unsigned long)last);
         last = number;
         handle_settle(handle);
         trace_claim(t, &got, asked_ns);
         err = done(handle, got.id, got.token);
-        MUST(err == 0, "done by the only worker: %s", tally_err_name(err));
+        EXPECT(err == 0, "done by the only worker: %s", tally_err_name(err));
         handle_settle(handle);
         trace_done(t, got.id, got.token);
         torture_count(&t->fifo);
@@ -169,17 +169,17 @@ void actor_fifo(struct actor *actor, struct listener *handle)
 
 /* ---- workers that do everything a worker can do ---- */
 
-static void heartbeat(struct listener *handle, const struct edge_claimed *got)
+static void heartbeat(struct handle *handle, const struct edge_claimed *got)
 {
     uint64_t lease_ms = 0;
     int err = edge_beat(handle->edge, got->id, got->token, 50, &lease_ms);
     while (handle_again(handle, err)) {
         err = edge_beat(handle->edge, got->id, got->token, 50, &lease_ms);
     }
-    MUST(err == 0 || err == TALLY_STALE, "beat: %s", tally_err_name(err));
+    EXPECT(err == 0 || err == TALLY_STALE, "beat: %s", tally_err_name(err));
 }
 
-static void give_back(struct actor *actor, struct listener *handle, const struct edge_claimed *got)
+static void give_back(struct actor *actor, struct handle *handle, const struct edge_claimed *got)
 {
     uint32_t delay_ms = seed_below(&actor->seed, 8) == 0 ? 150 : 0;
     trace_give_up(actor->t, got->id, got->token);
@@ -187,11 +187,11 @@ static void give_back(struct actor *actor, struct listener *handle, const struct
     while (handle_again(handle, err)) {
         err = edge_release(handle->edge, got->id, got->token, delay_ms);
     }
-    MUST(err == 0 || err == TALLY_STALE, "release: %s", tally_err_name(err));
+    EXPECT(err == 0 || err == TALLY_STALE, "release: %s", tally_err_name(err));
     handle_settle(handle);
 }
 
-static void fail_build(struct actor *actor, struct listener *handle, const struct edge_claimed *got)
+static void fail_build(struct actor *actor, struct handle *handle, const struct edge_claimed *got)
 {
     struct edge_fail ask = {.id = got->id, .token = got->token, .text = SPAN("broken")};
     struct edge_failed how = {.final = false};
@@ -201,7 +201,7 @@ static void fail_build(struct actor *actor, struct listener *handle, const struc
     while (handle_again(handle, err)) {
         err = edge_fail(handle->edge, &ask, &how);
     }
-    MUST(err == 0 || err == TALLY_STALE, "fail: %s", tally_err_name(err));
+    EXPECT(err == 0 || err == TALLY_STALE, "fail: %s", tally_err_name(err));
     handle_settle(handle);
     if (err == 0 && how.final) {
         torture_count(&actor->t->failed);
@@ -209,18 +209,18 @@ static void fail_build(struct actor *actor, struct listener *handle, const struc
 }
 
 /* The reply to the claim was lost on its way. */
-static void lose(struct actor *actor, struct listener *handle, const struct edge_claimed *got)
+static void lose(struct actor *actor, struct handle *handle, const struct edge_claimed *got)
 {
     trace_give_up(actor->t, got->id, got->token);
     int err = edge_take_back(handle->edge, got->id, got->token);
     while (handle_again(handle, err)) {
         err = edge_take_back(handle->edge, got->id, got->token);
     }
-    MUST(err == 0 || err == TALLY_STALE, "take back: %s", tally_err_name(err));
-    MUST(err != 0 || !got->again, "taken back from one who was told again");
+    EXPECT(err == 0 || err == TALLY_STALE, "take back: %s", tally_err_name(err));
+    EXPECT(err != 0 || !got->again, "taken back from one who was told again");
     handle_settle(handle);
     err = done(handle, got->id, got->token);
-    MUST(err == 0 || err == TALLY_STALE, "done after that: %s", tally_err_name(err));
+    EXPECT(err == 0 || err == TALLY_STALE, "done after that: %s", tally_err_name(err));
     handle_settle(handle);
     if (err == 0) {
         trace_done(actor->t, got->id, got->token);
@@ -228,7 +228,7 @@ static void lose(struct actor *actor, struct listener *handle, const struct edge
 }
 
 /* Sleeps over the lease: then the build is somebody else's, and the late answer is refused. */
-static void expire(struct actor *actor, struct listener *handle, const struct edge_claimed *got)
+static void expire(struct actor *actor, struct handle *handle, const struct edge_claimed *got)
 {
     struct read_builds r;
     enum build_state state = BUILD_ASSIGNED;
@@ -238,24 +238,24 @@ static void expire(struct actor *actor, struct listener *handle, const struct ed
         read_builds_init(&r);
         r.id = got->id;
         int err = handle_read(handle, &r.read);
-        MUST(err == 0 && r.row_count == 1, "BUILD: %s", tally_err_name(err));
+        EXPECT(err == 0 && r.row_count == 1, "BUILD: %s", tally_err_name(err));
         state = r.rows[0].state;
         attempt = r.rows[0].attempt;
         read_builds_fini(&r);
     }
     int err = done(handle, got->id, got->token);
-    MUST(err == TALLY_STALE, "done after the lease: %s", tally_err_name(err));
+    EXPECT(err == TALLY_STALE, "done after the lease: %s", tally_err_name(err));
     torture_count(&actor->t->stale);
 }
 
-static void finish(struct actor *actor, struct listener *handle, const struct edge_claimed *got)
+static void finish(struct actor *actor, struct handle *handle, const struct edge_claimed *got)
 {
     trace_give_up(actor->t, got->id, got->token);
     int err = done(handle, got->id, got->token);
-    MUST(err == 0 || err == TALLY_STALE, "done: %s", tally_err_name(err));
+    EXPECT(err == 0 || err == TALLY_STALE, "done: %s", tally_err_name(err));
     if (err == 0 && seed_below(&actor->seed, 4) == 0) {
         err = done(handle, got->id, got->token);
-        MUST(err == 0, "done once more: %s", tally_err_name(err));
+        EXPECT(err == 0, "done once more: %s", tally_err_name(err));
     }
     handle_settle(handle);
     if (err == 0) {
@@ -263,7 +263,7 @@ static void finish(struct actor *actor, struct listener *handle, const struct ed
     }
 }
 
-static void work(struct actor *actor, struct listener *handle, const struct edge_claimed *got)
+static void work(struct actor *actor, struct handle *handle, const struct edge_claimed *got)
 {
     switch (seed_below(&actor->seed, 24)) {
     case 0:
@@ -290,13 +290,13 @@ static void work(struct actor *actor, struct listener *handle, const struct edge
 }
 
 /* A worker leaves and comes back; what it held is somebody else's at once. */
-static void leave(struct actor *actor, struct listener *handle, const char *name,
+static void leave(struct actor *actor, struct handle *handle, const char *name,
                   const struct edge_claimed *held)
 {
     trace_give_up(actor->t, held->id, held->token);
     uint64_t value = 0;
     int err = handle_result(handle, edge_bye(handle->edge, span_of(name)), &value);
-    MUST(err == 0, "bye: %s", tally_err_name(err));
+    EXPECT(err == 0, "bye: %s", tally_err_name(err));
     handle_worker(handle, name, 3);
     torture_count(&actor->t->byes);
 }
@@ -310,13 +310,13 @@ static void stop_a_while(void)
     }
 }
 
-void actor_claim(struct actor *actor, struct listener *handle)
+void actor_claim(struct actor *actor, struct handle *handle)
 {
     char name[32];
     snprintf(name, sizeof(name), "worker-%u", actor->number);
     struct edge_worker me = {.id = span_of(name), .slots = 3, .tags = SPAN("gpu,linux")};
     int err = handle_result(handle, edge_worker(handle->edge, &me), NULL);
-    MUST(err == 0, "worker: %s", tally_err_name(err));
+    EXPECT(err == 0, "worker: %s", tally_err_name(err));
     struct edge_claim ask = {
         .worker = span_of(name), .queues = {SPAN("none"), SPAN("work")}, .queue_count = 2};
     while (torture_goes_on(actor->t)) {
@@ -328,7 +328,7 @@ void actor_claim(struct actor *actor, struct listener *handle)
             handle_wait(handle);
             continue;
         }
-        MUST(err == 0, "claim: %s", tally_err_name(err));
+        EXPECT(err == 0, "claim: %s", tally_err_name(err));
         handle_settle(handle);
         if (seed_below(&actor->seed, STOPPED_ONE_IN) == 0) {
             stop_a_while();
@@ -340,7 +340,7 @@ void actor_claim(struct actor *actor, struct listener *handle)
             leave(actor, handle, name, &got);
             me.slots = 0;
             err = handle_result(handle, edge_worker(handle->edge, &me), NULL);
-            MUST(err == 0, "worker: %s", tally_err_name(err));
+            EXPECT(err == 0, "worker: %s", tally_err_name(err));
         } else {
             work(actor, handle, &got);
         }
@@ -348,7 +348,7 @@ void actor_claim(struct actor *actor, struct listener *handle)
 }
 
 /* Threads with one worker of one slot: who comes second is given the same build. */
-void actor_share(struct actor *actor, struct listener *handle)
+void actor_share(struct actor *actor, struct handle *handle)
 {
     struct edge_claim ask = {
         .worker = SPAN("shared"), .queues = {SPAN("work")}, .queue_count = 1, .lease_ms = 60000};
@@ -357,7 +357,7 @@ void actor_share(struct actor *actor, struct listener *handle)
         struct edge_claimed got;
         uint64_t asked_ns = clock_mono_ns();
         int err = claim(handle, &ask, &got);
-        MUST(err == 0 || err == EDGE_NIL, "claim: %s", tally_err_name(err));
+        EXPECT(err == 0 || err == EDGE_NIL, "claim: %s", tally_err_name(err));
         if (err == EDGE_NIL) {
             continue;
         }
@@ -368,7 +368,7 @@ void actor_share(struct actor *actor, struct listener *handle)
         }
         trace_give_up(actor->t, id, got.token);
         err = done(handle, id, got.token);
-        MUST(err == 0, "done with a long lease: %s", tally_err_name(err));
+        EXPECT(err == 0, "done with a long lease: %s", tally_err_name(err));
         handle_settle(handle);
         trace_done(actor->t, id, got.token);
     }

@@ -18,9 +18,9 @@ static _Atomic bool stopped;
 
 static void *ask_main(void *arg)
 {
-    struct listener handle;
+    struct handle handle;
     (void)arg;
-    listener_hand_over(&handle, tally);
+    handle_open(&handle, tally);
     /* T1: relaxed: the end may be seen late */
     while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
         /* T2: acquire; pairs with T3 */
@@ -28,7 +28,7 @@ static void *ask_main(void *arg)
         int err = now == 0
                       ? TALLY_STALE
                       : edge_done(handle.edge, (uint32_t)now, (uint32_t)(now >> 32), SPAN("late"));
-        MUST(err == TALLY_STALE || err == TALLY_PARK, "a stale DONE was told %d", err);
+        EXPECT(err == TALLY_STALE || err == TALLY_PARK, "a stale DONE was told %d", err);
         if (err == TALLY_PARK) {
             handle_wait(&handle);
         } else {
@@ -44,7 +44,7 @@ static void *ask_main(void *arg)
     return NULL;
 }
 
-static void claim(struct listener *handle, const char *worker, struct edge_claimed *got)
+static void claim(struct handle *handle, const char *worker, struct edge_claimed *got)
 {
     struct edge_claim ask = {
         .worker = span_of(worker), .queues = {SPAN("q")}, .queue_count = 1, .lease_ms = 600000};
@@ -52,40 +52,40 @@ static void claim(struct listener *handle, const char *worker, struct edge_claim
     while (handle_again(handle, err)) {
         err = edge_claim(handle->edge, &ask, got);
     }
-    MUST(err == 0 && !got->again, "claim: %s", tally_err_name(err));
+    EXPECT(err == 0 && !got->again, "claim: %s", tally_err_name(err));
     handle_settle(handle);
 }
 
 /* One build: held and given back by the one, done by the other. */
-static void round_one(struct listener *handle)
+static void round_one(struct handle *handle)
 {
     struct edge_submit ask = {
         .queue = SPAN("q"), .payload = SPAN("make"), .pri = 5, .lease_ms = 600000, .tries = 3};
     struct edge_claimed got;
     uint64_t id = 0;
-    MUST(handle_result(handle, edge_submit(handle->edge, &ask), &id) == 0, "submit");
+    EXPECT(handle_result(handle, edge_submit(handle->edge, &ask), &id) == 0, "submit");
     claim(handle, "first", &got);
-    MUST(edge_release(handle->edge, id, got.token, 0) == 0, "release");
+    EXPECT(edge_release(handle->edge, id, got.token, 0) == 0, "release");
     handle_settle(handle);
     /* T3: release; pairs with T2 */
     atomic_store_explicit(&stale, (uint64_t)got.token << 32 | id, memory_order_release);
     handle_poll(handle, "p"); /* time to ask while it is pending */
     claim(handle, "second", &got);
-    MUST(got.id == id && edge_done(handle->edge, id, got.token, SPAN("right")) == 0, "done");
+    EXPECT(got.id == id && edge_done(handle->edge, id, got.token, SPAN("right")) == 0, "done");
     handle_settle(handle);
 }
 
 int main(void)
 {
     char dir[256];
-    struct listener handle;
+    struct handle handle;
     pthread_t thread;
-    torture_dir(dir, sizeof(dir));
+    files_temp_dir(dir, sizeof(dir));
     tally = handle_engine(dir, 2);
-    listener_hand_over(&handle, tally);
+    handle_open(&handle, tally);
     handle_worker(&handle, "first", 1);
     handle_worker(&handle, "second", 1);
-    MUST(pthread_create(&thread, NULL, ask_main, NULL) == 0, "a thread");
+    EXPECT(pthread_create(&thread, NULL, ask_main, NULL) == 0, "a thread");
     uint64_t until_ns = clock_mono_ns() + (uint64_t)SECONDS_MAX * 1000000000;
     int rounds = 0;
     while (IS_CONTROL || (rounds < ROUNDS && clock_mono_ns() < until_ns)) {
@@ -100,11 +100,11 @@ int main(void)
     }
     pthread_join(thread, NULL);
     handle_close(&handle);
-    MUST(tally_close(tally) == 0, "close");
-    torture_dir_remove(dir);
+    EXPECT(tally_close(tally) == 0, "close");
+    files_remove_tree(dir);
     /* T4: relaxed: a count publishes nothing */
     uint64_t count = atomic_load_explicit(&asked, memory_order_relaxed);
-    MUST(count > 0, "nobody asked");
+    EXPECT(count > 0, "nobody asked");
     printf("%d builds, %lu times asked\n", rounds, (unsigned long)count);
     return 0;
 }

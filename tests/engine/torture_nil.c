@@ -15,7 +15,7 @@ static struct tally *tally;
 static _Atomic bool stop;
 static _Atomic bool stopped;
 
-static int claim(struct listener *handle, const char *worker, struct edge_claimed *got)
+static int claim(struct handle *handle, const char *worker, struct edge_claimed *got)
 {
     struct edge_claim ask = {.worker = span_of(worker),
                              .queues = {SPAN("q")},
@@ -32,16 +32,16 @@ static int claim(struct listener *handle, const char *worker, struct edge_claime
 static void *ask_main(void *arg)
 {
     struct edge_claimed got;
-    struct listener handle;
+    struct handle handle;
     uint64_t *count = arg;
-    listener_hand_over(&handle, tally);
+    handle_open(&handle, tally);
     /* T1: relaxed: the end may be seen late */
     while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
         int err = claim(&handle, "asks", &got);
-        MUST(err != EDGE_NIL, "NIL, while a build is pending");
-        MUST(err == 0, "claim: %s", tally_err_name(err));
+        EXPECT(err != EDGE_NIL, "NIL, while a build is pending");
+        EXPECT(err == 0, "claim: %s", tally_err_name(err));
         handle_settle(&handle);
-        MUST(edge_release(handle.edge, got.id, got.token, 0) == 0, "release");
+        EXPECT(edge_release(handle.edge, got.id, got.token, 0) == 0, "release");
         handle_settle(&handle);
         (*count)++;
     }
@@ -52,7 +52,7 @@ static void *ask_main(void *arg)
 }
 
 /* The tags of a number; each number has others. */
-static void submit(struct listener *handle, uint32_t number)
+static void submit(struct handle *handle, uint32_t number)
 {
     char need[2 * TAGS + 1];
     size_t len = 0;
@@ -68,37 +68,37 @@ static void submit(struct listener *handle, uint32_t number)
                               .pri = 5,
                               .lease_ms = 600000,
                               .tries = 3};
-    MUST(handle_result(handle, edge_submit(handle->edge, &ask), NULL) == 0, "submit");
+    EXPECT(handle_result(handle, edge_submit(handle->edge, &ask), NULL) == 0, "submit");
 }
 
-static void has_all_tags(struct listener *handle, const char *worker)
+static void has_all_tags(struct handle *handle, const char *worker)
 {
     struct edge_worker ask = {
         .id = span_of(worker), .slots = 1, .tags = SPAN("a,b,c,d,e,f,g,h,i,j")};
-    MUST(handle_result(handle, edge_worker(handle->edge, &ask), NULL) == 0, "worker");
+    EXPECT(handle_result(handle, edge_worker(handle->edge, &ask), NULL) == 0, "worker");
 }
 
 int main(void)
 {
     char dir[256];
-    struct listener handle;
+    struct handle handle;
     pthread_t thread;
     uint64_t asked = 0;
     uint32_t builds = 0;
     struct edge_claimed got;
-    torture_dir(dir, sizeof(dir));
+    files_temp_dir(dir, sizeof(dir));
     tally = handle_engine(dir, 2);
-    listener_hand_over(&handle, tally);
+    handle_open(&handle, tally);
     has_all_tags(&handle, "asks");
     has_all_tags(&handle, "does");
     submit(&handle, builds++);
-    MUST(pthread_create(&thread, NULL, ask_main, &asked) == 0, "a thread");
+    EXPECT(pthread_create(&thread, NULL, ask_main, &asked) == 0, "a thread");
     uint64_t until_ns = clock_mono_ns() + (uint64_t)SECONDS * 1000000000;
     while (IS_CONTROL || clock_mono_ns() < until_ns) {
         submit(&handle, builds++ % (1U << TAGS));
         if (claim(&handle, "does", &got) == 0) {
             handle_settle(&handle);
-            MUST(edge_done(handle.edge, got.id, got.token, SPAN("done")) == 0, "done");
+            EXPECT(edge_done(handle.edge, got.id, got.token, SPAN("done")) == 0, "done");
             handle_settle(&handle);
         }
     }
@@ -110,8 +110,8 @@ int main(void)
     }
     pthread_join(thread, NULL);
     handle_close(&handle);
-    MUST(tally_close(tally) == 0, "close");
-    torture_dir_remove(dir);
+    EXPECT(tally_close(tally) == 0, "close");
+    files_remove_tree(dir);
     printf("%u builds, %lu times asked\n", builds, (unsigned long)asked);
     return 0;
 }

@@ -18,9 +18,10 @@ static pthread_barrier_t start;
 static void check(const struct parcel *parcel)
 {
     struct span bytes = parcel_span(parcel);
-    MUST(bytes.len > 0 && bytes.len <= BYTES_MAX, "a parcel of %zu bytes", bytes.len);
+    EXPECT(bytes.len > 0 && bytes.len <= BYTES_MAX, "a parcel of %zu bytes", bytes.len);
     for (size_t i = 0; i < bytes.len; i++) {
-        MUST((unsigned char)bytes.at[i] == bytes.len, "byte %zu of %zu is another's", i, bytes.len);
+        EXPECT((unsigned char)bytes.at[i] == bytes.len, "byte %zu of %zu is another's", i,
+               bytes.len);
     }
 }
 
@@ -53,7 +54,7 @@ static struct parcel *make(size_t len)
     char bytes[BYTES_MAX];
     memset(bytes, (int)len, sizeof(bytes));
     struct parcel *parcel = parcel_new(&state.ledger, LEDGER_PAYLOADS, (struct span){bytes, len});
-    MUST(parcel != NULL, "out of memory");
+    EXPECT(parcel != NULL, "out of memory");
     return parcel;
 }
 
@@ -61,16 +62,16 @@ int main(void)
 {
     pthread_t threads[READERS];
     struct seed seed = {1};
-    MUST(state_init(&state) == 0, "out of memory");
+    EXPECT(state_init(&state) == 0, "out of memory");
     rcu_thread_register();
 #ifndef TORTURE_FREE_AT_ONCE
     state.retirer = rcu_retirer_new();
-    MUST(state.retirer != NULL, "out of memory");
+    EXPECT(state.retirer != NULL, "out of memory");
 #endif
     FIELD_PUT(place, make(1));
     pthread_barrier_init(&start, NULL, READERS + 1);
     for (uintptr_t i = 0; i < READERS; i++) {
-        MUST(pthread_create(&threads[i], NULL, read_main, (void *)(i + 1)) == 0, "thread");
+        EXPECT(pthread_create(&threads[i], NULL, read_main, (void *)(i + 1)) == 0, "thread");
     }
     rcu_offline();
     pthread_barrier_wait(&start);
@@ -97,7 +98,7 @@ int main(void)
     }
     rcu_thread_unregister();
     uint64_t left = ledger_sum(&state.ledger);
-    MUST(left == 0, "the ledger still has %lu bytes", (unsigned long)left);
+    EXPECT(left == 0, "the ledger still has %lu bytes", (unsigned long)left);
     state_fini(&state);
     printf("%d parcels, each freed once\n", PARCELS);
     return 0;

@@ -34,16 +34,16 @@ static void look(struct reader *reader, struct edge *edge)
     while (i < LIMITS && (limits[i].n != got.n || limits[i].per_ms != got.per_ms)) {
         i++;
     }
-    MUST(i < LIMITS, "a limit of %lu/%lu was never set", (unsigned long)got.n,
-         (unsigned long)got.per_ms);
+    EXPECT(i < LIMITS, "a limit of %lu/%lu was never set", (unsigned long)got.n,
+           (unsigned long)got.per_ms);
     reader->seen[i]++;
 }
 
 static void *read_main(void *arg)
 {
     struct reader *reader = arg;
-    struct listener handle;
-    listener_hand_over(&handle, reader->tally);
+    struct handle handle;
+    handle_open(&handle, reader->tally);
     pthread_barrier_wait(&start);
     /* T1: relaxed: the end may be seen late */
     while (!atomic_load_explicit(&over, memory_order_relaxed)) {
@@ -57,7 +57,7 @@ static void *read_main(void *arg)
     return NULL;
 }
 
-static void alter(struct listener *handle)
+static void alter(struct handle *handle)
 {
     struct seed seed = {1};
     for (int i = 0; i < ALTERATIONS; i++) {
@@ -68,7 +68,7 @@ static void alter(struct listener *handle)
         while (handle_again(handle, err)) {
             err = edge_poll(handle->edge, &ask);
         }
-        MUST(err == 0, "poll: %s", tally_err_name(err));
+        EXPECT(err == 0, "poll: %s", tally_err_name(err));
     }
 }
 
@@ -76,16 +76,16 @@ int main(void)
 {
     char dir[256];
     struct reader readers[READERS];
-    struct listener handle;
-    torture_dir(dir, sizeof(dir));
+    struct handle handle;
+    files_temp_dir(dir, sizeof(dir));
     struct tally *tally = handle_engine(dir, READERS + 1);
-    listener_hand_over(&handle, tally);
+    handle_open(&handle, tally);
     handle_poll(&handle, "p");
     uint64_t option = handle_option(&handle, "p", "yes");
     pthread_barrier_init(&start, NULL, READERS + 1);
     for (int i = 0; i < READERS; i++) {
         readers[i] = (struct reader){.tally = tally, .option = option};
-        MUST(pthread_create(&readers[i].thread, NULL, read_main, &readers[i]) == 0, "thread");
+        EXPECT(pthread_create(&readers[i].thread, NULL, read_main, &readers[i]) == 0, "thread");
     }
     pthread_barrier_wait(&start);
     alter(&handle);
@@ -100,7 +100,7 @@ int main(void)
         }
         printf("\n");
     }
-    MUST(tally_close(tally) == 0, "close");
-    torture_dir_remove(dir);
+    EXPECT(tally_close(tally) == 0, "close");
+    files_remove_tree(dir);
     return 0;
 }

@@ -28,7 +28,7 @@ struct voter {
 
 static uint64_t first_option[POLLS];
 
-static void fill(struct listener *handle)
+static void fill(struct handle *handle)
 {
     for (unsigned p = 0; p < POLLS; p++) {
         char poll[16];
@@ -37,31 +37,31 @@ static void fill(struct listener *handle)
         for (unsigned i = 0; i < OPTIONS; i++) {
             char label[16];
             snprintf(label, sizeof label, "o%u", i);
-            MUST(edge_option(handle->edge, span_of(poll), span_of(label)) == 0, "OPTION");
+            EXPECT(edge_option(handle->edge, span_of(poll), span_of(label)) == 0, "OPTION");
         }
         handle_settle(handle);
         uint64_t id = 0;
-        MUST(edge_option_find(handle->edge, span_of(poll), SPAN("o0"), &id) == 0, "no option");
+        EXPECT(edge_option_find(handle->edge, span_of(poll), SPAN("o0"), &id) == 0, "no option");
         first_option[p] = id;
     }
     for (unsigned i = 0; i < WORKERS; i++) {
         char worker[16];
         snprintf(worker, sizeof worker, "w%u", i);
         struct edge_worker ask = {.id = span_of(worker), .name = SPAN("a name"), .slots = 1};
-        MUST(edge_worker(handle->edge, &ask) == 0, "WORKER");
+        EXPECT(edge_worker(handle->edge, &ask) == 0, "WORKER");
     }
     handle_settle(handle);
 }
 
 /* One record with one vote. */
-static void vote(struct listener *handle, uint64_t option)
+static void vote(struct handle *handle, uint64_t option)
 {
     struct edge_vote cast;
     int err = edge_vote(handle->edge, option, 1, &cast);
     while (handle_again(handle, err)) {
         err = edge_vote(handle->edge, option, 1, &cast);
     }
-    MUST(err == 0, "VOTE: %s", tally_err_name(err));
+    EXPECT(err == 0, "VOTE: %s", tally_err_name(err));
     edge_flush(handle->edge);
 }
 
@@ -71,16 +71,17 @@ static void expect_order(const struct read_tally *r)
     for (size_t i = 0; i < r->row_count; i++) {
         const struct tally_row *row = &r->rows[i];
         sum += row->votes;
-        MUST(i == 0 || row[-1].votes > row->votes ||
-                 (row[-1].votes == row->votes && row[-1].id < row->id),
-             "option %lu is not in its place", (unsigned long)row->id);
+        EXPECT(i == 0 || row[-1].votes > row->votes ||
+                   (row[-1].votes == row->votes && row[-1].id < row->id),
+               "option %lu is not in its place", (unsigned long)row->id);
     }
-    MUST(r->row_count == OPTIONS, "%zu options", r->row_count);
-    MUST(sum == r->total, "total %lu, but %lu votes", (unsigned long)r->total, (unsigned long)sum);
+    EXPECT(r->row_count == OPTIONS, "%zu options", r->row_count);
+    EXPECT(sum == r->total, "total %lu, but %lu votes", (unsigned long)r->total,
+           (unsigned long)sum);
 }
 
 /* Votes of this thread's own options are exactly those it has cast, all of which are applied. */
-static void look(struct voter *v, struct listener *handle, unsigned p)
+static void look(struct voter *v, struct handle *handle, unsigned p)
 {
     char poll[16];
     struct read_tally r;
@@ -93,13 +94,13 @@ static void look(struct voter *v, struct listener *handle, unsigned p)
         read_tally_fini(&r);
         return;
     }
-    MUST(err == 0, "TALLY: %s", tally_err_name(err));
+    EXPECT(err == 0, "TALLY: %s", tally_err_name(err));
     expect_order(&r);
     for (size_t i = 0; i < r.row_count; i++) {
         uint64_t place = r.rows[i].id - first_option[p];
-        MUST(place % THREADS != v->number || r.rows[i].votes == v->votes[p][place],
-             "option %lu has %lu votes, not %lu", (unsigned long)r.rows[i].id,
-             (unsigned long)r.rows[i].votes, (unsigned long)v->votes[p][place]);
+        EXPECT(place % THREADS != v->number || r.rows[i].votes == v->votes[p][place],
+               "option %lu has %lu votes, not %lu", (unsigned long)r.rows[i].id,
+               (unsigned long)r.rows[i].votes, (unsigned long)v->votes[p][place]);
     }
     read_tally_fini(&r);
 }
@@ -108,8 +109,8 @@ static void *vote_main(void *arg)
 {
     struct voter *v = arg;
     struct seed seed = {v->number + 1};
-    struct listener handle;
-    listener_hand_over(&handle, v->tally);
+    struct handle handle;
+    handle_open(&handle, v->tally);
     pthread_barrier_wait(v->start);
     for (unsigned i = 0; i < READS; i++) {
         for (unsigned n = 0; n < BATCH; n++) {
@@ -129,8 +130,8 @@ static void *cut_main(void *arg)
 {
     struct voter *v = arg;
     struct seed seed = {v->number + 10};
-    struct listener handle;
-    listener_hand_over(&handle, v->tally);
+    struct handle handle;
+    handle_open(&handle, v->tally);
     pthread_barrier_wait(v->start);
     for (unsigned i = 0; i < READS * BATCH; i++) {
         vote(&handle, first_option[0] + seed_below(&seed, OPTIONS));
@@ -142,7 +143,7 @@ static void *cut_main(void *arg)
     return NULL;
 }
 
-static void expect_cuts(struct listener *handle)
+static void expect_cuts(struct handle *handle)
 {
     uint64_t base = 0;
     uint64_t last = 0;
@@ -150,42 +151,43 @@ static void expect_cuts(struct listener *handle)
         struct read_tally r;
         read_tally_init(&r, SPAN("p0"), SIZE_MAX);
         int err = handle_read(handle, &r.read);
-        MUST(err == 0 || err == TALLY_BUSY, "TALLY: %s", tally_err_name(err));
+        EXPECT(err == 0 || err == TALLY_BUSY, "TALLY: %s", tally_err_name(err));
         if (err == 0) {
             expect_order(&r);
             base = base == 0 ? r.read.lsn - r.total : base;
-            MUST(r.read.lsn - r.total == base, "%lu votes at %lu, not %lu", (unsigned long)r.total,
-                 (unsigned long)r.read.lsn, (unsigned long)(r.read.lsn - base));
-            MUST(r.read.lsn >= last, "the past was read");
+            EXPECT(r.read.lsn - r.total == base, "%lu votes at %lu, not %lu",
+                   (unsigned long)r.total, (unsigned long)r.read.lsn,
+                   (unsigned long)(r.read.lsn - base));
+            EXPECT(r.read.lsn >= last, "the past was read");
             last = r.read.lsn;
         }
         read_tally_fini(&r);
     }
 }
 
-static void expect_workers(struct listener *handle)
+static void expect_workers(struct handle *handle)
 {
     struct read_workers r;
     read_workers_init(&r, (struct span){NULL, 0});
-    MUST(handle_read(handle, &r.read) == 0, "WORKERS");
-    MUST(r.row_count == WORKERS, "%zu workers", r.row_count);
+    EXPECT(handle_read(handle, &r.read) == 0, "WORKERS");
+    EXPECT(r.row_count == WORKERS, "%zu workers", r.row_count);
     for (size_t i = 0; i < r.row_count; i++) {
-        MUST(span_equal(r.rows[i].name, SPAN("a name")), "a worker's name");
-        MUST(i == 0 || memcmp(r.rows[i - 1].id.at, r.rows[i].id.at, r.rows[i].id.len) <= 0 ||
-                 r.rows[i - 1].id.len != r.rows[i].id.len,
-             "workers out of order");
+        EXPECT(span_equal(r.rows[i].name, SPAN("a name")), "a worker's name");
+        EXPECT(i == 0 || memcmp(r.rows[i - 1].id.at, r.rows[i].id.at, r.rows[i].id.len) <= 0 ||
+                   r.rows[i - 1].id.len != r.rows[i].id.len,
+               "workers out of order");
     }
     read_workers_fini(&r);
 }
 
 /* Reads that nobody wants any more end all the same. */
-static void expect_ends(struct listener *handle)
+static void expect_ends(struct handle *handle)
 {
     enum { COUNT = 20 };
     struct read_workers reads[COUNT];
     for (int i = 0; i < COUNT; i++) {
         read_workers_init(&reads[i], (struct span){NULL, 0});
-        MUST(edge_read(handle->edge, &reads[i].read) == EDGE_QUEUED, "it is not that long");
+        EXPECT(edge_read(handle->edge, &reads[i].read) == EDGE_QUEUED, "it is not that long");
         read_is_unwanted(&reads[i].read);
     }
     for (int i = 0; i < COUNT; i++) {
@@ -197,7 +199,7 @@ static void expect_ends(struct listener *handle)
 }
 
 static uint64_t run(struct tally *tally, struct voter *voters, void *(*main_fn)(void *arg),
-                    struct listener *handle)
+                    struct handle *handle)
 {
     pthread_barrier_t start;
     uint64_t busy = 0;
@@ -206,7 +208,7 @@ static uint64_t run(struct tally *tally, struct voter *voters, void *(*main_fn)(
         voters[i].tally = tally;
         voters[i].start = &start;
         voters[i].number = i;
-        MUST(pthread_create(&voters[i].thread, NULL, main_fn, &voters[i]) == 0, "thread");
+        EXPECT(pthread_create(&voters[i].thread, NULL, main_fn, &voters[i]) == 0, "thread");
     }
     pthread_barrier_wait(&start);
     if (main_fn == cut_main) {
@@ -227,12 +229,12 @@ static uint64_t run(struct tally *tally, struct voter *voters, void *(*main_fn)(
 int main(void)
 {
     char dir[256];
-    struct listener handle;
+    struct handle handle;
     struct voter *voters = calloc(THREADS, sizeof *voters);
-    MUST(voters != NULL, "memory");
-    torture_dir(dir, sizeof dir);
+    EXPECT(voters != NULL, "memory");
+    files_temp_dir(dir, sizeof dir);
     struct tally *tally = handle_engine(dir, THREADS + 1);
-    listener_hand_over(&handle, tally);
+    handle_open(&handle, tally);
     fill(&handle);
     uint64_t busy = run(tally, voters, vote_main, &handle);
     for (unsigned i = 0; i < THREADS; i++) {
@@ -242,8 +244,8 @@ int main(void)
     expect_workers(&handle);
     expect_ends(&handle);
     handle_close(&handle);
-    MUST(tally_close(tally) == 0, "close");
-    torture_dir_remove(dir);
+    EXPECT(tally_close(tally) == 0, "close");
+    files_remove_tree(dir);
     free(voters);
     printf("%d reads of long polls, %lu overtaken by votes\n", THREADS * READS,
            (unsigned long)busy);

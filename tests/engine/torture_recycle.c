@@ -44,11 +44,11 @@ static struct span name_of(char name[16], const char *kind, uint64_t number)
     return (struct span){name, (size_t)len};
 }
 
-static void come(struct listener *handle, struct span name)
+static void come(struct handle *handle, struct span name)
 {
     struct edge_worker ask = {.id = name, .slots = 3, .tags = SPAN(ALL_TAGS)};
     int err = handle_result(handle, edge_worker(handle->edge, &ask), NULL);
-    MUST(err == 0, "worker: %s", tally_err_name(err));
+    EXPECT(err == 0, "worker: %s", tally_err_name(err));
 }
 
 /* A pass that goes on while others commit, with a claim in it that nobody can see yet. */
@@ -61,7 +61,7 @@ static void dawdle(const struct edge *edge)
     }
 }
 
-static void submit(struct listener *handle, struct seed *seed)
+static void submit(struct handle *handle, struct seed *seed)
 {
     char name[16];
     char need[4];
@@ -74,21 +74,21 @@ static void submit(struct listener *handle, struct seed *seed)
                               .lease_ms = 60000,
                               .tries = 3};
     int err = handle_result(handle, edge_submit(handle->edge, &ask), NULL);
-    MUST(err == 0, "submit: %s", tally_err_name(err));
+    EXPECT(err == 0, "submit: %s", tally_err_name(err));
 }
 
 /* Has it done, unless its worker has left meanwhile. */
-static bool finish(struct listener *handle, const struct edge_claimed *got)
+static bool finish(struct handle *handle, const struct edge_claimed *got)
 {
     int err;
     while (handle_again(handle, err = edge_done(handle->edge, got->id, got->token, SPAN("fine")))) {
     }
-    MUST(err == 0 || err == TALLY_STALE, "done: %s", tally_err_name(err));
+    EXPECT(err == 0 || err == TALLY_STALE, "done: %s", tally_err_name(err));
     handle_settle(handle);
     return err == 0;
 }
 
-static void claim_one(struct claimer *claimer, struct listener *handle, struct seed *seed)
+static void claim_one(struct claimer *claimer, struct handle *handle, struct seed *seed)
 {
     char worker[16];
     char queues[CLAIM_QUEUES_MAX][16];
@@ -111,8 +111,8 @@ static void claim_one(struct claimer *claimer, struct listener *handle, struct s
             come(handle, ask.worker);
         }
     }
-    MUST(err >= 0 || err == TALLY_NOTFOUND || err == TALLY_PARK || err == TALLY_ROOM, "claim: %s",
-         tally_err_name(err));
+    EXPECT(err >= 0 || err == TALLY_NOTFOUND || err == TALLY_PARK || err == TALLY_ROOM, "claim: %s",
+           tally_err_name(err));
     handle_settle(handle);
     if (err == 0 && (is_steady || seed_below(seed, 8) != 0)) {
         claimer->done += finish(handle, &got);
@@ -125,9 +125,9 @@ static void *claim_main(void *arg)
 {
     struct claimer *claimer = arg;
     struct seed seed = {claimer->seed};
-    struct listener handle;
+    struct handle handle;
     char name[16];
-    listener_hand_over(&handle, claimer->tally);
+    handle_open(&handle, claimer->tally);
     come(&handle, name_of(name, "steady", claimer->seed));
     while (goes_on()) {
         claim_one(claimer, &handle, &seed);
@@ -136,29 +136,29 @@ static void *claim_main(void *arg)
     return NULL;
 }
 
-static uint64_t open_builds(struct listener *handle)
+static uint64_t open_builds(struct handle *handle)
 {
     struct engine_info info;
     edge_info(handle->edge, &info);
     return info.builds_by_state[BUILD_PENDING] + info.builds_by_state[BUILD_ASSIGNED];
 }
 
-static void leave(struct listener *handle, struct seed *seed)
+static void leave(struct handle *handle, struct seed *seed)
 {
     char name[16];
     struct span worker = name_of(name, "w", seed_below(seed, WORKERS));
     int err = handle_result(handle, edge_bye(handle->edge, worker), NULL);
-    MUST(err == 0 || err == TALLY_NOTFOUND, "bye: %s", tally_err_name(err));
+    EXPECT(err == 0 || err == TALLY_NOTFOUND, "bye: %s", tally_err_name(err));
 }
 
 /* What is left, by one worker; those that left have given everything back. */
-static uint64_t drain(struct listener *handle)
+static uint64_t drain(struct handle *handle)
 {
     uint64_t count = 0;
     for (uint64_t i = 0; i < WORKERS; i++) {
         char name[16];
         int err = handle_result(handle, edge_bye(handle->edge, name_of(name, "w", i)), NULL);
-        MUST(err == 0 || err == TALLY_NOTFOUND, "bye: %s", tally_err_name(err));
+        EXPECT(err == 0 || err == TALLY_NOTFOUND, "bye: %s", tally_err_name(err));
     }
     come(handle, SPAN("last"));
     for (uint64_t i = 0; i < QUEUES; i++) {
@@ -171,11 +171,11 @@ static uint64_t drain(struct listener *handle)
             while (handle_again(handle, err = edge_claim(handle->edge, &ask, &got))) {
             }
             handle_settle(handle);
-            MUST(err == EDGE_NIL || (err == 0 && finish(handle, &got)), "the last worker");
+            EXPECT(err == EDGE_NIL || (err == 0 && finish(handle, &got)), "the last worker");
             count += err == 0;
         }
     }
-    MUST(open_builds(handle) == 0, "a build belongs to nobody");
+    EXPECT(open_builds(handle) == 0, "a build belongs to nobody");
     return count;
 }
 
@@ -186,7 +186,7 @@ static bool has_recycled(const struct tally *tally)
            FIELD_GET(tally->state.worker_last) > 2 * WORKERS;
 }
 
-static void run(struct tally *tally, struct listener *handle)
+static void run(struct tally *tally, struct handle *handle)
 {
     struct claimer claimers[CLAIMERS];
     struct seed seed = {1};
@@ -195,7 +195,7 @@ static void run(struct tally *tally, struct listener *handle)
     uint64_t missing = 0;
     for (int i = 0; i < CLAIMERS; i++) {
         claimers[i] = (struct claimer){.tally = tally, .seed = (uint64_t)i + 2};
-        MUST(pthread_create(&claimers[i].thread, NULL, claim_main, &claimers[i]) == 0, "thread");
+        EXPECT(pthread_create(&claimers[i].thread, NULL, claim_main, &claimers[i]) == 0, "thread");
     }
     uint64_t until_ns = clock_mono_ns() + run_ns;
     while (IS_CONTROL || clock_mono_ns() < until_ns || !has_recycled(tally)) {
@@ -220,33 +220,33 @@ static void run(struct tally *tally, struct listener *handle)
            (unsigned long)done, (unsigned long)missing,
            (unsigned long)FIELD_GET(tally->state.worker_last),
            (unsigned long)FIELD_GET(tally->state.queue_last));
-    MUST(done > 0 && missing > 0, "nothing was tried");
-    MUST(done <= submitted, "a build was done twice");
+    EXPECT(done > 0 && missing > 0, "nothing was tried");
+    EXPECT(done <= submitted, "a build was done twice");
 }
 
 int main(void)
 {
     char dir[256];
-    struct listener handle;
+    struct handle handle;
     struct engine_info before;
     struct engine_info after;
-    torture_dir(dir, sizeof(dir));
+    files_temp_dir(dir, sizeof(dir));
     struct tally_options options = {
         .dir = dir, .create = true, .edges = CLAIMERS + 1, .memory_bytes = MEMORY_BYTES};
     struct tally *tally = handle_engine_with(&options);
-    listener_hand_over(&handle, tally);
+    handle_open(&handle, tally);
     run(tally, &handle);
     edge_info(handle.edge, &before);
     handle_close(&handle);
-    MUST(tally_close(tally) == 0, "close");
+    EXPECT(tally_close(tally) == 0, "close");
     tally = handle_engine_with(&options);
-    listener_hand_over(&handle, tally);
+    handle_open(&handle, tally);
     edge_info(handle.edge, &after);
-    MUST(before.workers == after.workers && after.workers == CLAIMERS + 1,
-         "the workers of a start");
-    MUST(before.queues >= after.queues && before.builds >= after.builds, "more than there was");
+    EXPECT(before.workers == after.workers && after.workers == CLAIMERS + 1,
+           "the workers of a start");
+    EXPECT(before.queues >= after.queues && before.builds >= after.builds, "more than there was");
     handle_close(&handle);
-    MUST(tally_close(tally) == 0, "close");
-    torture_dir_remove(dir);
+    EXPECT(tally_close(tally) == 0, "close");
+    files_remove_tree(dir);
     return 0;
 }

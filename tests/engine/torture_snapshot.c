@@ -26,10 +26,10 @@ static void *vote_main(void *arg)
     struct job *job = arg;
     struct session *s = NULL;
     uint64_t votes = 0;
-    MUST(tally_session_new(&s, job->tally) == 0, "session");
+    EXPECT(tally_session_new(&s, job->tally) == 0, "session");
     pthread_barrier_wait(job->start);
     for (uint64_t i = 0; i < VOTES; i++) {
-        MUST(tally_vote(s, 1 + i * 7 % OPTIONS, 1, &votes) == 0, "vote");
+        EXPECT(tally_vote(s, 1 + i * 7 % OPTIONS, 1, &votes) == 0, "vote");
     }
     tally_session_destroy(s);
     return NULL;
@@ -41,23 +41,23 @@ static void *build_main(void *arg)
     struct session *s = NULL;
     struct tally_claim claim;
     uint64_t id = 0;
-    MUST(tally_session_new(&s, job->tally) == 0, "session");
-    MUST(tally_worker(s, "w", 2) == 0, "worker");
+    EXPECT(tally_session_new(&s, job->tally) == 0, "session");
+    EXPECT(tally_worker(s, "w", 2) == 0, "worker");
     pthread_barrier_wait(job->start);
     for (int i = 0; i < BUILDS; i++) {
-        MUST(tally_submit(s, i % 3 == 0 ? "p" : "q", SPAN("make"), &id) == 0, "submit");
-        MUST(tally_claim(s, "w", i % 3 == 0 ? "p" : "q", &claim) == 0, "claim");
+        EXPECT(tally_submit(s, i % 3 == 0 ? "p" : "q", SPAN("make"), &id) == 0, "submit");
+        EXPECT(tally_claim(s, "w", i % 3 == 0 ? "p" : "q", &claim) == 0, "claim");
         free(claim.payload);
         int err = i % 4 == 0   ? tally_release(s, claim.id, claim.token)
                   : i % 4 == 1 ? tally_fail(s, claim.id, claim.token, SPAN("no"))
                                : tally_done(s, claim.id, claim.token, SPAN("yes"));
-        MUST(err == 0, "the end of a build");
+        EXPECT(err == 0, "the end of a build");
     }
     tally_session_destroy(s);
     return NULL;
 }
 
-static uint64_t one_snapshot(struct listener *handle)
+static uint64_t one_snapshot(struct handle *handle)
 {
     struct edge_snapshot done;
     uint64_t ticket = 0;
@@ -66,21 +66,21 @@ static uint64_t one_snapshot(struct listener *handle)
         handle_wait(handle);
         err = edge_snapshot(handle->edge, &ticket, &done);
     }
-    MUST(err == 0, "a snapshot: %s", tally_err_name(err));
+    EXPECT(err == 0, "a snapshot: %s", tally_err_name(err));
     return done.lsn;
 }
 
 static void *snapshot_main(void *arg)
 {
     struct job *job = arg;
-    struct listener handle;
+    struct handle handle;
     uint64_t last = 0;
-    listener_hand_over(&handle, job->tally);
+    handle_open(&handle, job->tally);
     pthread_barrier_wait(job->start);
     /* relaxed: the loop may end a moment later */
     while (!atomic_load_explicit(&over, memory_order_relaxed)) {
         uint64_t lsn = one_snapshot(&handle);
-        MUST(lsn >= last, "snapshot at %lu after %lu", (unsigned long)lsn, (unsigned long)last);
+        EXPECT(lsn >= last, "snapshot at %lu after %lu", (unsigned long)lsn, (unsigned long)last);
         job->count += lsn > last;
         last = lsn;
     }
@@ -93,8 +93,8 @@ static void run(struct tally *tally)
     enum { JOBS = VOTERS + 2 };
     struct job jobs[JOBS];
     pthread_barrier_t start;
-    struct listener handle;
-    listener_hand_over(&handle, tally);
+    struct handle handle;
+    handle_open(&handle, tally);
     handle_poll(&handle, "poll");
     for (int i = 0; i < OPTIONS; i++) {
         char label[16];
@@ -106,7 +106,8 @@ static void run(struct tally *tally)
     for (int i = 0; i < JOBS; i++) {
         void *(*mains[])(void *) = {snapshot_main, build_main, vote_main};
         jobs[i] = (struct job){.tally = tally, .start = &start};
-        MUST(pthread_create(&jobs[i].thread, NULL, mains[i < 2 ? i : 2], &jobs[i]) == 0, "thread");
+        EXPECT(pthread_create(&jobs[i].thread, NULL, mains[i < 2 ? i : 2], &jobs[i]) == 0,
+               "thread");
     }
     for (int i = 1; i < JOBS; i++) {
         pthread_join(jobs[i].thread, NULL);
@@ -117,7 +118,7 @@ static void run(struct tally *tally)
     pthread_barrier_destroy(&start);
     printf("%lu snapshots under way with %d votes and %d builds\n", (unsigned long)jobs[0].count,
            VOTERS * VOTES, BUILDS);
-    MUST(jobs[0].count >= SNAPSHOTS_MIN, "too few snapshots to mean anything");
+    EXPECT(jobs[0].count >= SNAPSHOTS_MIN, "too few snapshots to mean anything");
 }
 
 /* ---- what the directory says, without an engine ---- */
@@ -161,15 +162,15 @@ static uint64_t digest_from(struct wal_io *io, uint64_t lsn)
     static struct made made;
     struct wal_snapshot_info info;
     struct wal_report report;
-    MUST(state_init(&made.state) == 0, "memory");
+    EXPECT(state_init(&made.state) == 0, "memory");
     snapshot_load_init(&made.load, &made.state);
     made.from = lsn;
     if (lsn > 0) {
         int err = wal_snapshot_read(io, lsn, made_load, &made, &info);
-        MUST(err == 0, "snapshot at %lu: %s", (unsigned long)lsn, info.text);
+        EXPECT(err == 0, "snapshot at %lu: %s", (unsigned long)lsn, info.text);
     }
     int err = wal_reader_once(io, made_visit, &made, &report);
-    MUST(err == 0, "from %lu: %s", (unsigned long)lsn, report.text);
+    EXPECT(err == 0, "from %lu: %s", (unsigned long)lsn, report.text);
     uint64_t digest = digest_state(&made.state);
     snapshot_load_fini(&made.load);
     state_fini(&made.state);
@@ -186,7 +187,7 @@ static int find(void *arg, const char *name)
     struct found *found = arg;
     uint64_t lsn = 0;
     if (wal_snapshot_is_name(name, &lsn)) {
-        MUST(found->count < 8, "too many snapshots are kept");
+        EXPECT(found->count < 8, "too many snapshots are kept");
         found->lsn[found->count++] = lsn;
     }
     return 0;
@@ -196,13 +197,13 @@ static void check(const char *dir)
 {
     struct wal_io *io = NULL;
     struct found found = {.count = 0};
-    MUST(wal_file_io_new(&io, dir, 0) == 0, "open %s", dir);
-    MUST(io->ops->list(io, find, &found) == 0, "list %s", dir);
-    MUST(found.count == 2, "%d snapshots are kept", found.count);
+    EXPECT(wal_file_io_new(&io, dir, 0) == 0, "open %s", dir);
+    EXPECT(io->ops->list(io, find, &found) == 0, "list %s", dir);
+    EXPECT(found.count == 2, "%d snapshots are kept", found.count);
     uint64_t whole = digest_from(io, 0);
     for (int i = 0; i < found.count; i++) {
-        MUST(digest_from(io, found.lsn[i]) == whole, "the snapshot at %lu is another state",
-             (unsigned long)found.lsn[i]);
+        EXPECT(digest_from(io, found.lsn[i]) == whole, "the snapshot at %lu is another state",
+               (unsigned long)found.lsn[i]);
     }
     io->ops->destroy(io);
 }
@@ -210,18 +211,18 @@ static void check(const char *dir)
 int main(void)
 {
     char dir[128];
-    torture_dir(dir, sizeof(dir));
+    files_temp_dir(dir, sizeof(dir));
     struct tally_options options = {
         .dir = dir, .create = true, .edges = VOTERS + 3, .snapshot_slice = SLICE};
     struct tally_report report;
     struct tally *tally = NULL;
-    MUST(tally_open(&tally, &options, &report) == 0, "open: %s", report.text);
+    EXPECT(tally_open(&tally, &options, &report) == 0, "open: %s", report.text);
     run(tally);
-    MUST(tally_close(tally) == 0, "close");
+    EXPECT(tally_close(tally) == 0, "close");
     check(dir);
-    MUST(tally_open(&tally, &options, &report) == 0, "open again: %s", report.text);
-    MUST(report.snapshot_lsn > 0, "no snapshot was loaded");
-    MUST(tally_close(tally) == 0, "close");
-    torture_dir_remove(dir);
+    EXPECT(tally_open(&tally, &options, &report) == 0, "open again: %s", report.text);
+    EXPECT(report.snapshot_lsn > 0, "no snapshot was loaded");
+    EXPECT(tally_close(tally) == 0, "close");
+    files_remove_tree(dir);
     return 0;
 }

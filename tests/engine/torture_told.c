@@ -19,13 +19,13 @@ static _Atomic uint32_t back;
 static _Atomic bool stop;
 static _Atomic bool stopped;
 
-static void take_back(struct listener *handle)
+static void take_back(struct handle *handle)
 {
     int err = edge_take_back(handle->edge, build_id, build_token);
     while (handle_again(handle, err)) {
         err = edge_take_back(handle->edge, build_id, build_token);
     }
-    MUST(err == 0 || err == TALLY_STALE, "take back: %s", tally_err_name(err));
+    EXPECT(err == 0 || err == TALLY_STALE, "take back: %s", tally_err_name(err));
     handle_settle(handle);
     /* T1: release; pairs with T2 */
     atomic_store_explicit(&back, err == 0 ? BACK_DONE : BACK_REFUSED, memory_order_release);
@@ -33,9 +33,9 @@ static void take_back(struct listener *handle)
 
 static void *back_main(void *arg)
 {
-    struct listener handle;
+    struct handle handle;
     (void)arg;
-    listener_hand_over(&handle, tally);
+    handle_open(&handle, tally);
     /* T3: relaxed: the end may be seen late */
     while (!atomic_load_explicit(&stop, memory_order_relaxed)) {
         /* T2: acquire; pairs with T1 */
@@ -52,7 +52,7 @@ static void *back_main(void *arg)
     return NULL;
 }
 
-static void claim(struct listener *handle, struct edge_claimed *got)
+static void claim(struct handle *handle, struct edge_claimed *got)
 {
     static const struct edge_claim ask = {
         .worker = SPAN("w"), .queues = {SPAN("q")}, .queue_count = 1, .lease_ms = 600000};
@@ -60,19 +60,19 @@ static void claim(struct listener *handle, struct edge_claimed *got)
     while (handle_again(handle, err)) {
         err = edge_claim(handle->edge, &ask, got);
     }
-    MUST(err == 0, "claim: %s", tally_err_name(err));
+    EXPECT(err == 0, "claim: %s", tally_err_name(err));
 }
 
 /* Returns whether it was told again. */
-static bool round_one(struct listener *handle, int round)
+static bool round_one(struct handle *handle, int round)
 {
     struct edge_submit submit = {
         .queue = SPAN("q"), .payload = SPAN("make"), .pri = 5, .lease_ms = 600000, .tries = 3};
     struct edge_claimed got;
-    MUST(handle_result(handle, edge_submit(handle->edge, &submit), &build_id) == 0, "submit");
+    EXPECT(handle_result(handle, edge_submit(handle->edge, &submit), &build_id) == 0, "submit");
     claim(handle, &got);
     handle_settle(handle);
-    MUST(!got.again && got.id == build_id, "it was claimed before");
+    EXPECT(!got.again && got.id == build_id, "it was claimed before");
     build_token = got.token;
     /* T1: release; pairs with T2 */
     atomic_store_explicit(&back, BACK_ASKED, memory_order_release);
@@ -81,7 +81,7 @@ static bool round_one(struct listener *handle, int round)
     }
     claim(handle, &got);
     bool is_told = got.token == build_token;
-    MUST(is_told == got.again, "a token from nowhere");
+    EXPECT(is_told == got.again, "a token from nowhere");
     handle_settle(handle);
     uint32_t how = BACK_ASKED;
     while (how == BACK_ASKED) {
@@ -89,9 +89,9 @@ static bool round_one(struct listener *handle, int round)
         /* T2: acquire; pairs with T1 */
         how = atomic_load_explicit(&back, memory_order_acquire);
     }
-    MUST(!is_told || how != BACK_DONE, "taken back from one who was told again");
-    MUST(is_told || how == BACK_DONE, "neither told nor taken back");
-    MUST(edge_done(handle->edge, build_id, got.token, SPAN("right")) == 0, "done");
+    EXPECT(!is_told || how != BACK_DONE, "taken back from one who was told again");
+    EXPECT(is_told || how == BACK_DONE, "neither told nor taken back");
+    EXPECT(edge_done(handle->edge, build_id, got.token, SPAN("right")) == 0, "done");
     handle_settle(handle);
     return is_told;
 }
@@ -99,13 +99,13 @@ static bool round_one(struct listener *handle, int round)
 int main(void)
 {
     char dir[256];
-    struct listener handle;
+    struct handle handle;
     pthread_t thread;
-    torture_dir(dir, sizeof(dir));
+    files_temp_dir(dir, sizeof(dir));
     tally = handle_engine(dir, 2);
-    listener_hand_over(&handle, tally);
+    handle_open(&handle, tally);
     handle_worker(&handle, "w", 1);
-    MUST(pthread_create(&thread, NULL, back_main, NULL) == 0, "a thread");
+    EXPECT(pthread_create(&thread, NULL, back_main, NULL) == 0, "a thread");
     uint64_t until_ns = clock_mono_ns() + (uint64_t)SECONDS_MAX * 1000000000;
     int rounds = 0;
     int told = 0;
@@ -121,8 +121,8 @@ int main(void)
     }
     pthread_join(thread, NULL);
     handle_close(&handle);
-    MUST(tally_close(tally) == 0, "close");
-    torture_dir_remove(dir);
+    EXPECT(tally_close(tally) == 0, "close");
+    files_remove_tree(dir);
     printf("%d claims, %d told again, %d taken back\n", rounds, told, rounds - told);
     return 0;
 }

@@ -1,6 +1,7 @@
 /* Files made by hand, block by block; what is wrong with them is the caller's choice. */
 #include "tests/hostile/forge.h"
 
+#include "tests/lib/expect.h"
 #include "wal/base/bytes.h"
 #include "wal/format/codec.h"
 #include "wal/format/snapshot.h"
@@ -13,17 +14,9 @@
 
 const unsigned char forge_uuid[WAL_UUID_BYTES] = "a forged log...";
 
-static void must(bool is_so, const char *what)
-{
-    if (!is_so) {
-        perror(what);
-        abort();
-    }
-}
-
 static void put(const struct forge *forge, const void *bytes, size_t len, uint64_t offset)
 {
-    must(pwrite(forge->fd, bytes, len, (off_t)offset) == (ssize_t)len, "pwrite");
+    EXPECT(pwrite(forge->fd, bytes, len, (off_t)offset) == (ssize_t)len, "pwrite: %m");
 }
 
 static int create(const char *dir, const char *name)
@@ -31,7 +24,7 @@ static int create(const char *dir, const char *name)
     char path[256];
     snprintf(path, sizeof(path), "%s/%s", dir, name);
     int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    must(fd >= 0, path);
+    EXPECT(fd >= 0, "%s: %m", path);
     return fd;
 }
 
@@ -45,7 +38,7 @@ void forge_segment(struct forge *forge, const char *dir, const struct wal_segmen
                             .head = *head,
                             .offset = WAL_SEGMENT_FIRST_BLOCK,
                             .next = first_lsn};
-    must(ftruncate(forge->fd, (off_t)head->bytes) == 0, "ftruncate");
+    EXPECT(ftruncate(forge->fd, (off_t)head->bytes) == 0, "ftruncate: %m");
     wal_segment_head_put(page, head);
     put(forge, page, sizeof(page), 0);
 }
@@ -73,7 +66,7 @@ void forge_any_block(struct forge *forge, const struct wal_block_header *header,
     bool is_snapshot = forge->head.epoch == 0;
     size_t room = (size_t)wal_block_bytes(raw_bytes);
     unsigned char *block = calloc(1, room);
-    must(block != NULL, "calloc");
+    EXPECT(block != NULL, "calloc: %m");
     size_t bytes = wal_block_pack(block, &made, raw, raw_bytes);
     made.codec = header->codec != 0 ? header->codec : made.codec;
     made.raw_bytes = header->raw_bytes != 0 ? header->raw_bytes : made.raw_bytes;
@@ -109,7 +102,7 @@ void forge_block(struct forge *forge, uint16_t flags, uint32_t count, const void
 void forge_seal(struct forge *forge)
 {
     forge_block(forge, WAL_BLOCK_SEAL, 0, NULL, 0);
-    must(ftruncate(forge->fd, (off_t)forge->offset) == 0, "ftruncate");
+    EXPECT(ftruncate(forge->fd, (off_t)forge->offset) == 0, "ftruncate: %m");
     forge_close(forge);
 }
 

@@ -4,19 +4,12 @@
 #include "engine/log/columns.h"
 #include "engine/state/state.h"
 #include "engine/state/word.h"
+#include "tests/lib/expect.h"
 #include "wal/base/span.h"
 #include "wal/recover/log_begin.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-#define MUST(is_so)                                                                                \
-    do {                                                                                           \
-        if (!(is_so)) {                                                                            \
-            fprintf(stderr, "%s:%d: %s\n", __FILE__, __LINE__, #is_so);                            \
-            abort();                                                                               \
-        }                                                                                          \
-    } while (0)
 
 #define TEXT(word)                                                                                 \
     {                                                                                              \
@@ -99,14 +92,14 @@ void forge_saved(const char *dir, const struct forge_images *images)
         if (image.kind == IMAGE_END && image.num[END_IMAGES] != 0) {
             image.num[END_IMAGES] = i;
         }
-        MUST(image_put(&buf, &image) == 0);
+        EXPECT(image_put(&buf, &image) == 0, "image_put");
     }
     forge_snapshot(&forge, dir, FORGE_LSN);
     forge_block(&forge, 0, buf.count, buf.at, buf.len);
     forge_snapshot_end(&forge, true, buf.count);
     image_buf_fini(&buf);
-    MUST(wal_file_io_new(&io, dir, 0) == 0);
-    MUST(wal_log_begin_behind(io, forge_uuid, FORGE_LSN) == 0);
+    EXPECT(wal_file_io_new(&io, dir, 0) == 0, "wal_file_io_new");
+    EXPECT(wal_log_begin_behind(io, forge_uuid, FORGE_LSN) == 0, "wal_log_begin_behind");
     io->ops->destroy(io);
 }
 
@@ -168,7 +161,8 @@ void forge_logged(const char *dir, const struct forge_records *records)
         const struct record *record = &records->at[i];
         columns_begin(&columns,
                       record->time_ms != 0 ? record->time_ms : FORGE_MS + (uint64_t)i * 1000);
-        MUST(columns_add(&columns, record) == 0 && columns_end(&columns, &raw, &len) == 0);
+        EXPECT(columns_add(&columns, record) == 0 && columns_end(&columns, &raw, &len) == 0,
+               "columns_add");
         forge_block(&forge, 0, 1, raw, len);
     }
     columns_fini(&columns);

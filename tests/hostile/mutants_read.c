@@ -2,6 +2,8 @@
  * prints nothing that a terminal obeys, changes no file, and takes no memory for what is not there.
  */
 #include "tests/hostile/mutate.h"
+#include "tests/lib/check.h"
+#include "tests/lib/files.h"
 #include "tools/tally-wal/commands.h"
 #include "wal/base/glyph.h"
 
@@ -16,20 +18,7 @@ enum { SECONDS = 30, PEAK_MIB = 600, REPLAY_EVERY = 16, PRINTED_BYTES_MAX = 8 <<
 
 static char dir[128];
 static char into[160];
-static uint64_t seed_now;
-static char what[MUTANT_WHAT_BYTES];
 static FILE *told; /* where we speak; 1 and 2 are what the verbs print to */
-
-#define FINE(is_so, ...)                                                                           \
-    do {                                                                                           \
-        if (!(is_so)) {                                                                            \
-            fprintf(told, "FAILED: hostile_mutants_read --seed %llu --count 1 (%s): ",             \
-                    (unsigned long long)seed_now, what);                                           \
-            fprintf(told, __VA_ARGS__);                                                            \
-            fprintf(told, "\n");                                                                   \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
 
 static void take_output(int memory)
 {
@@ -40,6 +29,7 @@ static void take_output(int memory)
         exit(1);
     }
     setvbuf(told, NULL, _IONBF, 0);
+    expect_print_to(told);
 }
 
 static bool is_harmless(struct span text)
@@ -60,15 +50,15 @@ static void look_at_output(int memory, const char *verb)
     fflush(stdout);
     fflush(stderr);
     off_t bytes = lseek(memory, 0, SEEK_END);
-    FINE(bytes < PRINTED_BYTES_MAX, "%s prints %lld bytes", verb, (long long)bytes);
+    EXPECT(bytes < PRINTED_BYTES_MAX, "%s prints %lld bytes", verb, (long long)bytes);
     if (bytes > 0) {
         char *at = mmap(NULL, (size_t)bytes, PROT_READ, MAP_SHARED, memory, 0);
-        FINE(at != MAP_FAILED, "mmap");
-        FINE(is_harmless((struct span){at, (size_t)bytes}), "%s prints what a terminal obeys",
-             verb);
+        EXPECT(at != MAP_FAILED, "mmap");
+        EXPECT(is_harmless((struct span){at, (size_t)bytes}), "%s prints what a terminal obeys",
+               verb);
         munmap(at, (size_t)bytes);
     }
-    FINE(ftruncate(memory, 0) == 0 && lseek(memory, 0, SEEK_SET) == 0, "ftruncate");
+    EXPECT(ftruncate(memory, 0) == 0 && lseek(memory, 0, SEEK_SET) == 0, "ftruncate");
 }
 
 static void run_verb(int memory, const char *verb, int (*command)(const struct settings *settings),
@@ -81,9 +71,9 @@ static void run_verb(int memory, const char *verb, int (*command)(const struct s
     int code = command(&settings);
     filter_fini(&settings.filter);
     look_at_output(memory, verb);
-    FINE(code == EXIT_WHOLE || code == EXIT_TORN || code == EXIT_DAMAGE ||
-             (may_refuse_usage && code == EXIT_USAGE),
-         "%s ends with %d", verb, code);
+    EXPECT(code == EXIT_WHOLE || code == EXIT_TORN || code == EXIT_DAMAGE ||
+               (may_refuse_usage && code == EXIT_USAGE),
+           "%s ends with %d", verb, code);
 }
 
 static uint64_t sum_of_files(const char *path)
@@ -103,9 +93,8 @@ static uint64_t sum_of_files(const char *path)
 static void run(int memory, uint64_t seed_start)
 {
     struct seed seed = {seed_start};
-    seed_now = seed_start;
     mutant_begin(seed_start, "hostile_mutants_read", SECONDS);
-    mutate(&seed, dir, what);
+    mutate(&seed, dir);
     uint64_t before = sum_of_files(dir);
     run_verb(memory, "dump", command_dump, false, false);
     run_verb(memory, "dump --json", command_dump, true, false);
@@ -116,18 +105,18 @@ static void run(int memory, uint64_t seed_start)
     if (seed_start % REPLAY_EVERY == 0) {
         run_verb(memory, "replay", command_replay, false, true);
         if (access(into, F_OK) == 0) {
-            mutant_dir_remove(into);
+            files_remove_tree(into);
         }
     }
-    FINE(sum_of_files(dir) == before, "reading has changed a file");
+    EXPECT(sum_of_files(dir) == before, "reading has changed a file");
     run_verb(memory, "repair", command_repair, false, false);
-    mutant_dir_clear(dir);
+    files_clear(dir);
 }
 
 int main(int argc, char **argv)
 {
-    uint64_t start = mutant_arg(argc, argv, "--seed", 1);
-    uint64_t count = mutant_arg(argc, argv, "--count", 100);
+    uint64_t start = check_option(argc, argv, "--seed", 1);
+    uint64_t count = check_option(argc, argv, "--count", 100);
     int memory = memfd_create("printed", MFD_CLOEXEC);
     mutant_dir(dir, sizeof(dir));
     snprintf(into, sizeof(into), "%s-into", dir);
@@ -135,11 +124,11 @@ int main(int argc, char **argv)
     for (uint64_t i = 0; i < count; i++) {
         run(memory, start + i);
     }
-    mutant_dir_remove(dir);
+    files_remove_tree(dir);
     uint64_t peak = mutant_peak_mib();
     fprintf(told, "%llu mutants read by each verb; at most %llu MiB\n", (unsigned long long)count,
             (unsigned long long)peak);
-    FINE(peak < PEAK_MIB, "%llu MiB", (unsigned long long)peak);
+    EXPECT(peak < PEAK_MIB, "%llu MiB", (unsigned long long)peak);
     mutant_over();
     return 0;
 }

@@ -2,6 +2,7 @@
  * snapshot that counts, ends in order, and starts again. What is synced is never refused later. */
 #include "tests/engine/handle.h"
 #include "tests/hostile/mutate.h"
+#include "tests/lib/check.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,26 +15,13 @@ struct totals {
 };
 
 static char dir[128];
-static uint64_t seed_now;
-static char what[MUTANT_WHAT_BYTES];
 static struct tally *tally;
-static struct listener handle;
-
-#define FINE(is_so, ...)                                                                           \
-    do {                                                                                           \
-        if (!(is_so)) {                                                                            \
-            fprintf(stderr, "FAILED: hostile_mutants_served --seed %llu --count 1 (%s): ",         \
-                    (unsigned long long)seed_now, what);                                           \
-            fprintf(stderr, __VA_ARGS__);                                                          \
-            fprintf(stderr, "\n");                                                                 \
-            exit(1);                                                                               \
-        }                                                                                          \
-    } while (0)
+static struct handle handle;
 
 static void on_fatal(void *arg, int code, const char *why)
 {
     (void)arg;
-    FINE(false, "the server ended itself with %d: %s", code, why);
+    EXPECT(false, "the server ended itself with %d: %s", code, why);
 }
 
 static int open_engine(struct tally_report *report)
@@ -52,8 +40,8 @@ static void vote_all(void)
             err = edge_vote(handle.edge, id, 1, &vote);
             edge_flush(handle.edge);
         } while (handle_again(&handle, err));
-        FINE(err == 0 || err == TALLY_NOTFOUND || err == TALLY_CLOSED || err == TALLY_RANGE,
-             "a vote for %llu: %s", (unsigned long long)id, tally_err_name(err));
+        EXPECT(err == 0 || err == TALLY_NOTFOUND || err == TALLY_CLOSED || err == TALLY_RANGE,
+               "a vote for %llu: %s", (unsigned long long)id, tally_err_name(err));
     }
     handle_settle(&handle);
 }
@@ -78,7 +66,7 @@ static void work(const char *worker)
         struct edge_failed how;
         int err = claim(worker, &got);
         if (err != 0) {
-            FINE(err == EDGE_NIL || err == TALLY_OFFLINE, "a claim: %s", tally_err_name(err));
+            EXPECT(err == EDGE_NIL || err == TALLY_OFFLINE, "a claim: %s", tally_err_name(err));
             return;
         }
         const struct edge_fail fail = {.id = got.id, .token = got.token, .text = {"no", 2}};
@@ -88,7 +76,7 @@ static void work(const char *worker)
                                : edge_done(handle.edge, got.id, got.token, (struct span){"ok", 2});
         } while (handle_again(&handle, err));
         handle_settle(&handle);
-        FINE(err == 0 || err == TALLY_STALE, "the end of a claim: %s", tally_err_name(err));
+        EXPECT(err == 0 || err == TALLY_STALE, "the end of a claim: %s", tally_err_name(err));
     }
 }
 
@@ -100,14 +88,14 @@ static void change_all(void)
     const struct edge_submit submit = {
         .queue = {"q", 1}, .payload = {"make", 4}, .lease_ms = 1000, .tries = 3};
     int err = handle_result(&handle, edge_poll(handle.edge, &poll), NULL);
-    FINE(err == 0, "a poll: %s", tally_err_name(err));
+    EXPECT(err == 0, "a poll: %s", tally_err_name(err));
     err = handle_result(
         &handle, edge_option(handle.edge, (struct span){"p", 1}, (struct span){"New", 3}), NULL);
-    FINE(err == 0 || err == TALLY_EXISTS, "an option: %s", tally_err_name(err));
+    EXPECT(err == 0 || err == TALLY_EXISTS, "an option: %s", tally_err_name(err));
     err = handle_result(&handle, edge_worker(handle.edge, &worker), NULL);
-    FINE(err == 0, "a worker: %s", tally_err_name(err));
+    EXPECT(err == 0, "a worker: %s", tally_err_name(err));
     err = handle_result(&handle, edge_submit(handle.edge, &submit), NULL);
-    FINE(err == 0 || err == TALLY_FULL, "a build: %s", tally_err_name(err));
+    EXPECT(err == 0 || err == TALLY_FULL, "a build: %s", tally_err_name(err));
 }
 
 static void snapshot(void)
@@ -118,59 +106,58 @@ static void snapshot(void)
     do {
         err = edge_snapshot(handle.edge, &ticket, &done);
     } while (handle_again(&handle, err));
-    FINE(err == 0, "a snapshot: %s", tally_err_name(err));
+    EXPECT(err == 0, "a snapshot: %s", tally_err_name(err));
 }
 
 static void serve(void)
 {
-    listener_hand_over(&handle, tally);
+    handle_open(&handle, tally);
     vote_all();
     change_all();
     work("w");
     vote_all();
     snapshot();
     handle_close(&handle);
-    FINE(tally_close(tally) == 0, "the end");
+    EXPECT(tally_close(tally) == 0, "the end");
 }
 
 static void run(uint64_t seed_start, struct totals *totals)
 {
     struct seed seed = {seed_start};
     struct tally_report report;
-    seed_now = seed_start;
     mutant_begin(seed_start, "hostile_mutants_served", SECONDS);
-    mutate(&seed, dir, what);
+    mutate(&seed, dir);
     int err = open_engine(&report);
-    FINE(err == 0 || err == TALLY_DAMAGE || err == TALLY_NEWER, "the start: %s, %s",
-         tally_err_name(err), report.text);
+    EXPECT(err == 0 || err == TALLY_DAMAGE || err == TALLY_NEWER, "the start: %s, %s",
+           tally_err_name(err), report.text);
     if (err == 0) {
         totals->opened++;
         serve();
         err = open_engine(&report);
-        FINE(err == 0, "the second start: %s, %s", tally_err_name(err), report.text);
-        FINE(tally_close(tally) == 0, "the second end");
+        EXPECT(err == 0, "the second start: %s, %s", tally_err_name(err), report.text);
+        EXPECT(tally_close(tally) == 0, "the second end");
     } else {
         totals->refused++;
-        FINE(report.text[0] != '\0', "it is refused without a word");
+        EXPECT(report.text[0] != '\0', "it is refused without a word");
     }
-    mutant_dir_clear(dir);
+    files_clear(dir);
 }
 
 int main(int argc, char **argv)
 {
-    uint64_t start = mutant_arg(argc, argv, "--seed", 1);
-    uint64_t count = mutant_arg(argc, argv, "--count", 100);
+    uint64_t start = check_option(argc, argv, "--seed", 1);
+    uint64_t count = check_option(argc, argv, "--count", 100);
     struct totals totals = {0};
     mutant_dir(dir, sizeof(dir));
     for (uint64_t i = 0; i < count; i++) {
         run(start + i, &totals);
     }
-    mutant_dir_remove(dir);
+    files_remove_tree(dir);
     uint64_t peak = mutant_peak_mib();
     printf("%llu mutants: %llu refused, %llu served and started again; at most %llu MiB\n",
            (unsigned long long)count, (unsigned long long)totals.refused,
            (unsigned long long)totals.opened, (unsigned long long)peak);
-    FINE(peak < PEAK_MIB, "%llu MiB", (unsigned long long)peak);
+    EXPECT(peak < PEAK_MIB, "%llu MiB", (unsigned long long)peak);
     mutant_over();
     return 0;
 }

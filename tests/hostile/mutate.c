@@ -5,26 +5,16 @@
 #include "engine/log/columns.h"
 #include "engine/state/word.h"
 #include "tests/hostile/forge_state.h"
-#include "wal/base/number.h"
+#include "tests/lib/expect.h"
+#include "tests/lib/files.h"
 #include "wal/recover/log_begin.h"
 #include "wal/wal.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <unistd.h>
-
-static void must(bool is_so, const char *what)
-{
-    if (!is_so) {
-        perror(what);
-        abort();
-    }
-}
 
 /* ---- numbers, texts, bytes ---- */
 
@@ -235,7 +225,7 @@ static void spoiled_block(struct seed *seed, struct forge *forge, uint32_t count
                           const unsigned char *raw, size_t len)
 {
     unsigned char *copy = malloc(len);
-    must(copy != NULL, "malloc");
+    EXPECT(copy != NULL, "malloc: %m");
     memcpy(copy, raw, len);
     size_t left = spoil_bytes(seed, copy, len);
     uint32_t told = seed_below(seed, 4) == 0 ? count + (uint32_t)seed_below(seed, 5) - 2 : count;
@@ -247,8 +237,8 @@ static void spoiled_block(struct seed *seed, struct forge *forge, uint32_t count
 static void begin_behind(const char *dir)
 {
     struct wal_io *io;
-    must(wal_file_io_new(&io, dir, 0) == 0, dir);
-    must(wal_log_begin_behind(io, forge_uuid, FORGE_LSN) == 0, "wal_log_begin_behind");
+    EXPECT(wal_file_io_new(&io, dir, 0) == 0, "%s", dir);
+    EXPECT(wal_log_begin_behind(io, forge_uuid, FORGE_LSN) == 0, "wal_log_begin_behind: %m");
     io->ops->destroy(io);
 }
 
@@ -259,7 +249,7 @@ static void image_bytes(struct seed *seed, const char *dir)
     struct forge forge;
     forge_images(&images);
     for (size_t i = 0; i < images.count; i++) {
-        must(image_put(&buf, &images.at[i]) == 0, "image_put");
+        EXPECT(image_put(&buf, &images.at[i]) == 0, "image_put: %m");
     }
     forge_snapshot(&forge, dir, FORGE_LSN);
     spoiled_block(seed, &forge, buf.count, buf.at, buf.len);
@@ -285,9 +275,9 @@ static void record_blocks(struct seed *seed, const char *dir, bool are_bytes)
         size_t end = i + 1 + (size_t)seed_below(seed, 8);
         columns_begin(&columns, FORGE_MS + i * 1000);
         for (; i < end && i < records.count; i++) {
-            must(columns_add(&columns, &records.at[i]) == 0, "columns_add");
+            EXPECT(columns_add(&columns, &records.at[i]) == 0, "columns_add: %m");
         }
-        must(columns_end(&columns, &raw, &len) == 0, "columns_end");
+        EXPECT(columns_end(&columns, &raw, &len) == 0, "columns_end: %m");
         if (len > WAL_SEGMENT_BYTES_MIN / 4) {
             break; /* a big text: there is not room for two of them */
         }
@@ -375,7 +365,7 @@ static void file_heads(struct seed *seed, const char *dir)
     told.bytes = seed_below(seed, 2) == 0 ? head.bytes : spoiled_number(seed, head.bytes);
     unsigned char page[WAL_PAGE_BYTES];
     wal_segment_head_put(page, &told);
-    must(pwrite(forge.fd, page, sizeof(page), 0) == (ssize_t)sizeof(page), "pwrite");
+    EXPECT(pwrite(forge.fd, page, sizeof(page), 0) == (ssize_t)sizeof(page), "pwrite: %m");
     forge.head = told;
     forge_block(&forge, 0, 1, "x", 1);
     forge_close(&forge);
@@ -416,7 +406,9 @@ static void record_bytes(struct seed *seed, const char *dir)
     record_blocks(seed, dir, true);
 }
 
-void mutate(struct seed *seed, const char *dir, char what[MUTANT_WHAT_BYTES])
+static char repeat[160];
+
+void mutate(struct seed *seed, const char *dir)
 {
     static const struct {
         const char *name;
@@ -428,50 +420,20 @@ void mutate(struct seed *seed, const char *dir, char what[MUTANT_WHAT_BYTES])
         {"heads of blocks", block_heads}, {"heads of files", file_heads},
     };
     size_t way = (size_t)seed_below(seed, sizeof(ways) / sizeof(ways[0]));
-    snprintf(what, MUTANT_WHAT_BYTES, "%s", ways[way].name);
+    size_t used = strlen(repeat);
+    snprintf(repeat + used, sizeof(repeat) - used, "  (%s)\n", ways[way].name);
     ways[way].make(seed, dir);
 }
 
 /* ---- around it ---- */
 
-void mutant_dir(char *path, size_t room)
+void mutant_dir(char *path, size_t capacity)
 {
-    const char *tmp = getenv("TMPDIR");
-    tmp = tmp != NULL ? tmp : access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp";
-    snprintf(path, room, "%.80s/tally-mutants-XXXXXX", tmp);
-    must(mkdtemp(path) != NULL, path);
-}
-
-void mutant_dir_clear(const char *path)
-{
-    DIR *dir = opendir(path);
-    must(dir != NULL, path);
-    for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        if (entry->d_name[0] != '.') {
-            must(unlinkat(dirfd(dir), entry->d_name, 0) == 0, entry->d_name);
-        }
+    if (getenv("TMPDIR") == NULL && access("/dev/shm", W_OK) == 0) {
+        setenv("TMPDIR", "/dev/shm", 1);
     }
-    closedir(dir);
+    files_temp_dir(path, capacity);
 }
-
-void mutant_dir_remove(const char *path)
-{
-    mutant_dir_clear(path);
-    must(rmdir(path) == 0, path);
-}
-
-uint64_t mutant_arg(int argc, char **argv, const char *name, uint64_t without)
-{
-    uint64_t value = without;
-    for (int i = 1; i + 1 < argc; i++) {
-        if (strcmp(argv[i], name) == 0) {
-            must(number_parse(argv[i + 1], &value), argv[i + 1]);
-        }
-    }
-    return value;
-}
-
-static char repeat[160];
 
 /* A mutant that hangs, or crashes: the command that makes it again, with what a handler may call.
  */
@@ -485,8 +447,8 @@ static void on_signal(int number)
 
 static bool is_over;
 
-/* What a helper of a test ends: exit, not a signal. */
-static void on_exit_tell(void)
+/* What ends the process by exit, or by a failed EXPECT. */
+static void tell_repeat(void)
 {
     if (!is_over) {
         fputs(repeat, stderr);
@@ -501,7 +463,8 @@ void mutant_over(void)
 void mutant_begin(uint64_t seed, const char *command, unsigned seconds)
 {
     if (repeat[0] == '\0') {
-        atexit(on_exit_tell);
+        atexit(tell_repeat);
+        expect_on_fail(tell_repeat);
     }
     snprintf(repeat, sizeof(repeat), "FAILED: %s --seed %llu --count 1\n", command,
              (unsigned long long)seed);
@@ -514,6 +477,6 @@ void mutant_begin(uint64_t seed, const char *command, unsigned seconds)
 uint64_t mutant_peak_mib(void)
 {
     struct rusage usage;
-    must(getrusage(RUSAGE_SELF, &usage) == 0, "getrusage");
+    EXPECT(getrusage(RUSAGE_SELF, &usage) == 0, "getrusage: %m");
     return (uint64_t)usage.ru_maxrss / 1024;
 }

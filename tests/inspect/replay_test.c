@@ -1,9 +1,9 @@
 /* tally-wal replay: the new log ends where it was told, with the same records; or there is none. */
 #include "tests/inspect/made.h"
-#include "tests/lib/proc.h"
+#include "tests/lib/files.h"
+#include "tests/lib/wait.h"
 
 #include <criterion/criterion.h>
-#include <dirent.h>
 #include <sched.h>
 #include <signal.h>
 #include <spawn.h>
@@ -33,7 +33,7 @@ static void setup(void)
 static void teardown(void)
 {
     log_dir_fini(&disk);
-    proc_remove_tree(home);
+    files_remove_tree(home);
 }
 
 TestSuite(inspect_replay, .init = setup, .fini = teardown);
@@ -55,18 +55,6 @@ static char *dump(const char *dir, const char *to)
     return text;
 }
 
-static size_t entries_of(const char *dir)
-{
-    size_t count = 0;
-    DIR *open = opendir(dir);
-    cr_assert_not_null(open);
-    for (const struct dirent *entry; (entry = readdir(open)) != NULL;) {
-        count += entry->d_name[0] != '.';
-    }
-    closedir(open);
-    return count;
-}
-
 /* Expects that the new directory has exactly the first records of the old, and is whole. */
 static void expect_first(const char *until, unsigned lsn)
 {
@@ -80,8 +68,8 @@ static void expect_first(const char *until, unsigned lsn)
     free(wanted);
     free(got);
     cr_expect_eq(made_run(NULL, (const char *const[]){"verify", into, NULL}), 0);
-    cr_expect_eq(entries_of(home), 1, "something else was left behind");
-    proc_remove_tree(into);
+    cr_expect_eq(files_count(home), 1, "something else was left behind");
+    files_remove_tree(into);
 }
 
 Test(inspect_replay, until_any_lsn_inside_of_a_block_or_at_its_end)
@@ -105,7 +93,7 @@ static void expect_nothing(const char *until, int code)
 {
     int got = replay(until);
     cr_expect_eq(got, code, "--until %s: exit code %d", until, got);
-    cr_expect_eq(entries_of(home), 0, "--until %s left something behind", until);
+    cr_expect_eq(files_count(home), 0, "--until %s left something behind", until);
 }
 
 Test(inspect_replay, a_moment_that_the_log_does_not_have_is_64_and_makes_nothing)
@@ -140,7 +128,7 @@ Test(inspect_replay, an_empty_directory_is_taken_and_a_filled_one_is_73)
     cr_expect_eq(replay("6"), CODE_IN_USE);
     char *after = dump(into, "1000");
     cr_expect_str_eq(before, after);
-    cr_expect_eq(entries_of(home), 1);
+    cr_expect_eq(files_count(home), 1);
     free(before);
     free(after);
 }
@@ -164,18 +152,18 @@ Test(inspect_replay, a_signal_leaves_nothing_half_made)
         pid_t pid;
         int status;
         cr_assert_eq(posix_spawn(&pid, argv[0], NULL, NULL, (char **)(void *)argv, environ), 0);
-        uint64_t deadline_ms = proc_now_ms() + run;
-        while (proc_now_ms() < deadline_ms) {
+        uint64_t deadline_ms = wait_now_ms() + run;
+        while (wait_now_ms() < deadline_ms) {
             sched_yield();
         }
         kill(pid, signals[run % 3]);
         cr_assert_eq(waitpid(pid, &status, 0), pid);
         struct stat there;
         bool is_made = stat(into, &there) == 0;
-        cr_expect_eq(entries_of(home), is_made ? 1 : 0, "run %u left something behind", run);
+        cr_expect_eq(files_count(home), is_made ? 1 : 0, "run %u left something behind", run);
         if (is_made) {
             cr_expect_eq(made_run(NULL, (const char *const[]){"verify", into, NULL}), 0);
-            proc_remove_tree(into);
+            files_remove_tree(into);
         } else {
             cr_expect(WIFSIGNALED(status), "run %u: exit code %d", run, WEXITSTATUS(status));
         }

@@ -5,7 +5,7 @@
 #include "engine/apply/digest.h"
 #include "engine/apply/snapshot_load.h"
 #include "engine/tally.h"
-#include "tests/lib/proc.h"
+#include "tests/lib/files.h"
 #include "tools/tally-wal/inspector.h"
 #include "tools/tally-wal/moment.h"
 #include "tools/tally-wal/newdir.h"
@@ -33,7 +33,7 @@ static void setup(void)
 
 static void teardown(void)
 {
-    proc_remove_tree(into);
+    files_remove_tree(into);
     cut_fini(&cut);
 }
 
@@ -62,7 +62,7 @@ static void expect_state(const char *until, uint64_t lsn, uint64_t snapshot_lsn)
     cr_expect_eq(report.next_lsn, lsn + 1);
     /* what that start has left is a log, too */
     cr_expect_eq(cut_start(into, &report), cut.digests[lsn], "--until %s, again", until);
-    proc_remove_tree(into);
+    files_remove_tree(into);
 }
 
 static void expect_lsn(uint64_t lsn, uint64_t snapshot_lsn)
@@ -204,7 +204,7 @@ Test(inspect_cut, a_copy_is_a_log_like_any_other)
     cr_assert_eq(tally_open(&tally, &options, &report), 0, "%s", report.text);
     cr_expect(report.lsn == CUT_NEWEST_LSN - 5 && report.snapshot_lsn == CUT_OLDER_LSN);
     cr_expect_eq(tally_close(tally), 0);
-    proc_remove_tree(again);
+    files_remove_tree(again);
 }
 
 /* ---- while it is read ---- */

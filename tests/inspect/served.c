@@ -3,6 +3,7 @@
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/proc.h"
+#include "tests/lib/files.h"
 #include "tests/lib/scene.h"
 #include "tests/lib/server.h"
 #include "wal/base/clock.h"
@@ -167,7 +168,7 @@ static void replays_what_is_left(uint64_t lsn, const char *wanted)
                           second.data,         NULL};
     EXPECT(proc_run(argv, NULL) == 64, "record 1 is gone");
     EXPECT(access(second.data, F_OK) != 0, "something was left behind");
-    proc_remove_tree(second.home);
+    files_remove_tree(second.home);
 }
 
 static void reads_what_is_left(void)

@@ -3,7 +3,7 @@
 
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
-#include "tests/lib/proc.h"
+#include "tests/lib/wait.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -43,11 +43,11 @@ void tail_open(struct tail *tail, const char *dir, const char *const *options)
 /* Reads one line into tail->line. Returns whether there was one before the end. */
 static bool next_line(struct tail *tail)
 {
-    uint64_t deadline_ms = proc_now_ms() + TAIL_WAIT_MS;
+    uint64_t deadline_ms = wait_now_ms() + TAIL_WAIT_MS;
     tail->used = 0;
     for (;;) {
         struct pollfd in = {.fd = tail->fd, .events = POLLIN};
-        EXPECT(poll(&in, 1, proc_left_ms(deadline_ms)) != 0, "no line in %d ms behind lsn %llu",
+        EXPECT(poll(&in, 1, wait_left_ms(deadline_ms)) != 0, "no line in %d ms behind lsn %llu",
                TAIL_WAIT_MS, (unsigned long long)tail->next_lsn - 1);
         ssize_t got = read(tail->fd, tail->line + tail->used, 1);
         if (got < 0 && errno == EINTR) {

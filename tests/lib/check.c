@@ -1,17 +1,20 @@
 /* The runner: one test at a time, a failed EXPECT jumps back to it. */
 #include "tests/lib/check.h"
 
+#include "tests/lib/wait.h"
+
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 enum { END_FNS_MAX = 8, EXIT_SKIPPED = 77, EXIT_BAD_USAGE = 64 };
 enum outcome { PASSED, FAILED, SKIPPED };
 
-/* All of it belongs to the main thread; static, so that the jump leaves it intact. */
+/* All of it belongs to the first thread; static, so that the jump leaves it intact. */
+static pthread_t first_thread;
 static jmp_buf back_to_runner;
 static bool test_is_running;
 static void (*end_fns[END_FNS_MAX])(bool failed);
@@ -38,7 +41,7 @@ static void call_end_fns(bool failed)
     }
 }
 
-/* Reached with a running test only when something called exit() in the middle of it. */
+/* Reached with a running test only when the process ends in the middle of it. */
 static void on_exit_call(void)
 {
     if (test_is_running) {
@@ -46,24 +49,13 @@ static void on_exit_call(void)
     }
 }
 
-static _Noreturn void leave_test(enum outcome outcome)
+/* A failed EXPECT: back to the runner, or the end of the process after the clean-up. */
+static void fail_test(void)
 {
-    fflush(stdout);
-    if (!test_is_running) {
-        exit(outcome == SKIPPED ? EXIT_SKIPPED : 1);
+    if (test_is_running && pthread_equal(pthread_self(), first_thread)) {
+        longjmp(back_to_runner, (int)FAILED);
     }
-    longjmp(back_to_runner, (int)outcome);
-}
-
-void check_fail(const char *file, int line, const char *cond, const char *format, ...)
-{
-    va_list args;
-    printf("  %s:%d: expected %s: ", file, line, cond);
-    va_start(args, format);
-    vprintf(format, args);
-    va_end(args);
-    printf("\n");
-    leave_test(FAILED);
+    on_exit_call();
 }
 
 void check_skip(const char *format, ...)
@@ -74,7 +66,10 @@ void check_skip(const char *format, ...)
     vprintf(format, args);
     va_end(args);
     printf("\n");
-    leave_test(SKIPPED);
+    if (!test_is_running) {
+        exit(EXIT_SKIPPED);
+    }
+    longjmp(back_to_runner, (int)SKIPPED);
 }
 
 static enum outcome run_one(const struct check_test *test)
@@ -87,13 +82,6 @@ static enum outcome run_one(const struct check_test *test)
     enum outcome outcome = (enum outcome)jumped;
     call_end_fns(outcome == FAILED);
     return outcome;
-}
-
-static uint64_t now_ms(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
 }
 
 static bool is_wanted(int argc, char **argv, const char *name)
@@ -122,17 +110,19 @@ int check_main(int argc, char **argv, const struct check_test *tests, size_t tes
         }
         return 0;
     }
+    first_thread = pthread_self();
+    expect_on_fail(fail_test);
     atexit(on_exit_call);
     setvbuf(stdout, NULL, _IOLBF, 0);
     for (size_t i = 0; i < test_count; i++) {
         if (!is_wanted(argc, argv, tests[i].name)) {
             continue;
         }
-        uint64_t start_ms = now_ms();
+        uint64_t start_ms = wait_now_ms();
         enum outcome outcome = run_one(&tests[i]);
         counts[outcome]++;
         printf("%s %s (%llu ms)\n", words[outcome], tests[i].name,
-               (unsigned long long)(now_ms() - start_ms));
+               (unsigned long long)(wait_now_ms() - start_ms));
         if (outcome == FAILED) {
             printf("  again: %s '%s'\n", argv[0], tests[i].name);
         }
@@ -148,7 +138,10 @@ uint64_t check_option(int argc, char **argv, const char *name, uint64_t otherwis
 {
     for (int i = 1; i + 1 < argc; i++) {
         if (strcmp(argv[i], name) == 0) {
-            return strtoull(argv[i + 1], NULL, 10);
+            char *end;
+            uint64_t value = strtoull(argv[i + 1], &end, 10);
+            EXPECT(end != argv[i + 1] && *end == '\0', "%s takes a number", name);
+            return value;
         }
     }
     return otherwise;

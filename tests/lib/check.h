@@ -1,6 +1,8 @@
-/* A test is a sentence and a function: the table of them, the runner and EXPECT. */
+/* A program of tests: a table of sentences with a function each, and the runner. */
 #ifndef TALLY_TESTS_LIB_CHECK_H
 #define TALLY_TESTS_LIB_CHECK_H
+
+#include "tests/lib/expect.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -13,9 +15,6 @@ struct check_test {
 
 #define CHECK_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-/* Ends the running test as failed, with the reason, unless `cond` holds. Main thread only. */
-#define EXPECT(cond, ...)  ((cond) ? (void)0 : check_fail(__FILE__, __LINE__, #cond, __VA_ARGS__))
-
 /* Runs the tests named on the command line, or all; `--list` only names them. `--word value` pairs
  * are left to check_option. One line per test. Returns the exit code: 0 all passed, 1 one failed,
  * 77 none failed and one was skipped, 64 usage. */
@@ -24,14 +23,12 @@ int check_main(int argc, char **argv, const struct check_test *tests, size_t tes
 /* Returns the number behind `name` on the command line, or `otherwise`. */
 uint64_t check_option(int argc, char **argv, const char *name, uint64_t otherwise);
 
-/* Calls `fn` after every test, and before the process ends by exit(), with how the test went. Up to
- * 8 of them. */
+/* Calls `fn` after every test, and before the process ends in the middle of one, with how the test
+ * went. Up to 8 of them. */
 void check_at_end(void (*fn)(bool failed));
 
-_Noreturn void check_fail(const char *file, int line, const char *cond, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
-
-/* Ends the running test as skipped: the machine lacks what it needs, and `format` says what. */
+/* Ends the running test as skipped: the machine lacks what it needs, and `format` says what.
+ * Threads: the first. */
 _Noreturn void check_skip(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 #endif

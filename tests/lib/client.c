@@ -2,7 +2,7 @@
 #include "tests/lib/client.h"
 
 #include "tests/lib/check.h"
-#include "tests/lib/proc.h"
+#include "tests/lib/wait.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -245,7 +245,7 @@ static int receive(struct client *client, uint64_t deadline_ms)
     }
     for (;;) {
         struct pollfd in = {.fd = client->fd, .events = POLLIN};
-        int ready = poll(&in, 1, proc_left_ms(deadline_ms));
+        int ready = poll(&in, 1, wait_left_ms(deadline_ms));
         if (ready == 0) {
             return -1;
         }
@@ -264,7 +264,7 @@ static int receive(struct client *client, uint64_t deadline_ms)
 
 const struct reply *client_read(struct client *client)
 {
-    uint64_t deadline_ms = proc_now_ms() + CLIENT_REPLY_MS;
+    uint64_t deadline_ms = wait_now_ms() + CLIENT_REPLY_MS;
     client->is_late = false;
     for (;;) {
         enum walk found = client->in_used > client->in_read ? walk_reply(client, false) : PARTIAL;

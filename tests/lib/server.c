@@ -2,7 +2,8 @@
 #include "tests/lib/server.h"
 
 #include "tests/lib/check.h"
-#include "tests/lib/proc.h"
+#include "tests/lib/files.h"
+#include "tests/lib/wait.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -90,7 +91,7 @@ static void end_of_test(bool failed)
             printf("  kept %s; the server said:\n", homes[i]);
             print_file(said);
         } else {
-            proc_remove_tree(homes[i]);
+            files_remove_tree(homes[i]);
         }
         servers[i] = NULL;
         pids[i] = 0;
@@ -114,16 +115,12 @@ static void install_handlers(void)
 
 void server_init(struct server *server)
 {
-    const char *base = getenv("TMPDIR");
     memset(server, 0, sizeof(*server));
     server->out_fd = -1;
     install_handlers();
     check_at_end(end_of_test);
 
-    int length = snprintf(server->home, sizeof(server->home), "%s/tally-test-XXXXXX",
-                          base != NULL && base[0] != '\0' ? base : "/tmp");
-    EXPECT(length > 0 && (size_t)length < sizeof(server->home), "TMPDIR is too long");
-    EXPECT(mkdtemp(server->home) != NULL, "mkdtemp %s: %s", server->home, strerror(errno));
+    files_temp_dir(server->home, sizeof(server->home));
     snprintf(server->data, sizeof(server->data), "%s/data", server->home);
     snprintf(server->said, sizeof(server->said), "%s/stderr", server->home);
     for (size_t i = 0; i < SERVERS_MAX; i++) {
@@ -211,11 +208,11 @@ void server_await_ready(struct server *server)
 {
     char line[READY_LINE_MAX];
     size_t used = 0;
-    uint64_t deadline_ms = proc_now_ms() + SERVER_READY_MS;
+    uint64_t deadline_ms = wait_now_ms() + SERVER_READY_MS;
 
     for (;;) {
         struct pollfd out = {.fd = server->out_fd, .events = POLLIN};
-        int ready = poll(&out, 1, proc_left_ms(deadline_ms));
+        int ready = poll(&out, 1, wait_left_ms(deadline_ms));
         EXPECT(ready != 0, "no readiness line in %d ms", SERVER_READY_MS);
         ssize_t got = read(server->out_fd, line + used, 1);
         if (got < 0 && errno == EINTR) {
@@ -293,13 +290,13 @@ void server_stop(struct server *server)
 {
     int code = server_term(server);
     EXPECT(code == 0, "SIGTERM ended it with code %d", code);
-    proc_remove_tree(server->home);
+    files_remove_tree(server->home);
     forget(server);
 }
 
 bool server_has_said(const struct server *server, const char *text)
 {
-    char *said = proc_read_file(server->said);
+    char *said = files_read(server->said, NULL);
     bool found = said != NULL && strcasestr(said, text) != NULL;
     free(said);
     return found;

@@ -1,7 +1,7 @@
 /* Builds by the protocol: what a holder and others are told, at once and when they ask again. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
-#include "tests/lib/proc.h"
+#include "tests/lib/wait.h"
 #include "tests/lib/scene.h"
 #include "tests/lib/server.h"
 
@@ -145,10 +145,10 @@ static void wait_for_slot(void)
     begin();
     hold(&held, "");
     uint64_t second = scene_submit(&client, "q", "", "second");
-    uint64_t began_ms = proc_now_ms();
+    uint64_t began_ms = wait_now_ms();
     const struct reply *reply = client_get(&client, "CLAIM w q WAIT 400");
     EXPECT(claim_parse(&got, reply) && got.again && got.id == held.id, "'%s'", reply->line);
-    EXPECT(proc_now_ms() - began_ms >= 400, "it did not wait");
+    EXPECT(wait_now_ms() - began_ms >= 400, "it did not wait");
     client_open(&other, &server);
     client_send(&other, "CLAIM w q WAIT 60000");
     uint64_t before = requests();

@@ -1,7 +1,8 @@
 /* File descriptors: clients take what is theirs, and the log always has its own. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
-#include "tests/lib/proc.h"
+#include "tests/lib/files.h"
+#include "tests/lib/wait.h"
 #include "tests/lib/scene.h"
 #include "tests/lib/seed.h"
 #include "tests/lib/server.h"
@@ -64,9 +65,9 @@ static bool has_segment(unsigned number)
 /* Until it has its name, and can be taken. */
 static void await_segment(unsigned number)
 {
-    uint64_t deadline_ms = proc_now_ms() + SOON_MS;
+    uint64_t deadline_ms = wait_now_ms() + SOON_MS;
     while (!has_segment(number) || info("log", "log_room_bytes") < SEGMENT_BYTES) {
-        EXPECT(proc_left_ms(deadline_ms) > 0, "segment %u is not there after %d ms", number,
+        EXPECT(wait_left_ms(deadline_ms) > 0, "segment %u is not there after %d ms", number,
                SOON_MS);
     }
 }
@@ -125,11 +126,11 @@ static void none_for_a_while(void)
     await_segment(2);
     limit_files(3, &before);
     fill_first_segment();
-    uint64_t deadline_ms = proc_now_ms() + SOON_MS;
+    uint64_t deadline_ms = wait_now_ms() + SOON_MS;
     while (info("log", "segment_failures") < 2) {
-        EXPECT(proc_left_ms(deadline_ms) > 0, "no second try in %d ms", SOON_MS);
+        EXPECT(wait_left_ms(deadline_ms) > 0, "no second try in %d ms", SOON_MS);
     }
-    char *said = proc_read_file(server.said);
+    char *said = files_read(server.said, NULL);
     const char *first = strstr(said, "wal-0000000000000003.seg cannot be made now");
     EXPECT(first != NULL && strstr(first, "Too many open files") != NULL, "it said: %s", said);
     EXPECT(strstr(first, "\n") == strrchr(first, '\n'), "it said it twice: %s", said);

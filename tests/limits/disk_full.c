@@ -1,7 +1,7 @@
 /* A full disk: ERR READONLY, reads go on, and freeing space heals it without a restart. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
-#include "tests/lib/proc.h"
+#include "tests/lib/wait.h"
 #include "tests/lib/scene.h"
 #include "tests/lib/seed.h"
 #include "tests/lib/server.h"
@@ -140,14 +140,14 @@ static void expect_readonly(uint64_t option, const struct claim *held)
 static bool is_readonly(const struct reply *reply, uint64_t deadline_ms)
 {
     EXPECT(reply_is_ok(reply) || reply_is_err(reply, "READONLY"), "'%s'", reply->line);
-    EXPECT(proc_left_ms(deadline_ms) > 0, "not healed in %d ms", HEAL_MS);
+    EXPECT(wait_left_ms(deadline_ms) > 0, "not healed in %d ms", HEAL_MS);
     return !reply_is_ok(reply);
 }
 
 /* Asks until it is taken: the server looks for room by itself. Each asking is a full round trip. */
 static void await_vote(uint64_t option, uint64_t votes)
 {
-    uint64_t deadline_ms = proc_now_ms() + HEAL_MS;
+    uint64_t deadline_ms = wait_now_ms() + HEAL_MS;
     const struct reply *reply;
     do {
         reply = client_get(&client, "VOTE %" PRIu64, option);
@@ -174,9 +174,9 @@ static void remove_segments_made_ahead(void)
 /* The server looks at the disk now and then. */
 static void await_readonly(uint64_t option)
 {
-    uint64_t deadline_ms = proc_now_ms() + HEAL_MS;
+    uint64_t deadline_ms = wait_now_ms() + HEAL_MS;
     while (info("readonly") == 0) {
-        EXPECT(proc_left_ms(deadline_ms) > 0, "not READONLY in %d ms", HEAL_MS);
+        EXPECT(wait_left_ms(deadline_ms) > 0, "not READONLY in %d ms", HEAL_MS);
     }
     client_expect_err(&client, "READONLY", "VOTE %" PRIu64, option);
 }
@@ -296,7 +296,7 @@ static void goes_on(const char *const *with, size_t snapshot_at)
 {
     begin_with(MIDDLE_MIB, with);
     client_expect(&client, "OK new", "WORKER w1");
-    uint64_t deadline_ms = proc_now_ms() + HEAL_MS;
+    uint64_t deadline_ms = wait_now_ms() + HEAL_MS;
     for (size_t i = 0; i < MIDDLE_MIB * 2; i++) {
         struct claim claim;
         seed_fill(i, payload, sizeof(payload));
@@ -351,9 +351,9 @@ static void says_what_it_does_not_make(void)
 {
     begin(DISK_MIB);
     submit_builds(260);
-    uint64_t deadline_ms = proc_now_ms() + HEAL_MS;
+    uint64_t deadline_ms = wait_now_ms() + HEAL_MS;
     while (!server_has_said(&server, "a snapshot is due, and is not made before it has to")) {
-        EXPECT(proc_left_ms(deadline_ms) > 0, "nothing is said; %" PRIu64 " snapshots",
+        EXPECT(wait_left_ms(deadline_ms) > 0, "nothing is said; %" PRIu64 " snapshots",
                info("snapshots"));
     }
     EXPECT(reply_is_ok(client_get(&client, "SNAPSHOT")), "SNAPSHOT");

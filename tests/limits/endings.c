@@ -3,6 +3,8 @@
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/proc.h"
+#include "tests/lib/files.h"
+#include "tests/lib/wait.h"
 #include "tests/lib/scene.h"
 #include "tests/lib/server.h"
 #include "tests/limits/traced.h"
@@ -64,7 +66,7 @@ static void port_in_use(void)
 static void port_of_others(void)
 {
     static const char *const args[] = {"--port", "80", NULL};
-    char *first = proc_read_file("/proc/sys/net/ipv4/ip_unprivileged_port_start");
+    char *first = files_read("/proc/sys/net/ipv4/ip_unprivileged_port_start", NULL);
     bool is_free = first != NULL && strtoul(first, NULL, 10) <= 80;
     free(first);
     if (is_free) {
@@ -172,9 +174,9 @@ static char *sums(void)
 
 static void await_said(const char *text)
 {
-    uint64_t deadline_ms = proc_now_ms() + SOON_MS;
+    uint64_t deadline_ms = wait_now_ms() + SOON_MS;
     while (!server_has_said(&server, text)) {
-        EXPECT(proc_left_ms(deadline_ms) > 0, "it does not say '%s'", text);
+        EXPECT(wait_left_ms(deadline_ms) > 0, "it does not say '%s'", text);
         sched_yield();
     }
 }
@@ -193,10 +195,10 @@ static void stopped_while_reading(int signal_number)
     EXPECT(unlink(server.said) == 0, "what the first run said is in the way");
     server_launch(&server);
     await_said("reading");
-    uint64_t began_ms = proc_now_ms();
+    uint64_t began_ms = wait_now_ms();
     kill(server.pid, signal_number);
     int code = server_await_exit(&server);
-    uint64_t took_ms = proc_now_ms() - began_ms;
+    uint64_t took_ms = wait_now_ms() - began_ms;
     EXPECT(code == 0, "it ended with code %d", code);
     EXPECT(took_ms < SOON_MS, "it took %llu ms", (unsigned long long)took_ms);
     EXPECT(server_has_said(&server, "while the log is read"), "it does not say so");
@@ -270,24 +272,16 @@ static void start_with_unread(void)
     EXPECT(reply_is_ok(client_next(&client)), "PAYLOAD");
 }
 
-static void wait_ms(uint64_t ms)
-{
-    uint64_t until_ms = proc_now_ms() + ms;
-    while (proc_left_ms(until_ms) > 0) {
-        poll(NULL, 0, proc_left_ms(until_ms));
-    }
-}
-
 static void a_second_signal(void)
 {
     start_with_unread();
     kill(server.pid, SIGTERM);
     await_said("draining");
     wait_ms(SAME_MS + 1); /* sooner it would be the same request */
-    uint64_t began_ms = proc_now_ms();
+    uint64_t began_ms = wait_now_ms();
     kill(server.pid, SIGTERM);
     int code = server_await_exit(&server);
-    uint64_t took_ms = proc_now_ms() - began_ms;
+    uint64_t took_ms = wait_now_ms() - began_ms;
     EXPECT(code == 128 + SIGTERM, "it ended with code %d", code);
     EXPECT(took_ms < SOON_MS / 2, "it took %llu ms", (unsigned long long)took_ms);
     EXPECT(server_has_said(&server, "ending at once"), "it does not say so");

@@ -1,7 +1,7 @@
 /* Who comes while the log is read is told so, and how far it is; who waits is served later. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
-#include "tests/lib/proc.h"
+#include "tests/lib/wait.h"
 #include "tests/lib/scene.h"
 #include "tests/lib/server.h"
 #include "tests/limits/traced.h"
@@ -54,14 +54,14 @@ static int start_slow(uint64_t *option, unsigned seconds)
     snprintf(inject, sizeof(inject), "inject=fadvise64:delay_enter=%u000000:when=1", seconds);
     server.args = port_args;
     traced_set(&server, inject);
-    still_until_ms = proc_now_ms() + (uint64_t)seconds * 1000;
+    still_until_ms = wait_now_ms() + (uint64_t)seconds * 1000;
     server_launch(&server);
     return port;
 }
 
 static bool is_still(void)
 {
-    return proc_now_ms() < still_until_ms;
+    return wait_now_ms() < still_until_ms;
 }
 
 static void end(struct client *patient)

@@ -3,6 +3,7 @@
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/proc.h"
+#include "tests/lib/wait.h"
 #include "tests/lib/scene.h"
 #include "tests/lib/server.h"
 
@@ -91,9 +92,9 @@ static uint64_t finish(size_t result_bytes)
 /* What finished builds give back is free a moment later: after a commit and a grace period. */
 static void await_room(uint64_t room_bytes)
 {
-    uint64_t deadline_ms = proc_now_ms() + ROOM_MS;
+    uint64_t deadline_ms = wait_now_ms() + ROOM_MS;
     while (info("memory_bytes") + room_bytes > CEILING) {
-        EXPECT(proc_left_ms(deadline_ms) > 0, "it stays at %" PRIu64, info("memory_bytes"));
+        EXPECT(wait_left_ms(deadline_ms) > 0, "it stays at %" PRIu64, info("memory_bytes"));
     }
 }
 

@@ -2,6 +2,8 @@
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/proc.h"
+#include "tests/lib/files.h"
+#include "tests/lib/wait.h"
 #include "tests/lib/scene.h"
 #include "tests/lib/server.h"
 
@@ -43,9 +45,9 @@ static void remove_data(const char *what)
 
 static void await_said(const char *text)
 {
-    uint64_t deadline_ms = proc_now_ms() + SOON_MS;
+    uint64_t deadline_ms = wait_now_ms() + SOON_MS;
     while (!server_has_said(&server, text)) {
-        EXPECT(proc_left_ms(deadline_ms) > 0, "it does not say '%s'", text);
+        EXPECT(wait_left_ms(deadline_ms) > 0, "it does not say '%s'", text);
         sched_yield();
     }
 }
@@ -53,7 +55,7 @@ static void await_said(const char *text)
 static unsigned times_said(const char *text)
 {
     unsigned times = 0;
-    char *all = proc_read_file(server.said);
+    char *all = files_read(server.said, NULL);
     for (const char *at = all; at != NULL && (at = strstr(at, text)) != NULL; at++) {
         times++;
     }

@@ -1,7 +1,7 @@
 /* Who is no client of ours, or not yet, or not any more: it gets little, and not for long. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
-#include "tests/lib/proc.h"
+#include "tests/lib/wait.h"
 #include "tests/lib/scene.h"
 #include "tests/lib/server.h"
 #include "tests/limits/state.h"
@@ -88,7 +88,7 @@ static void before_the_key(void)
     unsetenv("TALLY_API_KEY");
     client_expect(&client, "OK", "AUTH %s", key);
     long before_kib = resident_kib();
-    uint64_t since_ms = proc_now_ms();
+    uint64_t since_ms = wait_now_ms();
     for (size_t i = 0; i < CROWD; i++) {
         ask_for_help(&crowd[i]);
         if (i % 2 == 1) {
@@ -97,19 +97,19 @@ static void before_the_key(void)
     }
     while (clients_info("accepted") <= CROWD) {
         sched_yield();
-        EXPECT(proc_now_ms() - since_ms < AUTH_LATE_MS, "they are not accepted");
+        EXPECT(wait_now_ms() - since_ms < AUTH_LATE_MS, "they are not accepted");
     }
     long most_kib = 0;
     uint64_t spent_ms = 0;
     while (connections() > 1) {
         long now_kib = resident_kib();
         most_kib = now_kib > most_kib ? now_kib : most_kib;
-        spent_ms = proc_now_ms() - since_ms;
+        spent_ms = wait_now_ms() - since_ms;
         EXPECT(spent_ms < AUTH_LATE_MS, "%" PRIu64 " connections after %" PRIu64 " ms",
                connections(), spent_ms);
         sched_yield();
     }
-    spent_ms = proc_now_ms() - since_ms;
+    spent_ms = wait_now_ms() - since_ms;
     EXPECT(spent_ms > AUTH_MS - 500, "closed after %" PRIu64 " ms already", spent_ms);
     EXPECT(most_kib - before_kib < CROWD_KIB_MAX, "%ld KiB more", most_kib - before_kib);
     client_close_all(crowd, CROWD);
@@ -292,7 +292,7 @@ static void expect_timeout(const char *begin, const char *more)
     struct client other;
     client_open(&other, &server);
     client_expect(&other, "OK PONG", "PING");
-    uint64_t since_ms = proc_now_ms();
+    uint64_t since_ms = wait_now_ms();
     client_write(&other, begin, strlen(begin));
     for (int i = 0; i < 100 && more != NULL && client_write(&other, more, strlen(more)); i++) {
         struct pollfd answer = {.fd = other.fd, .events = POLLIN};
@@ -302,7 +302,7 @@ static void expect_timeout(const char *begin, const char *more)
     }
     const struct reply *reply = client_next(&other);
     EXPECT(reply_is_err(reply, "TIMEOUT"), "'%s' gave '%s'", begin, reply->line);
-    EXPECT(proc_now_ms() - since_ms > 900, "'%s' was ended too early", begin);
+    EXPECT(wait_now_ms() - since_ms > 900, "'%s' was ended too early", begin);
     client_expect_close(&other);
     client_close(&other);
 }
@@ -314,7 +314,7 @@ static bool is_ended_in_time(const char *end, uint64_t since_ms, unsigned second
     client_write(&client, end, strlen(end));
     const struct reply *reply = client_next(&client);
     bool is_pong = reply_is(reply, "OK PONG");
-    bool is_over = proc_now_ms() - since_ms >= (uint64_t)seconds * 1000;
+    bool is_over = wait_now_ms() - since_ms >= (uint64_t)seconds * 1000;
     EXPECT(is_pong || (is_over && reply_is_err(reply, "TIMEOUT")), "'%s'", reply->line);
     return is_pong;
 }
@@ -324,7 +324,7 @@ static bool behind_a_claim(unsigned seconds)
 {
     char lines[64];
     unsigned wait_ms = seconds * 1500;
-    uint64_t began_ms = proc_now_ms();
+    uint64_t began_ms = wait_now_ms();
     scene_worker(&client, "w");
     snprintf(lines, sizeof(lines), "CLAIM w q WAIT %u\nPI", wait_ms);
     client_write(&client, lines, strlen(lines));
@@ -335,12 +335,12 @@ static bool behind_a_claim(unsigned seconds)
 /* Each request has a time of its own, however they are cut. */
 static bool one_after_the_other(unsigned seconds)
 {
-    uint64_t began_ms = proc_now_ms();
+    uint64_t began_ms = wait_now_ms();
     uint64_t since_ms = began_ms;
     bool is_in_time = true;
     client_write(&client, "PI", 2);
     while (is_in_time && since_ms - began_ms < (uint64_t)seconds * 1500) {
-        uint64_t next_ms = proc_now_ms();
+        uint64_t next_ms = wait_now_ms();
         is_in_time = is_ended_in_time("NG\nPI", since_ms, seconds);
         since_ms = next_ms;
     }
@@ -376,8 +376,8 @@ static void half_requests(void)
 static bool is_ended_reading_slowly(const struct client *other)
 {
     static char bytes[2048];
-    uint64_t until_ms = proc_now_ms() + 10000;
-    while (connections() > 1 && proc_now_ms() < until_ms) {
+    uint64_t until_ms = wait_now_ms() + 10000;
+    while (connections() > 1 && wait_now_ms() < until_ms) {
         struct pollfd end = {.fd = other->fd, .events = POLLRDHUP};
         if (poll(&end, 1, 250) == 1 || recv(other->fd, bytes, sizeof(bytes), 0) <= 0) {
             return true;

@@ -1,7 +1,7 @@
 /* Clients that vanish without a word keep nothing: no connection, no place in line, no build. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
-#include "tests/lib/proc.h"
+#include "tests/lib/wait.h"
 #include "tests/lib/scene.h"
 #include "tests/lib/server.h"
 
@@ -74,9 +74,9 @@ static uint64_t info(const char *section, const char *key)
 
 static void await_info(const char *section, const char *key, uint64_t value)
 {
-    uint64_t until_ms = proc_now_ms() + FOUND_MS;
+    uint64_t until_ms = wait_now_ms() + FOUND_MS;
     while (info(section, key) != value) {
-        EXPECT(proc_now_ms() < until_ms, "%s is %" PRIu64 ", not %" PRIu64, key, info(section, key),
+        EXPECT(wait_now_ms() < until_ms, "%s is %" PRIu64 ", not %" PRIu64, key, info(section, key),
                value);
         sched_yield();
     }
@@ -91,9 +91,9 @@ static bool is_state(uint64_t build, const char *state)
 
 static void await_state(uint64_t build, const char *state)
 {
-    uint64_t until_ms = proc_now_ms() + FOUND_MS;
+    uint64_t until_ms = wait_now_ms() + FOUND_MS;
     while (!is_state(build, state)) {
-        EXPECT(proc_now_ms() < until_ms, "build %" PRIu64 " is not %s", build, state);
+        EXPECT(wait_now_ms() < until_ms, "build %" PRIu64 " is not %s", build, state);
         sched_yield();
     }
 }
@@ -144,10 +144,10 @@ static bool waiter_is_not_found(unsigned peer_s)
     client_open(&late, &server);
     scene_worker(&late, "w1");
     client_send(&late, "CLAIM w1 q WAIT 3600000");
-    uint64_t began_ms = proc_now_ms();
+    uint64_t began_ms = wait_now_ms();
     vanish(&late);
     uint64_t build = submit_once("q");
-    bool is_unknown = proc_now_ms() - began_ms < (uint64_t)peer_s * 1000 / 4;
+    bool is_unknown = wait_now_ms() - began_ms < (uint64_t)peer_s * 1000 / 4;
     await_info("clients", "connections", 1);
     expect_untouched(build, "q");
     bool is_handed = info("clients", "undelivered") == 1;

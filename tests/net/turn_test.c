@@ -6,19 +6,19 @@
 #include "net/io/run.h"
 #include "net/pipeline/pipeline.h"
 #include "net/pipeline/reading.h"
+#include "tests/lib/files.h"
+#include "tests/lib/wait.h"
 #include "wal/base/clock.h"
 
 #include <arpa/inet.h>
 #include <criterion/criterion.h>
-#include <dirent.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-static char dir[] = "/tmp/tally-turn-XXXXXX";
+static char dir[128];
 static struct service service;
 static struct tally *tally;
 static struct loop *loop;
@@ -36,7 +36,7 @@ static void set_up(void)
 {
     struct tally_report report;
     int pair[2];
-    cr_assert_not_null(mkdtemp(dir));
+    files_temp_dir(dir, sizeof(dir));
     const struct tally_options options = {.dir = dir, .create = true, .edges = 2};
     cr_assert_eq(tally_open(&tally, &options, &report), 0, "%s", report.text);
     service.tally = tally;
@@ -53,24 +53,10 @@ static void set_up(void)
     edge_pass_begin(loop->pipeline.edge);
 }
 
-static void remove_dir(void)
-{
-    char path[512];
-    DIR *opened = opendir(dir);
-    for (struct dirent *entry = readdir(opened); entry != NULL; entry = readdir(opened)) {
-        snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
-        unlink(path);
-    }
-    closedir(opened);
-    rmdir(dir);
-}
-
 static void wait_applied(void)
 {
-    uint64_t until_ns = clock_mono_ns() + (uint64_t)20 * 1000 * 1000 * 1000;
-    while (edge_applied(loop->pipeline.edge) < edge_tail(loop->pipeline.edge)) {
-        cr_assert(clock_mono_ns() < until_ns, "nobody knows of what was stepped");
-    }
+    AWAIT(20000, edge_applied(loop->pipeline.edge) >= edge_tail(loop->pipeline.edge),
+          "nobody knows of what was stepped");
 }
 
 static void tear_down(void)
@@ -81,7 +67,7 @@ static void tear_down(void)
     edge_destroy(loop->pipeline.edge);
     cr_assert_eq(tally_close(tally), 0);
     close(client_fd);
-    remove_dir();
+    files_remove_tree(dir);
 }
 
 TestSuite(turn, .init = set_up, .fini = tear_down);
@@ -189,10 +175,7 @@ Test(turn, room_that_was_not_written_is_never_sent)
 
 static void wait_read(void)
 {
-    uint64_t until_ns = clock_mono_ns() + (uint64_t)20 * 1000 * 1000 * 1000;
-    while (!read_is_done(conn->reading->read)) {
-        cr_assert(clock_mono_ns() < until_ns, "the read is not made");
-    }
+    AWAIT(20000, read_is_done(conn->reading->read), "the read is not made");
 }
 
 /* One I/O thread never makes more than a slice itself: the rest is made beside it, and it serves

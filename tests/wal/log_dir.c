@@ -1,65 +1,39 @@
 /* A directory with a log for one test: opened, filled, killed, damaged, looked at. */
 #include "tests/wal/log_dir.h"
 
+#include "tests/lib/expect.h"
+#include "tests/lib/files.h"
+
 #include <criterion/criterion.h>
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define RAW_BYTES_MAX (4U << 20)
 
 void log_dir_init(struct log_dir *disk)
 {
-    const char *tmp = getenv("TMPDIR");
     *disk = (struct log_dir){.segment_bytes = WAL_SEGMENT_BYTES_MIN};
-    snprintf(disk->path, sizeof(disk->path), "%.80s/tally-wal-XXXXXX", tmp == NULL ? "/tmp" : tmp);
-    cr_assert_not_null(mkdtemp(disk->path));
+    files_temp_dir(disk->path, sizeof(disk->path));
 }
 
-static int dir_of(const struct log_dir *disk)
+/* Lives until the next call. */
+static const char *path_of(const struct log_dir *disk, const char *name)
 {
-    int fd = open(disk->path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    cr_assert(fd >= 0, "%s is gone", disk->path);
-    return fd;
-}
-
-static int file_of(const struct log_dir *disk, const char *name, int flags)
-{
-    int dir = dir_of(disk);
-    int fd = openat(dir, name, flags | O_CLOEXEC, 0600);
-    close(dir);
-    return fd;
-}
-
-/* Calls each for every file. */
-static void each_file(const struct log_dir *disk, void (*each)(void *arg, const char *name),
-                      void *arg)
-{
-    DIR *dir = opendir(disk->path);
-    cr_assert_not_null(dir);
-    for (struct dirent *entry; (entry = readdir(dir)) != NULL;) {
-        if (entry->d_name[0] != '.') {
-            each(arg, entry->d_name);
-        }
-    }
-    closedir(dir);
-}
-
-static void unlink_each(void *arg, const char *name)
-{
-    log_dir_unlink(arg, name);
+    static char path[sizeof(disk->path) + NAME_MAX + 1];
+    snprintf(path, sizeof(path), "%s/%s", disk->path, name);
+    return path;
 }
 
 void log_dir_fini(struct log_dir *disk)
 {
     log_dir_kill(disk);
-    each_file(disk, unlink_each, disk);
-    cr_expect(rmdir(disk->path) == 0, "%s is not empty", disk->path);
+    EXPECT(files_remove_tree(disk->path), "%s is still there", disk->path);
 }
 
 void log_dir_fill(unsigned char *raw, size_t len, uint64_t first_lsn, bool noise)
@@ -172,66 +146,57 @@ void log_dir_close_clean(struct log_dir *disk)
     log_dir_kill(disk);
 }
 
-struct copying {
-    const struct log_dir *from;
-    struct log_dir *to;
-};
-
-static void copy_each(void *arg, const char *name)
-{
-    struct copying *copying = arg;
-    size_t len;
-    unsigned char *bytes = log_dir_load(copying->from, name, &len);
-    log_dir_store(copying->to, name, bytes, len);
-    free(bytes);
-}
-
 void log_dir_copy(const struct log_dir *from, struct log_dir *to)
 {
-    struct copying copying = {from, to};
     log_dir_init(to);
     to->segment_bytes = from->segment_bytes;
-    each_file(from, copy_each, &copying);
+    DIR *dir = opendir(from->path);
+    EXPECT(dir != NULL, "%s is gone", from->path);
+    for (const struct dirent *entry; (entry = readdir(dir)) != NULL;) {
+        if (entry->d_name[0] != '.') {
+            size_t len;
+            unsigned char *bytes = log_dir_load(from, entry->d_name, &len);
+            log_dir_store(to, entry->d_name, bytes, len);
+            free(bytes);
+        }
+    }
+    closedir(dir);
 }
 
 unsigned char *log_dir_load(const struct log_dir *disk, const char *name, size_t *len)
 {
-    int fd = file_of(disk, name, O_RDONLY);
-    cr_assert(fd >= 0, "no file %s", name);
-    struct stat stat;
-    fstat(fd, &stat);
-    *len = (size_t)stat.st_size;
-    unsigned char *bytes = malloc(*len + 1);
-    cr_assert_eq(pread(fd, bytes, *len, 0), (ssize_t)*len);
-    close(fd);
-    return bytes;
+    char *bytes = files_read(path_of(disk, name), len);
+    EXPECT(bytes != NULL, "no file %s", name);
+    return (unsigned char *)bytes;
 }
 
 void log_dir_store(const struct log_dir *disk, const char *name, const void *bytes, size_t len)
 {
-    int fd = file_of(disk, name, O_RDWR | O_CREAT | O_TRUNC);
-    cr_assert(fd >= 0);
-    cr_assert_eq(pwrite(fd, bytes, len, 0), (ssize_t)len);
-    close(fd);
+    files_write(path_of(disk, name), bytes, len);
+}
+
+static int open_file(const struct log_dir *disk, const char *name)
+{
+    int fd = open(path_of(disk, name), O_RDWR | O_CLOEXEC);
+    EXPECT(fd >= 0, "no file %s", name);
+    return fd;
 }
 
 void log_dir_poke(const struct log_dir *disk, const char *name, uint64_t offset, const void *bytes,
                   size_t len)
 {
-    int fd = file_of(disk, name, O_RDWR);
-    cr_assert(fd >= 0, "no file %s", name);
-    cr_assert_eq(pwrite(fd, bytes, len, (off_t)offset), (ssize_t)len);
+    int fd = open_file(disk, name);
+    EXPECT(pwrite(fd, bytes, len, (off_t)offset) == (ssize_t)len, "%s: %m", name);
     close(fd);
 }
 
 void log_dir_flip(const struct log_dir *disk, const char *name, uint64_t bit)
 {
     unsigned char byte;
-    int fd = file_of(disk, name, O_RDWR);
-    cr_assert(fd >= 0, "no file %s", name);
-    cr_assert_eq(pread(fd, &byte, 1, (off_t)(bit / 8)), 1);
+    int fd = open_file(disk, name);
+    EXPECT(pread(fd, &byte, 1, (off_t)(bit / 8)) == 1, "%s: %m", name);
     byte ^= (unsigned char)(1U << bit % 8);
-    cr_assert_eq(pwrite(fd, &byte, 1, (off_t)(bit / 8)), 1);
+    EXPECT(pwrite(fd, &byte, 1, (off_t)(bit / 8)) == 1, "%s: %m", name);
     close(fd);
 }
 
@@ -244,26 +209,17 @@ void log_dir_zero(const struct log_dir *disk, const char *name, uint64_t offset,
 
 void log_dir_truncate(const struct log_dir *disk, const char *name, uint64_t len)
 {
-    int fd = file_of(disk, name, O_RDWR);
-    cr_assert(fd >= 0, "no file %s", name);
-    cr_assert_eq(ftruncate(fd, (off_t)len), 0);
-    close(fd);
+    EXPECT(truncate(path_of(disk, name), (off_t)len) == 0, "%s: %m", name);
 }
 
 void log_dir_unlink(const struct log_dir *disk, const char *name)
 {
-    int dir = dir_of(disk);
-    cr_assert_eq(unlinkat(dir, name, 0), 0, "cannot remove %s", name);
-    close(dir);
+    EXPECT(unlink(path_of(disk, name)) == 0, "cannot remove %s: %m", name);
 }
 
 bool log_dir_has(const struct log_dir *disk, const char *name)
 {
-    int fd = file_of(disk, name, O_RDONLY);
-    if (fd >= 0) {
-        close(fd);
-    }
-    return fd >= 0;
+    return access(path_of(disk, name), F_OK) == 0;
 }
 
 const char *log_dir_segment(uint64_t number)

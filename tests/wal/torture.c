@@ -1,15 +1,11 @@
 /* A writer, its helper, its janitor, a reader and one that only asks, all at once: for
  * ThreadSanitizer. */
+#include "tests/lib/expect.h"
+#include "tests/lib/files.h"
 #include "wal/wal.h"
-
-#include "wal/base/check.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 enum { ROUNDS = 3, BLOCKS = 1500, RAW_BYTES = 9000 };
 
@@ -23,8 +19,8 @@ static void *write_blocks(void *arg)
     (void)arg;
     pthread_barrier_wait(&start);
     for (size_t i = 0; i < BLOCKS; i++) {
-        CHECK(wal_append(wal, 1, raw, 1 + i * 5 % RAW_BYTES) == 0);
-        CHECK(i % 5 != 0 || wal_confirm(wal) == 0);
+        EXPECT(wal_append(wal, 1, raw, 1 + i * 5 % RAW_BYTES) == 0, "append: %s", wal_why(wal));
+        EXPECT(i % 5 != 0 || wal_confirm(wal) == 0, "confirm: %s", wal_why(wal));
     }
     atomic_store_explicit(&done, true, memory_order_release);
     return NULL;
@@ -35,11 +31,11 @@ static void *ask(void *arg)
     (void)arg;
     pthread_barrier_wait(&start);
     while (!atomic_load_explicit(&done, memory_order_acquire)) {
-        CHECK(!wal_disk_full(wal));
-        CHECK(wal_room_bytes(wal) <= 2 * WAL_SEGMENT_BYTES_MIN);
+        EXPECT(!wal_disk_full(wal), "full");
+        EXPECT(wal_room_bytes(wal) <= 2 * WAL_SEGMENT_BYTES_MIN, "two segments at most");
         struct wal_janitor_stats stats;
         wal_janitor_stats(wal, &stats);
-        CHECK(stats.pack_failures == 0);
+        EXPECT(stats.pack_failures == 0, "packing failed");
     }
     return NULL;
 }
@@ -52,44 +48,36 @@ static void one_round(struct wal_io *io, struct wal_io *reader_io, bool clean)
     struct wal_options options = {
         .io = io, .segment_bytes = WAL_SEGMENT_BYTES_MIN, .janitor = &janitor};
     int err = wal_open(&wal, &options, NULL, NULL, &report);
-    CHECK(err == 0);
+    EXPECT(err == 0, "open: %s", report.text);
     atomic_store_explicit(&done, false, memory_order_release);
-    CHECK(pthread_create(&threads[0], NULL, write_blocks, NULL) == 0);
-    CHECK(pthread_create(&threads[1], NULL, ask, NULL) == 0);
+    EXPECT(pthread_create(&threads[0], NULL, write_blocks, NULL) == 0, "pthread_create");
+    EXPECT(pthread_create(&threads[1], NULL, ask, NULL) == 0, "pthread_create");
     pthread_barrier_wait(&start);
     while (!atomic_load_explicit(&done, memory_order_acquire)) {
         err = wal_reader_once(reader_io, NULL, NULL, &report);
-        CHECK(err == 0);
+        EXPECT(err == 0, "read: %s", report.text);
     }
     pthread_join(threads[0], NULL);
     pthread_join(threads[1], NULL);
     err = wal_close(wal, clean);
-    CHECK(err == 0);
-}
-
-static int remove_file(void *arg, const char *name)
-{
-    struct wal_io *io = arg;
-    return name[0] == '.' ? 0 : io->ops->unlink(io, name);
+    EXPECT(err == 0, "close: %d", err);
 }
 
 int main(void)
 {
     char path[128];
-    const char *tmp = getenv("TMPDIR");
     struct wal_io *io;
     struct wal_io *reader_io;
-    snprintf(path, sizeof(path), "%.80s/tally-torture-XXXXXX", tmp == NULL ? "/tmp" : tmp);
-    CHECK(mkdtemp(path) != NULL);
-    CHECK(wal_file_io_new(&io, path, 1) == 0 && wal_file_io_new(&reader_io, path, 0) == 0);
+    files_temp_dir(path, sizeof(path));
+    EXPECT(wal_file_io_new(&io, path, 1) == 0 && wal_file_io_new(&reader_io, path, 0) == 0, "%s",
+           path);
     pthread_barrier_init(&start, NULL, 3);
     for (int i = 0; i < ROUNDS; i++) {
         one_round(io, reader_io, i % 2 == 1);
     }
     pthread_barrier_destroy(&start);
-    io->ops->list(io, remove_file, io);
     io->ops->destroy(io);
     reader_io->ops->destroy(reader_io);
-    CHECK(rmdir(path) == 0);
+    EXPECT(files_remove_tree(path), "%s is still there", path);
     return 0;
 }
