@@ -27,11 +27,10 @@ struct wal_block_reader {
     int errnum; /* after IO_ERROR and NO_MEMORY: a negative errno value */
 };
 
-/* Where a block is expected. */
+/* Where a block is expected. The file's header makes, with the offset, the checksums' seed. */
 struct wal_block_place {
-    const struct wal_segment_head
-        *head;           /* of the file: with the offset it is the checksums' seed */
-    uint64_t size_bytes; /* of the file: a block ends at or before */
+    const struct wal_segment_head *head; /* of the file */
+    uint64_t size_bytes;                 /* of the file: a block ends at or before */
     uint64_t offset;
 };
 
