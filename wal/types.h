@@ -17,9 +17,9 @@
 #define WAL_SEGMENT_BYTES_MAX     ((uint64_t)4 << 30)
 
 /*
- * What counts up ends long before its type does. A log that says more than this was not made by us:
- * it is refused. A start refuses, too, where a run of the server could reach it: it leaves room for
- * 2^56 records and 2^40 segments, which no run writes. An epoch is one start.
+ * Bounds of the numbers that count up, far below what their types hold. A log that says more was
+ * not made by us and is refused. A start refuses, too, where a run of the server could reach a
+ * bound: it leaves 2^56 records and 2^40 segments, which no run writes. An epoch is one start.
  */
 #define WAL_LSN_MAX               ((uint64_t)1 << 62)
 #define WAL_LSN_MARGIN            ((uint64_t)1 << 56)
@@ -52,22 +52,21 @@ struct wal_block {
     uint64_t segment;     /* of a snapshot: its lsn */
     uint64_t offset;
     uint32_t epoch;
-    unsigned percent; /* of the log, about, that lies before it; for people */
+    unsigned percent; /* of the log, about, that is before it; for people */
 };
 
 /* Called for each valid block in order, from the first on that holds a record behind the snapshot's
- * (that block may begin before it). Returns 0, or a negative error that ends the open with that
- * error. */
+ * (that block may begin before it). Returns 0, or a negative error, which ends the reading and is
+ * its result. */
 typedef int (*wal_visit_fn)(void *arg, const struct wal_block *block);
 
 enum wal_end {
     WAL_END_EMPTY,  /* no log was there */
-    WAL_END_CLEAN,  /* the last process closed the log, or zeros followed the last block */
-    WAL_END_TORN,   /* a torn tail; open has kept it in torn-<lsn>.bin and cleared it */
-    WAL_END_CUT,    /* of a reader: retention has removed records that it had not read yet */
+    WAL_END_CLEAN,  /* the last process closed the log, or zeros follow the last block */
+    WAL_END_TORN,   /* the tail is torn; an open has kept it in torn-<lsn>.bin and cleared it */
+    WAL_END_MISSED, /* of a reader: retention has removed records that it had not read yet */
     WAL_END_DAMAGE, /* refused: acknowledged records are damaged or missing */
-    WAL_END_FAILED, /* refused for another reason: a failed call, a newer version, the lock, visit
-                     */
+    WAL_END_FAILED, /* refused: a failed call, a newer version, the lock, what visit returned */
 };
 
 /* What an open, a reader or the scrub found, for people and for tests. */
@@ -87,7 +86,7 @@ struct wal_report {
     char text[512];       /* one sentence, with file, offset and lsn range where they matter */
 };
 
-/* What the janitor may take, and whom it tells. All of it 0: the defaults, and nobody. */
+/* What the janitor may use, and whom it tells. All 0: the defaults, and nobody. */
 struct wal_janitor_options {
     uint64_t pack_bytes_per_s;  /* read and written while packing; 0: 8 MiB */
     uint32_t retry_ms;          /* from a failure to the next try; 0: 30 seconds */

@@ -16,9 +16,9 @@ static struct wal_evidence signs_of(unsigned bits)
         .unchained = bits >> 4 & 1,
         .misshapen = bits >> 5 & 1,
         .later_filled = bits >> 6 & 1,
-        .sealed = bits >> 7 & 1,
+        .later_block = bits >> 7 & 1,
         .acknowledged = bits >> 8 & 1,
-        .ended = bits >> 9 & 1,
+        .after_seal = bits >> 9 & 1,
         .zeros = bits >> 10 & 1,
         .torn_header = bits >> 11 & 1,
     };
@@ -41,7 +41,7 @@ static const struct row {
     {3, 0x040, 0x040, WAL_DECIDE_REFUSE_DAMAGE},
     {4, 0x080, 0x080, WAL_DECIDE_REFUSE_DAMAGE},
     {5, 0x100, 0x100, WAL_DECIDE_REFUSE_DAMAGE},
-    {6, 0x600, 0x200, WAL_DECIDE_REFUSE_DAMAGE}, /* ended, and not zeros */
+    {6, 0x600, 0x200, WAL_DECIDE_REFUSE_DAMAGE}, /* after a seal, and not zeros */
     {7, 0xc00, 0x400, WAL_DECIDE_CLEAN},         /* zeros, and no torn header */
     {8, 0x000, 0x000, WAL_DECIDE_TORN},
 };

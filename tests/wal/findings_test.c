@@ -23,9 +23,9 @@ static int decided(void)
 Test(wal_findings, each_sign_has_its_row)
 {
     static const int rows[] = {
-        [WAL_SIGN_NEWER] = 2,     [WAL_SIGN_MISNUMBERED] = 3,  [WAL_SIGN_FOREIGN] = 3,
-        [WAL_SIGN_UNCHAINED] = 3, [WAL_SIGN_MISSHAPEN] = 3,    [WAL_SIGN_LATER_FILLED] = 3,
-        [WAL_SIGN_SEALED] = 4,    [WAL_SIGN_ACKNOWLEDGED] = 5,
+        [WAL_SIGN_NEWER] = 2,       [WAL_SIGN_MISNUMBERED] = 3,  [WAL_SIGN_FOREIGN] = 3,
+        [WAL_SIGN_UNCHAINED] = 3,   [WAL_SIGN_MISSHAPEN] = 3,    [WAL_SIGN_LATER_FILLED] = 3,
+        [WAL_SIGN_LATER_BLOCK] = 4, [WAL_SIGN_ACKNOWLEDGED] = 5,
     };
     for (size_t sign = 0; sign < sizeof(rows) / sizeof(rows[0]); sign++) {
         wal_findings_reset(&findings);
@@ -37,7 +37,7 @@ Test(wal_findings, each_sign_has_its_row)
 
 Test(wal_findings, the_first_note_of_the_first_row_stays)
 {
-    wal_findings_add(&findings, WAL_SIGN_SEALED, "sealed");
+    wal_findings_add(&findings, WAL_SIGN_LATER_BLOCK, "a later block");
     wal_findings_add(&findings, WAL_SIGN_FOREIGN, "foreign");
     wal_findings_add(&findings, WAL_SIGN_MISSHAPEN, "misshapen");
     cr_expect_str_eq(findings.note, "foreign");

@@ -118,7 +118,7 @@ static void expect_cut(uint64_t from, uint64_t to)
     char range[64];
     snprintf(range, sizeof(range), "records %lu to %lu left the log by retention",
              (unsigned long)from, (unsigned long)to);
-    cr_assert_eq(report.end, WAL_END_CUT, "%s", report.text);
+    cr_assert_eq(report.end, WAL_END_MISSED, "%s", report.text);
     cr_assert(strstr(report.text, range) != NULL, "'%s', not '%s'", report.text, range);
 }
 
@@ -153,10 +153,10 @@ Test(wal_retention, in_a_removed_segment_it_says_what_it_has_missed)
     append(BLOCKS);
     retain_from(4);
     more();
-    expect_judged(TALLY_CUT, WAL_END_CUT);
+    expect_judged(TALLY_MISSED, WAL_END_MISSED);
     expect_cut(A_SEGMENT + 4, 3 * A_SEGMENT);
     cr_assert_eq(report.row, 0);
-    expect_judged(TALLY_CUT, WAL_END_CUT); /* asked again, it says the same */
+    expect_judged(TALLY_MISSED, WAL_END_MISSED); /* asked again, it says the same */
     cr_assert_eq(seen.next_lsn, A_SEGMENT + 4);
 }
 
@@ -169,7 +169,7 @@ Test(wal_retention, without_its_name_the_segment_is_read_to_its_end_and_then_it_
     seen.at = retain_from_5;
     seen.at_lsn = begin_of(3) - 2;
     more();
-    expect_judged(TALLY_CUT, WAL_END_CUT);
+    expect_judged(TALLY_MISSED, WAL_END_MISSED);
     expect_cut(begin_of(3), begin_of(5) - 1);
     cr_assert_eq(seen.next_lsn, begin_of(3));
 }
@@ -193,7 +193,7 @@ Test(wal_retention, at_the_end_of_a_removed_segment_it_says_what_it_has_missed)
     expect_judged(0, WAL_END_CLEAN);
     append(BLOCKS);
     retain_from(4);
-    expect_judged(TALLY_CUT, WAL_END_CUT);
+    expect_judged(TALLY_MISSED, WAL_END_MISSED);
     expect_cut(begin_of(2), begin_of(4) - 1);
 }
 
@@ -261,7 +261,7 @@ Test(wal_retention, a_segment_that_goes_while_it_is_before_it_is_told)
     append(BLOCKS);
     seen.at = retain_from_4;
     seen.at_lsn = 5;
-    cr_assert_eq(read_once(), TALLY_CUT, "%s", report.text);
+    cr_assert_eq(read_once(), TALLY_MISSED, "%s", report.text);
     expect_cut(begin_of(2), begin_of(4) - 1);
     cr_assert_eq(seen.next_lsn, begin_of(2), "what is open is read");
 }
@@ -429,12 +429,12 @@ static bool fail_one(struct wal_io *real, enum fault_call call, int after, uint6
     cr_assert_eq(err,
                  has_failed  ? TALLY_IO
                  : rest == 3 ? 0
-                             : TALLY_CUT,
+                             : TALLY_MISSED,
                  "call %d after %d: %s", (int)call, after, report.text);
     fault_io_heal(&fault);
     err = wal_reader_judge(reader, &report);
-    cr_assert_eq(err, rest == 3 ? 0 : TALLY_CUT, "call %d after %d, healed: %s", (int)call, after,
-                 report.text);
+    cr_assert_eq(err, rest == 3 ? 0 : TALLY_MISSED, "call %d after %d, healed: %s", (int)call,
+                 after, report.text);
     cr_assert_eq(seen.next_lsn, rest == 3 ? wal_next_lsn(disk.wal) : A_SEGMENT + 4);
     wal_reader_destroy(reader);
     reader = NULL;
@@ -502,7 +502,7 @@ static bool read_on(uint64_t *next_lsn)
     int err = wal_reader_more(reader, &is_blank);
     cr_assert_eq(err, 0);
     err = is_blank ? 0 : wal_reader_judge(reader, &report);
-    cr_assert(err == 0 || err == TALLY_CUT, "row %d: %s", report.row, report.text);
+    cr_assert(err == 0 || err == TALLY_MISSED, "row %d: %s", report.row, report.text);
     *next_lsn = seen.next_lsn;
     if (err == 0) {
         return false;
@@ -529,8 +529,8 @@ Test(wal_retention, beside_a_log_that_is_written_and_cut_nothing_looks_like_dama
     while (!atomic_load_explicit(&done, memory_order_acquire)) {
         memset(&seen, 0, sizeof(seen));
         int err = read_once();
-        cr_assert(err == 0 || err == TALLY_CUT, "row %d: %s", report.row, report.text);
-        cuts += err == TALLY_CUT;
+        cr_assert(err == 0 || err == TALLY_MISSED, "row %d: %s", report.row, report.text);
+        cuts += err == TALLY_MISSED;
         cuts += read_on(&next_lsn);
         reads++;
     }

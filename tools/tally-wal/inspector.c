@@ -141,7 +141,7 @@ int inspector_code(const struct inspector *inspector, int err)
         return EXIT_DAMAGE;
     case TALLY_LOCKED:
         return EXIT_IN_USE;
-    case TALLY_CUT:
+    case TALLY_MISSED:
         return EXIT_CUT;
     default:
         return EXIT_UNREADABLE;

@@ -44,7 +44,7 @@
     X(NOSPC, "no space left on the device")                                                        \
     X(DAMAGE, "the log is damaged")                                                                \
     X(NEWER, "a newer version wrote this log")                                                     \
-    X(CUT, "records left the log before they were read")                                           \
+    X(MISSED, "records left the log before they were read")                                        \
     X(LOCKED, "the directory is in use by another process")                                        \
     X(CORRUPT, "the bytes do not decode")
 

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 
 /*
- * What a scan saw where it had to stop, that is at the first place that holds no valid next block.
- * The stop's segment is the first one that is not sealed.
+ * What a scan saw at its stop: the first place that holds no valid next block. The stop's segment
+ * is the first one that is not sealed.
  */
 struct wal_evidence {
     bool read_error;   /* a file call failed */
@@ -16,16 +16,16 @@ struct wal_evidence {
     bool unchained;    /* a valid block that does not follow from the one before */
     bool misshapen;    /* blocks behind an unreadable header, or a file shorter than it was made */
     bool later_filled; /* bytes, but no valid block, in a later segment */
-    bool sealed;       /* a valid block in a later segment */
+    bool later_block;  /* a valid block in a later segment: the stop's segment was sealed */
     bool acknowledged; /* a valid later block says that the stop was durable */
-    bool ended;        /* the block before the stop seals the segment */
+    bool after_seal;   /* the block before the stop seals the segment */
     bool zeros;        /* nothing but zeros from the stop to the end of the segment */
     bool torn_header;  /* an empty segment whose header cannot be read */
 };
 
 enum wal_decision {
     WAL_DECIDE_CLEAN,          /* go on */
-    WAL_DECIDE_TORN,           /* cut the tail off, go on */
+    WAL_DECIDE_TORN,           /* keep the tail and clear it, go on */
     WAL_DECIDE_REFUSE_IO,      /* exit 74 */
     WAL_DECIDE_REFUSE_VERSION, /* exit 65 */
     WAL_DECIDE_REFUSE_DAMAGE,  /* exit 65 */

@@ -52,8 +52,8 @@ static void sign_set(struct wal_evidence *evidence, enum wal_sign sign)
     case WAL_SIGN_LATER_FILLED:
         evidence->later_filled = true;
         break;
-    case WAL_SIGN_SEALED:
-        evidence->sealed = true;
+    case WAL_SIGN_LATER_BLOCK:
+        evidence->later_block = true;
         break;
     case WAL_SIGN_ACKNOWLEDGED:
         evidence->acknowledged = true;
@@ -120,7 +120,7 @@ void wal_findings_stop(struct wal_findings *findings, uint64_t filled_end, bool 
 {
     findings->tail.filled_end = filled_end;
     findings->evidence.zeros = filled_end == 0;
-    findings->evidence.ended = is_sealed;
+    findings->evidence.after_seal = is_sealed;
 }
 
 void wal_findings_witness(struct wal_findings *findings, uint64_t offset, uint64_t durable_lsn)
@@ -136,7 +136,7 @@ void wal_findings_witness(struct wal_findings *findings, uint64_t offset, uint64
 
 void wal_findings_later(struct wal_findings *findings, uint64_t number, uint64_t first_lsn)
 {
-    findings->evidence.sealed = true;
+    findings->evidence.later_block = true;
     findings->tail.later_number = number;
     findings->tail.later_lsn = first_lsn;
 }

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What makes a log be refused, in the order of the rows of wal/FORMAT.md (2 to 5). */
+/* Signs for which a log is refused, in the order of their rows in wal/FORMAT.md (2 to 5). */
 enum wal_sign {
     WAL_SIGN_NEWER,
     WAL_SIGN_MISNUMBERED,
@@ -16,7 +16,7 @@ enum wal_sign {
     WAL_SIGN_UNCHAINED,
     WAL_SIGN_MISSHAPEN,
     WAL_SIGN_LATER_FILLED,
-    WAL_SIGN_SEALED,
+    WAL_SIGN_LATER_BLOCK,
     WAL_SIGN_ACKNOWLEDGED,
 };
 

@@ -12,7 +12,7 @@
  * the valid blocks in order and says in report how the log ends. It changes nothing, prints
  * nothing, never exits. On a live log the end may be a torn tail: the block that is being written.
  * Blocks at the end may not be synced yet.
- * Errors: TALLY_IO; TALLY_DAMAGE; TALLY_NEWER; TALLY_NOMEM; TALLY_CUT: retention has removed
+ * Errors: TALLY_IO; TALLY_DAMAGE; TALLY_NEWER; TALLY_NOMEM; TALLY_MISSED: retention has removed
  * records before they were read; what visit returned. report is filled in every case. A torn tail
  * is no error. Threads: any; may block for long.
  */

@@ -101,7 +101,7 @@ static enum wal_end end_of(const struct wal_scan *scan)
         [WAL_DECIDE_REFUSE_DAMAGE] = WAL_END_DAMAGE,
     };
     if (scan->retention.resume_lsn != 0) {
-        return WAL_END_CUT;
+        return WAL_END_MISSED;
     }
     const struct wal_verdict *verdict = &scan->findings.verdict;
     return verdict->row == 0 ? WAL_END_EMPTY : ends[verdict->decision];
@@ -117,7 +117,7 @@ int wal_report_error(const struct wal_scan *scan)
         [WAL_DECIDE_REFUSE_DAMAGE] = TALLY_DAMAGE,
     };
     if (scan->retention.resume_lsn != 0) {
-        return TALLY_CUT;
+        return TALLY_MISSED;
     }
     const struct wal_verdict *verdict = &scan->findings.verdict;
     return verdict->row == 0 ? 0 : errors[verdict->decision];

@@ -210,7 +210,7 @@ static void judge_sealed(const struct wal_cursor *cursor, uint64_t filled_end,
     wal_findings_stop(findings, filled_end, cursor->is_sealed);
     if (!findings->evidence.read_error && !cursor->is_sealed) {
         wal_segment_name(name, cursor->number);
-        wal_findings_add(findings, WAL_SIGN_SEALED,
+        wal_findings_add(findings, WAL_SIGN_LATER_BLOCK,
                          "%s: damaged at offset %" PRIu64
                          ": what stands there, from record %" PRIu64
                          " on, cannot be read, and the segment is sealed",

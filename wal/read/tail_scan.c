@@ -216,7 +216,8 @@ static int scan_all_later(struct wal_scan *scan)
 static void judge_packed(const struct wal_cursor *cursor, struct wal_findings *findings)
 {
     const struct wal_evidence *evidence = &findings->evidence;
-    if (!cursor->is_packed || cursor->is_sealed || evidence->sealed || evidence->acknowledged) {
+    if (!cursor->is_packed || cursor->is_sealed || evidence->later_block ||
+        evidence->acknowledged) {
         return;
     }
     char name[WAL_NAME_BYTES];
