@@ -16,11 +16,10 @@ int wal_lock(struct wal_io *io, struct wal_report *report)
     }
     if (err != 0) {
         /* the directory is open: where its file is "not there", none can be made (/proc) */
-        bool is_denied = err == -EACCES || err == -EPERM || err == -EROFS || err == -ENOENT;
+        bool has_no_place = err == -ENOENT;
         snprintf(report->text, sizeof(report->text), "LOCK: %s",
-                 err == -ENOENT ? "no file can be made there" : tally_err_reason(err));
-        return is_denied ? TALLY_DENIED
-                         : (err == -ENOSPC || err == -EDQUOT ? TALLY_NOSPC : TALLY_IO);
+                 has_no_place ? "no file can be made there" : tally_err_reason(err));
+        return has_no_place ? TALLY_DENIED : tally_err_of(err);
     }
     return 0;
 }

@@ -6,7 +6,7 @@
 #include "wal/types.h"
 
 /* Locks the directory, until io is destroyed. Errors: TALLY_LOCKED, TALLY_DENIED, TALLY_NOSPC,
- * TALLY_IO, each with a report. Threads: one; does not wait for another holder. */
+ * TALLY_NOMEM, TALLY_IO, each with a report. Threads: one; does not wait for another holder. */
 int wal_lock(struct wal_io *io, struct wal_report *report);
 
 #endif

@@ -1,7 +1,6 @@
 /* The repair of a log after a scan, and the segment with which it goes on. */
 #include "wal/recover/recover.h"
 
-#include "wal/base/check.h"
 #include "wal/base/err.h"
 #include "wal/base/mutant.h"
 #include "wal/read/report.h"
@@ -13,19 +12,13 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool is_no_space(int err)
-{
-    return err == -ENOSPC || err == -EDQUOT || err == -EFBIG;
-}
-
+/* A file call of the repair has failed. Returns the error of the open. */
 static int report_failure(struct wal_report *report, const char *doing, int err)
 {
     report->end = WAL_END_FAILED;
     snprintf(report->text, sizeof(report->text), "%s: %s", doing, tally_err_reason(err));
-    if (err == -ENOMEM) {
-        return TALLY_NOMEM;
-    }
-    return is_no_space(err) ? TALLY_NOSPC : TALLY_IO;
+    /* the lock's file could be written: a file that cannot is an error of this one */
+    return tally_err_of(err) == TALLY_DENIED ? TALLY_IO : tally_err_of(err);
 }
 
 /* What is to be removed, and what could not be. */
@@ -34,7 +27,7 @@ struct sweep {
     char name[WAL_NAME_BYTES];
 };
 
-/* Only what we can have made goes: a file of ours, under a name of ours. */
+/* Removes a temporary file: only what we can have made, a regular file under a name of ours. */
 static int remove_temp(void *arg, const char *name)
 {
     struct sweep *sweep = arg;
@@ -144,8 +137,8 @@ static int64_t made_bytes(struct wal_io *io, uint64_t number)
     return size;
 }
 
-/* The next length to try: what the disk says that it has, less what it needs for itself, or half.
- */
+/* The next length to try: the free space, less what the file system needs for itself, or half of
+ * the last length. */
 static uint64_t shorter_bytes(struct wal_io *io, uint64_t bytes)
 {
     struct wal_space space;
@@ -159,8 +152,8 @@ static uint64_t shorter_bytes(struct wal_io *io, uint64_t bytes)
 }
 
 /*
- * Where the disk has not keep_bytes beside the segment, little more than half of it has to do: so
- * much takes the ends of builds. Where it has not even that, what there is.
+ * Creates the segment, shorter where space is short: without keep_bytes beside it little more than
+ * half of it, which is enough for the ends of builds; without even that what there is.
  */
 static int make_first(struct wal_io *io, struct wal_segment_head *head, uint64_t keep_bytes,
                       struct wal_segment *active)
@@ -171,7 +164,7 @@ static int make_first(struct wal_io *io, struct wal_segment_head *head, uint64_t
         head->bytes = little < WAL_SEGMENT_BYTES_MIN ? WAL_SEGMENT_BYTES_MIN : little;
     }
     int err = wal_create_run(io, head, active);
-    while (is_no_space(err) && head->bytes > WAL_SEGMENT_BYTES_MIN) {
+    while (tally_err_of(err) == TALLY_NOSPC && head->bytes > WAL_SEGMENT_BYTES_MIN) {
         uint64_t bytes = shorter_bytes(io, head->bytes);
         head->bytes = bytes < WAL_SEGMENT_BYTES_MIN ? WAL_SEGMENT_BYTES_MIN : bytes;
         err = wal_create_run(io, head, active);
