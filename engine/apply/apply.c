@@ -18,6 +18,7 @@ void apply_poll_set_window(struct poll *poll, bool open)
     FIELD_PUT(poll->open, open);
     uint64_t until = !open ? VOTES_CLOSED : close_ms != 0 ? close_ms : VOTES_EVER;
     /* an end so long ago is over: it must not be read as a word of its own */
+    DCHECK(until != VOTES_CLOSED || !open);
     FIELD_PUT(poll->vote_until, poll->gated ? VOTES_WAIT : until == VOTES_WAIT ? 0 : until);
 }
 
@@ -219,6 +220,7 @@ int apply(struct state *state, const struct record *record, struct apply_result 
         return TALLY_CORRUPT;
     }
     int err = apply_by_type(state, record, result);
+    DCHECK(result->err <= 0);
     state->time_ms = record->time_ms;
     FIELD_PUT(state->lsn, record->lsn);
     return err;

@@ -53,6 +53,7 @@ int apply_build_count(struct build *build, enum build_state from, enum build_sta
 
 static struct queue *queue_new(struct state *state, struct span name)
 {
+    DCHECK(FIELD_OWN(state->queue_count) < QUEUES_MAX); /* decide_submit has made room */
     struct queue *queue = calloc(1, sizeof *queue);
     if (queue == NULL) {
         return NULL;
@@ -126,6 +127,7 @@ static int set_of(struct state *state, struct queue *queue, struct span tags)
             at = i;
         }
     }
+    DCHECK(count <= NEED_SETS_MAX);
     if (at == NEED_SETS_MAX) {
         return TALLY_FULL;
     }

@@ -102,6 +102,7 @@ bool apply_queue_make_room(struct state *state)
         if (idle == NULL) {
             return false;
         }
+        DCHECK(idle->ended_count > 0); /* or it would have left with its last build */
         forget_build(state, idle);
         idle = TAILQ_FIRST(&state->idle);
     }

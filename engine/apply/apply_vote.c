@@ -69,6 +69,7 @@ static size_t pick(const struct vote_share *share, const struct vote_step *steps
 static void options_fetch(const struct state *state, const struct vote_step *steps,
                           const unsigned char *picks, size_t picked, struct option **options)
 {
+    DCHECK(picked <= VOTE_STEPS_MAX);
     if (FIELD_OWN(state->option_count) > CACHED_OPTIONS) {
         for (size_t i = 0; i < picked; i++) {
             table_prefetch(&state->options, steps[picks[i]].option);

@@ -81,6 +81,7 @@ static uint64_t mix_queue(uint64_t digest, const struct state *state, const stru
     for (int i = 0; i < BUILD_STATES; i++) {
         digest = mix(digest, FIELD_OWN(queue->by_state[i]));
     }
+    DCHECK(queue->ended_count == 0 || queue->ended_first != NULL);
     const struct build *build = queue->ended_first;
     for (uint64_t i = 0; i < queue->ended_count; i++) {
         digest = mix(digest, build->id);
@@ -114,6 +115,7 @@ static uint64_t mix_build(uint64_t digest, const struct state *state, const stru
 
 uint64_t digest_state(const struct state *state)
 {
+    DCHECK(state->queues.count == FIELD_OWN(state->queue_count));
     struct image head;
     snapshot_image_head(&head, state);
     uint64_t digest =

@@ -1,11 +1,14 @@
 /* The operator's callbacks, and stderr where there are none. */
 #include "engine/base/alarm.h"
 
+#include "wal/base/check.h"
+
 #include <stdio.h>
 #include <unistd.h>
 
 _Noreturn void alarm_fatal(const struct tally_options *options, int code, const char *why)
 {
+    DCHECK(code != 0 && why != NULL);
     if (options->fatal != NULL) {
         options->fatal(options->fatal_arg, code, why);
     } else {
@@ -16,6 +19,7 @@ _Noreturn void alarm_fatal(const struct tally_options *options, int code, const 
 
 void alarm_trouble(const struct tally_options *options, const char *what)
 {
+    DCHECK(what != NULL);
     if (options->trouble != NULL) {
         options->trouble(options->trouble_arg, what);
     } else {
@@ -25,6 +29,7 @@ void alarm_trouble(const struct tally_options *options, const char *what)
 
 void alarm_warn(const struct tally_options *options, const char *what)
 {
+    DCHECK(what != NULL);
     if (options->warn != NULL) {
         options->warn(options->warn_arg, what);
     } else {

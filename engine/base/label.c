@@ -216,6 +216,7 @@ int label_clean(struct span text, struct label *label)
             fits = keep_helper(&at, bytes, c, text);
         }
     }
+    DCHECK(at.end <= label->len); /* only blanks are cut off */
     label->len = at.end;
     return fits && label->len > 0 ? 0 : TALLY_INVAL;
 }

@@ -1,5 +1,6 @@
 /* Blocking on a wake word by futex. */
 #include "engine/base/wake.h"
+#include "wal/base/check.h"
 #include "wal/base/clock.h"
 
 #include <linux/futex.h>
@@ -14,6 +15,7 @@ static void futex(struct wake *wake, int op, uint32_t value, const struct timesp
 
 void wake_block(struct wake *wake, uint64_t timeout_ns)
 {
+    DCHECK(timeout_ns > 0);
     struct timespec timeout = {
         .tv_sec = (time_t)(timeout_ns / NS_PER_S),
         .tv_nsec = (long)(timeout_ns % NS_PER_S),

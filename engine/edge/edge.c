@@ -283,6 +283,7 @@ bool edge_vote_rate(struct edge *edge, uint64_t id, uint64_t *n, uint64_t *per_m
     }
     *n = rate_word_n(rate);
     *per_ms = rate_word_ms(rate);
+    DCHECK(*per_ms > 0); /* bounds_rate_is_valid */
     *poll = option->poll->id;
     return true;
 }

@@ -62,6 +62,7 @@ static struct ticket *oldest_offer(const struct claim_lists *lists, int pri)
     struct ticket *best = NULL;
     for (unsigned i = 0; i < lists->count; i++) {
         struct ticket *ticket = ticket_first(&lists->sets[i]->lists[pri]);
+        DCHECK(ticket == NULL || ticket->build->pri == pri); /* it stands in its list */
         if (ticket != NULL && (best == NULL || ticket->lsn < best->lsn)) {
             best = ticket;
         }

@@ -49,6 +49,7 @@ static int by_holder(struct edge *edge, struct build *build, int err)
 /* Whether the last claim ended so, and none has begun since. */
 static bool has_ended(const struct build *build, uint64_t seen, uint64_t ending)
 {
+    DCHECK(ending_how(ending) != HOW_NONE);
     mutant_pause(MUTANT(MUTANT_ENDING_APART));
     uint64_t now = FIELD_GET(build->ending);
     return MUTANT(MUTANT_ENDING_APART)

@@ -21,6 +21,7 @@ static int ordered_may_append(const struct edge *edge, const struct span *texts,
     if (err != 0) {
         return err;
     }
+    DCHECK(count <= RECORD_TEXTS);
     uint64_t bytes = ORDERED_REQUEST_NUMS_BYTES;
     for (unsigned i = 0; i < count; i++) {
         bytes += texts[i].len;

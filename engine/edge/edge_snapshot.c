@@ -1,5 +1,6 @@
 /* SNAPSHOT at the edge: a ticket, and whether it is answered. */
 #include "engine/edge/edge_internal.h"
+#include "wal/base/check.h"
 
 int edge_snapshot(struct edge *edge, uint64_t *ticket, struct edge_snapshot *done)
 {
@@ -22,6 +23,7 @@ int edge_snapshot(struct edge *edge, uint64_t *ticket, struct edge_snapshot *don
     bool is_good = *ticket <= FIELD_GET(shared->snapshot_good);
     *ticket = 0;
     const struct snapshot_made *made = FIELD_GET(shared->snapshot_made);
+    DCHECK(made != NULL); /* since the start */
     *done = (struct edge_snapshot){.lsn = made->lsn, .bytes = made->bytes};
     return is_good ? 0 : TALLY_IO;
 }

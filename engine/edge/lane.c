@@ -1,6 +1,8 @@
 /* Making and ending a lane. */
 #include "engine/edge/lane.h"
 
+#include "wal/base/check.h"
+
 #include <stdlib.h>
 
 struct lane *lane_new(void)
@@ -20,6 +22,7 @@ struct lane *lane_new(void)
 void lane_destroy(struct lane *lane)
 {
     if (lane != NULL) {
+        DCHECK(lane->taken <= lane->next && lane->freed <= lane->next);
         free(lane->slots);
         free(lane);
     }

@@ -165,6 +165,7 @@ static int add_poll(struct read *read, void *entity)
     if (r->after.at != NULL && compare_spans(name, r->after) <= 0) {
         return 0;
     }
+    DCHECK(FIELD_GET(poll->option_count) <= POLL_OPTIONS_MAX);
     struct poll_row *row = slice_row(read);
     if (row == NULL) {
         return TALLY_NOMEM;

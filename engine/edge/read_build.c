@@ -40,6 +40,7 @@ static int add_build(struct read *read, const struct build *build)
 {
     const struct blob *by = FIELD_GET(build->by);
     struct parcel *error = FIELD_GET(build->error);
+    DCHECK(status_state(FIELD_GET(build->applied)) > BUILD_NONE);
     struct build_row *row = slice_row(read);
     if (row == NULL) {
         return TALLY_NOMEM;

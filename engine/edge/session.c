@@ -130,6 +130,7 @@ int tally_vote(struct session *s, uint64_t option, uint64_t n, uint64_t *votes_a
     edge_flush(s->edge);
     if (err == 0) {
         *votes_after = edge_votes_after(s->edge, vote);
+        DCHECK(*votes_after >= n);
     }
     return session_end(s->edge, err);
 }
@@ -178,6 +179,7 @@ int tally_submit(struct session *s, const char *queue, struct span payload, uint
 
 static int copy_claim(const struct edge_claimed *got, struct tally_claim *claim)
 {
+    DCHECK(got->id != 0 && got->token != 0);
     *claim = (struct tally_claim){.id = got->id,
                                   .token = got->token,
                                   .attempt = got->attempt,

@@ -2,6 +2,7 @@
 #include "engine/log/image.h"
 
 #include "engine/log/row.h"
+#include "wal/base/check.h"
 
 #include <stdlib.h>
 
@@ -22,11 +23,13 @@ const char *image_kind_name(unsigned kind)
 
 unsigned image_num_count(enum image_kind kind)
 {
+    DCHECK((unsigned)kind < IMAGE_KINDS);
     return kinds[kind].num_count;
 }
 
 unsigned image_text_count(enum image_kind kind)
 {
+    DCHECK((unsigned)kind < IMAGE_KINDS);
     return kinds[kind].text_count;
 }
 
@@ -42,6 +45,7 @@ int image_put(struct image_buf *buf, const struct image *image)
     if (row_bytes_reserve(&buf->at, &buf->room, buf->len, need) != 0) {
         return TALLY_NOMEM;
     }
+    DCHECK(image_kind_name(image->kind) != NULL && buf->room - buf->len >= need);
     buf->at[buf->len++] = (unsigned char)image->kind;
     buf->len += row_put(buf->at + buf->len, image->num, IMAGE_NUMS, image->text, IMAGE_TEXTS);
     buf->count++;

@@ -1,6 +1,8 @@
 /* Rows to bytes and back. */
 #include "engine/log/row.h"
 
+#include "wal/base/check.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -33,11 +35,13 @@ size_t row_put(unsigned char *to, const uint64_t *num, unsigned nums, const stru
             at += text[i].len;
         }
     }
+    DCHECK((size_t)(at - to) <= row_bytes_max(nums, text, texts)); /* so much was made room for */
     return (size_t)(at - to);
 }
 
 int row_cursor_bytes(struct cursor *cursor, struct span *bytes)
 {
+    DCHECK(cursor->at <= cursor->end);
     uint64_t len = 0;
     if (row_cursor_num(cursor, &len) != 0 || len > (uint64_t)(cursor->end - cursor->at)) {
         return TALLY_CORRUPT;

@@ -59,6 +59,7 @@ static void *list_reserve(struct replay_list *list, size_t more, size_t size)
 /* Begins a span, unless the votes go on in the last one. */
 static int begin_span(struct replay_batch *batch, uint64_t lsn, uint64_t second)
 {
+    DCHECK(lsn > 0);
     const struct replay_span *spans = batch->spans.at;
     if (batch->spans.count > 0) {
         const struct replay_span *last = &spans[batch->spans.count - 1];
@@ -345,6 +346,7 @@ static int apply_alone(struct replay *replay, const struct wal_block *block)
     err = err != 0 ? err
                    : columns_decode(block->raw, block->raw_bytes, block->first_lsn, block->count,
                                     apply_one, replay);
+    DCHECK(replay->applied == NULL || err != 0); /* what came before it is applied */
     uint64_t last_lsn = block->first_lsn + block->count - 1;
     if (err == 0 && last_lsn > FIELD_OWN(replay->state->lsn)) {
         FIELD_PUT(replay->state->lsn, last_lsn); /* the last one may have been skipped */

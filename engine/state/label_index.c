@@ -95,6 +95,7 @@ static struct span fold_of(const struct option *option)
 
 static struct beginning *beginning_get(struct state *state, struct blob *key)
 {
+    DCHECK(key->len > 0);
     struct beginning *beginning = index_get(&state->beginnings, blob_span(key));
     if (beginning != NULL) {
         free(key);

@@ -100,6 +100,7 @@ void need_set_free(void *entity)
 void queue_free(void *entity)
 {
     struct queue *queue = entity;
+    DCHECK(FIELD_OWN(queue->set_count) <= NEED_SETS_MAX);
     for (uint32_t i = 0; i < FIELD_OWN(queue->set_count); i++) {
         need_set_free(FIELD_OWN(queue->sets[i]));
     }
@@ -145,6 +146,7 @@ void build_free(void *entity)
 
 void state_fini(struct state *state)
 {
+    DCHECK(state->capture == NULL);
     struct build *build;
     for (uint64_t id = 1; (build = table_next(&state->builds, &id)) != NULL; id++) {
         build_free(build);
@@ -199,6 +201,7 @@ uint64_t need_set_weight(const struct need_set *set)
 uint64_t worker_weight(const struct worker *worker)
 {
     const struct worker_held *held = FIELD_OWN(worker->held);
+    DCHECK(held == NULL || held->capacity <= WORKER_SLOTS_MAX);
     uint64_t slots = held != NULL ? sizeof *held + held->capacity * sizeof held->slot[0] : 0;
     return sizeof *worker + WEIGHT_PLACES + slots + blob_weight(worker->name) +
            blob_weight(FIELD_OWN(worker->title)) + blob_weight(FIELD_OWN(worker->tags));
@@ -206,6 +209,9 @@ uint64_t worker_weight(const struct worker *worker)
 
 uint64_t build_bytes(const struct build *build)
 {
+    /* who has given its payload back has given all */
+    DCHECK(FIELD_OWN(build->payload) != NULL ||
+           (FIELD_OWN(build->result) == NULL && FIELD_OWN(build->error) == NULL));
     return parcel_span(FIELD_OWN(build->payload)).len + parcel_span(FIELD_OWN(build->result)).len +
            parcel_span(FIELD_OWN(build->error)).len;
 }
@@ -218,6 +224,7 @@ uint64_t build_weight(const struct build *build)
 
 void state_retire(struct state *state, void *p, void (*free_fn)(void *p))
 {
+    DCHECK(free_fn != NULL);
     if (p == NULL) {
         return;
     }

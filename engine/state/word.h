@@ -109,6 +109,7 @@ static inline bool word_prolong(_Atomic uint64_t *word, uint64_t seen, uint32_t 
 
 static inline uint64_t word_add(_Atomic uint64_t *word, uint64_t add)
 {
+    DCHECK(add >> VOTES_BITS == 1); /* one record is one change */
     /* B2: acq_rel; pairs with B2 and B3 */
     return atomic_fetch_add_explicit(word, add, memory_order_acq_rel);
 }
