@@ -50,7 +50,7 @@
     OWN(IWORKER_ID_NUM, uint64_t, id)                                                              \
     SHARED(IWORKER_STATE, uint32_t, state)                                                         \
     SHARED(IWORKER_SLOTS, uint32_t, slots)                                                         \
-    OTHER(IWORKER_ROOM)                                                                            \
+    OTHER(IWORKER_CAPACITY)                                                                        \
     SHARED(IWORKER_DONE, uint64_t, done)                                                           \
     SHARED(IWORKER_FAILED, uint64_t, failed)                                                       \
     OWN(IWORKER_GONE_LSN, uint64_t, gone_lsn)

@@ -68,12 +68,12 @@ void snapshot_image_queue(struct image *image, const struct queue *from)
 
 void snapshot_image_worker(struct image *image, const struct worker *from)
 {
-    *image =
-        (struct image){.kind = IMAGE_WORKER,
-                       .num = {[IWORKER_ROOM] = FIELD_OWN(from->held)->capacity, NUMS_OF(WORKER)},
-                       .text = {[IWORKER_ID] = blob_span(from->name),
-                                [IWORKER_NAME] = blob_span(FIELD_OWN(from->title)),
-                                [IWORKER_TAGS] = blob_span(FIELD_OWN(from->tags))}};
+    *image = (struct image){
+        .kind = IMAGE_WORKER,
+        .num = {[IWORKER_CAPACITY] = FIELD_OWN(from->held)->capacity, NUMS_OF(WORKER)},
+        .text = {[IWORKER_ID] = blob_span(from->name),
+                 [IWORKER_NAME] = blob_span(FIELD_OWN(from->title)),
+                 [IWORKER_TAGS] = blob_span(FIELD_OWN(from->tags))}};
 }
 
 void snapshot_image_build(struct image *image, const struct build *from)

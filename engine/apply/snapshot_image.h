@@ -6,7 +6,7 @@
 #include "engine/state/state.h"
 #include "wal/base/bytes.h"
 
-/* Room for the seconds of a poll. */
+/* The seconds of a poll take no more. */
 enum { SNAPSHOT_SECONDS_BYTES = POLL_SECONDS * 3 * VARINT_BYTES_MAX };
 
 /*

@@ -166,7 +166,7 @@ static int load_worker(struct snapshot_load *load, const struct image *image)
     FIELD_PUT(to->title, title);
     FIELD_PUT(to->tags, tags);
     FIELD_ADD(state->worker_count, to->gone_lsn == 0 ? 1 : 0);
-    int err = apply_worker_reserve(state, to, (uint32_t)num[IWORKER_ROOM]);
+    int err = apply_worker_reserve(state, to, (uint32_t)num[IWORKER_CAPACITY]);
     ledger_add(&state->ledger, LEDGER_ENTITIES, worker_weight(to));
     return title != NULL && tags != NULL ? err : TALLY_NOMEM;
 }

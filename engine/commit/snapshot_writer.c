@@ -16,7 +16,7 @@
 
 static void chunk_free(const struct snapshot_writer *writer, struct snapshot_chunk *chunk)
 {
-    ledger_sub(writer->ledger, LEDGER_SAVES, chunk->images.room);
+    ledger_sub(writer->ledger, LEDGER_SAVES, chunk->images.capacity);
     image_buf_fini(&chunk->images);
     free(chunk);
 }
@@ -55,7 +55,7 @@ int snapshot_writer_put(void *arg, struct image_buf *images)
     }
     *chunk = (struct snapshot_chunk){.images = *images};
     *images = (struct image_buf){.at = NULL};
-    ledger_add(writer->ledger, LEDGER_SAVES, chunk->images.room);
+    ledger_add(writer->ledger, LEDGER_SAVES, chunk->images.capacity);
     pthread_mutex_lock(&writer->mutex);
     bool is_open = writer->phase == HAND_OPEN; /* else the writer has failed already */
     if (is_open) {

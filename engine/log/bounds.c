@@ -44,9 +44,9 @@ bool bounds_status_is_valid(uint32_t status)
     uint32_t token = status_token(status);
     enum build_state state = status_state(status);
     /* status_next lets what would be offered behind this fail; a claim of it takes one more */
-    uint32_t room = status_is_ended(status) ? 0 : status_is_held(status) ? 3 : 4;
+    uint32_t spare = status_is_ended(status) ? 0 : status_is_held(status) ? 3 : 4;
     return state > BUILD_NONE && state < BUILD_STATES && token > 0 &&
-           token <= BUILD_TOKEN_MAX - room;
+           token <= BUILD_TOKEN_MAX - spare;
 }
 
 bool bounds_rate_is_valid(uint64_t n, uint64_t ms)
@@ -234,7 +234,7 @@ static bool are_sets(struct span tags, uint64_t count)
 
 static bool is_worker_image(const uint64_t *num)
 {
-    return num[IWORKER_SLOTS] > 0 && num[IWORKER_SLOTS] <= num[IWORKER_ROOM] &&
+    return num[IWORKER_SLOTS] > 0 && num[IWORKER_SLOTS] <= num[IWORKER_CAPACITY] &&
            (num[IWORKER_GONE_LSN] != 0) == (num[IWORKER_STATE] == WORKER_GONE);
 }
 

@@ -12,7 +12,7 @@ enum { KIND_IN_REST = 0x40, GUESSES_FEW = 64 };
 
 static int reserve(struct column *column, size_t more)
 {
-    return row_bytes_reserve(&column->at, &column->room, column->len, more);
+    return row_bytes_reserve(&column->at, &column->capacity, column->len, more);
 }
 
 static void add_varint(struct column *column, uint64_t v)
@@ -131,10 +131,10 @@ int columns_add(struct columns *columns, const struct record *record)
 int columns_end(struct columns *columns, const unsigned char **block, size_t *len)
 {
     size_t need = columns_bytes(columns) + (COLUMNS + 1) * VARINT_BYTES_MAX;
-    if (row_bytes_reserve(&columns->block, &columns->block_room, 0, need) != 0) {
+    if (row_bytes_reserve(&columns->block, &columns->block_capacity, 0, need) != 0) {
         return TALLY_NOMEM;
     }
-    struct column out = {columns->block, 0, columns->block_room};
+    struct column out = {columns->block, 0, columns->block_capacity};
     add_varint(&out, columns->time_ms);
     for (int i = 0; i < COLUMNS; i++) {
         add_varint(&out, columns->column[i].len);
@@ -151,7 +151,7 @@ struct decoder {
     struct vote_guess guess[VOTE_GUESSES];
 };
 
-/* The varint at in->at, which moves behind it; most are short, and have room behind them. */
+/* The varint at in->at, which moves behind it; most are short, and bytes follow them. */
 static inline int take_fast(struct cursor *in, uint64_t *v)
 {
     const unsigned char *p = in->at;

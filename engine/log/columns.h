@@ -35,7 +35,7 @@ struct vote_guess {
 struct column {
     unsigned char *at;
     size_t len;
-    size_t room;
+    size_t capacity;
 };
 
 /* The encoder keeps its memory from block to block. Zero is its empty state. */
@@ -47,7 +47,7 @@ struct columns {
     uint64_t time_ms;
     uint32_t count;
     unsigned char *block;
-    size_t block_room;
+    size_t block_capacity;
 };
 
 void columns_fini(struct columns *columns);

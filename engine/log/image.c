@@ -42,7 +42,7 @@ void image_buf_fini(struct image_buf *buf)
 int image_put(struct image_buf *buf, const struct image *image)
 {
     size_t need = 1 + row_bytes_max(IMAGE_NUMS, image->text, IMAGE_TEXTS);
-    if (row_bytes_reserve(&buf->at, &buf->room, buf->len, need) != 0) {
+    if (row_bytes_reserve(&buf->at, &buf->capacity, buf->len, need) != 0) {
         return TALLY_NOMEM;
     }
     DCHECK(image_kind_name(image->kind) != NULL && buf->room - buf->len >= need);

@@ -74,7 +74,7 @@ enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 5 };
     N(IWORKER_ID_NUM, "id", BOUNDS_ANY)                                                            \
     N(IWORKER_STATE, "state", WORKER_GONE)                                                         \
     N(IWORKER_SLOTS, "slots", WORKER_SLOTS_MAX)                                                    \
-    N(IWORKER_ROOM, "room", WORKER_SLOTS_MAX)                                                      \
+    N(IWORKER_CAPACITY, "capacity", WORKER_SLOTS_MAX)                                              \
     N(IWORKER_DONE, "done", COUNT_MAX)                                                             \
     N(IWORKER_FAILED, "failed", COUNT_MAX)                                                         \
     N(IWORKER_GONE_LSN, "gone_lsn", BOUNDS_ANY)
@@ -167,7 +167,7 @@ unsigned image_text_count(enum image_kind kind);
 struct image_buf {
     unsigned char *at; /* owned */
     size_t len;
-    size_t room;
+    size_t capacity;
     uint32_t count; /* images */
 };
 

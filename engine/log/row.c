@@ -76,7 +76,7 @@ int row_cursor_row(struct cursor *cursor, uint64_t *num, unsigned nums, struct s
     return 0;
 }
 
-int row_bytes_grow(unsigned char **at, size_t *room, size_t len, size_t more)
+int row_bytes_grow(unsigned char **at, size_t *capacity, size_t len, size_t more)
 {
     size_t wanted = (len + more) * 2 + 4096;
     unsigned char *grown = realloc(*at, wanted);
@@ -84,6 +84,6 @@ int row_bytes_grow(unsigned char **at, size_t *room, size_t len, size_t more)
         return TALLY_NOMEM;
     }
     *at = grown;
-    *room = wanted;
+    *capacity = wanted;
     return 0;
 }

@@ -25,7 +25,7 @@ static inline unsigned row_texts(const struct span *text, unsigned texts)
     return texts;
 }
 
-/* Room that is enough for the row. */
+/* Bytes that are enough for the row. */
 size_t row_bytes_max(unsigned nums, const struct span *text, unsigned texts);
 
 /* Writes it. Returns the bytes written. */
@@ -51,12 +51,12 @@ int row_cursor_bytes(struct cursor *cursor, struct span *bytes);
 int row_cursor_row(struct cursor *cursor, uint64_t *num, unsigned nums, struct span *text,
                    unsigned texts);
 
-/* Room for `more` bytes behind the len that are there; what grows, grows by more than that. Errors:
- * NOMEM; then nothing has changed. */
-int row_bytes_grow(unsigned char **at, size_t *room, size_t len, size_t more);
-static inline int row_bytes_reserve(unsigned char **at, size_t *room, size_t len, size_t more)
+/* Makes the capacity enough for `more` bytes behind the len that are there; what grows, grows by
+ * more than that. Errors: NOMEM; then nothing has changed. */
+int row_bytes_grow(unsigned char **at, size_t *capacity, size_t len, size_t more);
+static inline int row_bytes_reserve(unsigned char **at, size_t *capacity, size_t len, size_t more)
 {
-    return *room - len >= more ? 0 : row_bytes_grow(at, room, len, more);
+    return *capacity - len >= more ? 0 : row_bytes_grow(at, capacity, len, more);
 }
 
 #endif

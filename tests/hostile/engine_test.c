@@ -116,7 +116,7 @@ static const struct number_case {
     {"more sets than tags", FORGED_QUEUE, IQUEUE_SETS, 3},
     {"65 sets", FORGED_QUEUE, IQUEUE_SETS, 65},
     {"a worker with 2^20 slots", FORGED_WORKER, IWORKER_SLOTS, 1 << 20},
-    {"a worker with room for 2^20", FORGED_WORKER, IWORKER_ROOM, 1 << 20},
+    {"a worker with room for 2^20", FORGED_WORKER, IWORKER_CAPACITY, 1 << 20},
     {"a worker without a slot", FORGED_WORKER, IWORKER_SLOTS, 0},
     {"a worker in a state 3", FORGED_WORKER, IWORKER_STATE, 3},
     {"a state 9", FORGED_PENDING, IBUILD_APPLIED, (uint64_t)9 << 28 | 1},
