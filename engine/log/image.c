@@ -45,7 +45,7 @@ int image_put(struct image_buf *buf, const struct image *image)
     if (row_bytes_reserve(&buf->at, &buf->capacity, buf->len, need) != 0) {
         return TALLY_NOMEM;
     }
-    DCHECK(image_kind_name(image->kind) != NULL && buf->room - buf->len >= need);
+    DCHECK(image_kind_name(image->kind) != NULL && buf->capacity - buf->len >= need);
     buf->at[buf->len++] = (unsigned char)image->kind;
     buf->len += row_put(buf->at + buf->len, image->num, IMAGE_NUMS, image->text, IMAGE_TEXTS);
     buf->count++;
