@@ -17,7 +17,7 @@ void apply_poll_set_window(struct poll *poll, bool open)
     uint64_t close_ms = FIELD_OWN(poll->close_ms);
     FIELD_PUT(poll->open, open);
     uint64_t until = !open ? VOTES_CLOSED : close_ms != 0 ? close_ms : VOTES_EVER;
-    /* an end so long ago is over: it must not be read as a word of its own */
+    /* a closing time of 1 ms is long over: it must not be read as VOTES_WAIT */
     DCHECK(until != VOTES_CLOSED || !open);
     FIELD_PUT(poll->vote_until, poll->gated ? VOTES_WAIT : until == VOTES_WAIT ? 0 : until);
 }

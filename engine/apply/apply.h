@@ -75,7 +75,7 @@ struct vote_step {
     uint32_t n;
 };
 
-/* The step of a record's numbers: what no vote can be fits nowhere. */
+/* The step of a record's numbers; numbers that no vote can have give a step that does not apply. */
 static inline struct vote_step apply_vote_step_of(uint64_t option, uint64_t before, uint64_t n)
 {
     bool is_possible = option <= UINT32_MAX && n <= UINT32_MAX;
@@ -109,8 +109,8 @@ size_t apply_vote_steps(struct state *state, const struct vote_share *share,
                         const struct vote_step *steps, size_t count, struct vote_sum *sums,
                         size_t *sum_count);
 
-/* Adds what they have left out. REQUIRES: none of what is added at a time is POLL_SECONDS older
- * than another. Threads: one, alone. */
+/* Adds the sums that apply_vote_steps has left out. REQUIRES: no sum of one call is POLL_SECONDS
+ * older than another. Threads: one, alone. */
 void apply_vote_sums(struct state *state, const struct vote_sum *sums, size_t count);
 
 /* A record of builds or workers (record_is_of_builds). Errors, result: as apply. Threads: one, with

@@ -11,7 +11,8 @@
 
 static void count_state(struct queue *queue, enum build_state state, uint64_t more)
 {
-    DCHECK(more == 1 || FIELD_OWN(queue->by_state[state]) > 0); /* whom it counts out was in */
+    /* a build that leaves a state was counted in it */
+    DCHECK(more == 1 || FIELD_OWN(queue->by_state[state]) > 0);
     FIELD_ADD(queue->by_state[state], more);
     FIELD_ADD(queue->all_by_state[state], more);
 }
@@ -200,7 +201,8 @@ static int build_fill(struct state *state, struct build *build, const struct rec
 /* A build that is offered, now or later. */
 static void offer_effect(struct apply_result *v, struct build *build, enum build_state to)
 {
-    DCHECK(status_state(FIELD_OWN(build->applied)) == to); /* what is set going is applied */
+    /* an effect follows the record that is applied */
+    DCHECK(status_state(FIELD_OWN(build->applied)) == to);
     if (to == BUILD_PENDING) {
         apply_effect_add(v, EFFECT_OFFERED)->build = build;
     } else if (to == BUILD_DELAYED) {
@@ -280,7 +282,7 @@ static void unhold(struct build *build, struct worker *worker, struct apply_resu
     left->worker = worker;
 }
 
-/* Remembers the name of who has it: the worker may be forgotten before the build is. */
+/* Remembers the name of the holder: the worker may be forgotten before the build is. */
 static int note_worker(struct state *state, struct build *build, const struct worker *worker)
 {
     uint64_t weight = blob_weight(FIELD_OWN(build->by));
@@ -314,7 +316,7 @@ static int step_claim(struct state *state, struct build *build, const struct rec
 
 /* ---- texts ---- */
 
-/* A text that says nothing leaves what was there. */
+/* An empty text leaves the one before in its place. */
 static int put_text(struct state *state, _Atomic(struct parcel *) *place, enum ledger_kind kind,
                     struct span text)
 {
@@ -404,7 +406,8 @@ static enum claim_count claim_count(enum record_type type)
     return COUNT_FAILED; /* none of these ends a claim */
 }
 
-/* A held build has left its worker: what its worker counts, and where the build goes. */
+/* A held build has left its worker: counts it there, and makes the build ready for the next claim.
+ */
 static void step_left(struct state *state, struct build *build, const struct record *record,
                       struct apply_result *v)
 {

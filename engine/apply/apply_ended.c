@@ -33,8 +33,8 @@ static void give_back(struct state *state, _Atomic(struct parcel *) *place)
     state_retire(state, parcel, parcel_release);
 }
 
-/* The oldest one that has them gives payload, result and error back. The payload goes first: who
- * finds no result and then a payload knows that there was none. */
+/* The oldest one that has them gives payload, result and error back. The payload goes first: a
+ * thread that finds no result, and then a payload, knows that there was no result. */
 static void forget_bytes(struct state *state)
 {
     struct build *build = state->ended_kept;

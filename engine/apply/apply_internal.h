@@ -23,7 +23,7 @@ static inline void apply_result_clear(struct apply_result *result)
     result->value = 0;
 }
 
-/* Says until when votes are taken, from what is committed. */
+/* Sets the poll's vote_until: until when votes are taken, as committed. */
 void apply_poll_set_window(struct poll *poll, bool open);
 
 /* Puts a new option at the end of its poll, and under its key. REQUIRES: it is under its id.
@@ -45,7 +45,7 @@ uint64_t apply_queue_open(const struct queue *queue);
  * whose builds have all been finished for longest. */
 bool apply_queue_make_room(struct state *state);
 
-/* Puts a build that has ended behind those that ended before. */
+/* Puts a finished build at the end of the list of finished builds. */
 void apply_build_add_ended(struct state *state, struct build *build);
 
 /* A build ends with this record. */

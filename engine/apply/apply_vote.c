@@ -92,7 +92,7 @@ size_t apply_vote_steps(struct state *state, const struct vote_share *share,
     struct vote_sum sum = {.poll = NULL, .second = share->second};
     size_t used = *sum_count;
     size_t i = 0;
-    /* the replay cuts what it has decoded into steps of at most so many */
+    /* the replay cuts its batch into runs of at most so many steps */
     CHECK(count <= VOTE_STEPS_MAX);
     size_t picked = pick(share, steps, count, picks);
     DCHECK(share->share < share->shares && (share->shares & (share->shares - 1)) == 0);

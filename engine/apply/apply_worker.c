@@ -61,7 +61,7 @@ static int worker_new(struct state *state, const struct record *record, struct w
     return 0;
 }
 
-/* It is there again, or for the first time: what it counted before it left is over. */
+/* A worker registers, for the first time or again: its counts begin anew. */
 static void worker_comes(struct state *state, struct worker *worker)
 {
     DCHECK(FIELD_OWN(worker->state) == WORKER_GONE);

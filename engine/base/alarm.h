@@ -1,4 +1,4 @@
-/* What the operator is told, and the end of a process that cannot go on. */
+/* Messages to the operator, and the end of a process that cannot go on. */
 #ifndef TALLY_ENGINE_BASE_ALARM_H
 #define TALLY_ENGINE_BASE_ALARM_H
 

@@ -16,7 +16,8 @@ enum { INDEX_FIRST = 64, MOVE_SLOTS = 16 };
  * atomics. It spares the look at the keys of others, which lie anywhere in memory.
  */
 struct index_array {
-    _Atomic(struct index_array *) older; /* what is being moved from; NULL: all is here */
+    /* the array that entities are moved from; NULL: all are here */
+    _Atomic(struct index_array *) older;
     uint64_t mask;
     uint32_t *hash; /* behind the slots, in the same allocation */
     _Atomic(void *) slot[];
@@ -212,7 +213,7 @@ void index_remove(struct index *index, const void *entity)
     uint32_t hash = hash_of(index, index->key_of(entity));
     bool is_old = older != NULL && take_out(older, hash, entity);
     bool is_new = take_out(array, hash, entity);
-    /* it was put, once: who puts looks first, a load as apply (snapshot_load.c) */
+    /* it was put, once: apply and a load look before they put (snapshot_load.c) */
     CHECK(is_new || is_old);
     DCHECK(index->count > 0);
     index->count--;

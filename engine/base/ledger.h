@@ -67,7 +67,7 @@ static inline void ledger_sub(struct ledger *ledger, enum ledger_kind kind, uint
 {
     /* M1: relaxed: a count publishes nothing */
     uint64_t was = atomic_fetch_sub_explicit(&ledger->bytes[kind], bytes, memory_order_relaxed);
-    DCHECK(was >= bytes); /* what goes was counted when it came */
+    DCHECK(was >= bytes); /* bytes that go were counted when they came */
 }
 
 static inline uint64_t ledger_of(const struct ledger *ledger, enum ledger_kind kind)

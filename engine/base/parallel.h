@@ -42,8 +42,8 @@ void parallel_fini(struct parallel *parallel);
 void parallel_start(struct parallel *parallel, unsigned tasks,
                     void (*run)(void *arg, unsigned task), void *arg);
 
-/* Takes what nobody has taken yet, and returns when all have returned: at once if nothing is under
- * way. */
+/* Runs the tasks that no thread has taken yet, and returns when all tasks have ended: at once if
+ * there are none. */
 void parallel_wait(struct parallel *parallel);
 
 #endif

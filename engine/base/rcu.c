@@ -105,7 +105,7 @@ static void free_items(struct batch *batch)
     /* R1: relaxed: a count publishes nothing */
     atomic_fetch_sub_explicit(&batch->retirer->pending, batch->count, memory_order_relaxed);
     free(batch);
-    section_ends(); /* for who waits for it with a barrier */
+    section_ends(); /* for a thread that waits with a barrier */
 }
 
 static void batch_is_due(struct rcu_head *head)

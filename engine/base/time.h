@@ -50,7 +50,7 @@ void time_start(struct engine_time *time, uint64_t last_ms);
 
 /*
  * Once a round: looks at the machine's clocks. Returns the running time that has passed since the
- * last look, at most 1 s: whoever was stopped for longer was not there. Threads: the committer.
+ * last look, at most 1 s: a longer stop of the process counts as 1 s. Threads: the committer.
  */
 uint64_t time_look(struct engine_time *time);
 

@@ -53,7 +53,7 @@ static inline void wake_awake(struct wake *wake)
 /* For sleepers without descriptors: blocks while the state is WAKE_SLEEPS, at most timeout_ns. */
 void wake_block(struct wake *wake, uint64_t timeout_ns);
 
-/* Ends a wake_block. For who was told by wake_signal that it must. */
+/* Ends a wake_block. To be called when wake_signal has returned true. */
 void wake_unblock(struct wake *wake);
 
 /* wake_signal, and ends a wake_block. */

@@ -162,7 +162,8 @@ static int claim_again(struct edge *edge, struct worker *worker, uint64_t after,
         return TALLY_PARK;
     }
     if (!told_again(found, word)) {
-        edge_nudge(edge); /* who takes it back may not be able to: no commit */
+        /* the thread that takes it back may fail to step, and then no commit comes */
+        edge_nudge(edge);
         return TALLY_PARK;
     }
     DCHECK(status_is_held(word_status(word)));
@@ -231,7 +232,8 @@ int edge_claim(struct edge *edge, const struct edge_claim *ask, struct edge_clai
     }
     holder_seen(edge, worker);
     got->worker = worker->id;
-    got->left = FIELD_GET(worker->left); /* before the slots: what comes free later moves it */
+    /* read before the slots: a slot that comes free later moves it */
+    got->left = FIELD_GET(worker->left);
     err = ask->lease_ms <= BUILD_LEASE_MS_MAX ? edge_mode(edge) : TALLY_RANGE;
     if (err != 0) {
         return err;

@@ -36,7 +36,8 @@ int edge_beat(struct edge *edge, uint64_t id, uint32_t token, int prog, uint64_t
             return err;
         }
     } else if (!word_prolong(&build->word, seen, word_status(seen), due)) {
-        return TALLY_PARK; /* somebody stepped in between: what it is now is known after a commit */
+        /* another thread has stepped in between: the outcome is known after a commit */
+        return TALLY_PARK;
     }
     holder_seen(edge, FIELD_GET(build->worker));
     if (prog >= 0) {

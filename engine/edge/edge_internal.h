@@ -54,10 +54,10 @@ static inline uint64_t edge_room(const struct edge *edge)
 struct edge *edge_make(struct edges *edges);
 void edge_free_memory(struct edge *edge);
 
-/* Makes edge_commits() move, so that what the edge parks is asked again. */
+/* Makes edge_commits() move, so that parked requests are asked again. */
 void edge_nudge(struct edge *edge);
 
-/* OK or READONLY: what the end of a running build would be told now. */
+/* OK or READONLY: the answer that the end of a claim would get now. */
 int edge_mode_completion(const struct edge *edge);
 
 /* ---- edge_ordered.c ---- */

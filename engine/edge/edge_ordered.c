@@ -33,8 +33,8 @@ static int ordered_may_append(const struct edge *edge, const struct span *texts,
     return room ? 0 : TALLY_ROOM;
 }
 
-/* What a request says, and how much the state grows by it beside its texts; 0: not at all, so it
- * needs no leave of the ledger. */
+/* What a request says, and how much the state grows by it beside its texts; 0: not at all, and
+ * then the ledger is not asked. */
 struct ordered_ask {
     enum record_type type;
     const struct span *texts;
@@ -221,7 +221,7 @@ int edge_apply_result(struct edge *edge, uint64_t pos, uint64_t *value)
         return lane_applied(edge->shared->own) >= result->until ? 0 : TALLY_PARK;
     }
     if (result->type == RECORD_POLL && result->err == 0) {
-        /* what OK says of its times holds for whoever asks next: engine/commit/gate.h */
+        /* a vote that comes behind the OK meets the new times: engine/commit/gate.h */
         *value = 0;
         return FIELD_GET(result->poll->settled) >= result->value ? 0 : TALLY_PARK;
     }

@@ -25,7 +25,8 @@ static bool is_wanted(const struct read_builds *r, const struct build *build)
     return r->worker.at == NULL || span_equal(r->worker, by);
 }
 
-/* What was said in the claim that runs, or in the last one; 0 when that has said nothing. */
+/* The progress that the running claim, or the last one, has reported; 0 when it has reported none.
+ */
 static uint32_t progress_of(const struct build *build)
 {
     uint32_t status = FIELD_GET(build->applied);
@@ -150,7 +151,7 @@ int edge_result(struct edge *edge, uint64_t id, struct parcel **parcel)
         return TALLY_STATE;
     }
     struct parcel *result = FIELD_GET(build->result);
-    /* behind the result: the payload goes first */
+    /* read behind the result, since the payload is given back first */
     if (FIELD_GET(build->payload) == NULL) {
         return TALLY_NOTFOUND;
     }

@@ -94,7 +94,7 @@ static void reader_answer(struct read *read)
 
 static bool has_room(const struct reader *reader)
 {
-    /* rows that nobody takes are not made without end */
+    /* rows that no client fetches do not use up the memory */
     return ledger_has_buffers(&reader->shared->state->ledger, LEDGER_REPLIES_SHARE);
 }
 
@@ -312,7 +312,7 @@ static struct ranked *rank_of(struct reader *reader, const struct poll *poll)
     return place;
 }
 
-/* Between two reads: nobody's ring gets full, and what nobody asks for goes. */
+/* Between two reads: drains the rings before they are full, and drops ranks that are not used. */
 static void look_after_ranks(struct reader *reader)
 {
     uint64_t now_ns = clock_mono_ns();

@@ -15,7 +15,7 @@ struct read_text {
     char at[];
 };
 
-/* Takes back what came after a moment. */
+/* Takes back the texts that were added after a moment. */
 static void texts_back(struct read_rows *rows, struct read_text *to, size_t used)
 {
     while (rows->text != to) {

@@ -1,4 +1,4 @@
-/* A feed: what apply changes in one poll, told to the reader beside. */
+/* A feed: the changes of one poll's votes, from apply to the reader. */
 #ifndef TALLY_ENGINE_STATE_FEED_H
 #define TALLY_ENGINE_STATE_FEED_H
 

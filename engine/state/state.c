@@ -209,7 +209,7 @@ uint64_t worker_weight(const struct worker *worker)
 
 uint64_t build_bytes(const struct build *build)
 {
-    /* who has given its payload back has given all */
+    /* a build gives back its payload first, then the others */
     DCHECK(FIELD_OWN(build->payload) != NULL ||
            (FIELD_OWN(build->result) == NULL && FIELD_OWN(build->error) == NULL));
     return parcel_span(FIELD_OWN(build->payload)).len + parcel_span(FIELD_OWN(build->result)).len +

@@ -263,7 +263,8 @@ struct worker {
     _Atomic uint32_t slots;
     _Atomic uint32_t used;    /* volatile: slots taken, claims in flight included; any thread */
     _Atomic uint64_t seen_ms; /* volatile: running time; any thread */
-    _Atomic uint64_t left;    /* volatile: moves when a slot may have come free: who waits looks */
+    /* volatile: moves when a slot may have come free; waiting claims look */
+    _Atomic uint64_t left;
     _Atomic uint64_t done;
     _Atomic uint64_t failed;
     _Atomic uint64_t held_count;

@@ -69,7 +69,7 @@ struct ticket *ticket_first(struct ticket_list *list)
             ticket = next_of(ticket);
         }
         /*
-         * Somebody else may have moved it less far: then once more. The committer relies on it: a
+         * Another thread may have moved it less far: then once more. The committer relies on it: a
          * build whose claim is applied has no ticket behind the hint, so the build may be freed.
          */
         /* Q4: acq_rel; acquire on failure; pairs with Q3 */

@@ -44,7 +44,7 @@ void wheel_remove(struct wheel *wheel, struct timer *timer);
  */
 struct timer *wheel_next(struct wheel *wheel, uint64_t to);
 
-/* Rings of timers, for those who wait elsewhere than in a wheel. A head is its own neighbour. */
+/* Rings of timers that wait elsewhere than in a wheel. A head is its own neighbour. */
 void timer_ring_init(struct timer *head);
 void timer_ring_add(struct timer *head, struct timer *timer);
 void timer_ring_remove(struct timer *timer);

@@ -120,8 +120,8 @@ static inline uint64_t word_get(const _Atomic uint64_t *word)
     return atomic_load_explicit(word, memory_order_acquire);
 }
 
-/* The deadline alone: what is left of a lease is no state that a crash could undo (G3), so whoever
- * reads may tell it. */
+/* The deadline alone: the rest of a lease is no state that a crash could undo (G3), so reads may
+ * show it. */
 static inline uint32_t word_lease_deadline(const _Atomic uint64_t *word)
 {
     return word_deadline(word_get(word));
