@@ -129,7 +129,7 @@ static void put_all(struct ask *ask, const struct edge_claimed *got, size_t coun
     }
 }
 
-/* The first is taken; takes further ones, as many as are there now. */
+/* One build is claimed: claims further ones, as many as are pending now. */
 static void claim_more(struct ask *ask, struct edge_claim *claim, const struct edge_claimed *first,
                        uint64_t count)
 {
@@ -148,7 +148,7 @@ static void claim_more(struct ask *ask, struct edge_claim *claim, const struct e
     put_all(ask, got, taken);
 }
 
-/* All that it holds, as far as the payloads go into one reply. */
+/* Answers with all builds that the worker holds, as far as their payloads fit one reply. */
 static enum outcome claim_all_again(struct ask *ask, const struct edge_claim *claim)
 {
     struct edge_claimed got[CLAIM_COUNT_MAX];
@@ -270,7 +270,7 @@ enum outcome cmd_beat(struct ask *ask)
     return ASK_STEPPED;
 }
 
-/* What was sent now is not kept: the first request has brought something else. */
+/* The result or text of this request is not kept: the first request has brought another one. */
 static void put_dup(struct reply *reply, bool is_dup)
 {
     if (is_dup) {

@@ -176,8 +176,8 @@ enum outcome cmd_option(struct ask *ask)
     int err = edge_option(ask->edge, poll, label);
     if (err == 0) {
         ask->on_result = answer_option;
-        ask->reading =
-            similar_new(ask->edge, poll, label); /* without it the clash is told without likes */
+        ask->reading = similar_new(
+            ask->edge, poll, label); /* without it the reply to a clash names no similar labels */
         return ASK_ORDERED;
     }
     if (err == TALLY_INVAL) {

@@ -56,7 +56,7 @@ enum outcome cmd_auth(struct ask *ask)
         reply_ok(&ask->reply);
         return ASK_UNLOCKED;
     }
-    /* the last one that is let by ends the connection: no request of it is run behind that */
+    /* the last failure ends the connection, and no request of it is run after that */
     CHECK(ask->conn->auth_failures < AUTH_FAILURES_MAX);
     ask_error(ask, TALLY_DENIED, "this is not the key");
     return ++ask->conn->auth_failures < AUTH_FAILURES_MAX ? ASK_ANSWERED : ASK_LAST;

@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* What is sent and not read waits here or in the kernel; before AUTH both have a small bound. */
+/* Output that the client does not read waits here or in the kernel; before AUTH both are small. */
 static void bound_unsent(const struct conn_io *io, int bytes)
 {
     setsockopt(io->conn.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes));
@@ -142,7 +142,7 @@ void conn_io_stop(struct conn_io *io, enum stop stop)
 {
     struct pipeline *pipeline = io->conn.pipeline;
     conn_stop(&io->conn, stop);
-    io->request_until_ns = 0; /* it is us who let it wait */
+    io->request_until_ns = 0; /* the server lets the request wait: its time does not run */
     if (stop == STOP_MEMORY) {
         io->memory_at_ns = pipeline->now_ns + (uint64_t)CONN_IO_MEMORY_MS * NS_PER_MS;
         pipeline_due(pipeline, io->memory_at_ns);
@@ -230,7 +230,7 @@ void conn_io_finish(struct conn_io *io)
         say_goodbye(io);
     }
     size_t capacity = capacity_of(io);
-    /* mostly they are small, and the same */
+    /* most buffers are small, and have not changed */
     if (capacity != io->counted_in + io->counted_out || capacity > sizeof(*io) + BUF_KEEP_BYTES) {
         give_back(io);
         conn_io_count(io);
@@ -241,7 +241,7 @@ void conn_io_finish(struct conn_io *io)
     watch_request(io);
     io->conn.pipeline->again = io->conn.pipeline->again ||
                                (io->conn.stop == STOP_OUTPUT && conn_has_output_room(&io->conn));
-    /* a stopped connection is only taken off epoll when input comes: mostly it goes on before */
+    /* a stopped connection is taken off epoll only when input comes: most go on before */
     bool wants_in = io->wants_in || conn_io_may_receive(io);
     bool wants_out = buf_len(&io->conn.out) > 0 || io->conn.telling != NULL;
     if (wants_in != io->wants_in || wants_out != io->wants_out) {
@@ -277,7 +277,7 @@ static bool is_past(uint64_t until_ns, uint64_t now_ns)
     return until_ns != 0 && now_ns >= until_ns;
 }
 
-/* Nothing outlives the time until AUTH: no output that nobody reads, no goodbye. */
+/* A connection without AUTH is closed at once, whatever output waits. */
 static void close_locked(struct conn_io *io)
 {
     struct reply reply = {.to = &io->conn.out};

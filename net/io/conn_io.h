@@ -9,8 +9,8 @@
 struct loop;
 
 enum {
-    CONN_IO_LINGER_MS = 5 * 1000, /* so long its last words are listened to */
-    CONN_IO_MEMORY_MS = 20,       /* so often one that waits for memory looks again */
+    CONN_IO_LINGER_MS = 5 * 1000, /* so long it is read behind its last reply, see say_goodbye */
+    CONN_IO_MEMORY_MS = 20,       /* so often a connection that waits for memory looks again */
     CONN_IO_ALIVE_MS = 60 * 1000, /* so often a worker whose claim waits is said to live: well
                                    * before it is called silent */
     CONN_IO_HANDED_MS = 10,       /* so often a closing one looks whether what it handed out has
@@ -27,14 +27,14 @@ struct conn_io {
     int drop_err;     /* != 0: it is dropping, and this is the answer */
     const char *drop_text;
 
-    bool is_known;     /* has sent a request: it is a client of ours */
+    bool is_known;     /* the client has sent a whole request: it speaks our protocol */
     bool is_closing;   /* runs no more requests; closes when its replies are sent */
-    bool is_lingering; /* has said everything, waits for the client's end */
+    bool is_lingering; /* all replies are sent, and it waits for the client to close its side */
     bool wants_in;     /* as epoll was told */
     bool wants_out;
     bool wants_end;
     size_t lingered_bytes;
-    uint64_t counted_in;  /* what the ledger knows of: the struct and its input */
+    uint64_t counted_in;  /* what the ledger was told: the struct and its input */
     uint64_t counted_out; /* ... and its replies */
 
     uint64_t auth_until_ns;    /* 0: the key was shown, or none is asked for */
@@ -76,24 +76,25 @@ void conn_io_unlock(struct conn_io *io);
 /* Runs no further request; closes when all replies have left. */
 void conn_io_end(struct conn_io *io);
 
-/* Stops the reading of requests; what it has stopped for has come: runs what it has kept. */
+/* Stops the reading of requests. When what it has stopped for has come, conn_io_resume runs the
+ * input that it has kept. */
 void conn_io_stop(struct conn_io *io, enum stop stop);
 void conn_io_resume(struct conn_io *io);
 
-/* Whether something may be received: no request waits, or it lingers. */
+/* Whether it may receive: no request of it waits, or it lingers. */
 static inline bool conn_io_may_receive(const struct conn_io *io)
 {
     return io->is_lingering ||
            (io->conn.stop == STOP_NONE && !io->is_closing && !io->conn.is_ended);
 }
 
-/* Tells the ledger what it holds now. */
+/* Tells the ledger how much memory the connection holds now. */
 void conn_io_count(struct conn_io *io);
 
-/* Whether a reply has not arrived that a close by us would take away; then it looks again soon. */
+/* Whether the reply to a claim has not arrived, which a close would lose; then it looks again. */
 bool conn_io_has_handed(struct conn_io *io);
 
-/* At the end of a pass: sends, closes, tells epoll what is wanted. */
+/* At the end of a pass: sends, closes, tells epoll what the connection waits for. */
 void conn_io_finish(struct conn_io *io);
 
 /* The next moment that something is due by the clock, UINT64_MAX for never; doing it. */

@@ -32,7 +32,7 @@
  *
  * What was appended is published before anything can block, so nobody waits for a record that
  * only this thread knows. The reading and the going on are a turn each, and bounded in time; what
- * did not get its turn comes first in a later pass: epoll and the list of the stopped take turns.
+ * did not get its turn comes first in a later pass: epoll and the list of the stopped alternate.
  */
 enum {
     EVENTS_MAX = 256,
@@ -148,7 +148,7 @@ static void welcome(struct loop *loop, int fd, const struct sockaddr_storage *fr
     }
 }
 
-/* Each thread takes its share of those who came before there was a thread. */
+/* Takes this thread's share of the guests, who connected before there was a thread. */
 static void welcome_guests(struct loop *loop)
 {
     const struct server_options *options = &loop->pipeline.service->options;
@@ -203,7 +203,7 @@ bool loop_turn_look(struct loop *loop)
 static void handle(struct loop *loop, const struct epoll_event *event)
 {
     if (event->data.ptr == loop) {
-        return; /* it says nothing but that we are awake */
+        return; /* a wake from another thread: it has ended the wait, and that is all */
     }
     if (event->data.ptr == loop->pipeline.service) {
         accept_ready(loop);
@@ -262,7 +262,8 @@ static void do_due(struct loop *loop)
     }
 }
 
-/* One round over those that are stopped now; who stops again is asked in the next round. */
+/* Asks each stopped connection once whether it may go on; one that stops again waits for the next
+ * round. */
 static bool go_on(struct loop *loop)
 {
     struct conn *last = TAILQ_LAST(&loop->pipeline.stopped, conn_list);
@@ -313,7 +314,7 @@ static void free_closed(struct loop *loop)
     for (struct conn_io *io = TAILQ_FIRST(&loop->closed); io != NULL; io = next) {
         const struct conn *conn = &io->conn;
         next = TAILQ_NEXT(io, all);
-        CHECK(conn->fd < 0); /* conn_io_close alone puts one into this list */
+        CHECK(conn->fd < 0); /* conn_io_close alone puts a connection into this list */
         bool is_read = conn->reading == NULL || read_is_done(conn->reading->read);
         if (conn->in_flight == 0 && conn->votes == 0 && is_read) {
             conn_io_destroy(io);
@@ -327,13 +328,13 @@ static bool has_unread(const struct conn *conn)
     return recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-/* Who has nothing in flight and nothing to say is closed; who is late is closed all the same. */
+/* Closes the connections with nothing in flight and no input; after DRAIN_MS it closes all. */
 static void drain(struct loop *loop)
 {
     if (loop->pipeline.drain_until_ns == 0) {
         loop->pipeline.drain_until_ns = loop->pipeline.now_ns + (uint64_t)DRAIN_MS * NS_PER_MS;
-        loop->pipeline.again = true; /* claims that wait are told */
-        return;                      /* and who comes now is told, too, as long as we are here */
+        loop->pipeline.again = true; /* claims that wait are answered */
+        return; /* a client that connects now is told, too, while this thread runs */
     }
     pipeline_due(&loop->pipeline, loop->pipeline.drain_until_ns);
     struct conn_io *next;

@@ -12,7 +12,7 @@ struct epoll_event;
 
 struct loop {
     struct pipeline pipeline; /* its edge, what is in flight, its clock and counters */
-    unsigned number;          /* among the server's, from 0 */
+    unsigned number;          /* of this loop in its server, from 0 */
     pthread_t thread;
     int epoll_fd;
     int wake_fd;
@@ -29,8 +29,9 @@ struct loop {
     int event_first; /* where the next pass begins among the events */
 
     struct conn_io_list all;
-    struct conn_io_list closed; /* by `all` too: freed when nothing is in flight */
-    uint64_t accept_at_ns;      /* 0, or accepting pauses until then: no file descriptors */
+    struct conn_io_list
+        closed;            /* linked by `all`, too; each is freed when nothing of it is in flight */
+    uint64_t accept_at_ns; /* 0, or accepting pauses until then: no file descriptors */
     bool is_accepting;
     int pieces; /* of long replies, that may still be made in this pass */
 };
@@ -54,7 +55,7 @@ void loop_join(struct loop *loop);
 /* Wakes the thread from any other. */
 void loop_wake(struct loop *loop);
 
-/* Tells epoll about a new connection, or what it wants to hear of. */
+/* Tells epoll about a new connection, or which events of a connection it has to report. */
 int loop_watch_new(struct loop *loop, struct conn_io *io);
 void loop_watch(struct loop *loop, struct conn_io *io);
 
@@ -72,9 +73,9 @@ bool loop_turn_look(struct loop *loop);
 void loop_turn_begin(struct loop *loop, uint64_t now_ns);
 
 /*
- * Handles events until the turn is over. What it leaves is ready again in the next pass, and the
- * kernel tells of all in the same order: so the next pass begins with those. Else the first ones,
- * if they always have something to say, would be the only ones that are heard.
+ * Handles events until the turn is over. The events that are left are ready again in the next pass,
+ * and the kernel reports all of them in the same order: so the next pass begins with those. Else
+ * the first connections, if they always have input, would be the only ones that are served.
  */
 void loop_handle(struct loop *loop, const struct epoll_event *events, int count);
 

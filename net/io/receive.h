@@ -6,13 +6,13 @@
 
 struct conn_io;
 
-/* The socket has something to say: receives and runs it, as far as the connection may. */
+/* The socket is readable: receives and runs requests, as far as the connection may. */
 void receive_ready(struct conn_io *io);
 
 /* Runs what the connection has kept of its input. */
 void receive_run_kept(struct conn_io *io);
 
-/* Returns the bytes received, 0 for none now: the end and errors are dealt with. */
+/* Returns the number of bytes received, 0 for none now. It deals with the end and with errors. */
 size_t receive_bytes(struct conn_io *io, char *to, size_t room);
 
 #endif

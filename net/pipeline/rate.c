@@ -244,7 +244,7 @@ static void sweep(struct rate *rate, struct shard *shard, uint64_t now_ms, unsig
     }
 }
 
-/* Of many buckets that are empty only the fewest stay. */
+/* An empty shard gives back its buckets, but for the fewest. */
 static void shrink(struct shard *shard)
 {
     /* rate_sweep asks only when the last entry has gone */
@@ -320,7 +320,7 @@ static struct rate_entry *entry_for(struct rate *rate, struct shard *shard,
     return entry;
 }
 
-/* Room for one time more. */
+/* Makes room for one time more. False: the address may not have more memory, or there is none. */
 static bool reserve(struct rate *rate, struct shard *shard, struct rate_entry *entry)
 {
     struct rate_entry *sum = *entry_find(rate, shard, 0, &entry->from);
@@ -386,7 +386,8 @@ static void slide(struct rate_entry *entry, const struct rate_ask *ask)
     }
 }
 
-/* How long until so many of the oldest votes have left the window that the wanted ones fit. */
+/* Returns how long it takes until so many of the oldest votes have left the window that the wanted
+ * ones fit. */
 static uint64_t entry_wait_ms(const struct rate_entry *entry, const struct rate_ask *ask)
 {
     uint64_t left = entry->votes;

@@ -21,8 +21,7 @@ struct votes {
     } runs[VOTES_MAX];
     uint32_t cast_count;
     uint32_t run_count;
-    /* Options seen without a limit; true as long as no commit has come, for only that can give one.
-     */
+    /* Options seen without a limit. It stays so until the next commit, which may give them one. */
     struct vote_unrated {
         uint64_t option;
         uint64_t commits;

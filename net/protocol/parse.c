@@ -252,7 +252,7 @@ static struct parsed counted(struct span bytes, struct line_cut *cut, size_t lin
     return how;
 }
 
-/* A line that is refused is looked at again: what another protocol says is not answered. */
+/* Looks at a line that is refused once more: a line of another protocol is not answered. */
 static struct parsed refuse_line(struct line_cut *cut, size_t line_bytes,
                                  const struct parse_limits *limits, int err, const char *text)
 {
@@ -325,7 +325,7 @@ struct parsed parse(struct parser *parser, struct span bytes, const struct parse
     }
     struct line_cut cut = {.line = {bytes.at, len}, .at = line_bytes};
     if (len > 0 && memchr(bytes.at, '\0', len) != NULL) {
-        /* no text has one: whoever sends it is out of step, or speaks something else */
+        /* no text has a NUL byte: the client is out of step, or speaks another protocol */
         struct parsed how =
             refuse_line(&cut, line_bytes, limits, TALLY_SYNTAX, "a NUL byte in the line");
         how.then_close = true;
