@@ -222,7 +222,7 @@ static enum outcome show_bytes(struct ask *ask,
     if (err != 0) {
         return ask_refused(ask, err, "build, or it ended long ago and gave its bytes back");
     }
-    CHECK(parcel != NULL); /* found: with a hold, which is ours now */
+    /* a hold that is ours now; NULL: DONE came without a result */
     struct parcel_reading *mine = calloc(1, sizeof(*mine));
     if (mine == NULL) {
         parcel_release(parcel);

@@ -174,6 +174,18 @@ static void wait_for_slot(void)
 
 /* ---- words ---- */
 
+static void no_result(void)
+{
+    struct claim claim;
+    begin();
+    hold(&claim, "");
+    client_expect(&client, "OK", "DONE %" PRIu64 " %" PRIu64, claim.id, claim.token);
+    const struct reply *reply = client_get(&client, "RESULT %" PRIu64, claim.id);
+    EXPECT(reply_is_ok(reply) && reply->blob != NULL && reply->blob_bytes == 0, "'%s'",
+           reply->line);
+    end();
+}
+
 static void twice(void)
 {
     static const char *const lines[] = {
@@ -236,6 +248,7 @@ int main(int argc, char **argv)
         {"HELD tells all that a worker holds", held},
         {"COUNT at the slot limit tells all that is held", count_again},
         {"WAIT waits for a slot", wait_for_slot},
+        {"RESULT of a DONE without one is of no bytes", no_result},
         {"an option word that stands twice is ARGS", twice},
         {"16 tags of 64 bytes are taken", many_tags},
     };
