@@ -29,7 +29,7 @@ enum {
 };
 
 /*
- *     accept --> [ waits ] -- a whole line, or the room is full --> [ answered ] --> closed
+ *     accept --> [ waits ] -- a whole line, or all places are taken --> [ answered ] --> closed
  *                    |
  *                    '------- the server is ready: the server takes it over
  *
@@ -185,8 +185,8 @@ static void remove_guest(struct listener *listener, nfds_t i)
             (listener->guest_count - i) * sizeof(listener->guests[0]));
 }
 
-/* A full room: the oldest one goes, of those that have their answer, if there is any. */
-static void make_room(struct listener *listener)
+/* All places are taken: the oldest of the guests that have their answer goes, else the oldest. */
+static void free_place(struct listener *listener)
 {
     nfds_t i = 0;
     while (i < listener->guest_count && !listener->guests[i].is_answered) {
@@ -202,13 +202,13 @@ static void make_room(struct listener *listener)
 static void let_in(struct listener *listener)
 {
     if (listener->guest_count == LISTENER_GUESTS_MAX) {
-        make_room(listener);
+        free_place(listener);
     }
     int fd = accept4(listener->listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
     if (fd < 0) {
         return;
     }
-    /* make_room has sent one away, if all places were taken */
+    /* free_place has sent one away, if all places were taken */
     CHECK(listener->guest_count < LISTENER_GUESTS_MAX);
     struct guest *guest = &listener->guests[listener->guest_count++];
     *guest = (struct guest){.fd = fd};

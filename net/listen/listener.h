@@ -11,13 +11,13 @@ struct listener;
 enum { LISTENER_GUESTS_MAX = 64 };
 
 /*
- * Binds, and starts a thread that answers: the first line of a connection gets ERR LOADING with how
- * far it is (INFO: one row, loading_percent), then the connection is closed, whatever else it said.
- * Who has not said a whole line stays, and is served later. When there are more of them than there
- * is room for, the oldest gets its ERR LOADING at once, so that nobody keeps others out. *told is
- * filled with the address as bound (address_tell). A connection whose peer does not answer for
- * peer_s seconds ends by itself (0: never). Returns 0 or a negative errno. Owns: *out is the
- * caller's until listener_hand_over.
+ * Binds, and starts a thread that answers. The first line of a guest gets ERR LOADING with how far
+ * the log is read (INFO: one row, loading_percent); then its connection is closed, whatever else it
+ * said. A guest that has not sent a whole line stays, and is served later. When all
+ * LISTENER_GUESTS_MAX places are taken, the oldest one gets its ERR LOADING at once, so that nobody
+ * keeps others out. A connection whose peer does not answer for peer_s seconds ends by itself (0:
+ * never). *told is filled with the address as bound (address_tell). Returns 0 or a negative errno.
+ * Owns: *out is the caller's until listener_hand_over.
  */
 int listener_new(struct listener **out, const struct address *address, unsigned peer_s, char *told,
                  size_t told_bytes);

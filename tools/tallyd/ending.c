@@ -24,7 +24,7 @@ static const struct ending data_endings[] = {
      "another tallyd or `tally-wal repair` has it; stop that one, or take another with --data"},
     {TALLY_NOMEM, EXIT_MEMORY, "all of the state is in memory; it takes a machine with more"},
     {TALLY_THREAD, EXIT_MEMORY, THREADS},
-    {TALLY_NOSPC, EXIT_NO_ROOM,
+    {TALLY_NOSPC, EXIT_NO_SPACE,
      "free some space there, or remove some files when no inodes are left (df -i), or take another "
      "with --data"},
     {0, EXIT_IO, "see what the kernel says of this disk (dmesg); nothing may be lost yet"},
@@ -61,7 +61,7 @@ const struct ending *ending_of_data(int err)
     return ending_find(data_endings, err);
 }
 
-const struct ending *ending_of_door(int err)
+const struct ending *ending_of_listener(int err)
 {
     return ending_find(listener_endings, err);
 }

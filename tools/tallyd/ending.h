@@ -10,7 +10,7 @@ enum {
     EXIT_MEMORY = 71,
     EXIT_IN_USE = 73,
     EXIT_IO = 74,
-    EXIT_NO_ROOM = 75,
+    EXIT_NO_SPACE = 75,
     EXIT_NEWER = 76,
     EXIT_FORBIDDEN = 77,
     EXIT_CONFIG = 78,
@@ -26,7 +26,7 @@ struct ending {
 const struct ending *ending_of_data(int err);
 
 /* Why the address cannot be listened on: a negative errno value of listener_new. Static storage. */
-const struct ending *ending_of_door(int err);
+const struct ending *ending_of_listener(int err);
 
 /* Why the threads that serve cannot run: a negative errno value of server_start or stop_watch.
  * Static storage. */

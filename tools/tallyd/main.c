@@ -427,7 +427,7 @@ int main(int argc, char **argv)
     err = listener_new(&listener, &settings.address, settings.peer_s, address, sizeof address);
     if (err != 0) {
         snprintf(address, sizeof address, "port %u of %s", settings.port, settings.bind);
-        end(ending_of_door(err), "listen on", address, strerror(-err));
+        end(ending_of_listener(err), "listen on", address, strerror(-err));
     }
     fprintf(stderr, "tallyd: listening on %s, reading %s\n", address, settings.data);
     struct tally *tally = open_data(&settings, listener);
