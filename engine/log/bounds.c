@@ -10,6 +10,12 @@
 _Static_assert((uint64_t)3 * BUILD_TEXT_BYTES_MAX + (1 << 20) < WAL_RAW_BYTES_MAX,
                "a build with three texts and a full chunk before it fit a block of a snapshot");
 
+enum {
+    BOUNDS_NUMS = (int)IMAGE_NUMS > (int)RECORD_NUMS ? IMAGE_NUMS : RECORD_NUMS,
+    BOUNDS_TEXTS = (int)IMAGE_TEXTS > (int)RECORD_TEXTS ? IMAGE_TEXTS : RECORD_TEXTS,
+};
+_Static_assert(BOUNDS_NUMS <= 32 && BOUNDS_TEXTS <= 32, "a bit for each field");
+
 /* ---- words ---- */
 
 /* Tags as tags_sort leaves them: names, rising, with commas between. */
@@ -103,35 +109,50 @@ static bool text_fits(struct span text, enum bounds_text is)
     return false;
 }
 
+/* What a kind's fields may be, and as bits which of them are not free to be anything. */
+struct bounds {
+    uint64_t most[BOUNDS_NUMS];
+    enum bounds_text is[BOUNDS_TEXTS];
+    uint32_t bounded_nums;
+    uint32_t bounded_texts;
+};
+
 /* Each number and each text by itself, as the lists say. */
-static bool fields_fit(const uint64_t *num, const uint64_t *most, unsigned nums,
-                       const struct span *text, const enum bounds_text *is, unsigned texts)
+static bool fields_fit(const struct bounds *bounds, const uint64_t *num, const struct span *text)
 {
-    for (unsigned i = 0; i < nums; i++) {
-        if (num[i] > most[i]) {
+    for (uint32_t bits = bounds->bounded_nums; bits != 0; bits &= bits - 1) {
+        int i = __builtin_ctz(bits);
+        if (num[i] > bounds->most[i]) {
             return false;
         }
     }
-    for (unsigned i = 0; i < texts; i++) {
-        if (!text_fits(text[i], is[i])) {
+    for (uint32_t bits = bounds->bounded_texts; bits != 0; bits &= bits - 1) {
+        int i = __builtin_ctz(bits);
+        if (!text_fits(text[i], bounds->is[i])) {
             return false;
         }
     }
     return true;
 }
 
-#define NUM_MOST(index, name, what, most) [index] = most,
-#define TEXT_IS(index, name, shown, is)   [index] = BOUNDS_TEXT_##is,
-#define IMAGE_MOST(index, name, most)     [index] = most,
-#define IMAGE_IS(index, name, is)         [index] = BOUNDS_TEXT_##is,
+#define NUM_BIT(index, most)                    | (uint32_t)((most) != BOUNDS_ANY) << (index)
+#define TEXT_BIT(index, is)                     | (uint32_t)(BOUNDS_TEXT_##is != BOUNDS_TEXT_ANY) << (index)
+#define NUM_MOST(index, name, what, most)       [index] = most,
+#define TEXT_IS(index, name, shown, is)         [index] = BOUNDS_TEXT_##is,
+#define IMAGE_MOST(index, name, most)           [index] = most,
+#define IMAGE_IS(index, name, is)               [index] = BOUNDS_TEXT_##is,
 
 /* ---- records ---- */
 
-static const struct {
-    uint64_t most[RECORD_NUMS];
-    enum bounds_text is[RECORD_TEXTS];
-} records[RECORD_TYPES] = {
-#define X(type, number, ...) [number] = {{type##_NUMS(NUM_MOST)}, {type##_TEXTS(TEXT_IS)}},
+#define RECORD_NUM_BIT(index, name, what, most) NUM_BIT(index, most)
+#define RECORD_TEXT_BIT(index, name, shown, is) TEXT_BIT(index, is)
+
+static const struct bounds records[RECORD_TYPES] = {
+#define X(type, number, ...)                                                                       \
+    [number] = {{type##_NUMS(NUM_MOST)},                                                           \
+                {type##_TEXTS(TEXT_IS)},                                                           \
+                0 type##_NUMS(RECORD_NUM_BIT),                                                     \
+                0 type##_TEXTS(RECORD_TEXT_BIT)},
     RECORD_LIST(X)
 #undef X
 };
@@ -179,22 +200,23 @@ static bool record_fits(const struct record *record)
 
 const char *bounds_record_error(const struct record *record)
 {
-    const struct record_schema *schema = record_schema(record->type);
-    bool fits = schema != NULL &&
-                fields_fit(record->num, records[record->type].most, schema->num_count, record->text,
-                           records[record->type].is, schema->text_count) &&
+    bool fits = (unsigned)record->type < RECORD_TYPES &&
+                fields_fit(&records[record->type], record->num, record->text) &&
                 record_fits(record);
     return fits ? NULL : "a record that cannot be";
 }
 
 /* ---- images ---- */
 
-static const struct {
-    uint64_t most[IMAGE_NUMS];
-    enum bounds_text is[IMAGE_TEXTS];
-} images[IMAGE_KINDS] = {
+#define IMAGE_NUM_BIT(index, name, most) NUM_BIT(index, most)
+#define IMAGE_TEXT_BIT(index, name, is)  TEXT_BIT(index, is)
+
+static const struct bounds images[IMAGE_KINDS] = {
 #define X(kind, number)                                                                            \
-    [number] = {{IMAGE_##kind##_NUMS(IMAGE_MOST)}, {IMAGE_##kind##_TEXTS(IMAGE_IS)}},
+    [number] = {{IMAGE_##kind##_NUMS(IMAGE_MOST)},                                                 \
+                {IMAGE_##kind##_TEXTS(IMAGE_IS)},                                                  \
+                0 IMAGE_##kind##_NUMS(IMAGE_NUM_BIT),                                              \
+                0 IMAGE_##kind##_TEXTS(IMAGE_TEXT_BIT)},
     IMAGE_LIST(X)
 #undef X
 };
@@ -307,8 +329,6 @@ const char *bounds_image_error(const struct image *image)
         [IMAGE_OPTION] = "an option that cannot be", [IMAGE_QUEUE] = "a queue that cannot be",
         [IMAGE_WORKER] = "a worker that cannot be",  [IMAGE_BUILD] = "a build that cannot be",
     };
-    bool fits = fields_fit(image->num, images[image->kind].most, image_num_count(image->kind),
-                           image->text, images[image->kind].is, image_text_count(image->kind)) &&
-                image_fits(image);
+    bool fits = fields_fit(&images[image->kind], image->num, image->text) && image_fits(image);
     return fits ? NULL : whys[image->kind];
 }
