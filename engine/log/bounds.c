@@ -135,8 +135,10 @@ static bool fields_fit(const struct bounds *bounds, const uint64_t *num, const s
     return true;
 }
 
-#define NUM_BIT(index, most)                    | (uint32_t)((most) != BOUNDS_ANY) << (index)
-#define TEXT_BIT(index, is)                     | (uint32_t)(BOUNDS_TEXT_##is != BOUNDS_TEXT_ANY) << (index)
+/* Whether a field is bounded, as its bit. */
+#define BIT_IF(is, index)                       | (uint32_t)(is) << (index)
+#define NUM_BIT(index, most)                    BIT_IF((most) != BOUNDS_ANY, index)
+#define TEXT_BIT(index, is)                     BIT_IF(BOUNDS_TEXT_##is != BOUNDS_TEXT_ANY, index)
 #define NUM_MOST(index, name, what, most)       [index] = most,
 #define TEXT_IS(index, name, shown, is)         [index] = BOUNDS_TEXT_##is,
 #define IMAGE_MOST(index, name, most)           [index] = most,
