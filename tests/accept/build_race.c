@@ -10,20 +10,20 @@
 
 enum { RUNS = 100, CRASH_EVERY = 2, WORKERS_MAX = 20, BUILDS_MAX = 10 };
 
-struct race {
+struct claim_race {
     size_t workers;
     size_t builds;
 };
 
 /* Who holds what after a race. */
-struct hold {
+struct holding {
     bool any;
     uint64_t id, token;
 };
 
 static struct server server;
 static struct client clients[WORKERS_MAX];
-static struct hold holds[WORKERS_MAX];
+static struct holding holds[WORKERS_MAX];
 
 static size_t index_of(const uint64_t *ids, size_t count, uint64_t id)
 {
@@ -35,7 +35,7 @@ static size_t index_of(const uint64_t *ids, size_t count, uint64_t id)
 }
 
 /* All claims are on their way before the first reply is read. */
-static void claim_at_once(const struct race *race, const char *queue, const uint64_t *ids)
+static void claim_at_once(const struct claim_race *race, const char *queue, const uint64_t *ids)
 {
     bool taken[BUILDS_MAX] = {false};
     size_t nils = 0;
@@ -63,7 +63,7 @@ static void claim_at_once(const struct race *race, const char *queue, const uint
 }
 
 /* After a crash each winner still holds its build by the same token, and nobody else gets one. */
-static void claim_again_at_once(const struct race *race, const char *queue)
+static void claim_again_at_once(const struct claim_race *race, const char *queue)
 {
     for (size_t i = 0; i < race->workers; i++) {
         EXPECT(client_send(&clients[i], "CLAIM w%zu %s", i, queue), "worker %zu is cut off", i);
@@ -82,7 +82,7 @@ static void claim_again_at_once(const struct race *race, const char *queue)
     }
 }
 
-static void finish_all(const struct race *race)
+static void finish_all(const struct claim_race *race)
 {
     for (size_t i = 0; i < race->workers; i++) {
         if (holds[i].any) {
@@ -101,14 +101,14 @@ static void expect_finished(const char *queue, size_t builds)
            "QUEUES %s gave '%s'", queue, reply->row_count == 1 ? reply->rows[0] : reply->line);
 }
 
-static void restart_and_reconnect(const struct race *race)
+static void restart_and_reconnect(const struct claim_race *race)
 {
     server_crash(&server);
     client_close_all(clients, race->workers);
     client_open_all(clients, race->workers, &server);
 }
 
-static void run_race(const struct race *race)
+static void run_race(const struct claim_race *race)
 {
     char queue[32], payload[32], worker[32];
     uint64_t ids[BUILDS_MAX];
@@ -146,12 +146,12 @@ static void run_race(const struct race *race)
 
 static void b1_twenty_for_ten(void)
 {
-    run_race(&(struct race){.workers = 20, .builds = 10});
+    run_race(&(struct claim_race){.workers = 20, .builds = 10});
 }
 
 static void b2_ten_for_one(void)
 {
-    run_race(&(struct race){.workers = 10, .builds = 1});
+    run_race(&(struct claim_race){.workers = 10, .builds = 1});
 }
 
 static const struct check_test tests[] = {

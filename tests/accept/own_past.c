@@ -17,13 +17,13 @@
  */
 enum { LINE_MAX_BYTES = 512, SAID_MAX_BYTES = 16384 };
 
-struct request {
+struct past_request {
     const char *verb;
     const char *text;
     bool changes;
 };
 
-static const struct request requests[] = {
+static const struct past_request requests[] = {
     {"PING", "PING", false},
     {"HELP", "HELP PING", false},
     {"AUTH", "AUTH key", false},
@@ -180,8 +180,8 @@ static void prepare(struct side *side, unsigned pair)
     side->said_bytes = 0;
 }
 
-static void run_pair(struct side *side, unsigned pair, const struct request *first,
-                     const struct request *second)
+static void run_pair(struct side *side, unsigned pair, const struct past_request *first,
+                     const struct past_request *second)
 {
     char a[LINE_MAX_BYTES];
     char b[LINE_MAX_BYTES];

@@ -13,7 +13,7 @@
 enum { RUNS = 100, VOTERS_MAX = 100, OPTIONS_MAX = 3 };
 
 /* One race, repeated RUNS times on fresh polls. */
-struct race {
+struct vote_race {
     size_t voters;
     size_t options;  /* the voters are dealt out to them in turn */
     uint64_t before; /* votes each option has when the race starts */
@@ -28,7 +28,7 @@ static void name_poll(char name[32], size_t run)
     snprintf(name, 32, "poll-%zu", run);
 }
 
-static void set_up_poll(struct client *client, const struct race *race, size_t run)
+static void set_up_poll(struct client *client, const struct vote_race *race, size_t run)
 {
     char poll[32], label[32];
     name_poll(poll, run);
@@ -42,7 +42,7 @@ static void set_up_poll(struct client *client, const struct race *race, size_t r
 
 /* Every voter is connected before the first one votes, and every vote is sent before the first
  * reply is read. */
-static void vote_at_once(const struct race *race, size_t run)
+static void vote_at_once(const struct vote_race *race, size_t run)
 {
     bool told[OPTIONS_MAX][VOTERS_MAX] = {{false}};
     for (size_t i = 0; i < race->voters; i++) {
@@ -59,7 +59,7 @@ static void vote_at_once(const struct race *race, size_t run)
     }
 }
 
-static void expect_tally(struct client *client, const struct race *race, size_t run)
+static void expect_tally(struct client *client, const struct vote_race *race, size_t run)
 {
     char poll[32];
     uint64_t each = race->before + race->voters / race->options;
@@ -73,7 +73,7 @@ static void expect_tally(struct client *client, const struct race *race, size_t 
 }
 
 /* The events of every race so far are exactly 1, 2, 3, … for each option. */
-static void expect_events(const struct race *race, size_t runs)
+static void expect_events(const struct vote_race *race, size_t runs)
 {
     struct dump_votes votes;
     dump_votes_read(&votes, &server);
@@ -86,7 +86,7 @@ static void expect_events(const struct race *race, size_t runs)
     dump_votes_fini(&votes);
 }
 
-static void run_race(const struct race *race)
+static void run_race(const struct vote_race *race)
 {
     server_start(&server, NULL);
     client_open_all(voters, race->voters, &server);
@@ -112,22 +112,22 @@ static void run_race(const struct race *race)
 
 static void a1_hundred_clients(void)
 {
-    run_race(&(struct race){.voters = 100, .options = 1});
+    run_race(&(struct vote_race){.voters = 100, .options = 1});
 }
 
 static void a2_twenty_events(void)
 {
-    run_race(&(struct race){.voters = 20, .options = 1});
+    run_race(&(struct vote_race){.voters = 20, .options = 1});
 }
 
 static void a3_three_options(void)
 {
-    run_race(&(struct race){.voters = 90, .options = 3});
+    run_race(&(struct vote_race){.voters = 90, .options = 3});
 }
 
 static void a4_on_top_of_existing(void)
 {
-    run_race(&(struct race){.voters = 25, .options = 1, .before = 50});
+    run_race(&(struct vote_race){.voters = 25, .options = 1, .before = 50});
 }
 
 static void expect_bad_votes(struct client *client)

@@ -41,7 +41,7 @@ struct moment {
     unsigned depth;
 };
 
-struct pile {
+struct moments {
     struct moment *images;
     size_t count;
     size_t room;
@@ -53,7 +53,7 @@ struct life {
     pthread_mutex_t lock; /* the oracle */
     struct oracle oracle;
     struct seed seed; /* under the disk's lock: what is looked at */
-    struct pile pile;
+    struct moments pile;
     uint64_t last_changes;
     bool saves;
     unsigned one_of;
@@ -68,9 +68,9 @@ static uint64_t beheaded; /* images whose log had lost its beginning */
 
 /* ---- images ---- */
 
-static void pile_add(struct life *life, const struct disk *disk)
+static void moments_add(struct life *life, const struct disk *disk)
 {
-    struct pile *pile = &life->pile;
+    struct moments *pile = &life->pile;
     if (pile->count == pile->room) {
         pile->room = pile->room * 2 + 16;
         pile->images = realloc(pile->images, pile->room * sizeof(*pile->images));
@@ -97,7 +97,7 @@ static void before(void *arg, const struct disk *disk, enum disk_call call)
     }
     life->last_changes = disk->changes;
     if (seed_below(&life->seed, life->one_of) == 0) {
-        pile_add(life, disk);
+        moments_add(life, disk);
     }
 }
 
@@ -257,13 +257,13 @@ static void live(struct life *life)
 
 /* ---- what an image holds ---- */
 
-struct found {
+struct contents {
     uint64_t votes[OPTIONS + 1]; /* by option id */
     uint64_t builds;
     enum build_state states[BUILDS_MAX];
 };
 
-static void look(struct tally *tally, struct found *found)
+static void look(struct tally *tally, struct contents *found)
 {
     struct handle handle;
     struct read_tally votes;
@@ -289,7 +289,7 @@ static void look(struct tally *tally, struct found *found)
     handle_close(&handle);
 }
 
-static void judge_builds(const struct oracle *oracle, const struct found *found)
+static void judge_builds(const struct oracle *oracle, const struct contents *found)
 {
     unsigned claimed = 0;
     EXPECT(found->builds >= oracle->builds && found->builds <= oracle->builds_asked,
@@ -309,7 +309,7 @@ static void judge_builds(const struct oracle *oracle, const struct found *found)
     EXPECT(claimed <= 1, "%u builds are claimed by one request", claimed);
 }
 
-static void judge(const struct oracle *oracle, const struct found *found)
+static void judge(const struct oracle *oracle, const struct contents *found)
 {
     for (size_t i = 0; i < OPTIONS; i++) {
         uint64_t is = found->votes[i + 1];
@@ -356,7 +356,7 @@ static int check_block(void *arg, const struct wal_block *block)
                                               block->count, check_record, arg);
 }
 
-static void check_chain(struct disk *disk, const struct found *found)
+static void check_chain(struct disk *disk, const struct contents *found)
 {
     struct chain chain = {.has_begun = false};
     struct wal_report report;
@@ -370,11 +370,11 @@ static void check_chain(struct disk *disk, const struct found *found)
 
 /* Opens the image, closes it, opens it again: right, and the same. What is captured meanwhile goes
  * on the life's own pile. */
-static void recover(struct moment *image, uint64_t seed, struct pile *deeper)
+static void recover(struct moment *image, uint64_t seed, struct moments *deeper)
 {
     struct life life;
-    struct found found;
-    struct found again;
+    struct contents found;
+    struct contents again;
     struct tally_report report;
     life_init(&life, seed);
     disk_fini(&life.disk);
@@ -394,21 +394,21 @@ static void recover(struct moment *image, uint64_t seed, struct pile *deeper)
     EXPECT(memcmp(&found, &again, sizeof(found)) == 0, "the second recovery is not the first");
     CHECK(tally_close(life.tally) == 0);
     *deeper = life.pile;
-    life.pile = (struct pile){.images = NULL};
+    life.pile = (struct moments){.images = NULL};
     life_fini(&life);
 }
 
-static void recover_all(struct pile *pile, uint64_t seed)
+static void recover_all(struct moments *pile, uint64_t seed)
 {
     for (size_t i = 0; i < pile->count; i++) {
-        struct pile deeper;
+        struct moments deeper;
         images++;
         images_deep += pile->images[i].depth > 1;
         recover(&pile->images[i], seed + i, &deeper);
         recover_all(&deeper, seed * 31 + i);
     }
     free(pile->images);
-    *pile = (struct pile){.images = NULL};
+    *pile = (struct moments){.images = NULL};
 }
 
 static uint64_t number(const char *text, uint64_t otherwise)

@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* A disk as a crash has left it, and what it must hold. */
-struct image {
+struct disk_image {
     struct disk disk;
     struct model model;
     struct explore_crash path[EXPLORE_DEPTH_MAX];
@@ -19,7 +19,7 @@ struct image {
 
 /* The images that wait to be looked at: the last one first, so there are never many. */
 struct pile {
-    struct image *images;
+    struct disk_image *images;
     size_t count;
     size_t room;
 };
@@ -63,7 +63,7 @@ static void pile_add(struct watch *watch, const struct disk *disk, struct disk_c
         pile->images = realloc(pile->images, pile->room * sizeof(*pile->images));
         CHECK(pile->images != NULL);
     }
-    struct image *image = &pile->images[pile->count++];
+    struct disk_image *image = &pile->images[pile->count++];
     disk_clone(&image->disk, disk);
     disk_crash(&image->disk, choice);
     image->disk.space_bytes = 0;
@@ -180,7 +180,7 @@ static const char *afterwards(const struct explore_case *what)
 /* The disk and the model of the image go over to the run. */
 static void check(struct explorer *explorer, struct pile *pile, const struct explore_case *what)
 {
-    struct image image = pile->images[--pile->count];
+    struct disk_image image = pile->images[--pile->count];
     struct watch watch = {.explorer = explorer, .pile = pile, .what = what, .depth = image.depth};
     memcpy(watch.path, image.path, sizeof(watch.path));
     explorer->images++;
@@ -196,7 +196,7 @@ static void check(struct explorer *explorer, struct pile *pile, const struct exp
 static void pile_turn(struct pile *pile)
 {
     for (size_t i = 0; i < pile->count / 2; i++) {
-        struct image image = pile->images[i];
+        struct disk_image image = pile->images[i];
         pile->images[i] = pile->images[pile->count - 1 - i];
         pile->images[pile->count - 1 - i] = image;
     }
@@ -215,7 +215,7 @@ void explore(struct explorer *explorer, const struct explore_case *what)
         check(explorer, &pile, what);
     }
     while (pile.count > 0) {
-        struct image *image = &pile.images[--pile.count];
+        struct disk_image *image = &pile.images[--pile.count];
         disk_fini(&image->disk);
         model_fini(&image->model);
     }

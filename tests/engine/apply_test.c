@@ -4,7 +4,7 @@
 #include "engine/log/columns.h"
 #include "engine/apply/snapshot_load.h"
 #include "engine/start/replay.h"
-#include "tests/engine/history.h"
+#include "tests/engine/record_history.h"
 #include "wal/base/err.h"
 
 #include <criterion/criterion.h>
@@ -20,7 +20,7 @@ static int replay_record(void *arg, const struct record *record)
 }
 
 /* Encodes what has one time as one block, and replays it as a start does. */
-static void replay_by_blocks(const struct history *h, struct state *state)
+static void replay_by_blocks(const struct record_history *h, struct state *state)
 {
     struct columns columns = {.count = 0};
     struct replay replay;
@@ -45,7 +45,7 @@ static void replay_by_blocks(const struct history *h, struct state *state)
     columns_fini(&columns);
 }
 
-static void replay_by_records(const struct history *h, struct state *state)
+static void replay_by_records(const struct record_history *h, struct state *state)
 {
     for (uint32_t i = 0; i < h->count; i++) {
         cr_assert_eq(replay_record(state, &h->records[i]), 0);
@@ -53,13 +53,13 @@ static void replay_by_records(const struct history *h, struct state *state)
 }
 
 /* What a history has made while it was thought out, a replay of it makes again. */
-static void expect_same_state(void (*replay)(const struct history *h, struct state *state))
+static void expect_same_state(void (*replay)(const struct record_history *h, struct state *state))
 {
     for (uint64_t start = 1; start <= 10; start++) {
-        struct history h = {.count = 0};
+        struct record_history h = {.count = 0};
         static struct state first;
         static struct state second;
-        history_init(&h, &first, start, RECORDS);
+        record_history_init(&h, &first, start, RECORDS);
         cr_assert_eq(state_init(&second), 0);
         replay(&h, &second);
         cr_assert_eq(digest_state(&first), digest_state(&second), "start %lu",
@@ -67,7 +67,7 @@ static void expect_same_state(void (*replay)(const struct history *h, struct sta
         cr_assert_eq(FIELD_GET(first.votes), FIELD_GET(second.votes));
         state_fini(&first);
         state_fini(&second);
-        history_fini(&h);
+        record_history_fini(&h);
     }
 }
 
@@ -84,10 +84,10 @@ Test(apply, blocks_with_runs_of_votes_make_the_same_state)
 /* What a queue counts is what its builds are. */
 Test(apply, the_counts_are_those_of_the_builds)
 {
-    struct history h = {.count = 0};
+    struct record_history h = {.count = 0};
     static struct state state;
     uint64_t all[BUILD_STATES] = {0};
-    history_init(&h, &state, 77, RECORDS);
+    record_history_init(&h, &state, 77, RECORDS);
     const struct queue *queue;
     for (uint64_t q = 1; (queue = table_next(&state.queue_ids, &q)) != NULL; q++) {
         uint64_t by_state[BUILD_STATES] = {0};
@@ -106,7 +106,7 @@ Test(apply, the_counts_are_those_of_the_builds)
         cr_assert_eq(FIELD_GET(state.by_state[s]), all[s]);
     }
     state_fini(&state);
-    history_fini(&h);
+    record_history_fini(&h);
 }
 
 /* ---- contradictions ---- */

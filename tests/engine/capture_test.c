@@ -4,7 +4,7 @@
 
 #include "engine/apply/apply.h"
 #include "engine/apply/snapshot_load.h"
-#include "tests/engine/history.h"
+#include "tests/engine/record_history.h"
 #include "wal/base/err.h"
 
 #include <criterion/criterion.h>
@@ -13,21 +13,21 @@
 enum { BUFS_MAX = 4096, RECORDS = 3000 };
 
 /* What a save has handed over, in its order. */
-struct shelf {
+struct handed_bufs {
     struct image_buf bufs[BUFS_MAX];
     uint32_t count;
 };
 
-static int shelf_put(void *arg, struct image_buf *buf)
+static int handed_bufs_put(void *arg, struct image_buf *buf)
 {
-    struct shelf *shelf = arg;
+    struct handed_bufs *shelf = arg;
     cr_assert(shelf->count < BUFS_MAX);
     shelf->bufs[shelf->count++] = *buf;
     *buf = (struct image_buf){.at = NULL};
     return 0;
 }
 
-static void shelf_fini(struct shelf *shelf)
+static void handed_bufs_fini(struct handed_bufs *shelf)
 {
     for (uint32_t i = 0; i < shelf->count; i++) {
         image_buf_fini(&shelf->bufs[i]);
@@ -40,7 +40,7 @@ static int load_one(void *arg, const struct image *image)
     return snapshot_load_image(arg, image);
 }
 
-static int shelf_load(const struct shelf *shelf, struct state *state)
+static int handed_bufs_load(const struct handed_bufs *shelf, struct state *state)
 {
     struct snapshot_load load;
     int err = state_init(state);
@@ -63,7 +63,8 @@ static void apply_one(struct state *state, const struct record *record)
 
 /* Saves at record `at` of the history, a slice of at most `slice` entities before each record; with
  * 0, everything only after the last one. */
-static uint64_t save_at(const struct history *h, uint32_t at, uint64_t slice, struct shelf *shelf)
+static uint64_t save_at(const struct record_history *h, uint32_t at, uint64_t slice,
+                        struct handed_bufs *shelf)
 {
     static struct state state;
     struct capture capture;
@@ -73,7 +74,7 @@ static uint64_t save_at(const struct history *h, uint32_t at, uint64_t slice, st
         apply_one(&state, &h->records[i]);
     }
     uint64_t digest = digest_state(&state);
-    snapshot_capture_begin(&capture, &state, shelf_put, shelf);
+    snapshot_capture_begin(&capture, &state, handed_bufs_put, shelf);
     bool is_done = false;
     for (uint32_t i = at; !is_done; i++) {
         uint64_t step = i < h->count ? seed_below(&seed, slice + 1) : slice + 1;
@@ -144,7 +145,7 @@ static int note_one(void *arg, const struct image *image)
     return 0;
 }
 
-static void note_images(const struct shelf *shelf)
+static void note_images(const struct handed_bufs *shelf)
 {
     for (uint32_t i = 0; i < shelf->count; i++) {
         const struct image_buf *buf = &shelf->bufs[i];
@@ -166,13 +167,13 @@ static void expect_each_seen(void)
 }
 
 /* The state of a save is the one at its lsn; with the records behind it, the one of all. */
-static void check_save(const struct history *h, const struct state *whole, uint32_t at,
+static void check_save(const struct record_history *h, const struct state *whole, uint32_t at,
                        uint64_t slice)
 {
-    static struct shelf shelf;
+    static struct handed_bufs shelf;
     static struct state loaded;
     uint64_t digest = save_at(h, at, slice, &shelf);
-    cr_assert_eq(shelf_load(&shelf, &loaded), 0);
+    cr_assert_eq(handed_bufs_load(&shelf, &loaded), 0);
     cr_expect_eq(digest_state(&loaded), digest, "at %u, slices of %lu", at, (unsigned long)slice);
     for (uint32_t i = at; i < h->count; i++) {
         apply_one(&loaded, &h->records[i]);
@@ -181,7 +182,7 @@ static void check_save(const struct history *h, const struct state *whole, uint3
     expect_counted(&loaded, whole);
     note_images(&shelf);
     state_fini(&loaded);
-    shelf_fini(&shelf);
+    handed_bufs_fini(&shelf);
 }
 
 Test(capture, snapshot_and_rest_are_the_whole_log)
@@ -190,16 +191,16 @@ Test(capture, snapshot_and_rest_are_the_whole_log)
     uint64_t gone_queues = 0;
     uint64_t gone_workers = 0;
     for (uint64_t start = 1; start <= 25; start++) {
-        struct history h = {.count = 0};
+        struct record_history h = {.count = 0};
         static struct state whole;
-        history_init(&h, &whole, start, RECORDS);
+        record_history_init(&h, &whole, start, RECORDS);
         gone_queues += FIELD_OWN(whole.queue_last) - whole.queues.count;
         gone_workers += FIELD_OWN(whole.worker_last) - whole.workers.count;
         for (size_t i = 0; i < sizeof(slices) / sizeof(slices[0]); i++) {
             check_save(&h, &whole, (uint32_t)seed_below(&h.seed, RECORDS + 1), slices[i]);
         }
         state_fini(&whole);
-        history_fini(&h);
+        record_history_fini(&h);
     }
     expect_each_seen();
     cr_assert(gone_queues > 50 && gone_workers > 10, "%lu queues and %lu workers went",
@@ -208,14 +209,14 @@ Test(capture, snapshot_and_rest_are_the_whole_log)
 
 Test(capture, an_empty_state_and_each_of_the_first_records)
 {
-    struct history h = {.count = 0};
+    struct record_history h = {.count = 0};
     static struct state whole;
-    history_init(&h, &whole, 5, 60);
+    record_history_init(&h, &whole, 5, 60);
     for (uint32_t at = 0; at <= 60; at++) {
         check_save(&h, &whole, at, 1);
     }
     state_fini(&whole);
-    history_fini(&h);
+    record_history_fini(&h);
 }
 
 /* ---- builds that are dropped while the save is under way ---- */
@@ -254,7 +255,7 @@ Test(capture, builds_dropped_after_its_lsn_are_in_it)
 {
     static struct state state;
     static struct state loaded;
-    static struct shelf shelf;
+    static struct handed_bufs shelf;
     struct capture capture;
     cr_assert_eq(state_init(&state), 0);
     struct record worker = make(&state, RECORD_WORKER);
@@ -268,16 +269,16 @@ Test(capture, builds_dropped_after_its_lsn_are_in_it)
     cr_assert_null(state_build(&state, 10));
     cr_assert_not_null(state_build(&state, 11));
     uint64_t digest = digest_state(&state);
-    snapshot_capture_begin(&capture, &state, shelf_put, &shelf);
+    snapshot_capture_begin(&capture, &state, handed_bufs_put, &shelf);
     for (uint64_t id = QUEUE_KEEP + 11; !snapshot_capture_walk(&capture, 1); id++) {
         submit_one(&state);
         end_one(&state, id);
     }
     snapshot_capture_end(&capture);
     cr_assert_null(state_build(&state, 11));
-    cr_assert_eq(shelf_load(&shelf, &loaded), 0);
+    cr_assert_eq(handed_bufs_load(&shelf, &loaded), 0);
     cr_expect_eq(digest_state(&loaded), digest);
-    shelf_fini(&shelf);
+    handed_bufs_fini(&shelf);
     state_fini(&loaded);
     state_fini(&state);
 }

@@ -9,7 +9,7 @@
 
 enum { RECORDS_MAX = 400, TEXT_MAX = 64 };
 
-struct sample {
+struct random_records {
     struct record records[RECORDS_MAX];
     char texts[RECORDS_MAX][RECORD_TEXTS][TEXT_MAX];
     uint32_t count;
@@ -28,7 +28,7 @@ static uint64_t random_number(struct seed *seed)
 }
 
 /* A record of a type; about half of its numbers are zero and half of its texts empty. */
-static void random_record(struct sample *sample, enum record_type type, struct seed *seed)
+static void random_record(struct random_records *sample, enum record_type type, struct seed *seed)
 {
     uint32_t at = sample->count++;
     struct record *record = &sample->records[at];
@@ -46,9 +46,9 @@ static void random_record(struct sample *sample, enum record_type type, struct s
     }
 }
 
-static struct sample *random_sample(uint64_t start)
+static struct random_records *random_sample(uint64_t start)
 {
-    struct sample *sample = calloc(1, sizeof(*sample));
+    struct random_records *sample = calloc(1, sizeof(*sample));
     struct seed seed = {start};
     cr_assert(sample != NULL);
     for (unsigned i = 0; i < RECORDS_MAX; i++) {
@@ -61,7 +61,7 @@ static struct sample *random_sample(uint64_t start)
 }
 
 /* The block in memory of just its size, so that a read beyond it is seen. Owned: free(). */
-static unsigned char *encode(const struct sample *sample, uint64_t time_ms, size_t *len)
+static unsigned char *encode(const struct random_records *sample, uint64_t time_ms, size_t *len)
 {
     struct columns columns = {.count = 0};
     const unsigned char *block = NULL;
@@ -79,7 +79,7 @@ static unsigned char *encode(const struct sample *sample, uint64_t time_ms, size
 
 static int compare_record(void *arg, const struct record *record)
 {
-    struct sample *sample = arg;
+    struct random_records *sample = arg;
     const struct record *wanted = &sample->records[sample->seen++];
     cr_assert_eq(record->type, wanted->type);
     cr_assert_eq(record->time_ms, 777);
@@ -121,7 +121,7 @@ static int count_record(void *arg, const struct record *record)
 Test(columns, every_type_comes_back_as_it_was)
 {
     for (uint64_t start = 1; start <= 30; start++) {
-        struct sample *sample = random_sample(start);
+        struct random_records *sample = random_sample(start);
         size_t len = 0;
         unsigned char *block = encode(sample, 777, &len);
         cr_assert_eq(columns_decode(block, len, 1000, sample->count, compare_record, sample), 0);
@@ -136,7 +136,7 @@ Test(columns, votes_come_in_runs_with_every_number_and_in_their_order)
     static const unsigned lens[] = {1, 2, VOTE_RUN_MAX - 1, VOTE_RUN_MAX, VOTE_RUN_MAX + 1, 300};
     for (size_t l = 0; l < sizeof(lens) / sizeof(lens[0]); l++) {
         struct seed seed = {l + 1};
-        struct sample *sample = random_sample(l + 1);
+        struct random_records *sample = random_sample(l + 1);
         struct columns_visitor visitor = {compare_record, compare_votes, sample};
         size_t len = 0;
         sample->count = RECORDS_MAX - 300;
@@ -162,7 +162,7 @@ Test(columns, votes_come_in_runs_with_every_number_and_in_their_order)
 
 Test(columns, an_empty_block_holds_nothing)
 {
-    struct sample sample = {.count = 0};
+    struct random_records sample = {.count = 0};
     size_t len = 0;
     unsigned char *block = encode(&sample, 777, &len);
     cr_assert_eq(columns_decode(block, len, 1, 0, compare_record, &sample), 0);
@@ -172,7 +172,7 @@ Test(columns, an_empty_block_holds_nothing)
 
 Test(columns, a_block_that_is_cut_short_is_corrupt)
 {
-    struct sample *sample = random_sample(7);
+    struct random_records *sample = random_sample(7);
     size_t len = 0;
     unsigned char *block = encode(sample, 777, &len);
     for (size_t cut = 0; cut < len; cut++) {
@@ -190,7 +190,7 @@ Test(columns, a_block_that_is_cut_short_is_corrupt)
 
 Test(columns, another_count_is_corrupt)
 {
-    struct sample *sample = random_sample(8);
+    struct random_records *sample = random_sample(8);
     size_t len = 0;
     uint32_t count = 0;
     unsigned char *block = encode(sample, 777, &len);
@@ -205,7 +205,7 @@ Test(columns, another_count_is_corrupt)
 /* Whatever the bytes are, the decoder stays inside them and says 0, CORRUPT or NEWER. */
 Test(columns, garbled_blocks_do_no_harm)
 {
-    struct sample *sample = random_sample(9);
+    struct random_records *sample = random_sample(9);
     struct seed seed = {99};
     size_t len = 0;
     unsigned char *block = encode(sample, 777, &len);

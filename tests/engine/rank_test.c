@@ -6,15 +6,15 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
-struct row {
+struct rank_row {
     uint32_t place;
     uint64_t votes;
 };
 
 static int compare(const void *a, const void *b)
 {
-    const struct row *x = a;
-    const struct row *y = b;
+    const struct rank_row *x = a;
+    const struct rank_row *y = b;
     if (x->votes != y->votes) {
         return x->votes < y->votes ? 1 : -1;
     }
@@ -24,13 +24,13 @@ static int compare(const void *a, const void *b)
 /* The rank is what a sort of its votes is. */
 static void expect_sorted(const struct rank *rank)
 {
-    struct row *rows = malloc((rank->count + (size_t)1) * sizeof *rows);
+    struct rank_row *rows = malloc((rank->count + (size_t)1) * sizeof *rows);
     struct rank_at at = {0};
     uint64_t total = 0;
     uint64_t votes = 0;
     uint32_t place = 0;
     for (uint32_t i = 0; i < rank->count; i++) {
-        rows[i] = (struct row){i, rank->votes[i]};
+        rows[i] = (struct rank_row){i, rank->votes[i]};
         total += rank->votes[i];
     }
     qsort(rows, rank->count, sizeof *rows, compare);

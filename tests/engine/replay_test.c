@@ -36,25 +36,25 @@ static void end(void)
 
 TestSuite(replay, .init = begin, .fini = end);
 
-struct block {
+struct made_block {
     struct columns columns;
     uint64_t first_lsn;
 };
 
-static struct block block_at(uint64_t first_lsn, uint64_t time_ms)
+static struct made_block block_at(uint64_t first_lsn, uint64_t time_ms)
 {
-    struct block block = {.first_lsn = first_lsn};
+    struct made_block block = {.first_lsn = first_lsn};
     columns_begin(&block.columns, time_ms);
     return block;
 }
 
-static void vote(struct block *block, uint64_t option, uint64_t before, uint32_t n)
+static void vote(struct made_block *block, uint64_t option, uint64_t before, uint32_t n)
 {
     cr_assert_eq(columns_vote(&block->columns, option, before, n), 0);
 }
 
 /* Hands it over, and frees it. */
-static int give(struct block *block)
+static int give(struct made_block *block)
 {
     struct wal_block whole = {.first_lsn = block->first_lsn, .count = block->columns.count};
     const unsigned char *raw;
@@ -72,7 +72,7 @@ static uint64_t votes_of(uint64_t option)
 
 Test(replay, what_is_put_aside_is_there_after_the_flush)
 {
-    struct block block = block_at(4, 1000);
+    struct made_block block = block_at(4, 1000);
     vote(&block, 1, 0, 5);
     vote(&block, 2, 0, 1);
     vote(&block, 1, 5, 2);
@@ -86,7 +86,7 @@ Test(replay, what_is_put_aside_is_there_after_the_flush)
 
 Test(replay, a_hole_before_a_block_is_corrupt)
 {
-    struct block block = block_at(5, 1000);
+    struct made_block block = block_at(5, 1000);
     vote(&block, 1, 0, 1);
     cr_assert_eq(give(&block), TALLY_CORRUPT);
     block = block_at(4, 1000);
@@ -99,7 +99,7 @@ Test(replay, a_hole_before_a_block_is_corrupt)
 
 Test(replay, what_the_state_has_is_left_out)
 {
-    struct block block = block_at(4, 1000);
+    struct made_block block = block_at(4, 1000);
     vote(&block, 1, 0, 1);
     vote(&block, 1, 1, 1);
     cr_assert_eq(give(&block), 0);
@@ -117,7 +117,7 @@ Test(replay, what_the_state_has_is_left_out)
 
 Test(replay, time_that_goes_back_is_corrupt)
 {
-    struct block block = block_at(4, 2000);
+    struct made_block block = block_at(4, 2000);
     vote(&block, 1, 0, 1);
     cr_assert_eq(give(&block), 0);
     block = block_at(5, 1999);
@@ -138,7 +138,7 @@ Test(replay, what_is_no_vote_is_blamed)
         {1, 0, 1}, {1, 2, 1}, {1, 1U, 0U}, {UINT64_MAX, 0, 1},
     };
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
-        struct block block = block_at(4, 1000);
+        struct made_block block = block_at(4, 1000);
         vote(&block, 1, 0, 1);
         vote(&block, bad[i].option, bad[i].before, bad[i].n);
         vote(&block, 1, 1, 1);
@@ -154,7 +154,7 @@ Test(replay, what_is_no_vote_is_blamed)
 /* A vote of nothing is not taken for the beginning of those behind it. */
 Test(replay, no_votes_before_others_are_blamed)
 {
-    struct block block = block_at(4, 1000);
+    struct made_block block = block_at(4, 1000);
     vote(&block, 1, 0, 0);
     vote(&block, 1, 0, 5);
     cr_assert_eq(give(&block), 0);
@@ -165,7 +165,7 @@ Test(replay, no_votes_before_others_are_blamed)
 /* A poll has 64 places for seconds: the second block takes the places of the first one. */
 Test(replay, a_place_for_a_second_is_not_shared)
 {
-    struct block block = block_at(4, 64000);
+    struct made_block block = block_at(4, 64000);
     vote(&block, 1, 0, 3);
     vote(&block, 2, 0, 1);
     cr_assert_eq(give(&block), 0);
@@ -183,7 +183,7 @@ Test(replay, a_place_for_a_second_is_not_shared)
 /* A block that is larger than a batch, behind one that is put aside. */
 Test(replay, a_block_may_be_of_any_size)
 {
-    struct block block = block_at(4, 1000);
+    struct made_block block = block_at(4, 1000);
     uint64_t votes = 0;
     vote(&block, 1, votes++, 1);
     cr_assert_eq(give(&block), 0);

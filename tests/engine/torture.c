@@ -66,7 +66,7 @@ static void check_votes(const struct actor *actors, unsigned option, uint64_t to
 /* What is compared over a restart: the reads, and rows of our own, since theirs end with the
  * engine.
  */
-struct picture {
+struct engine_rows {
     struct read_tally votes;
     struct read_builds builds;
 };
@@ -79,7 +79,7 @@ static void *copy_of(const void *rows, size_t bytes)
     return copy;
 }
 
-static void take_picture(struct handle *handle, struct picture *picture)
+static void take_picture(struct handle *handle, struct engine_rows *picture)
 {
     struct read_tally votes;
     struct read_builds builds;
@@ -90,14 +90,14 @@ static void take_picture(struct handle *handle, struct picture *picture)
     EXPECT(err == 0, "TALLY: %s", tally_err_name(err));
     err = handle_read(handle, &builds.read);
     EXPECT(err == 0, "BUILDS: %s", tally_err_name(err));
-    *picture = (struct picture){votes, builds};
+    *picture = (struct engine_rows){votes, builds};
     picture->votes.rows = copy_of(votes.rows, votes.row_count * sizeof *votes.rows);
     picture->builds.rows = copy_of(builds.rows, builds.row_count * sizeof *builds.rows);
     read_tally_fini(&votes);
     read_builds_fini(&builds);
 }
 
-static void compare_pictures(const struct picture *a, const struct picture *b)
+static void compare_pictures(const struct engine_rows *a, const struct engine_rows *b)
 {
     EXPECT(a->builds.read.lsn == b->builds.read.lsn, "lsn %lu became %lu",
            (unsigned long)a->builds.read.lsn, (unsigned long)b->builds.read.lsn);
@@ -116,7 +116,7 @@ static void compare_pictures(const struct picture *a, const struct picture *b)
     }
 }
 
-static void picture_fini(struct picture *picture)
+static void engine_rows_fini(struct engine_rows *picture)
 {
     free(picture->votes.rows);
     free(picture->builds.rows);
@@ -142,7 +142,7 @@ static void wait_for_quiet(struct handle *handle)
     }
 }
 
-static void check_builds(struct torture *t, const struct picture *picture)
+static void check_builds(struct torture *t, const struct engine_rows *picture)
 {
     for (size_t i = 0; i < picture->builds.row_count; i++) {
         const struct build_row *row = &picture->builds.rows[i];
@@ -160,8 +160,8 @@ static void check_builds(struct torture *t, const struct picture *picture)
 static void check_all(struct torture *t, struct actor *actors, const char *dir)
 {
     struct handle handle;
-    struct picture before;
-    struct picture after;
+    struct engine_rows before;
+    struct engine_rows after;
     handle_open(&handle, t->tally);
     wait_for_quiet(&handle);
     take_picture(&handle, &before);
@@ -181,8 +181,8 @@ static void check_all(struct torture *t, struct actor *actors, const char *dir)
     take_picture(&handle, &after);
     compare_pictures(&before, &after);
     handle_close(&handle);
-    picture_fini(&before);
-    picture_fini(&after);
+    engine_rows_fini(&before);
+    engine_rows_fini(&after);
     EXPECT(tally_close(t->tally) == 0, "close");
 }
 

@@ -15,7 +15,7 @@ static _Atomic bool over;
 static _Atomic uint64_t acknowledged[POLLS];
 static uint64_t option[POLLS];
 
-struct voter {
+struct gate_voter {
     struct tally *tally;
     uint64_t seed;
     uint64_t closed; /* refusals */
@@ -39,7 +39,7 @@ static void dawdle(const struct edge *edge)
 }
 
 /* A pass with some votes. One that has to wait is not cast: it is asked again in a later pass. */
-static void vote(struct voter *voter, struct handle *handle, struct seed *seed)
+static void vote(struct gate_voter *voter, struct handle *handle, struct seed *seed)
 {
     uint64_t cast[POLLS] = {0};
     for (int i = 0; i < 8; i++) {
@@ -67,7 +67,7 @@ static void vote(struct voter *voter, struct handle *handle, struct seed *seed)
 
 static void *vote_main(void *arg)
 {
-    struct voter *voter = arg;
+    struct gate_voter *voter = arg;
     struct seed seed = {voter->seed};
     struct handle handle;
     handle_open(&handle, voter->tally);
@@ -136,7 +136,7 @@ int main(void)
 {
     char dir[256];
     char name[16];
-    struct voter voters[VOTERS];
+    struct gate_voter voters[VOTERS];
     struct handle handle;
     struct seed seed = {1};
     uint64_t closed = 0;
@@ -150,7 +150,7 @@ int main(void)
     }
     pthread_barrier_init(&start, NULL, VOTERS + 1);
     for (int i = 0; i < VOTERS; i++) {
-        voters[i] = (struct voter){.tally = tally, .seed = (uint64_t)i + 2};
+        voters[i] = (struct gate_voter){.tally = tally, .seed = (uint64_t)i + 2};
         EXPECT(pthread_create(&voters[i].thread, NULL, vote_main, &voters[i]) == 0, "thread");
     }
     pthread_barrier_wait(&start);

@@ -18,14 +18,14 @@ static const struct limit {
 
 enum { LIMITS = sizeof(limits) / sizeof(limits[0]) };
 
-struct reader {
+struct rate_reader {
     struct tally *tally;
     uint64_t option;
     uint64_t seen[LIMITS];
     pthread_t thread;
 };
 
-static void look(struct reader *reader, struct edge *edge)
+static void look(struct rate_reader *reader, struct edge *edge)
 {
     struct limit got = {0, 0};
     uint64_t poll = 0;
@@ -41,7 +41,7 @@ static void look(struct reader *reader, struct edge *edge)
 
 static void *read_main(void *arg)
 {
-    struct reader *reader = arg;
+    struct rate_reader *reader = arg;
     struct handle handle;
     handle_open(&handle, reader->tally);
     pthread_barrier_wait(&start);
@@ -75,7 +75,7 @@ static void alter(struct handle *handle)
 int main(void)
 {
     char dir[256];
-    struct reader readers[READERS];
+    struct rate_reader readers[READERS];
     struct handle handle;
     files_temp_dir(dir, sizeof(dir));
     struct tally *tally = handle_engine(dir, READERS + 1);
@@ -84,7 +84,7 @@ int main(void)
     uint64_t option = handle_option(&handle, "p", "yes");
     pthread_barrier_init(&start, NULL, READERS + 1);
     for (int i = 0; i < READERS; i++) {
-        readers[i] = (struct reader){.tally = tally, .option = option};
+        readers[i] = (struct rate_reader){.tally = tally, .option = option};
         EXPECT(pthread_create(&readers[i].thread, NULL, read_main, &readers[i]) == 0, "thread");
     }
     pthread_barrier_wait(&start);

@@ -5,7 +5,7 @@
 #include "engine/apply/snapshot_load.h"
 #include "engine/start/replay.h"
 #include "tests/engine/handle.h"
-#include "tests/engine/history.h"
+#include "tests/engine/record_history.h"
 #include "wal/base/err.h"
 
 #include <stdio.h>
@@ -13,18 +13,18 @@
 
 enum { RECORDS = 120000, SETTLED = 20000, CALM = 80000, BLOCK_RECORDS_MAX = 4000, MISTAKES = 5 };
 
-struct log {
+struct block_list {
     struct wal_block *blocks;
     uint32_t count;
 };
 
 /* Blocks of all sizes; a record's time is that of its block. */
-static void log_init(struct log *log, struct history *h, uint64_t start)
+static void block_list_init(struct block_list *log, struct record_history *h, uint64_t start)
 {
     struct columns columns = {.count = 0};
     struct seed seed = {start};
     uint64_t time_ms = 1000;
-    *log = (struct log){.blocks = calloc(h->count, sizeof *log->blocks)};
+    *log = (struct block_list){.blocks = calloc(h->count, sizeof *log->blocks)};
     EXPECT(log->blocks != NULL, "no memory");
     for (uint32_t i = 0; i < h->count;) {
         struct wal_block *block = &log->blocks[log->count++];
@@ -47,7 +47,7 @@ static void log_init(struct log *log, struct history *h, uint64_t start)
     columns_fini(&columns);
 }
 
-static void log_fini(struct log *log)
+static void block_list_fini(struct block_list *log)
 {
     for (uint32_t i = 0; i < log->count; i++) {
         free((void *)log->blocks[i].raw);
@@ -55,17 +55,17 @@ static void log_fini(struct log *log)
     free(log->blocks);
 }
 
-struct outcome {
+struct replayed {
     int err;
     uint64_t bad_lsn;
     unsigned bad_type;
     uint64_t digest; /* where there is no error */
 };
 
-static struct outcome replay_in_order(const struct history *h)
+static struct replayed replay_in_order(const struct record_history *h)
 {
     static struct state state;
-    struct outcome outcome = {.err = state_init(&state)};
+    struct replayed outcome = {.err = state_init(&state)};
     for (uint32_t i = 0; i < h->count && outcome.err == 0; i++) {
         struct apply_result result;
         outcome.err = apply(&state, &h->records[i], &result);
@@ -77,11 +77,11 @@ static struct outcome replay_in_order(const struct history *h)
     return outcome;
 }
 
-static struct outcome replay_by_threads(const struct log *log, unsigned threads)
+static struct replayed replay_by_threads(const struct block_list *log, unsigned threads)
 {
     static struct state state;
     static struct replay replay;
-    struct outcome outcome = {.err = state_init(&state)};
+    struct replayed outcome = {.err = state_init(&state)};
     replay_init(&replay, &state, threads);
     for (uint32_t i = 0; i < log->count && outcome.err == 0; i++) {
         outcome.err = replay_block(&replay, &log->blocks[i]);
@@ -95,20 +95,20 @@ static struct outcome replay_by_threads(const struct log *log, unsigned threads)
     return outcome;
 }
 
-static bool is_same(const struct outcome *a, const struct outcome *b)
+static bool is_same(const struct replayed *a, const struct replayed *b)
 {
     return a->err == b->err && a->bad_lsn == b->bad_lsn && a->bad_type == b->bad_type &&
            a->digest == b->digest;
 }
 
-static void compare(struct history *h, uint64_t start, int err)
+static void compare(struct record_history *h, uint64_t start, int err)
 {
-    struct log log;
-    log_init(&log, h, start);
-    struct outcome first = replay_in_order(h);
+    struct block_list log;
+    block_list_init(&log, h, start);
+    struct replayed first = replay_in_order(h);
     EXPECT(first.err == err, "error %d in order", first.err);
     for (unsigned threads = 1; threads <= PARALLEL_THREADS_MAX; threads *= 2) {
-        struct outcome second = replay_by_threads(&log, threads);
+        struct replayed second = replay_by_threads(&log, threads);
         EXPECT(is_same(&first, &second),
                "start %lu, %u threads: error %d at %lu, type %u, digest %lx, instead of "
                "error %d at %lu, type %u, digest %lx",
@@ -116,11 +116,11 @@ static void compare(struct history *h, uint64_t start, int err)
                second.bad_type, (unsigned long)second.digest, first.err,
                (unsigned long)first.bad_lsn, first.bad_type, (unsigned long)first.digest);
     }
-    log_fini(&log);
+    block_list_fini(&log);
 }
 
 /* A step that does not continue its chain; then another one somewhere, that may come before it. */
-static void make_mistakes(struct history *h, struct seed *seed)
+static void make_mistakes(struct record_history *h, struct seed *seed)
 {
     for (int made = 0; made < 2;) {
         struct record *record = &h->records[SETTLED + seed_below(seed, RECORDS - SETTLED)];
@@ -135,14 +135,14 @@ static void make_mistakes(struct history *h, struct seed *seed)
 int main(void)
 {
     static struct state state;
-    struct history h = {.polls_until = SETTLED, .votes_from = CALM};
+    struct record_history h = {.polls_until = SETTLED, .votes_from = CALM};
     struct seed seed = {7};
-    history_init(&h, &state, 1, RECORDS);
+    record_history_init(&h, &state, 1, RECORDS);
     state_fini(&state);
     compare(&h, 1, 0);
     compare(&h, 2, 0);
     for (uint64_t i = 0; i < MISTAKES; i++) {
-        struct history wrong = h;
+        struct record_history wrong = h;
         wrong.records = malloc(RECORDS * sizeof *wrong.records);
         EXPECT(wrong.records != NULL, "no memory");
         memcpy(wrong.records, h.records, RECORDS * sizeof *wrong.records);
@@ -150,7 +150,7 @@ int main(void)
         compare(&wrong, i, TALLY_CORRUPT);
         free(wrong.records);
     }
-    history_fini(&h);
+    record_history_fini(&h);
     printf("%d records by 1 to %d threads, %d times with mistakes\n", RECORDS, PARALLEL_THREADS_MAX,
            MISTAKES);
     return 0;

@@ -177,14 +177,14 @@ static uint64_t digest_from(struct wal_io *io, uint64_t lsn)
     return digest;
 }
 
-struct found {
+struct snapshot_lsns {
     uint64_t lsn[8];
     int count;
 };
 
 static int find(void *arg, const char *name)
 {
-    struct found *found = arg;
+    struct snapshot_lsns *found = arg;
     uint64_t lsn = 0;
     if (wal_snapshot_is_name(name, &lsn)) {
         EXPECT(found->count < 8, "too many snapshots are kept");
@@ -196,7 +196,7 @@ static int find(void *arg, const char *name)
 static void check(const char *dir)
 {
     struct wal_io *io = NULL;
-    struct found found = {.count = 0};
+    struct snapshot_lsns found = {.count = 0};
     EXPECT(wal_file_io_new(&io, dir, 0) == 0, "open %s", dir);
     EXPECT(io->ops->list(io, find, &found) == 0, "list %s", dir);
     EXPECT(found.count == 2, "%d snapshots are kept", found.count);

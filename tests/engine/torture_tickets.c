@@ -8,7 +8,7 @@
 
 enum { BUILDS = 40000, CLAIMERS = 3, OPEN_MAX = 500 };
 
-struct arena {
+struct claim_arena {
     struct state state;
     struct ticket_list list;
     pthread_barrier_t start;
@@ -18,7 +18,7 @@ struct arena {
     _Atomic uint64_t swept; /* builds up to this id are retired */
 };
 
-static struct arena arena;
+static struct claim_arena arena;
 
 static void claimed(uint64_t id, uint64_t *last)
 {

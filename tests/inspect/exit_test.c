@@ -226,18 +226,18 @@ Test(inspect_exit, help_of_each_command_tells_its_exit_codes)
 
 /* ---- repair ---- */
 
-struct snapshot {
+struct dir_contents {
     char *names[FILES_MAX];
     unsigned char *bytes[FILES_MAX];
     size_t lens[FILES_MAX];
     size_t count;
 };
 
-static void take(struct snapshot *snapshot)
+static void take(struct dir_contents *snapshot)
 {
     struct dirent **entries;
     int found = scandir(disk.path, &entries, NULL, alphasort);
-    *snapshot = (struct snapshot){.count = 0};
+    *snapshot = (struct dir_contents){.count = 0};
     for (int i = 0; i < found; i++) {
         if (entries[i]->d_name[0] != '.') {
             size_t at = snapshot->count++;
@@ -251,9 +251,9 @@ static void take(struct snapshot *snapshot)
 }
 
 /* Expects that nothing has changed since, and frees the snapshot. */
-static void expect_same(struct snapshot *before)
+static void expect_same(struct dir_contents *before)
 {
-    struct snapshot after;
+    struct dir_contents after;
     take(&after);
     cr_expect_eq(before->count, after.count, "%zu files, and there were %zu", after.count,
                  before->count);
@@ -275,7 +275,7 @@ static void expect_same(struct snapshot *before)
 
 static void expect_repair_leaves(int code, const char *word)
 {
-    struct snapshot before;
+    struct dir_contents before;
     char *text;
     take(&before);
     int got = made_run_all(&text, (const char *const[]){"repair", disk.path, NULL});

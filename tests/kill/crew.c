@@ -12,7 +12,7 @@ enum { BURST_MAX = 16, SUBMITS_MAX = 4 };
 
 /* LOST: the connection is gone or the server drains; what was asked and not answered may have
  * happened. */
-enum outcome { ANSWERED, LOST };
+enum answer { ANSWERED, LOST };
 
 static uint64_t now_ns(void)
 {
@@ -51,7 +51,7 @@ static const struct reply *next(struct crew *crew, bool *drained)
     return reply;
 }
 
-static enum outcome vote_burst(struct crew *crew)
+static enum answer vote_burst(struct crew *crew)
 {
     size_t chosen[BURST_MAX], sent = 0;
     size_t count = 1 + (size_t)seed_below(&crew->seed, BURST_MAX);
@@ -84,7 +84,7 @@ static enum outcome vote_burst(struct crew *crew)
     return lost || !arena_acked(crew->arena, sent) ? LOST : ANSWERED;
 }
 
-static enum outcome submit_some(struct crew *crew)
+static enum answer submit_some(struct crew *crew)
 {
     char payload[CREW_PAYLOAD_MAX];
     size_t at[SUBMITS_MAX], sent = 0;
@@ -142,7 +142,7 @@ static bool take_end(struct crew *crew, const struct reply *reply)
 
 /* Sends the end of the hold, or sends it again. A repeated FAIL or RELEASE may find that the build
  * has moved on. */
-static enum outcome send_end(struct crew *crew, bool is_repeated)
+static enum answer send_end(struct crew *crew, bool is_repeated)
 {
     char result[CREW_PAYLOAD_MAX + 16] = "";
     bool drained = false, is_done = strcmp(crew->last_word, "DONE") == 0;
@@ -166,7 +166,7 @@ static enum outcome send_end(struct crew *crew, bool is_repeated)
     return take_end(crew, reply) && arena_acked(crew->arena, 1) ? ANSWERED : LOST;
 }
 
-static enum outcome end_hold(struct crew *crew)
+static enum answer end_hold(struct crew *crew)
 {
     uint64_t dice = seed_below(&crew->seed, 10);
     crew->last_word = dice < 6 ? "DONE" : dice < 8 ? "FAIL" : "RELEASE";
@@ -200,7 +200,7 @@ static bool take_claim(struct crew *crew, const struct claim *claim)
     return true;
 }
 
-static enum outcome claim_one(struct crew *crew)
+static enum answer claim_one(struct crew *crew)
 {
     struct claim claim;
     bool drained = false;
@@ -222,7 +222,7 @@ static enum outcome claim_one(struct crew *crew)
     return take_claim(crew, &claim) && arena_acked(crew->arena, 1) ? ANSWERED : LOST;
 }
 
-static enum outcome beat(struct crew *crew)
+static enum answer beat(struct crew *crew)
 {
     bool drained = false;
     if (!client_send(&crew->client, "BEAT %" PRIu64 " %" PRIu64 " PROG 50", crew->held->build,
@@ -242,7 +242,7 @@ static enum outcome beat(struct crew *crew)
 
 /* Whoever has the build by now, an old token does nothing to it. (A RELEASE as it was said before
  * is a repeated one, and OK until the next claim: so this one has a delay.) */
-static enum outcome use_stale_token(struct crew *crew)
+static enum answer use_stale_token(struct crew *crew)
 {
     static const char *const verbs[] = {"BEAT", "DONE", "RELEASE"};
     bool drained = false;
@@ -263,7 +263,7 @@ static enum outcome use_stale_token(struct crew *crew)
 }
 
 /* A read shows every vote acknowledged to this client, and never less than a read before it. */
-static enum outcome look(struct crew *crew)
+static enum answer look(struct crew *crew)
 {
     uint64_t acked = 0;
     const struct reply *reply = client_ask(&crew->client, "TALLY race");
@@ -290,7 +290,7 @@ static enum outcome look(struct crew *crew)
 }
 
 /* A new connection: says who it is, repeats the end that was not answered, asks what it holds. */
-static enum outcome settle(struct crew *crew)
+static enum answer settle(struct crew *crew)
 {
     bool drained = false;
     if (!client_send(&crew->client, "WORKER w%zu", crew->index)) {
@@ -310,7 +310,7 @@ static enum outcome settle(struct crew *crew)
     return crew->held != NULL ? claim_one(crew) : ANSWERED;
 }
 
-static enum outcome step(struct crew *crew)
+static enum answer step(struct crew *crew)
 {
     uint64_t dice = seed_below(&crew->seed, 100);
     if (dice < 35) {
@@ -335,7 +335,7 @@ void *crew_run(void *argument)
 {
     struct crew *crew = argument;
     while (crew->history.fault[0] == '\0' && arena_connect(crew->arena, &crew->client)) {
-        enum outcome outcome = settle(crew);
+        enum answer outcome = settle(crew);
         while (outcome == ANSWERED) {
             outcome = step(crew);
         }

@@ -13,13 +13,13 @@
 
 enum { PAGE_BUILDS = 50, STATE_MAX = 16 };
 
-struct build {
+struct judged_build {
     uint64_t id;
     char state[STATE_MAX];
 };
 
 struct builds {
-    struct build *at;
+    struct judged_build *at;
     size_t count, room;
 };
 
@@ -85,7 +85,7 @@ static void add_row(struct builds *builds, const char *row)
         builds->room = builds->room * 2 + 256;
         builds->at = realloc(builds->at, builds->room * sizeof(*builds->at));
     }
-    struct build *build = &builds->at[builds->count++];
+    struct judged_build *build = &builds->at[builds->count++];
     build->id = line_field_number(row, "id");
     EXPECT(build->id != UINT64_MAX && line_field(row, "state", build->state, STATE_MAX),
            "BUILDS has a line '%s'", row);
@@ -114,11 +114,11 @@ static void load_builds(struct builds *builds, struct client *client)
 
 static int compare_id(const void *key, const void *item)
 {
-    uint64_t id = *(const uint64_t *)key, other = ((const struct build *)item)->id;
+    uint64_t id = *(const uint64_t *)key, other = ((const struct judged_build *)item)->id;
     return id < other ? -1 : id > other;
 }
 
-static const struct build *find_build(const struct builds *builds, uint64_t id)
+static const struct judged_build *find_build(const struct builds *builds, uint64_t id)
 {
     return bsearch(&id, builds->at, builds->count, sizeof(*builds->at), compare_id);
 }
@@ -180,7 +180,7 @@ static void expect_ends(const struct builds *builds, const struct crew *crew, st
     for (size_t c = 0; c < CREW; c++) {
         for (size_t i = 0; i < crew[c].history.end_count; i++) {
             const struct end *end = &crew[c].history.ends[i];
-            const struct build *build = find_build(builds, end->build);
+            const struct judged_build *build = find_build(builds, end->build);
             EXPECT(build != NULL, "build %" PRIu64 " was worked and is missing", end->build);
             if (end->kind == END_FAILED) {
                 EXPECT(strcmp(build->state, "failed") == 0,

@@ -21,6 +21,19 @@ uint64_t scene_option(struct client *client, const char *poll, const char *label
     return id;
 }
 
+uint64_t scene_info(struct client *client, const char *key)
+{
+    const struct reply *reply = client_get(client, "INFO");
+    for (size_t i = 0; i < reply->row_count; i++) {
+        uint64_t number = line_field_number(reply->rows[i], key);
+        if (number != UINT64_MAX) {
+            return number;
+        }
+    }
+    EXPECT(false, "INFO has no %s", key);
+    return 0;
+}
+
 uint64_t scene_total(struct client *client, const char *poll)
 {
     const struct reply *reply = client_get(client, "TALLY %s", poll);

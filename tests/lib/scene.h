@@ -24,6 +24,9 @@ void scene_poll(struct client *client, const char *poll);
 /* Returns the option's id. */
 uint64_t scene_option(struct client *client, const char *poll, const char *label);
 
+/* Returns a number of INFO, which must have it. */
+uint64_t scene_info(struct client *client, const char *key);
+
 /* Returns `total=` of TALLY. */
 uint64_t scene_total(struct client *client, const char *poll);
 

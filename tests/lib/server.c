@@ -301,3 +301,8 @@ bool server_has_said(const struct server *server, const char *text)
     free(said);
     return found;
 }
+
+void server_await_said(const struct server *server, const char *text)
+{
+    AWAIT(SERVER_SAYS_MS, server_has_said(server, text), "it does not say '%s'", text);
+}

@@ -9,7 +9,8 @@ enum {
     SERVER_PATH_MAX = 512,
     SERVER_ARGS_MAX = 24,
     SERVER_READY_MS = 60000,
-    SERVER_EXIT_MS = 60000
+    SERVER_EXIT_MS = 60000,
+    SERVER_SAYS_MS = 10000
 };
 
 /* Zeroed, or made by server_init. The path of tallyd is the environment's TALLYD. What is still
@@ -59,5 +60,8 @@ void server_stop(struct server *server);
 
 /* Returns whether its standard error, so far, has `text` in it. */
 bool server_has_said(const struct server *server, const char *text);
+
+/* Waits until it has; fails the test when it does not come. */
+void server_await_said(const struct server *server, const char *text);
 
 #endif

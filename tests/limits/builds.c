@@ -1,9 +1,9 @@
 /* Builds by the protocol: what a holder and others are told, at once and when they ask again. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
-#include "tests/lib/wait.h"
 #include "tests/lib/scene.h"
 #include "tests/lib/server.h"
+#include "tests/lib/wait.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -126,17 +126,6 @@ static void count_again(void)
     end();
 }
 
-static uint64_t requests(void)
-{
-    const struct reply *reply = client_get(&client, "INFO server");
-    for (size_t i = 0; i < reply->row_count; i++) {
-        if (line_field_number(reply->rows[i], "requests") != UINT64_MAX) {
-            return line_field_number(reply->rows[i], "requests");
-        }
-    }
-    return 0;
-}
-
 /* Without a free slot WAIT waits for one, and only then asks for a build. */
 static void wait_for_slot(void)
 {
@@ -151,8 +140,8 @@ static void wait_for_slot(void)
     EXPECT(wait_now_ms() - began_ms >= 400, "it did not wait");
     client_open(&other, &server);
     client_send(&other, "CLAIM w q WAIT 60000");
-    uint64_t before = requests();
-    while (requests() < before + 20) {
+    uint64_t before = scene_info(&client, "requests");
+    while (scene_info(&client, "requests") < before + 20) {
         client_expect(&client, "OK PONG", "PING");
     }
     client_expect(&client, "OK", "DONE %" PRIu64 " %" PRIu64, held.id, held.token);

@@ -2,13 +2,12 @@
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/files.h"
-#include "tests/lib/wait.h"
 #include "tests/lib/scene.h"
 #include "tests/lib/seed.h"
 #include "tests/lib/server.h"
+#include "tests/lib/wait.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,18 +42,6 @@ static void start_with(const char *nofile)
     server_launch(&server);
 }
 
-static uint64_t info(const char *section, const char *key)
-{
-    const struct reply *reply = client_get(&client, "INFO %s", section);
-    for (size_t i = 0; i < reply->row_count; i++) {
-        if (line_field_number(reply->rows[i], key) != UINT64_MAX) {
-            return line_field_number(reply->rows[i], key);
-        }
-    }
-    EXPECT(false, "INFO %s has no %s", section, key);
-    return 0;
-}
-
 static bool has_segment(unsigned number)
 {
     char path[sizeof(server.data) + 40];
@@ -65,11 +52,8 @@ static bool has_segment(unsigned number)
 /* Until it has its name, and can be taken. */
 static void await_segment(unsigned number)
 {
-    uint64_t deadline_ms = wait_now_ms() + SOON_MS;
-    while (!has_segment(number) || info("log", "log_room_bytes") < SEGMENT_BYTES) {
-        EXPECT(wait_left_ms(deadline_ms) > 0, "segment %u is not there after %d ms", number,
-               SOON_MS);
-    }
+    AWAIT(SOON_MS, has_segment(number) && scene_info(&client, "log_room_bytes") >= SEGMENT_BYTES,
+          "segment %u is not there after %d ms", number, SOON_MS);
 }
 
 /* The log goes over to its second segment, and so the third is made. */
@@ -90,7 +74,7 @@ static void idle_connections(void)
     server_await_ready(&server);
     EXPECT(server_has_said(&server, "128 open files are allowed: at most "), "nothing is said");
     client_open(&client, &server);
-    uint64_t max = info("clients", "connections_max");
+    uint64_t max = scene_info(&client, "connections_max");
     EXPECT(max >= 64 && max < 128, "connections_max=%llu", (unsigned long long)max);
     await_segment(2);
     for (uint64_t i = 1; i < max; i++) {
@@ -103,7 +87,7 @@ static void idle_connections(void)
 
     fill_first_segment();
     await_segment(3);
-    EXPECT(info("log", "segment_failures") == 0, "the log has met the limit");
+    EXPECT(scene_info(&client, "segment_failures") == 0, "the log has met the limit");
     const struct reply *reply = client_get(&client, "SNAPSHOT");
     EXPECT(reply_is_ok(reply), "SNAPSHOT gave '%s'", reply->line);
     client_close_all(idle, max);
@@ -126,10 +110,7 @@ static void none_for_a_while(void)
     await_segment(2);
     limit_files(3, &before);
     fill_first_segment();
-    uint64_t deadline_ms = wait_now_ms() + SOON_MS;
-    while (info("log", "segment_failures") < 2) {
-        EXPECT(wait_left_ms(deadline_ms) > 0, "no second try in %d ms", SOON_MS);
-    }
+    AWAIT(SOON_MS, scene_info(&client, "segment_failures") >= 2, "no second try in %d ms", SOON_MS);
     char *said = files_read(server.said, NULL);
     const char *first = strstr(said, "wal-0000000000000003.seg cannot be made now");
     EXPECT(first != NULL && strstr(first, "Too many open files") != NULL, "it said: %s", said);

@@ -1,10 +1,10 @@
 /* A full disk: ERR READONLY, reads go on, and freeing space heals it without a restart. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
-#include "tests/lib/wait.h"
 #include "tests/lib/scene.h"
 #include "tests/lib/seed.h"
 #include "tests/lib/server.h"
+#include "tests/lib/wait.h"
 #include "tests/limits/small_disk.h"
 
 #include <inttypes.h>
@@ -66,18 +66,6 @@ static void restart_with(int signal_number)
     }
     server_restart(&server);
     client_open(&client, &server);
-}
-
-static uint64_t info(const char *key)
-{
-    const struct reply *reply = client_get(&client, "INFO");
-    for (size_t i = 0; i < reply->row_count; i++) {
-        if (line_field_number(reply->rows[i], key) != UINT64_MAX) {
-            return line_field_number(reply->rows[i], key);
-        }
-    }
-    EXPECT(false, "INFO has no %s", key);
-    return 0;
 }
 
 /* Returns false when it was refused, which must be for lack of room. */
@@ -174,10 +162,7 @@ static void remove_segments_made_ahead(void)
 /* The server looks at the disk now and then. */
 static void await_readonly(uint64_t option)
 {
-    uint64_t deadline_ms = wait_now_ms() + HEAL_MS;
-    while (info("readonly") == 0) {
-        EXPECT(wait_left_ms(deadline_ms) > 0, "not READONLY in %d ms", HEAL_MS);
-    }
+    AWAIT(HEAL_MS, scene_info(&client, "readonly") != 0, "not READONLY in %d ms", HEAL_MS);
     client_expect_err(&client, "READONLY", "VOTE %" PRIu64, option);
 }
 
@@ -314,11 +299,12 @@ static void goes_on(const char *const *with, size_t snapshot_at)
             EXPECT(reply_is_ok(client_get(&client, "SNAPSHOT")), "SNAPSHOT");
         }
     }
-    EXPECT(info("segments_removed") > 0, "nothing has gone");
+    EXPECT(scene_info(&client, "segments_removed") > 0, "nothing has gone");
     printf("  %llu segments removed, %llu snapshots\n",
-           (unsigned long long)info("segments_removed"), (unsigned long long)info("snapshots"));
+           (unsigned long long)scene_info(&client, "segments_removed"),
+           (unsigned long long)scene_info(&client, "snapshots"));
     restart_with(SIGKILL);
-    EXPECT(info("completed") > 0, "nothing is there");
+    EXPECT(scene_info(&client, "completed") > 0, "nothing is there");
     end();
 }
 
@@ -351,11 +337,8 @@ static void says_what_it_does_not_make(void)
 {
     begin(DISK_MIB);
     submit_builds(260);
-    uint64_t deadline_ms = wait_now_ms() + HEAL_MS;
-    while (!server_has_said(&server, "a snapshot is due, and is not made before it has to")) {
-        EXPECT(wait_left_ms(deadline_ms) > 0, "nothing is said; %" PRIu64 " snapshots",
-               info("snapshots"));
-    }
+    AWAIT(HEAL_MS, server_has_said(&server, "a snapshot is due, and is not made before it has to"),
+          "nothing is said; %" PRIu64 " snapshots", scene_info(&client, "snapshots"));
     EXPECT(reply_is_ok(client_get(&client, "SNAPSHOT")), "SNAPSHOT");
     end();
 }
@@ -364,13 +347,13 @@ static void says_what_it_needs(void)
 {
     begin(MIDDLE_MIB);
     uint64_t disk_bytes = (uint64_t)MIDDLE_MIB << 20;
-    EXPECT(info("disk_bytes") == disk_bytes, "disk_bytes");
-    EXPECT(info("retain_bytes") == disk_bytes / 2, "retain_bytes");
-    uint64_t needed_bytes = info("disk_needed_bytes");
+    EXPECT(scene_info(&client, "disk_bytes") == disk_bytes, "disk_bytes");
+    EXPECT(scene_info(&client, "retain_bytes") == disk_bytes / 2, "retain_bytes");
+    uint64_t needed_bytes = scene_info(&client, "disk_needed_bytes");
     /* 16 MiB and 64 MiB of log, and three small snapshots */
     EXPECT(needed_bytes > (uint64_t)80 << 20 && needed_bytes < (uint64_t)90 << 20,
            "disk_needed_bytes=%" PRIu64, needed_bytes);
-    EXPECT(info("disk_free_bytes") < disk_bytes, "disk_free_bytes");
+    EXPECT(scene_info(&client, "disk_free_bytes") < disk_bytes, "disk_free_bytes");
     EXPECT(server_has_said(&server, "MiB of disk without history"), "it does not say so");
     end();
 }

@@ -2,17 +2,15 @@
  * signal ends it while the log is read, and a second one while it drains. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
-#include "tests/lib/proc.h"
 #include "tests/lib/files.h"
-#include "tests/lib/wait.h"
+#include "tests/lib/proc.h"
 #include "tests/lib/scene.h"
 #include "tests/lib/server.h"
+#include "tests/lib/wait.h"
 #include "tests/limits/traced.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -172,15 +170,6 @@ static char *sums(void)
     return output;
 }
 
-static void await_said(const char *text)
-{
-    uint64_t deadline_ms = wait_now_ms() + SOON_MS;
-    while (!server_has_said(&server, text)) {
-        EXPECT(wait_left_ms(deadline_ms) > 0, "it does not say '%s'", text);
-        sched_yield();
-    }
-}
-
 static void stopped_while_reading(int signal_number)
 {
     server_start(&server, NULL);
@@ -194,7 +183,7 @@ static void stopped_while_reading(int signal_number)
     traced_set(&server, "inject=fadvise64:delay_enter=2000000");
     EXPECT(unlink(server.said) == 0, "what the first run said is in the way");
     server_launch(&server);
-    await_said("reading");
+    server_await_said(&server, "reading");
     uint64_t began_ms = wait_now_ms();
     kill(server.pid, signal_number);
     int code = server_await_exit(&server);
@@ -276,7 +265,7 @@ static void a_second_signal(void)
 {
     start_with_unread();
     kill(server.pid, SIGTERM);
-    await_said("draining");
+    server_await_said(&server, "draining");
     wait_ms(SAME_MS + 1); /* sooner it would be the same request */
     uint64_t began_ms = wait_now_ms();
     kill(server.pid, SIGTERM);
@@ -302,7 +291,7 @@ static void two_signals_in_a_row(void)
     kill(server.pid, SIGTERM);
     kill(server.pid, SIGINT);
     kill(server.pid, SIGCONT);
-    await_said("draining");
+    server_await_said(&server, "draining");
     for (int i = 1; i < UNREAD; i++) {
         EXPECT(reply_is_ok(client_next(&client)), "reply %d is missing", i);
     }
@@ -321,7 +310,7 @@ static void no_file_may_grow(void)
     server_init(&server);
     server.wrapper = small_files;
     server_restart(&server);
-    await_said("new changes are refused");
+    server_await_said(&server, "new changes are refused");
     client_open(&client, &server);
     client_expect_err(&client, "READONLY", "POLL lang");
     client_expect(&client, "OK PONG", "PING");

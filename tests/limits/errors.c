@@ -13,7 +13,7 @@
 enum { REQUEST_MAX = 1024 };
 
 /* `{word}` in a request stands for an id or a token of the scene below. */
-struct row {
+struct error_case {
     const char *request, *code;
 };
 
@@ -24,7 +24,7 @@ struct row {
 #define DIGITS_30  "123456789012345678901234567890"
 #define CHARS_64   CHARS_50 "12345678901234"
 
-static const struct row line_rows[] = {
+static const struct error_case line_rows[] = {
     {"NONSENSE", "UNKNOWN"},
     {"VOTES 1", "UNKNOWN"},
     {"VOTE", "ARGS"},
@@ -52,7 +52,7 @@ static const struct row line_rows[] = {
     {"PING \"quoted\"bare", "SYNTAX"},
 };
 
-static const struct row poll_rows[] = {
+static const struct error_case poll_rows[] = {
     {"POLL bad/name", "INVAL"},
     {"POLL \"\"", "INVAL"},
     {"POLL \"two words\"", "INVAL"},
@@ -86,7 +86,7 @@ static const struct row poll_rows[] = {
     {"POLLS COUNT 12abc", "INVAL"},
 };
 
-static const struct row vote_rows[] = {
+static const struct error_case vote_rows[] = {
     {"VOTE 999999", "NOTFOUND"},
     {"VOTE 0", "NOTFOUND|INVAL|RANGE"},
     {"VOTE nowhere/Elixir", "NOTFOUND"},
@@ -116,7 +116,7 @@ static const struct row vote_rows[] = {
     {"VOTE {option} NOPE 1", "INVAL"},
 };
 
-static const struct row build_rows[] = {
+static const struct error_case build_rows[] = {
     {"SUBMIT bad/queue build", "INVAL"},
     {"SUBMIT \"\" build", "INVAL"},
     {"SUBMIT line PRI 10 build", "RANGE"},
@@ -150,7 +150,7 @@ static const struct row build_rows[] = {
     {"RESULT {held}", "STATE"},
 };
 
-static const struct row holder_rows[] = {
+static const struct error_case holder_rows[] = {
     {"BEAT 999999 1", "NOTFOUND"},
     {"BEAT 12abc 1", "INVAL"},
     {"BEAT {held} 12abc", "INVAL"},
@@ -283,7 +283,7 @@ static bool has_one_of(const struct reply *reply, const char *codes)
 }
 
 /* Goes on after a wrong row, so that one run names them all. */
-static void run_rows(const struct row *rows, size_t count)
+static void run_rows(const struct error_case *rows, size_t count)
 {
     char request[REQUEST_MAX];
     size_t wrong = 0;
@@ -344,19 +344,6 @@ static void similar_labels(void)
     server_stop(&server);
 }
 
-static uint64_t server_count(struct client *looker, const char *key)
-{
-    const struct reply *reply = client_get(looker, "INFO server");
-    for (size_t i = 0; i < reply->row_count; i++) {
-        uint64_t value = line_field_number(reply->rows[i], key);
-        if (value != UINT64_MAX) {
-            return value;
-        }
-    }
-    EXPECT(false, "INFO server has no %s=", key);
-    return 0;
-}
-
 /* Sends the lines on a connection of their own, until it closes: all that comes is counted once. */
 static void expect_counts(const char *lines, size_t lines_bytes)
 {
@@ -364,8 +351,8 @@ static void expect_counts(const char *lines, size_t lines_bytes)
     const struct reply *reply;
     uint64_t replies = 0;
     uint64_t refused = 0;
-    uint64_t requests = server_count(&client, "requests");
-    uint64_t errors = server_count(&client, "errors");
+    uint64_t requests = scene_info(&client, "requests");
+    uint64_t errors = scene_info(&client, "errors");
     client_open(&other, &server);
     client_write(&other, lines, lines_bytes);
     while ((reply = client_read(&other)) != NULL) {
@@ -374,8 +361,8 @@ static void expect_counts(const char *lines, size_t lines_bytes)
     }
     EXPECT(!other.is_late && !other.is_broken, "the last line closes");
     client_close(&other);
-    errors = server_count(&client, "errors") - errors;
-    requests = server_count(&client, "requests") - requests - 3; /* those of INFO */
+    errors = scene_info(&client, "errors") - errors;
+    requests = scene_info(&client, "requests") - requests - 3; /* those of INFO */
     EXPECT(errors == refused, "errors=%" PRIu64 " for %" PRIu64, errors, refused);
     EXPECT(requests == replies, "requests=%" PRIu64 " for %" PRIu64, requests, replies);
 }

@@ -3,9 +3,9 @@
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/proc.h"
-#include "tests/lib/wait.h"
 #include "tests/lib/scene.h"
 #include "tests/lib/server.h"
+#include "tests/lib/wait.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -56,20 +56,6 @@ static void stop(void)
     server_stop(&server);
 }
 
-/* A row of INFO. */
-static uint64_t info(const char *key)
-{
-    const struct reply *reply = client_get(&client, "INFO");
-    for (size_t i = 0; i < reply->row_count; i++) {
-        uint64_t number = line_field_number(reply->rows[i], key);
-        if (number != UINT64_MAX) {
-            return number;
-        }
-    }
-    EXPECT(false, "INFO has no %s", key);
-    return 0;
-}
-
 static const struct reply *submit(size_t len_bytes)
 {
     EXPECT(client_send_blob(&client, "SUBMIT ios", bytes, len_bytes), "cut off");
@@ -92,10 +78,8 @@ static uint64_t finish(size_t result_bytes)
 /* What finished builds give back is free a moment later: after a commit and a grace period. */
 static void await_room(uint64_t room_bytes)
 {
-    uint64_t deadline_ms = wait_now_ms() + ROOM_MS;
-    while (info("memory_bytes") + room_bytes > CEILING) {
-        EXPECT(wait_left_ms(deadline_ms) > 0, "it stays at %" PRIu64, info("memory_bytes"));
-    }
+    AWAIT(ROOM_MS, scene_info(&client, "memory_bytes") + room_bytes <= CEILING,
+          "it stays at %" PRIu64, scene_info(&client, "memory_bytes"));
 }
 
 static void expect_blob(const char *verb, uint64_t id, size_t len_bytes)
@@ -111,20 +95,21 @@ static void results_are_counted(void)
 {
     enum { RESULTS = 5 };
     start();
-    uint64_t before = info("result_bytes");
-    uint64_t sum = info("memory_bytes");
+    uint64_t before = scene_info(&client, "result_bytes");
+    uint64_t sum = scene_info(&client, "memory_bytes");
     for (int i = 0; i < RESULTS; i++) {
         EXPECT(reply_is_ok(submit(1)), "SUBMIT");
         finish(MIB);
     }
-    uint64_t grown = info("result_bytes") - before;
+    uint64_t grown = scene_info(&client, "result_bytes") - before;
     EXPECT(grown >= RESULTS * (uint64_t)MIB && grown < (RESULTS + 1) * (uint64_t)MIB,
            "%d results of 1 MiB are counted as %" PRIu64, RESULTS, grown);
-    EXPECT(info("memory_bytes") >= sum + grown, "the sum does not have them");
-    EXPECT(info("memory_bytes_max") == CEILING, "the ceiling is %" PRIu64,
-           info("memory_bytes_max"));
+    EXPECT(scene_info(&client, "memory_bytes") >= sum + grown, "the sum does not have them");
+    EXPECT(scene_info(&client, "memory_bytes_max") == CEILING, "the ceiling is %" PRIu64,
+           scene_info(&client, "memory_bytes_max"));
     restart(small);
-    EXPECT(info("result_bytes") >= RESULTS * (uint64_t)MIB, "behind a start they are not counted");
+    EXPECT(scene_info(&client, "result_bytes") >= RESULTS * (uint64_t)MIB,
+           "behind a start they are not counted");
     stop();
 }
 
@@ -134,7 +119,7 @@ static void entities_are_counted(void)
     char line[64];
     start();
     scene_poll(&client, "lang");
-    uint64_t before = info("entity_bytes");
+    uint64_t before = scene_info(&client, "entity_bytes");
     for (int i = 0; i < OPTIONS; i++) {
         snprintf(line, sizeof(line), "OPTION lang option-%d\n", i);
         EXPECT(client_write(&client, line, strlen(line)), "cut off");
@@ -142,9 +127,9 @@ static void entities_are_counted(void)
     for (int i = 0; i < OPTIONS; i++) {
         EXPECT(reply_is_ok(client_next(&client)), "OPTION");
     }
-    uint64_t each = (info("entity_bytes") - before) / OPTIONS;
+    uint64_t each = (scene_info(&client, "entity_bytes") - before) / OPTIONS;
     EXPECT(each >= 200 && each <= 600, "an option counts as %" PRIu64, each);
-    EXPECT(info("in_flight_bytes") == 0, "something is still in flight");
+    EXPECT(scene_info(&client, "in_flight_bytes") == 0, "something is still in flight");
     stop();
 }
 
@@ -153,7 +138,8 @@ static void entities_are_counted(void)
 static void expect_given_back(const uint64_t *ids, size_t count)
 {
     await_room(CEILING / 4);
-    EXPECT(info("memory_bytes") < CEILING * 3 / 4, "they hold %" PRIu64, info("memory_bytes"));
+    EXPECT(scene_info(&client, "memory_bytes") < CEILING * 3 / 4, "they hold %" PRIu64,
+           scene_info(&client, "memory_bytes"));
     for (size_t i = 0; i < 2; i++) {
         client_expect_err(&client, "NOTFOUND", "PAYLOAD %" PRIu64, ids[i]);
         client_expect_err(&client, "NOTFOUND", "RESULT %" PRIu64, ids[i]);
@@ -240,8 +226,8 @@ static void the_ceiling(void)
     scene_poll(&client, "lang");
     uint64_t option = scene_option(&client, "lang", "Elixir");
     size_t count = fill();
-    EXPECT(count > 24 && info("memory_bytes") <= CEILING, "%zu builds, %" PRIu64 " bytes", count,
-           info("memory_bytes"));
+    EXPECT(count > 24 && scene_info(&client, "memory_bytes") <= CEILING,
+           "%zu builds, %" PRIu64 " bytes", count, scene_info(&client, "memory_bytes"));
 
     /* what grows is refused */
     expect_full("POLL other");
@@ -307,7 +293,8 @@ static void the_reserve(void)
         EXPECT(reply_is(reply, "OK") || reply_is_err(reply, "FULL"), "'%s'", reply->line);
         if (reply_is_err(reply, "FULL")) {
             was_full = true;
-            EXPECT(info("memory_bytes") <= CEILING, "%" PRIu64 " bytes", info("memory_bytes"));
+            EXPECT(scene_info(&client, "memory_bytes") <= CEILING, "%" PRIu64 " bytes",
+                   scene_info(&client, "memory_bytes"));
             client_expect(&client, "OK", "DONE %" PRIu64 " %" PRIu64, ids[i], tokens[i]);
         } else {
             EXPECT(i < 3, "the reserve has no end");
@@ -390,7 +377,8 @@ static void readers_that_do_not_read(void)
     }
     for (int i = 0; i < 200; i++) {
         client_expect(&client, "OK PONG", "PING");
-        uint64_t held = info("reply_bytes") + info("connection_bytes");
+        uint64_t held =
+            scene_info(&client, "reply_bytes") + scene_info(&client, "connection_bytes");
         EXPECT(held < CEILING / 4, "replies hold %" PRIu64, held);
     }
     EXPECT(MEMORY_IS_KEPT || resident_bytes() - before < 2 * CEILING, "it has grown by %" PRIu64,
@@ -434,7 +422,8 @@ static void a_result_read_slowly(void)
         EXPECT(reply_is_ok(submit(MIB)), "SUBMIT");
         finish(1);
     }
-    EXPECT(info("reply_bytes") < 4 * (uint64_t)MIB, "replies hold %" PRIu64, info("reply_bytes"));
+    EXPECT(scene_info(&client, "reply_bytes") < 4 * (uint64_t)MIB, "replies hold %" PRIu64,
+           scene_info(&client, "reply_bytes"));
     for (int i = 0; i < 8; i++) {
         const struct reply *reply = client_next(&reader);
         bool is_gone = reply_is_err(reply, "NOTFOUND"); /* asked when it had given them back */
@@ -463,7 +452,8 @@ static void echoes_that_nobody_reads(void)
         }
     }
     for (int i = 0; i < 100; i++) {
-        uint64_t held = info("reply_bytes") + info("connection_bytes");
+        uint64_t held =
+            scene_info(&client, "reply_bytes") + scene_info(&client, "connection_bytes");
         EXPECT(held < CEILING / 4 + 8 * (uint64_t)MIB, "replies hold %" PRIu64, held);
     }
     client_expect(&client, "OK PONG", "PING");
@@ -489,7 +479,8 @@ static void claims_that_nobody_reads(void)
         }
     }
     for (int i = 0; i < 100; i++) {
-        uint64_t held = info("reply_bytes") + info("connection_bytes");
+        uint64_t held =
+            scene_info(&client, "reply_bytes") + scene_info(&client, "connection_bytes");
         EXPECT(held < CEILING / 4 + 4 * (uint64_t)MIB, "replies hold %" PRIu64, held);
     }
     for (size_t i = 0; i < CLAIMERS * CLAIMS; i++) {
@@ -520,8 +511,8 @@ static void payloads_half_sent(void)
     }
     for (int i = 0; i < 200; i++) {
         client_expect(&client, "OK PONG", "PING");
-        EXPECT(info("connection_bytes") < CEILING / 4 + 4 * (uint64_t)MIB, "input holds %" PRIu64,
-               info("connection_bytes"));
+        EXPECT(scene_info(&client, "connection_bytes") < CEILING / 4 + 4 * (uint64_t)MIB,
+               "input holds %" PRIu64, scene_info(&client, "connection_bytes"));
     }
     scene_vote_times(&client, option, 0, 10);
     for (size_t i = 0; i < SENDERS; i++) {
@@ -547,7 +538,7 @@ static void the_default(void)
     const char *const too_small[] = {getenv("TALLYD"), "--memory", "15M", NULL};
     server_start(&server, NULL);
     client_open(&client, &server);
-    uint64_t ceiling = info("memory_bytes_max");
+    uint64_t ceiling = scene_info(&client, "memory_bytes_max");
     EXPECT(ceiling > 0 && ceiling <= machine_bytes / 2, "%" PRIu64 " of %" PRIu64, ceiling,
            machine_bytes);
     stop();

@@ -45,20 +45,6 @@ static void end(void)
     server_stop(&server);
 }
 
-/* Returns the value of a line of INFO. */
-static uint64_t info(const char *key)
-{
-    const struct reply *reply = client_get(&client, "INFO");
-    size_t len = strlen(key);
-    size_t i = 0;
-    while (i < reply->row_count &&
-           (strncmp(reply->rows[i], key, len) != 0 || reply->rows[i][len] != '=')) {
-        i++;
-    }
-    EXPECT(i < reply->row_count, "no line %s=", key);
-    return line_field_number(reply->rows[i], key);
-}
-
 /* The sum of the votes of all lines, which are in order. */
 static uint64_t sum_of(const struct reply *reply)
 {
@@ -150,8 +136,8 @@ static void lists_are_whole(void)
         EXPECT(reply->row_count == 0, "%zu builds", reply->row_count);
         reply = client_get(&client, "POLLS AFTER p5 COUNT 1000");
         EXPECT(strncmp(reply->rows[0], "p50 ", 4) == 0, "%s", reply->rows[0]);
-        EXPECT(info("pending") == QUEUES + BUILDS, "pending=");
-        EXPECT(info("queues") == QUEUES + 1, "queues=");
+        EXPECT(scene_info(&client, "pending") == QUEUES + BUILDS, "pending=");
+        EXPECT(scene_info(&client, "queues") == QUEUES + 1, "queues=");
         client_expect(&client, "OK *0", "POLLS AFTER zzz");
         client_expect_err(&client, "NOTFOUND", "BUILDS nowhere STATE failed");
         client_expect_err(&client, "NOTFOUND", "TALLY nowhere");

@@ -1,23 +1,21 @@
 /* The data directory goes while the server serves: what is not on disk is not told OK. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
-#include "tests/lib/proc.h"
 #include "tests/lib/files.h"
-#include "tests/lib/wait.h"
+#include "tests/lib/proc.h"
 #include "tests/lib/scene.h"
 #include "tests/lib/server.h"
+#include "tests/lib/wait.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-enum { EXIT_IO = 74, SOON_MS = 10000, LOOK_MS = 50 };
+enum { EXIT_IO = 74, LOOK_MS = 50 };
 
 static const char gone[] = "the log is not in its directory any more";
 
@@ -41,15 +39,6 @@ static void remove_data(const char *what)
     static const char *const argv[] = {"sh", "-c", script, NULL};
     snprintf(script, sizeof(script), "rm -r '%s'%s", server.data, what);
     EXPECT(proc_run(argv, NULL) == 0, "%s", script);
-}
-
-static void await_said(const char *text)
-{
-    uint64_t deadline_ms = wait_now_ms() + SOON_MS;
-    while (!server_has_said(&server, text)) {
-        EXPECT(wait_left_ms(deadline_ms) > 0, "it does not say '%s'", text);
-        sched_yield();
-    }
 }
 
 static unsigned times_said(const char *text)
@@ -95,7 +84,7 @@ static void the_directory(void)
     EXPECT(sscanf(reply->line, "OK 1 %llu", &token) == 1, "CLAIM");
     client_expect(&client, "OK 60000", "BEAT 1 %llu", token);
     remove_data("");
-    await_said(gone);
+    server_await_said(&server, gone);
     expect_reads_alone();
     client_expect_err(&client, "READONLY", "DONE 1 %llu", token);
     expect_end();
@@ -117,7 +106,7 @@ static void what_is_in_it(void)
 {
     begin();
     remove_data("/*");
-    await_said(gone);
+    server_await_said(&server, gone);
     expect_reads_alone();
     expect_end();
     expect_empty_dir();
@@ -129,7 +118,7 @@ static void right_before_a_snapshot(void)
     begin();
     remove_data("/*");
     client_expect_err(&client, "READONLY", "SNAPSHOT");
-    await_said(gone);
+    server_await_said(&server, gone);
     expect_end();
 }
 
@@ -150,9 +139,9 @@ static void right_before_a_change(void)
 {
     begin();
     remove_data("");
-    poll(NULL, 0, LOOK_MS + 1);
+    wait_ms(LOOK_MS + 1);
     client_send(&client, "VOTE lang/C");
-    await_said(gone);
+    server_await_said(&server, gone);
     kill(server.pid, SIGTERM);
     int code = server_await_exit(&server);
     EXPECT(code == EXIT_IO, "it ended with code %d", code);
@@ -168,7 +157,7 @@ static void another_name(void)
     snprintf(name, sizeof(name), "%s/other", server.home);
     EXPECT(rename(server.data, name) == 0, "rename: %s", strerror(errno));
     memcpy(server.data, name, sizeof(server.data));
-    poll(NULL, 0, LOOK_MS + 1);
+    wait_ms(LOOK_MS + 1);
     client_expect(&client, "OK 4", "VOTE lang/C");
     client_send(&client, "SNAPSHOT");
     EXPECT(reply_is_ok(client_next(&client)), "SNAPSHOT");

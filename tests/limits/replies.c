@@ -209,27 +209,13 @@ static void floods_starve_nobody(void)
     end();
 }
 
-/* What INFO says under a key. */
-static uint64_t info(struct client *from, const char *key)
-{
-    const struct reply *reply = client_get(from, "INFO");
-    for (size_t i = 0; i < reply->row_count; i++) {
-        uint64_t value = line_field_number(reply->rows[i], key);
-        if (value != UINT64_MAX) {
-            return value;
-        }
-    }
-    EXPECT(false, "INFO has no %s", key);
-    return 0;
-}
-
 /* Until so many requests were run, and none but our own for a while. */
 static void wait_until_stopped(struct client *observer, uint64_t requests)
 {
     enum { QUIET_ASKS = 20 };
     uint64_t last = 0;
     for (int quiet = 0; quiet < QUIET_ASKS; quiet++) {
-        uint64_t now = info(observer, "requests");
+        uint64_t now = scene_info(observer, "requests");
         quiet = now == last + 1 && now > requests ? quiet : 0;
         last = now;
     }

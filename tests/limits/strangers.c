@@ -1,9 +1,9 @@
 /* Who is no client of ours, or not yet, or not any more: it gets little, and not for long. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
-#include "tests/lib/wait.h"
 #include "tests/lib/scene.h"
 #include "tests/lib/server.h"
+#include "tests/lib/wait.h"
 #include "tests/limits/state.h"
 
 #include <inttypes.h>
@@ -47,22 +47,9 @@ static long resident_kib(void)
     return pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
-static uint64_t clients_info(const char *name)
-{
-    const struct reply *reply = client_get(&client, "INFO clients");
-    for (size_t i = 0; i < reply->row_count; i++) {
-        uint64_t count = line_field_number(reply->rows[i], name);
-        if (count != UINT64_MAX) {
-            return count;
-        }
-    }
-    EXPECT(false, "INFO clients has no %s=", name);
-    return 0;
-}
-
 static uint64_t connections(void)
 {
-    return clients_info("connections");
+    return scene_info(&client, "connections");
 }
 
 /* ---- before the key ---- */
@@ -95,7 +82,7 @@ static void before_the_key(void)
             client_write(&crowd[i], "AUTH x\nAUTH x\nAUTH x\n", 21);
         }
     }
-    while (clients_info("accepted") <= CROWD) {
+    while (scene_info(&client, "accepted") <= CROWD) {
         sched_yield();
         EXPECT(wait_now_ms() - since_ms < AUTH_LATE_MS, "they are not accepted");
     }

@@ -1,15 +1,13 @@
 /* Clients that vanish without a word keep nothing: no connection, no place in line, no build. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
-#include "tests/lib/wait.h"
 #include "tests/lib/scene.h"
 #include "tests/lib/server.h"
+#include "tests/lib/wait.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <linux/filter.h>
-#include <poll.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -59,27 +57,9 @@ static void reset(struct client *gone)
     client_close(gone);
 }
 
-static uint64_t info(const char *section, const char *key)
+static void await_info(const char *key, uint64_t value)
 {
-    const struct reply *reply = client_get(&client, "INFO %s", section);
-    for (size_t i = 0; i < reply->row_count; i++) {
-        uint64_t value = line_field_number(reply->rows[i], key);
-        if (value != UINT64_MAX) {
-            return value;
-        }
-    }
-    EXPECT(false, "INFO %s has no %s=", section, key);
-    return 0;
-}
-
-static void await_info(const char *section, const char *key, uint64_t value)
-{
-    uint64_t until_ms = wait_now_ms() + FOUND_MS;
-    while (info(section, key) != value) {
-        EXPECT(wait_now_ms() < until_ms, "%s is %" PRIu64 ", not %" PRIu64, key, info(section, key),
-               value);
-        sched_yield();
-    }
+    AWAIT(FOUND_MS, scene_info(&client, key) == value, "%s is not %" PRIu64, key, value);
 }
 
 static bool is_state(uint64_t build, const char *state)
@@ -91,11 +71,7 @@ static bool is_state(uint64_t build, const char *state)
 
 static void await_state(uint64_t build, const char *state)
 {
-    uint64_t until_ms = wait_now_ms() + FOUND_MS;
-    while (!is_state(build, state)) {
-        EXPECT(wait_now_ms() < until_ms, "build %" PRIu64 " is not %s", build, state);
-        sched_yield();
-    }
+    AWAIT(FOUND_MS, is_state(build, state), "build %" PRIu64 " is not %s", build, state);
 }
 
 static uint64_t submit_once(const char *queue)
@@ -127,7 +103,7 @@ static void waiter_is_found(void)
     scene_worker(&found, "w1");
     client_send(&found, "CLAIM w1 q WAIT 3600000");
     vanish(&found);
-    await_info("clients", "connections", 1); /* it is found by probes alone */
+    await_info("connections", 1); /* it is found by probes alone */
     uint64_t build = submit_once("q");
     EXPECT(is_state(build, "pending"), "it went to nobody");
     expect_untouched(build, "q");
@@ -148,9 +124,9 @@ static bool waiter_is_not_found(unsigned peer_s)
     vanish(&late);
     uint64_t build = submit_once("q");
     bool is_unknown = wait_now_ms() - began_ms < (uint64_t)peer_s * 1000 / 4;
-    await_info("clients", "connections", 1);
+    await_info("connections", 1);
     expect_untouched(build, "q");
-    bool is_handed = info("clients", "undelivered") == 1;
+    bool is_handed = scene_info(&client, "undelivered") == 1;
     EXPECT(is_handed || !is_unknown, "it was not handed out, or is not counted");
     client_close(&late);
     stop();
@@ -227,10 +203,10 @@ static void arrived(void)
         } else {
             client_close(&other);
         }
-        await_info("clients", "connections", 1);
+        await_info("connections", 1);
         expect_held(claim.id, claim.token, "assigned");
     }
-    EXPECT(info("clients", "undelivered") == 0, "something went back");
+    EXPECT(scene_info(&client, "undelivered") == 0, "something went back");
     stop();
 }
 
@@ -257,10 +233,10 @@ static void known_otherwise(void)
     client_get(&client, "BEAT %" PRIu64 " %" PRIu64, claim.id, claim.token);
     reset(&gone[0]);
     reset(&gone[1]);
-    await_info("clients", "connections", 1);
+    await_info("connections", 1);
     expect_held(again.id, again.token, "assigned");
     expect_held(claim.id, claim.token, "building");
-    EXPECT(info("clients", "undelivered") == 0, "something went back");
+    EXPECT(scene_info(&client, "undelivered") == 0, "something went back");
     stop();
 }
 

@@ -3,21 +3,14 @@
 #include "tests/lib/client.h"
 #include "tests/lib/scene.h"
 #include "tests/lib/server.h"
+#include "tests/lib/wait.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 static struct server server;
 static struct client client;
-
-static uint64_t wall_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (uint64_t)t.tv_sec * 1000U + (uint64_t)t.tv_nsec / 1000000U;
-}
 
 static void begin(void)
 {
@@ -66,10 +59,11 @@ static void closes_under_votes(void)
     const struct reply *reply = NULL;
     /* on a slow machine the poll may have closed before the first vote: then its end is later */
     for (uint64_t left_ms = 400; acknowledged == 0; left_ms *= 2) {
-        uint64_t close_ms = wall_ms() + left_ms;
+        uint64_t close_ms = wait_wall_ms() + left_ms;
         client_expect(&client, "OK", "POLL soon CLOSE %" PRIu64, close_ms);
         reply = client_get(&client, "VOTE %" PRIu64, option);
-        EXPECT(reply_is_ok(reply) || wall_ms() >= close_ms, "'%s' before the end", reply->line);
+        EXPECT(reply_is_ok(reply) || wait_wall_ms() >= close_ms, "'%s' before the end",
+               reply->line);
         for (; reply_is_ok(reply); acknowledged++) {
             reply = client_get(&client, "VOTE %" PRIu64, option);
         }

@@ -87,12 +87,12 @@ Test(rate, more_than_the_limit_at_once_is_out_of_range)
 }
 
 /* What any window holds, vote by vote. */
-struct told {
+struct dated_votes {
     uint64_t at_ms;
     uint64_t votes;
 };
 
-static uint64_t held(const struct told *told, size_t count, uint64_t now_ms, uint64_t per_ms)
+static uint64_t held(const struct dated_votes *told, size_t count, uint64_t now_ms, uint64_t per_ms)
 {
     uint64_t votes = 0;
     for (size_t i = count; i > 0 && told[i - 1].at_ms + per_ms > now_ms; i--) {
@@ -105,7 +105,7 @@ static uint64_t held(const struct told *told, size_t count, uint64_t now_ms, uin
 Test(rate, it_is_what_a_list_of_all_votes_says)
 {
     enum { ASKS = 2000 };
-    static struct told told[ASKS];
+    static struct dated_votes told[ASKS];
     for (uint64_t start = 1; start <= 20; start++) {
         struct seed seed = {start};
         uint64_t n = 1 + seed_below(&seed, start % 2 == 0 ? 8 : 100);
@@ -124,7 +124,7 @@ Test(rate, it_is_what_a_list_of_all_votes_says)
                 now_ms += wait_ms;
                 cr_assert_eq(take(now_ms, votes, n, per_ms), 0, "as it was told");
             }
-            told[count++] = (struct told){now_ms, votes};
+            told[count++] = (struct dated_votes){now_ms, votes};
         }
     }
 }
@@ -133,7 +133,7 @@ Test(rate, it_is_what_a_list_of_all_votes_says)
 Test(rate, a_large_limit_is_never_passed_and_a_refusal_holds)
 {
     enum { N = 20000, ASKS = 60000 };
-    static struct told told[ASKS];
+    static struct dated_votes told[ASKS];
     const uint64_t per_ms = 3600 * 1000;
     uint64_t now_ms = 1000000;
     size_t refused = 0;
@@ -146,7 +146,7 @@ Test(rate, a_large_limit_is_never_passed_and_a_refusal_holds)
             now_ms += wait_ms;
             cr_assert_eq(take(now_ms, 1, N, per_ms), 0, "as it was told");
         }
-        told[i] = (struct told){now_ms, 1};
+        told[i] = (struct dated_votes){now_ms, 1};
         if (i % 1000 == 0) {
             cr_assert_leq(held(told, i + 1, now_ms, per_ms), N);
             cr_assert_lt(ledger_sum(&ledger), 100000, "64 KiB of times and two entries");

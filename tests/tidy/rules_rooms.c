@@ -148,17 +148,15 @@ static int by_name(const void *a, const void *b)
     return x->source < y->source ? -1 : x->source > y->source;
 }
 
-/* Reads the whole tree when it comes to the first source. tests/ are programs of their own. */
-void rule_twins(const struct tree *tree, const struct source *source, struct report *report)
+/* Tests are programs of their own: what they define is told apart among themselves. */
+static void find_twins(const struct tree *tree, bool in_tests, struct report *report)
 {
     struct tags tags = {NULL, 0, 0};
-    if (source != tree->sources)
-        return;
     for (size_t i = 0; i < tree->count; i++) {
-        const struct source *other = &tree->sources[i];
-        bool is_c = other->kind == SOURCE_C || other->kind == SOURCE_HEADER;
-        if (is_c && !source_is_under(other, "tests/"))
-            tags_of(other, &tags);
+        const struct source *source = &tree->sources[i];
+        bool is_c = source->kind == SOURCE_C || source->kind == SOURCE_HEADER;
+        if (is_c && source_is_under(source, "tests/") == in_tests)
+            tags_of(source, &tags);
     }
     qsort(tags.at, tags.count, sizeof(*tags.at), by_name);
     for (size_t i = 1; i < tags.count; i++) {
@@ -171,6 +169,15 @@ void rule_twins(const struct tree *tree, const struct source *source, struct rep
                        (int)two->len, name, one->source->path);
     }
     free(tags.at);
+}
+
+/* Reads the whole tree when it comes to the first source. */
+void rule_twins(const struct tree *tree, const struct source *source, struct report *report)
+{
+    if (source != tree->sources)
+        return;
+    find_twins(tree, false, report);
+    find_twins(tree, true, report);
 }
 
 /*

@@ -137,7 +137,7 @@ Test(tidy, no_two_structs_have_one_name)
          NULL},
         {"engine/a.c", one, "net/b.c", DOC "struct row_of {\n    int a;\n};\n", NULL},
         {"engine/a.c", one, "tests/b.c", one, NULL},
-        {"tests/a.c", one, "tests/b.c", one, NULL},
+        {"tests/a.c", one, "tests/b.c", one, "tests/b.c:2: [twin] two things are called row"},
     };
     check(samples, COUNT_OF(samples));
 }

@@ -26,7 +26,7 @@ static struct wal_evidence signs_of(unsigned bits)
 
 /* A row matches when the evidence under `mask` is exactly `are`. Written as patterns, so that it is
  * not the same code twice: r n mfucl s a e z t, low bit first. */
-static const struct row {
+static const struct decide_row {
     int row;
     unsigned mask;
     unsigned are;
@@ -50,7 +50,7 @@ Test(wal_decide, every_combination_has_its_row)
 {
     unsigned count[9] = {0};
     for (unsigned bits = 0; bits < 1U << SIGNS; bits++) {
-        const struct row *row = rows;
+        const struct decide_row *row = rows;
         while ((bits & row->mask) != row->are) {
             row++;
         }

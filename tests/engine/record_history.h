@@ -1,6 +1,6 @@
 /* A random history, each record one that the engine could have written. */
-#ifndef TALLY_TESTS_ENGINE_HISTORY_H
-#define TALLY_TESTS_ENGINE_HISTORY_H
+#ifndef TALLY_TESTS_ENGINE_RECORD_HISTORY_H
+#define TALLY_TESTS_ENGINE_RECORD_HISTORY_H
 
 #include "engine/state/state.h"
 #include "engine/log/record.h"
@@ -8,7 +8,7 @@
 
 enum { HISTORY_TEXT_MAX = 24 };
 
-struct history {
+struct record_history {
     struct record *records;
     char (*texts)[RECORD_TEXTS][HISTORY_TEXT_MAX];
     uint32_t count;
@@ -19,7 +19,8 @@ struct history {
 
 /* Makes a history and applies it while it is made, to a state that it begins. polls_until and
  * votes_from: the caller's; 0: never. */
-void history_init(struct history *h, struct state *state, uint64_t start, uint32_t records);
-void history_fini(struct history *h);
+void record_history_init(struct record_history *h, struct state *state, uint64_t start,
+                         uint32_t records);
+void record_history_fini(struct record_history *h);
 
 #endif

@@ -1,5 +1,5 @@
 /* A random history, each record one that the engine could have written. */
-#include "tests/engine/history.h"
+#include "tests/engine/record_history.h"
 
 #include "engine/apply/apply.h"
 #include "wal/base/check.h"
@@ -7,14 +7,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-static void text(struct history *h, unsigned i, const char *kind, uint64_t number)
+static void text(struct record_history *h, unsigned i, const char *kind, uint64_t number)
 {
     char *at = h->texts[h->count][i];
     int len = snprintf(at, HISTORY_TEXT_MAX, "%s%lu", kind, (unsigned long)number);
     h->records[h->count].text[i] = (struct span){at, (size_t)len};
 }
 
-static struct record *next_record(struct history *h, enum record_type type)
+static struct record *next_record(struct record_history *h, enum record_type type)
 {
     struct record *record = &h->records[h->count];
     uint64_t time_ms = h->count > 0 ? h->records[h->count - 1].time_ms : 1000;
@@ -23,7 +23,7 @@ static struct record *next_record(struct history *h, enum record_type type)
     return record;
 }
 
-static enum record_type step_from(struct history *h, enum build_state state)
+static enum record_type step_from(struct record_history *h, enum build_state state)
 {
     static const enum record_type held[] = {RECORD_DONE, RECORD_FAIL, RECORD_RELEASE, RECORD_EXPIRE,
                                             RECORD_UNHOLD};
@@ -41,7 +41,7 @@ static enum record_type step_from(struct history *h, enum build_state state)
     }
 }
 
-static uint32_t half_after(struct history *h, enum record_type type, uint32_t before)
+static uint32_t half_after(struct record_history *h, enum record_type type, uint32_t before)
 {
     uint64_t dice = seed_below(&h->seed, 4);
     bool may_delay = type == RECORD_FAIL || type == RECORD_RELEASE;
@@ -60,7 +60,7 @@ static uint32_t half_after(struct history *h, enum record_type type, uint32_t be
 }
 
 /* A worker with a slot to spare, or NULL. */
-static const struct worker *free_worker(struct history *h, const struct state *state)
+static const struct worker *free_worker(struct record_history *h, const struct state *state)
 {
     uint64_t count = FIELD_GET(state->worker_last);
     const struct worker *worker =
@@ -70,7 +70,7 @@ static const struct worker *free_worker(struct history *h, const struct state *s
     return has_room ? worker : NULL;
 }
 
-static bool make_step(struct history *h, const struct state *state)
+static bool make_step(struct record_history *h, const struct state *state)
 {
     uint64_t next = FIELD_GET(state->build_next);
     const struct build *build =
@@ -97,7 +97,7 @@ static bool make_step(struct history *h, const struct state *state)
     return true;
 }
 
-static bool make_vote(struct history *h, const struct state *state)
+static bool make_vote(struct record_history *h, const struct state *state)
 {
     uint64_t count = FIELD_GET(state->option_count);
     if (count == 0) {
@@ -123,7 +123,7 @@ static uint64_t gone_until(const struct state *state)
     return until;
 }
 
-static void make_submit(struct history *h)
+static void make_submit(struct record_history *h)
 {
     struct record *record = next_record(h, RECORD_SUBMIT);
     record->num[SUBMIT_PRI] = seed_below(&h->seed, 10);
@@ -140,7 +140,7 @@ static void make_submit(struct history *h)
     }
 }
 
-static void make_ordered(struct history *h, const struct state *state)
+static void make_ordered(struct record_history *h, const struct state *state)
 {
     uint64_t polls = FIELD_GET(state->poll_count);
     uint64_t workers = FIELD_GET(state->worker_last);
@@ -200,7 +200,8 @@ static void make_ordered(struct history *h, const struct state *state)
     }
 }
 
-void history_init(struct history *h, struct state *state, uint64_t start, uint32_t records)
+void record_history_init(struct record_history *h, struct state *state, uint64_t start,
+                         uint32_t records)
 {
     h->records = calloc(records, sizeof(struct record));
     h->texts = calloc(records, sizeof(*h->texts));
@@ -222,7 +223,7 @@ void history_init(struct history *h, struct state *state, uint64_t start, uint32
     }
 }
 
-void history_fini(struct history *h)
+void record_history_fini(struct record_history *h)
 {
     free(h->records);
     free(h->texts);
