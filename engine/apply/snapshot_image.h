@@ -10,9 +10,9 @@
 enum { SNAPSHOT_SECONDS_BYTES = POLL_SECONDS * 3 * VARINT_BYTES_MAX };
 
 /*
- * Each makes the image. Its texts point into the entity and, of a poll, into `seconds`. The tags of
- * a queue's need sets are left out: whoever needs them as one text makes it. Threads: the
- * committer, or nobody else is there.
+ * Each fills the image from the entity. The texts point into the entity, those of a poll also into
+ * `seconds`. A queue's image lacks the tags of its need sets, which the capture joins to one text.
+ * Threads: the committer, or nobody else is there.
  */
 void snapshot_image_head(struct image *image, const struct state *from);
 void snapshot_image_poll(struct image *image, const struct poll *from,

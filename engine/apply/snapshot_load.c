@@ -29,8 +29,8 @@ static int wrong(struct snapshot_load *load, const char *why)
     return TALLY_CORRUPT;
 }
 
-/* Labels are made room for at once, but no more than this many: what a head says is not believed
- * before they are there. */
+/* Space for the labels is reserved at once, but for no more than so many: a head is not believed
+ * before its labels have come. */
 enum { LABELS_RESERVED_MAX = 1 << 20 };
 
 static int load_head(struct snapshot_load *load, const struct image *image)
@@ -43,7 +43,7 @@ static int load_head(struct snapshot_load *load, const struct image *image)
                          options < LABELS_RESERVED_MAX ? options : LABELS_RESERVED_MAX);
 }
 
-/* They were looked at: bounds.c. */
+/* bounds.c has checked them. */
 static void load_seconds(struct poll *poll, struct span text)
 {
     const unsigned char *at = (const unsigned char *)text.at;
@@ -103,7 +103,7 @@ static int load_option(struct snapshot_load *load, const struct image *image)
     return table_put(&state->options, to->id, to) == 0 && is_whole ? 0 : TALLY_NOMEM;
 }
 
-/* They were looked at: bounds.c. */
+/* bounds.c has checked them. */
 static int load_sets(struct state *state, struct queue *queue, struct span tags, uint64_t count)
 {
     DCHECK(count <= NEED_SETS_MAX); /* bounds.c */
@@ -171,7 +171,7 @@ static int load_worker(struct snapshot_load *load, const struct image *image)
     return title != NULL && tags != NULL ? err : TALLY_NOMEM;
 }
 
-/* An empty text of a build is none. Returns false without memory. */
+/* A build has no parcel for an empty text. Returns false without memory. */
 static bool load_text(struct snapshot_load *load, _Atomic(struct parcel *) *place,
                       enum ledger_kind kind, struct span text)
 {
@@ -183,7 +183,7 @@ static bool load_text(struct snapshot_load *load, _Atomic(struct parcel *) *plac
     return parcel != NULL;
 }
 
-/* Payload, result and error; none of them once they are given back. */
+/* Payload, result and error; a build that has given them back has none. */
 static int load_texts(struct snapshot_load *load, struct build *build, const struct image *image)
 {
     DCHECK(FIELD_OWN(build->payload) == NULL);

@@ -49,7 +49,8 @@ bool bounds_status_is_valid(uint32_t status)
 {
     uint32_t token = status_token(status);
     enum build_state state = status_state(status);
-    /* status_next lets what would be offered behind this fail; a claim of it takes one more */
+    /* tokens that it may still need: status_next lets a build fail that would be offered behind
+     * them, and a claim takes one more */
     uint32_t spare = status_is_ended(status) ? 0 : status_is_held(status) ? 3 : 4;
     return state > BUILD_NONE && state < BUILD_STATES && token > 0 &&
            token <= BUILD_TOKEN_MAX - spare;
@@ -262,7 +263,7 @@ static bool is_worker_image(const uint64_t *num)
            (num[IWORKER_GONE_LSN] != 0) == (num[IWORKER_STATE] == WORKER_GONE);
 }
 
-/* What has given its bytes back has ended, and has none. */
+/* A build that has given its bytes back has ended, and has no texts. */
 static bool is_forgotten_well(const struct image *image, bool is_ended)
 {
     size_t bytes = image->text[IBUILD_PAYLOAD].len + image->text[IBUILD_RESULT].len +

@@ -34,8 +34,8 @@ enum bounds_text {
     BOUNDS_TEXT_SECONDS,    /* of a poll: engine/log/image.h */
 };
 
-/* What is wrong with it, a few static words; NULL: nothing, as far as it alone can tell. Of a plain
- * VOTE apply knows more, and this is not asked. */
+/* What is wrong with a record or an image, in a few static words; NULL: nothing that it tells by
+ * itself. Not asked of a plain VOTE, of which apply checks more. */
 const char *bounds_record_error(const struct record *record);
 const char *bounds_image_error(const struct image *image);
 

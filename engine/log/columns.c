@@ -28,8 +28,8 @@ static void add_bytes(struct column *column, const void *bytes, size_t len)
     }
 }
 
-/* What `before` will be if nobody else votes in between; then after is what this vote leaves. Both
- * sides do it in the same order. */
+/* The `before` that a vote of this option has if the block holds the vote in front of it: what that
+ * one left. Encoder and decoder guess, and learn, in the same order. */
 static uint64_t guess_before(const struct vote_guess *guess, uint64_t option)
 {
     const struct vote_guess *at = &guess[option % VOTE_GUESSES];
@@ -41,7 +41,7 @@ static void guess_learn(struct vote_guess *guess, uint64_t option, uint64_t afte
     guess[option % VOTE_GUESSES] = (struct vote_guess){option, after};
 }
 
-/* Remembers which places this block uses, so that the next one need not clear them all. */
+/* Notes which places of the guesses this block uses, so that the next one clears only those. */
 static void guess_note(struct columns *columns, uint64_t option)
 {
     unsigned place = (unsigned)(option % VOTE_GUESSES);

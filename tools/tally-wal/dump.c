@@ -190,8 +190,8 @@ static int see_block_following(void *arg, const struct wal_block *block)
 }
 
 /*
- * Reads on whenever something has changed. What stands at the end is judged only when it is not
- * blank, or when files have come: until then it is a log that nobody writes to.
+ * Reads on whenever a file has changed. The tail is judged only when it is not blank, or when files
+ * have come; until then nobody writes to the log.
  */
 static int read_on(struct dump *dump, struct wal_reader *reader)
 {

@@ -40,7 +40,7 @@ void fields_name(struct fields *fields, const char *key, struct span name)
     if (fields->is_json) {
         object_text(fields->object, key, name);
     } else {
-        /* apply has checked it, but for what a snapshot holds already: that is in quotes then */
+        /* apply checks names, but of a record that a snapshot holds already none: that is quoted */
         printf(" %s=", key);
         print_name(name);
     }

@@ -70,7 +70,8 @@ static int append_part(struct replay_command *replay, const struct wal_block *bl
     return err != 0 ? err : wal_append(replay->wal, replay->columns.count, raw, raw_bytes);
 }
 
-/* A block goes over as it is, if all of it is wanted; where its end is not, the log ends. */
+/* Copies a block as it is if all its records are wanted. The new log ends with the first block
+ * whose last record is not. */
 static int see_block(void *arg, const struct wal_block *block)
 {
     struct replay_command *replay = arg;

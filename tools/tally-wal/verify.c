@@ -23,7 +23,7 @@ static int see(void *arg, const struct record *record, const struct apply_result
     return 0;
 }
 
-/* What is damaged: the log, or else a snapshot. */
+/* The exit code of the log, or, where that is fine, of its snapshots. */
 static int code_of(const struct verify *verify, int err)
 {
     int code = inspector_code(verify->inspector, err);
