@@ -174,6 +174,7 @@ int apply_seen(struct state *state, const struct record *record)
 /* It has left and holds nothing: its name, its place and its memory are free again. */
 static void forget_worker(struct state *state, struct worker *worker)
 {
+    DCHECK(worker->gone_lsn != 0);
     DCHECK(FIELD_OWN(worker->state) == WORKER_GONE && FIELD_OWN(worker->held_count) == 0);
     snapshot_capture_worker(state, worker);
     TAILQ_REMOVE(&state->gone, worker, gone);

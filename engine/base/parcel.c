@@ -39,9 +39,13 @@ struct parcel *parcel_hold(struct parcel *parcel)
 void parcel_release(void *held)
 {
     struct parcel *parcel = held;
+    if (parcel == NULL) {
+        return;
+    }
     /* P2: acq_rel; pairs with P2: what other holders have read is read before the free */
-    if (parcel != NULL &&
-        atomic_fetch_sub_explicit(&parcel->holders, 1, memory_order_acq_rel) == 1) {
+    uint64_t was = atomic_fetch_sub_explicit(&parcel->holders, 1, memory_order_acq_rel);
+    DCHECK(was > 0);
+    if (was == 1) {
         ledger_sub(parcel->ledger, (enum ledger_kind)parcel->kind, weight(parcel->len));
         free(parcel);
     }

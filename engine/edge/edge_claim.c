@@ -178,6 +178,7 @@ static int claim_again(struct edge *edge, struct worker *worker, uint64_t after,
 static int claim_no_more(struct edge *edge, const struct edge_claim *ask, struct worker *worker,
                          struct edge_claimed *got)
 {
+    DCHECK(got->worker == worker->id); /* so EDGE_SLOTS can be waited for */
     struct build *found = NULL;
     uint64_t word = 0;
     if (!ask->fresh_only && !ask->waits) {

@@ -29,6 +29,7 @@ int edge_beat(struct edge *edge, uint64_t id, uint32_t token, int prog, uint64_t
         return err == 1 ? TALLY_STALE : err;
     }
     uint32_t lease = FIELD_GET(build->lease_ms);
+    DCHECK(lease <= BUILD_LEASE_MS_MAX);
     uint32_t due = holder_deadline(edge, lease);
     if (status_state(word_status(seen)) == BUILD_ASSIGNED) {
         err = beat_first(edge, build, seen, due);

@@ -19,6 +19,7 @@ void holder_seen(struct edge *edge, struct worker *worker)
 
 uint64_t holder_lease_left_ms(const struct edge *edge, const struct build *build, uint64_t word)
 {
+    DCHECK(status_is_held(word_status(word)));
     uint32_t tick = FIELD_GET(edge->shared->tick);
     return wheel_lease_left_ms(word_deadline(word), tick, FIELD_GET(build->lease_ms));
 }

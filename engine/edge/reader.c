@@ -213,6 +213,7 @@ static void rank_count(struct reader *reader, struct ranked *ranked, size_t byte
 
 static uint64_t feed_bytes(const struct feed *feed)
 {
+    DCHECK((feed->entries & (feed->entries - 1)) == 0); /* the ring's mask is made of it */
     return sizeof *feed + feed->entries * sizeof feed->ring[0];
 }
 

@@ -41,6 +41,7 @@ bool told_take_back(struct build *build, uint32_t token)
 
 void told_unsay(struct build *build, uint32_t token)
 {
+    DCHECK(token != 0 && token <= BUILD_TOKEN_MAX);
     uint32_t told = TOLD_TAKEN_BACK | token;
     (void)told_step(build, &told, 0);
 }
