@@ -37,6 +37,9 @@ int holder_find(const struct edge *edge, uint64_t id, uint32_t token, struct bui
     if (build == NULL) {
         return TALLY_NOTFOUND;
     }
+    if (token > BUILD_TOKEN_MAX) {
+        return TALLY_STALE; /* nobody was told such a one, and in a word it would be another's */
+    }
     *out = build;
     *seen = word_get(&build->word);
     uint32_t status = word_status(*seen);

@@ -18,7 +18,7 @@ uint32_t holder_deadline(const struct edge *edge, uint32_t lease_ms);
 
 /*
  * What a token is worth. Returns 0 when it holds the build (*seen is its word), 1 when it does not
- * and that is committed, NOTFOUND, PARK while something of it is in flight.
+ * and that is committed, NOTFOUND, STALE, PARK while something of it is in flight.
  *
  * With 1, `applied` was read when it had left the token, so what is read of `ending` from now on is
  * the end of this token's claim, or of a later one, or that one runs: never what was before.

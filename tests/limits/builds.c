@@ -163,6 +163,28 @@ static void wait_for_slot(void)
 
 /* ---- words ---- */
 
+/* A token has 28 bits: what is above them is no part of anything else that is kept beside it. */
+static void large_tokens(void)
+{
+    static const char *const ends[] = {"RELEASE", "FAIL", "DONE"};
+    struct claim claim;
+    begin();
+    for (size_t i = 0; i < 3; i++) {
+        hold(&claim, "TRIES 2");
+        client_send(&client, "%s %" PRIu64 " %" PRIu64, ends[i], claim.id, claim.token);
+        EXPECT(reply_is_ok(client_next(&client)), "%s", ends[i]);
+        for (uint64_t bits = 1; bits < 16; bits++) {
+            uint64_t token = claim.token + (bits << 28);
+            for (size_t k = 0; k < 3; k++) {
+                client_expect_err(&client, "STALE", "%s %" PRIu64 " %" PRIu64, ends[k], claim.id,
+                                  token);
+            }
+            client_expect_err(&client, "STALE", "BEAT %" PRIu64 " %" PRIu64, claim.id, token);
+        }
+    }
+    end();
+}
+
 static void no_result(void)
 {
     struct claim claim;
@@ -237,6 +259,7 @@ int main(int argc, char **argv)
         {"HELD tells all that a worker holds", held},
         {"COUNT at the slot limit tells all that is held", count_again},
         {"WAIT waits for a slot", wait_for_slot},
+        {"A token of more bits than there are is nobody's", large_tokens},
         {"RESULT of a DONE without one is of no bytes", no_result},
         {"an option word that stands twice is ARGS", twice},
         {"16 tags of 64 bytes are taken", many_tags},
