@@ -18,16 +18,6 @@ void own_lane_fini(struct own_lane *own)
     lane_destroy(own->lane);
 }
 
-bool own_lane_has_room(const struct own_lane *own)
-{
-    return lane_room(own->lane) > OWN_LANE_SPARE;
-}
-
-bool own_lane_has_slot(const struct own_lane *own)
-{
-    return lane_room(own->lane) > 0;
-}
-
 bool own_lane_step(struct own_lane *own, struct build *build, uint64_t seen, enum record_type type,
                    enum build_state to)
 {

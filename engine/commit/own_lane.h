@@ -32,8 +32,15 @@ void own_lane_fini(struct own_lane *own);
 
 /* Threads, of this and the rest: the committer. */
 /* Whether there is room beyond what a commit needs; or any at all. */
-bool own_lane_has_room(const struct own_lane *own);
-bool own_lane_has_slot(const struct own_lane *own);
+static inline bool own_lane_has_room(const struct own_lane *own)
+{
+    return lane_room(own->lane) > OWN_LANE_SPARE;
+}
+
+static inline bool own_lane_has_slot(const struct own_lane *own)
+{
+    return lane_room(own->lane) > 0;
+}
 
 /* Steps a build if its word still is `seen`, and appends the record. REQUIRES: own_lane_has_slot.
  * Returns whether the word was `seen`. */

@@ -17,7 +17,7 @@ void edges_fini(struct edges *edges)
 {
     CHECK(edges_are_idle(edges)); /* tally_close asks first: the caller has ended its threads */
     for (uint32_t i = 0; i < FIELD_OWN(edges->count); i++) {
-        edge_free_memory(FIELD_OWN(edges->edge[i]));
+        edge_free_memory(edges->edge[i]);
     }
     pthread_mutex_destroy(&edges->mutex);
 }
@@ -25,7 +25,7 @@ void edges_fini(struct edges *edges)
 bool edges_are_idle(const struct edges *edges)
 {
     for (uint32_t i = 0; i < FIELD_OWN(edges->count); i++) {
-        if (FIELD_OWN(edges->edge[i])->in_use) {
+        if (edges->edge[i]->in_use) {
             return false;
         }
     }
@@ -37,7 +37,7 @@ static int edges_find(struct edges *edges, struct edge **out)
 {
     uint32_t count = FIELD_OWN(edges->count);
     for (uint32_t i = 0; i < count; i++) {
-        struct edge *edge = FIELD_OWN(edges->edge[i]);
+        struct edge *edge = edges->edge[i];
         if (!edge->in_use) {
             *out = edge;
             return 0;
@@ -50,8 +50,8 @@ static int edges_find(struct edges *edges, struct edge **out)
     if (edge == NULL) {
         return TALLY_NOMEM;
     }
-    /* E2: release; pairs with E1 */
-    atomic_store_explicit(&edges->edge[count], edge, memory_order_release);
+    edges->edge[count] = edge;
+    edges->lane[count] = edge->lane;
     /* E2: release; pairs with E1 */
     atomic_store_explicit(&edges->count, count + 1, memory_order_release);
     *out = edge;
@@ -86,30 +86,12 @@ void edges_give_back(struct edges *edges, struct edge *edge)
     pthread_mutex_unlock(&edges->mutex);
 }
 
-uint32_t edges_count(const struct edges *edges)
-{
-    /* E1: acquire; pairs with E2 */
-    return atomic_load_explicit(&edges->count, memory_order_acquire);
-}
-
-static struct edge *edges_at(const struct edges *edges, uint32_t i)
-{
-    /* E1: acquire; pairs with E2 */
-    return atomic_load_explicit(&edges->edge[i], memory_order_acquire);
-}
-
-struct lane *edges_lane(const struct edges *edges, uint32_t i)
-{
-    DCHECK(i < edges_count(edges));
-    return edges_at(edges, i)->lane;
-}
-
 void edges_wake(struct edges *edges, uint32_t count)
 {
     /* an owner that leaves waits for this, so no wake comes to who is gone */
     pthread_mutex_lock(&edges->mutex);
     for (uint32_t i = 0; i < count; i++) {
-        struct edge *edge = edges_at(edges, i);
+        struct edge *edge = edges->edge[i];
         if (wake_signal(&edge->lane->wake)) {
             edge->wake(edge->arg);
         }

@@ -13,8 +13,8 @@
  *     in use, or free for the next thread   │
  *
  * Synchronization table
- *   edge[i], count   written under the mutex (E2 release: first the edge, then the count), read by
- *                    the committer without it (E1 acquire): an edge below the count is whole
+ *   count            moved under the mutex when edge[i] and lane[i] are written (E2 release), read
+ *                    by the committer without it (E1 acquire): what is below the count is whole
  *   edge->in_use     under the mutex
  *   edge->wake, arg  written under the mutex when a thread takes the edge; the committer calls it
  *                    under the mutex, so no wake comes to who has given its edge back
@@ -28,7 +28,8 @@ struct edges {
     struct shared *shared;
     uint32_t max;
     pthread_mutex_t mutex;
-    _Atomic(struct edge *) edge[EDGES_MAX];
+    struct edge *edge[EDGES_MAX];
+    struct lane *lane[EDGES_MAX]; /* of each */
     _Atomic uint32_t count;
 };
 
@@ -51,10 +52,17 @@ void edges_give_back(struct edges *edges, struct edge *edge);
 bool edges_are_idle(const struct edges *edges);
 
 /* How many lanes there are. Order: acquire. Threads, of this and the rest: the committer. */
-uint32_t edges_count(const struct edges *edges);
+static inline uint32_t edges_count(const struct edges *edges)
+{
+    /* E1: acquire; pairs with E2 */
+    return atomic_load_explicit(&edges->count, memory_order_acquire);
+}
 
 /* REQUIRES: i is below a count that was read before. */
-struct lane *edges_lane(const struct edges *edges, uint32_t i);
+static inline struct lane *edges_lane(const struct edges *edges, uint32_t i)
+{
+    return edges->lane[i];
+}
 
 /* Wakes the owners of the first `count` that sleep. */
 void edges_wake(struct edges *edges, uint32_t count);
