@@ -139,10 +139,10 @@ static const struct table *table_of(const struct capture *capture)
     return tables[capture->phase];
 }
 
-static void save_one(const struct capture *capture, void *entity)
+static void capture_one(const struct capture *capture, void *entity)
 {
     struct state *state = capture->state;
-    switch (capture->phase) {
+    switch ((enum phase)capture->phase) {
     case POLLS:
         snapshot_capture_poll(state, entity);
         break;
@@ -155,8 +155,10 @@ static void save_one(const struct capture *capture, void *entity)
     case OPTIONS:
         snapshot_capture_option(state, entity);
         break;
-    default:
+    case BUILDS:
         snapshot_capture_build(state, entity);
+        break;
+    case DONE:
         break;
     }
 }
@@ -169,7 +171,7 @@ bool snapshot_capture_walk(struct capture *capture, uint64_t entities_max)
             capture->phase++;
             capture->id = 1;
         } else if (i++ < entities_max) {
-            save_one(capture, entity);
+            capture_one(capture, entity);
             capture->id++;
         } else {
             return false;
