@@ -199,7 +199,7 @@ static int build_fill(struct state *state, struct build *build, const struct rec
 }
 
 /* A build that is offered, now or later. */
-static void offer_effect(struct apply_result *v, struct build *build, enum build_state to)
+static inline void offer_effect(struct apply_result *v, struct build *build, enum build_state to)
 {
     /* an effect follows the record that is applied */
     DCHECK(status_state(FIELD_OWN(build->applied)) == to);

@@ -76,17 +76,17 @@ static void write_block(struct committer *committer)
     }
 }
 
-/* The step in a slot was applied: frees its text, and leaves a result. */
+/* The step in a slot was applied: frees its text, and leaves how long that was. */
 static void leave_step(struct lane_slot *slot)
 {
-    struct lane_result left = {.type = slot->type};
+    uint32_t bytes = 0;
     /* apply took the same record that the merge took from this slot */
     CHECK(FIELD_OWN(slot->step.build->applied) == slot->step.after);
     if (record_is_step_with_text(slot->type)) {
-        left.bytes = (uint32_t)parcel_span(slot->step.text).len;
+        bytes = (uint32_t)parcel_span(slot->step.text).len;
         parcel_release(slot->step.text);
     }
-    slot->result = left;
+    slot->result.bytes = bytes;
 }
 
 /* The ordered request in a slot was applied: frees it, and leaves its result. */
@@ -94,20 +94,19 @@ static void leave_ordered(struct committer *committer, struct lane_slot *slot,
                           const struct apply_result *result)
 {
     struct ordered_request *request = slot->ordered.request;
-    struct lane_result left = {.type = slot->type,
-                               .err = (int16_t)result->err,
-                               .bytes = (uint32_t)request->bytes,
-                               .value = result->value};
+    struct lane_result *left = &slot->result;
+    left->err = (int16_t)result->err;
+    left->bytes = (uint32_t)request->bytes;
+    left->value = result->value;
     if (slot->type == RECORD_BYE) {
-        left.until = own_lane_tail(&committer->own);
+        left->until = own_lane_tail(&committer->own);
     } else if (slot->type == RECORD_POLL && result->err == 0) {
         const struct effect *altered = &result->effects[0];
         CHECK(result->effect_count == 1 && altered->kind == EFFECT_ALTERED); /* apply_poll */
-        left.value = altered->poll->altered;
-        left.poll = altered->poll;
+        left->value = altered->poll->altered;
+        left->poll = altered->poll;
     }
     ordered_request_free(&committer->state->ledger, request);
-    slot->result = left;
 }
 
 /* Works off the effects of a record. How many builds a BYE gives back becomes its result here: that
