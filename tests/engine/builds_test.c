@@ -6,7 +6,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-TestSuite(builds, .init = begin, .fini = end);
+TestSuite(builds, .init = one_begin, .fini = one_end);
 
 static struct queue_row queue_of(const char *name)
 {
@@ -32,7 +32,7 @@ static void pass_ms(uint64_t ms)
 Test(builds, queues_know_nothing_of_a_claim_in_flight)
 {
     handle_worker(&handle, "w", 1);
-    submit((struct edge_submit){.pri = 5});
+    one_submit((struct edge_submit){.pri = 5});
     pass_ms(30);
     struct edge_claim ask = {.worker = SPAN("w"), .queues = {SPAN("q")}, .queue_count = 1};
     struct edge_claimed got;
@@ -49,18 +49,18 @@ Test(builds, queues_know_nothing_of_a_claim_in_flight)
 Test(builds, the_oldest_is_the_oldest_wherever_it_stands_in_its_list)
 {
     handle_worker(&handle, "w", 4);
-    uint64_t old = submit((struct edge_submit){.pri = 5});
-    uint32_t token = claim(old);
+    uint64_t old = one_submit((struct edge_submit){.pri = 5});
+    uint32_t token = one_claim(old);
     pass_ms(310);
-    uint64_t young = submit((struct edge_submit){.pri = 5});
+    uint64_t young = one_submit((struct edge_submit){.pri = 5});
     cr_expect_lt(queue_of("q").oldest_ms, 300);
-    cr_assert_eq(release(old, token, 0), 0);
+    cr_assert_eq(one_release(old, token, 0), 0);
     cr_expect_geq(queue_of("q").oldest_ms, 300, "it stands behind the young one");
-    restart();
+    one_restart();
     cr_expect_geq(queue_of("q").oldest_ms, 300);
-    claim(young);
+    one_claim(young);
     cr_expect_geq(queue_of("q").oldest_ms, 300);
-    claim(old);
+    one_claim(old);
     cr_expect_eq(queue_of("q").oldest_ms, 0);
 }
 
@@ -114,8 +114,8 @@ static void expect_only_fail(const struct edge_fail *first)
     expect_failed(*first, 2, false);
     cr_expect_eq(ask_fail(dead, &how), TALLY_STALE, "DEAD behind FAIL");
     cr_expect_eq(ask_fail(other, &how), TALLY_STALE, "another delay");
-    cr_expect_eq(done(first->id, first->token), TALLY_STALE, "DONE behind FAIL");
-    cr_expect_eq(release(first->id, first->token, first->delay_ms), TALLY_STALE);
+    cr_expect_eq(one_done(first->id, first->token), TALLY_STALE, "DONE behind FAIL");
+    cr_expect_eq(one_release(first->id, first->token, first->delay_ms), TALLY_STALE);
     cr_expect_eq(ask_beat(first->id, first->token, 1), TALLY_STALE);
 }
 
@@ -123,17 +123,18 @@ Test(builds, a_fail_is_repeated_until_the_next_claim_whatever_time_has_done)
 {
     struct edge_failed how;
     handle_worker(&handle, "w", 1);
-    uint64_t id = submit((struct edge_submit){.tries = 3});
-    struct edge_fail ask = {.id = id, .token = claim(id), .delay_ms = 100, .text = SPAN("no disk")};
+    uint64_t id = one_submit((struct edge_submit){.tries = 3});
+    struct edge_fail ask = {
+        .id = id, .token = one_claim(id), .delay_ms = 100, .text = SPAN("no disk")};
     expect_failed(ask, 2, false);
     expect_only_fail(&ask);
-    wait_for(id, BUILD_PENDING);
+    one_wait_for(id, BUILD_PENDING);
     expect_only_fail(&ask);
-    restart();
+    one_restart();
     expect_only_fail(&ask);
     ask.text = SPAN("no network");
     expect_failed(ask, 2, true);
-    uint32_t token = claim(id);
+    uint32_t token = one_claim(id);
     cr_expect_eq(ask_fail(ask, &how), TALLY_STALE, "somebody has claimed it");
     ask = (struct edge_fail){.id = id, .token = token, .dead = true};
     cr_assert(ask_fail(ask, &how) == 0 && how.final);
@@ -146,37 +147,37 @@ Test(builds, a_release_is_repeated_until_the_next_claim)
 {
     struct edge_failed how;
     handle_worker(&handle, "w", 1);
-    uint64_t id = submit((struct edge_submit){.pri = 5});
-    uint32_t token = claim(id);
-    cr_assert_eq(release(id, token, 100), 0);
+    uint64_t id = one_submit((struct edge_submit){.pri = 5});
+    uint32_t token = one_claim(id);
+    cr_assert_eq(one_release(id, token, 100), 0);
     for (int i = 0; i < 2; i++) {
-        cr_expect_eq(release(id, token, 100), 0, "said once more");
-        cr_expect_eq(release(id, token, 0), TALLY_STALE, "another delay");
-        cr_expect_eq(fail(id, token, &how), TALLY_STALE);
-        cr_expect_eq(done(id, token), TALLY_STALE);
-        wait_for(id, BUILD_PENDING);
+        cr_expect_eq(one_release(id, token, 100), 0, "said once more");
+        cr_expect_eq(one_release(id, token, 0), TALLY_STALE, "another delay");
+        cr_expect_eq(one_fail(id, token, &how), TALLY_STALE);
+        cr_expect_eq(one_done(id, token), TALLY_STALE);
+        one_wait_for(id, BUILD_PENDING);
     }
-    claim(id);
-    cr_expect_eq(release(id, token, 100), TALLY_STALE);
+    one_claim(id);
+    cr_expect_eq(one_release(id, token, 100), TALLY_STALE);
 }
 
 Test(builds, a_second_result_is_told_that_the_first_one_stays)
 {
     struct edge_failed how;
     handle_worker(&handle, "w", 2);
-    uint64_t id = submit((struct edge_submit){.pri = 5});
-    uint32_t token = claim(id);
+    uint64_t id = one_submit((struct edge_submit){.pri = 5});
+    uint32_t token = one_claim(id);
     cr_assert_eq(ask_done(id, token, SPAN("first")), 0);
     for (int i = 0; i < 2; i++) {
         cr_expect_eq(ask_done(id, token, SPAN("first")), 0);
         cr_expect_eq(ask_done(id, token, SPAN("other")), EDGE_DUP);
         cr_expect_eq(ask_done(id, token, SPAN("")), EDGE_DUP);
-        cr_expect_eq(fail(id, token, &how), TALLY_STALE, "FAIL behind DONE");
-        cr_expect_eq(release(id, token, 0), TALLY_STALE);
-        restart();
+        cr_expect_eq(one_fail(id, token, &how), TALLY_STALE, "FAIL behind DONE");
+        cr_expect_eq(one_release(id, token, 0), TALLY_STALE);
+        one_restart();
     }
-    id = submit((struct edge_submit){.pri = 5});
-    token = claim(id);
+    id = one_submit((struct edge_submit){.pri = 5});
+    token = one_claim(id);
     cr_assert_eq(ask_done(id, token, SPAN("")), 0);
     cr_expect_eq(ask_done(id, token, SPAN("")), 0);
     cr_expect_eq(ask_done(id, token, SPAN("late")), EDGE_DUP);
@@ -214,14 +215,14 @@ Test(builds, a_token_fits_one_build_only)
     uint32_t token[3];
     handle_worker(&handle, "w", 3);
     for (int i = 0; i < 3; i++) {
-        id[i] = submit((struct edge_submit){.pri = 5});
-        token[i] = claim(id[i]);
+        id[i] = one_submit((struct edge_submit){.pri = 5});
+        token[i] = one_claim(id[i]);
     }
     for (int i = 0; i < 9; i++) {
-        cr_expect(i / 3 == i % 3 || done(id[i / 3], token[i % 3]) == TALLY_STALE);
+        cr_expect(i / 3 == i % 3 || one_done(id[i / 3], token[i % 3]) == TALLY_STALE);
     }
     for (int i = 0; i < 3; i++) {
-        cr_expect_eq(done(id[i], token[i]), 0);
+        cr_expect_eq(one_done(id[i], token[i]), 0);
     }
 }
 
@@ -229,18 +230,18 @@ Test(builds, the_progress_of_one_attempt_is_not_that_of_the_next)
 {
     struct edge_failed how;
     handle_worker(&handle, "w", 1);
-    uint64_t id = submit((struct edge_submit){.pri = 5});
-    uint32_t token = claim(id);
+    uint64_t id = one_submit((struct edge_submit){.pri = 5});
+    uint32_t token = one_claim(id);
     cr_assert_eq(ask_beat(id, token, 60), 0);
-    cr_assert_eq(fail(id, token, &how), 0);
-    cr_expect_eq(build_of(id).prog, 60);
-    token = claim(id);
-    cr_expect_eq(build_of(id).prog, 0);
+    cr_assert_eq(one_fail(id, token, &how), 0);
+    cr_expect_eq(one_build(id).prog, 60);
+    token = one_claim(id);
+    cr_expect_eq(one_build(id).prog, 0);
     cr_assert_eq(ask_beat(id, token, -1), 0);
-    cr_expect_eq(build_of(id).prog, 0);
+    cr_expect_eq(one_build(id).prog, 0);
     cr_assert_eq(ask_beat(id, token, 7), 0);
-    cr_assert_eq(done(id, token), 0);
-    cr_expect_eq(build_of(id).prog, 7);
+    cr_assert_eq(one_done(id, token), 0);
+    cr_expect_eq(one_build(id).prog, 7);
 }
 
 /* ---- goodbyes ---- */
@@ -264,36 +265,36 @@ Test(builds, a_claim_that_a_goodbye_overtakes_goes_back_uncounted)
         struct edge_claimed got;
         pthread_t thread;
         handle_worker(&handle, "w", 1);
-        uint64_t id = submit((struct edge_submit){.tries = 1});
+        uint64_t id = one_submit((struct edge_submit){.tries = 1});
         cr_assert_eq(edge_claim(handle.edge, &ask, &got), 0);
         cr_assert_eq(pthread_create(&thread, NULL, say_bye, NULL), 0);
         pthread_join(thread, NULL);
         handle_settle(&handle);
         handle_worker(&handle, "w", 1);
-        wait_for(id, BUILD_PENDING);
-        cr_expect_eq(build_of(id).attempt, 0);
-        cr_expect_eq(done(id, got.token), TALLY_STALE);
-        uint32_t token = claim(id);
-        cr_expect_eq(build_of(id).attempt, 1);
-        cr_assert_eq(done(id, token), 0);
+        one_wait_for(id, BUILD_PENDING);
+        cr_expect_eq(one_build(id).attempt, 0);
+        cr_expect_eq(one_done(id, got.token), TALLY_STALE);
+        uint32_t token = one_claim(id);
+        cr_expect_eq(one_build(id).attempt, 1);
+        cr_assert_eq(one_done(id, token), 0);
     }
 }
 
 /* A build on which every worker gives up does not go round for ever. */
 Test(builds, after_a_hundred_goodbyes_a_build_fails)
 {
-    uint64_t id = submit((struct edge_submit){.tries = 1});
+    uint64_t id = one_submit((struct edge_submit){.tries = 1});
     for (int i = 0; i < 101; i++) {
         uint64_t released = 0;
-        cr_assert_eq(build_of(id).state, BUILD_PENDING, "after %d", i);
+        cr_assert_eq(one_build(id).state, BUILD_PENDING, "after %d", i);
         if (i == 50) {
-            restart();
+            one_restart();
         }
         handle_worker(&handle, "w", 1);
-        claim(id);
+        one_claim(id);
         cr_assert_eq(handle_result(&handle, edge_bye(handle.edge, SPAN("w")), &released), 0);
         cr_assert_eq(released, 1);
     }
-    cr_expect_eq(build_of(id).state, BUILD_FAILED);
-    cr_expect_eq(build_of(id).error.len, sizeof("its workers said BYE more than 100 times") - 1);
+    cr_expect_eq(one_build(id).state, BUILD_FAILED);
+    cr_expect_eq(one_build(id).error.len, sizeof("its workers said BYE more than 100 times") - 1);
 }

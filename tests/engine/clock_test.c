@@ -1,5 +1,5 @@
 /* The engine while its clocks are turned: delays, windows, ages, silence and retention. */
-#include "tests/engine/handle.h"
+#include "tests/engine/one.h"
 #include "tests/engine/turned_clock.h"
 
 #include <criterion/criterion.h>
@@ -11,72 +11,21 @@
 
 enum { RETAIN_S = 3600, SILENCE_MS = 300 * 1000 };
 
-static char dir[256];
 static struct turned turned;
-static struct tally *tally;
-static struct handle handle;
+static struct tally_clock turned_clocks;
 static uint64_t option;
-
-static void start(void)
-{
-    struct tally_clock clock = turned_clock(&turned);
-    struct tally_options options = {
-        .dir = dir, .create = true, .edges = 1, .retain_s = RETAIN_S, .clock = &clock};
-    tally = handle_engine_with(&options);
-    handle_open(&handle, tally);
-}
-
-static void stop(void)
-{
-    handle_close(&handle);
-    cr_assert_eq(tally_close(tally), 0);
-}
 
 static void begin(void)
 {
-    files_temp_dir(dir, sizeof(dir));
     turned_wall(&turned, 0);
-    start();
+    turned_clocks = turned_clock(&turned);
+    one_begin_with(
+        &(struct tally_options){.edges = 1, .retain_s = RETAIN_S, .clock = &turned_clocks});
     handle_poll(&handle, "votes");
     option = handle_option(&handle, "votes", "yes");
 }
 
-static void end(void)
-{
-    stop();
-    files_remove_tree(dir);
-}
-
-TestSuite(clock, .init = begin, .fini = end, .timeout = 0);
-
-static uint64_t submit(uint32_t delay_ms)
-{
-    uint64_t id = 0;
-    struct edge_submit ask = {.queue = SPAN("q"),
-                              .payload = SPAN("make"),
-                              .delay_ms = delay_ms,
-                              .lease_ms = 60000,
-                              .tries = 3};
-    cr_assert_eq(handle_result(&handle, edge_submit(handle.edge, &ask), &id), 0);
-    return id;
-}
-
-static struct build_row row_of(uint64_t id)
-{
-    struct read_builds r;
-    read_builds_init(&r);
-    r.id = id;
-    cr_assert_eq(handle_read(&handle, &r.read), 0);
-    struct build_row row = r.rows[0];
-    read_builds_fini(&r);
-    row.error.at = NULL;
-    return row;
-}
-
-static enum build_state state_of(uint64_t id)
-{
-    return row_of(id).state;
-}
+TestSuite(clock, .init = begin, .fini = one_end, .timeout = 0);
 
 /* A commit with one vote in it; so the committer looks at the clocks, too. */
 static int vote(void)
@@ -102,13 +51,6 @@ static void live(unsigned seconds)
     }
 }
 
-static void wait_for(uint64_t id, enum build_state state)
-{
-    while (state_of(id) != state) {
-        handle_wait(&handle);
-    }
-}
-
 static int poll_times(const char *name, uint64_t open_ms, uint64_t close_ms)
 {
     struct edge_poll ask = {span_of(name), (int64_t)open_ms, (int64_t)close_ms, EDGE_KEEP,
@@ -126,24 +68,12 @@ static struct engine_info info_of(void)
 /* ---- leases and delays that end as they should: in turned time, so no stall of the test counts
  * ---- */
 
-static uint32_t claim(uint64_t id)
-{
-    struct edge_claimed got;
-    struct edge_claim ask = {.worker = SPAN("w"), .queues = {SPAN("q")}, .queue_count = 1};
-    int err;
-    while (handle_again(&handle, err = edge_claim(handle.edge, &ask, &got))) {
-    }
-    handle_settle(&handle);
-    cr_assert(err == 0 && got.id == id && !got.again, "%s", tally_err_name(err));
-    return got.token;
-}
-
 Test(clock, a_heartbeat_keeps_the_lease)
 {
     uint64_t lease_ms = 0;
     handle_worker(&handle, "w", 1);
-    uint64_t id = submit(0);
-    uint32_t token = claim(id);
+    uint64_t id = one_submit((struct edge_submit){0});
+    uint32_t token = one_claim(id);
     for (int i = 0; i < 4; i++) { /* twice as long as the lease */
         int err;
         live(30);
@@ -153,42 +83,33 @@ Test(clock, a_heartbeat_keeps_the_lease)
         cr_assert_eq(lease_ms, 60000);
         handle_settle(&handle);
     }
-    cr_assert_eq(state_of(id), BUILD_BUILDING);
-    cr_assert_eq(row_of(id).prog, 10);
+    cr_assert_eq(one_build(id).state, BUILD_BUILDING);
+    cr_assert_eq(one_build(id).prog, 10);
     live(60);
-    wait_for(id, BUILD_PENDING); /* the control */
-}
-
-static int release(uint64_t id, uint32_t token, uint32_t delay_ms)
-{
-    int err;
-    while (handle_again(&handle, err = edge_release(handle.edge, id, token, delay_ms))) {
-    }
-    handle_settle(&handle);
-    return err;
+    one_wait_for(id, BUILD_PENDING); /* the control */
 }
 
 Test(clock, a_delayed_build_comes_later)
 {
     handle_worker(&handle, "w", 1);
-    uint64_t late = submit(200000);
-    uint64_t soon = submit(0);
-    uint32_t token = claim(soon); /* the late one is no build yet */
-    cr_assert_eq(release(soon, token, 300000), 0);
-    cr_assert_eq(state_of(soon), BUILD_DELAYED);
-    cr_assert_eq(release(soon, token, 300000), 0, "said once more");
+    uint64_t late = one_submit((struct edge_submit){.delay_ms = 200000});
+    uint64_t soon = one_submit((struct edge_submit){0});
+    uint32_t token = one_claim(soon); /* the late one is no build yet */
+    cr_assert_eq(one_release(soon, token, 300000), 0);
+    cr_assert_eq(one_build(soon).state, BUILD_DELAYED);
+    cr_assert_eq(one_release(soon, token, 300000), 0, "said once more");
     live(200);
-    wait_for(late, BUILD_PENDING);
-    cr_assert_eq(state_of(soon), BUILD_DELAYED);
-    token = claim(late);
+    one_wait_for(late, BUILD_PENDING);
+    cr_assert_eq(one_build(soon).state, BUILD_DELAYED);
+    token = one_claim(late);
     cr_assert_eq(edge_done(handle.edge, late, token, SPAN("fine")), 0);
     handle_settle(&handle);
-    stop();
-    start();
+    one_stop();
+    one_start();
     live(100);
-    wait_for(soon, BUILD_PENDING);
-    claim(soon);
-    cr_assert_eq(row_of(soon).attempt, 1, "a release counts no attempt");
+    one_wait_for(soon, BUILD_PENDING);
+    one_claim(soon);
+    cr_assert_eq(one_build(soon).attempt, 1, "a release counts no attempt");
 }
 
 /* ---- delays ---- */
@@ -198,27 +119,27 @@ Test(clock, a_delayed_build_comes_later)
 static void is_offered_after(uint64_t id, unsigned seconds)
 {
     live(seconds / 2);
-    cr_assert_eq(state_of(id), BUILD_DELAYED, "too early");
+    cr_assert_eq(one_build(id).state, BUILD_DELAYED, "too early");
     live(seconds - seconds / 2);
-    wait_for(id, BUILD_PENDING);
+    one_wait_for(id, BUILD_PENDING);
 }
 
 Test(clock, a_delay_ends_after_a_restart_with_the_clock_an_hour_back)
 {
-    uint64_t id = submit(30000);
-    stop();
+    uint64_t id = one_submit((struct edge_submit){.delay_ms = 30000});
+    one_stop();
     turned_wall(&turned, -HOUR_MS);
-    start();
+    one_start();
     is_offered_after(id, 30);
     cr_assert_geq(info_of().wall_behind_ms, HOUR_MS - 60000);
 }
 
 Test(clock, a_delay_ends_after_a_restart_in_1970_even_when_the_clock_is_set_right)
 {
-    uint64_t id = submit(30000);
-    stop();
+    uint64_t id = one_submit((struct edge_submit){.delay_ms = 30000});
+    one_stop();
     turned_wall(&turned, 5000 - (int64_t)turned_wall_ms(&turned));
-    start();
+    one_start();
     live(1);
     turned_wall(&turned, 0);
     is_offered_after(id, 29);
@@ -226,32 +147,32 @@ Test(clock, a_delay_ends_after_a_restart_in_1970_even_when_the_clock_is_set_righ
 
 Test(clock, a_delay_that_is_over_ends_as_soon_as_the_clock_is_right)
 {
-    uint64_t id = submit(30000);
-    stop();
+    uint64_t id = one_submit((struct edge_submit){.delay_ms = 30000});
+    one_stop();
     turned_wall(&turned, 5000 - (int64_t)turned_wall_ms(&turned));
-    start();
+    one_start();
     live(1);
-    cr_assert_eq(state_of(id), BUILD_DELAYED);
+    cr_assert_eq(one_build(id).state, BUILD_DELAYED);
     turned_wall(&turned, HOUR_MS);
-    wait_for(id, BUILD_PENDING);
+    one_wait_for(id, BUILD_PENDING);
 }
 
 Test(clock, a_delay_of_thirty_days_is_one_with_the_clock_13_6_years_back)
 {
-    uint64_t id = submit(30U * 24 * 3600 * 1000);
+    uint64_t id = one_submit((struct edge_submit){.delay_ms = 30U * 24 * 3600 * 1000});
     for (int64_t back_ms = 13 * YEAR_MS; back_ms < 14 * YEAR_MS; back_ms += 30 * DAY_MS) {
-        stop();
+        one_stop();
         turned_wall(&turned, -back_ms);
-        start();
+        one_start();
         live(5);
-        cr_assert_eq(state_of(id), BUILD_DELAYED);
+        cr_assert_eq(one_build(id).state, BUILD_DELAYED);
     }
     /* the whole turn of 32 bits of ticks, and 3 s */
-    stop();
+    one_stop();
     turned_wall(&turned, 30 * DAY_MS - ((int64_t)UINT32_MAX + 1) * WHEEL_TICK_MS - 3000);
-    start();
+    one_start();
     live(5);
-    cr_assert_eq(state_of(id), BUILD_DELAYED);
+    cr_assert_eq(one_build(id).state, BUILD_DELAYED);
 }
 
 /* ---- an excursion: the clock a day ahead for a second ---- */
@@ -275,7 +196,7 @@ Test(clock, an_excursion_leaves_no_age_behind)
     uint64_t lsn = 0;
     struct edge_snapshot done = {.lsn = 0};
     handle_worker(&handle, "w", 1);
-    submit(0);
+    one_submit((struct edge_submit){0});
     cr_assert_eq(vote(), 0);
     int err = edge_snapshot(handle.edge, &lsn, &done);
     while (handle_again(&handle, err)) {
@@ -301,12 +222,12 @@ Test(clock, an_excursion_leaves_no_age_behind)
 
 Test(clock, an_excursion_closes_no_poll_and_offers_no_build)
 {
-    uint64_t id = submit(3600 * 1000);
+    uint64_t id = one_submit((struct edge_submit){.delay_ms = 3600 * 1000});
     cr_assert_eq(poll_times("votes", 0, turned_wall_ms(&turned) + 60000), 0);
     excursion();
     live(5);
     cr_assert_eq(vote(), 0, "the poll is open");
-    cr_assert_eq(state_of(id), BUILD_DELAYED);
+    cr_assert_eq(one_build(id).state, BUILD_DELAYED);
     turned_skip(&turned, 60000);
     cr_assert_eq(vote(), TALLY_CLOSED);
 }
@@ -328,8 +249,8 @@ Test(clock, an_excursion_removes_no_history)
 {
     for (int i = 0; i < 3; i++) { /* each start begins a segment */
         cr_assert_eq(vote(), 0);
-        stop();
-        start();
+        one_stop();
+        one_start();
     }
     snapshot();
     snapshot();
@@ -438,7 +359,7 @@ Test(clock, a_word_of_its_holder_brings_an_offline_worker_back)
     handle_worker(&handle, "w", 5);
     ask.lease_ms = 24 * 3600 * 1000;
     for (int i = 0; i < 5; i++) {
-        submit(0);
+        one_submit((struct edge_submit){0});
         cr_assert_eq(edge_claim(handle.edge, &ask, &got[i]), 0);
         handle_settle(&handle);
     }
@@ -450,8 +371,8 @@ Test(clock, a_word_of_its_holder_brings_an_offline_worker_back)
         }
         cr_assert_eq(speak(how, &got[how]), 0);
         cr_expect(is_online("w"), "after %d", how);
-        stop();
-        start();
+        one_stop();
+        one_start();
         cr_expect(is_online("w"), "after %d and a restart", how);
     }
 }

@@ -4,36 +4,49 @@
 #include <criterion/criterion.h>
 
 static char dir[256];
+static struct tally_options options;
 struct tally *tally;
 struct handle handle;
 
-void begin(void)
+void one_start(void)
 {
-    files_temp_dir(dir, sizeof(dir));
-    tally = handle_engine(dir, 2);
+    tally = handle_engine_with(&options);
     handle_open(&handle, tally);
 }
 
-static void close_all(void)
+void one_stop(void)
 {
     handle_close(&handle);
-    cr_assert_eq(tally_close(tally), 0);
+    EXPECT(tally_close(tally) == 0, "the end of the engine");
 }
 
-void end(void)
+void one_begin_with(const struct tally_options *with)
 {
-    close_all();
+    files_temp_dir(dir, sizeof(dir));
+    options = *with;
+    options.dir = dir;
+    options.create = true;
+    one_start();
+}
+
+void one_begin(void)
+{
+    one_begin_with(&(struct tally_options){.edges = 2});
+}
+
+void one_end(void)
+{
+    one_stop();
     files_remove_tree(dir);
 }
 
-void restart(void)
+void one_restart(void)
 {
-    close_all();
-    tally = handle_engine(dir, 2);
-    handle_open(&handle, tally);
+    one_stop();
+    one_start();
 }
 
-uint64_t submit(struct edge_submit ask)
+uint64_t one_submit(struct edge_submit ask)
 {
     uint64_t id = 0;
     ask.queue = ask.queue.at != NULL ? ask.queue : SPAN("q");
@@ -44,7 +57,7 @@ uint64_t submit(struct edge_submit ask)
     return id;
 }
 
-int try_claim(struct edge_claimed *got)
+int one_try_claim(struct edge_claimed *got)
 {
     struct edge_claim ask = {.worker = SPAN("w"), .queues = {SPAN("q")}, .queue_count = 1};
     int err = edge_claim(handle.edge, &ask, got);
@@ -55,10 +68,10 @@ int try_claim(struct edge_claimed *got)
     return err;
 }
 
-uint32_t claim(uint64_t id)
+uint32_t one_claim(uint64_t id)
 {
     struct edge_claimed got;
-    int err = try_claim(&got);
+    int err = one_try_claim(&got);
     cr_assert_eq(err, 0, "claim: %s", tally_err_name(err));
     cr_assert_eq(got.id, id, "build %lu came instead of %lu", (unsigned long)got.id,
                  (unsigned long)id);
@@ -66,7 +79,7 @@ uint32_t claim(uint64_t id)
     return got.token;
 }
 
-int done(uint64_t id, uint32_t token)
+int one_done(uint64_t id, uint32_t token)
 {
     int err = edge_done(handle.edge, id, token, SPAN("fine"));
     while (handle_again(&handle, err)) {
@@ -76,7 +89,7 @@ int done(uint64_t id, uint32_t token)
     return err;
 }
 
-int release(uint64_t id, uint32_t token, uint32_t delay_ms)
+int one_release(uint64_t id, uint32_t token, uint32_t delay_ms)
 {
     int err = edge_release(handle.edge, id, token, delay_ms);
     while (handle_again(&handle, err)) {
@@ -86,7 +99,7 @@ int release(uint64_t id, uint32_t token, uint32_t delay_ms)
     return err;
 }
 
-int fail(uint64_t id, uint32_t token, struct edge_failed *how)
+int one_fail(uint64_t id, uint32_t token, struct edge_failed *how)
 {
     struct edge_fail ask = {.id = id, .token = token, .text = SPAN("broken")};
     int err = edge_fail(handle.edge, &ask, how);
@@ -97,7 +110,7 @@ int fail(uint64_t id, uint32_t token, struct edge_failed *how)
     return err;
 }
 
-struct build_row build_of(uint64_t id)
+struct build_row one_build(uint64_t id)
 {
     struct read_builds r;
     read_builds_init(&r);
@@ -109,9 +122,9 @@ struct build_row build_of(uint64_t id)
     return row;
 }
 
-void wait_for(uint64_t id, enum build_state state)
+void one_wait_for(uint64_t id, enum build_state state)
 {
-    while (build_of(id).state != state) {
+    while (one_build(id).state != state) {
         handle_wait(&handle);
     }
 }

@@ -7,26 +7,31 @@
 extern struct tally *tally;
 extern struct handle handle;
 
-/* The engine, with room for a second handle, in a directory of its own; its end; and both on the
- * same directory. */
-void begin(void);
-void end(void);
-void restart(void);
+/* The engine, with room for a second handle or with these options, in a directory of its own; and
+ * its end. Owns: what the options point to lives until then. */
+void one_begin(void);
+void one_begin_with(const struct tally_options *options);
+void one_end(void);
+
+/* The end and the start of it on the same directory; and one behind the other. */
+void one_stop(void);
+void one_start(void);
+void one_restart(void);
 
 /* Submits to queue q, with 60 s of lease and 3 tries where nothing else is said. Returns the id. */
-uint64_t submit(struct edge_submit ask);
+uint64_t one_submit(struct edge_submit ask);
 
 /* Worker w claims from queue q. */
-int try_claim(struct edge_claimed *got);
+int one_try_claim(struct edge_claimed *got);
 
 /* Claims what is next, which must be build id. Returns its token. */
-uint32_t claim(uint64_t id);
+uint32_t one_claim(uint64_t id);
 
-int done(uint64_t id, uint32_t token);
-int release(uint64_t id, uint32_t token, uint32_t delay_ms);
-int fail(uint64_t id, uint32_t token, struct edge_failed *how);
+int one_done(uint64_t id, uint32_t token);
+int one_release(uint64_t id, uint32_t token, uint32_t delay_ms);
+int one_fail(uint64_t id, uint32_t token, struct edge_failed *how);
 
-struct build_row build_of(uint64_t id);
-void wait_for(uint64_t id, enum build_state state);
+struct build_row one_build(uint64_t id);
+void one_wait_for(uint64_t id, enum build_state state);
 
 #endif

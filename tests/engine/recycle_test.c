@@ -5,7 +5,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-TestSuite(recycle, .init = begin, .fini = end);
+TestSuite(recycle, .init = one_begin, .fini = one_end);
 
 static struct span name_of(char *into, const char *kind, unsigned long number)
 {
@@ -59,11 +59,11 @@ Test(recycle, workers_that_left_leave_their_places)
     churn_workers(0, CHURN_WORKERS);
     cr_assert_eq(workers_now(), 1);
     handle_worker(&handle, "w", 1);
-    uint64_t id = submit((struct edge_submit){.pri = 1});
-    cr_assert_eq(done(id, claim(id)), 0);
-    cr_assert_eq(try_claim(&got), EDGE_NIL);
+    uint64_t id = one_submit((struct edge_submit){.pri = 1});
+    cr_assert_eq(one_done(id, one_claim(id)), 0);
+    cr_assert_eq(one_try_claim(&got), EDGE_NIL);
     cr_assert_eq(handle_result(&handle, edge_bye(handle.edge, SPAN("w")), NULL), 0);
-    restart();
+    one_restart();
     cr_assert_eq(workers_now(), 1);
     handle_worker(&handle, "w", 1);
     cr_assert_eq(workers_now(), 2);
@@ -76,7 +76,7 @@ Test(recycle, a_worker_that_left_takes_no_memory)
     uint64_t bytes = entity_bytes();
     churn_workers(0, 3000);
     wait_for_bytes(bytes);
-    restart();
+    one_restart();
     cr_assert_eq(entity_bytes(), bytes);
     churn_workers(0, 3000);
     wait_for_bytes(bytes);
@@ -88,8 +88,8 @@ Test(recycle, a_build_knows_its_worker_when_that_is_forgotten)
     uint64_t bytes = entity_bytes();
     handle_worker(&handle, "w", 1);
     bytes = entity_bytes() - bytes;
-    uint64_t id = submit((struct edge_submit){.pri = 1});
-    cr_assert_eq(done(id, claim(id)), 0);
+    uint64_t id = one_submit((struct edge_submit){.pri = 1});
+    cr_assert_eq(one_done(id, one_claim(id)), 0);
     uint64_t with = entity_bytes();
     cr_assert_eq(handle_result(&handle, edge_bye(handle.edge, SPAN("w")), NULL), 0);
     wait_for_bytes(with - bytes);
@@ -102,7 +102,7 @@ Test(recycle, a_build_knows_its_worker_when_that_is_forgotten)
         cr_assert_eq(r.row_count, 1);
         cr_assert(span_equal(r.rows[0].worker, SPAN("w")));
         read_builds_fini(&r);
-        restart();
+        one_restart();
     }
     struct read_workers r;
     handle_worker(&handle, "w", 1);
@@ -129,7 +129,7 @@ static void done_by(unsigned long set, uint64_t id)
     char name[NAME_LEN_MAX];
     struct edge_worker ask = {.id = SPAN("w"), .tags = name_of(name, "tag", set), .slots = 1};
     cr_assert_eq(handle_result(&handle, edge_worker(handle.edge, &ask), NULL), 0);
-    cr_assert_eq(done(id, claim(id)), 0);
+    cr_assert_eq(one_done(id, one_claim(id)), 0);
 }
 
 Test(recycle, need_sets_of_finished_builds_leave_their_places)
@@ -142,7 +142,7 @@ Test(recycle, need_sets_of_finished_builds_leave_their_places)
             cr_assert_eq(submit_needing(first + i, &id[i]), 0);
         }
         cr_assert_eq(submit_needing(first + NEED_SETS_MAX, NULL), TALLY_FULL, "64 live");
-        restart();
+        one_restart();
         cr_assert_eq(submit_needing(first + NEED_SETS_MAX, NULL), TALLY_FULL, "64 live");
         done_by(first + 5, id[5]);
         cr_assert_eq(submit_needing(first + NEED_SETS_MAX, &last), 0, "63 live");
@@ -153,10 +153,10 @@ Test(recycle, need_sets_of_finished_builds_leave_their_places)
             done_by(first + i, id[i]);
         }
         if (round == 1) {
-            restart();
+            one_restart();
         }
     }
-    submit((struct edge_submit){.pri = 1});
+    one_submit((struct edge_submit){.pri = 1});
 }
 
 /* ---- queues ---- */
@@ -251,7 +251,7 @@ Test(recycle, queues_without_unfinished_builds_make_room, .timeout = 60)
         finish(i, to);
     }
     expect_last_queues(CHURN_QUEUES);
-    restart();
+    one_restart();
     expect_last_queues(CHURN_QUEUES);
     submit_to(CHURN_QUEUES, CHURN_QUEUES + QUEUES_MAX - 1);
     cr_assert_eq(handle_result(&handle, append_submit(1), NULL), TALLY_FULL, "all have one");

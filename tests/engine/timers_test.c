@@ -4,43 +4,43 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-TestSuite(timers, .init = begin, .fini = end);
+TestSuite(timers, .init = one_begin, .fini = one_end);
 
 Test(timers, a_lease_that_runs_out_costs_an_attempt)
 {
     handle_worker(&handle, "w", 1);
-    uint64_t id = submit((struct edge_submit){.lease_ms = 100, .tries = 2});
-    uint32_t first = claim(id);
-    wait_for(id, BUILD_PENDING);
-    cr_assert_eq(done(id, first), TALLY_STALE);
-    uint32_t second = claim(id);
+    uint64_t id = one_submit((struct edge_submit){.lease_ms = 100, .tries = 2});
+    uint32_t first = one_claim(id);
+    one_wait_for(id, BUILD_PENDING);
+    cr_assert_eq(one_done(id, first), TALLY_STALE);
+    uint32_t second = one_claim(id);
     cr_assert_gt(second, first);
-    cr_assert_eq(build_of(id).attempt, 2);
-    wait_for(id, BUILD_FAILED);
-    cr_assert_eq(build_of(id).error.len, sizeof("lease expired") - 1);
-    cr_assert_eq(done(id, second), TALLY_STALE);
+    cr_assert_eq(one_build(id).attempt, 2);
+    one_wait_for(id, BUILD_FAILED);
+    cr_assert_eq(one_build(id).error.len, sizeof("lease expired") - 1);
+    cr_assert_eq(one_done(id, second), TALLY_STALE);
     struct edge_claimed got;
-    cr_assert_eq(try_claim(&got), EDGE_NIL);
+    cr_assert_eq(one_try_claim(&got), EDGE_NIL);
 }
 
 Test(timers, a_goodbye_gives_everything_back)
 {
     uint64_t count = 0;
     handle_worker(&handle, "w", 3);
-    uint64_t a = submit((struct edge_submit){.pri = 1});
-    uint64_t b = submit((struct edge_submit){.pri = 1});
-    uint32_t token = claim(a);
-    claim(b);
+    uint64_t a = one_submit((struct edge_submit){.pri = 1});
+    uint64_t b = one_submit((struct edge_submit){.pri = 1});
+    uint32_t token = one_claim(a);
+    one_claim(b);
     cr_assert_eq(handle_result(&handle, edge_bye(handle.edge, SPAN("w")), &count), 0);
     cr_assert_eq(count, 2);
-    cr_assert_eq(done(a, token), TALLY_STALE);
+    cr_assert_eq(one_done(a, token), TALLY_STALE);
     struct edge_claimed got;
-    cr_assert_eq(try_claim(&got), TALLY_NOTFOUND);
+    cr_assert_eq(one_try_claim(&got), TALLY_NOTFOUND);
     cr_assert_eq(handle_result(&handle, edge_bye(handle.edge, SPAN("w")), NULL), TALLY_NOTFOUND);
     handle_worker(&handle, "w", 3);
-    claim(a);
-    claim(b);
-    cr_assert_eq(build_of(a).attempt, 1, "the attempt was not counted");
+    one_claim(a);
+    one_claim(b);
+    cr_assert_eq(one_build(a).attempt, 1, "the attempt was not counted");
 }
 
 Test(timers, slots_are_neither_lost_nor_won_over_goodbyes)
@@ -48,19 +48,19 @@ Test(timers, slots_are_neither_lost_nor_won_over_goodbyes)
     struct edge_claimed got;
     for (int round = 0; round < 5; round++) {
         handle_worker(&handle, "w", 2);
-        uint64_t a = submit((struct edge_submit){.pri = 1});
-        uint64_t b = submit((struct edge_submit){.pri = 1});
-        uint64_t c = submit((struct edge_submit){.pri = 1});
-        uint32_t token = claim(a);
-        claim(b);
-        cr_assert_eq(try_claim(&got), 0);
+        uint64_t a = one_submit((struct edge_submit){.pri = 1});
+        uint64_t b = one_submit((struct edge_submit){.pri = 1});
+        uint64_t c = one_submit((struct edge_submit){.pri = 1});
+        uint32_t token = one_claim(a);
+        one_claim(b);
+        cr_assert_eq(one_try_claim(&got), 0);
         cr_assert(got.again && got.id == a && got.token == token, "the limit: the oldest again");
         cr_assert_eq(handle_result(&handle, edge_bye(handle.edge, SPAN("w")), NULL), 0);
         handle_worker(&handle, "w", 3);
-        for (uint64_t id = 0; try_claim(&got) == 0 && !got.again;) {
+        for (uint64_t id = 0; one_try_claim(&got) == 0 && !got.again;) {
             id = got.id;
             cr_assert(id == a || id == b || id == c);
-            cr_assert_eq(done(id, got.token), 0);
+            cr_assert_eq(one_done(id, got.token), 0);
         }
     }
 }
@@ -70,16 +70,16 @@ Test(timers, the_order_of_offers_outlives_a_restart)
     uint64_t id[4];
     handle_worker(&handle, "w", 1);
     for (int i = 0; i < 4; i++) {
-        id[i] = submit((struct edge_submit){.pri = 5});
+        id[i] = one_submit((struct edge_submit){.pri = 5});
     }
-    uint32_t token = claim(id[0]);
-    cr_assert_eq(release(id[0], token, 0), 0);
-    uint64_t urgent = submit((struct edge_submit){.pri = 0});
-    restart();
+    uint32_t token = one_claim(id[0]);
+    cr_assert_eq(one_release(id[0], token, 0), 0);
+    uint64_t urgent = one_submit((struct edge_submit){.pri = 0});
+    one_restart();
     const uint64_t wanted[] = {urgent, id[1], id[2], id[3], id[0]};
     for (int i = 0; i < 5; i++) {
-        token = claim(wanted[i]);
-        cr_assert_eq(done(wanted[i], token), 0);
+        token = one_claim(wanted[i]);
+        cr_assert_eq(one_done(wanted[i], token), 0);
     }
 }
 
@@ -87,48 +87,48 @@ Test(timers, who_holds_still_holds_after_a_restart)
 {
     struct edge_claimed got;
     handle_worker(&handle, "w", 1);
-    uint64_t id = submit((struct edge_submit){.pri = 5});
-    uint32_t token = claim(id);
-    restart();
-    cr_assert_eq(try_claim(&got), 0);
+    uint64_t id = one_submit((struct edge_submit){.pri = 5});
+    uint32_t token = one_claim(id);
+    one_restart();
+    cr_assert_eq(one_try_claim(&got), 0);
     cr_assert(got.again && got.id == id && got.token == token);
-    cr_assert_eq(done(id, token - 1), TALLY_STALE);
-    cr_assert_eq(done(id, token + 1), TALLY_STALE);
-    cr_assert_eq(done(id, token), 0);
-    restart();
-    cr_assert_eq(done(id, token), 0, "said once more, after a restart");
-    cr_assert_eq(done(id, token + 1), TALLY_STALE);
-    cr_assert_eq(done(id + 1, token), TALLY_NOTFOUND);
-    cr_assert_eq(try_claim(&got), EDGE_NIL);
+    cr_assert_eq(one_done(id, token - 1), TALLY_STALE);
+    cr_assert_eq(one_done(id, token + 1), TALLY_STALE);
+    cr_assert_eq(one_done(id, token), 0);
+    one_restart();
+    cr_assert_eq(one_done(id, token), 0, "said once more, after a restart");
+    cr_assert_eq(one_done(id, token + 1), TALLY_STALE);
+    cr_assert_eq(one_done(id + 1, token), TALLY_NOTFOUND);
+    cr_assert_eq(one_try_claim(&got), EDGE_NIL);
 }
 
 Test(timers, failing_uses_up_the_attempts)
 {
     struct edge_failed how;
     handle_worker(&handle, "w", 1);
-    uint64_t id = submit((struct edge_submit){.tries = 2});
-    uint32_t token = claim(id);
-    cr_assert_eq(fail(id, token, &how), 0);
+    uint64_t id = one_submit((struct edge_submit){.tries = 2});
+    uint32_t token = one_claim(id);
+    cr_assert_eq(one_fail(id, token, &how), 0);
     cr_assert(!how.final && how.attempts_left == 1);
-    cr_assert_eq(fail(id, token, &how), 0, "said once more");
-    token = claim(id);
-    cr_assert_eq(fail(id, token, &how), 0);
+    cr_assert_eq(one_fail(id, token, &how), 0, "said once more");
+    token = one_claim(id);
+    cr_assert_eq(one_fail(id, token, &how), 0);
     cr_assert(how.final);
-    cr_assert_eq(build_of(id).state, BUILD_FAILED);
+    cr_assert_eq(one_build(id).state, BUILD_FAILED);
 }
 
 Test(timers, one_unfinished_build_of_a_name)
 {
     uint64_t same = 0;
     handle_worker(&handle, "w", 1);
-    uint64_t id = submit((struct edge_submit){.uniq = SPAN("nightly")});
+    uint64_t id = one_submit((struct edge_submit){.uniq = SPAN("nightly")});
     struct edge_submit ask = {
         .queue = SPAN("q"), .uniq = SPAN("nightly"), .lease_ms = 1000, .tries = 1};
     cr_assert_eq(handle_result(&handle, edge_submit(handle.edge, &ask), &same), TALLY_EXISTS);
     cr_assert_eq(same, id);
-    restart();
+    one_restart();
     cr_assert_eq(handle_result(&handle, edge_submit(handle.edge, &ask), &same), TALLY_EXISTS);
-    cr_assert_eq(done(id, claim(id)), 0);
+    cr_assert_eq(one_done(id, one_claim(id)), 0);
     cr_assert_eq(handle_result(&handle, edge_submit(handle.edge, &ask), &same), 0);
 }
 
@@ -148,7 +148,7 @@ Test(timers, votes_are_counted_and_limited)
         cr_assert_eq(edge_votes_after(handle.edge, vote), total);
     }
     handle_settle(&handle);
-    restart();
+    one_restart();
     uint64_t found = 0;
     cr_assert_eq(edge_option_find(handle.edge, SPAN("p"), SPAN("STRASSE"), &found), 0);
     cr_assert_eq(found, option);
