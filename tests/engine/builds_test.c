@@ -68,20 +68,16 @@ Test(builds, the_oldest_is_the_oldest_wherever_it_stands_in_its_list)
 
 static int ask_fail(struct edge_fail ask, struct edge_failed *how)
 {
-    int err = edge_fail(handle.edge, &ask, how);
-    while (handle_again(&handle, err)) {
-        err = edge_fail(handle.edge, &ask, how);
-    }
+    int err;
+    HANDLE_ASK(err, &handle, edge_fail(handle.edge, &ask, how));
     handle_settle(&handle);
     return err;
 }
 
 static int ask_done(uint64_t id, uint32_t token, struct span result)
 {
-    int err = edge_done(handle.edge, id, token, result);
-    while (handle_again(&handle, err)) {
-        err = edge_done(handle.edge, id, token, result);
-    }
+    int err;
+    HANDLE_ASK(err, &handle, edge_done(handle.edge, id, token, result));
     handle_settle(&handle);
     return err;
 }
@@ -89,10 +85,8 @@ static int ask_done(uint64_t id, uint32_t token, struct span result)
 static int ask_beat(uint64_t id, uint32_t token, int prog)
 {
     uint64_t lease_ms = 0;
-    int err = edge_beat(handle.edge, id, token, prog, &lease_ms);
-    while (handle_again(&handle, err)) {
-        err = edge_beat(handle.edge, id, token, prog, &lease_ms);
-    }
+    int err;
+    HANDLE_ASK(err, &handle, edge_beat(handle.edge, id, token, prog, &lease_ms));
     handle_settle(&handle);
     return err;
 }

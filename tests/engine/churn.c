@@ -38,18 +38,14 @@ static void finish_batch(void)
     struct edge_claim ask = {.worker = SPAN("w"), .queues = {SPAN("q")}, .queue_count = 1};
     static struct edge_claimed got[BATCH];
     for (int i = 0; i < BATCH; i++) {
-        int err = edge_claim(handle.edge, &ask, &got[i]);
-        while (handle_again(&handle, err)) {
-            err = edge_claim(handle.edge, &ask, &got[i]);
-        }
+        int err;
+        HANDLE_ASK(err, &handle, edge_claim(handle.edge, &ask, &got[i]));
         EXPECT(err == 0, "claim: %s", tally_err_name(err));
     }
     handle_settle(&handle);
     for (int i = 0; i < BATCH; i++) {
-        int err = edge_done(handle.edge, got[i].id, got[i].token, SPAN("ok"));
-        while (handle_again(&handle, err)) {
-            err = edge_done(handle.edge, got[i].id, got[i].token, SPAN("ok"));
-        }
+        int err;
+        HANDLE_ASK(err, &handle, edge_done(handle.edge, got[i].id, got[i].token, SPAN("ok")));
         EXPECT(err == 0, "done: %s", tally_err_name(err));
     }
     handle_settle(&handle);

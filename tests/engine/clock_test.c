@@ -33,10 +33,8 @@ static int vote(void)
     struct edge_vote cast;
     edge_pass_end(handle.edge);
     edge_pass_begin(handle.edge);
-    int err = edge_vote(handle.edge, option, 1, &cast);
-    while (handle_again(&handle, err)) {
-        err = edge_vote(handle.edge, option, 1, &cast);
-    }
+    int err;
+    HANDLE_ASK(err, &handle, edge_vote(handle.edge, option, 1, &cast));
     edge_flush(handle.edge);
     handle_settle(&handle);
     return err;
@@ -77,8 +75,7 @@ Test(clock, a_heartbeat_keeps_the_lease)
     for (int i = 0; i < 4; i++) { /* twice as long as the lease */
         int err;
         live(30);
-        while (handle_again(&handle, err = edge_beat(handle.edge, id, token, 10, &lease_ms))) {
-        }
+        HANDLE_ASK(err, &handle, edge_beat(handle.edge, id, token, 10, &lease_ms));
         cr_assert_eq(err, 0, "%s", tally_err_name(err));
         cr_assert_eq(lease_ms, 60000);
         handle_settle(&handle);
@@ -198,10 +195,8 @@ Test(clock, an_excursion_leaves_no_age_behind)
     handle_worker(&handle, "w", 1);
     one_submit((struct edge_submit){0});
     cr_assert_eq(vote(), 0);
-    int err = edge_snapshot(handle.edge, &lsn, &done);
-    while (handle_again(&handle, err)) {
-        err = edge_snapshot(handle.edge, &lsn, &done);
-    }
+    int err;
+    HANDLE_ASK(err, &handle, edge_snapshot(handle.edge, &lsn, &done));
     excursion();
     read_tally_init(&tallied, SPAN("votes"), 10);
     cr_assert_eq(handle_read(&handle, &tallied.read), 0);
@@ -315,10 +310,8 @@ Test(clock, all_silent_workers_go_offline)
         char name[16];
         snprintf(name, sizeof(name), "w%d", i);
         struct edge_worker ask = {.id = span_of(name), .slots = 1};
-        int err = edge_worker(handle.edge, &ask);
-        while (handle_again(&handle, err)) {
-            err = edge_worker(handle.edge, &ask);
-        }
+        int err;
+        HANDLE_ASK(err, &handle, edge_worker(handle.edge, &ask));
         cr_assert_eq(err, 0);
     }
     handle_settle(&handle);
@@ -342,12 +335,11 @@ static int speak(int how, const struct edge_claimed *got)
     struct edge_failed failed;
     struct edge_fail fail = {.id = got->id, .token = got->token};
     int err;
-    do {
-        err = how <= 1   ? edge_beat(handle.edge, got->id, got->token, 1, &lease_ms)
-              : how == 2 ? edge_fail(handle.edge, &fail, &failed)
-              : how == 3 ? edge_release(handle.edge, got->id, got->token, 0)
-                         : edge_done(handle.edge, got->id, got->token, SPAN("fine"));
-    } while (handle_again(&handle, err));
+    HANDLE_ASK(err, &handle,
+               how <= 1   ? edge_beat(handle.edge, got->id, got->token, 1, &lease_ms)
+               : how == 2 ? edge_fail(handle.edge, &fail, &failed)
+               : how == 3 ? edge_release(handle.edge, got->id, got->token, 0)
+                          : edge_done(handle.edge, got->id, got->token, SPAN("fine")));
     handle_settle(&handle);
     return err;
 }

@@ -33,6 +33,12 @@ void handle_settle(struct handle *handle);
 /* Takes what a request function returned: waits where it says PARK or ROOM. True: ask again. */
 bool handle_again(struct handle *handle, int err);
 
+/* Makes the request until it need not be asked again; err is what it returned at last. */
+#define HANDLE_ASK(err, handle, request)                                                           \
+    do {                                                                                           \
+        (err) = (request);                                                                         \
+    } while (handle_again(handle, err))
+
 /* The result of the ordered request that returned err; value may be NULL. */
 int handle_result(struct handle *handle, int err, uint64_t *value);
 

@@ -60,10 +60,8 @@ uint64_t one_submit(struct edge_submit ask)
 int one_try_claim(struct edge_claimed *got)
 {
     struct edge_claim ask = {.worker = SPAN("w"), .queues = {SPAN("q")}, .queue_count = 1};
-    int err = edge_claim(handle.edge, &ask, got);
-    while (handle_again(&handle, err)) {
-        err = edge_claim(handle.edge, &ask, got);
-    }
+    int err;
+    HANDLE_ASK(err, &handle, edge_claim(handle.edge, &ask, got));
     handle_settle(&handle);
     return err;
 }
@@ -81,20 +79,16 @@ uint32_t one_claim(uint64_t id)
 
 int one_done(uint64_t id, uint32_t token)
 {
-    int err = edge_done(handle.edge, id, token, SPAN("fine"));
-    while (handle_again(&handle, err)) {
-        err = edge_done(handle.edge, id, token, SPAN("fine"));
-    }
+    int err;
+    HANDLE_ASK(err, &handle, edge_done(handle.edge, id, token, SPAN("fine")));
     handle_settle(&handle);
     return err;
 }
 
 int one_release(uint64_t id, uint32_t token, uint32_t delay_ms)
 {
-    int err = edge_release(handle.edge, id, token, delay_ms);
-    while (handle_again(&handle, err)) {
-        err = edge_release(handle.edge, id, token, delay_ms);
-    }
+    int err;
+    HANDLE_ASK(err, &handle, edge_release(handle.edge, id, token, delay_ms));
     handle_settle(&handle);
     return err;
 }
@@ -102,10 +96,8 @@ int one_release(uint64_t id, uint32_t token, uint32_t delay_ms)
 int one_fail(uint64_t id, uint32_t token, struct edge_failed *how)
 {
     struct edge_fail ask = {.id = id, .token = token, .text = SPAN("broken")};
-    int err = edge_fail(handle.edge, &ask, how);
-    while (handle_again(&handle, err)) {
-        err = edge_fail(handle.edge, &ask, how);
-    }
+    int err;
+    HANDLE_ASK(err, &handle, edge_fail(handle.edge, &ask, how));
     handle_settle(&handle);
     return err;
 }

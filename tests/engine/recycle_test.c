@@ -174,8 +174,7 @@ static int append_submit(unsigned long queue)
     struct edge_submit ask = {.queue = queue_of(queue), .payload = SPAN("make"), .tries = 3};
     int err;
     ask.lease_ms = 60000;
-    while (handle_again(&handle, err = edge_submit(handle.edge, &ask))) {
-    }
+    HANDLE_ASK(err, &handle, edge_submit(handle.edge, &ask));
     return err;
 }
 
@@ -198,8 +197,7 @@ static void finish(unsigned long from, unsigned long to)
             struct edge_claim ask = {.worker = SPAN("all"), .queue_count = 1};
             int err;
             ask.queues[0] = queue_of(i + k);
-            while (handle_again(&handle, err = edge_claim(handle.edge, &ask, &got[k]))) {
-            }
+            HANDLE_ASK(err, &handle, edge_claim(handle.edge, &ask, &got[k]));
             cr_assert_eq(err, 0);
         }
         handle_settle(&handle);

@@ -113,10 +113,8 @@ void actor_submit(struct actor *actor, struct handle *handle)
 
 static int claim(struct handle *handle, const struct edge_claim *ask, struct edge_claimed *got)
 {
-    int err = edge_claim(handle->edge, ask, got);
-    while (handle_again(handle, err)) {
-        err = edge_claim(handle->edge, ask, got);
-    }
+    int err;
+    HANDLE_ASK(err, handle, edge_claim(handle->edge, ask, got));
     return err;
 }
 
@@ -131,10 +129,8 @@ static uint64_t number_of(struct span payload)
 
 static int done(struct handle *handle, uint64_t id, uint32_t token)
 {
-    int err = edge_done(handle->edge, id, token, SPAN("done"));
-    while (handle_again(handle, err)) {
-        err = edge_done(handle->edge, id, token, SPAN("done"));
-    }
+    int err;
+    HANDLE_ASK(err, handle, edge_done(handle->edge, id, token, SPAN("done")));
     return err;
 }
 
@@ -172,10 +168,8 @@ void actor_fifo(struct actor *actor, struct handle *handle)
 static void heartbeat(struct handle *handle, const struct edge_claimed *got)
 {
     uint64_t lease_ms = 0;
-    int err = edge_beat(handle->edge, got->id, got->token, 50, &lease_ms);
-    while (handle_again(handle, err)) {
-        err = edge_beat(handle->edge, got->id, got->token, 50, &lease_ms);
-    }
+    int err;
+    HANDLE_ASK(err, handle, edge_beat(handle->edge, got->id, got->token, 50, &lease_ms));
     EXPECT(err == 0 || err == TALLY_STALE, "beat: %s", tally_err_name(err));
 }
 
@@ -183,10 +177,8 @@ static void give_back(struct actor *actor, struct handle *handle, const struct e
 {
     uint32_t delay_ms = seed_below(&actor->seed, 8) == 0 ? 150 : 0;
     trace_give_up(actor->t, got->id, got->token);
-    int err = edge_release(handle->edge, got->id, got->token, delay_ms);
-    while (handle_again(handle, err)) {
-        err = edge_release(handle->edge, got->id, got->token, delay_ms);
-    }
+    int err;
+    HANDLE_ASK(err, handle, edge_release(handle->edge, got->id, got->token, delay_ms));
     EXPECT(err == 0 || err == TALLY_STALE, "release: %s", tally_err_name(err));
     handle_settle(handle);
 }
@@ -197,10 +189,8 @@ static void fail_build(struct actor *actor, struct handle *handle, const struct 
     struct edge_failed how = {.final = false};
     ask.dead = seed_below(&actor->seed, 3) == 0;
     trace_give_up(actor->t, got->id, got->token);
-    int err = edge_fail(handle->edge, &ask, &how);
-    while (handle_again(handle, err)) {
-        err = edge_fail(handle->edge, &ask, &how);
-    }
+    int err;
+    HANDLE_ASK(err, handle, edge_fail(handle->edge, &ask, &how));
     EXPECT(err == 0 || err == TALLY_STALE, "fail: %s", tally_err_name(err));
     handle_settle(handle);
     if (err == 0 && how.final) {
@@ -212,10 +202,8 @@ static void fail_build(struct actor *actor, struct handle *handle, const struct 
 static void lose(struct actor *actor, struct handle *handle, const struct edge_claimed *got)
 {
     trace_give_up(actor->t, got->id, got->token);
-    int err = edge_take_back(handle->edge, got->id, got->token);
-    while (handle_again(handle, err)) {
-        err = edge_take_back(handle->edge, got->id, got->token);
-    }
+    int err;
+    HANDLE_ASK(err, handle, edge_take_back(handle->edge, got->id, got->token));
     EXPECT(err == 0 || err == TALLY_STALE, "take back: %s", tally_err_name(err));
     EXPECT(err != 0 || !got->again, "taken back from one who was told again");
     handle_settle(handle);

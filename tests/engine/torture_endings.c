@@ -48,10 +48,8 @@ static void claim(struct handle *handle, const char *worker, struct edge_claimed
 {
     struct edge_claim ask = {
         .worker = span_of(worker), .queues = {SPAN("q")}, .queue_count = 1, .lease_ms = 600000};
-    int err = edge_claim(handle->edge, &ask, got);
-    while (handle_again(handle, err)) {
-        err = edge_claim(handle->edge, &ask, got);
-    }
+    int err;
+    HANDLE_ASK(err, handle, edge_claim(handle->edge, &ask, got));
     EXPECT(err == 0 && !got->again, "claim: %s", tally_err_name(err));
     handle_settle(handle);
 }

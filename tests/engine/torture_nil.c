@@ -22,10 +22,8 @@ static int claim(struct handle *handle, const char *worker, struct edge_claimed 
                              .queue_count = 1,
                              .lease_ms = 600000,
                              .fresh_only = true};
-    int err = edge_claim(handle->edge, &ask, got);
-    while (handle_again(handle, err)) {
-        err = edge_claim(handle->edge, &ask, got);
-    }
+    int err;
+    HANDLE_ASK(err, handle, edge_claim(handle->edge, &ask, got));
     return err;
 }
 

@@ -57,10 +57,8 @@ static void fill(struct handle *handle)
 static void vote(struct handle *handle, uint64_t option)
 {
     struct edge_vote cast;
-    int err = edge_vote(handle->edge, option, 1, &cast);
-    while (handle_again(handle, err)) {
-        err = edge_vote(handle->edge, option, 1, &cast);
-    }
+    int err;
+    HANDLE_ASK(err, handle, edge_vote(handle->edge, option, 1, &cast));
     EXPECT(err == 0, "VOTE: %s", tally_err_name(err));
     edge_flush(handle->edge);
 }

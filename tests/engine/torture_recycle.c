@@ -81,8 +81,7 @@ static void submit(struct handle *handle, struct seed *seed)
 static bool finish(struct handle *handle, const struct edge_claimed *got)
 {
     int err;
-    while (handle_again(handle, err = edge_done(handle->edge, got->id, got->token, SPAN("fine")))) {
-    }
+    HANDLE_ASK(err, handle, edge_done(handle->edge, got->id, got->token, SPAN("fine")));
     EXPECT(err == 0 || err == TALLY_STALE, "done: %s", tally_err_name(err));
     handle_settle(handle);
     return err == 0;
@@ -168,8 +167,7 @@ static uint64_t drain(struct handle *handle)
         int err = 0;
         ask.queues[0] = name_of(name, "q", i);
         while (err == 0) {
-            while (handle_again(handle, err = edge_claim(handle->edge, &ask, &got))) {
-            }
+            HANDLE_ASK(err, handle, edge_claim(handle->edge, &ask, &got));
             handle_settle(handle);
             EXPECT(err == EDGE_NIL || (err == 0 && finish(handle, &got)), "the last worker");
             count += err == 0;

@@ -21,10 +21,8 @@ static _Atomic bool stopped;
 
 static void take_back(struct handle *handle)
 {
-    int err = edge_take_back(handle->edge, build_id, build_token);
-    while (handle_again(handle, err)) {
-        err = edge_take_back(handle->edge, build_id, build_token);
-    }
+    int err;
+    HANDLE_ASK(err, handle, edge_take_back(handle->edge, build_id, build_token));
     EXPECT(err == 0 || err == TALLY_STALE, "take back: %s", tally_err_name(err));
     handle_settle(handle);
     /* T1: release; pairs with T2 */
@@ -56,10 +54,8 @@ static void claim(struct handle *handle, struct edge_claimed *got)
 {
     static const struct edge_claim ask = {
         .worker = SPAN("w"), .queues = {SPAN("q")}, .queue_count = 1, .lease_ms = 600000};
-    int err = edge_claim(handle->edge, &ask, got);
-    while (handle_again(handle, err)) {
-        err = edge_claim(handle->edge, &ask, got);
-    }
+    int err;
+    HANDLE_ASK(err, handle, edge_claim(handle->edge, &ask, got));
     EXPECT(err == 0, "claim: %s", tally_err_name(err));
 }
 

@@ -329,9 +329,7 @@ static int claim(uint32_t *token, uint64_t *id)
         .worker = {"w", 1}, .queues = {{"q", 1}}, .queue_count = 1, .lease_ms = 1000};
     struct edge_claimed got;
     int err;
-    do {
-        err = edge_claim(handle.edge, &ask, &got);
-    } while (handle_again(&handle, err));
+    HANDLE_ASK(err, &handle, edge_claim(handle.edge, &ask, &got));
     *token = err == 0 ? got.token : 0;
     *id = err == 0 ? got.id : 0;
     handle_settle(&handle);
@@ -351,9 +349,7 @@ Test(hostile_engine, a_build_with_the_last_token_but_few_fails_and_ends_nothing)
     cr_assert_eq(open_engine(), 0, "%s", report.text);
     cr_assert_eq(claim(&token, &id), 0);
     const struct edge_fail ask = {.id = id, .token = token};
-    do {
-        err = edge_fail(handle.edge, &ask, &how);
-    } while (handle_again(&handle, err));
+    HANDLE_ASK(err, &handle, edge_fail(handle.edge, &ask, &how));
     cr_assert_eq(err, 0);
     handle_settle(&handle);
     cr_expect(how.final, "there is no token for another try");
@@ -395,9 +391,7 @@ Test(hostile_engine, a_snapshot_that_cannot_be_loaded_does_not_count)
     cr_assert_eq(open_engine(), 0, "%s", report.text);
     FIELD_ADD(tally->state.votes, 1);
     handle_poll(&handle, "another");
-    do {
-        err = edge_snapshot(handle.edge, &ticket, &done);
-    } while (handle_again(&handle, err));
+    HANDLE_ASK(err, &handle, edge_snapshot(handle.edge, &ticket, &done));
     cr_expect_eq(err, TALLY_IO, "it counts: %d", err);
     snprintf(path, sizeof(path), "%s/snap-%016x.tally", dir, FORGE_LSN + 1);
     cr_expect_neq(access(path, F_OK), 0, "it has a name");

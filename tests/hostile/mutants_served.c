@@ -51,9 +51,7 @@ static int claim(const char *worker, struct edge_claimed *got)
     const struct edge_claim ask = {
         .worker = span_of(worker), .queues = {{"q", 1}}, .queue_count = 1, .lease_ms = 1000};
     int err;
-    do {
-        err = edge_claim(handle.edge, &ask, got);
-    } while (handle_again(&handle, err));
+    HANDLE_ASK(err, &handle, edge_claim(handle.edge, &ask, got));
     handle_settle(&handle);
     return err;
 }
@@ -70,11 +68,11 @@ static void work(const char *worker)
             return;
         }
         const struct edge_fail fail = {.id = got.id, .token = got.token, .text = {"no", 2}};
-        do {
-            err = i % 3 == 0   ? edge_fail(handle.edge, &fail, &how)
-                  : i % 3 == 1 ? edge_release(handle.edge, got.id, got.token, 0)
-                               : edge_done(handle.edge, got.id, got.token, (struct span){"ok", 2});
-        } while (handle_again(&handle, err));
+        HANDLE_ASK(err, &handle,
+                   i % 3 == 0 ? edge_fail(handle.edge, &fail, &how)
+                   : i % 3 == 1
+                       ? edge_release(handle.edge, got.id, got.token, 0)
+                       : edge_done(handle.edge, got.id, got.token, (struct span){"ok", 2}));
         handle_settle(&handle);
         EXPECT(err == 0 || err == TALLY_STALE, "the end of a claim: %s", tally_err_name(err));
     }
@@ -103,9 +101,7 @@ static void snapshot(void)
     struct edge_snapshot done;
     uint64_t ticket = 0;
     int err;
-    do {
-        err = edge_snapshot(handle.edge, &ticket, &done);
-    } while (handle_again(&handle, err));
+    HANDLE_ASK(err, &handle, edge_snapshot(handle.edge, &ticket, &done));
     EXPECT(err == 0, "a snapshot: %s", tally_err_name(err));
 }
 
