@@ -59,6 +59,7 @@ static const struct error_case poll_rows[] = {
     {"POLL " CHARS_64 "5", "INVAL"},
     {"POLL new MODE wrong", "INVAL"},
     {"POLL new NOPE 3", "INVAL"},
+    {"SUBMIT q TEXT x :p", "INVAL"},
     {"OPTION nowhere Yes", "NOTFOUND"},
     {"OPTION lang Elixir", "EXISTS"},
     {"OPTION lang eLIXIR", "EXISTS"},
