@@ -18,18 +18,18 @@
  * Every request function returns one of
  *   0            done at the edge, or appended: the reply (OK with what the call filled in, or the
  *                result) may leave once edge_applied() >= the edge_tail() of that moment;
- *   EDGE_NIL     nothing there (a claim), certain: the reply may leave now;
- *   TALLY_PARK   cannot be known before the next commit: ask again, unchanged, when
+ *   EDGE_NIL     there is nothing to claim, which is certain: the reply may leave now;
+ *   TALLY_PARK   the answer is not known before the next commit: ask again, unchanged, when
  *                edge_commits() has moved (rules 8 to 10 of the design);
  *   TALLY_ROOM   the lane is full: ask again, unchanged, when edge_applied() has moved and
  *                edge_free() was called;
- *   other < 0    refused, certain, nothing changed: ERR may leave now.
+ *   other < 0    refused for certain, nothing changed: ERR may leave now.
  *
- * "May leave" is from the engine's side; a connection still answers in request order, and it holds
- * back a request that could see what an earlier one of its own is still changing (rule 8): a read,
- * a claim, or an ordered request that names what an earlier ordered one creates.
+ * "May leave" is the engine's rule; a connection still answers in request order. It also holds back
+ * a request that could see what an earlier request of its own is still changing (rule 8): a read, a
+ * claim, or an ordered request that names what an earlier ordered one creates.
  *
- * Errors below are named without TALLY_; PARK and ROOM are those above, and
+ * Errors below are named without TALLY_; PARK and ROOM are described above, and
  *   READONLY     the disk has no room for new work (an end of a claim: not even in its reserve)
  *   DRAINING     tally_drain was called
  *   MEMORY       the memory for clients is used up (engine/base/ledger.h); NOMEM: the machine's
@@ -42,8 +42,8 @@
 enum {
     EDGE_NIL = 1,
     EDGE_QUEUED = 2, /* edge_read: the rows will come */
-    EDGE_DUP = 3,    /* edge_done: another result stays */
-    EDGE_SLOTS = 4,  /* edge_claim: no free slot */
+    EDGE_DUP = 3,    /* edge_done: another result was given before and stays */
+    EDGE_SLOTS = 4,  /* edge_claim: the worker has no free slot */
 };
 
 struct tally; /* the engine: engine/tally.h */
@@ -63,16 +63,16 @@ int edge_new(struct edge **out, struct tally *tally, void (*wake)(void *arg), vo
 /* Gives an edge back. REQUIRES: everything appended is applied, and every read has ended. */
 void edge_destroy(struct edge *edge);
 
-/* A pass: pointers that reads and claims gave out live until its end, and it has one log time. A
- * pass that does not end keeps memory from being freed, and polls from being closed. */
+/* A pass has one log time, and pointers that reads and claims give out live until its end. A pass
+ * that does not end keeps memory from being freed and polls from being closed. */
 void edge_pass_begin(struct edge *edge);
 void edge_pass_end(struct edge *edge);
 
 /*
  * Asks whether the owner may block in the kernel.
- * Returns true when it may: from then on each commit calls wake, until edge_awake, which must be
- * called after blocking. False when a commit has come since the last edge_awake or edge_may_sleep:
- * make another pass first; edge_awake is not called then.
+ * Returns true when the owner may block: from then on each commit calls wake, until edge_awake,
+ * which must be called after blocking. Returns false when a commit has come since the last
+ * edge_awake or edge_may_sleep: make another pass first; edge_awake is not called then.
  * REQUIRES: between two passes.
  */
 bool edge_may_sleep(struct edge *edge);
@@ -81,23 +81,24 @@ void edge_awake(struct edge *edge);
 /* Returns how many records were appended since the edge was made: a lane position. */
 uint64_t edge_tail(const struct edge *edge);
 
-/* Returns the lane position below which everything is durable and applied. Order: acquire; what
- * was applied is seen. */
+/* Returns the lane position below which everything is durable and applied. Order: acquire; the
+ * state that was applied is seen. */
 uint64_t edge_applied(const struct edge *edge);
 
 /*
- * Returns the number of the engine's commits: what was parked may be asked again when it has moved.
- * Sample it, like edge_offers, before a request is asked: what came in between must count as moved.
+ * Returns the number of the engine's commits: a parked request may be asked again when the number
+ * has moved. Read it, like edge_offers, before a request is asked: a commit that comes in between
+ * must count as moved.
  * Order: acquire.
  */
 uint64_t edge_commits(const struct edge *edge);
 
-/* Results below this lane position have been read; their slots may be used again. REQUIRES: it does
- * not go back, and is no more than edge_applied(). */
+/* Results below this lane position have been read; their slots may be used again. REQUIRES: pos
+ * does not go back, and is no more than edge_applied(). */
 void edge_free(struct edge *edge, uint64_t pos);
 
-/* Hands what was appended to the committer, and wakes it if it sleeps. Cheap when nothing is new.
- * Order: release; the committer sees the slots whole. */
+/* Hands the appended records to the committer, and wakes it if it sleeps. Cheap when there are no
+ * new ones. Order: release; the committer sees the slots whole. */
 void edge_publish(struct edge *edge);
 
 /* ---- votes ---- */
@@ -110,14 +111,14 @@ struct edge_vote {
 /*
  * Adds n votes for an option. Votes of one pass for one option are combined: the step itself is
  * made by edge_flush, and only then edge_votes_after can tell the number.
- * Returns 0, and *vote to ask edge_votes_after with.
+ * Returns 0, and *vote for edge_votes_after.
  * Errors: NOTFOUND; CLOSED, the poll takes no votes now; RANGE, n is not in 1..VOTE_N_MAX, or the
  * count would pass 2^39; READONLY, DRAINING, PARK, ROOM.
  */
 int edge_vote(struct edge *edge, uint64_t option, uint64_t n, struct edge_vote *vote);
 
-/* Makes the steps of all votes since the last flush. Never fails: edge_vote has made sure of the
- * room. Order: each step is one acq_rel RMW. */
+/* Makes the steps of all votes since the last flush. Never fails: edge_vote returns ROOM when the
+ * lane is full. Order: each step is one acq_rel RMW. */
 void edge_flush(struct edge *edge);
 
 /* Returns the count just after this vote. REQUIRES: it was flushed, and no edge_vote came since. */
@@ -133,8 +134,8 @@ struct edge_claim {
     struct span worker;
     struct span queues[CLAIM_QUEUES_MAX];
     unsigned queue_count;
-    uint32_t lease_ms; /* 0: as the build says */
-    bool fresh_only;   /* at the slot limit: EDGE_NIL instead of a build it holds already */
+    uint32_t lease_ms; /* 0: the lease of the build */
+    bool fresh_only;   /* at the slot limit: EDGE_NIL instead of a build it already holds */
     bool waits;        /* at the slot limit: EDGE_SLOTS instead */
 };
 
@@ -142,13 +143,12 @@ struct edge_claimed {
     uint64_t id;
     uint32_t token;
     uint32_t attempt;  /* 1 for the first */
-    uint64_t lease_ms; /* what is left */
+    uint64_t lease_ms; /* left of the lease */
     struct span queue;
-    struct span payload; /* both until edge_pass_end */
-    uint64_t
-        worker; /* with EDGE_NIL and EDGE_SLOTS: which, and what edge_worker_left said before */
-    uint64_t left;
-    bool again; /* held already; nothing was appended */
+    struct span payload; /* queue and payload live until edge_pass_end */
+    uint64_t worker;     /* its id; set with EDGE_NIL and EDGE_SLOTS, too */
+    uint64_t left;       /* edge_worker_left before the claim; set like worker */
+    bool again;          /* the worker holds it already; nothing was appended */
 };
 
 /*
@@ -162,30 +162,32 @@ int edge_claim(struct edge *edge, const struct edge_claim *ask, struct edge_clai
 
 /*
  * Tells a worker at its slot limit again what it holds: the build of the lowest id above *after,
- * which is set to it. Nothing is appended.
- * Returns 0; EDGE_NIL, that was all. Errors: NOTFOUND, OFFLINE, PARK.
+ * and *after is set to that id. Nothing is appended.
+ * Returns 0; EDGE_NIL when there is no further build. Errors: NOTFOUND, OFFLINE, PARK.
  */
 int edge_claim_again(struct edge *edge, const struct edge_claim *ask, uint64_t *after,
                      struct edge_claimed *got);
 
-/* Returns a number that moves when a slot of the worker may have come free, or it has left. */
+/* Returns a number that moves when a slot of the worker may have come free, or the worker has left.
+ */
 uint64_t edge_worker_left(const struct edge *edge, uint64_t worker);
 
-/* A claim of the worker waits, so it is not silent. */
+/* Says that a claim of the worker waits, so the worker is not silent. */
 void edge_worker_waits(struct edge *edge, uint64_t worker);
 
 /*
- * Heartbeat: a fresh lease. prog is the progress in percent, 0..100, or -1 for none. The first of
- * a claim says that the build is being built, and is a record; later ones are not.
+ * Heartbeat: renews the lease. prog is the progress in percent, 0..100, or -1 for none. The first
+ * heartbeat of a claim moves the build from assigned to building by a record; later ones append
+ * none.
  * Returns 0, and the lease in *lease_ms.
- * Errors: NOTFOUND, STALE, PARK; a first one: READONLY, ROOM.
+ * Errors: NOTFOUND, STALE, PARK; a first heartbeat: READONLY, ROOM.
  */
 int edge_beat(struct edge *edge, uint64_t id, uint32_t token, int prog, uint64_t *lease_ms);
 
 /*
- * Ends a claim with a result (may be empty), copied.
- * Returns 0, also when it is repeated with the same token; EDGE_DUP, repeated with another result,
- * and the first one stays.
+ * Ends a claim with a result, which is copied and may be empty.
+ * Returns 0, also when the call is repeated with the same token; EDGE_DUP, repeated with another
+ * result, and the first one stays.
  * Errors: NOTFOUND, STALE, READONLY; TOOBIG, more than BUILD_TEXT_BYTES_MAX; MEMORY, with a result
  * only; NOMEM, PARK, ROOM.
  */
@@ -200,30 +202,30 @@ struct edge_fail {
 };
 
 struct edge_failed {
-    bool final;             /* it is failed for good */
-    uint32_t attempts_left; /* else */
-    bool dup;               /* it was asked before, with another text, which stays */
+    bool final;             /* the build has failed for good */
+    uint32_t attempts_left; /* when it has not */
+    bool dup;               /* a repeated FAIL with another text; the first text stays */
 };
 
 /*
  * Ends a claim that has failed: the build is offered again, at once or after the delay, or it fails
- * for good: with dead, or with its last try.
- * Returns 0, and *how; the same when it is repeated before the next claim, with the same delay and
- * dead.
+ * for good: with dead, or after its last try.
+ * Returns 0, and *how; the same when the call is repeated before the next claim, with the same
+ * delay and dead.
  * Errors: those of edge_done; RANGE, delay_ms is more than BUILD_DELAY_MS_MAX.
  */
 int edge_fail(struct edge *edge, const struct edge_fail *ask, struct edge_failed *how);
 
 /*
- * Gives a build back, the attempt not counted.
- * Returns 0, also when it is repeated with the same delay before the next claim.
+ * Gives a build back; the attempt is not counted.
+ * Returns 0, also when the call is repeated with the same delay before the next claim.
  * Errors: NOTFOUND, STALE, READONLY, RANGE as edge_fail, PARK, ROOM.
  */
 int edge_release(struct edge *edge, uint64_t id, uint32_t token, uint32_t delay_ms);
 
 /*
- * Takes a claim back whose reply did not reach the worker: as edge_release, but it is no sign of
- * life of the worker. Of this and being told again only one comes about.
+ * Takes a claim back whose reply did not reach the worker. It works like edge_release, but is no
+ * sign of life of the worker. A claim is either taken back or told again, never both.
  * Errors: NOTFOUND; STALE, also when the worker knows of the claim all the same: it has sent a
  * BEAT, or was told again; READONLY, PARK, ROOM.
  */
@@ -232,9 +234,10 @@ int edge_take_back(struct edge *edge, uint64_t id, uint32_t token);
 /*
  * ---- ordered requests: apply decides them, in log order ----
  *
- * Each returns 0 when it is appended; then edge_apply_result has its result, which is what "Result"
- * says. Errors, at once, of all of them: INVAL, it says what cannot be (engine/log/bounds.h);
- * READONLY, DRAINING, NOMEM, ROOM; of those that add to the state: MEMORY. Texts are copied.
+ * Each function returns 0 when the request is appended; edge_apply_result then returns its result,
+ * which "Result" describes. Errors of all of them, returned at once: INVAL, a field of the request
+ * is out of bounds (engine/log/bounds.h); READONLY, DRAINING, NOMEM, ROOM; of those that add to the
+ * state: MEMORY. Texts are copied.
  */
 
 struct edge_submit {
@@ -249,7 +252,8 @@ struct edge_submit {
 };
 
 /* Adds a build. Result: its id; or EXISTS, an unfinished build of the queue has this uniq, and the
- * value is its id; FULL, of the queue, its need sets, or all queues. Errors: FULL, the tags. */
+ * value is its id; FULL, the limit of the queue, of its need sets, or of all queues is reached.
+ * Errors: FULL, there are too many tags. */
 int edge_submit(struct edge *edge, const struct edge_submit *ask);
 
 enum { EDGE_KEEP = -1 };
@@ -262,12 +266,12 @@ struct edge_poll {
     int64_t rate_ms;  /* with rate_n: both are named or both are kept */
 };
 
-/* Creates a poll or alters what is named. Result: 0, when the poll is as its times say; or FULL,
- * there are POLLS_MAX. */
+/* Creates a poll, or alters the fields that are not EDGE_KEEP. Result: 0, when the poll is open or
+ * closed as its times say; or FULL, there are POLLS_MAX. */
 int edge_poll(struct edge *edge, const struct edge_poll *ask);
 
 /* Adds an option; the label is trimmed. Result: its id; or NOTFOUND, no such poll; EXISTS, the poll
- * has this label, and the value is its id; FULL. Errors: NOTFOUND, when that is certain already. */
+ * has this label, and the value is its id; FULL. Errors: NOTFOUND, when that is already certain. */
 int edge_option(struct edge *edge, struct span poll, struct span label);
 
 struct edge_worker {
@@ -277,31 +281,31 @@ struct edge_worker {
     uint32_t slots;   /* 0: as it was */
 };
 
-/* Registers a worker or brings it back. Result: 0 for new, 1 for again; or FULL, there are
- * WORKERS_MAX. Errors: FULL, the tags. */
+/* Registers a worker or brings it back. Result: 0 for a new worker, 1 for a known one; or FULL,
+ * there are WORKERS_MAX. Errors: FULL, there are too many tags. */
 int edge_worker(struct edge *edge, const struct edge_worker *ask);
 
-/* A worker leaves, and its builds go back. Result: how many, when they are offered again; or
- * NOTFOUND, which may be certain at once. */
+/* A worker leaves, and its builds go back. Result: the number of these builds, when they are
+ * offered again; or NOTFOUND. Errors: NOTFOUND, when that is already certain. */
 int edge_bye(struct edge *edge, struct span worker);
 
 /*
  * Reads the result of the ordered request that was appended last when edge_tail() was pos.
- * Returns 0 or the refusal, with the number in *value; PARK, it is applied, but what it set going
- * is not yet: ask again after the next commit.
+ * Returns 0 or the refusal, with the number in *value; PARK, the request is applied, but its
+ * effects are not yet: ask again after the next commit.
  * REQUIRES: edge_applied() >= pos, and edge_free(pos) was not called yet.
  */
 int edge_apply_result(struct edge *edge, uint64_t pos, uint64_t *value);
 
-/* ---- what a client address may do ---- */
+/* ---- limits and waiting ---- */
 
-/* Reads the limit of votes for the poll of an option: n in per_ms for each client address, and the
- * poll's id. Returns false when it has none. */
+/* Reads the vote limit of the poll of an option: n votes in per_ms for each client address, and the
+ * poll's id. Returns false when the poll has no limit. */
 bool edge_vote_rate(struct edge *edge, uint64_t option, uint64_t *n, uint64_t *per_ms,
                     uint64_t *poll);
 
-/* Returns a number that moves when some queue is offered a build, or some worker has other tags or
- * has left: then waiting claims ask again. Order: acquire. */
+/* Returns a number that moves when a build is offered in some queue, or some worker has other tags
+ * or has left: waiting claims then ask again. Order: acquire. */
 uint64_t edge_offers(const struct edge *edge);
 
 struct edge_snapshot {
@@ -310,19 +314,20 @@ struct edge_snapshot {
 };
 
 /*
- * Asks for a snapshot of what is committed now or later: first with *ticket 0, then again after
- * each commit with what it left there. With the answer *ticket is 0 again.
- * Returns 0, one counts, and *done says which. Errors: PARK, until there is an answer; IO, it could
- * not be made; READONLY, the log it would belong to was removed.
+ * Asks for a snapshot of the state that is committed now or later. The first call has *ticket 0;
+ * after each commit the caller asks again with the ticket that it got. With the answer *ticket is 0
+ * again.
+ * Returns 0 when the snapshot counts, and *done describes it. Errors: PARK, until there is an
+ * answer; IO, it could not be made; READONLY, the log that it would belong to was removed.
  */
 int edge_snapshot(struct edge *edge, uint64_t *ticket, struct edge_snapshot *done);
 
-/* Returns where the caller counts what it holds for its clients. Owns: the engine's. Threads: any,
- * as all of a ledger. */
+/* Returns the ledger in which the caller counts the bytes that it holds for its clients. Owns: the
+ * engine's. Threads: any. */
 struct ledger *edge_ledger(const struct edge *edge);
 struct ledger *tally_ledger(struct tally *tally);
 
-/* Returns TALLY_OK, READONLY or DRAINING: what new work would be told now. */
+/* Returns TALLY_OK, READONLY or DRAINING: the answer that new work would get now. */
 int edge_mode(const struct edge *edge);
 
 #endif

@@ -22,7 +22,7 @@
 #define RETAIN_BYTES   ((uint64_t)8 << 30)
 #define RETAIN_S       ((uint64_t)7 * 24 * 60 * 60)
 
-/* What a start goes through: the snapshot, then the log behind it. */
+/* A start: it loads the snapshot, then replays the log behind it. */
 struct opening {
     struct state *state;
     const struct tally_options *options;
@@ -42,7 +42,7 @@ static int load_block(void *arg, const struct wal_block *block)
     return snapshot_load_block(&opening->load, block);
 }
 
-/* The snapshot was not whole after all: begins anew, as if nothing of it had been loaded. */
+/* The snapshot was found damaged: drops what was loaded of it and begins anew. */
 static int unload_snapshot(void *arg)
 {
     struct opening *opening = arg;
@@ -105,7 +105,7 @@ static void on_damage(void *arg, const struct wal_report *damage)
 {
     struct tally *tally = arg;
     alarm_warn(&tally->options, damage->text);
-    /* the state in memory is whole: with a new snapshot the next start does not need that file */
+    /* the state in memory is whole: after a new snapshot no start needs the damaged file */
     snapshot_renew(&tally->shared);
 }
 
@@ -115,7 +115,7 @@ static void on_trouble(void *arg, const char *what)
     alarm_trouble(&tally->options, what);
 }
 
-/* What all lanes can hold, encoded; the committer's own has no texts. */
+/* The bytes of the records that all lanes can hold, encoded; the committer's lane has no texts. */
 static uint64_t lane_bytes_all(const struct tally_options *options)
 {
     uint64_t slots_bytes = (uint64_t)LANE_SLOTS * LANE_SLOT_BYTES;
@@ -131,7 +131,7 @@ static int open_log(struct tally *tally, struct tally_report *report, struct com
     uint64_t bytes = tally->options.segment_bytes;
     log->io = tally->io;
     log->lane_bytes_all = lane_bytes_all(&tally->options);
-    /* a segment holds what space_judge keeps free, and something to work with */
+    /* a segment holds the bytes that space_judge keeps free, and some to work with */
     while (bytes < 4 * log->lane_bytes_all) {
         bytes *= 2;
     }
@@ -244,7 +244,7 @@ static int open_io(struct tally *tally, struct tally_report *report)
 static void set_by_disk(struct tally_options *set, struct wal_io *io)
 {
     struct wal_space space = {.total_bytes = UINT64_MAX};
-    (void)io->ops->space(io, &space); /* a file system that does not say is taken for large */
+    (void)io->ops->space(io, &space); /* where the call fails, the file system counts as large */
     uint64_t half = space.total_bytes / 2;
     if (set->retain_bytes == 0) {
         set->retain_bytes = half < RETAIN_BYTES ? half : RETAIN_BYTES;
@@ -320,7 +320,7 @@ int tally_close(struct tally *tally)
 {
     reader_stop(tally->shared.reader);
     committer_stop(&tally->committer);
-    /* the caller has ended its threads: server_stop comes before tally_close */
+    /* the caller has ended its threads: tallyd calls server_stop before tally_close */
     CHECK(edges_are_idle(&tally->edges));
     bool is_lost = committer_log_is_lost(&tally->committer);
     committer_fini(&tally->committer);

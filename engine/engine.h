@@ -1,4 +1,5 @@
-/* The engine as a whole: what its parts hang on. For engine.c and for tests; no part sees it. */
+/* The engine as a whole: the struct that owns its parts. For engine.c and for tests; no part
+ * includes it. */
 #ifndef TALLY_ENGINE_ENGINE_H
 #define TALLY_ENGINE_ENGINE_H
 
@@ -15,7 +16,8 @@
  *         │  └── shared ◀─────────────┤
  *         └─ read ──▶ state ◀─ apply ─┘
  *
- * Each part says for itself who may touch what: edges.h, shared.h, state.h, committer.h.
+ * The header of each part says which thread may touch which field: edges.h, shared.h, state.h,
+ * committer.h.
  */
 struct tally {
     struct tally_options options;

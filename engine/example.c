@@ -1,4 +1,5 @@
-/* The library without a network: count votes, hand out a build, close, open again, look. */
+/* An example of the library without a network: it counts votes, hands out a build, closes, opens
+ * again and reads. */
 #include "engine/tally.h"
 
 #include <ftw.h>
@@ -57,7 +58,7 @@ static void first_run(const char *dir)
     close_dir(tally, s);
 }
 
-/* What was given back is offered again, and can be ended although no new work is taken. */
+/* A build that was given back is offered again, and it can be ended while the engine drains. */
 static void end_run(struct tally *tally, struct session *s)
 {
     struct tally_claim claim;

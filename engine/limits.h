@@ -1,13 +1,13 @@
-/* The limits: what a name, a number and the state as a whole may be; one list for all layers. */
+/* The limits of names, numbers and the state as a whole; one list for all layers. */
 #ifndef TALLY_ENGINE_LIMITS_H
 #define TALLY_ENGINE_LIMITS_H
 
 #include <stdint.h>
 
 /*
- * Requests, records and images are held against these (engine/log/bounds.h), and net/ takes the
- * bounds of its words from here. A request may be bounded more tightly at any time; what a record
- * or an image can say may only be widened, or old logs would be refused.
+ * Requests, records and images are checked against these limits (engine/log/bounds.h), and net/
+ * takes the bounds of its arguments from here. The bound of a request may be tightened at any time;
+ * the bound of a record or an image may only be widened, or old logs would be refused.
  */
 
 /* ---- texts ---- */
@@ -19,22 +19,22 @@ enum {
     TAGS_MAX = 16, /* of a worker, or that a build needs */
     TAGS_BYTES_MAX = TAGS_MAX * (NAME_LEN_MAX + 1),
     WORKER_TITLE_BYTES_MAX = 256,
-    /* a payload, result or error; three of them and more fit an image, and that a block */
+    /* a payload, result or error; an image holds three of them and more, a block holds an image */
     BUILD_TEXT_BYTES_MAX = 4 << 20,
 };
 
 /* ---- votes ---- */
 enum { VOTES_BITS = 40, VOTE_N_MAX = 1 << 20 };
 #define VOTES_MASK  (((uint64_t)1 << VOTES_BITS) - 1)
-#define VOTES_RANGE ((uint64_t)1 << 39) /* of one option: no vote is begun at or above */
-#define COUNT_MAX   ((uint64_t)1 << 62) /* of all options together, and of anything else */
+#define VOTES_RANGE ((uint64_t)1 << 39) /* an option that has as many takes no more votes */
+#define COUNT_MAX   ((uint64_t)1 << 62) /* votes of all options together, and any other count */
 
 /* ---- polls ---- */
 enum {
     POLL_RATE_N_MAX = 1000 * 1000,
     POLL_RATE_MS_MAX = 24 * 3600 * 1000,
     POLL_OPTIONS_MAX = 1 << 24,
-    POLL_SECONDS = 64, /* for which a poll counts its votes one by one */
+    POLL_SECONDS = 64, /* a poll counts the votes of each of the last 64 seconds */
 };
 
 /* ---- builds ---- */
@@ -45,18 +45,18 @@ enum {
     BUILD_TRIES_DEFAULT = 3,
     BUILD_LEASE_MS_MAX = 24 * 3600 * 1000,
     BUILD_LEASE_MS_DEFAULT = 60 * 1000,
-    /* Of a build that is held; one that is offered has fewer. A live build comes no further than
-     * its tries: beyond them it fails. */
+    /* Attempts of a build that is held; one that is offered has fewer. In a live engine a build
+     * fails when its tries are used up, long before this. */
     BUILD_ATTEMPTS_MAX = 30000,
-    BUILD_BYES_MAX =
-        100, /* so often a build goes back by BYE, uncounted; once more, and it fails */
+    /* A build goes back by BYE so often without counting an attempt; after one more BYE it fails */
+    BUILD_BYES_MAX = 100,
 };
 #define BUILD_DELAY_MS_MAX ((uint64_t)30 * 24 * 3600 * 1000)
 #define BUILD_TOKEN_MAX    ((uint32_t)0x0fffffff)
 
 enum {
     NEED_SETS_MAX = 64,    /* distinct sets of needed tags in a queue */
-    CLAIM_QUEUES_MAX = 16, /* that one claim names */
+    CLAIM_QUEUES_MAX = 16, /* queues that one claim names */
     WORKER_SLOTS_MAX = 256,
 };
 

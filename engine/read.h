@@ -17,11 +17,11 @@ struct state;
  *     read_tally_init ── edge_read ──┬── 0: err, rows are there ─────────────┬── read_tally_fini
  *                                    └── EDGE_QUEUED ── read_is_done? true ──┘
  *
- * Errors, in read.err: NOTFOUND, there is none of this name or id; NOMEM; BUSY, the memory for
- * replies is used up, or what is read changes faster than it is copied: ask again.
+ * Errors, in read.err: NOTFOUND, nothing has this name or id; NOMEM; BUSY, the memory for replies
+ * is used up, or the poll changes faster than it is copied: ask again.
  * Owns: the rows, and all spans in them, live until the fini, or until the engine ends if that is
- * sooner; the spans that are asked with are borrowed until the read is done. The fini frees the
- * rows; it is called once, after the read is done.
+ * sooner; the spans of the question are borrowed until the read is done. The fini frees the rows;
+ * it is called once, after the read is done.
  * Threads: the edge's, which does not block.
  */
 
@@ -37,26 +37,26 @@ struct read_rows {
 };
 
 /*
- * A read copies what it needs, slice by slice (engine/edge/slice.h); each slice is of one moment of
- * the state. A read of one slice, and any TALLY, is one moment. Embed it first in a typed read
- * below; the init functions fill it.
+ * A read copies its rows slice by slice (engine/edge/slice.h); each slice shows one moment of the
+ * state. A read of one slice, and any TALLY, shows one moment. Each typed read below has this as
+ * its first member; the init functions fill it.
  */
 struct read {
     /* written once */
     int (*run)(struct read *read, const struct state *state);
     void (*end)(struct read *read);               /* hands the rows to the typed read */
-    int (*compare)(const void *a, const void *b); /* rows; NULL: they come in order */
-    size_t wanted;                                /* rows */
+    int (*compare)(const void *a, const void *b); /* rows; NULL: they are made in order */
+    size_t wanted;                                /* rows, at most */
     /* the outcome */
     int err;         /* what the last run returned */
     uint64_t lsn;    /* the state's, when it ran */
     uint64_t log_ms; /* log and running time when it was asked */
     uint64_t run_ms;
-    /* on the way: the edge's, or the reader's once it was asked (engine/edge/reader.h) */
+    /* while it runs: the edge's, or the reader's once it is queued (engine/edge/reader.h) */
     uint64_t next;
     struct read_rows rows;
     struct ledger *ledger;
-    size_t counted; /* there, among the replies; parcels count by themselves */
+    size_t counted; /* bytes in the ledger, among the replies; parcels count by themselves */
     struct edge *edge;
     struct read *asked_before;
     _Atomic bool is_done;
@@ -65,16 +65,16 @@ struct read {
 
 /*
  * Runs a read, or has the reader run it.
- * Returns 0 when read->err and the typed fields are filled now; EDGE_QUEUED when they will be once
- * read_is_done says so: keep the read alive until then; the edge is woken.
+ * Returns 0 when read->err and the typed fields are filled now; EDGE_QUEUED when they are filled
+ * once read_is_done returns true: keep the read alive until then; the edge is woken.
  * REQUIRES: the init function of its type, in this pass; a read ends before the engine.
  */
 int edge_read(struct edge *edge, struct read *read);
 
-/* Returns whether a read that was queued is done. Order: acquire; its rows are seen. */
+/* Returns whether a queued read is done. Order: acquire; its rows are seen. */
 bool read_is_done(const struct read *read);
 
-/* Says that nobody wants a queued read any more: it will be done soon, with or without rows. */
+/* Cancels a queued read: it is done soon, with or without rows. */
 void read_is_unwanted(struct read *read);
 
 /* ---- TALLY ---- */
@@ -95,12 +95,12 @@ struct read_tally {
 void read_tally_init(struct read_tally *r, struct span poll, size_t top);
 void read_tally_fini(struct read_tally *r);
 
-/* ---- labels that are alike ---- */
+/* ---- similar labels ---- */
 enum { SIMILAR_MAX = 5 };
 /*
- * Finds labels of a poll that are like one: itself first, then the most alike (how:
- * engine/state/label_index.h). The label is as label_clean makes it.
- * Returns how many; 0, when there is no such poll, too. Errors: NOMEM, INVAL.
+ * Finds labels of a poll that are similar to a label: itself first, then the most similar
+ * (engine/state/label_index.h). The label is as label_clean makes it.
+ * Returns how many; 0 also when there is no such poll. Errors: NOMEM, INVAL.
  * Owns: the labels live as long as the engine. Threads: any, in a pass.
  */
 int edge_similar(struct edge *edge, struct span poll, struct span label,
@@ -140,23 +140,23 @@ struct read_builds {
     struct read read;
     uint64_t id;         /* one build (NOTFOUND when it is not there), or 0 */
     struct span queue;   /* one queue (NOTFOUND), or at NULL for all */
-    struct span worker;  /* only what this worker has or had; at NULL: any */
+    struct span worker;  /* only builds that this worker holds or held; at NULL: any */
     uint32_t state_mask; /* 1 << enum build_state; 0: any */
-    uint64_t after;      /* ids above this; with reverse: below this, 0 for from the newest */
+    uint64_t after;      /* ids above this; with reverse: below this, 0: from the newest */
     size_t count;
     bool reverse;
     struct build_row *rows; /* by id */
     size_t row_count;
 };
-/* Zero the rest, then set the fields wanted between init and edge_read. */
+/* Init zeroes the fields; the caller sets the wanted ones between init and edge_read. */
 void read_builds_init(struct read_builds *r);
 void read_builds_fini(struct read_builds *r);
 
 /*
  * PAYLOAD, RESULT: the bytes of a build.
- * Returns 0, and them in *parcel; NULL is an empty result.
- * Errors: NOTFOUND, no such build, or it has given them back; STATE, edge_result: it has not
- * completed.
+ * Returns 0, and the bytes in *parcel; NULL is an empty result.
+ * Errors: NOTFOUND, no such build, or a FORGET has freed them; STATE, of edge_result: the build has
+ * not completed.
  * Owns: the caller has a hold, which it gives back by parcel_release. Threads: the edge's.
  */
 int edge_payload(struct edge *edge, uint64_t id, struct parcel **parcel);
@@ -185,7 +185,7 @@ struct worker_row {
     bool online;
     uint64_t done;
     uint64_t failed;
-    uint64_t seen_ms; /* ms since it was heard of */
+    uint64_t seen_ms; /* since its last sign of life */
     uint64_t builds;  /* held */
     uint32_t slots;
 };
@@ -203,13 +203,13 @@ struct held_row {
     uint64_t id;
     uint32_t token;
     uint32_t attempt;
-    uint64_t lease_ms; /* what is left */
+    uint64_t lease_ms; /* left of the lease */
     struct span queue;
 };
 struct read_held {
     struct read read;
     struct span worker;    /* NOTFOUND */
-    uint32_t tick;         /* of the lease clock, when it was asked */
+    uint32_t tick;         /* of the lease clock, at the init */
     struct held_row *rows; /* by id */
     size_t row_count;
 };
@@ -235,7 +235,7 @@ struct engine_info {
     uint64_t pack_failures;
     uint64_t scrub_passes;
     uint64_t scrub_bytes;
-    uint64_t scrub_damage;   /* files that are damaged on the disk */
+    uint64_t scrub_damage;   /* files found damaged on the disk */
     uint64_t sync_ns_sum;    /* over all commits */
     uint64_t commit_us_last; /* write, sync and apply */
     uint64_t commit_us_max;
@@ -257,7 +257,7 @@ struct engine_info {
     uint64_t snapshots; /* since the start */
     uint64_t snapshot_failures;
     uint64_t segments_removed;
-    uint64_t wall_ms; /* the wall clock, and what is made of it: engine/base/time.h */
+    uint64_t wall_ms; /* the wall clock, and the log time made from it: engine/base/time.h */
     uint64_t log_ms;
     uint64_t wall_behind_ms; /* of log time */
     uint64_t wall_ahead_ms;
@@ -266,7 +266,7 @@ struct engine_info {
     bool readonly;
     bool draining;
 };
-/* Fills in the counters, each as it is at some moment of the call. */
+/* Fills in the counters. Each is read at some moment of the call. */
 void edge_info(struct edge *edge, struct engine_info *info);
 
 #endif

@@ -17,8 +17,9 @@
  *     tally_close ◀───┴───────── tally_session_destroy, of all of them ◀───────────────────────┘
  *
  * A function that returns int returns 0, or a negative TALLY_ error (wal/base/err.h: its name and
- * a sentence for people); an error says that nothing was changed, but for tally_close. A call on a
- * session returns when its answer, positive or negative, is on disk, so no crash takes it back.
+ * a sentence for people). A function that returns an error has changed nothing, except for
+ * tally_close. A call on a session returns when its answer, positive or negative, is on disk, so no
+ * crash takes it back.
  *
  * Errors of every call on a session that changes something: READONLY, the disk is full;
  * DRAINING, after tally_drain; NOMEM. Those that add to what is stored (poll, option, worker,
@@ -46,8 +47,8 @@ struct tally_options {
     bool create;                /* make the directory when it is missing */
     unsigned edges;             /* threads that may have a session (or an edge) at once; 0: 4 */
     uint32_t payload_bytes_max; /* of tally_submit; 0: 1 MiB; at most BUILD_TEXT_BYTES_MAX */
-    /* What clients can make it hold (engine/base/ledger.h); 0: half of what the machine, or its
-     * control group, has; UINT64_MAX: no limit. */
+    /* The bytes that clients can make the engine hold (engine/base/ledger.h); 0: half the memory
+     * of the machine, or of its control group; UINT64_MAX: no limit. */
     uint64_t memory_bytes;
     uint64_t segment_bytes; /* of a file of the log; 0: 64 MiB */
     /* A snapshot is made after so many bytes of log, or so many seconds with a change; 0: 256 MiB,
@@ -56,32 +57,32 @@ struct tally_options {
     uint64_t snapshot_bytes;
     uint64_t snapshot_s;
     uint32_t snapshot_slice; /* for tests: entities looked at after a commit; 0: for 0.3 ms */
-    /* Segments that two snapshots do not need go when the log is larger, or they are older, than
-     * this; 0: 8 GiB, or half of what the file system can hold, if that is less; 7 days;
-     * UINT64_MAX: never for that reason. On a full disk they go in any case. */
+    /* A segment that the two newest snapshots do not need is removed when the log is larger, or the
+     * segment is older, than this; 0: 8 GiB, or half of what the file system can hold, if that is
+     * less; 7 days; UINT64_MAX: never for that reason. On a full disk it is removed in any case. */
     uint64_t retain_bytes;
     uint64_t retain_s;
     /*
      * Called when the process cannot go on: code is the exit code that says why (74: the log cannot
      * be written; 71: no memory; 70: a bug, a record contradicts the state). Calls that wait get no
-     * answer. When it returns, the process ends by _exit(code). NULL: print why. Threads: the
-     * committer's.
+     * answer. When fatal returns, the process ends by _exit(code). NULL: why is printed. Threads:
+     * the committer's.
      */
     void (*fatal)(void *arg, int code, const char *why);
     void *fatal_arg;
-    /* Called now and then while the log is read, percent never falling. NULL: nobody. Threads: that
-     * of tally_open. */
+    /* Called now and then while the log is read; percent never falls. NULL: nothing is reported.
+     * Threads: that of tally_open. */
     void (*progress)(void *arg, unsigned percent);
     void *progress_arg;
     /*
-     * Called when a file of the log was found damaged on the disk while all is whole in memory:
-     * nothing stops, but the next start would not go through. NULL: print what. Threads: one in the
-     * background; it may not block, nor call anything here.
+     * Called when a file of the log was found damaged on the disk while the state in memory is
+     * whole: the engine goes on, but the next start would fail. NULL: the message is printed.
+     * Threads: one in the background; the function may not block, nor call anything here.
      */
     void (*warn)(void *arg, const char *what);
     void *warn_arg;
-    /* Called when the log cannot have its next segment now (no space, no descriptor), and when it
-     * has it after all. NULL: print what. Threads: as warn. */
+    /* Called when the next segment of the log cannot be made now (no space, no descriptor), and
+     * when it was made after all. NULL: the message is printed. Threads: as warn. */
     void (*trouble)(void *arg, const char *what);
     void *trouble_arg;
     const struct tally_clock *clock; /* NULL: the machine's; else copied, for tests that turn it */
@@ -98,7 +99,7 @@ struct tally_report {
     uint64_t disk_needed_bytes; /* by the log without history, and its snapshots */
     uint64_t disk_free_bytes;
     bool readonly;        /* the disk is full: new changes are refused */
-    bool snapshot_passed; /* one is damaged, and the one before it was taken, or none */
+    bool snapshot_passed; /* a damaged snapshot was left out: an older one was loaded, or none */
     char text[512];       /* for people: what was wrong, and where */
 };
 
@@ -117,18 +118,18 @@ int tally_open(struct tally **out, const struct tally_options *options,
                struct tally_report *report);
 
 /*
- * Lets the work run out: from now on new work (poll, option, vote, worker, submit, claim) is
- * refused with DRAINING, and the ends of claims are still taken. There is no way back.
+ * Starts draining: from now on new work (poll, option, vote, worker, submit, claim) is refused with
+ * DRAINING, and the ends of claims are still taken. Draining cannot be taken back.
  * Threads: any; does not block.
  */
 void tally_drain(struct tally *tally);
 
 /*
- * Ends the committer, and the log cleanly: the next tally_open finds nothing to repair.
+ * Ends the committer and closes the log cleanly: the next tally_open finds nothing to repair.
  * REQUIRES: all sessions and edges are gone, and all reads have ended.
  * Returns 0.
- * Errors: IO, the log could not be ended; the engine is gone all the same, and what was answered is
- * on disk.
+ * Errors: IO, the log could not be closed; the engine is gone all the same, and every change that
+ * was answered is on disk.
  * Owns: frees the engine. Threads: one; blocks until the background threads have ended.
  */
 int tally_close(struct tally *tally);
@@ -145,19 +146,19 @@ int tally_session_new(struct session **out, struct tally *tally);
 /* Ends a session. Threads: its own; does not block, since every call has waited for its answer. */
 void tally_session_destroy(struct session *session);
 
-/* ---- votes; Threads, of this and all below: the session's own; blocks until the answer is on
- * disk, which takes one commit, or as long as the disk is full ---- */
+/* ---- votes; Threads, of this and all below: the session's own; a call blocks until its answer is
+ * on disk, which takes one commit, or as long as the disk is full ---- */
 
 /*
- * Makes sure that there is a poll of this name; one that is there stays as it is. A new one takes
- * votes at once and for ever (edge_poll has times and limits).
+ * Creates a poll of this name; a poll that exists stays as it is. A new poll takes votes at once
+ * and for ever (edge_poll has times and limits).
  * Errors: INVAL, it is no name; FULL, there are POLLS_MAX.
  */
 int tally_poll(struct session *s, const char *name);
 
 /*
  * Adds an option to a poll. The label is trimmed, at most LABEL_CHARACTERS_MAX long, UTF-8 and
- * printable; two of one poll differ in more than case.
+ * printable; two labels of one poll differ in more than case.
  * Returns 0, and its id in *option.
  * Errors: EXISTS, the poll has this label already, and *option is its id; NOTFOUND, no such poll;
  * INVAL, name or label; FULL.
@@ -165,9 +166,9 @@ int tally_poll(struct session *s, const char *name);
 int tally_option(struct session *s, const char *poll, const char *label, uint64_t *option);
 
 /*
- * Adds n votes to an option, as one.
- * Returns 0, and in *votes_after what the option had just after them: each vote has its number, no
- * two the same.
+ * Adds n votes to an option, all in one step.
+ * Returns 0, and in *votes_after the votes of the option just after them: no two votes get the same
+ * number.
  * Errors: NOTFOUND, no such option; CLOSED, its poll takes no votes now; RANGE, n is not in
  * 1..VOTE_N_MAX, or the option has all the votes that it can count.
  */
@@ -180,8 +181,8 @@ struct tally_count {
 
 /*
  * Reads a poll at one moment: its options, most votes first, then the lower id.
- * Returns 0, and in *count how many rows were filled in; before, *count is how many rows there are
- * to fill.
+ * Returns 0, and in *count how many rows were filled in; the caller sets *count to the capacity of
+ * rows.
  * Errors: NOTFOUND, no such poll; BUSY, votes come faster than they are counted: ask again; NOMEM.
  * With an error *count is 0.
  */
@@ -191,8 +192,8 @@ int tally_tally(struct session *s, const char *poll, struct tally_count *rows, s
 
 /*
  * Registers a worker, or brings back one that was silent or had left. It may hold `slots` builds at
- * once; 0: as many as before, 1 for a new one. A worker that is not heard of for five minutes is
- * offline.
+ * once; 0: as many as before, 1 for a new one. A worker that gives no sign of life for five minutes
+ * is offline.
  * Errors: INVAL, it is no name, or slots are more than WORKER_SLOTS_MAX; FULL, there are
  * WORKERS_MAX.
  */
@@ -208,12 +209,12 @@ int tally_worker(struct session *s, const char *worker, uint32_t slots);
  */
 int tally_submit(struct session *s, const char *queue, struct span payload, uint64_t *id);
 
-/* A build that a worker holds: until it is ended with its token, or the lease is over. */
+/* A build that a worker holds, until the claim is ended with its token or the lease expires. */
 struct tally_claim {
     uint64_t id;
     uint32_t token;    /* names this claim; ends it */
     uint32_t attempt;  /* 1 for the first */
-    uint64_t lease_ms; /* what is left; then the build is offered again */
+    uint64_t lease_ms; /* left of the lease; when it expires the build is offered again */
     void *payload;     /* owned by the caller: free() */
     size_t payload_bytes;
     bool again; /* the worker holds it already, and has no free slot for another one */
@@ -223,34 +224,34 @@ struct tally_claim {
  * Takes the next build of a queue for a worker: the highest priority, then the oldest offer. A
  * worker without a free slot is told again what it holds.
  * Returns 0, and the build in *claim; 1 when there is nothing to claim.
- * Errors: NOTFOUND, no such worker; OFFLINE, it was silent: tally_worker brings it back; NOMEM, and
- * the build may be held all the same: it is told again, or offered when its lease is over.
+ * Errors: NOTFOUND, no such worker; OFFLINE, it was silent: tally_worker brings it back; NOMEM, but
+ * the build may be held: it is told again, or it is offered when its lease expires.
  * Owns: claim->payload is the caller's, by free().
  */
 int tally_claim(struct session *s, const char *worker, const char *queue,
                 struct tally_claim *claim);
 
 /*
- * Ends a claim: the build is completed, with a result, which may be empty. Asked again with the
- * same token and result: 0 again.
+ * Ends a claim: the build is completed, with a result, which may be empty. A repeated call with the
+ * same token and result returns 0 again.
  * Errors: NOTFOUND, no such build; STALE, the token does not hold it any more; EXISTS, it was
  * completed by this token with another result, which stays; TOOBIG, the result is larger than
- * BUILD_TEXT_BYTES_MAX; MEMORY, and an empty result would be taken. Not DRAINING; READONLY only
- * when the reserve of the disk is used up, too.
+ * BUILD_TEXT_BYTES_MAX; MEMORY, never for an empty result. Not DRAINING; READONLY only when the
+ * reserve of the disk is used up, too.
  */
 int tally_done(struct session *s, uint64_t id, uint32_t token, struct span result);
 
 /*
  * Ends a claim: the attempt has failed, with a text for people, which may be empty. The build is
- * offered again, or fails for good with its last try. Asked again with the same token before the
- * next claim: 0 again, and the first text stays.
+ * offered again, or fails for good after its last try. A repeated call with the same token before
+ * the next claim returns 0 again, and the first text stays.
  * Errors: as tally_done, but for EXISTS.
  */
 int tally_fail(struct session *s, uint64_t id, uint32_t token, struct span text);
 
 /*
- * Gives a build back: it is offered again, and the attempt is not counted. Asked again with the
- * same token before the next claim: 0 again.
+ * Gives a build back: it is offered again, and the attempt is not counted. A repeated call with the
+ * same token before the next claim returns 0 again.
  * Errors: NOTFOUND, STALE, READONLY, as tally_done.
  */
 int tally_release(struct session *s, uint64_t id, uint32_t token);
