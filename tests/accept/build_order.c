@@ -136,7 +136,7 @@ static void set_up_line(const char *queue)
     struct claim claim;
     for (size_t i = 0; i < LINE_BUILDS; i++) {
         snprintf(payload, sizeof(payload), "build-%zu", i);
-        scene_submit(&client, queue, words[i % CHECK_COUNT(words)], payload);
+        scene_submit(&client, queue, words[i % COUNT_OF(words)], payload);
     }
     scene_claim(&claim, &client, "mover", queue);
     client_expect(&client, "OK", "RELEASE %" PRIu64 " %" PRIu64, claim.id, claim.token);
@@ -212,5 +212,5 @@ static const struct check_test tests[] = {
 
 int main(int argc, char **argv)
 {
-    return check_main(argc, argv, tests, CHECK_COUNT(tests));
+    return check_main(argc, argv, tests, COUNT_OF(tests));
 }

@@ -83,7 +83,7 @@ static void say_line(struct side *side, const char *line, size_t lease)
     for (size_t w = 0; line_word(line, w, word, sizeof(word)); w++) {
         char *equals = strchr(word, '=');
         bool is_time = equals != NULL && equals - word > 3 && strncmp(equals - 3, "_ms", 3) == 0;
-        for (size_t i = 0; i < CHECK_COUNT(masked); i++) {
+        for (size_t i = 0; i < COUNT_OF(masked); i++) {
             is_time = is_time || strncmp(word, masked[i], strlen(masked[i])) == 0;
         }
         if (is_time || w == lease) {
@@ -218,8 +218,8 @@ static void all_pairs(const char *threads)
     server_start(&at_once.server, args);
     client_open(&one_by_one.client, &one_by_one.server);
     client_open(&at_once.client, &at_once.server);
-    for (size_t i = 0; i < CHECK_COUNT(requests); i++) {
-        for (size_t k = 0; requests[i].changes && k < CHECK_COUNT(requests); k++) {
+    for (size_t i = 0; i < COUNT_OF(requests); i++) {
+        for (size_t k = 0; requests[i].changes && k < COUNT_OF(requests); k++) {
             run_pair(&one_by_one, ++pair, &requests[i], &requests[k]);
             run_pair(&at_once, pair, &requests[i], &requests[k]);
             EXPECT(strcmp(one_by_one.said, at_once.said) == 0,
@@ -255,10 +255,10 @@ static void every_verb_has_pairs(void)
     for (size_t i = 0; i < help->row_count; i++) {
         size_t k = 0;
         EXPECT(line_word(help->rows[i], 0, verb, sizeof(verb)), "'%s'", help->rows[i]);
-        while (k < CHECK_COUNT(requests) && strcmp(requests[k].verb, verb) != 0) {
+        while (k < COUNT_OF(requests) && strcmp(requests[k].verb, verb) != 0) {
             k++;
         }
-        EXPECT(k < CHECK_COUNT(requests), "add requests with %s to this test", verb);
+        EXPECT(k < COUNT_OF(requests), "add requests with %s to this test", verb);
     }
     client_close(&one_by_one.client);
     server_stop(&one_by_one.server);
@@ -273,5 +273,5 @@ static const struct check_test tests[] = {
 
 int main(int argc, char **argv)
 {
-    return check_main(argc, argv, tests, CHECK_COUNT(tests));
+    return check_main(argc, argv, tests, COUNT_OF(tests));
 }

@@ -2,6 +2,7 @@
 #include "tests/crash/disk_io.h"
 
 #include "tests/crash/disk_file.h"
+#include "tests/lib/count.h"
 #include "wal/base/check.h"
 
 #include <errno.h>
@@ -297,7 +298,7 @@ static int disk_list(struct wal_io *io, int (*each)(void *arg, const char *name)
     struct disk *disk = disk_of(io);
     int err = enter(disk, DISK_LIST);
     size_t count = disk->dir.count;
-    CHECK(count <= sizeof(names) / sizeof(names[0]));
+    CHECK(count <= COUNT_OF(names));
     for (size_t i = 0; i < count; i++) {
         memcpy(names[i], disk->dir.names[i].name, DISK_NAME_BYTES);
     }

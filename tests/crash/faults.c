@@ -3,6 +3,7 @@
 #include "tests/crash/allocations.h"
 #include "tests/crash/run.h"
 
+#include "tests/lib/count.h"
 #include "wal/base/check.h"
 
 #include <errno.h>
@@ -83,7 +84,7 @@ static bool live(void)
     } steps[] = {{APPEND, 'a'}, {APPEND, 'n'}, {CONFIRM, 'c'}, {APPEND, 'l'},
                  {ROTATE, 'r'}, {ROTATE, 'r'}, {APPEND, 'a'}};
     bool is_right = begin(START) && settled(run_open(&run));
-    for (size_t i = 0; is_right && i < sizeof(steps) / sizeof(steps[0]); i++) {
+    for (size_t i = 0; is_right && i < COUNT_OF(steps); i++) {
         is_right = begin(steps[i].phase) && settled(run_do(&run, steps[i].op));
     }
     is_right = is_right && begin(CLOSE) && run_close_clean(&run);
@@ -197,7 +198,7 @@ static bool check_points(void)
 int main(void)
 {
     bool is_right = true;
-    for (size_t i = 0; is_right && i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+    for (size_t i = 0; is_right && i < COUNT_OF(kinds); i++) {
         is_right = each_call(&kinds[i]);
     }
     is_right = is_right && each_allocation();

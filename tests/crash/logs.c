@@ -3,6 +3,7 @@
 #include "tests/crash/logs.h"
 
 #include "tests/crash/damage.h"
+#include "tests/lib/count.h"
 #include "wal/base/check.h"
 
 #include <inttypes.h>
@@ -84,7 +85,7 @@ static void damage_one(struct logs_total *total, const struct log *log, bool is_
 void logs_damage(struct logs_total *total, bool is_short, FILE *out)
 {
     *total = (struct logs_total){.failed = false};
-    for (size_t i = 0; i < sizeof(logs) / sizeof(logs[0]) && !total->failed; i++) {
+    for (size_t i = 0; i < COUNT_OF(logs) && !total->failed; i++) {
         damage_one(total, &logs[i], is_short, out);
     }
 }

@@ -1,5 +1,6 @@
 /* The scripts that are explored: all short ones, and long ones from a seed. */
 #include "tests/crash/scripts.h"
+#include "tests/lib/count.h"
 
 #include <string.h>
 
@@ -39,7 +40,7 @@ bool scripts_short(struct explorer *explorer, uint64_t images_max)
     for (unsigned len = 0; len <= SCRIPTS_SHORT; len++) {
         for (uint64_t n = 0; n < count; n++, turn++) {
             struct explore_case what = {
-                .habits = disks[turn % (sizeof(disks) / sizeof(disks[0]))],
+                .habits = disks[turn % (COUNT_OF(disks))],
                 .order = (enum fiber_order)(turn % 3),
                 .seed = turn,
             };
@@ -71,7 +72,7 @@ static const struct mix {
 void scripts_random_next(struct scripts_random *random, struct explorer *explorer)
 {
     struct seed *seed = &random->seed;
-    const struct mix *mix = &mixes[seed_below(seed, sizeof(mixes) / sizeof(mixes[0]))];
+    const struct mix *mix = &mixes[seed_below(seed, COUNT_OF(mixes))];
     struct explore_case what = {
         .habits = (unsigned)seed_below(seed, 32),
         .order = (enum fiber_order)seed_below(seed, 3),

@@ -5,6 +5,7 @@
 #include "engine/apply/snapshot_load.h"
 #include "engine/start/replay.h"
 #include "tests/engine/record_history.h"
+#include "tests/lib/count.h"
 #include "wal/base/err.h"
 
 #include <criterion/criterion.h>
@@ -130,7 +131,7 @@ static void small_state(struct state *state)
         {.type = RECORD_CLAIM, .num = {1, 0x10000001, 0x30000002, 1, 1000}},
     };
     cr_assert_eq(state_init(state), 0);
-    for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(records); i++) {
         struct apply_result result;
         struct record record = records[i];
         record.lsn = i + 1;
@@ -188,7 +189,7 @@ Test(apply, what_contradicts_the_state_is_corrupt)
         {"builds forgotten ahead of time", {.type = RECORD_FORGET, .num = {0, 8}}},
         {"no type", {.type = RECORD_NONE}},
     };
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
         check_contradiction(cases[i].record, TALLY_CORRUPT, cases[i].what);
     }
 }
@@ -216,7 +217,7 @@ Test(apply, a_worker_is_forgotten_once_it_holds_nothing)
     };
     static struct state state;
     small_state(&state);
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct apply_result result;
         struct record record = cases[i].record;
         record.lsn = 8 + i;
@@ -239,7 +240,7 @@ Test(apply, a_queue_goes_with_its_last_build)
     };
     static struct state state;
     small_state(&state);
-    for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(records); i++) {
         struct apply_result result;
         struct record record = records[i];
         record.lsn = 8 + i;
@@ -306,7 +307,7 @@ Test(apply, a_record_says_what_it_sets_going)
     };
     static struct state state;
     small_state(&state);
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct apply_result result;
         struct record record = cases[i].record;
         record.lsn = 8 + i;

@@ -1,5 +1,6 @@
 /* Builds, tokens and claims through one edge: what may be seen, said and repeated, and when. */
 #include "tests/engine/one.h"
+#include "tests/lib/count.h"
 #include "wal/base/clock.h"
 
 #include <criterion/criterion.h>
@@ -191,7 +192,7 @@ Test(builds, the_tokens_of_a_thousand_neighbours_are_far_apart)
 {
     static uint32_t token[1000];
     static const uint64_t starts[] = {1, 1000, 123456789, (1 << 27) - 500, (1 << 30) - 1000};
-    for (size_t s = 0; s < sizeof(starts) / sizeof(starts[0]); s++) {
+    for (size_t s = 0; s < COUNT_OF(starts); s++) {
         for (uint64_t i = 0; i < 1000; i++) {
             token[i] = BUILD_TOKEN_FIRST(starts[s] + i);
             cr_assert(token[i] > 0 && token[i] <= BUILD_TOKEN_MAX / 2 + 1);

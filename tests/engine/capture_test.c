@@ -5,6 +5,7 @@
 #include "engine/apply/apply.h"
 #include "engine/apply/snapshot_load.h"
 #include "tests/engine/record_history.h"
+#include "tests/lib/count.h"
 #include "wal/base/err.h"
 
 #include <criterion/criterion.h>
@@ -196,7 +197,7 @@ Test(capture, snapshot_and_rest_are_the_whole_log)
         record_history_init(&h, &whole, start, RECORDS);
         gone_queues += FIELD_OWN(whole.queue_last) - whole.queues.count;
         gone_workers += FIELD_OWN(whole.worker_last) - whole.workers.count;
-        for (size_t i = 0; i < sizeof(slices) / sizeof(slices[0]); i++) {
+        for (size_t i = 0; i < COUNT_OF(slices); i++) {
             check_save(&h, &whole, (uint32_t)seed_below(&h.seed, RECORDS + 1), slices[i]);
         }
         state_fini(&whole);

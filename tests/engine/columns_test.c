@@ -1,5 +1,6 @@
 /* Blocks of records by column: there and back, cut short, garbled, and from a newer version. */
 #include "engine/log/columns.h"
+#include "tests/lib/count.h"
 #include "tests/lib/seed.h"
 #include "wal/base/bytes.h"
 #include "wal/base/err.h"
@@ -52,9 +53,7 @@ static struct random_records *random_sample(uint64_t start)
     struct seed seed = {start};
     cr_assert(sample != NULL);
     for (unsigned i = 0; i < RECORDS_MAX; i++) {
-        size_t type = i < sizeof(types) / sizeof(types[0])
-                          ? i
-                          : seed_below(&seed, sizeof(types) / sizeof(types[0]));
+        size_t type = i < COUNT_OF(types) ? i : seed_below(&seed, COUNT_OF(types));
         random_record(sample, (enum record_type)types[type], &seed);
     }
     return sample;
@@ -134,7 +133,7 @@ Test(columns, every_type_comes_back_as_it_was)
 Test(columns, votes_come_in_runs_with_every_number_and_in_their_order)
 {
     static const unsigned lens[] = {1, 2, VOTE_RUN_MAX - 1, VOTE_RUN_MAX, VOTE_RUN_MAX + 1, 300};
-    for (size_t l = 0; l < sizeof(lens) / sizeof(lens[0]); l++) {
+    for (size_t l = 0; l < COUNT_OF(lens); l++) {
         struct seed seed = {l + 1};
         struct random_records *sample = random_sample(l + 1);
         struct columns_visitor visitor = {compare_record, compare_votes, sample};

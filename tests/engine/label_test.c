@@ -1,5 +1,6 @@
 /* Labels, names and tags: what is allowed, what is trimmed, what is the same. */
 #include "engine/base/label.h"
+#include "tests/lib/count.h"
 #include "wal/base/err.h"
 
 #include <criterion/criterion.h>
@@ -89,7 +90,7 @@ Test(label, what_is_no_utf8_is_refused)
                                       "\xed\xa0\x80",
                                       "\xf4\x90\x80\x80",
                                       "\xf8\x88\x80\x80\x80"};
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
         cr_assert_eq(trim(bad[i], ""), TALLY_INVAL, "number %zu", i);
     }
 }
@@ -115,7 +116,7 @@ Test(label, the_order_of_marks_makes_no_difference)
         {"\u1f8a", "\u1f82"},
         {"e\u0323\u0301", "e\u0301\u0323"},
     };
-    for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(same); i++) {
         cr_expect(folds_alike(same[i][0], same[i][1]), "pair %zu", i);
     }
 }

@@ -2,6 +2,7 @@
 #include "engine/log/columns.h"
 #include "engine/apply/snapshot_load.h"
 #include "engine/start/replay.h"
+#include "tests/lib/count.h"
 #include "wal/base/err.h"
 
 #include <criterion/criterion.h>
@@ -21,7 +22,7 @@ static void begin(void)
         {.lsn = 3, .time_ms = 1000, .type = RECORD_OPTION, .text = {{"p", 1}, {"B", 1}, {"b", 1}}},
     };
     cr_assert_eq(state_init(&state), 0);
-    for (size_t i = 0; i < sizeof(records) / sizeof(records[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(records); i++) {
         struct apply_result result;
         cr_assert(apply(&state, &records[i], &result) == 0 && result.err == 0);
     }
@@ -137,7 +138,7 @@ Test(replay, what_is_no_vote_is_blamed)
         {1, 1, 0}, {0, 0, 1}, {3, 0, 1},   {1 + ((uint64_t)1 << 32), 1, 1},
         {1, 0, 1}, {1, 2, 1}, {1, 1U, 0U}, {UINT64_MAX, 0, 1},
     };
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
         struct made_block block = block_at(4, 1000);
         vote(&block, 1, 0, 1);
         vote(&block, bad[i].option, bad[i].before, bad[i].n);

@@ -1,5 +1,6 @@
 /* A poll's limit is altered while others ask for it: what they get is always of one POLL. */
 #include "tests/engine/handle.h"
+#include "tests/lib/count.h"
 #include "tests/lib/seed.h"
 
 #include <pthread.h>
@@ -16,7 +17,7 @@ static const struct limit {
     uint64_t per_ms;
 } limits[] = {{0, 0}, {5, 1000}, {POLL_RATE_N_MAX, POLL_RATE_MS_MAX}, {1, 1}};
 
-enum { LIMITS = sizeof(limits) / sizeof(limits[0]) };
+enum { LIMITS = COUNT_OF(limits) };
 
 struct rate_reader {
     struct tally *tally;

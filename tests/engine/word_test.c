@@ -1,6 +1,7 @@
 /* The words: every step between any two halves is legal exactly where the picture says so. */
 #include "engine/log/record.h"
 #include "engine/state/word.h"
+#include "tests/lib/count.h"
 
 #include <criterion/criterion.h>
 
@@ -42,7 +43,7 @@ static const struct arrow arrows[] = {
 
 static bool in_the_picture(unsigned type, enum build_state from, enum build_state to)
 {
-    for (size_t i = 0; i < sizeof(arrows) / sizeof(arrows[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(arrows); i++) {
         if (arrows[i].type == type && arrows[i].from == from && arrows[i].to == to) {
             return true;
         }
@@ -53,7 +54,7 @@ static bool in_the_picture(unsigned type, enum build_state from, enum build_stat
 static void check_step(unsigned type, enum build_state from, enum build_state to, uint32_t token)
 {
     static const uint32_t more[] = {0, 1, 2, (uint32_t)-1};
-    for (size_t i = 0; i < sizeof(more) / sizeof(more[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(more); i++) {
         uint32_t after = (token + more[i]) & BUILD_TOKEN_MAX;
         uint32_t wanted = type == RECORD_BEAT ? 0 : 1;
         bool legal = in_the_picture(type, from, to) && more[i] == wanted;
@@ -71,7 +72,7 @@ Test(word, steps_are_legal_where_the_picture_says_so)
     for (unsigned type = 0; type < RECORD_TYPES + 4; type++) {
         for (int from = 0; from < 16; from++) {
             for (int to = 0; to < 16; to++) {
-                for (size_t i = 0; i < sizeof(tokens) / sizeof(tokens[0]); i++) {
+                for (size_t i = 0; i < COUNT_OF(tokens); i++) {
                     check_step(type, (enum build_state)from, (enum build_state)to, tokens[i]);
                 }
             }

@@ -5,6 +5,7 @@
 #include "engine/state/state.h"
 #include "tests/engine/handle.h"
 #include "tests/hostile/forge_state.h"
+#include "tests/lib/count.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -149,7 +150,7 @@ static const struct number_case {
 
 Test(hostile_engine, a_snapshot_with_a_number_that_cannot_be_is_refused)
 {
-    for (size_t i = 0; i < sizeof(number_cases) / sizeof(number_cases[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(number_cases); i++) {
         const struct number_case *number = &number_cases[i];
         struct forge_images images;
         forge_images(&images);
@@ -199,7 +200,7 @@ static const struct text_case {
 
 Test(hostile_engine, a_snapshot_with_a_text_that_cannot_be_is_refused)
 {
-    for (size_t i = 0; i < sizeof(text_cases) / sizeof(text_cases[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(text_cases); i++) {
         const struct text_case *text = &text_cases[i];
         struct forge_images images;
         forge_images(&images);
@@ -470,13 +471,13 @@ Test(hostile_engine, a_log_that_says_what_cannot_be_is_refused)
     struct forge_records records;
     forge_records(&records);
     expect_logged(&records, "as it should be", 0);
-    for (size_t i = 0; i < sizeof(record_numbers) / sizeof(record_numbers[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(record_numbers); i++) {
         forge_records(&records);
         find(&records, record_numbers[i].type)->num[record_numbers[i].num] =
             record_numbers[i].value;
         expect_logged(&records, record_numbers[i].what, TALLY_DAMAGE);
     }
-    for (size_t i = 0; i < sizeof(record_texts) / sizeof(record_texts[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(record_texts); i++) {
         forge_records(&records);
         find(&records, record_texts[i].type)->text[record_texts[i].text] = record_texts[i].value;
         expect_logged(&records, record_texts[i].what, TALLY_DAMAGE);

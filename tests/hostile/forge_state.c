@@ -4,6 +4,7 @@
 #include "engine/log/columns.h"
 #include "engine/state/state.h"
 #include "engine/state/word.h"
+#include "tests/lib/count.h"
 #include "tests/lib/expect.h"
 #include "wal/base/span.h"
 #include "wal/recover/log_begin.h"
@@ -143,8 +144,8 @@ void forge_records(struct forge_records *records)
         {.type = RECORD_VOTE, .num = {1, 3, 2}},
         {.type = RECORD_BYE, .text = {TEXT("w")}},
     };
-    _Static_assert(sizeof(all) / sizeof(all[0]) <= FORGE_RECORDS_MAX, "room for all");
-    records->count = sizeof(all) / sizeof(all[0]);
+    _Static_assert(COUNT_OF(all) <= FORGE_RECORDS_MAX, "room for all");
+    records->count = COUNT_OF(all);
     memcpy(records->at, all, sizeof(all));
 }
 

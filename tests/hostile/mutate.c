@@ -5,6 +5,7 @@
 #include "engine/log/columns.h"
 #include "engine/state/word.h"
 #include "tests/hostile/forge_state.h"
+#include "tests/lib/count.h"
 #include "tests/lib/expect.h"
 #include "tests/lib/files.h"
 #include "wal/recover/log_begin.h"
@@ -58,7 +59,7 @@ static struct span spoiled_text(struct seed *seed, struct span was)
     case 2:
         return (struct span){was.at, was.len > 0 ? was.len - 1 : 0};
     default:
-        return span_of(texts[seed_below(seed, sizeof(texts) / sizeof(texts[0]))]);
+        return span_of(texts[seed_below(seed, COUNT_OF(texts))]);
     }
 }
 
@@ -419,7 +420,7 @@ void mutate(struct seed *seed, const char *dir)
         {"records", records_alone},       {"bytes of records", record_bytes},
         {"heads of blocks", block_heads}, {"heads of files", file_heads},
     };
-    size_t way = (size_t)seed_below(seed, sizeof(ways) / sizeof(ways[0]));
+    size_t way = (size_t)seed_below(seed, COUNT_OF(ways));
     size_t used = strlen(repeat);
     snprintf(repeat + used, sizeof(repeat) - used, "  (%s)\n", ways[way].name);
     ways[way].make(seed, dir);

@@ -1,5 +1,6 @@
 /* A directory that somebody else made: what the log refuses, and what it does not touch. */
 #include "tests/hostile/forge.h"
+#include "tests/lib/count.h"
 #include "tests/wal/log_dir.h"
 #include "wal/base/err.h"
 #include "wal/files/snapshot_read.h"
@@ -178,7 +179,7 @@ Test(hostile_wal, a_seal_or_a_confirmation_with_records_is_refused)
 {
     static const uint16_t flags[] = {WAL_BLOCK_SEAL, WAL_BLOCK_SEAL | WAL_BLOCK_CLEAN,
                                      WAL_BLOCK_SEAL | WAL_BLOCK_PACKED, WAL_BLOCK_CONFIRM};
-    for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(flags); i++) {
         struct forge forge;
         forge_small_segment(&forge, disk.path, 1, 1);
         forge_block(&forge, 0, 1, "x", 1);
@@ -202,7 +203,7 @@ Test(hostile_wal, a_snapshot_has_images_up_to_its_seal_and_in_no_other_way)
         {"a seal that does not close", WAL_BLOCK_SEAL, 0},
     };
     struct wal_snapshot_info info;
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
         struct forge forge;
         bool is_member = cases[i].flags == WAL_BLOCK_PACKED;
         forge_snapshot(&forge, disk.path, 3);
@@ -285,7 +286,7 @@ Test(hostile_wal, a_pipe_hangs_nobody, .timeout = 20)
 {
     static const char *const names[] = {"wal-0000000000000001.seg", "snap-0000000000000005.tally",
                                         "LOCK"};
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
         char path[256];
         path_of(path, names[i]);
         (void)unlink(path);

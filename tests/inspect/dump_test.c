@@ -1,5 +1,6 @@
 /* tally-wal dump: the plain lines, every filter, and JSON that says the same. */
 #include "tests/inspect/made.h"
+#include "tests/lib/count.h"
 
 #include <criterion/criterion.h>
 #include <jansson.h>
@@ -77,7 +78,7 @@ static const struct filter_case {
 
 Test(inspect_dump, each_filter_shows_what_it_says)
 {
-    for (size_t i = 0; i < sizeof(filter_cases) / sizeof(filter_cases[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(filter_cases); i++) {
         char list[LIST_MAX];
         lsns_of(list, filter_cases[i].options);
         cr_expect_str_eq(list, filter_cases[i].lsns, "%s %s: %s, not %s",

@@ -1,6 +1,7 @@
 /* The exit codes of tally-wal, as its --help tells them; what repair changes, and what it does not.
  */
 #include "tests/inspect/made.h"
+#include "tests/lib/count.h"
 #include "tests/lib/proc.h"
 
 #include <criterion/criterion.h>
@@ -197,7 +198,7 @@ static const char *const wrong[][6] = {
 
 Test(inspect_exit, wrong_usage_is_64)
 {
-    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
         const char *args[7] = {NULL};
         for (size_t k = 0; k < 6 && wrong[i][k] != NULL; k++) {
             args[k] = strcmp(wrong[i][k], "DIR") == 0 ? disk.path : wrong[i][k];

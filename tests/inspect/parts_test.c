@@ -1,5 +1,6 @@
 /* The parts of tally-wal by themselves: times, series, bars. */
 #include "tests/lib/seed.h"
+#include "tests/lib/count.h"
 #include "tools/tally-wal/moment.h"
 #include "tools/tally-wal/picture.h"
 #include "tools/tally-wal/progress.h"
@@ -25,7 +26,7 @@ Test(inspect_parts, times_that_are_understood)
         {"1795255200000ms", 1795255200000},
         {"0", 0},
     };
-    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(good); i++) {
         uint64_t time_ms = 1;
         cr_expect(moment_parse(good[i].text, &time_ms), "%s", good[i].text);
         cr_expect_eq(time_ms, good[i].time_ms, "%s", good[i].text);
@@ -57,7 +58,7 @@ Test(inspect_parts, times_that_are_not)
         "2026-11-21T10:00:60Z",
         "1969-12-31T23:59:59Z",
     };
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
         uint64_t time_ms;
         cr_expect_not(moment_parse(bad[i], &time_ms), "'%s'", bad[i]);
     }
@@ -140,7 +141,7 @@ Test(inspect_parts, bars)
         {3, 8, "█▌  ", "##  "}, {UINT64_MAX, UINT64_MAX, "████", "####"},
         {0, 0, "    ", "    "}, {9, 8, "████", "####"},
     };
-    for (size_t i = 0; i < sizeof(bars) / sizeof(bars[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(bars); i++) {
         char *unicode = drawn(true, bars[i].value, bars[i].max);
         char *plain = drawn(false, bars[i].value, bars[i].max);
         cr_expect_str_eq(unicode, bars[i].unicode, "bar %zu: '%s'", i, unicode);
@@ -179,7 +180,7 @@ Test(inspect_parts, a_number_is_digits_and_nothing_else)
     static const char *const wrong[] = {"",   "-1",   "+1", " 1",  "1 ",
                                         "1k", "0x10", "1.", "1e3", "18446744073709551616"};
     uint64_t number = 7;
-    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
         cr_expect_not(number_parse(wrong[i], &number), "'%s'", wrong[i]);
         cr_expect_eq(number, 7);
     }

@@ -5,6 +5,7 @@
 #include "engine/apply/digest.h"
 #include "engine/apply/snapshot_load.h"
 #include "engine/tally.h"
+#include "tests/lib/count.h"
 #include "tests/lib/files.h"
 #include "tools/tally-wal/inspector.h"
 #include "tools/tally-wal/moment.h"
@@ -78,7 +79,7 @@ Test(inspect_cut, until_an_lsn_it_is_the_state_of_then)
                                     CUT_OLDER_LSN + 3,  CUT_NEWEST_LSN - 1, CUT_NEWEST_LSN,
                                     CUT_NEWEST_LSN + 1, CUT_LAST_LSN - 1,   CUT_LAST_LSN};
     cut_retain(&cut, CUT_OLDER_LSN);
-    for (size_t i = 0; i < sizeof(lsns) / sizeof(lsns[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(lsns); i++) {
         expect_lsn(lsns[i], CUT_OLDER_LSN);
     }
 }
@@ -136,7 +137,7 @@ Test(inspect_cut, without_a_snapshot_for_the_beginning_it_is_damaged)
     cut_retain(&cut, CUT_OLDER_LSN);
     cut_spoil(&cut, CUT_OLDER_LSN);
     cut_spoil(&cut, CUT_NEWEST_LSN);
-    for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(commands); i++) {
         char *text;
         const char *const args[] = {commands[i], cut.disk.path, NULL};
         cr_expect_eq(made_run_all(&text, args), CODE_DAMAGE, "%s: %s", commands[i], text);

@@ -208,5 +208,5 @@ static const struct check_test tests[] = {
 
 int main(int argc, char **argv)
 {
-    return check_main(argc, argv, tests, CHECK_COUNT(tests));
+    return check_main(argc, argv, tests, COUNT_OF(tests));
 }

@@ -1,5 +1,6 @@
 /* tally-wal stat and verify: the numbers of a log of which they are known. */
 #include "tests/inspect/made.h"
+#include "tests/lib/count.h"
 #include "tests/lib/seed.h"
 
 #include <criterion/criterion.h>
@@ -57,8 +58,6 @@ static void expect_all(const json_t *object, const struct wanted *wanted, size_t
                            wanted[i].value);
     }
 }
-
-#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 Test(inspect_stat, the_numbers_of_the_scene)
 {

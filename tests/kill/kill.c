@@ -206,5 +206,5 @@ int main(int argc, char **argv)
     program = argv[0];
     first_seed = check_option(argc, argv, "--seed", (uint64_t)time(NULL));
     kill_count = check_option(argc, argv, "--kills", KILLS);
-    return check_main(argc, argv, tests, CHECK_COUNT(tests));
+    return check_main(argc, argv, tests, COUNT_OF(tests));
 }

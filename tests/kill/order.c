@@ -118,5 +118,5 @@ static const struct check_test tests[] = {
 int main(int argc, char **argv)
 {
     first_seed = check_option(argc, argv, "--seed", (uint64_t)time(NULL));
-    return check_main(argc, argv, tests, CHECK_COUNT(tests));
+    return check_main(argc, argv, tests, COUNT_OF(tests));
 }

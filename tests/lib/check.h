@@ -2,6 +2,7 @@
 #ifndef TALLY_TESTS_LIB_CHECK_H
 #define TALLY_TESTS_LIB_CHECK_H
 
+#include "tests/lib/count.h"
 #include "tests/lib/expect.h"
 
 #include <stdbool.h>
@@ -12,8 +13,6 @@ struct check_test {
     const char *name; /* a sentence: what holds */
     void (*run)(void);
 };
-
-#define CHECK_COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Runs the tests named on the command line, or all; `--list` only names them. `--word value` pairs
  * are left to check_option. One line per test. Returns the exit code: 0 all passed, 1 one failed,

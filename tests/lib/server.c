@@ -107,7 +107,7 @@ static void install_handlers(void)
     }
     installed = true;
     struct sigaction action = {.sa_handler = on_signal};
-    for (size_t i = 0; i < CHECK_COUNT(signals); i++) {
+    for (size_t i = 0; i < COUNT_OF(signals); i++) {
         sigaction(signals[i], &action, NULL);
     }
     signal(SIGPIPE, SIG_IGN);

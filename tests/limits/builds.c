@@ -44,7 +44,7 @@ static void foreign_memory(void)
     char *big = malloc(4096);
     begin();
     memset(big, 's', 4096);
-    for (size_t i = 0; i < CHECK_COUNT(texts); i++) {
+    for (size_t i = 0; i < COUNT_OF(texts); i++) {
         hold(&claim, "");
         snprintf(line, sizeof(line), "FAIL %" PRIu64 " %" PRIu64 " DEAD TEXT", claim.id,
                  claim.token);
@@ -224,7 +224,7 @@ static void twice(void)
     begin();
     client_expect(&client, "OK", "POLL p");
     client_expect(&client, "OK 1", "OPTION p A");
-    for (size_t i = 0; i < CHECK_COUNT(lines); i++) {
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
         client_expect_err(&client, "ARGS", "%s", lines[i]);
     }
     EXPECT(scene_total(&client, "p") == 0, "a vote was counted");
@@ -264,5 +264,5 @@ int main(int argc, char **argv)
         {"an option word that stands twice is ARGS", twice},
         {"16 tags of 64 bytes are taken", many_tags},
     };
-    return check_main(argc, argv, tests, CHECK_COUNT(tests));
+    return check_main(argc, argv, tests, COUNT_OF(tests));
 }

@@ -219,7 +219,7 @@ static void starts_full(int signal_number)
     scene_poll(&client, "lang");
     uint64_t option = scene_option(&client, "lang", "Elixir");
     client_expect(&client, "OK 1", "VOTE %" PRIu64, option);
-    for (size_t i = 0; i < CHECK_COUNT(claims); i++) {
+    for (size_t i = 0; i < COUNT_OF(claims); i++) {
         static const char *const workers[] = {"w1", "w2", "w3"};
         scene_worker(&client, workers[i]);
         scene_submit(&client, "small", "LEASE 3600000", "held");
@@ -389,5 +389,5 @@ static const struct check_test tests[] = {
 
 int main(int argc, char **argv)
 {
-    return check_main(argc, argv, tests, CHECK_COUNT(tests));
+    return check_main(argc, argv, tests, COUNT_OF(tests));
 }

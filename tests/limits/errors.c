@@ -246,7 +246,7 @@ static uint64_t scene_number(const char *word)
         {"{option}", &scene.option}, {"{pending}", &scene.pending}, {"{held}", &scene.held},
         {"{token}", &scene.token},   {"{old}", &scene.old},         {"{done}", &scene.done},
     };
-    for (size_t i = 0; i < CHECK_COUNT(words); i++) {
+    for (size_t i = 0; i < COUNT_OF(words); i++) {
         if (strncmp(word, words[i].word, strlen(words[i].word)) == 0) {
             return *words[i].number;
         }
@@ -312,27 +312,27 @@ static void run_rows(const struct error_case *rows, size_t count)
 
 static void bad_lines(void)
 {
-    run_rows(line_rows, CHECK_COUNT(line_rows));
+    run_rows(line_rows, COUNT_OF(line_rows));
 }
 
 static void bad_polls(void)
 {
-    run_rows(poll_rows, CHECK_COUNT(poll_rows));
+    run_rows(poll_rows, COUNT_OF(poll_rows));
 }
 
 static void bad_votes(void)
 {
-    run_rows(vote_rows, CHECK_COUNT(vote_rows));
+    run_rows(vote_rows, COUNT_OF(vote_rows));
 }
 
 static void bad_builds(void)
 {
-    run_rows(build_rows, CHECK_COUNT(build_rows));
+    run_rows(build_rows, COUNT_OF(build_rows));
 }
 
 static void bad_holders(void)
 {
-    run_rows(holder_rows, CHECK_COUNT(holder_rows));
+    run_rows(holder_rows, COUNT_OF(holder_rows));
 }
 
 static void similar_labels(void)
@@ -385,7 +385,7 @@ static void counted_once(void)
     static char dropped[2000000 + 64] = "SUBMIT line $2000000\n";
     size_t head = strlen(dropped);
     set_up_scene();
-    for (size_t i = 0; i < CHECK_COUNT(scripts); i++) {
+    for (size_t i = 0; i < COUNT_OF(scripts); i++) {
         expect_counts(scripts[i], strlen(scripts[i]));
     }
     memset(dropped + head, '\n', 2000001);
@@ -429,5 +429,5 @@ static const struct check_test tests[] = {
 
 int main(int argc, char **argv)
 {
-    return check_main(argc, argv, tests, CHECK_COUNT(tests));
+    return check_main(argc, argv, tests, COUNT_OF(tests));
 }

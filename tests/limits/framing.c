@@ -95,7 +95,7 @@ static void nul_bytes(void)
     };
     start();
     char *before = state_read(&client);
-    for (size_t i = 0; i < CHECK_COUNT(lines); i++) {
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
         struct client other;
         client_open(&other, &server);
         client_expect(&other, "OK PONG", "PING");
@@ -146,7 +146,7 @@ static void empty_lines(void)
     static const char *const lines[] = {"\n", "\r\n", " \n", "   \r\n", "\"\"\n", "\t\n"};
     start();
     char *before = state_read(&client);
-    for (size_t i = 0; i < CHECK_COUNT(lines); i++) {
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
         client_write(&client, lines[i], strlen(lines[i]));
         const struct reply *reply = client_next(&client);
         EXPECT(strncmp(reply->line, "ERR ", 4) == 0, "empty line %zu gave '%s'", i, reply->line);
@@ -197,7 +197,7 @@ static void bad_lines(void)
     };
     start();
     char *before = state_read(&client);
-    for (size_t i = 0; i < CHECK_COUNT(rows); i++) {
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct client other;
         client_open(&other, &server);
         client_write(&other, rows[i].line, strlen(rows[i].line));
@@ -255,12 +255,12 @@ static void errors_in_a_pipeline(void)
     char all[2048];
     size_t used = 0;
     start();
-    for (size_t i = 0; i < CHECK_COUNT(lines); i++) {
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
         used += (size_t)snprintf(all + used, sizeof(all) - used, "%s\n", lines[i].request);
     }
     EXPECT(used < sizeof(all), "the script is too long");
     client_write(&client, all, used);
-    for (size_t i = 0; i < CHECK_COUNT(lines); i++) {
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
         const struct reply *reply = client_next(&client);
         size_t length = strlen(lines[i].reply);
         bool open_end = lines[i].reply[length - 1] == ' ';
@@ -298,5 +298,5 @@ static const struct check_test tests[] = {
 
 int main(int argc, char **argv)
 {
-    return check_main(argc, argv, tests, CHECK_COUNT(tests));
+    return check_main(argc, argv, tests, COUNT_OF(tests));
 }

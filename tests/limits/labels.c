@@ -81,11 +81,11 @@ static void no_bidi_control_leaves_raw(void)
     client_get(&client, "FAIL %llu %llu TEXT \"\u202Eboom\xC2\x85\"", (unsigned long long)id,
                (unsigned long long)claim.token);
     const char *const asked[] = {"BUILD 1", "BUILDS q"};
-    for (size_t i = 0; i < CHECK_COUNT(asked); i++) {
+    for (size_t i = 0; i < COUNT_OF(asked); i++) {
         const struct reply *reply = client_get(&client, "%s", asked[i]);
         const char *line = reply->row_count > 0 ? reply->rows[0] : reply->line;
         EXPECT(strstr(line, "\\x") != NULL, "%s: %s", asked[i], line);
-        for (size_t c = 0; c < CHECK_COUNT(raw); c++) {
+        for (size_t c = 0; c < COUNT_OF(raw); c++) {
             EXPECT(strstr(line, raw[c]) == NULL, "%s: %s", asked[i], line);
         }
     }
@@ -140,5 +140,5 @@ static const struct check_test tests[] = {
 
 int main(int argc, char **argv)
 {
-    return check_main(argc, argv, tests, CHECK_COUNT(tests));
+    return check_main(argc, argv, tests, COUNT_OF(tests));
 }

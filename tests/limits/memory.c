@@ -199,7 +199,7 @@ static size_t fill(void)
 {
     static const size_t sizes[] = {MIB, 64 * 1024, 4096, 1};
     size_t count = 0;
-    for (size_t i = 0; i < CHECK_COUNT(sizes); i++) {
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
         while (reply_is_ok(submit(sizes[i]))) {
             EXPECT(++count < 1000, "it takes everything");
         }
@@ -572,5 +572,5 @@ static const struct check_test tests[] = {
 
 int main(int argc, char **argv)
 {
-    return check_main(argc, argv, tests, CHECK_COUNT(tests));
+    return check_main(argc, argv, tests, COUNT_OF(tests));
 }

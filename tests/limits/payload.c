@@ -94,7 +94,7 @@ static void past_all_bounds(void)
     };
     start();
     char *before = state_read(&client);
-    for (size_t i = 0; i < CHECK_COUNT(lines); i++) {
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
         struct client other;
         client_open(&other, &server);
         client_write(&other, lines[i], strlen(lines[i]));
@@ -117,7 +117,7 @@ static void malformed(void)
     };
     start();
     char *before = state_read(&client);
-    for (size_t i = 0; i < CHECK_COUNT(lines); i++) {
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
         struct client other;
         client_open(&other, &server);
         client_write(&other, lines[i], strlen(lines[i]));
@@ -144,7 +144,7 @@ static void cut_off(void)
     };
     start();
     char *before = state_read(&client);
-    for (size_t i = 0; i < CHECK_COUNT(pieces); i++) {
+    for (size_t i = 0; i < COUNT_OF(pieces); i++) {
         struct client other;
         const struct reply *reply;
         client_open(&other, &server);
@@ -186,10 +186,10 @@ static void every_size_is_kept(void)
                                    1000000,
                                    PAYLOAD_BYTES_MAX - 1,
                                    PAYLOAD_BYTES_MAX};
-    uint64_t ids[CHECK_COUNT(sizes)];
+    uint64_t ids[COUNT_OF(sizes)];
     unsigned char *bytes = malloc(PAYLOAD_BYTES_MAX);
     start();
-    for (size_t i = 0; i < CHECK_COUNT(sizes); i++) {
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
         seed_fill(i, bytes, sizes[i]);
         EXPECT(client_send_blob(&client, "SUBMIT line", bytes, sizes[i]), "cut off");
         const struct reply *reply = client_next(&client);
@@ -200,7 +200,7 @@ static void every_size_is_kept(void)
     server_crash(&server);
     client_close(&client);
     client_open(&client, &server);
-    for (size_t i = 0; i < CHECK_COUNT(sizes); i++) {
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
         struct claim claim;
         seed_fill(i, bytes, sizes[i]);
         expect_kept(ids[i], bytes, sizes[i]);
@@ -249,5 +249,5 @@ static const struct check_test tests[] = {
 
 int main(int argc, char **argv)
 {
-    return check_main(argc, argv, tests, CHECK_COUNT(tests));
+    return check_main(argc, argv, tests, COUNT_OF(tests));
 }

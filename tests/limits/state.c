@@ -12,7 +12,7 @@ enum { WORD_MAX = 1024, POLLS_MAX = 32, NAME_MAX_BYTES = 80 };
 static bool changes_by_itself(const char *word)
 {
     static const char *const keys[] = {"lsn=", "rate_per_min=", "oldest_ms=", "seen_ms="};
-    for (size_t i = 0; i < CHECK_COUNT(keys); i++) {
+    for (size_t i = 0; i < COUNT_OF(keys); i++) {
         if (strncmp(word, keys[i], strlen(keys[i])) == 0) {
             return true;
         }

@@ -179,13 +179,13 @@ static void foreign_protocols(void)
     scene_poll(&client, "lang");
     scene_option(&client, "lang", "C");
     char *before = state_read(&client);
-    for (size_t i = 0; i < CHECK_COUNT(foreign_first); i++) {
-        size_t errors = i + 2 == CHECK_COUNT(foreign_first)   ? 3
-                        : i + 1 == CHECK_COUNT(foreign_first) ? 1
-                                                              : 0;
+    for (size_t i = 0; i < COUNT_OF(foreign_first); i++) {
+        size_t errors = i + 2 == COUNT_OF(foreign_first)   ? 3
+                        : i + 1 == COUNT_OF(foreign_first) ? 1
+                                                           : 0;
         expect_closed(&foreign_first[i], i, errors);
     }
-    for (size_t i = 0; i < CHECK_COUNT(foreign_later); i++) {
+    for (size_t i = 0; i < COUNT_OF(foreign_later); i++) {
         char all[128] = "PING\n";
         memcpy(all + 5, foreign_later[i].at, foreign_later[i].len);
         expect_closed(&(struct bytes){all, 5 + foreign_later[i].len}, 100 + i, 1);
@@ -201,7 +201,7 @@ static void foreign_beginnings(void)
     static const struct bytes begins[] = {BYTES("\x16\x03\x01\x02"), BYTES("SSH-2.0"), BYTES("*1"),
                                           BYTES("\0"), BYTES("Host:")};
     start(NULL);
-    for (size_t i = 0; i < CHECK_COUNT(begins); i++) {
+    for (size_t i = 0; i < COUNT_OF(begins); i++) {
         expect_closed(&begins[i], i, 0);
     }
     stop();
@@ -213,7 +213,7 @@ static void mistyped(void)
     static const struct bytes lines[] = {BYTES("\n"), BYTES("NONSENSE\n"), BYTES("  ping\tx\n"),
                                          BYTES("PING \"\n"), BYTES("vot lang/1.2\n")};
     start(NULL);
-    for (size_t i = 0; i < CHECK_COUNT(lines); i++) {
+    for (size_t i = 0; i < COUNT_OF(lines); i++) {
         struct client other;
         client_open(&other, &server);
         client_write(&other, lines[i].at, lines[i].len);
@@ -407,5 +407,5 @@ static const struct check_test tests[] = {
 
 int main(int argc, char **argv)
 {
-    return check_main(argc, argv, tests, CHECK_COUNT(tests));
+    return check_main(argc, argv, tests, COUNT_OF(tests));
 }

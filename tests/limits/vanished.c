@@ -149,7 +149,7 @@ static void resets(void)
     uint64_t builds[4];
     start_with(0);
     memset(blob, 'x', sizeof(blob));
-    for (size_t i = 0; i < CHECK_COUNT(builds); i++) {
+    for (size_t i = 0; i < COUNT_OF(builds); i++) {
         client_send_blob(&client, "SUBMIT big TRIES 1 LEASE 86400000", blob, sizeof(blob));
         builds[i] = line_number(client_next(&client)->line, 1);
     }
@@ -159,14 +159,14 @@ static void resets(void)
     client_send(&gone, "CLAIM w1 big COUNT 2");
     client_send(&gone, "CLAIM w1 big");
     client_send(&gone, "CLAIM w1 big");
-    for (size_t i = 0; i < CHECK_COUNT(builds); i++) {
+    for (size_t i = 0; i < COUNT_OF(builds); i++) {
         await_state(builds[i], "assigned");
     }
     reset(&gone);
-    for (size_t i = 0; i < CHECK_COUNT(builds); i++) {
+    for (size_t i = 0; i < COUNT_OF(builds); i++) {
         await_state(builds[i], "pending");
     }
-    for (size_t i = 0; i < CHECK_COUNT(builds); i++) {
+    for (size_t i = 0; i < COUNT_OF(builds); i++) {
         expect_untouched(builds[i], "big");
     }
     client_expect(&client, "OK released=0", "BYE w1");
@@ -272,5 +272,5 @@ static const struct check_test tests[] = {
 
 int main(int argc, char **argv)
 {
-    return check_main(argc, argv, tests, CHECK_COUNT(tests));
+    return check_main(argc, argv, tests, COUNT_OF(tests));
 }

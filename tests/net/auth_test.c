@@ -1,5 +1,6 @@
 /* The key: the right one, and nothing near it. */
 #include "net/pipeline/auth.h"
+#include "tests/lib/count.h"
 
 #include <criterion/criterion.h>
 
@@ -18,7 +19,7 @@ Test(auth, takes_the_key_and_nothing_near_it)
     cr_assert(auth_init(&auth, key));
     cr_expect(auth.is_needed);
     cr_expect(auth_accepts(&auth, span_of(key)));
-    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(wrong); i++) {
         cr_expect_not(auth_accepts(&auth, span_of(wrong[i])), "'%s'", wrong[i]);
     }
     cr_expect_not(auth_accepts(&auth, (struct span){key, sizeof(key)}), "a NUL behind it");

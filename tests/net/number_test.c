@@ -1,5 +1,6 @@
 /* Numbers on the wire: strict in, exact out. */
 #include "net/protocol/number.h"
+#include "tests/lib/count.h"
 
 #include <criterion/criterion.h>
 #include <inttypes.h>
@@ -15,7 +16,7 @@ Test(number, reads_digits_and_nothing_else)
     static const char *const bad[] = {"",    " ",   "-1", "+1",  "1 ",  " 1",
                                       "12a", "0x1", "1.", "1e3", "1,0", "\xC2\xB9"};
     uint64_t number = 77;
-    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(bad); i++) {
         cr_expect_eq(read_text(bad[i], 0, UINT64_MAX, &number), TALLY_INVAL, "'%s'", bad[i]);
     }
     cr_expect_eq(number_read((struct span){"1\0", 2}, 0, 9, &number), TALLY_INVAL);

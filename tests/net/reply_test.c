@@ -1,5 +1,6 @@
 /* The shapes of replies, byte by byte. */
 #include "net/protocol/reply.h"
+#include "tests/lib/count.h"
 
 #include <criterion/criterion.h>
 
@@ -84,7 +85,7 @@ Test(reply, a_hundred_percent_is_all_there_is)
                 {1999, 2000, "99.9"},
                 {999999, 1000000, "99.9"},
                 {(uint64_t)1 << 39, (uint64_t)1 << 40, "50.0"}};
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
         reply_row(&reply);
         reply_percent(&reply, rows[i].part, rows[i].whole);
         expect_text(rows[i].text);
@@ -125,7 +126,7 @@ Test(reply, names_are_bare_and_the_rest_is_quoted)
         {"\u2066\u2028", "\"\\xE2\\x81\\xA6\\xE2\\x80\\xA8\""},
         {"\xFF\xC3", "\"\\xFF\\xC3\""},
     };
-    for (size_t i = 0; i < sizeof(pairs) / sizeof(pairs[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(pairs); i++) {
         text[reply_quote(text, sizeof(text) - 1, span_of(pairs[i][0]))] = '\0';
         cr_expect_str_eq(text, pairs[i][1]);
     }

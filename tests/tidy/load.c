@@ -1,5 +1,6 @@
 /* Reads the project's files from disk into a tree. */
 #include "tests/tidy/tidy.h"
+#include "tests/lib/count.h"
 
 #include <dirent.h>
 #include <limits.h>
@@ -43,7 +44,7 @@ static bool has_end(const char *name, const char *end)
 static bool is_wanted(const char *name, const char *text)
 {
     static const char *const ends[] = {".c", ".h", ".cmake", ".md", ".txt", ".sh"};
-    for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(ends); i++) {
         if (has_end(name, ends[i]))
             return true;
     }

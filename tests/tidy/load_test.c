@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "tests/tidy/tidy.h"
+#include "tests/lib/count.h"
 
 static char root[64];
 static int root_fd = -1;
@@ -30,10 +31,10 @@ static const char *const files[] = {
 
 static void remove_root(void)
 {
-    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+    for (size_t i = 0; i < COUNT_OF(files); i++)
         unlinkat(root_fd, files[i], 0);
     unlinkat(root_fd, "wal/base", AT_REMOVEDIR);
-    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
+    for (size_t i = 0; i < COUNT_OF(folders); i++)
         unlinkat(root_fd, folders[i], AT_REMOVEDIR);
     close(root_fd);
     cr_expect(rmdir(root) == 0, "%s is not empty", root);
@@ -49,7 +50,7 @@ static void put(const char *path, const char *text)
 
 static void make_folders(void)
 {
-    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
+    for (size_t i = 0; i < COUNT_OF(folders); i++)
         cr_assert_eq(mkdirat(root_fd, folders[i], 0700), 0);
 }
 
@@ -58,7 +59,7 @@ TestSuite(tidy_load, .init = make_root, .fini = remove_root);
 Test(tidy_load, reads_sources_and_passes_by_what_was_made)
 {
     make_folders();
-    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+    for (size_t i = 0; i < COUNT_OF(files); i++)
         put(files[i], "text\n");
     put("tools/run", "#!/bin/sh\n");
 
@@ -68,7 +69,7 @@ Test(tidy_load, reads_sources_and_passes_by_what_was_made)
         "tools/run",      "wal/CMakeLists.txt", "wal/a.c",
         "wal/base/bad.h", "wal/base/double.h",  "wal/base/good.h",
     };
-    cr_expect_eq(tree.count, sizeof(wanted) / sizeof(wanted[0]));
+    cr_expect_eq(tree.count, COUNT_OF(wanted));
     for (size_t i = 0; i < tree.count; i++)
         cr_expect_str_eq(tree.sources[i].path, wanted[i]);
     tree_fini(&tree);

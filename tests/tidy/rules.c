@@ -1,5 +1,6 @@
 /* The table of the rules, and the run over all of them. */
 #include "tests/tidy/tidy.h"
+#include "tests/lib/count.h"
 
 #include <stdarg.h>
 
@@ -47,7 +48,7 @@ size_t tidy_check(const struct tree *tree, struct report *report)
 {
     for (size_t i = 0; i < tree->count; i++) {
         const struct source *source = &tree->sources[i];
-        for (size_t k = 0; k < sizeof(rules) / sizeof(rules[0]); k++) {
+        for (size_t k = 0; k < COUNT_OF(rules); k++) {
             report->rule = rules[k].name;
             if ((rules[k].kinds & (int)source->kind) != 0)
                 rules[k].check(tree, source, report);

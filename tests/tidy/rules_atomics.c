@@ -1,5 +1,6 @@
 /* Rules about atomics: the order is written, an access has a tag, and a tag's partner exists. */
 #include "tests/tidy/tidy.h"
+#include "tests/lib/count.h"
 
 #include <ctype.h>
 #include <string.h>
@@ -64,7 +65,7 @@ static bool hides_order(const char *code, size_t start, size_t len)
         return true;
     if (!begins(code, start, "atomic_") || ends(code, start + len, "_explicit"))
         return false;
-    for (size_t i = 0; i < sizeof(without_order) / sizeof(without_order[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(without_order); i++) {
         if (word_is(code, start, len, without_order[i]))
             return false;
     }

@@ -1,6 +1,7 @@
 /* Rules about who may see whom: layers, the one file that fences each foreign library, calls on
  * files. */
 #include "tests/tidy/tidy.h"
+#include "tests/lib/count.h"
 
 #include <string.h>
 
@@ -44,8 +45,6 @@ static const char *const file_calls[] = {
     "rmdir",     "flock",  "lockf",           "fcntl",     "ioctl",    "stat",
     "fstat",     "lstat",  "fstatat",         "statvfs",   "fstatvfs", "lseek",
 };
-
-#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct layer *layer_of(const struct source *source)
 {

@@ -1,13 +1,12 @@
 /* Rules about the house: which room sees which, no circles, one name for one thing. */
 #include "tests/tidy/tidy.h"
+#include "tests/lib/count.h"
 
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
-#define PREFIXES_MAX    10
-#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
-
+#define PREFIXES_MAX 10
 /*
  * The rooms of each layer, lowest first: a file sees its own room and those above it in this list.
  * The first row that fits counts, so a folder stands before the one it lies in.

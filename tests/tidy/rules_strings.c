@@ -1,9 +1,8 @@
 /* The rule that bytes from outside are spans: C's string calls only where a C string is named. */
 #include "tests/tidy/tidy.h"
+#include "tests/lib/count.h"
 
 #include <string.h>
-
-#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 /* Begin with `str`, but read no string that could be somebody else's, or are banned anyway. */
 static const char *const harmless[] = {

@@ -1,11 +1,10 @@
 /* Rules about the text of a file: header guards, the first line, banned calls, left-overs, skipped
  * tests. */
 #include "tests/tidy/tidy.h"
+#include "tests/lib/count.h"
 
 #include <ctype.h>
 #include <string.h>
-
-#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct banned {
     const char *folder; /* where it is banned; "" is everywhere */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "tests/tidy/tidy.h"
+#include "tests/lib/count.h"
 
 /* A small tree of two files at most, and what is said about it. */
 struct sample {
@@ -14,8 +15,7 @@ struct sample {
     const char *says; /* a part of the message; NULL: nothing is found */
 };
 
-#define COUNT_OF(array) (sizeof(array) / sizeof((array)[0]))
-#define DOC             "/* A sample. */\n"
+#define DOC "/* A sample. */\n"
 
 static char out[1 << 16];
 static size_t found;

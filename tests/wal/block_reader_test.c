@@ -1,6 +1,7 @@
 /* The block reader: what was written is read, and each kind of damage is told as what it is. */
 #include "wal/files/block_reader.h"
 
+#include "tests/lib/count.h"
 #include "tests/wal/log_dir.h"
 #include "tests/wal/fault.h"
 
@@ -116,7 +117,7 @@ Test(wal_block_reader, brings_what_was_written)
     struct shelf *shelf = malloc(sizeof(*shelf));
     unsigned char wanted[40001];
     shelf_init(shelf);
-    for (size_t i = 0; i < 2 * sizeof(sizes) / sizeof(sizes[0]); i++) {
+    for (size_t i = 0; i < 2 * COUNT_OF(sizes); i++) {
         size_t raw_bytes = sizes[i / 2];
         bool noise = i % 2 != 0;
         put(shelf, sample(), raw_bytes, noise);
@@ -178,7 +179,7 @@ Test(wal_block_reader, every_field_is_checked_under_a_good_checksum)
     };
     struct shelf *shelf = malloc(sizeof(*shelf));
     shelf_init(shelf);
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
         put(shelf, sample(), 300, true);
         for (size_t byte = 0; byte < rows[i].width; byte++) {
             shelf->file[OFFSET + rows[i].at + byte] = (unsigned char)(rows[i].value >> 8 * byte);
@@ -282,7 +283,7 @@ Test(wal_block_reader, a_failed_call_is_told_as_that)
     struct shelf *shelf = malloc(sizeof(*shelf));
     shelf_init(shelf);
     put(shelf, sample(), 300, true);
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
         fault_io_set(&shelf->fault, FAULT_PREAD, rows[i].err, 0, 1);
         cr_expect_eq(get(shelf, FILE_BYTES), rows[i].state);
         cr_expect_eq(shelf->reader.errnum, rows[i].err);

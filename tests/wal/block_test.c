@@ -1,6 +1,7 @@
 /* Blocks and segment headers as bytes: what was written is read, and nothing else passes. */
 #include "tests/wal/log_dir.h"
 
+#include "tests/lib/count.h"
 #include "wal/base/bytes.h"
 #include "wal/format/codec.h"
 
@@ -52,7 +53,7 @@ static enum wal_block_state check(const unsigned char *block, struct wal_block_h
 Test(wal_block, comes_back_as_it_was)
 {
     static const size_t sizes[] = {1, 511, 512, 4031, 4032, 4033, 5000, 100000, 3000000};
-    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
         for (int noise = 0; noise <= 1; noise++) {
             struct wal_block_header header = sample();
             struct wal_block_header got;
@@ -93,7 +94,7 @@ Test(wal_block, is_compressed_only_where_that_saves_a_page)
         {100000, true, WAL_CODEC_RAW},  {100000, false, WAL_CODEC_LZ4},
         {1000000, true, WAL_CODEC_RAW}, {511, false, WAL_CODEC_RAW},
     };
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(rows); i++) {
         struct wal_block_header header = sample();
         size_t bytes;
         free(make(&header, rows[i].raw_bytes, rows[i].noise, &bytes));
@@ -332,7 +333,7 @@ Test(wal_segment, names_are_read_strictly)
         "wal-.tmp",
         "torn-123456789012345678901.tmp",
     };
-    for (size_t i = 0; i < sizeof(theirs) / sizeof(theirs[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(theirs); i++) {
         cr_expect_not(wal_segment_is_temp(theirs[i]), "%s", theirs[i]);
     }
     cr_expect_not(wal_segment_is_temp("wal-0000000000000001.seg"));

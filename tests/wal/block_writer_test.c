@@ -2,6 +2,7 @@
  * that is not its own. */
 #include "wal/files/block_writer.h"
 
+#include "tests/lib/count.h"
 #include "tests/wal/fault.h"
 #include "tests/wal/log_dir.h"
 
@@ -92,7 +93,7 @@ Test(wal_block_writer, goes_on_block_by_block_to_the_seal)
     uint64_t lsn = 1;
     struct wal_block_header header;
     struct wal_block_header got;
-    for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(sizes); i++) {
         header = make(lsn, sizes[i]);
         cr_assert_eq(wal_block_writer_put(&writer, block, &header), 0);
         cr_assert_eq(writer.offset, offset + wal_block_bytes(sizes[i]));
@@ -138,7 +139,7 @@ Test(wal_block_writer, each_piece_is_synced_and_may_be_the_last)
 Test(wal_block_writer, a_failed_call_leaves_the_offset)
 {
     static const enum fault_call calls[] = {FAULT_PWRITE, FAULT_DATASYNC};
-    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(calls); i++) {
         int left = 100;
         const struct wal_block_pieces pieces = {.bytes = PIECE_BYTES, .pace = pace, .arg = &left};
         struct wal_block_header header = make(1, 3 * PIECE_BYTES - 1000);

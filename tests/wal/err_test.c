@@ -1,5 +1,6 @@
 /* Error codes: none can be taken for an errno value, and these are translated in one place. */
 #include "wal/base/err.h"
+#include "tests/lib/count.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -11,7 +12,7 @@ static const int codes[] = {
 #undef X
 };
 
-enum { CODES = sizeof(codes) / sizeof(codes[0]), ERRNO_MAX = 4095 };
+enum { CODES = COUNT_OF(codes), ERRNO_MAX = 4095 };
 
 Test(wal_err, a_code_is_no_errno_value)
 {

@@ -1,5 +1,6 @@
 /* Disks that fail: what was acknowledged stays, a failure is final, a full disk heals. */
 #include "tests/wal/log_dir.h"
+#include "tests/lib/count.h"
 #include "tests/wal/fault.h"
 
 #include "wal/base/err.h"
@@ -231,7 +232,7 @@ static void expect_passes(enum fault_call call, int err, int times)
 Test(wal_fault, what_can_pass_is_tried_again_when_the_next_segment_is_made)
 {
     static const int errors[] = {-EMFILE, -ENFILE, -ENOMEM, -EINTR, -EAGAIN, -ENOSPC};
-    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(errors); i++) {
         expect_passes(FAULT_OPEN, errors[i], 1);
     }
     expect_passes(FAULT_DATASYNC, -EINTR, 1);
@@ -324,7 +325,7 @@ static void start_with_each_fault(uint64_t records)
         FAULT_OPEN,     FAULT_PWRITE, FAULT_PREAD,   FAULT_DATASYNC, FAULT_SYNC, FAULT_DROP_CACHE,
         FAULT_TRUNCATE, FAULT_UNLINK, FAULT_SYNCDIR, FAULT_LIST,     FAULT_LOCK, FAULT_RENAME,
     };
-    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(calls); i++) {
         int after = 0;
         while (start_with_fault(calls[i], -EIO, after, records) > 0) {
             after++;
@@ -437,7 +438,7 @@ Test(wal_fault, any_failed_call_of_a_running_log_is_final_and_loses_nothing)
 {
     static const enum fault_call calls[] = {FAULT_PWRITE, FAULT_DATASYNC, FAULT_SYNC,
                                             FAULT_RENAME, FAULT_SYNCDIR,  FAULT_OPEN};
-    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(calls); i++) {
         for (int after = 0; after < 60; after += 7) {
             cr_assert_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
             uint64_t records = wal_next_lsn(disk.wal) - 1;

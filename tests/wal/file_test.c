@@ -1,6 +1,7 @@
 /* The directory: whose files go, who has the lock, what a newer version wrote, no direct I/O. */
 #include "tests/wal/log_dir.h"
 
+#include "tests/lib/count.h"
 #include "wal/base/bytes.h"
 #include "wal/base/err.h"
 #include "wal/format/codec.h"
@@ -56,17 +57,17 @@ Test(wal_file, only_names_that_tally_can_have_made_are_removed_at_a_start)
     static const char *const theirs[] = {"wal-mynotes.tmp", "snap-mine.tmp", "torn-pages.tmp",
                                          "wal-my.pack", "notes.tmp"};
     make_log();
-    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(ours); i++) {
         log_dir_store(&disk, ours[i], "half", 4);
     }
-    for (size_t i = 0; i < sizeof(theirs) / sizeof(theirs[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(theirs); i++) {
         log_dir_store(&disk, theirs[i], "mine", 4);
     }
     cr_assert_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
-    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(ours); i++) {
         cr_expect_not(log_dir_has(&disk, ours[i]), "%s", ours[i]);
     }
-    for (size_t i = 0; i < sizeof(theirs) / sizeof(theirs[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(theirs); i++) {
         cr_expect(log_dir_has(&disk, theirs[i]), "%s", theirs[i]);
     }
 }
@@ -86,7 +87,7 @@ Test(wal_file, a_directory_or_fifo_under_a_name_of_ours_is_refused_by_name)
     static const char *const names[] = {"wal-0000000000000009.tmp", "wal-0000000000000001.pack",
                                         "snap-0000000000000007.tmp", "torn-12.tmp"};
     make_log();
-    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(names); i++) {
         cr_assert_eq(mkdir(path_of(names[i]), 0700), 0);
         expect_refused(names[i]);
         cr_assert_eq(rmdir(path_of(names[i])), 0, "it was not there any more");
@@ -127,7 +128,7 @@ static bool refuse_direct(uint32_t err)
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | err),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
-    const struct sock_fprog program = {.len = sizeof(filter) / sizeof(filter[0]), .filter = filter};
+    const struct sock_fprog program = {.len = COUNT_OF(filter), .filter = filter};
     return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
            prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }

@@ -1,5 +1,6 @@
 /* The findings of a scan: which note stays, what each sign leads to, and what is forgotten. */
 #include "wal/read/findings.h"
+#include "tests/lib/count.h"
 #include "wal/read/identity.h"
 
 #include <criterion/criterion.h>
@@ -27,7 +28,7 @@ Test(wal_findings, each_sign_has_its_row)
         [WAL_SIGN_UNCHAINED] = 3,   [WAL_SIGN_MISSHAPEN] = 3,    [WAL_SIGN_LATER_FILLED] = 3,
         [WAL_SIGN_LATER_BLOCK] = 4, [WAL_SIGN_ACKNOWLEDGED] = 5,
     };
-    for (size_t sign = 0; sign < sizeof(rows) / sizeof(rows[0]); sign++) {
+    for (size_t sign = 0; sign < COUNT_OF(rows); sign++) {
         wal_findings_reset(&findings);
         wal_findings_add(&findings, (enum wal_sign)sign, "sign %zu", sign);
         cr_expect_eq(decided(), rows[sign], "sign %zu", sign);

@@ -1,5 +1,6 @@
 /* Packing: the same records in a few large blocks, whatever fails and whenever it ends. */
 #include "tests/wal/log_dir.h"
+#include "tests/lib/count.h"
 #include "tests/wal/fault.h"
 
 #include "wal/base/err.h"
@@ -345,7 +346,7 @@ Test(wal_pack, any_call_of_the_packing_may_fail)
         FAULT_DROP_CACHE, FAULT_RENAME, FAULT_UNLINK, FAULT_SYNCDIR,
     };
     make_log(30);
-    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(calls); i++) {
         int after = 0;
         while (pack_with_fault(calls[i], -EIO, after) > 0) {
             after++;

@@ -1,5 +1,6 @@
 /* wal_repair: a torn tail goes and is kept, whatever fails on the way; nothing else changes. */
 #include "tests/wal/log_dir.h"
+#include "tests/lib/count.h"
 #include "tests/wal/fault.h"
 
 #include "wal/base/err.h"
@@ -97,7 +98,7 @@ Test(wal_repair, any_call_of_it_may_fail)
         FAULT_DROP_CACHE, FAULT_RENAME, FAULT_SYNCDIR, FAULT_LIST,     FAULT_LOCK,
     };
     tear();
-    for (size_t i = 0; i < sizeof(calls) / sizeof(calls[0]); i++) {
+    for (size_t i = 0; i < COUNT_OF(calls); i++) {
         int after = 0;
         while (repair_with_fault(calls[i], -EIO, after) > 0) {
             after++;
