@@ -17,9 +17,10 @@
 #define WAL_SEGMENT_BYTES_MAX     ((uint64_t)4 << 30)
 
 /*
- * Bounds of the numbers that count up, far below what their types hold. A log that says more was
- * not made by us and is refused. A start refuses, too, where a run of the server could reach a
- * bound: it leaves 2^56 records and 2^40 segments, which no run writes. An epoch is one start.
+ * Bounds of the numbers that count up, far below the maximum of their types. A log with a higher
+ * number was not made by tally and is refused. A start also refuses a log in which one run of the
+ * server could reach a bound: it keeps a margin of 2^56 records and 2^40 segments, more than any
+ * run writes. Each start has an epoch of its own.
  */
 #define WAL_LSN_MAX               ((uint64_t)1 << 62)
 #define WAL_LSN_MARGIN            ((uint64_t)1 << 56)
@@ -48,16 +49,16 @@ struct wal_block {
     size_t stored_bytes;  /* on disk, header and padding included */
     size_t payload_bytes; /* of those, the payload as it is stored; less than raw_bytes: packed */
     unsigned member;      /* of a packed block: 0 the first, 1, ...; these share its pages */
-    uint64_t durable_lsn; /* what was durable when this block was written */
+    uint64_t durable_lsn; /* records up to here were durable when this block was written */
     uint64_t segment;     /* of a snapshot: its lsn */
     uint64_t offset;
     uint32_t epoch;
-    unsigned percent; /* of the log, about, that is before it; for people */
+    unsigned percent; /* the part of the log before this block, roughly; for people */
 };
 
-/* Called for each valid block in order, from the first on that holds a record behind the snapshot's
- * (that block may begin before it). Returns 0, or a negative error, which ends the reading and is
- * its result. */
+/* Called for each valid block in order, beginning with the first block that holds a record behind
+ * the snapshot's lsn (that block may begin before it). Returns 0, or a negative error, which ends
+ * the reading and is its result. */
 typedef int (*wal_visit_fn)(void *arg, const struct wal_block *block);
 
 enum wal_end {
@@ -79,14 +80,14 @@ struct wal_report {
     uint64_t next_lsn;
     uint64_t snapshot_lsn;   /* of the snapshot that was loaded; 0: none */
     uint64_t snapshot_bytes; /* of its file */
-    uint64_t segment;        /* where the log ended, or what is damaged */
+    uint64_t segment;        /* where the log ended, or the damaged one */
     uint64_t offset;
     bool clean_shutdown;
-    bool snapshot_passed; /* one is damaged, and the one before it was taken, or none */
+    bool snapshot_passed; /* a damaged snapshot was passed over for an older one, or for none */
     char text[512];       /* one sentence, with file, offset and lsn range where they matter */
 };
 
-/* What the janitor may use, and whom it tells. All 0: the defaults, and nobody. */
+/* The janitor's limits and its callback. All 0: the defaults, and no callback. */
 struct wal_janitor_options {
     uint64_t pack_bytes_per_s;  /* read and written while packing; 0: 8 MiB */
     uint32_t retry_ms;          /* from a failure to the next try; 0: 30 seconds */
@@ -97,15 +98,15 @@ struct wal_janitor_options {
     void *arg;
 };
 
-/* What the janitor has done since the open. */
+/* The janitor's counters since the open. */
 struct wal_janitor_stats {
-    uint64_t next;              /* it has looked at every sealed segment below this number */
+    uint64_t next;              /* the janitor has looked at every sealed segment below */
     uint64_t packed_segments;   /* packed files that took the place of a segment */
-    uint64_t packed_from_bytes; /* of those segments before */
-    uint64_t packed_to_bytes;   /* and after */
+    uint64_t packed_from_bytes; /* sizes of those segments before */
+    uint64_t packed_to_bytes;   /* and of the packed files */
     uint64_t pack_failures;     /* tries that ended with an error; each is tried again */
-    uint64_t scrub_passes;      /* that came to their end */
-    uint64_t scrub_bytes;       /* read by them */
+    uint64_t scrub_passes;      /* finished passes */
+    uint64_t scrub_bytes;       /* read by the scrub */
 };
 
 #endif

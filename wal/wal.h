@@ -27,13 +27,13 @@ struct wal_options {
      * returns counts only if all of it is whole. NULL: snapshots are not looked at, and the log
      * must begin at record 1. */
     wal_visit_fn load;
-    /* Called when what load was shown is no whole snapshot after all, with visit's arg: it forgets
-     * what it took, and is shown an older one, or none. Returns as visit. NULL: there is nothing to
-     * forget. */
+    /* Called with visit's arg when the snapshot that load was shown turns out not to be whole: the
+     * visitor forgets it, and is shown an older snapshot, or none. Returns as visit. NULL: there is
+     * nothing to forget. */
     int (*unload)(void *arg);
-    /* Called once when visit has had every block that there is, with visit's arg, before anything
-     * is changed on the disk: the last word of a visitor that puts blocks aside. Returns as visit.
-     * NULL: it has none. */
+    /* Called once with visit's arg when visit was shown every block, before anything is changed on
+     * the disk, so a visitor that puts blocks aside can still refuse. Returns as visit. NULL: the
+     * visitor puts nothing aside. */
     int (*seen)(void *arg);
 };
 
@@ -44,11 +44,11 @@ struct wal; /* the open log, for one writer */
  * clears a torn tail, and begins a new segment with a new epoch. visit sees nothing that a crash
  * could undo; the disk is changed only after it, and options->seen, have accepted every block.
  * A snapshot that is not whole is passed over for the one before it, if the log reaches back to
- * that; report->text says so.
+ * that one; report->text says so.
  * Errors: TALLY_LOCKED; TALLY_DENIED: the lock's file may not be written; TALLY_IO; TALLY_DAMAGE;
- * TALLY_NEWER; TALLY_NOSPC (no space for the first segment of a new log; a log that is there is
- * opened all the same: then wal_disk_full holds, appends are TALLY_NOSPC, nothing on the disk has
- * changed, and each append or confirm looks for space again, 4 times a second at most);
+ * TALLY_NEWER; TALLY_NOSPC: no space for the first segment of a new log (an existing log is opened
+ * without space: then wal_disk_full is true, appends return TALLY_NOSPC, nothing on the disk has
+ * changed, and an append or confirm looks for space again, at most 4 times a second);
  * TALLY_NOMEM; TALLY_THREAD; TALLY_INVAL: segment_bytes; what visit, load, unload or seen returned.
  * report is filled in every case.
  * Threads: one; may block for long.
@@ -72,32 +72,30 @@ int wal_append(struct wal *wal, uint32_t count, const void *raw, size_t raw_byte
 int wal_confirm(struct wal *wal);
 
 /*
- * Bytes that can be appended for sure: what is left of the active segment, and the next one if it
- * is ready. A block of raw size n needs at most wal_block_bytes(n). What is left at the end of
- * the active segment is of no use to a block that does not fit it, so whoever plans for several
- * blocks counts the largest of them twice. It says nothing of a full disk: shortly after a start,
- * or after a segment was taken, the next one is only not ready yet. Any thread, as a hint.
+ * Bytes that can be appended for sure: the unused rest of the active segment, and the next segment
+ * if it is ready. A block of raw size n needs at most wal_block_bytes(n). A block that does not fit
+ * the rest of the active segment leaves that rest unused, so a caller that plans for several blocks
+ * counts the largest of them twice. A small value does not mean a full disk: shortly after a start,
+ * or after a segment was taken, the next one is not ready yet. Any thread, as a hint.
  */
 uint64_t wal_room_bytes(const struct wal *wal);
 
 /*
- * Whether the segment that is written is no more in the directory under its name: somebody has
- * removed it, or all of the directory, and no start will find what is appended. A directory with
- * another name is still the same one. What cannot be asked is not lost. Threads: the writer; asks
- * the file system.
+ * Whether the active segment's name no longer leads to it: somebody has removed the segment or the
+ * whole directory, and no start will find the appended blocks. A renamed directory is still the
+ * same one. False when the file system cannot tell. Threads: the writer; asks the file system.
  */
 bool wal_is_lost(const struct wal *wal);
 
-/* True while the next segment cannot be made: for lack of space, most times; of descriptors or
- * memory, too. The preallocation thread tries again by itself, 4 times a second. Any thread, as a
- * hint. */
+/* True while the next segment cannot be made: mostly for lack of space, but also of descriptors or
+ * memory. The preallocation thread tries again 4 times a second. Any thread, as a hint. */
 bool wal_disk_full(const struct wal *wal);
 
-/* From now on so many bytes of the disk are left free when a segment is made. At the open it is
- * what a snapshot can take at most. Any thread. */
+/* Sets how many bytes of the disk are left free when a segment is made. The open sets it to the
+ * largest size that a snapshot of this state can have. Any thread. */
 void wal_reserve(struct wal *wal, uint64_t bytes);
 
-/* How many tries to make the next segment have failed since the open. Any thread. */
+/* The number of failed tries to make the next segment, since the open. Any thread. */
 uint64_t wal_segment_failures(const struct wal *wal);
 
 uint64_t wal_next_lsn(const struct wal *wal);
@@ -105,7 +103,8 @@ uint64_t wal_next_lsn(const struct wal *wal);
 /* The log's 16 bytes. Threads: the writer. */
 const unsigned char *wal_uuid(const struct wal *wal);
 
-/* What failed for good, one sentence; empty while nothing did. Lives as long as the wal. */
+/* The failure that ended the log, in one sentence; empty while there was none. Lives as long as the
+ * wal. */
 const char *wal_why(const struct wal *wal);
 
 /* Counters for INFO and the benchmark. Threads: the writer. */
@@ -122,16 +121,17 @@ void wal_stats(const struct wal *wal, struct wal_stats *stats);
 void wal_janitor_stats(const struct wal *wal, struct wal_janitor_stats *stats);
 
 /*
- * How many sealed files are known to be damaged: by the last pass of the scrub that came to its
- * end, or by the one that is under way if those are more. With any, *report is what was found last:
- * its text is for people. What was read at the open is whole in memory all the same. Any thread.
+ * The number of sealed files that are known to be damaged: from the last finished pass of the
+ * scrub, or from the pass under way if that has found more. If there are any, *report tells the
+ * last one found; its text is for people. The state that the open has read is whole in memory all
+ * the same. Any thread.
  */
 uint64_t wal_damage(const struct wal *wal, struct wal_report *report);
 
 /*
- * The lock under which a file takes a segment's place, or is removed. Whoever removes segments
- * holds it meanwhile, so that the janitor brings none back. Owns: it lives as long as the log.
- * Threads: any but the writer's; it is held for a few file calls.
+ * The files lock: it is held while a segment is replaced or removed, so that the janitor brings no
+ * removed segment back. Owns: it lives as long as the log. Threads: any but the writer's; it is
+ * held for a few file calls.
  */
 pthread_mutex_t *wal_files_lock(struct wal *wal);
 

@@ -68,7 +68,7 @@ void wal_cursor_step(struct wal_cursor *cursor, const struct wal_block_header *h
     /* no bytes lead here: the caller has checked the block at this place against this cursor, and
      * wal_block_header_get bounds its lsns and its length (block.c: is_sane) */
     CHECK(cursor->offset >= WAL_SEGMENT_FIRST_BLOCK && cursor->offset % WAL_PAGE_BYTES == 0);
-    /* nor here: behind a seal nothing is read, and wal_cursor_check has compared the lsns */
+    /* nor here: no block is read behind a seal, and wal_cursor_check has compared the lsns */
     CHECK(!cursor->is_sealed && header->first_lsn == cursor->next_lsn);
     cursor->offset += wal_block_bytes(header->stored_bytes);
     cursor->next_lsn += header->count;

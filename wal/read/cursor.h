@@ -21,13 +21,13 @@ struct wal_cursor {
     size_t index;         /* where that segment is in the list */
     uint64_t offset;      /* 0: the log has not begun yet */
     uint64_t next_lsn;    /* 0: any; the next block says where it begins */
-    uint64_t durable_lsn; /* what the last block called durable */
+    uint64_t durable_lsn; /* up to here the last block called the log durable */
     uint32_t epoch;       /* of the last block */
     bool is_sealed;       /* the last block seals the segment */
     bool is_clean;        /* and says that the log was closed in order */
     bool is_packed;       /* the segment has a packed block */
 
-    /* at the segment's first block, for a reader that finds another file under its name */
+    /* as of the segment's first block, for a reader that finds another file under its name */
     uint64_t begin_lsn;
     uint64_t begin_durable_lsn;
     uint32_t begin_epoch;
@@ -37,28 +37,28 @@ struct wal_cursor {
 enum wal_chain {
     WAL_CHAIN_NEXT,
     WAL_CHAIN_GAP,   /* its first record is not the next one */
-    WAL_CHAIN_OLDER, /* it knows less than the block before it, or is of an older start */
+    WAL_CHAIN_OLDER, /* its durable_lsn or its epoch is below that of the block before */
 };
 
-/* Before record 1, in no segment. */
+/* Puts the cursor before record 1, in no segment. */
 void wal_cursor_init(struct wal_cursor *cursor);
 
-/* Whatever block comes next is the first one: no chain leads to it. */
+/* Makes the next block the first one of a chain, whatever its lsn. */
 void wal_cursor_detach(struct wal_cursor *cursor);
 
-/* The log begins anew, as after init: nothing was shown of what has gone. */
+/* Begins the log anew, as after init: no removed record was shown. */
 void wal_cursor_restart(struct wal_cursor *cursor);
 
-/* The segment has another place in the list. */
+/* Sets the segment's place in the list. */
 void wal_cursor_set_index(struct wal_cursor *cursor, size_t index);
 
-/* The next block has to begin with that record. */
+/* Makes that record the one with which the next block has to begin. */
 void wal_cursor_set_lsn(struct wal_cursor *cursor, uint64_t lsn);
 
 /* Goes to the first block of a segment; the chain goes on. */
 void wal_cursor_enter(struct wal_cursor *cursor, size_t index, uint64_t number);
 
-/* Goes back to where the segment began, to read it once more. */
+/* Goes back to the segment's begin, to read it once more. */
 void wal_cursor_rewind(struct wal_cursor *cursor);
 
 /* Whether the block with that header, of a segment of that epoch, is the next one. */

@@ -5,8 +5,8 @@
 #include <stdbool.h>
 
 /*
- * What a scan saw at its stop: the first place that holds no valid next block. The stop's segment
- * is the first one that is not sealed.
+ * The evidence of a scan at its stop, which is the first place that holds no valid next block. The
+ * stop's segment is the first one that is not sealed.
  */
 struct wal_evidence {
     bool read_error;   /* a file call failed */
@@ -14,10 +14,10 @@ struct wal_evidence {
     bool misnumbered;  /* a segment is missing, doubled, or not the one its name says */
     bool foreign;      /* a segment with the uuid of another log */
     bool unchained;    /* a valid block that does not follow from the one before */
-    bool misshapen;    /* blocks behind an unreadable header, or a file shorter than it was made */
+    bool misshapen;    /* blocks behind a bad segment header, or a file shorter than it was made */
     bool later_filled; /* bytes, but no valid block, in a later segment */
     bool later_block;  /* a valid block in a later segment: the stop's segment was sealed */
-    bool acknowledged; /* a valid later block says that the stop was durable */
+    bool acknowledged; /* a valid later block says that the block at the stop was durable */
     bool after_seal;   /* the block before the stop seals the segment */
     bool zeros;        /* nothing but zeros from the stop to the end of the segment */
     bool torn_header;  /* an empty segment whose header cannot be read */

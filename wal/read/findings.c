@@ -1,4 +1,4 @@
-/* The findings of a scan: what it saw where it had to stop, a sentence for it, the verdict. */
+/* The findings of a scan at its stop: the evidence, a sentence for people, the verdict. */
 #include "wal/read/findings.h"
 
 #include "wal/base/check.h"
@@ -24,13 +24,13 @@ void wal_findings_clear(struct wal_findings *findings)
     findings->note_row = 0;
 }
 
-/* Whether a note of that row is to be written: the first one of the first row stays. */
+/* Whether a note of that row replaces the one that is there. */
 static bool takes_note(const struct wal_findings *findings, int row)
 {
     return findings->note_row == 0 || row < findings->note_row;
 }
 
-/* The evidence that goes with a sign. */
+/* Sets the evidence that belongs to a sign. */
 static void sign_set(struct wal_evidence *evidence, enum wal_sign sign)
 {
     switch (sign) {

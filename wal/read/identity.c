@@ -1,4 +1,4 @@
-/* The log's identity: what the headers of its segments say of the log as a whole. */
+/* The log's identity: the uuid and the highest epoch, from the headers of its segments. */
 #include "wal/read/identity.h"
 
 #include <inttypes.h>

@@ -1,4 +1,4 @@
-/* The end of a log as a recovery has found it: all that the repair needs to know. */
+/* The end of a log as a recovery's scan has found it, for the repair. */
 #include "wal/read/log_end.h"
 
 #include "wal/base/check.h"

@@ -19,21 +19,21 @@
 int wal_reader_once(struct wal_io *io, wal_visit_fn visit, void *arg, struct wal_report *report);
 
 /*
- * A reader that goes on: it keeps its place between two calls. Owns: io is borrowed and outlives
+ * A reader that keeps its place between two calls. Owns: io is borrowed and outlives
  * the reader; *out is the caller's. Errors: TALLY_NOMEM. Threads: one at a time.
  */
 struct wal_reader;
 int wal_reader_new(struct wal_reader **out, struct wal_io *io, wal_visit_fn visit, void *arg);
 void wal_reader_destroy(struct wal_reader *reader);
 
-/* Visits what has come since the last call and says how the log ends now. Errors: as
- * wal_reader_once. */
+/* Visits the blocks since the last call and says how the log ends now. Errors: as wal_reader_once.
+ */
 int wal_reader_judge(struct wal_reader *reader, struct wal_report *report);
 
 /*
- * Visits what has come since the last call, and no more: cheap enough for every wake. *is_blank:
- * nothing has been written behind that yet; if something has, and it is not a valid block, only
- * wal_reader_judge tells what it is. Errors: TALLY_NOMEM; what visit returned.
+ * Visits the blocks since the last call and judges nothing: cheap enough for every wake. *is_blank:
+ * nothing is written behind the last block yet; otherwise the bytes there are no valid block, and
+ * only wal_reader_judge tells what they are. Errors: TALLY_NOMEM; what visit returned.
  */
 int wal_reader_more(struct wal_reader *reader, bool *is_blank);
 

@@ -1,4 +1,4 @@
-/* A scan's list of segments is made anew, and its cursor found in it: segments come and go. */
+/* Relisting: the segments are listed anew, and the cursor's segment is found in the new list. */
 #include "wal/read/relist.h"
 
 #include "wal/base/err.h"
@@ -13,14 +13,14 @@ void wal_relist_lost(struct wal_findings *findings, uint64_t number)
                      "segment %" PRIu64 " went away while it was read", number);
 }
 
-/* The lsn with which the first segment that is left begins, 0 when it does not say so. The scan
- * keeps its own segment open. Returns whether that first one is there; a failed file call is left
- * in the findings. */
+/* Gets the lsn with which the first segment that is left begins, 0 when its first block does not
+ * say so. The scan keeps its own segment open. Returns whether that first segment is there; a
+ * failed file call is left in the findings. */
 static bool read_rest_lsn(struct wal_scan *scan, uint64_t *lsn)
 {
     struct wal_segment_file rest;
     struct wal_findings findings = {.note_row = 0};
-    struct wal_identity identity = scan->identity; /* what is wrong there is not the cursor's */
+    struct wal_identity identity = scan->identity; /* a copy: a fault there is not the cursor's */
     uint64_t number = scan->segments.at[0];
     wal_segment_file_init(&rest, scan->io, &identity, &findings);
     *lsn = wal_segment_file_open(&rest, number, false) ? wal_segment_file_first_lsn(&rest) : 0;
@@ -33,7 +33,7 @@ static bool read_rest_lsn(struct wal_scan *scan, uint64_t *lsn)
     return is_there;
 }
 
-/* The cursor's segment, and all before it, are gone. Returns 0 or TALLY_NOMEM. */
+/* Goes on where the cursor's segment and all before it are gone. Returns 0 or TALLY_NOMEM. */
 static int pass_gap(struct wal_scan *scan, uint64_t rest_lsn)
 {
     const struct wal_segment_file *file = &scan->file;

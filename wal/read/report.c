@@ -81,7 +81,7 @@ static void place_text(const struct wal_cursor *cursor, const struct wal_finding
     }
 }
 
-/* Records were missed: that is all there is to say. */
+/* Makes it the report of a reader that has missed records. */
 static void missed_fill(struct wal_report *report, uint64_t resume_lsn)
 {
     char range[64];

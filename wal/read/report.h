@@ -9,10 +9,10 @@
 void wal_report_append(struct wal_report *report, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-/* Makes it the report of something that ends with that error, and says why. Returns err. */
+/* Makes it the report of a call that ends with that error, and says why. Returns err. */
 int wal_report_refuse(struct wal_report *report, int err, const char *text);
 
-/* Fills the report from a scan that has run, all but what snapshots say. */
+/* Fills the report from a scan that has run, except for the fields about snapshots. */
 void wal_report_fill(const struct wal_scan *scan, struct wal_report *report);
 
 /* The error that goes with the verdict of a scan that has run; 0 for a log that can be opened. */

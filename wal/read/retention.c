@@ -1,4 +1,4 @@
-/* A reader beside retention: the segment it wants is gone. Was it retention, and where to go on? */
+/* A reader beside retention: its segment is gone. Was it retention, and where does it go on? */
 #include "wal/read/retention.h"
 
 void wal_retention_set_nameless(struct wal_retention *retention, bool is_nameless)
@@ -18,7 +18,7 @@ void wal_retention_set_missed(struct wal_retention *retention, uint64_t resume_l
 
 enum wal_retention_way wal_retention_decide(const struct wal_retention_gap *gap)
 {
-    /* Retention takes only what a snapshot holds, and the log goes forward. */
+    /* Retention removes only records that a snapshot holds, and lsns only grow. */
     if (gap->rest_lsn == 0 || gap->rest_lsn > gap->snapshot_lsn + 1 ||
         gap->rest_lsn < gap->next_lsn) {
         return WAL_RETENTION_LOST;

@@ -1,4 +1,4 @@
-/* The reader of a log: walks its blocks in order, and where it must stop, finds out why. */
+/* The scan of a log: walks its blocks in order and, at the stop, finds out why it ends there. */
 #include "wal/read/scan.h"
 
 #include "wal/base/bytes.h"
@@ -44,24 +44,24 @@ static bool is_refusal(const struct wal_verdict *verdict)
            verdict->decision != WAL_DECIDE_TORN;
 }
 
-/* Whether there is nothing to read on from. */
+/* Whether the scan cannot read on. */
 static bool must_stop(const struct wal_scan *scan)
 {
     return wal_findings_is_stopped(&scan->findings) || scan->retention.resume_lsn != 0;
 }
 
-/* Whether a listed segment was not there when it was opened. For a recovery, which holds the lock,
- * that is a failed call as any other. */
+/* Whether a listed segment was not there when it was opened. In a recovery, which holds the lock,
+ * this is a failed call like any other. */
 static bool is_missing(const struct wal_scan *scan)
 {
     return !scan->is_recovery && scan->findings.missing_number != 0;
 }
 
 /*
- * Forgets what was found at the cursor, and opens its segment again. That may be another file by
- * now, in which the cursor's place is elsewhere: the segment was sealed and packed meanwhile. Then
- * it is read from its begin, and what was shown is not shown twice. The packed file is shorter than
- * the other was made with, so their headers differ.
+ * Forgets the findings at the cursor, and opens its segment again. The segment may have been sealed
+ * and packed meanwhile; then its name leads to another file, which has other offsets. That file is
+ * read from its begin, and no record is shown twice. The packed file is shorter, and its header
+ * says so: that is how the two are told apart.
  */
 static void reopen_segment(struct wal_scan *scan)
 {
@@ -81,10 +81,11 @@ static void reopen_segment(struct wal_scan *scan)
 }
 
 /*
- * A log may be written while it is read, so that the cursor's place is half written now and behind
- * it is what came later. The writer goes strictly forward: whatever evidence was seen behind the
- * place, the place was complete by then. So a verdict to refuse counts only if the place is still
- * not valid when it is read once more after that. And a sealed segment may have got a next one.
+ * A log may be written while it is read: the block at the cursor can be half written when it is
+ * read, and later blocks be there when the scan comes to them. The writer goes strictly forward, so
+ * once evidence was seen behind the cursor, the block at the cursor is complete. A verdict to
+ * refuse therefore counts only if that block is still not valid when it is read once more. And a
+ * sealed segment may have got a next one.
  */
 static bool is_final(struct wal_scan *scan, const struct wal_verdict *before, bool has_moved)
 {
@@ -107,8 +108,8 @@ static bool is_final(struct wal_scan *scan, const struct wal_verdict *before, bo
     return scan->cursor.index + 1 >= scan->segments.count;
 }
 
-/* A segment that is listed and yet cannot be found, or one that went although an older one is
- * there, is nothing that retention does. */
+/* Whether retention cannot have removed the segment: it is listed and yet not there, or an older
+ * one is still there. */
 static bool is_lost_for_good(struct wal_scan *scan, uint64_t lost)
 {
     const struct wal_listing *segments = &scan->segments;
@@ -126,8 +127,8 @@ static bool is_lost_for_good(struct wal_scan *scan, uint64_t lost)
 }
 
 /*
- * Finds where to go on, or to begin, once more if a segment went meanwhile: retention only goes
- * forward, so that ends. A failure is in the findings. Returns 0 or TALLY_NOMEM.
+ * Finds where to begin or to go on, and does so again if a segment was removed meanwhile: retention
+ * only goes forward, so that ends. A failure is in the findings. Returns 0 or TALLY_NOMEM.
  */
 static int place_cursor(struct wal_scan *scan)
 {
@@ -189,7 +190,7 @@ static int run_to_verdict(struct wal_scan *scan)
     return scan->segments.count > 0 ? judge_log(scan) : 0;
 }
 
-/* That there was no memory is not the disk's fault, although nothing could be read. */
+/* A lack of memory is told as such: it is not a fault of the disk. */
 int wal_scan_run(struct wal_scan *scan)
 {
     int err = run_to_verdict(scan);
@@ -202,7 +203,7 @@ void wal_scan_detach(struct wal_scan *scan)
     wal_cursor_detach(&scan->cursor);
 }
 
-/* What a lone segment that does not end as it should is: later ones are there, so it was synced. */
+/* Judges how a lone segment ends: later ones are there, so all of it was synced and is sealed. */
 static void judge_sealed(const struct wal_cursor *cursor, uint64_t filled_end,
                          struct wal_findings *findings)
 {
@@ -265,7 +266,7 @@ int wal_scan_more(struct wal_scan *scan, bool *is_blank)
     const unsigned char *page;
     uint64_t blocks;
     int err;
-    do { /* at a seal that is new, the next segment may be newer than the list */
+    do { /* behind a new seal, the next segment may be newer than the list */
         blocks = scan->visitor.blocks;
         err = walk_on(scan);
     } while (err == 0 && scan->cursor.is_sealed && scan->visitor.blocks != blocks);

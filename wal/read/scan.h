@@ -1,4 +1,4 @@
-/* The reader of a log: walks its blocks in order, and where it must stop, finds out why. */
+/* The scan of a log: walks its blocks in order and, at the stop, finds out why it ends there. */
 #ifndef TALLY_WAL_READ_SCAN_H
 #define TALLY_WAL_READ_SCAN_H
 
@@ -11,10 +11,11 @@
 void wal_scan_init(struct wal_scan *scan, struct wal_io *io, wal_visit_fn visit, void *arg);
 void wal_scan_fini(struct wal_scan *scan);
 
-/* Says that this is a recovery: whoever calls holds the lock. needs_beginning: as in the struct. */
+/* Makes it a recovery's scan. REQUIRES: the caller holds the lock. needs_beginning: as in the
+ * struct. */
 void wal_scan_set_recovery(struct wal_scan *scan, bool needs_beginning);
 
-/* Whoever visits has loaded the snapshot of that log and lsn: the scan begins behind it. */
+/* Lets the scan begin behind the snapshot of that log and lsn, which the visitor has loaded. */
 void wal_scan_set_snapshot(struct wal_scan *scan, const unsigned char uuid[WAL_UUID_BYTES],
                            uint64_t lsn);
 
@@ -27,16 +28,16 @@ void wal_scan_set_snapshot(struct wal_scan *scan, const unsigned char uuid[WAL_U
 int wal_scan_run(struct wal_scan *scan);
 
 /* Goes on from the cursor, through valid blocks only, and judges nothing. *is_blank: there are
- * zeros, or nothing, at the cursor. Returns 0, TALLY_NOMEM, or what visit returned. */
+ * zeros, or no bytes, at the cursor. Returns 0, TALLY_NOMEM, or what visit returned. */
 int wal_scan_more(struct wal_scan *scan, bool *is_blank);
 
 /* The next segment that wal_scan_sealed reads may begin with any record. */
 void wal_scan_detach(struct wal_scan *scan);
 
 /*
- * Reads one sealed segment alone, shows its blocks, and tells whether it is whole. It must go on
- * where the scan stands, or begin anywhere after wal_scan_detach. What is wrong is in the findings,
- * as after wal_scan_run. Returns 0, TALLY_NOMEM, or what visit returned.
+ * Reads one sealed segment alone, shows its blocks, and tells whether it is whole. Its first block
+ * must be the next one for the cursor, or any block after wal_scan_detach. Faults are in the
+ * findings, as after wal_scan_run. Returns 0, TALLY_NOMEM, or what visit returned.
  */
 int wal_scan_sealed(struct wal_scan *scan, uint64_t number, bool *is_whole);
 

@@ -23,13 +23,13 @@ static bool probe_open(struct wal_scan *scan, struct wal_segment_file *probe, si
     uint64_t number = scan->segments.at[index];
     bool is_open = wal_segment_file_open(probe, number, wal_scan_state_is_unsynced(scan, number));
     if (is_open || scan->findings.missing_number == 0) {
-        wal_cursor_set_index(&scan->cursor, index); /* a report names the last one that was read */
+        wal_cursor_set_index(&scan->cursor, index); /* the report names the last segment read */
     }
     return is_open;
 }
 
-/* The last segment whose first page of blocks shows a block header: the only one that may hold a
- * record that is not on the disk yet. 0: none. It is looked for on the disk. */
+/* The last segment whose first page of blocks shows a block header: only that one may hold a record
+ * that is not on the disk yet. 0: none. The pages are read past the page cache. */
 static uint64_t find_active(struct wal_scan *scan, struct wal_segment_file *probe)
 {
     for (size_t i = scan->segments.count; i-- > 0 && !scan->findings.evidence.read_error;) {
@@ -42,7 +42,7 @@ static uint64_t find_active(struct wal_scan *scan, struct wal_segment_file *prob
     return 0;
 }
 
-/* The log has lost its beginning: what no snapshot holds is not there. */
+/* Adds that the log has lost its beginning: records are missing that no snapshot holds. */
 static void note_no_beginning(struct wal_findings *findings, uint64_t first_number,
                               uint64_t snapshot_lsn)
 {
@@ -62,10 +62,10 @@ static void note_no_beginning(struct wal_findings *findings, uint64_t first_numb
 }
 
 /*
- * Where the walk begins: without a snapshot with record 1 in segment 1; with one in the last
- * segment that begins at or before the record behind it. What is before that is not read: nothing
- * depends on it. A reader that loads no snapshot takes what is left, if there is one for the rest.
- * Returns the segment's place in the list.
+ * Finds where the walk begins. Without a snapshot: with record 1, in segment 1. With a snapshot: in
+ * the last segment that begins at or before the record behind it; older segments are not read, for
+ * no record of theirs is needed. A reader that loads no snapshot begins with the oldest segment
+ * that is left, if a snapshot holds the records before it. Returns the segment's place in the list.
  */
 static size_t find_begin(struct wal_scan *scan, struct wal_segment_file *probe)
 {

@@ -4,12 +4,12 @@
 
 #include "wal/read/scan_state.h"
 
-/* What the snapshots prove is read first, so that all of the log has to be there. A failure is in
- * the findings. */
+/* Reads the newest snapshot's lsn before the log is listed: the log has to reach at least there. A
+ * failure is in the findings. */
 void wal_scan_start_witness(struct wal_scan *scan);
 
-/* Puts the cursor at the segment to begin with, among those that are listed. Without any it stays
- * where it is. A failure, or that the log has no beginning, is in the findings. */
+/* Puts the cursor at the listed segment to begin with. Without segments the cursor stays. A
+ * failure, or a missing beginning of the log, is in the findings. */
 void wal_scan_start_find(struct wal_scan *scan);
 
 #endif

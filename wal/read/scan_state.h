@@ -17,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* What a scan has learned before its first block. Written by scan_start.c alone. */
+/* What a scan learns before its first block. Written by scan_start.c alone. */
 struct wal_scan_start {
     uint64_t active_number; /* of a recovery: the last segment that shows a block; 0: any may be */
 
@@ -52,9 +52,8 @@ struct wal_scan {
     struct wal_retention retention;
 };
 
-/* Whether the end of that segment may be unsynced, so that it has to be read from the disk: behind
- * the last block of the active segment, and in all later ones, is what a start has cleared, maybe
- * without a sync. */
+/* Whether the end of that segment may be unsynced and has to be read from the disk: a start may
+ * have cleared the active segment behind its last block, and all later ones, without a sync. */
 static inline bool wal_scan_state_is_unsynced(const struct wal_scan *scan, uint64_t number)
 {
     return scan->is_recovery && number >= scan->start.active_number;

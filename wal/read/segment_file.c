@@ -35,8 +35,8 @@ static bool call_failed(struct wal_segment_file *file, const char *doing, int er
     return false;
 }
 
-/* Makes the page cache forget what a failed sync of a process before us has left in it. What it
- * had written in good order becomes durable first, so no record that is shown can be lost again. */
+/* Drops the pages that a failed sync of an earlier process has left in the page cache. Good pages
+ * of that process are synced first, so no record that is shown can be lost again. */
 static bool refresh_cache(struct wal_segment_file *file)
 {
     const struct wal_io_ops *ops = file->io->ops;
@@ -90,7 +90,7 @@ static struct wal_block_place place_at(const struct wal_segment_file *file, uint
         .head = &file->head, .size_bytes = file->size_bytes, .offset = offset};
 }
 
-/* Leaves what has failed in the findings. */
+/* Adds a failed call to the findings. */
 static enum wal_block_state state_noted(struct wal_segment_file *file, enum wal_block_state state)
 {
     if (state == WAL_BLOCK_IO_ERROR || state == WAL_BLOCK_NO_MEMORY) {

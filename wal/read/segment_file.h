@@ -13,8 +13,8 @@
 #include <stdint.h>
 
 /*
- * Written by segment_file.c alone. What fails, and what the headers say of the log, goes to the
- * findings and the identity, which are borrowed and outlive the file. Threads: that of its scan.
+ * Written by segment_file.c alone. Failures go to the findings and headers to the identity; both
+ * are borrowed and outlive the file. Threads: that of its scan.
  */
 struct wal_segment_file {
     struct wal_io *io;
@@ -33,9 +33,10 @@ void wal_segment_file_init(struct wal_segment_file *file, struct wal_io *io,
 void wal_segment_file_fini(struct wal_segment_file *file);
 
 /*
- * Opens a segment in place of the one that is open, and reads its header. is_unsynced: what a
- * killed process has left in the page cache is synced, and read past the cache. Returns whether it
- * succeeded; why not is in the findings. If no segment has that name the one before stays open.
+ * Opens a segment in place of the one that is open, and reads its header. is_unsynced: pages that a
+ * killed process has left in the page cache are synced first, and then read from the disk. Returns
+ * whether it succeeded; the findings say why not. If no segment has that name the one before stays
+ * open.
  */
 bool wal_segment_file_open(struct wal_segment_file *file, uint64_t number, bool is_unsynced);
 
@@ -46,7 +47,7 @@ void wal_segment_file_close(struct wal_segment_file *file);
 
 /*
  * The block header at an offset, as wal_block_reader_header tells it; BAD_HEADER if the segment's
- * own cannot be read. A failed call is in the findings.
+ * own header cannot be read. A failed call is in the findings.
  */
 enum wal_block_state wal_segment_file_header(struct wal_segment_file *file, uint64_t offset,
                                              struct wal_block_header *header);

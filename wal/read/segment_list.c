@@ -7,12 +7,11 @@
 #include <errno.h>
 #include <inttypes.h>
 
-/* A directory may be listed while a live log makes a new segment: the list can miss one and show
- * the next. So a hole counts only when it is seen so often. */
+/* A directory may be listed while a live log makes a new segment: the list can lack one segment and
+ * show the next. So a hole counts only when so many lists show it. */
 #define LISTS_MAX 3
 
-/* Segments are numbered without a hole, and not beyond what is possible. Returns whether they are.
- */
+/* Returns whether the segments are numbered without a hole and below WAL_NUMBER_MAX. */
 static bool check_numbers(const struct wal_listing *segments, bool is_last_try,
                           struct wal_findings *findings)
 {
@@ -39,8 +38,8 @@ static bool check_numbers(const struct wal_listing *segments, bool is_last_try,
     return true;
 }
 
-/* Retention takes the first ones meanwhile, and a list can show one that has gone and miss another
- * that went with it; so it is made anew as long as it begins elsewhere than the one before. */
+/* Retention may remove the first segments during a listing: the list can show one removed segment
+ * and lack another. So it is made anew until two lists begin with the same segment. */
 int wal_segment_list_read(struct wal_listing *segments, struct wal_io *io,
                           struct wal_findings *findings)
 {

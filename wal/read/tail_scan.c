@@ -1,4 +1,4 @@
-/* The tail scan: what is behind the place where a scan had to stop tells a crash from damage. */
+/* The tail scan: the bytes behind the stop of a scan tell a crash from damage. */
 #include "wal/read/tail_scan.h"
 
 #include "wal/base/bytes.h"
@@ -9,22 +9,23 @@
 
 #define STEP_BYTES       (256U * 1024)
 
-/* A header that has gone back is behind its blocks by the starts in between that wrote nothing. */
+/* How many epochs a block can be ahead of a segment header that the disk has given back in an older
+ * version: one for each start in between, all of which wrote nothing. */
 #define EPOCHS_LATER_MAX 1024
 
 /* One pass over the pages of a segment. */
 struct pass {
     struct wal_segment_file *file;
-    const struct wal_cursor *cursor; /* where its scan has stopped; NULL: in an earlier segment,
-                                      * and the pass ends with the first block */
+    const struct wal_cursor *cursor; /* the stop, if it is in this segment; NULL: it is in an
+                                      * earlier one, and the pass ends with the first block */
     uint64_t filled_end;             /* of the last page that is not zero */
     bool has_block;                  /* a valid block header was seen */
     bool has_seal;                   /* one that seals the segment */
     uint64_t block_lsn;              /* of the first one */
 };
 
-/* A valid header is evidence enough: it is tied to its place, and what it says was true when it was
- * written, whatever became of its payload. */
+/* Takes a valid block header as evidence. The payload does not matter: the header is tied to its
+ * place, and its fields were true when it was written. */
 static void pass_block(struct pass *pass, uint64_t offset, const struct wal_block_header *header)
 {
     const struct wal_cursor *cursor = pass->cursor;
@@ -44,7 +45,7 @@ static void pass_block(struct pass *pass, uint64_t offset, const struct wal_bloc
 
 /*
  * Whether the page is a block of a later epoch than the segment's header. The header was synced
- * before its first block, so it is not the one that was: the disk has given an older page back.
+ * before its first block, so the disk has given back an older version of the header's page.
  */
 static bool is_of_later_epoch(const struct wal_segment_head *head, const unsigned char *page,
                               uint64_t offset)
@@ -88,7 +89,7 @@ static void pass_page(struct pass *pass, const unsigned char *page, uint64_t off
 }
 
 /* Where a pass ends. A file that is longer than its header promises, or than any segment, is
- * refused for that (judge_size, judge_header), and nobody reads a terabyte of holes first. */
+ * refused for its length (judge_size, judge_header), so that no terabyte of holes is read. */
 static uint64_t pass_end(const struct wal_segment_file *file)
 {
     if (file->size_bytes > WAL_SEGMENT_BYTES_MAX) {
@@ -123,9 +124,9 @@ static int pass_run(struct pass *pass, uint64_t offset)
 }
 
 /*
- * A segment whose header cannot be read. Whole and empty: a crash took the header while it got a
- * new epoch. But with blocks the header had been synced before, and a file that is short has lost
- * its end together with its header: no crash does that.
+ * Judges a segment whose header cannot be read. If the file has its full length and no blocks, a
+ * crash has torn the header while it got a new epoch. With blocks it is damage, for the header was
+ * synced before them; so it is with a short file, which has lost its end, too.
  */
 static void judge_header(struct wal_segment_file *file, uint64_t filled_end)
 {
@@ -142,8 +143,8 @@ static void judge_header(struct wal_segment_file *file, uint64_t filled_end)
                      "%s has no readable header, and is not a segment that was never used", name);
 }
 
-/* A file has its full length before it gets its name, and is cut only behind the block that seals
- * it. */
+/* Judges the file's length: it is full before the file gets its name, and the file is cut only
+ * behind its seal. */
 static void judge_size(struct wal_segment_file *file, bool is_sealed)
 {
     if (file->head_state != WAL_HEAD_OK || file->size_bytes == file->head.bytes) {
@@ -158,7 +159,7 @@ static void judge_size(struct wal_segment_file *file, bool is_sealed)
     }
 }
 
-/* The rest of the cursor's segment. Returns 0 or TALLY_NOMEM. */
+/* Scans the rest of the cursor's segment. Returns 0 or TALLY_NOMEM. */
 static int scan_rest(struct wal_segment_file *file, const struct wal_cursor *cursor)
 {
     struct pass pass = {.file = file, .cursor = cursor};
@@ -169,7 +170,8 @@ static int scan_rest(struct wal_segment_file *file, const struct wal_cursor *cur
     return err;
 }
 
-/* Returns 0 or TALLY_NOMEM; *go_on is false when more would not change the verdict. */
+/* Scans a later segment. Returns 0 or TALLY_NOMEM; *go_on is false when further segments would not
+ * change the verdict. */
 static int scan_later(struct wal_segment_file *later, bool *go_on)
 {
     struct wal_findings *findings = later->findings;
@@ -195,7 +197,7 @@ static int scan_later(struct wal_segment_file *later, bool *go_on)
     return 0;
 }
 
-/* The segments behind the cursor's. Returns 0 or TALLY_NOMEM. */
+/* Scans the segments behind the cursor's. Returns 0 or TALLY_NOMEM. */
 static int scan_all_later(struct wal_scan *scan)
 {
     struct wal_segment_file later;
@@ -211,8 +213,7 @@ static int scan_all_later(struct wal_scan *scan)
     return err;
 }
 
-/* A packed segment gets its name when it is whole, so whatever its seal is missing for is damage.
- */
+/* Judges a packed segment without a seal: it got its name when it was whole, so this is damage. */
 static void judge_packed(const struct wal_cursor *cursor, struct wal_findings *findings)
 {
     const struct wal_evidence *evidence = &findings->evidence;
@@ -227,8 +228,8 @@ static void judge_packed(const struct wal_cursor *cursor, struct wal_findings *f
                      cursor->offset);
 }
 
-/* A snapshot is made of records that are durable: a log that ends before it has lost some. lsn: of
- * the newest. */
+/* Judges by the newest snapshot, of that lsn. A snapshot is made of durable records, so a log that
+ * ends before it has lost some. */
 static void judge_by_snapshot(const struct wal_cursor *cursor, uint64_t lsn,
                               struct wal_findings *findings)
 {
@@ -266,7 +267,7 @@ int wal_tail_scan_seal(struct wal_segment_file *file, const struct wal_cursor *c
 int wal_tail_scan_run(struct wal_scan *scan)
 {
     int err = scan_rest(&scan->file, &scan->cursor);
-    /* what is behind a seal is wrong whatever comes later, which is as it should be */
+    /* bytes behind a seal are damage, whatever the later segments hold */
     if (err == 0 && !scan->cursor.is_sealed) {
         err = scan_all_later(scan);
     }

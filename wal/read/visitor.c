@@ -1,4 +1,4 @@
-/* What the visitor of a scan sees: each block once, a packed one as the blocks it is made of. */
+/* The visitor of a scan: it sees each block once, a packed one as the blocks it is made of. */
 #include "wal/read/visitor.h"
 
 #include "wal/base/check.h"
@@ -24,7 +24,7 @@ static int show_one(struct wal_visitor *visitor, const struct wal_block *block)
     if (block->first_lsn < visitor->shown_lsn) {
         return 0;
     }
-    /* what the snapshot has already is read, as a part of the chain, but not shown */
+    /* records that the snapshot holds are read, as a part of the chain, but not shown */
     bool is_wanted =
         block->count == 0 || block->first_lsn + block->count > visitor->snapshot_lsn + 1;
     int err = visitor->visit != NULL && is_wanted ? visitor->visit(visitor->arg, block) : 0;
@@ -37,7 +37,7 @@ static int show_one(struct wal_visitor *visitor, const struct wal_block *block)
     return err;
 }
 
-/* The bytes of the packed block on the disk are shared out among its members by their raw bytes. */
+/* Shows the members. Of the packed block's bytes on disk each gets a share, by its raw bytes. */
 static int show_members(struct wal_visitor *visitor, struct wal_block *block)
 {
     const unsigned char *begin = block->raw;

@@ -54,8 +54,8 @@ static bool read_header(struct wal_segment_file *file, const struct wal_cursor *
     return false;
 }
 
-/* The block's contents at *raw. Returns 1: there they are; 0: they are not valid or cannot be read;
- * or TALLY_NOMEM. */
+/* Reads the block's payload to *raw. Returns 1; 0: it is not valid or cannot be read; or
+ * TALLY_NOMEM. */
 static int read_payload(struct wal_segment_file *file, const struct wal_cursor *cursor,
                         const struct wal_block_header *header, const unsigned char **raw)
 {
@@ -71,7 +71,7 @@ static int read_payload(struct wal_segment_file *file, const struct wal_cursor *
         note_unchained(cursor, "is packed, and does not unpack", file->findings);
         return 0;
     default:
-        return 0; /* a failed call, or torn or damaged: what is behind it says which */
+        return 0; /* a failed call, or torn or damaged: the tail scan finds out which */
     }
 }
 
@@ -113,8 +113,8 @@ static int show_block(struct wal_scan *scan, const struct wal_block_header *head
     return err;
 }
 
-/* From behind a seal to the next segment. The cursor stays at the seal when there is no next one,
- * or when something is behind the seal. Returns 0 or TALLY_NOMEM. */
+/* Goes from a seal to the next segment. The cursor stays at the seal when there is no next segment,
+ * or when a page behind the seal is not zero. Returns 0 or TALLY_NOMEM. */
 static int step_over_seal(struct wal_scan *scan)
 {
     struct wal_cursor *cursor = &scan->cursor;
@@ -150,7 +150,7 @@ int wal_walk_run(struct wal_scan *scan)
             !read_header(&scan->file, &scan->cursor, &header)) {
             return err;
         }
-        if (scan->cursor.next_lsn == 0) { /* a segment alone says itself where it begins */
+        if (scan->cursor.next_lsn == 0) { /* a lone segment may begin with any record */
             wal_cursor_set_lsn(&scan->cursor, header.first_lsn);
             wal_visitor_begin_at(&scan->visitor, header.first_lsn);
         }

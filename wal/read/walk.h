@@ -6,7 +6,7 @@
 
 /*
  * Shows the blocks from the cursor on, in the open segment and in those behind its seal. Stops
- * where no valid next block is; what contradicts the chain, and failed calls, are in the findings.
+ * where no valid next block is; breaks of the chain and failed calls are in the findings.
  * REQUIRES: the cursor's segment is open. Returns 0, TALLY_NOMEM, or what visit returned.
  */
 int wal_walk_run(struct wal_scan *scan);
