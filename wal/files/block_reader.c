@@ -1,4 +1,4 @@
-/* The block reader: the block at a place of a file, verified; or what stands there instead. */
+/* The block reader: the block at a place of a file, verified, or the reason why there is none. */
 #include "wal/files/block_reader.h"
 
 #include "wal/base/bytes.h"
@@ -33,7 +33,7 @@ enum wal_block_state wal_block_reader_header(struct wal_block_reader *reader,
                                              struct wal_block_header *header)
 {
     const unsigned char *page;
-    /* all begin behind the header's page and step by whole blocks */
+    /* every caller begins behind the header's page and steps by whole blocks */
     CHECK(place->offset >= WAL_PAGE_BYTES && place->offset % WAL_PAGE_BYTES == 0);
     if (place->offset + WAL_PAGE_BYTES > place->size_bytes) {
         return WAL_BLOCK_SHORT;
@@ -47,20 +47,21 @@ enum wal_block_state wal_block_reader_header(struct wal_block_reader *reader,
     return is_blank ? WAL_BLOCK_ZEROS : state;
 }
 
-/* More than is wanted now: blocks of a file are much of a size, and grow with the load. */
+/* Allocates more than is needed now: the blocks of a file are of similar size, and grow with the
+ * load. */
 static int raw_reserve(struct wal_block_reader *reader, size_t raw_bytes)
 {
     if (raw_bytes <= reader->raw_capacity) {
         return 0;
     }
     size_t capacity = raw_bytes < WAL_RAW_BYTES_MAX / 2 ? raw_bytes * 2 : WAL_RAW_BYTES_MAX;
-    free(reader->raw); /* what it held is not wanted any more */
+    free(reader->raw); /* no realloc: the old payload is not needed */
     reader->raw = malloc(capacity);
     reader->raw_capacity = reader->raw == NULL ? 0 : capacity;
     return reader->raw == NULL ? -ENOMEM : 0;
 }
 
-/* Looks into a payload whose checksum is good. */
+/* Decompresses a payload whose checksum is good, and checks its members. */
 static enum wal_block_state unpack(struct wal_block_reader *reader,
                                    const struct wal_block_header *header,
                                    const unsigned char *payload, const unsigned char **raw)
@@ -88,7 +89,7 @@ enum wal_block_state wal_block_reader_payload(struct wal_block_reader *reader,
 {
     const unsigned char *block;
     uint64_t bytes = wal_block_bytes(header->stored_bytes);
-    /* the header was VALID, so block.c has bounded both by what a segment can hold */
+    /* the header was VALID, so block.c has bounded both lengths */
     CHECK(header->raw_bytes <= WAL_RAW_BYTES_MAX && header->stored_bytes <= header->raw_bytes);
     if (place->offset + bytes > place->size_bytes) {
         return WAL_BLOCK_SHORT;

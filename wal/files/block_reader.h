@@ -1,4 +1,4 @@
-/* The block reader: the block at a place of a file, verified; or what stands there instead. */
+/* The block reader: the block at a place of a file, verified, or the reason why there is none. */
 #ifndef TALLY_WAL_FILES_BLOCK_READER_H
 #define TALLY_WAL_FILES_BLOCK_READER_H
 
@@ -10,14 +10,14 @@
 #include <stdint.h>
 
 /*
- * All that read blocks read them here: scan, snapshot, retention, pack check.
+ * The only way to read a block; used by scan, snapshot, retention and pack check.
  *
  *   page ──▶ header: magic, checksum, sense ──▶ bounds ──▶ payload's checksum ──▶ unpacked, VALID
  *     │         │                                 │             │                   │
  *   ZEROS     BAD_HEADER, NEWER,                SHORT      BAD_CHECKSUM        BAD_CODE,
  *   SHORT     CONTRADICTS                                                      BAD_MEMBERS
  *
- * It reads one file at a time; window.fd is borrowed, wal_read_window_turn gives it another one.
+ * A reader reads one file at a time; window.fd is borrowed, wal_read_window_turn changes it.
  * Threads: one.
  */
 struct wal_block_reader {
@@ -27,10 +27,10 @@ struct wal_block_reader {
     int errnum; /* after IO_ERROR and NO_MEMORY: a negative errno value */
 };
 
-/* Where a block is expected. The file's header makes, with the offset, the checksums' seed. */
+/* Where a block is expected. The file's header and the offset make the seed of the checksums. */
 struct wal_block_place {
     const struct wal_segment_head *head; /* of the file */
-    uint64_t size_bytes;                 /* of the file: a block ends at or before */
+    uint64_t size_bytes;                 /* of the file: no block reaches beyond */
     uint64_t offset;
 };
 
@@ -55,7 +55,7 @@ enum wal_block_state wal_block_reader_payload(struct wal_block_reader *reader,
                                               const struct wal_block_header *header,
                                               const unsigned char **raw);
 
-/* Both, for who has nothing to ask in between. */
+/* Reads the header and, if that is VALID, the payload. */
 enum wal_block_state wal_block_reader_get(struct wal_block_reader *reader,
                                           const struct wal_block_place *place,
                                           struct wal_block_header *header,

@@ -10,12 +10,12 @@ static size_t sign_here(const struct wal_block_writer *writer, unsigned char *bl
 {
     uint64_t bytes = wal_block_bytes(header->stored_bytes);
     uint64_t kept = (header->flags & WAL_BLOCK_SEAL) != 0 ? 0 : WAL_PAGE_BYTES;
-    /* writers begin behind the header's page, and go on by whole blocks */
+    /* every writer begins behind the header's page and steps by whole blocks */
     CHECK(writer->offset >= WAL_PAGE_BYTES && writer->offset % WAL_PAGE_BYTES == 0);
-    /* append rotates before, and always leaves the seal's page; a start seals behind a block that
-     * is no seal, and block.c takes none that does not leave that page; the others' files grow */
+    /* append rotates first, and always leaves the seal's page; a start seals behind a block that is
+     * no seal, and block.c accepts only those that leave that page; all other files grow */
     CHECK(writer->offset <= writer->end && bytes + kept <= writer->end - writer->offset);
-    /* lsns begin with 1, and nobody calls a page durable that is not before the block */
+    /* lsns begin with 1, and only pages before the block are called durable */
     CHECK(header->durable_lsn < header->first_lsn && header->durable_pages > 0 &&
           (uint64_t)header->durable_pages * WAL_PAGE_BYTES <= writer->offset);
     wal_block_sign(block, header, wal_block_seed(&writer->head, writer->offset));

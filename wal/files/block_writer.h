@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /*
- * All that write blocks write them here: append, seal, snapshot, pack.
+ * The only way to write a block; used by append, seal, snapshot and pack.
  *
  *   wal_block_pack ──▶ the caller fills the header ──▶ put: sign for the offset, write ──▶ sync
  *
@@ -24,28 +24,30 @@ struct wal_block_writer {
     uint64_t offset;              /* where the next block goes */
 };
 
-/* A long block in pieces, so that the syncs of others beside it wait for no more than a piece. */
+/* How a long block is written in pieces, so that a sync of another file waits for one piece at
+ * most. */
 struct wal_block_pieces {
-    size_t bytes;                         /* of a piece; each is synced */
-    int (*pace)(void *arg, size_t bytes); /* called behind each; not 0 ends the block with that */
+    size_t bytes;                         /* of a piece; each piece is synced */
+    int (*pace)(void *arg, size_t bytes); /* called after each piece; nonzero ends the writing */
     void *arg;
 };
 
 /*
  * Signs a packed block for the writer's offset, writes it in one piece, and moves the offset behind
- * it. Nothing is synced. REQUIRES: it fits (a block that is no seal leaves a page for the seal).
+ * it. Nothing is synced. REQUIRES: the block fits (one that is no seal leaves a page for the seal).
  * Returns 0 or a negative errno value; then any part may be written, and the offset stays.
  */
 int wal_block_writer_put(struct wal_block_writer *writer, unsigned char *block,
                          struct wal_block_header *header);
 
-/* The same in pieces, each of them synced. Returns 0, a negative errno value, or what pace did. */
+/* The same in pieces, each of them synced. Returns 0, a negative errno value, or what pace
+ * returned. */
 int wal_block_writer_put_pieces(struct wal_block_writer *writer, unsigned char *block,
                                 struct wal_block_header *header,
                                 const struct wal_block_pieces *pieces);
 
-/* Waits until all that was put is on the disk. Returns 0 or a negative errno value: then it is not
- * known what is there, and no second sync tells. */
+/* Waits until every block that was put is on the disk. Returns 0 or a negative errno value: then
+ * nobody knows what is on the disk, and a second sync would not tell. */
 int wal_block_writer_sync(struct wal_block_writer *writer);
 
 #endif

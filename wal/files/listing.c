@@ -1,4 +1,4 @@
-/* Which segments, or snapshots, a directory has. */
+/* A listing: the numbers of a directory's segments, or of its snapshots. */
 #include "wal/files/listing.h"
 
 #include "wal/base/check.h"
@@ -21,7 +21,7 @@ static int reserve(struct wal_listing *listing, size_t capacity)
     return 0;
 }
 
-/* What a walk over the directory fills. */
+/* A walk over the directory that fills a listing. */
 struct filling {
     struct wal_listing *listing;
     bool (*is_name)(const char *name, uint64_t *number);

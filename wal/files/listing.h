@@ -1,4 +1,4 @@
-/* Which segments, or snapshots, a directory has. */
+/* A listing: the numbers of a directory's segments, or of its snapshots. */
 #ifndef TALLY_WAL_FILES_LISTING_H
 #define TALLY_WAL_FILES_LISTING_H
 
@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Zero is the empty list; its memory stays from one listing to the next. Written by listing.c
+/* All zero is the empty list; its memory stays from one reading to the next. Written by listing.c
  * alone. Threads: one at a time. */
 struct wal_listing {
     uint64_t *at; /* ascending */
@@ -30,7 +30,7 @@ int wal_listing_set(struct wal_listing *listing, uint64_t number);
 /* Puts a number in front of the others. REQUIRES: it is below them. Returns 0 or -ENOMEM. */
 int wal_listing_prepend(struct wal_listing *listing, uint64_t number);
 
-/* Whether the list has that number; then *index is where. */
+/* Whether the list has that number; *index is then its place. */
 bool wal_listing_find(const struct wal_listing *listing, uint64_t number, size_t *index);
 
 #endif

@@ -1,4 +1,4 @@
-/* Which snapshots a directory has, which one counts, and which go. */
+/* The snapshots of a directory: which is loaded, which is the witness, which are removed. */
 #include "wal/files/snapshot_list.h"
 
 #include "wal/base/err.h"
@@ -41,7 +41,7 @@ uint64_t wal_snapshot_list_bytes(struct wal_io *io, uint64_t lsn)
     return bytes > 0 ? (uint64_t)bytes : 0;
 }
 
-/* The header of the file that is named after this lsn. Returns enum wal_head_state or a negative
+/* Reads the header of the snapshot file of this lsn. Returns enum wal_head_state or a negative
  * errno value. */
 static int named_head_read(struct wal_io *io, uint64_t lsn, struct wal_snapshot_head *head)
 {
@@ -60,7 +60,7 @@ static int named_head_read(struct wal_io *io, uint64_t lsn, struct wal_snapshot_
     return (int)wal_snapshot_head_get(bytes, head);
 }
 
-/* Returns 1: the file is headed by what names this lsn; 0: it is not, or has gone meanwhile; or a
+/* Returns 1: the file's header has this lsn; 0: it has not, or the file was removed meanwhile; or a
  * negative errno value. */
 static int is_witness(struct wal_io *io, uint64_t lsn, struct wal_snapshot_info *info)
 {
@@ -89,8 +89,8 @@ int wal_snapshot_list_witness(struct wal_io *io, struct wal_snapshot_info *info)
     return err < 0 ? err : 0;
 }
 
-/* Nothing that a newer version wrote is passed over: it would be removed as an old one is. What
- * cannot be read is for others to tell. */
+/* Refuses snapshots of a newer version: if they were passed over, they would be removed later as
+ * old ones are. A file that cannot be read is left to the loading to report. */
 static int refuse_newer(struct wal_io *io, const struct wal_listing *lsns,
                         struct wal_snapshot_info *info)
 {
@@ -106,14 +106,14 @@ static int refuse_newer(struct wal_io *io, const struct wal_listing *lsns,
     return 0;
 }
 
-/* One snapshot being loaded. */
+/* The loading of one snapshot. */
 struct loading {
     const struct wal_snapshot_loader *loader;
     bool has_begun; /* load was called */
     int err;        /* what it returned */
 };
 
-/* After an error of load the rest is verified all the same: damage of the file comes first. */
+/* Verifies the rest of the file after an error of load, too: damage of the file comes first. */
 static int load_while_whole(void *arg, const struct wal_block *block)
 {
     struct loading *loading = arg;

@@ -1,4 +1,4 @@
-/* Which snapshots a directory has, which one counts, and which go. */
+/* The snapshots of a directory: which is loaded, which is the witness, which are removed. */
 #ifndef TALLY_WAL_FILES_SNAPSHOT_LIST_H
 #define TALLY_WAL_FILES_SNAPSHOT_LIST_H
 
@@ -7,22 +7,22 @@
 
 #include <stdint.h>
 
-/* Who is shown a snapshot while it is verified. */
+/* The callbacks that are shown a snapshot while it is verified. */
 struct wal_snapshot_loader {
     wal_visit_fn load;
-    /* Called when what load was shown is no whole snapshot after all: forgets it. Returns 0 or a
-     * negative error, which ends the loading. NULL: load keeps nothing. */
+    /* Called when the snapshot that load was shown turns out not to be whole: forgets it. Returns 0
+     * or a negative error, which ends the loading. NULL: load keeps nothing. */
     int (*unload)(void *arg);
     void *arg; /* of both */
 };
 
 /*
- * Loads the newest snapshot that verifies whole: reads each once, from the newest on, and shows its
- * blocks on the way. What load returns counts only if the rest of the file is whole too; if it is
- * not, unload is called and the one before it is tried. Returns 0 also when there is none
- * (info->lsn is 0); info->text then says what is wrong with the newest of all, if anything is.
+ * Loads the newest snapshot that is whole: reads each once, from the newest on, and shows its
+ * blocks while they are verified. What load returns counts only if the rest of the file is whole
+ * too; if it is not, unload is called and the next older snapshot is tried. Returns 0 also when
+ * there is none (info->lsn is 0); info->text then tells the fault of the newest one, if it has one.
  * Errors: what load or unload returned; TALLY_IO when the directory cannot be listed; TALLY_NEWER
- * when any of them, whole or not, is a newer version's: it is not ours to pass over; TALLY_NOMEM.
+ * when any snapshot, whole or not, is a newer version's, which may not be passed over; TALLY_NOMEM.
  * Threads: any.
  */
 int wal_snapshot_list_load(struct wal_io *io, const struct wal_snapshot_loader *loader,
@@ -36,17 +36,18 @@ int wal_snapshot_list_check_versions(struct wal_io *io, struct wal_snapshot_info
  * negative errno value. */
 int wal_snapshot_list_newest(struct wal_io *io, uint64_t *lsn);
 
-/* The same of those below an lsn. */
+/* The same, of the snapshots below an lsn. */
 int wal_snapshot_list_before(struct wal_io *io, uint64_t below, uint64_t *lsn);
 
 /* The size of a snapshot's file; 0: there is none. */
 uint64_t wal_snapshot_list_bytes(struct wal_io *io, uint64_t lsn);
 
 /*
- * The newest snapshot with a valid header, whatever became of what is behind it; info->lsn is 0
- * without one. Its header was written last, and its name was given when it was whole: so all
- * records up to its lsn were durable, and a log that ends before is damaged. Only lsn and uuid are
- * set. Returns 0, or a negative errno value: what cannot be read may say more than what can.
+ * Finds the witness: the newest snapshot with a valid header, whatever its blocks are now;
+ * info->lsn is 0 without one. The header was written last, and the file got its name when it was
+ * whole: so all records up to its lsn were durable, and a log that ends before is damaged. Only lsn
+ * and uuid are set. Returns 0, or a negative errno value: a file that cannot be read may be a newer
+ * witness.
  */
 int wal_snapshot_list_witness(struct wal_io *io, struct wal_snapshot_info *info);
 

@@ -77,7 +77,7 @@ static int snapshot_head_read(struct snapshot_pass *pass, uint64_t size_bytes, u
     return 0;
 }
 
-/* What the block reader found in place of a valid block. */
+/* Writes the text for what the block reader found in place of a valid block. Returns the error. */
 static int refused(struct snapshot_pass *pass, enum wal_block_state state)
 {
     switch (state) {
@@ -95,7 +95,7 @@ static int refused(struct snapshot_pass *pass, enum wal_block_state state)
     }
 }
 
-/* Reads the next block. Its payload is only looked at when its header is that of the next one. */
+/* Reads the next block; its payload only when its header is that of the next one. */
 static int read_block(struct snapshot_pass *pass, struct wal_block_header *header,
                       const unsigned char **raw)
 {
@@ -108,7 +108,7 @@ static int read_block(struct snapshot_pass *pass, struct wal_block_header *heade
     if (header->first_lsn != pass->next || header->durable_lsn != header->first_lsn - 1) {
         return snapshot_damaged(pass, "no valid next block");
     }
-    /* Images are in all blocks but the seal: who visits takes the one without for the end. */
+    /* Every block but the seal has images: a visitor takes a block without images for the end. */
     if (header->flags != (header->count > 0 ? 0 : WAL_BLOCK_SEAL | WAL_BLOCK_CLEAN)) {
         return snapshot_damaged(pass, "a block that no snapshot has");
     }

@@ -14,12 +14,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* So many bytes are written between two syncs: a commit of the log beside us waits for no more. */
+/* Bytes between two syncs: a commit of the log waits for no more than this. */
 #define SYNC_BYTES (256U * 1024)
 
 struct wal_snapshot_writer {
     struct wal_snapshot_head head;
-    struct wal_block_writer out; /* to the temporary file; fd negative: it is not there */
+    struct wal_block_writer out; /* to the temporary file; fd negative: there is none */
     uint64_t synced;             /* so far, by offset */
     unsigned char *buffer;
     size_t capacity;
@@ -45,7 +45,7 @@ int wal_snapshot_writer_new(struct wal_snapshot_writer **out, struct wal_io *io,
     writer->head.lsn = lsn;
     memcpy(writer->head.uuid, uuid, WAL_UUID_BYTES);
     wal_snapshot_temp_name(writer->temp, lsn);
-    (void)io->ops->unlink(io, writer->temp); /* most times there is none */
+    (void)io->ops->unlink(io, writer->temp); /* a killed process may have left one */
     writer->out = (struct wal_block_writer){
         .io = io,
         .fd = io->ops->open(io, writer->temp, WAL_OPEN_CREATE),
@@ -71,7 +71,7 @@ void wal_snapshot_writer_destroy(struct wal_snapshot_writer *writer)
     if (writer->out.fd >= 0) {
         io->ops->close(io, writer->out.fd);
         if (!writer->counts) {
-            (void)io->ops->unlink(io, writer->temp); /* else the next start does it */
+            (void)io->ops->unlink(io, writer->temp); /* if this fails the next start removes it */
         }
     }
     free(writer->buffer);
@@ -108,7 +108,7 @@ int wal_snapshot_writer_put(struct wal_snapshot_writer *writer, uint32_t count, 
                             size_t raw_bytes)
 {
     struct wal_block_header header = {.count = count};
-    /* the capture hands over a buffer when it has images in it */
+    /* the capture hands over no empty buffer */
     CHECK(count > 0 && raw_bytes > 0);
     if (raw_bytes > WAL_RAW_BYTES_MAX) {
         return writer_failed(writer, "a block is too large", -EFBIG);
@@ -116,7 +116,7 @@ int wal_snapshot_writer_put(struct wal_snapshot_writer *writer, uint32_t count, 
     return put_block(writer, &header, raw, raw_bytes);
 }
 
-/* The header comes last, when it is known what it says; then all of it is synced. */
+/* Writes the header last, when the number of images and bytes is known, and syncs the file. */
 static int end_file(struct wal_snapshot_writer *writer)
 {
     unsigned char page[WAL_PAGE_BYTES];
@@ -158,7 +158,7 @@ int wal_snapshot_writer_end(struct wal_snapshot_writer *writer, wal_visit_fn vis
     wal_snapshot_name(name, writer->head.lsn);
     err = io->ops->rename(io, writer->temp, name);
     if (err == 0) {
-        writer->counts = true; /* the name is there, so it is not ours to remove any more */
+        writer->counts = true; /* the file has its name, so destroy must not remove it */
         err = io->ops->syncdir(io);
     }
     *bytes = writer->head.bytes;

@@ -68,14 +68,14 @@ static void header_put(unsigned char *to, const struct wal_block_header *header,
 }
 
 /*
- * Compresses when that saves a page: a block is padded to whole pages, so what saves less only
- * costs time. What fits one page as it is (that is all under 512 bytes, and more) is not tried.
+ * Compresses when that saves a page: a block is padded to whole pages, so a smaller gain only costs
+ * time. A block that fits one page as it is (all under 512 bytes do, and more) is not compressed.
  */
 static size_t pack_with(size_t (*codec)(const void *, size_t, void *, size_t), unsigned char *into,
                         struct wal_block_header *header, const void *raw, size_t raw_bytes)
 {
-    /* the log and a snapshot refuse more before (wal_append, wal_snapshot_writer_put); the packer
-     * gathers up to 1 MiB, and what a scan has shown is never more than this by itself */
+    /* wal_append and wal_snapshot_writer_put have refused more; the packer gathers up to 1 MiB, or
+     * takes one block of a scan, which is never longer */
     CHECK(raw_bytes <= WAL_RAW_BYTES_MAX);
     unsigned char *payload = into + WAL_BLOCK_HEADER_BYTES;
     size_t less = (size_t)wal_block_bytes(raw_bytes) - WAL_PAGE_BYTES;
@@ -109,8 +109,8 @@ size_t wal_block_pack_hard(unsigned char *into, struct wal_block_header *header,
 
 void wal_block_sign(unsigned char *into, struct wal_block_header *header, uint64_t seed)
 {
-    /* wal_append and wal_snapshot_writer_put check it of their caller; the packer has it from valid
-     * blocks */
+    /* wal_append and wal_snapshot_writer_put have checked it; the packer has both from valid blocks
+     */
     CHECK((header->count == 0) == (header->raw_bytes == 0));
     header->payload_checksum =
         wal_codec_checksum(into + WAL_BLOCK_HEADER_BYTES, header->stored_bytes, seed);
@@ -127,7 +127,7 @@ static bool is_sane(const struct wal_block_header *header, const struct wal_segm
     uint64_t end = head->bytes - (seals ? 0 : WAL_PAGE_BYTES);
     bool packs = header->codec == WAL_CODEC_LZ4;
     bool members = (header->flags & WAL_BLOCK_PACKED) != 0 && !seals;
-    bool marks = seals || (header->flags & WAL_BLOCK_CONFIRM) != 0; /* and holds nothing */
+    bool marks = seals || (header->flags & WAL_BLOCK_CONFIRM) != 0; /* and holds no records */
     return header->raw_bytes <= WAL_RAW_BYTES_MAX &&
            (packs ? header->stored_bytes < header->raw_bytes
                   : header->stored_bytes == header->raw_bytes) &&
@@ -150,7 +150,7 @@ enum wal_block_state wal_block_header_get(const unsigned char from[WAL_BLOCK_HEA
                                           const struct wal_segment_head *head, uint64_t offset)
 {
     if (!wal_block_has_magic(from)) {
-        return WAL_BLOCK_BAD_HEADER; /* spares the checksum where nothing stands */
+        return WAL_BLOCK_BAD_HEADER; /* saves the checksum where there is no block */
     }
     uint64_t seed = wal_block_seed(head, offset);
     if (get_le64(from + AT_HEADER_CHECKSUM) != wal_codec_checksum(from, AT_HEADER_CHECKSUM, seed)) {
@@ -183,6 +183,6 @@ enum wal_block_state wal_block_payload_check(const struct wal_block_header *head
 
 int wal_block_unpack(const struct wal_block_header *header, const unsigned char *payload, void *raw)
 {
-    CHECK(header->codec == WAL_CODEC_LZ4); /* all that call it have looked, the bytes have not */
+    CHECK(header->codec == WAL_CODEC_LZ4); /* every caller asks for the codec first */
     return wal_codec_unpack(payload, header->stored_bytes, raw, header->raw_bytes);
 }

@@ -15,11 +15,11 @@ enum wal_codec {
 
 #define WAL_BLOCK_HEADER_BYTES 64U
 
-/* What a block's header says. */
+/* The fields of a block's header. */
 struct wal_block_header {
     uint64_t first_lsn;
-    uint64_t durable_lsn;   /* everything up to here was synced when this was written */
-    uint32_t durable_pages; /* so many pages of this segment were, its header included */
+    uint64_t durable_lsn;   /* records up to here were synced when this block was written */
+    uint32_t durable_pages; /* pages of this segment that were synced, its header included */
     uint32_t count;
     uint32_t raw_bytes;
     uint32_t stored_bytes; /* of the payload, without header and padding */
@@ -28,29 +28,29 @@ struct wal_block_header {
     uint64_t payload_checksum;
 };
 
-/* What stands at a place, as the block reader tells it (wal/files/block_reader.h). The functions
- * below, which see bytes and no file, tell some of them. */
+/* The states of a place where a block is expected. The block reader returns all of them
+ * (wal/files/block_reader.h), the functions below, which see bytes and no file, some. */
 enum wal_block_state {
-    WAL_BLOCK_VALID,        /* what was asked for is whole: the header, the payload */
+    WAL_BLOCK_VALID,        /* the part that was asked for, header or payload, is whole */
     WAL_BLOCK_ZEROS,        /* a page of zeros: nothing was written here */
     WAL_BLOCK_SHORT,        /* the file ends before the block does */
-    WAL_BLOCK_BAD_HEADER,   /* no header that was written to this place: no magic, or a checksum */
+    WAL_BLOCK_BAD_HEADER,   /* no magic or a bad checksum: no header was written to this place */
     WAL_BLOCK_NEWER,        /* a good header, with a codec or flag that we do not know */
     WAL_BLOCK_CONTRADICTS,  /* a good header, and yet it contradicts itself or its place */
     WAL_BLOCK_BAD_CHECKSUM, /* of the payload */
     WAL_BLOCK_BAD_CODE,     /* a payload with a good checksum that does not decompress */
-    WAL_BLOCK_BAD_MEMBERS,  /* one that is packed, and whose members are not whole */
+    WAL_BLOCK_BAD_MEMBERS,  /* a packed payload with a good checksum whose members are not whole */
     WAL_BLOCK_NO_MEMORY,
     WAL_BLOCK_IO_ERROR,
 };
 
-/* Whether a header was written to this place, whatever it says. */
+/* Whether a header was written to this place, valid or not. */
 static inline bool wal_block_state_has_header(enum wal_block_state state)
 {
     return state == WAL_BLOCK_VALID || state == WAL_BLOCK_NEWER || state == WAL_BLOCK_CONTRADICTS;
 }
 
-/* Whether a call has failed, so that nothing is known of what stands there. */
+/* Whether a call has failed, so that nothing is known of the place. */
 static inline bool wal_block_state_is_failure(enum wal_block_state state)
 {
     return state == WAL_BLOCK_NO_MEMORY || state == WAL_BLOCK_IO_ERROR;
@@ -59,7 +59,7 @@ static inline bool wal_block_state_is_failure(enum wal_block_state state)
 /* The seed that ties a block to its place: uuid, segment, epoch and offset. */
 uint64_t wal_block_seed(const struct wal_segment_head *head, uint64_t offset);
 
-/* Whether its payload is members, and not one block's own. */
+/* Whether the payload is members, and not the records of one block. */
 static inline bool wal_block_has_members(const struct wal_block_header *header)
 {
     return (header->flags & WAL_BLOCK_PACKED) != 0 && (header->flags & WAL_BLOCK_SEAL) == 0;
@@ -73,18 +73,20 @@ static inline uint64_t wal_block_bytes(uint64_t stored_bytes)
 }
 
 /*
- * Makes a block in `into`, which has room for wal_block_bytes(raw_bytes), all but its checksums:
- * chooses the codec, fills codec and lengths of *header, and pads with zeros. Returns the bytes of
- * the block. The caller sets the other fields, and the block writer signs it for its place.
+ * Makes a block, except for its checksums, in `into`, which has room for
+ * wal_block_bytes(raw_bytes): chooses the codec, fills codec and lengths of *header, and pads with
+ * zeros. Returns the bytes of the block. The caller sets the other fields, and the block writer
+ * signs the block for its place.
  */
 size_t wal_block_pack(unsigned char *into, struct wal_block_header *header, const void *raw,
                       size_t raw_bytes);
 
-/* The same for a background thread, which has the time to compress harder. */
+/* The same with harder compression, for a background thread. */
 size_t wal_block_pack_hard(unsigned char *into, struct wal_block_header *header, const void *raw,
                            size_t raw_bytes);
 
-/* Says of a block that all before it is durable: the records before its first, so many pages. */
+/* Makes the header say that everything before its block is durable: the records before its first,
+ * and so many pages. */
 static inline void wal_block_follow(struct wal_block_header *header, uint64_t first_lsn,
                                     uint32_t durable_pages)
 {
@@ -93,23 +95,24 @@ static inline void wal_block_follow(struct wal_block_header *header, uint64_t fi
     header->durable_pages = durable_pages;
 }
 
-/* Ties a packed block to its place. Who writes one does it through wal/files/block_writer.h. */
+/* Writes the header with the checksums, which tie the packed block to its place. Called by
+ * wal/files/block_writer.h alone. */
 void wal_block_sign(unsigned char *into, struct wal_block_header *header, uint64_t seed);
 
-/* Whether it may be a block at all. */
+/* Whether the bytes begin as a block does. */
 bool wal_block_has_magic(const unsigned char from[WAL_BLOCK_HEADER_BYTES]);
 
 /*
- * Checks the header alone, for a block at offset of a segment. Only after VALID the lengths may be
- * used: then they are within the segment. Returns VALID, BAD_HEADER, NEWER or CONTRADICTS; *header
- * is set but after BAD_HEADER.
+ * Checks the header alone, for a block at offset of a segment. The lengths may be used only after
+ * VALID: then they are within the segment. Returns VALID, BAD_HEADER, NEWER or CONTRADICTS; *header
+ * is set unless it returns BAD_HEADER.
  */
 enum wal_block_state wal_block_header_get(const unsigned char from[WAL_BLOCK_HEADER_BYTES],
                                           struct wal_block_header *header,
                                           const struct wal_segment_head *head, uint64_t offset);
 
-/* Checks the payload against a valid header. It is not looked into before this says VALID.
- * Returns VALID or BAD_CHECKSUM. */
+/* Checks the payload's checksum against a valid header. A payload is not read before this says
+ * VALID. Returns VALID or BAD_CHECKSUM. */
 enum wal_block_state wal_block_payload_check(const struct wal_block_header *header,
                                              const unsigned char *payload, uint64_t seed);
 

@@ -6,7 +6,7 @@
 
 size_t wal_member_head_put(unsigned char *to, uint32_t count, size_t raw_bytes)
 {
-    /* of a block that a scan has shown: it has bytes just when it has records, 24 MiB at most */
+    /* the member is a block with records that a scan has shown: it has bytes, 24 MiB at most */
     CHECK(count > 0 && raw_bytes > 0 && raw_bytes <= UINT32_MAX);
     size_t len = put_varint(to, count);
     return len + put_varint(to + len, raw_bytes);

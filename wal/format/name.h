@@ -7,7 +7,7 @@
 
 #define WAL_NAME_BYTES 48
 
-/* Whether a name is prefix, 16 hex digits (not all 0), suffix; *number is then their value. */
+/* Whether a name is prefix, 16 hex digits (not all 0), suffix; *number is then the value. */
 bool wal_name_has_number(const char *name, const char *prefix, const char *suffix,
                          uint64_t *number);
 

@@ -13,8 +13,8 @@ static const unsigned char magic[8] = {'T', 'A', 'L', 'L', 'Y', 'S', 'E', 'G'};
 
 #define VERSION 1U
 
-/* Where the fields of a copy are. Magic, version, length and checksum stay where they are in every
- * version, so that a newer header can be told from a damaged one. */
+/* Offsets of a header copy's fields. Magic, version, length and checksum have the same offsets in
+ * every version, so that a newer header can be told from a damaged one. */
 enum {
     AT_MAGIC = 0,
     AT_VERSION = 8,
@@ -58,7 +58,7 @@ bool wal_segment_is_name(const char *name, uint64_t *number)
     return wal_name_has_number(name, "wal-", ".seg", number);
 }
 
-/* "torn-<lsn>.tmp"; the lsn as it is printed: digits, no zero in front. */
+/* Whether the name is "torn-<lsn>.tmp", the lsn in digits without leading zeros. */
 static bool is_torn_temp(const char *name)
 {
     size_t len = strlen(name);
@@ -136,7 +136,7 @@ bool wal_segment_is_size(uint64_t bytes)
 
 bool wal_segment_is_length(uint64_t bytes)
 {
-    /* header and seal: what becomes of a segment that was too short for its first block */
+    /* header and seal alone: a segment that was too short for its first block */
     return bytes >= 2 * WAL_PAGE_BYTES && bytes <= WAL_SEGMENT_BYTES_MAX &&
            bytes % WAL_PAGE_BYTES == 0;
 }

@@ -11,7 +11,7 @@
 
 #define WAL_SNAPSHOT_HEAD_BYTES  64U
 
-/* Its first block; the header has the page before. */
+/* Offset of the first block; the header has the page before. */
 #define WAL_SNAPSHOT_FIRST_BLOCK WAL_PAGE_BYTES
 
 /* A header, a block, a seal. */
@@ -30,18 +30,18 @@ void wal_snapshot_name(char name[WAL_NAME_BYTES], uint64_t lsn);
 /* "snap-<lsn>.tmp": a snapshot while it is being made. */
 void wal_snapshot_temp_name(char name[WAL_NAME_BYTES], uint64_t lsn);
 
-/* Whether it is the name of a snapshot; then *lsn is its lsn. */
+/* Whether the name is that of a snapshot; *lsn is then its lsn. */
 bool wal_snapshot_is_name(const char *name, uint64_t *lsn);
 
 /* Fills the header page. */
 void wal_snapshot_head_put(unsigned char page[WAL_PAGE_BYTES],
                            const struct wal_snapshot_head *head);
 
-/* Reads a header; *head is set after OK. Whether what it says can be is not looked at. */
+/* Reads a header; *head is set after OK. The bounds of its fields are not checked here. */
 enum wal_head_state wal_snapshot_head_get(const unsigned char from[WAL_SNAPSHOT_HEAD_BYTES],
                                           struct wal_snapshot_head *head);
 
-/* What the blocks of a snapshot are tied to: the log's uuid, the lsn in place of the segment's
+/* The seed's parts for the blocks of a snapshot: the log's uuid, the lsn in place of the segment's
  * number, and the epoch 0, which no segment has. */
 struct wal_segment_head wal_snapshot_block_head(const struct wal_snapshot_head *head);
 

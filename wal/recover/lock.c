@@ -15,7 +15,7 @@ int wal_lock(struct wal_io *io, struct wal_report *report)
         return wal_report_refuse(report, TALLY_LOCKED, tally_err_text(TALLY_LOCKED));
     }
     if (err != 0) {
-        /* the directory is open: where its file is "not there", none can be made (/proc) */
+        /* the directory is open, so ENOENT means that no file can be made in it (/proc) */
         bool has_no_place = err == -ENOENT;
         snprintf(report->text, sizeof(report->text), "LOCK: %s",
                  has_no_place ? "no file can be made there" : tally_err_reason(err));

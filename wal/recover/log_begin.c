@@ -1,4 +1,4 @@
-/* The beginning of a log that has no records up to a snapshot any more. */
+/* The beginning of a log whose records up to a snapshot were removed. */
 #include "wal/recover/log_begin.h"
 
 #include "wal/write/append.h"

@@ -17,17 +17,17 @@ static int report_failure(struct wal_report *report, const char *doing, int err)
 {
     report->end = WAL_END_FAILED;
     snprintf(report->text, sizeof(report->text), "%s: %s", doing, tally_err_reason(err));
-    /* the lock's file could be written: a file that cannot is an error of this one */
+    /* not DENIED, which is for the lock's file alone, and that could be written */
     return tally_err_of(err) == TALLY_DENIED ? TALLY_IO : tally_err_of(err);
 }
 
-/* What is to be removed, and what could not be. */
+/* The removal of temporary files. */
 struct sweep {
     struct wal_io *io;
     char name[WAL_NAME_BYTES];
 };
 
-/* Removes a temporary file: only what we can have made, a regular file under a name of ours. */
+/* Removes a temporary file: only a regular file under a name that tally gives. */
 static int remove_temp(void *arg, const char *name)
 {
     struct sweep *sweep = arg;
@@ -58,7 +58,7 @@ static int remove_temps(struct wal_io *io, struct wal_report *report)
     return err == 0 ? 0 : report_failure(report, doing, err);
 }
 
-/* Clears the torn tail, behind its copy. */
+/* Keeps a copy of the torn tail, and then clears the tail. */
 static int clear_tail(struct wal_recovery *recovery, int fd, struct wal_report *report)
 {
     struct wal_io *io = recovery->io;
@@ -106,7 +106,7 @@ static int settle_segment(struct wal_recovery *recovery, int fd, struct wal_repo
     return err;
 }
 
-/* Does something with the last segment, open for writing. */
+/* Calls a step with the last segment, open for writing. */
 static int with_segment(struct wal_recovery *recovery, struct wal_report *report,
                         int (*fn)(struct wal_recovery *recovery, int fd, struct wal_report *report))
 {
@@ -122,8 +122,8 @@ static int with_segment(struct wal_recovery *recovery, struct wal_report *report
     return err;
 }
 
-/* The length of a segment that is there already; 0: there is none of that number. The scan has
- * found nothing but zeros in it. */
+/* The length of a preallocated segment, in which the scan has found nothing but zeros; 0: there is
+ * none of that number. */
 static int64_t made_bytes(struct wal_io *io, uint64_t number)
 {
     char name[WAL_NAME_BYTES];
@@ -137,8 +137,8 @@ static int64_t made_bytes(struct wal_io *io, uint64_t number)
     return size;
 }
 
-/* The next length to try: the free space, less what the file system needs for itself, or half of
- * the last length. */
+/* The next length to try: the free space less the file system's own need, or half of the last
+ * length. */
 static uint64_t shorter_bytes(struct wal_io *io, uint64_t bytes)
 {
     struct wal_space space;
@@ -152,8 +152,9 @@ static uint64_t shorter_bytes(struct wal_io *io, uint64_t bytes)
 }
 
 /*
- * Creates the segment, shorter where space is short: without keep_bytes beside it little more than
- * half of it, which is enough for the ends of builds; without even that what there is.
+ * Creates the segment, shorter where space is short. If keep_bytes are not free beside it, it gets
+ * little more than half its length, which is enough for the ends of builds; if even that does not
+ * fit, it gets what is free.
  */
 static int make_first(struct wal_io *io, struct wal_segment_head *head, uint64_t keep_bytes,
                       struct wal_segment *active)
@@ -202,14 +203,14 @@ static int begin_segment(const struct wal_recovery *recovery, uint64_t start_byt
     return make_first(io, &head, keep_bytes, active);
 }
 
-/* What was there before: the temporary files, the end of the last segment. */
+/* Removes the temporary files and brings the end of the last segment in order. */
 static int settle_end(struct wal_recovery *recovery, struct wal_report *report)
 {
     int err = recovery->is_swept ? 0 : remove_temps(recovery->io, report);
     if (err != 0) {
         return err;
     }
-    recovery->is_swept = true; /* what comes under such a name from now on is in use */
+    recovery->is_swept = true; /* a temporary file that appears from now on is in use */
     if (recovery->end.has_segment) {
         err = with_segment(recovery, report, settle_segment);
     }

@@ -11,16 +11,16 @@
 
 #define COPY_STEP_BYTES (1U << 20)
 
-/* Several tails can be torn at the same lsn, one after the other. So many copies are kept. */
+/* Several tails can be torn at the same lsn, one after the other: this many copies are kept. */
 #define COPIES_MAX      9
 
-/* Finds a name that is not taken; the last one is taken again when all are. */
+/* Finds a name that no copy has; when every name is in use, the last one is used again. */
 static int copy_name(struct wal_io *io, uint64_t lsn, char name[WAL_NAME_BYTES])
 {
     snprintf(name, WAL_NAME_BYTES, "torn-%" PRIu64 ".bin", lsn);
     for (int i = 2; i <= COPIES_MAX; i++) {
         int fd = io->ops->open(io, name, WAL_OPEN_READ);
-        if (fd < 0 && fd != -EMEDIUMTYPE) { /* a link is a name that is taken, too */
+        if (fd < 0 && fd != -EMEDIUMTYPE) { /* a link uses the name, too */
             return fd == -ENOENT ? 0 : fd;
         }
         if (fd >= 0) {

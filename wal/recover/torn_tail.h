@@ -7,9 +7,9 @@
 #include "wal/read/log_end.h"
 
 /*
- * Keeps what the torn tail holds, whole and durable, as torn-<lsn>.bin; *name is then that name,
- * which is a longer one if it was taken. fd: of the log's last segment. Returns 0 or a negative
- * errno value; then no copy is there, and the segment is as it was.
+ * Writes a durable copy of the torn tail as torn-<lsn>.bin; *name is the name of the copy, which is
+ * longer if an older copy has that one. fd: of the log's last segment. Returns 0 or a negative
+ * errno value; then there is no copy, and the segment is as it was.
  */
 int wal_torn_tail_keep(struct wal_io *io, int fd, const struct wal_log_end *end,
                        char name[WAL_NAME_BYTES]);
