@@ -1,4 +1,4 @@
-/* The edge's pass, its lane, and votes. */
+/* An edge: how it is opened and closed, its pass, its lane, and votes. */
 #include "engine/edge/edge_internal.h"
 
 #include "engine/base/label.h"
@@ -43,8 +43,8 @@ struct edge *edge_make(struct edges *edges)
 
 void edge_destroy(struct edge *edge)
 {
-    /* an I/O thread ends only when all is applied (is_done in net/io/loop.c), a session settles
-     * each call */
+    /* an I/O thread ends only when all its records are applied (is_done in net/io/loop.c), and a
+     * session waits for them in each call */
     CHECK(edge_applied(edge) == edge->lane->next);
     edge->lane->freed = edge->lane->next;
     /* R7: acquire; pairs with R8 */
@@ -117,7 +117,7 @@ void edge_free(struct edge *edge, uint64_t pos)
 
 void edge_publish(struct edge *edge)
 {
-    CHECK(edge->lane->next - edge->lane->freed <= LANE_SLOTS); /* edge_room was asked for each */
+    CHECK(edge->lane->next - edge->lane->freed <= LANE_SLOTS); /* edge_room is asked before each */
     if (lane_publish(edge->lane)) {
         wake_up(&edge->shared->wake);
     }
@@ -171,8 +171,8 @@ static uint32_t vote_open(struct edge *edge, struct option *option, uint32_t pla
     return edge->vote_count++;
 }
 
-/* The slot of an option in this pass; its first vote opens it. A place of an earlier generation
- * counts as empty. */
+/* Finds the slot of an option in this pass; its first vote opens the slot. A place of an earlier
+ * generation counts as empty. */
 static inline uint32_t vote_find(struct edge *edge, struct option *option)
 {
     uint32_t place = (uint32_t)(option->id * edge->vote_multiplier >> 40) % VOTE_INDEX;

@@ -90,8 +90,9 @@ static struct build *claim_walk(const struct claim_lists *lists, uint32_t *befor
     return NULL;
 }
 
-/* "Nothing there" is certain only when nothing is pending as committed: what a claim in flight
- * took, a crash gives back. The mark is older than the lists, so no set has come or gone since. */
+/* EDGE_NIL is certain only when no build is pending as committed: a crash would give back a build
+ * that a claim in flight has taken. The mark is older than the lists, so no set has come or gone
+ * since. */
 static bool nothing_pending(const struct edge *edge, const struct claim_lists *lists, uint64_t mark)
 {
     uint64_t pending = 0;
@@ -103,7 +104,7 @@ static bool nothing_pending(const struct edge *edge, const struct claim_lists *l
     return seq_read_is_valid(&edge->state->seq, mark) && pending == 0;
 }
 
-/* False: the build has ended meanwhile, and its payload is gone. */
+/* Fills in the build. False: it has ended meanwhile, and its payload is freed. */
 static bool say_claimed(struct build *build, struct edge_claimed *got)
 {
     const struct parcel *payload = FIELD_GET(build->payload);
@@ -113,8 +114,11 @@ static bool say_claimed(struct build *build, struct edge_claimed *got)
     return payload != NULL;
 }
 
-/* All slots are taken: by builds that it holds for sure, or by one that is coming or going. *found:
- * the first one above `after`, by id, and its word; NULL: there is none. */
+/*
+ * Finds the build of the lowest id above `after` that the worker holds. *found is NULL when there
+ * is none; else *word is its word. Returns PARK while a slot is taken by a claim that is not
+ * committed, or by a build that is leaving the worker.
+ */
 static int find_held(struct edge *edge, const struct worker *worker, uint64_t after,
                      struct build **found, uint64_t *word)
 {
@@ -140,7 +144,7 @@ static int find_held(struct edge *edge, const struct worker *worker, uint64_t af
     }
     /* K3: relaxed: a count publishes nothing */
     if (count == 0 || count < atomic_load_explicit(&worker->used, memory_order_relaxed)) {
-        /* the missing one may be a claim that finds nothing and gives its slot back: no commit */
+        /* a claim that finds no build gives its slot back without a record, so without a commit */
         edge_nudge(edge);
         return TALLY_PARK;
     }
@@ -162,7 +166,7 @@ static int claim_again(struct edge *edge, struct worker *worker, uint64_t after,
         return TALLY_PARK;
     }
     if (!told_again(found, word)) {
-        /* the thread that takes it back may fail to step, and then no commit comes */
+        /* the thread that takes the claim back may fail to step, and then no commit comes */
         edge_nudge(edge);
         return TALLY_PARK;
     }
@@ -174,11 +178,11 @@ static int claim_again(struct edge *edge, struct worker *worker, uint64_t after,
     return 0;
 }
 
-/* At the slot limit: a build that it has, nothing, or a slot to wait for. */
+/* The answer at the slot limit: a build that the worker holds, EDGE_NIL, or EDGE_SLOTS. */
 static int claim_no_more(struct edge *edge, const struct edge_claim *ask, struct worker *worker,
                          struct edge_claimed *got)
 {
-    DCHECK(got->worker == worker->id); /* so EDGE_SLOTS can be waited for */
+    DCHECK(got->worker == worker->id); /* the caller of EDGE_SLOTS waits for this worker */
     struct build *found = NULL;
     uint64_t word = 0;
     if (!ask->fresh_only && !ask->waits) {
@@ -209,7 +213,7 @@ static int claim_fresh(struct edge *edge, const struct edge_claim *ask, struct w
     DCHECK(lease_ms <= BUILD_LEASE_MS_MAX); /* the log takes no more */
     struct lane_step step = {.type = RECORD_CLAIM, .lease_ms = lease_ms, .worker = worker};
     holder_append(edge, build, step, before, after);
-    (void)say_claimed(build, got); /* it is ours, so it has not ended */
+    (void)say_claimed(build, got); /* the worker holds it, so it has not ended */
     got->token = status_token(after);
     got->attempt = FIELD_GET(build->attempts) + 1U;
     got->lease_ms = lease_ms;
@@ -233,7 +237,7 @@ int edge_claim(struct edge *edge, const struct edge_claim *ask, struct edge_clai
     }
     holder_seen(edge, worker);
     got->worker = worker->id;
-    /* read before the slots: a slot that comes free later moves it */
+    /* read before the slots: a slot that comes free later moves this number */
     got->left = FIELD_GET(worker->left);
     err = ask->lease_ms <= BUILD_LEASE_MS_MAX ? edge_mode(edge) : TALLY_RANGE;
     if (err != 0) {

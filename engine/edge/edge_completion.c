@@ -37,7 +37,7 @@ static int end_claim(struct edge *edge, struct build *build, uint64_t seen, enum
     return 0;
 }
 
-/* What the holder asked for: a sign of life. */
+/* A request of the holder is a sign of life. */
 static int by_holder(struct edge *edge, struct build *build, int err)
 {
     if (err == 0) {
@@ -46,7 +46,7 @@ static int by_holder(struct edge *edge, struct build *build, int err)
     return err;
 }
 
-/* Whether the last claim ended so, and none has begun since. */
+/* Whether the last claim ended with `ending`, and none has begun since. */
 static bool has_ended(const struct build *build, uint64_t seen, uint64_t ending)
 {
     DCHECK(ending_how(ending) != HOW_NONE);
@@ -58,8 +58,8 @@ static bool has_ended(const struct build *build, uint64_t seen, uint64_t ending)
                : now == ending;
 }
 
-/* A repeated DONE: of a build that has completed, whose result never changes, but may be given back
- * (then nobody can say any more whether it was another). */
+/* A repeated DONE of a build that has completed. Its result never changes, but it may be freed by a
+ * FORGET; then nobody can tell whether the repeated result is the same. */
 static int done_again(const struct build *build, uint64_t seen, uint32_t token, struct span result)
 {
     if (!has_ended(build, seen, ending_word(HOW_DONE, token, 0))) {
@@ -95,8 +95,8 @@ static void say_failed(const struct build *build, bool final, struct edge_failed
     how->dup = false;
 }
 
-/* A repeated FAIL. The attempts and the error are this claim's when its end still stands there
- * behind them: the next claim takes it away before it changes them. */
+/* A repeated FAIL. The attempts and the error are this claim's when its ending is still there after
+ * they were read: the next claim clears the ending before it changes them. */
 static int fail_again(const struct build *build, const struct edge_fail *ask,
                       struct edge_failed *how)
 {

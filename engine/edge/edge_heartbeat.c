@@ -1,4 +1,4 @@
-/* BEAT: a fresh lease, and the first of a claim is a step. */
+/* BEAT: it renews the lease; the first BEAT of a claim is a step. */
 #include "engine/edge/holder.h"
 
 #include "wal/base/check.h"

@@ -1,4 +1,4 @@
-/* An edge from inside: what the files of this folder share. */
+/* The struct behind an edge, and the functions that only the files of this folder call. */
 #ifndef TALLY_ENGINE_EDGE_EDGE_INTERNAL_H
 #define TALLY_ENGINE_EDGE_EDGE_INTERNAL_H
 
@@ -17,7 +17,7 @@ struct vote_slot {
 enum { VOTE_SLOTS = 1 << 14, VOTE_INDEX = 1 << 15 };
 
 /*
- * Synchronization: all of it is the thread's that has taken the edge, but for
+ * Synchronization: every field belongs to the thread that has taken the edge, but for
  *   in_use, wake, arg   engine/edge/edges.h
  *   reads_open          with the reader: engine/edge/reader.h
  *   lane                with the committer: engine/edge/lane.h
@@ -42,7 +42,7 @@ struct edge {
     uint32_t *vote_index; /* generation and slot */
 };
 
-/* Slots that may be appended now; those of votes not flushed yet are spoken for. */
+/* Slots that may be appended now; slots for votes that are not flushed yet are not counted. */
 static inline uint64_t edge_room(const struct edge *edge)
 {
     return lane_room(edge->lane) - edge->vote_count;
@@ -50,20 +50,21 @@ static inline uint64_t edge_room(const struct edge *edge)
 
 /* ---- edge.c ---- */
 
-/* An edge that nobody has taken yet. Returns NULL without memory. Ended by edge_free_memory. */
+/* Makes an edge that no thread has taken yet. Returns NULL without memory. Ended by
+ * edge_free_memory. */
 struct edge *edge_make(struct edges *edges);
 void edge_free_memory(struct edge *edge);
 
 /* Makes edge_commits() move, so that parked requests are asked again. */
 void edge_nudge(struct edge *edge);
 
-/* OK or READONLY: the answer that the end of a claim would get now. */
+/* Returns OK or READONLY: the answer that the end of a claim would get now. */
 int edge_mode_completion(const struct edge *edge);
 
 /* ---- edge_ordered.c ---- */
 
-/* Has an offline worker brought back by a record, where there is room for one; else its next sign
- * of life will. */
+/* Appends a record that brings an offline worker back. Without room in the lane it does nothing:
+ * the next sign of life tries again. */
 void edge_worker_back(struct edge *edge, const struct worker *worker);
 
 #endif

@@ -1,5 +1,5 @@
-/* Ordered requests at the edge: checked as far as that is certain, copied, appended; and their
- * results. */
+/* Ordered requests at the edge: checked as far as the answer is certain, copied and appended; and
+ * their results. */
 #include "engine/edge/edge_internal.h"
 
 #include "engine/edge/ordered_request.h"
@@ -33,8 +33,8 @@ static int ordered_may_append(const struct edge *edge, const struct span *texts,
     return room ? 0 : TALLY_ROOM;
 }
 
-/* What a request says, and how much the state grows by it beside its texts; 0: not at all, and
- * then the ledger is not asked. */
+/* An ordered request, and how much it adds to the state beside its texts; 0: nothing, and then the
+ * ledger is not asked. */
 struct ordered_ask {
     enum record_type type;
     const struct span *texts;
@@ -42,7 +42,7 @@ struct ordered_ask {
     uint64_t growth;
 };
 
-/* A request with room made sure of; to be filled and then appended. */
+/* Makes a request once there is room in the lane; the caller fills it in and appends it. */
 static int ordered_begin(struct edge *edge, const struct ordered_ask *what,
                          struct ordered_request **out)
 {
@@ -55,7 +55,7 @@ static int ordered_begin(struct edge *edge, const struct ordered_ask *what,
     return *out != NULL ? 0 : TALLY_NOMEM;
 }
 
-/* What apply would refuse is never appended. */
+/* Appends a request, unless apply would refuse its record. */
 static int ordered_append(struct edge *edge, struct ordered_request *request)
 {
     if (bounds_record_error(&request->record) != NULL) {
@@ -69,7 +69,7 @@ static int ordered_append(struct edge *edge, struct ordered_request *request)
     return 0;
 }
 
-/* A build; and a queue where there is none, and a set of tags, which may be new. */
+/* What a SUBMIT adds: a build, the queue if it is new, and a set of tags, which may be new. */
 static uint64_t submit_growth(const struct edge *edge, const struct edge_submit *ask)
 {
     static const struct build build;
@@ -212,7 +212,8 @@ int edge_bye(struct edge *edge, struct span name)
 
 int edge_apply_result(struct edge *edge, uint64_t pos, uint64_t *value)
 {
-    /* asked of the oldest reply in flight, once applied; slots are freed only before that one */
+    /* callers ask for the oldest reply in flight, once it is applied, and free only slots before it
+     */
     CHECK(pos > edge->lane->freed && pos <= edge_applied(edge));
     const struct lane_result *result = &lane_at(edge->lane, pos - 1)->result;
     DCHECK(result->err <= 0);
@@ -221,7 +222,7 @@ int edge_apply_result(struct edge *edge, uint64_t pos, uint64_t *value)
         return lane_applied(edge->shared->own) >= result->until ? 0 : TALLY_PARK;
     }
     if (result->type == RECORD_POLL && result->err == 0) {
-        /* a vote that comes behind the OK meets the new times: engine/commit/gate.h */
+        /* a vote that comes after the OK is judged by the new times: engine/commit/gate.h */
         *value = 0;
         return FIELD_GET(result->poll->settled) >= result->value ? 0 : TALLY_PARK;
     }

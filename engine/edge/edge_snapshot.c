@@ -1,4 +1,4 @@
-/* SNAPSHOT at the edge: a ticket, and whether it is answered. */
+/* SNAPSHOT at the edge: takes a ticket, and asks whether it is answered. */
 #include "engine/edge/edge_internal.h"
 #include "wal/base/check.h"
 
@@ -23,7 +23,7 @@ int edge_snapshot(struct edge *edge, uint64_t *ticket, struct edge_snapshot *don
     bool is_good = *ticket <= FIELD_GET(shared->snapshot_good);
     *ticket = 0;
     const struct snapshot_made *made = FIELD_GET(shared->snapshot_made);
-    DCHECK(made != NULL); /* since the start */
+    DCHECK(made != NULL); /* it is set at the start */
     *done = (struct edge_snapshot){.lsn = made->lsn, .bytes = made->bytes};
     return is_good ? 0 : TALLY_IO;
 }

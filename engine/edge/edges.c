@@ -1,4 +1,4 @@
-/* The registry of edges: threads take and give back, the committer finds the lanes. */
+/* The registry of edges: threads take edges and give them back, the committer finds the lanes. */
 #include "engine/edge/edges.h"
 
 #include "engine/base/rcu.h"
@@ -32,7 +32,7 @@ bool edges_are_idle(const struct edges *edges)
     return true;
 }
 
-/* An edge that nobody uses, or a new one. Under the mutex. */
+/* Finds an edge that no thread uses, or makes one. Under the mutex. */
 static int edges_find(struct edges *edges, struct edge **out)
 {
     uint32_t count = FIELD_OWN(edges->count);
@@ -79,16 +79,16 @@ int edges_take(struct edges *edges, struct edge **out, void (*wake)(void *arg), 
 void edges_give_back(struct edges *edges, struct edge *edge)
 {
     rcu_thread_unregister();
-    /* the committer wakes under this lock: whom it has just seen asleep, it has woken by now */
+    /* the committer wakes under this lock: if it saw this edge asleep, it has woken it by now */
     pthread_mutex_lock(&edges->mutex);
-    CHECK(edge->in_use); /* the caller's own: edge_new gave it out, edge_destroy comes once */
+    CHECK(edge->in_use); /* edge_new gave it to the caller, who calls edge_destroy once */
     edge->in_use = false;
     pthread_mutex_unlock(&edges->mutex);
 }
 
 void edges_wake(struct edges *edges, uint32_t count)
 {
-    /* an owner that leaves waits for this, so no wake comes to who is gone */
+    /* an owner that leaves waits for this lock, so no wake comes after it has left */
     pthread_mutex_lock(&edges->mutex);
     for (uint32_t i = 0; i < count; i++) {
         struct edge *edge = edges->edge[i];

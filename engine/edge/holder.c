@@ -1,4 +1,4 @@
-/* What claim, heartbeat and completion share. */
+/* The checks that claim, heartbeat and completion share. */
 #include "engine/edge/holder.h"
 
 #include "engine/log/bounds.h"
@@ -38,7 +38,7 @@ int holder_find(const struct edge *edge, uint64_t id, uint32_t token, struct bui
         return TALLY_NOTFOUND;
     }
     if (token > BUILD_TOKEN_MAX) {
-        return TALLY_STALE; /* nobody was told such a one, and in a word it would be another's */
+        return TALLY_STALE; /* no claim has such a token; cut to 28 bits it may be another's */
     }
     *out = build;
     *seen = word_get(&build->word);

@@ -1,4 +1,4 @@
-/* A worker that holds a build, or is about to: what claim, heartbeat and completion share. */
+/* The checks that claim, heartbeat and completion share about a worker that holds a build. */
 #ifndef TALLY_ENGINE_EDGE_HOLDER_H
 #define TALLY_ENGINE_EDGE_HOLDER_H
 
@@ -6,22 +6,24 @@
 #include "engine/log/record.h"
 #include "wal/base/check.h"
 
-/* A sign of life of a worker; of one that was taken for silent it goes into the log. NULL: the
- * build has left it meanwhile. */
+/* Notes a sign of life of a worker; if the worker is offline, appends a record that brings it back.
+ * NULL: no worker holds the build any more, and nothing is done. */
 void holder_seen(struct edge *edge, struct worker *worker);
 
-/* What is left of the lease of a build with this word. */
+/* Returns what is left of the lease of a build with this word. */
 uint64_t holder_lease_left_ms(const struct edge *edge, const struct build *build, uint64_t word);
 
-/* The tick at which a lease that begins now is over. */
+/* Returns the tick at which a lease that begins now expires. */
 uint32_t holder_deadline(const struct edge *edge, uint32_t lease_ms);
 
 /*
- * What a token is worth. Returns 0 when it holds the build (*seen is its word), 1 when it does not
- * and that is committed, NOTFOUND, STALE, PARK while something of it is in flight.
+ * Finds a build and checks a token. Returns 0 when the token holds the build (*seen is its word), 1
+ * when it does not and that is committed, NOTFOUND, STALE, PARK while a step of this claim is in
+ * flight.
  *
- * With 1, `applied` was read when it had left the token, so what is read of `ending` from now on is
- * the end of this token's claim, or of a later one, or that one runs: never what was before.
+ * With 1, `applied` had already left the token. So a later read of `ending` gives the ending of
+ * this token's claim or of a later claim, or says that a later claim runs; it never gives the
+ * ending of an earlier claim.
  */
 int holder_find(const struct edge *edge, uint64_t id, uint32_t token, struct build **out,
                 uint64_t *seen);

@@ -25,7 +25,7 @@
  *                 below are filled
  *   taken         the committer alone
  *   applied       written by the committer (L3 release), read by the edge (L4 acquire): the slots
- *                 below hold their results, and what they did to the state is to be seen
+ *                 below hold their results, and their changes of the state are seen
  *
  * So a slot belongs to the edge from freed + LANE_SLOTS back to tail and between freed and applied,
  * to the committer between applied and tail; nobody else touches it.
@@ -37,7 +37,7 @@
 #define LANE_BYTES_MAX (2 << 20)
 #endif
 
-/* What the record of a slot takes in the log, at most, beside what is counted as its texts. */
+/* Bytes that the record of a slot takes in the log, at most, beside its texts. */
 enum { LANE_SLOT_BYTES = 32 };
 
 struct build;
@@ -75,15 +75,15 @@ struct lane_ordered {
     struct ordered_request *request; /* owned by the slot */
 };
 
-/* What the committer leaves when it has applied the record. */
+/* The result that the committer leaves when it has applied the record. */
 struct lane_result {
     uint8_t type;                /* as it was */
-    int16_t err;                 /* of an ordered record: 0 or what the reply says */
+    int16_t err;                 /* of an ordered record: 0 or the error of the reply */
     uint32_t bytes;              /* of its texts, which have left the lane */
     uint64_t value;              /* of an ordered record: a number for the reply */
     union {                      /* what the reply waits for */
-        uint64_t until;          /* BYE: the committer's lane is applied up to here */
-        const struct poll *poll; /* POLL: has settled `value` */
+        uint64_t until;          /* BYE: until the committer's lane is applied up to here */
+        const struct poll *poll; /* POLL: until this poll has settled `value` */
     };
 };
 
@@ -135,23 +135,23 @@ static inline uint64_t lane_room(const struct lane *lane)
     return LANE_SLOTS - (lane->next - lane->freed);
 }
 
-/* True when bytes more of texts may wait in the lane; one text alone always may. */
+/* True when `bytes` more of texts may wait in the lane; into an empty lane one text always may. */
 static inline int lane_takes_bytes(const struct lane *lane, uint64_t bytes)
 {
     /* L6: relaxed: a count publishes nothing */
     uint64_t in = lane->bytes_in - atomic_load_explicit(&lane->bytes_out, memory_order_relaxed);
-    DCHECK(in <= lane->bytes_in); /* no more has left than came */
+    DCHECK(in <= lane->bytes_in); /* no more bytes leave than came */
     return in == 0 || in + bytes <= LANE_BYTES_MAX;
 }
 
-/* The next free slot. REQUIRES: lane_room() > 0. */
+/* Takes the next free slot. REQUIRES: lane_room() > 0. */
 static inline struct lane_slot *lane_append(struct lane *lane)
 {
     DCHECK(lane_room(lane) > 0);
     return lane_at(lane, lane->next++);
 }
 
-/* Publishes what was appended. Returns false when there was nothing new. */
+/* Publishes the appended slots. Returns false when there are no new ones. */
 static inline int lane_publish(struct lane *lane)
 {
     /* L0: relaxed: own writes */

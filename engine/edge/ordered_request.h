@@ -5,7 +5,8 @@
 #include "engine/base/ledger.h"
 #include "engine/log/record.h"
 
-/* What an ordered request counts beside its texts: about what its numbers take in the log. */
+/* The bytes that an ordered request counts beside its texts: about those of its numbers in the log.
+ */
 enum { ORDERED_REQUEST_NUMS_BYTES = 64 };
 
 /*
@@ -16,11 +17,12 @@ enum { ORDERED_REQUEST_NUMS_BYTES = 64 };
 struct ordered_request {
     struct record record;
     size_t bytes;
-    uint64_t weight; /* in the ledger: itself, and what apply will make of it */
+    uint64_t weight; /* in the ledger: its own bytes, and those that apply will add to the state */
     char texts[];
 };
 
-/* `growth` is what it will add to the state beside its texts. Returns NULL without memory. */
+/* Makes a request. `growth` is the bytes that it will add to the state beside its texts. Returns
+ * NULL without memory. */
 struct ordered_request *ordered_request_new(struct ledger *ledger, enum record_type type,
                                             const struct span *texts, unsigned count,
                                             uint64_t growth);

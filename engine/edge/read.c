@@ -15,7 +15,7 @@ enum { TRIES = 3 };
 int edge_read(struct edge *edge, struct read *read)
 {
     DCHECK(read->run != NULL && read->end != NULL && read->rows.size > 0);
-    DCHECK(read->rows.count == 0 && read->asked_before == NULL); /* it runs once */
+    DCHECK(read->rows.count == 0 && read->asked_before == NULL); /* a read runs once */
     read->ledger = edge_ledger(edge);
     read->log_ms = edge->now_ms;
     read->run_ms = edge->run_ms;
@@ -41,8 +41,8 @@ static int compare_spans(struct span a, struct span b)
 }
 
 /*
- * Looks at a slice of a table's entities, from read->next on. add returns 0 or an error. What came
- * after `last` is not looked at.
+ * Looks at a slice of a table's entities, from read->next on. add returns 0 or an error. Entities
+ * of ids above `last` are left out.
  */
 static int read_walk(struct read *read, const struct table *table, uint64_t last,
                      int (*add)(struct read *read, void *entity))
@@ -81,7 +81,7 @@ uint64_t slice_poll_last_minute(const struct poll *poll, uint64_t log_ms)
     uint64_t sum = 0;
     for (unsigned i = 0; i < POLL_SECONDS; i++) {
         uint64_t second = FIELD_GET(poll->second[i]);
-        if (second + 60 > now) { /* one may be later than the reader's clock by a moment */
+        if (second + 60 > now) { /* a vote's second may be a moment later than `now` */
             sum += FIELD_GET(poll->second_votes[i]);
         }
     }
@@ -99,7 +99,7 @@ static int run_tally(struct read *read, const struct state *state)
     if (count > READ_SLICE) {
         return READ_BESIDE;
     }
-    DCHECK(read->rows.count == 0); /* it is read at one moment */
+    DCHECK(read->rows.count == 0); /* a TALLY is one slice */
     for (uint64_t i = 0; i < count; i++) {
         struct tally_row *row = slice_row(read);
         if (row == NULL) {
@@ -135,7 +135,7 @@ void read_tally_fini(struct read_tally *r)
     slice_fini(&r->read);
 }
 
-/* ---- labels that are alike ---- */
+/* ---- similar labels ---- */
 
 int edge_similar(struct edge *edge, struct span poll, struct span label,
                  struct span rows[SIMILAR_MAX])

@@ -1,4 +1,4 @@
-/* Reads of builds, their bytes, and the engine's counters. */
+/* Reads of builds, their payloads and results, and the engine's counters. */
 #include "engine/read.h"
 
 #include "engine/edge/edge_internal.h"
@@ -25,8 +25,7 @@ static bool is_wanted(const struct read_builds *r, const struct build *build)
     return r->worker.at == NULL || span_equal(r->worker, by);
 }
 
-/* The progress that the running claim, or the last one, has reported; 0 when it has reported none.
- */
+/* The progress that the running claim, or the last one, has reported; 0 without a report. */
 static uint32_t progress_of(const struct build *build)
 {
     uint32_t status = FIELD_GET(build->applied);
@@ -68,7 +67,7 @@ static int add_build(struct read *read, const struct build *build)
     return whole ? 0 : TALLY_NOMEM;
 }
 
-/* read->next: the id to look at next; 0: at its beginning. */
+/* read->next is the id to look at next; 0 at the beginning of the read. */
 static int list_builds(struct read_builds *r, const struct state *state)
 {
     uint64_t newest = FIELD_GET(state->build_next) - 1;
@@ -234,7 +233,7 @@ enum { INFO_TRIES = 3 };
 static void add_states(const struct state *state, struct engine_info *info)
 {
     uint64_t mark = 0;
-    for (int tries = 0; tries < INFO_TRIES; tries++) { /* a cut, if it is to be had at once */
+    for (int tries = 0; tries < INFO_TRIES; tries++) { /* one moment, if few tries give it */
         bool is_even = seq_read_begin(&state->seq, &mark);
         for (int i = 0; i < BUILD_STATES; i++) {
             info->builds_by_state[i] = FIELD_GET(state->by_state[i]);
@@ -264,7 +263,7 @@ void edge_info(struct edge *edge, struct engine_info *info)
     const struct shared *shared = edge->shared;
     const struct state *state = edge->state;
     const struct snapshot_made *made = FIELD_GET(shared->snapshot_made);
-    DCHECK(made != NULL); /* since snapshot_start, also when there is none */
+    DCHECK(made != NULL); /* snapshot_start sets it even when there is no snapshot */
     *info = (struct engine_info){
         .lsn = FIELD_GET(state->lsn),
         .commits = edge_commits(edge),

@@ -1,5 +1,4 @@
-/* The reader's thread: long reads one after the other, and the ranks of polls that are asked for.
- */
+/* The reader's thread: it makes long reads one after the other, and keeps ranks of large polls. */
 #include "engine/edge/reader.h"
 
 #include "engine/edge/edge_internal.h"
@@ -17,17 +16,17 @@
 
 enum {
     RANKS_MAX = 8,
-    RANK_TRIES = 3,    /* of making one while votes overtake it */
-    DRAIN_STEP = 1024, /* entries, before their places are given back */
+    RANK_TRIES = 3,    /* to make a rank while votes fill its feed */
+    DRAIN_STEP = 1024, /* entries, after which their places are given back */
     RETRY_NS = 50 * 1000,
 };
 
-static const uint64_t rank_keep_ns = 60000000000U; /* since it was asked for */
+static const uint64_t rank_keep_ns = 60000000000U; /* since the last TALLY that asked for it */
 static const uint64_t sleep_ns = 5000000000U;
 
-/* A poll in order, and where it hears of changes. */
+/* The rank of a poll, and the feed that brings it the changes. */
 struct ranked {
-    struct poll *poll; /* NULL: no rank here */
+    struct poll *poll; /* NULL: the place is free */
     struct feed *feed;
     struct rank rank;
     uint64_t asked_ns;
@@ -75,7 +74,7 @@ bool read_is_done(const struct read *read)
 
 void read_is_unwanted(struct read *read)
 {
-    /* R9: relaxed: a hint, and nothing else */
+    /* R9: relaxed: only a hint */
     atomic_store_explicit(&read->unwanted, true, memory_order_relaxed);
 }
 
@@ -83,7 +82,7 @@ static void reader_answer(struct read *read)
 {
     struct edge *edge = read->edge;
     DCHECK(read->err <= 0 && FIELD_GET(edge->reads_open) > 0);
-    /* R3: release; pairs with R4. From here on the read may be gone. */
+    /* R3: release; pairs with R4. From here on the read may be freed. */
     atomic_store_explicit(&read->is_done, true, memory_order_release);
     if (wake_signal(&edge->lane->wake)) {
         edge->wake(edge->arg);
@@ -98,8 +97,8 @@ static bool has_room(const struct reader *reader)
     return ledger_has_buffers(&reader->shared->state->ledger, LEDGER_REPLIES_SHARE);
 }
 
-/* Takes what was asked, oldest first. What has a rank is made at once: that is short, and lists are
- * long. */
+/* Takes the reads that were asked for, oldest first. A read of a ranked poll is made at once: it is
+ * short, and lists are long. */
 static void take_asked(struct reader *reader)
 {
     /* R2: acquire; pairs with R1 */
@@ -131,7 +130,7 @@ static void ranking_make(struct reader *reader, struct read *read)
     const struct timespec pause = {.tv_nsec = RETRY_NS};
     read->err = has_room(reader) ? READ_MORE : TALLY_BUSY;
     while (read->err == READ_MORE) {
-        /* R9: relaxed: a hint, and nothing else */
+        /* R9: relaxed: only a hint */
         if (atomic_load_explicit(&read->unwanted, memory_order_relaxed)) {
             read->err = TALLY_NOTFOUND;
         } else if (!slice_make(read, reader->shared->state)) {
@@ -149,7 +148,7 @@ static void ranking_make(struct reader *reader, struct read *read)
     slice_end(read);
 }
 
-/* Returns whether there was anything. */
+/* Makes the next waiting read. Returns whether there was one. */
 static bool make_next(struct reader *reader)
 {
     take_asked(reader);
@@ -166,7 +165,7 @@ static bool make_next(struct reader *reader)
 
 /* ---- feeds ---- */
 
-/* Has the committer do something with a feed, and waits until it has. */
+/* Asks the committer to attach or detach a feed, and waits until it has. */
 static void have_done(struct reader *reader, _Atomic(struct feed *) *place, struct feed *feed)
 {
     DCHECK(feed != NULL && FIELD_OWN(*place) == NULL); /* one at a time */
@@ -228,7 +227,7 @@ static void rank_drop(struct reader *reader, struct ranked *ranked)
     }
 }
 
-/* Takes what the feed says, up to a tail. */
+/* Takes the entries of the feed up to a tail into the rank. */
 static int feed_drain(struct ranked *ranked, uint64_t tail)
 {
     struct feed *feed = ranked->feed;
@@ -246,8 +245,8 @@ static int feed_drain(struct ranked *ranked, uint64_t tail)
     return err;
 }
 
-/* What the options have now: some of it may be newer than the feed, and what is in the feed behind
- * its first entry may be missing. NULL: no memory. */
+/* Copies the votes that the options have now. Some votes may be newer than the entries read from
+ * the feed, and changes behind its first entry may be missing. NULL: no memory. */
 static uint64_t *copy_votes(const struct poll *poll, uint32_t *count)
 {
     *count = (uint32_t)FIELD_GET(poll->option_count);
@@ -296,8 +295,8 @@ static int rank_make(struct reader *reader, struct ranked *ranked, struct poll *
     return err;
 }
 
-/* The rank of a poll, or where it is to be made: a free place, or that of the one that was not
- * asked for the longest. */
+/* Finds the rank of a poll, or the place to make it: a free place, or that of the rank that nobody
+ * has asked for the longest. */
 static struct ranked *rank_of(struct reader *reader, const struct poll *poll)
 {
     struct ranked *place = &reader->ranks[0];
@@ -313,7 +312,7 @@ static struct ranked *rank_of(struct reader *reader, const struct poll *poll)
     return place;
 }
 
-/* Between two reads: drains the rings before they are full, and drops ranks that are not used. */
+/* Between two reads: drains the feeds before they are full, and drops ranks that are not used. */
 static void look_after_ranks(struct reader *reader)
 {
     uint64_t now_ns = clock_mono_ns();
@@ -334,7 +333,7 @@ static void look_after_ranks(struct reader *reader)
 
 /* ---- TALLY of a large poll ---- */
 
-/* The moment of the state that the reply shows. Returns false when the feed did not get so far. */
+/* Fixes the moment of the state that the reply shows. Returns false when the feed is broken. */
 static bool cut(const struct state *state, const struct ranked *ranked, struct read_tally *r,
                 uint64_t *tail)
 {
@@ -363,7 +362,7 @@ static int fill_rows(const struct ranked *ranked, struct read_tally *r)
     uint32_t place = 0;
     uint64_t votes = 0;
     DCHECK(r->read.rows.count == 0);
-    r->read.compare = NULL; /* they come in order */
+    r->read.compare = NULL; /* the rank gives them in order */
     for (uint32_t i = 0; i < count && rank_next(&ranked->rank, &at, &place, &votes); i++) {
         struct tally_row *row = slice_row(&r->read);
         if (row == NULL) {
@@ -417,7 +416,7 @@ static void *reader_run(void *arg)
         bool was_any = make_next(reader);
         look_after_ranks(reader);
         rcu_quiescent();
-        /* a wake for either may have ended the waiting for a feed */
+        /* the wake for a read or for the end may have come while the reader waited for a feed */
         /* R2: acquire; pairs with R1 */
         was_any = was_any || atomic_load_explicit(&reader->asked, memory_order_acquire) != NULL;
         /* R10: acquire; pairs with R11 */
@@ -459,12 +458,10 @@ void reader_stop(struct reader *reader)
     atomic_store_explicit(&reader->is_ending, true, memory_order_release);
     wake_up(&reader->wake);
     pthread_join(reader->thread, NULL);
-    CHECK(FIELD_OWN(reader->asked) == NULL); /* no edge is left that could have asked */
+    CHECK(FIELD_OWN(reader->asked) == NULL); /* no read is open, as reader_stop requires */
 }
 
-/* Apart from reader_stop, since the committer wakes the reader behind the last thing it does for
- * it.
- */
+/* A function of its own, since the committer may still wake the reader after reader_stop. */
 void reader_free(struct reader *reader)
 {
     free(reader);

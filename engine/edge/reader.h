@@ -14,34 +14,34 @@
  * Synchronization table
  *   asked           a stack: pushed by edges (R1), taken whole by the reader (R2)
  *   a read          the edge's until it is pushed, the reader's until READ_DONE (R3, R4); only
- *                   `is_wanted` is written by the edge meanwhile
+ *                   `unwanted` is written by the edge meanwhile
  *   attach, detach  one feed at a time: put by the reader (R5), done and cleared by the committer
  *                   between two blocks (R6); poll->feed is the committer's alone
  *   reads_open      of an edge: so many wakes are still to come (R7, R8)
- * Nobody waits for the reader but who asked it. It waits for the committer only to be given a feed
- * or to have one taken back, and that the committer does whatever the disk does.
+ * Only the edge that asked waits for the reader. The reader waits for the committer only while a
+ * feed is attached or detached, which the committer does even while the disk is full.
  * Reclamation: a read is its edge's; ranks and feeds are the reader's.
  */
 struct reader;
 struct shared;
 
-/* Errors: NOMEM. */
+/* Starts the thread. Errors: NOMEM, THREAD. */
 int reader_new(struct reader **out, struct shared *shared);
 
 /* Ends the thread. REQUIRES: no read is open; the committer runs. */
 void reader_stop(struct reader *reader);
 
-/* Frees it; NULL is nothing. REQUIRES: it is stopped, or its committer never ran. */
+/* Frees the reader; NULL is allowed. REQUIRES: it is stopped, or its committer never ran. */
 void reader_free(struct reader *reader);
 
-/* Hands a read over; it is done when read_is_done says so, and then edge->wake was called. Threads:
- * the edge's. */
+/* Queues a read; when it is done, read_is_done returns true and the edge is woken. Threads: the
+ * edge's. */
 void reader_ask(struct reader *reader, struct edge *edge, struct read *read);
 
 /* Attaches and detaches feeds. Threads: the committer, between two blocks. */
 void reader_serve(struct reader *reader);
 
-/* A whole TALLY from a rank. Threads: the reader. */
+/* Makes a whole TALLY from a rank. Threads: the reader. */
 int reader_tally(struct reader *reader, struct read *read);
 
 #endif

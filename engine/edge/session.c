@@ -39,7 +39,7 @@ int session_new(struct session **out, struct edges *edges)
 
 void tally_session_destroy(struct session *session)
 {
-    DCHECK(edge_applied(session->edge) == edge_tail(session->edge)); /* each call has settled */
+    DCHECK(edge_applied(session->edge) == edge_tail(session->edge)); /* each call waits for it */
     edge_destroy(session->edge);
     free(session);
 }
@@ -56,7 +56,7 @@ static void next_commit(struct edge *edge)
     edge_pass_begin(edge);
 }
 
-/* Blocks until all that was appended is applied. */
+/* Blocks until all appended records are applied. */
 static void session_settle(struct edge *edge)
 {
     edge_publish(edge);
@@ -70,8 +70,8 @@ static bool must_wait(int err)
     return err == TALLY_PARK || err == TALLY_ROOM;
 }
 
-/* Begins a call. Between two calls the thread is no RCU reader: it may be away for any time, and no
- * grace period waits for it. */
+/* Begins a call. Between two calls the thread is offline for RCU: it may do other work for any
+ * time, and no grace period waits for it. */
 static void session_begin(struct session *s)
 {
     rcu_online();
@@ -92,7 +92,7 @@ static int session_end(struct edge *edge, int err)
 /* The result of the ordered request just appended. */
 static int session_result(struct edge *edge, int err, uint64_t *value)
 {
-    DCHECK(err != TALLY_PARK && err != TALLY_ROOM); /* nothing of this edge is on its way */
+    DCHECK(err != TALLY_PARK && err != TALLY_ROOM); /* the lane of this edge was empty */
     if (err == 0) {
         session_settle(edge);
         err = edge_apply_result(edge, edge_tail(edge), value);

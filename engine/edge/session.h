@@ -1,4 +1,4 @@
-/* Sessions from inside: how the library makes one. Their calls are in engine/tally.h. */
+/* How the library makes a session. The calls of a session are in engine/tally.h. */
 #ifndef TALLY_ENGINE_EDGE_SESSION_H
 #define TALLY_ENGINE_EDGE_SESSION_H
 

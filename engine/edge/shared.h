@@ -1,4 +1,4 @@
-/* What the edges and the committer share beside the lanes and the state. */
+/* The struct that the edges and the committer share beside the lanes and the state. */
 #ifndef TALLY_ENGINE_EDGE_SHARED_H
 #define TALLY_ENGINE_EDGE_SHARED_H
 
@@ -18,12 +18,13 @@
  *
  * Synchronization table
  *   commits, offers    counted by the committer behind a commit's lane positions (E3 release), read
- *                      by an edge (E4 acquire): who sees a number sees what was published with it
+ *                      by an edge (E4 acquire): an edge that sees a number sees all that was
+ *                      published before it
  *   space              written by the committer (E5 release), read by an edge (E6 acquire)
  *   draining           written by tally_drain (E10 release), read by edges (E9 acquire)
- *   nudged             set by an edge that parked on what may never be committed, and by the
- *                      committer when a snapshot is answered (E12 release); taken by the committer
- *                      before it publishes (E11 acquire)
+ *   nudged             set by an edge that parked on a change that may never be committed, and by
+ *                      the committer when a snapshot is answered (E12 release); taken by the
+ *                      committer before it publishes (E11 acquire)
  *   snapshot_asked     tickets: each edge takes the next (E15 acq_rel), the committer reads how
  *                      many there are (E14 acquire)
  *   snapshot_renew     set by the janitor's thread (E18 release), read by the committer (E16
@@ -40,15 +41,16 @@
  * committer.
  */
 
-/* What the log still takes: the less, the higher. */
+/* Which changes the log still takes; a higher value means less space. */
 enum space_left {
     SPACE_PLENTY,
     SPACE_RESERVE, /* no new changes, but the ends of claims */
     SPACE_NONE,
-    SPACE_LOST, /* nothing, since the log is not in its directory any more */
+    SPACE_LOST, /* the log is not in its directory any more: no changes at all */
 };
 
-/* What is told of the last snapshot that counts. Immutable: replaced as a whole, and retired. */
+/* The last snapshot that counts, as INFO and SNAPSHOT show it. Immutable: replaced as a whole, and
+ * retired. */
 struct snapshot_made {
     uint64_t lsn; /* 0: there is none */
     uint64_t bytes;
@@ -59,31 +61,31 @@ struct snapshot_made {
 struct shared {
     /* written once, before there is an edge */
     struct state *state;
-    struct wal *wal;        /* INFO asks how it is */
-    const struct lane *own; /* the committer's lane: of it the edges ask lane_applied() */
+    struct wal *wal;        /* for the counters of INFO */
+    const struct lane *own; /* the committer's lane: the edges call only lane_applied() on it */
     struct reader *reader;
     uint64_t retain_bytes;
     uint32_t payload_bytes_max;
     /* written by the committer with each commit */
     _Alignas(64) _Atomic uint64_t commits;
-    _Atomic uint64_t offers; /* commits behind which a claim that waits asks again */
+    _Atomic uint64_t offers; /* commits after which a claim that waits asks again */
     _Atomic uint32_t tick;   /* of the lease clock */
     _Atomic uint32_t space;  /* enum space_left */
     _Atomic uint64_t commit_us_last, commit_us_max, sync_ns, raw_bytes, stored_bytes, log_room;
     struct engine_time time;
     /* written by the committer, seldom */
     _Alignas(64) _Atomic uint64_t disk_free_bytes, disk_total_bytes;
-    _Atomic uint64_t disk_snapshot_bytes; /* that one more snapshot takes at most */
+    _Atomic uint64_t disk_snapshot_bytes; /* of one more snapshot, at most */
     _Atomic uint64_t disk_needed_bytes;   /* by the log without history and its snapshots */
     _Atomic uint64_t snapshot_served;     /* tickets answered */
-    _Atomic uint64_t snapshot_good;       /* tickets answered by one that counts */
+    _Atomic uint64_t snapshot_good;       /* tickets answered by a snapshot that counts */
     _Atomic(const struct snapshot_made *) snapshot_made; /* never NULL once started */
     _Atomic uint64_t snapshots, snapshot_failures, segments_removed;
     _Atomic bool snapshot_running;
     /* written by anybody, seldom */
     _Alignas(64) _Atomic bool draining;
     _Atomic bool nudged;
-    _Atomic bool snapshot_renew;     /* one is wanted even if the last one is of the same lsn */
+    _Atomic bool snapshot_renew;     /* a snapshot is wanted even if the lsn has not moved */
     _Atomic uint64_t snapshot_asked; /* tickets given out */
     struct wake wake;                /* the committer's */
 };

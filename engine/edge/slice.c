@@ -1,4 +1,5 @@
-/* Rows that grow slice by slice, and go back by one when it was not whole. */
+/* Rows of a read: they grow slice by slice, and the rows of a slice that was not whole are dropped.
+ */
 #include "engine/edge/slice.h"
 
 #include "wal/base/check.h"
@@ -15,7 +16,7 @@ struct read_text {
     char at[];
 };
 
-/* Takes back the texts that were added after a moment. */
+/* Drops the texts that were added after the position (to, used). */
 static void texts_back(struct read_rows *rows, struct read_text *to, size_t used)
 {
     while (rows->text != to) {
@@ -93,7 +94,7 @@ void slice_trim(struct read *read)
 
 void slice_end(struct read *read)
 {
-    DCHECK(read->err <= 0); /* an answer: neither READ_MORE nor READ_BESIDE */
+    DCHECK(read->err <= 0); /* the read has ended: neither READ_MORE nor READ_BESIDE */
     if (read->err == 0) {
         order(read);
     }

@@ -25,7 +25,7 @@ bool told_again(struct build *build, uint64_t word)
 
 bool told_take_back(struct build *build, uint32_t token)
 {
-    DCHECK(token != 0 && token <= BUILD_TOKEN_MAX); /* it held the build */
+    DCHECK(token != 0 && token <= BUILD_TOKEN_MAX); /* the token of a claim */
     uint32_t told = FIELD_GET(build->told);
     mutant_pause(MUTANT(MUTANT_TOLD_APART));
     if (MUTANT(MUTANT_TOLD_APART)) {
