@@ -387,10 +387,15 @@ int committer_start(struct committer *committer, const struct committer_log *log
                                       .options = committer->options,
                                       .lane_bytes_all = log->lane_bytes_all,
                                       .log_bytes_min = log->log_bytes_min};
-    committer->timers = (struct timers){
-        .state = state, .shared = shared, .own = own, .options = committer->options};
-    committer->gate =
-        (struct gate){.state = state, .shared = shared, .edges = committer->edges, .own = own};
+    /* field by field: their wheels are large, and all is zero since committer_init */
+    committer->timers.state = state;
+    committer->timers.shared = shared;
+    committer->timers.own = own;
+    committer->timers.options = committer->options;
+    committer->gate.state = state;
+    committer->gate.shared = shared;
+    committer->gate.edges = committer->edges;
+    committer->gate.own = own;
     committer->forget = (struct forget){.state = state, .own = own};
     committer->snapshot = (struct snapshot){.state = state,
                                             .shared = shared,
