@@ -16,7 +16,7 @@
 struct server {
     struct service service;
     struct loop **loops; /* owned, service.options.threads of them */
-    unsigned running;    /* of them; the starting and stopping thread's */
+    unsigned running;    /* loops whose thread runs; the starting and stopping thread's */
 };
 
 static void free_server(struct server *server)
@@ -49,7 +49,7 @@ static void join_loops(struct server *server)
     }
 }
 
-/* All are made before the first runs: each reads the counters of the others. */
+/* Makes all loops before the first one runs, because each reads the counters of the others. */
 static int start_loops(struct server *server)
 {
     struct service *service = &server->service;
@@ -73,7 +73,7 @@ static int start_loops(struct server *server)
 static int prepare(struct server *server)
 {
     struct service *service = &server->service;
-    /* tallyd takes at least one: --threads */
+    /* tallyd refuses --threads below 1 */
     CHECK(service->options.threads > 0);
     server->loops = calloc(service->options.threads, sizeof(struct loop *));
     service->counters = calloc(service->options.threads, sizeof(struct counters *));

@@ -1,4 +1,4 @@
-/* The open log: the one writer's blocks, segments, and what happens when the disk fails. */
+/* The open log: how it is opened, appended to, and closed by its one writer. */
 #include "wal/wal.h"
 
 #include "wal/write/append.h"
@@ -27,7 +27,7 @@
  * makes one of full length. */
 #define START_BYTES    ((uint64_t)8 << 20)
 
-/* A log that waits for space for its first segment tries again so often. */
+/* The time between two tries of a log that waits for space for its first segment. */
 #define BEGIN_AGAIN_NS (250 * NS_PER_MS)
 
 struct wal {
@@ -35,7 +35,7 @@ struct wal {
     struct wal_io *io;
     struct wal_block_writer active; /* of the active segment */
     uint64_t next_lsn;
-    bool is_confirmed;      /* nothing but what a later block calls durable is in the log */
+    bool is_confirmed;      /* a later block calls every record durable */
     uint64_t segment_bytes; /* of the segments that the preallocation thread makes */
     unsigned char *buffer;  /* one block of any size that a segment can hold */
     struct wal_stats stats;
@@ -43,7 +43,7 @@ struct wal {
     char why[256];
     pthread_mutex_t files; /* see wal_files_lock; never held by the writer */
 
-    /* of the open, for as long as the log waits for its first segment */
+    /* the open's, kept while the log waits for its first segment */
     struct wal_options options;
     struct wal_janitor_options janitor_options;
     struct wal_recovery recovery;
@@ -79,8 +79,8 @@ static void left_publish(struct wal *wal)
     atomic_store_explicit(&wal->left_bytes, active_left_bytes(wal), memory_order_relaxed);
 }
 
-/* A failed write or sync is final: what is on the disk is not known any more, and a second sync
- * would succeed without having written what the first one lost. */
+/* Makes a failed write or sync final: nobody knows what is on the disk, and a second sync would
+ * succeed without writing the pages that the first one has lost. */
 static int fail_for_good(struct wal *wal, const char *doing, int err)
 {
     char name[WAL_NAME_BYTES];
@@ -104,7 +104,7 @@ static int active_seal(struct wal *wal, uint16_t flags)
     return 0;
 }
 
-/* Goes over to the next segment. It is taken before the old one is sealed, so that a full disk
+/* Goes on to the next segment. That one is taken before the old one is sealed, so that a full disk
  * changes nothing. */
 static int rotate(struct wal *wal)
 {
@@ -132,7 +132,7 @@ static int rotate(struct wal *wal)
     return 0;
 }
 
-/* Gives the packed block its place, and waits until it is there. */
+/* Writes the packed block at its place, and waits until it is on the disk. */
 static int commit(struct wal *wal, struct wal_block_header *header, size_t bytes)
 {
     while (bytes > active_left_bytes(wal)) {
@@ -164,7 +164,7 @@ static int commit(struct wal *wal, struct wal_block_header *header, size_t bytes
 
 static bool has_begun(const struct wal *wal)
 {
-    /* W5: acquire; pairs with W6: what was written before is there */
+    /* W5: acquire; pairs with W6: the fields written before are visible */
     return atomic_load_explicit(&wal->has_begun, memory_order_acquire);
 }
 
@@ -173,7 +173,7 @@ static int begin_again(struct wal *wal);
 int wal_append(struct wal *wal, uint32_t count, const void *raw, size_t raw_bytes)
 {
     struct wal_block_header header = {.count = count};
-    /* the committer writes a block when it has taken records, and each has bytes */
+    /* the committer appends only when it has taken records, and each record has bytes */
     CHECK((count == 0) == (raw_bytes == 0));
     if (wal->err != 0 || (!has_begun(wal) && begin_again(wal) != 0)) {
         return wal->err != 0 ? wal->err : TALLY_NOSPC;
@@ -199,7 +199,7 @@ int wal_confirm(struct wal *wal)
         return wal->err;
     }
     if (active_left_bytes(wal) < WAL_PAGE_BYTES) {
-        return rotate(wal); /* the seal confirms as well */
+        return rotate(wal); /* the seal confirms, too */
     }
     int err = commit(wal, &header, wal_block_pack(wal->buffer, &header, NULL, 0));
     if (err == 0) {
@@ -281,7 +281,8 @@ pthread_mutex_t *wal_files_lock(struct wal *wal)
     return &wal->files;
 }
 
-/* Ends the log in order, and gives the unused end of the segment back to the file system. */
+/* Writes the clean-shutdown block, and gives the unused end of the segment back to the file system.
+ */
 static int end_clean(struct wal *wal)
 {
     int err = active_seal(wal, WAL_BLOCK_CLEAN);
@@ -321,7 +322,7 @@ int wal_close(struct wal *wal, bool clean)
     return err;
 }
 
-/* Shows the newest whole snapshot to the caller, and tells the scan where it ends. */
+/* Shows the newest whole snapshot to the caller, and lets the scan begin behind it. */
 static int load_snapshot(const struct wal_options *options, struct wal_scan *scan,
                          struct wal_snapshot_info *info, struct wal_report *report)
 {
@@ -340,7 +341,7 @@ static int load_snapshot(const struct wal_options *options, struct wal_scan *sca
     return 0;
 }
 
-/* Adds the snapshot to the report of the log, and what was wrong with one. */
+/* Adds the loaded snapshot to the report of the log, and the fault of one that was passed over. */
 static void report_snapshot(struct wal_report *report, const struct wal_snapshot_info *info)
 {
     report->snapshot_lsn = info->lsn;
@@ -351,7 +352,7 @@ static void report_snapshot(struct wal_report *report, const struct wal_snapshot
     }
 }
 
-/* A run of the server counts on from here, and must not come to the end of what counts. */
+/* Checks that this run of the server cannot reach the bounds of lsns, segments and epochs. */
 static int check_margins(const struct wal_log_end *end, struct wal_report *report)
 {
     const char *what = NULL;
@@ -365,7 +366,7 @@ static int check_margins(const struct wal_log_end *end, struct wal_report *repor
     return what == NULL ? 0 : wal_report_refuse(report, TALLY_DAMAGE, what);
 }
 
-/* Reads the log, and judges whether it may go on. */
+/* Reads the log, and judges whether the open may go on. */
 static int read_log(struct wal *wal, struct wal_scan *scan, struct wal_report *report)
 {
     struct wal_snapshot_info info = {.lsn = 0};
@@ -388,7 +389,7 @@ static int read_log(struct wal *wal, struct wal_scan *scan, struct wal_report *r
     }
     wal_recover_init(&wal->recovery, wal->io, scan);
     wal->next_lsn = wal->recovery.end.next_lsn;
-    /* so much a snapshot can take at most: what was loaded, and what was read behind it */
+    /* a snapshot of the state is never larger than the one loaded and the log read behind it */
     wal_reserve(wal, info.bytes + scan->visitor.stored_bytes);
     return check_margins(&wal->recovery.end, report);
 }
@@ -415,8 +416,8 @@ static int start_janitor(struct wal *wal, struct wal_report *report)
     return err == 0 ? 0 : wal_report_refuse(report, err, tally_err_text(err));
 }
 
-/* Brings the end of the log in order, and begins a segment. On an error all is as if it had not
- * been called, but for what wal_recover_run has done. */
+/* Brings the end of the log in order, and begins a segment. After an error it may be called again:
+ * only the steps that wal_recover_run has done remain. */
 static int begin(struct wal *wal, struct wal_report *report)
 {
     struct wal_segment segment;
@@ -429,7 +430,7 @@ static int begin(struct wal *wal, struct wal_report *report)
         return err;
     }
     wal->active = wal_append_to(wal->io, &segment, WAL_SEGMENT_FIRST_BLOCK);
-    wal->is_confirmed = true; /* by the seal before it */
+    wal->is_confirmed = true; /* by the seal of the segment before */
     wal->stats.segments = 1;
     left_publish(wal);
     err = start_preallocation(wal, report);
@@ -451,7 +452,7 @@ close_active:
     return err;
 }
 
-/* A full disk is no failure: what was read is served, and the log begins when there is space. */
+/* Begins the log, or lets it wait when the disk is full: the records are served all the same. */
 static int begin_or_wait(struct wal *wal, struct wal_report *report)
 {
     struct wal_report before = *report;

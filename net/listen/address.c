@@ -1,4 +1,4 @@
-/* The address to listen on: reading, judging and telling it. */
+/* The address to listen on: reading it, asking whether it is loopback, and printing it. */
 #include "net/listen/address.h"
 
 #include "wal/base/check.h"
@@ -42,7 +42,7 @@ static int look_up(const char *text, uint16_t port, int flags, struct addrinfo *
 
 static const struct addrinfo *choose(const struct addrinfo *found)
 {
-    CHECK(found != NULL); /* the look-up said that there is one */
+    CHECK(found != NULL); /* a look-up that succeeds finds one at least */
     for (const struct addrinfo *one = found; one != NULL; one = one->ai_next) {
         if (one->ai_family == AF_INET) {
             return one;
@@ -59,7 +59,7 @@ static bool are_loopback(const struct addrinfo *found)
     return found == NULL;
 }
 
-/* "[::1]" without its brackets; false: it is not written so. */
+/* Copies "[::1]" without its brackets. Returns false when the text has none. */
 static bool read_brackets(const char *text, char *inside, size_t inside_bytes)
 {
     size_t len = strlen(text);

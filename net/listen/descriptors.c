@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
-/* What we were started with is among the lowest: nothing is looked for above this. */
+/* Inherited descriptors have low numbers: they are counted below this one only. */
 enum { LOOKED_AT_MAX = 1 << 16 };
 
 static uint32_t open_now(void)
@@ -37,7 +37,7 @@ static uint64_t raise_to(uint64_t wanted)
 
 void descriptors_claim(struct descriptors *descriptors, uint32_t connections_max, unsigned threads)
 {
-    /* the operator's options are looked at before: a server has a thread */
+    /* tallyd refuses --threads below 1 */
     CHECK(threads > 0);
     uint64_t kept_back = DESCRIPTORS_LOG + DESCRIPTORS_OTHER + DESCRIPTORS_THREAD * threads;
     uint64_t taken = kept_back + open_now();

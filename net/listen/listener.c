@@ -1,4 +1,4 @@
-/* The listener: listens before there is anything to serve, and says so to whoever comes. */
+/* The listener: listens while the log is read, and answers its guests with ERR LOADING. */
 #include "net/listen/listener.h"
 
 #include "net/listen/address.h"
@@ -23,9 +23,9 @@
 
 enum {
     BACKLOG = 1024,
-    GUEST_MS = 5000,  /* to say something, and to hang up once it is answered */
-    LINE_BYTES = 128, /* more of a first line is not needed to answer it */
-    DROPS_MAX = 16,   /* pieces of input that are thrown away before others have their turn */
+    GUEST_MS = 5000,  /* for a guest to send something, and to close once it is answered */
+    LINE_BYTES = 128, /* of a first line, enough to answer it */
+    DROPS_MAX = 16,   /* pieces of a guest's input that are dropped in one turn */
 };
 
 /*
@@ -33,17 +33,17 @@ enum {
  *                    |
  *                    '------- the server is ready: the server takes it over
  *
- * What a guest says is looked at and left in its socket, so the server can read it all the same.
+ * A guest's input is only peeked at: it stays in the socket, for the server to read.
  */
 struct guest {
     int fd;
     bool is_answered;
-    uint64_t until_ns; /* once it is answered */
+    uint64_t until_ns; /* of an answered guest: when it is closed */
 };
 
 /*
- * Synchronization: percent by anybody (D1, D2); everything else is the thread's between its start
- * and its join.
+ * Synchronization: percent: any thread (D1, D2); everything else belongs to the listener's thread
+ * between its start and its join.
  */
 struct listener {
     int listen_fd;
@@ -56,14 +56,14 @@ struct listener {
 
 /* ---- the socket ---- */
 
-/* While it is set, accept shows only connections that have said something. */
+/* Makes accept return only connections that have sent something; 0 seconds: all. */
 static void set_deferred(int fd, int seconds)
 {
     setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds, sizeof(seconds));
 }
 
-/* A peer that has gone without a word is found: by probes when nothing is under way, else by what
- * it does not acknowledge. What is set here, each accepted connection has, too. */
+/* Makes the kernel find peers that are gone without a close: by probes on an idle connection, else
+ * by bytes that are not acknowledged. Accepted connections inherit these options. */
 static int set_keepalive(int fd, unsigned peer_s)
 {
     const struct {
@@ -89,7 +89,7 @@ static int bind_and_listen(int fd, const struct address *address)
     int one = 1;
     int none = 0;
     set_deferred(fd, GUEST_MS / 1000);
-    /* `::` takes IPv4, too, whatever the system's default is */
+    /* `::` accepts IPv4, too, whatever the system's default is */
     if (address->at.ss_family == AF_INET6 &&
         setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &none, sizeof(none)) != 0) {
         return -errno;
@@ -118,8 +118,8 @@ static int listen_on(const struct address *address, unsigned peer_s)
 
 /* ---- the guests ---- */
 
-/* Reads what is there and forgets it: what stays unread makes a close take the answer with it. Not
- * all of what comes without end. */
+/* Reads and drops input, for a close with unread input is a reset, which loses the answer. It stops
+ * after DROPS_MAX pieces: a guest may send without end. */
 static bool drop_input(int fd)
 {
     char dropped[4096];
@@ -132,7 +132,7 @@ static bool drop_input(int fd)
 
 static void answer_guest(const struct listener *listener, struct guest *guest, bool is_info)
 {
-    /* D1: relaxed; from D2: a number for people */
+    /* D1: relaxed; from D2: a number for people only */
     unsigned percent = atomic_load_explicit(&listener->percent, memory_order_relaxed);
     char reply[96];
     int len = snprintf(reply, sizeof(reply),
@@ -140,18 +140,19 @@ static void answer_guest(const struct listener *listener, struct guest *guest, b
                                : "ERR LOADING the log is being read: %u %%\r\n",
                        percent);
     int one = 1;
-    /* who has an answer is only listened to, see hear_guest; and a percentage is short */
+    /* hear_guest answers a guest once; and a percentage is short */
     CHECK(!guest->is_answered && len > 0 && (size_t)len < sizeof(reply));
     setsockopt(guest->fd, SOL_SOCKET, SO_RCVLOWAT, &one, sizeof(one));
     drop_input(guest->fd);
-    /* it fits an empty send buffer; a guest who is gone is none of ours */
+    /* it fits an empty send buffer; an error means that the guest is gone */
     (void)send(guest->fd, reply, (size_t)len, MSG_NOSIGNAL | MSG_DONTWAIT);
     shutdown(guest->fd, SHUT_WR);
     guest->is_answered = true;
     guest->until_ns = clock_mono_ns() + (uint64_t)GUEST_MS * 1000000U;
 }
 
-/* Returns false when the guest is gone; is_last: what is there is all that will come. */
+/* Peeks at a guest's input and answers a whole line. Returns false when the guest is gone. is_last:
+ * no more input will come. */
 static bool hear_guest(const struct listener *listener, struct guest *guest, bool is_last)
 {
     char line[LINE_BYTES];
@@ -164,7 +165,7 @@ static bool hear_guest(const struct listener *listener, struct guest *guest, boo
     }
     size_t len = (size_t)n;
     if (memchr(line, '\n', len) == NULL && len < sizeof(line)) {
-        /* it is woken for more than this only, or for its end */
+        /* from now on poll reports this guest only for more input than this, or for its end */
         int more = (int)len + 1;
         setsockopt(guest->fd, SOL_SOCKET, SO_RCVLOWAT, &more, sizeof(more));
         return !is_last;
@@ -177,7 +178,7 @@ static bool hear_guest(const struct listener *listener, struct guest *guest, boo
 
 static void remove_guest(struct listener *listener, nfds_t i)
 {
-    /* callers name one of those that are there, however many came */
+    /* callers pass the place of a guest that is there */
     CHECK(i < listener->guest_count);
     close(listener->guests[i].fd);
     listener->guest_count--;
@@ -185,7 +186,7 @@ static void remove_guest(struct listener *listener, nfds_t i)
             (listener->guest_count - i) * sizeof(listener->guests[0]));
 }
 
-/* All places are taken: the oldest of the guests that have their answer goes, else the oldest. */
+/* Frees a place when all are taken: closes the oldest answered guest, else the oldest of all. */
 static void free_place(struct listener *listener)
 {
     nfds_t i = 0;
@@ -208,7 +209,7 @@ static void let_in(struct listener *listener)
     if (fd < 0) {
         return;
     }
-    /* free_place has sent one away, if all places were taken */
+    /* free_place has closed one if all places were taken */
     CHECK(listener->guest_count < LISTENER_GUESTS_MAX);
     struct guest *guest = &listener->guests[listener->guest_count++];
     *guest = (struct guest){.fd = fd};
@@ -242,7 +243,7 @@ static void *stand(void *arg)
         }
         polled[count] = (struct pollfd){.fd = listener->stop_fd, .events = POLLIN};
         polled[count + 1] = (struct pollfd){.fd = listener->listen_fd, .events = POLLIN};
-        /* for the time of the guests it looks again by itself */
+        /* with guests it wakes from time to time, to close those whose time is over */
         poll(polled, count + 2, count > 0 ? GUEST_MS / 10 : -1);
         see_off(listener, polled);
         if (polled[count].revents != 0) {
@@ -296,7 +297,7 @@ void listener_progress(struct listener *listener, unsigned percent)
     atomic_store_explicit(&listener->percent, percent, memory_order_relaxed);
 }
 
-/* The answered ones are closed; the others have lost nothing. */
+/* Closes the answered guests, and hands over the others, whose input is still unread. */
 static void hand_over(struct listener *listener, struct listener_handed *opened)
 {
     int one = 1;

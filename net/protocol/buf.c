@@ -1,4 +1,4 @@
-/* A byte buffer: growing, moving and giving back. */
+/* The byte buffer: growing it, moving bytes, and giving memory back. */
 #include "net/protocol/buf.h"
 
 #include "wal/base/check.h"
@@ -13,7 +13,7 @@ void buf_fini(struct buf *buf)
     *buf = (struct buf){.at = NULL};
 }
 
-/* Moves what is held to the front. */
+/* Moves the held bytes to the front. */
 static void pack(struct buf *buf)
 {
     size_t held = buf_len(buf);
@@ -51,7 +51,7 @@ bool buf_grow(struct buf *buf, size_t len)
 
 size_t buf_move(struct buf *to, struct buf *from, size_t len)
 {
-    /* what is moved was counted where it was written: one byte more would be foreign memory */
+    /* callers move bytes that they have counted as they wrote them */
     CHECK(len <= buf_len(from));
     size_t before = buf_len(to);
     to->failed = to->failed || from->failed;
@@ -84,7 +84,7 @@ void buf_give_back(struct buf *buf, size_t keep)
         return;
     }
     pack(buf);
-    /* what is held stays: twice as much as that is kept, whoever filled it */
+    /* the new capacity is at least twice the held bytes */
     CHECK(capacity >= len);
     char *at = realloc(buf->at, capacity);
     if (at != NULL) {

@@ -23,38 +23,39 @@
  *     at        start          end               capacity
  *      |  taken   |    held     |   not written      |
  *
- * All zero is an empty one. An allocation that fails sets `failed`, and it stays set: whoever owns
- * the buffer looks once, after a whole request, instead of after every byte.
+ * All zero is an empty buffer. A failed allocation sets `failed`, which stays set: the buffer's
+ * owner checks it once after a whole request, instead of after every byte.
  *
- * Only what is held may be read. Under AddressSanitizer everything else is poisoned: a reply that
- * would send what nobody wrote is a report there, and never foreign memory.
+ * Only held bytes may be read. Under AddressSanitizer all others are poisoned: a reply that would
+ * send bytes that nobody wrote is reported.
  */
 struct buf {
     char *at;     /* owned */
-    size_t start; /* of the bytes not yet taken */
+    size_t start; /* of the held bytes */
     size_t end;
     size_t capacity;
     bool failed;
 #ifdef BUF_FENCED
-    size_t open_end; /* up to here the writer may write now */
+    size_t open_end; /* end of the bytes that the writer may write now */
 #endif
 };
 
-enum { BUF_KEEP_BYTES = 8 * 1024 }; /* a buffer no larger than this is kept, empty or not */
+enum { BUF_KEEP_BYTES = 8 * 1024 }; /* buf_shrink leaves a buffer up to this size alone */
 
 void buf_fini(struct buf *buf);
 
-/* Makes sure of room for `len` bytes behind the end; false, and failed set, without memory. */
+/* Makes room for `len` bytes behind the end. Returns false, and sets failed, without memory. */
 bool buf_grow(struct buf *buf, size_t len);
 
 /*
- * Moves the first `len` bytes of `from` to the end of `to`, and `failed` with them; exchanges the
- * two when it can. Returns how many bytes came: none without memory, and `from` has lost them.
+ * Moves the first `len` bytes of `from`, and its `failed`, to the end of `to`; exchanges the two
+ * buffers when it can. Returns the number of bytes moved: 0 without memory, and `from` has lost
+ * its bytes all the same.
  */
 size_t buf_move(struct buf *to, struct buf *from, size_t len);
 
-/* Gives back what a large buffer does not need for its bytes, nor for the `keep` bytes that it is
- * about to hold: all of it, or what is more than four times as much. */
+/* Gives back memory that the buffer needs neither for its bytes nor for the `keep` bytes that it is
+ * about to hold: all if it needs none; if it has four times its need, all but twice the need. */
 void buf_give_back(struct buf *buf, size_t keep);
 
 static inline size_t buf_len(const struct buf *buf)
@@ -63,7 +64,7 @@ static inline size_t buf_len(const struct buf *buf)
     return buf->end - buf->start;
 }
 
-/* Lets a writer write `len` bytes behind the end, and nobody read them. */
+/* Lets a writer write `len` bytes behind the end, which stay unreadable. */
 static inline void buf_open(struct buf *buf, size_t len)
 {
     DCHECK(len <= buf->capacity - buf->end);
@@ -76,7 +77,7 @@ static inline void buf_open(struct buf *buf, size_t len)
 #endif
 }
 
-/* Poisons from `from` up to `to`. */
+/* Poisons the bytes from `from` up to `to`. */
 static inline void buf_fence(const struct buf *buf, size_t from, size_t to)
 {
 #ifdef BUF_FENCED
@@ -90,7 +91,7 @@ static inline void buf_fence(const struct buf *buf, size_t from, size_t to)
 #endif
 }
 
-/* Returns where `len` bytes may be written, or NULL; buf_wrote says how many were. */
+/* Returns where `len` bytes may be written, or NULL; buf_wrote tells how many were written. */
 static inline char *buf_room(struct buf *buf, size_t len)
 {
     if (__builtin_expect(buf->capacity - buf->end < len, 0) && !buf_grow(buf, len)) {
@@ -102,7 +103,7 @@ static inline char *buf_room(struct buf *buf, size_t len)
 
 static inline void buf_wrote(struct buf *buf, size_t len)
 {
-    /* the writer has this room from buf_room, which asked for the most that it can write */
+    /* the writer has asked buf_room for the most that it can write */
     CHECK(len <= buf->capacity - buf->end);
     buf->end += len;
 #ifdef BUF_FENCED
@@ -119,7 +120,7 @@ static inline void buf_put(struct buf *buf, const void *bytes, size_t len)
     }
 }
 
-/* The same, at the cost of a compare for a small one. */
+/* The same as buf_give_back, at the cost of one compare for a small buffer. */
 static inline void buf_shrink(struct buf *buf, size_t keep)
 {
     if (__builtin_expect(buf->capacity > BUF_KEEP_BYTES, 0)) {
@@ -130,7 +131,7 @@ static inline void buf_shrink(struct buf *buf, size_t keep)
 /* Takes `len` bytes from the front. */
 static inline void buf_take(struct buf *buf, size_t len)
 {
-    /* takers count what buf_len told them, and the kernel takes no more than it is given */
+    /* callers take no more than buf_len bytes, and the kernel no more than it is given */
     CHECK(len <= buf_len(buf));
     buf_fence(buf, buf->start, buf->start + len);
     buf->start += len;

@@ -1,4 +1,4 @@
-/* Lines of other protocols: told by their first word, by their last, or by not being text. */
+/* Lines of other protocols, recognized by the first word, the last word, or control characters. */
 #include "net/protocol/foreign.h"
 
 #include "net/protocol/word.h"

@@ -1,4 +1,4 @@
-/* Lines of other protocols: what a client of ours cannot have sent. */
+/* Lines of other protocols: a client of tally does not send them. */
 #ifndef TALLY_NET_PROTOCOL_FOREIGN_H
 #define TALLY_NET_PROTOCOL_FOREIGN_H
 
@@ -7,13 +7,14 @@
 #include <stdbool.h>
 
 /*
- * A browser or another server can be made to speak to our port, with bytes of an attacker somewhere
- * in what it says: a line of them must not be run as a request. What betrays it is its first line.
+ * An attacker can make a browser or another server connect to our port and send lines of his among
+ * its own: they must not be run as requests. The first line of such a peer shows that it is not a
+ * client of tally.
  *
- * foreign_begin: a first line, or as much of it as is there, that does not begin with a word of
- * letters, as every verb is. Blanks before it, and a line of nothing else, are ours.
+ * foreign_begin: whether a first line, or the part of it that has come, does not begin with a word
+ * of letters, as every verb is. Blanks before the word, and a line of blanks alone, are ours.
  *
- * foreign_line: any line, whose verb is not known or that cannot be cut into words, that begins
+ * foreign_line: whether a line with an unknown verb, or one that cannot be cut into words, begins
  * with a method of HTTP or a header (`Host:`), or ends in a version of HTTP.
  *
  * foreign_is_text: whether the line is UTF-8 without control characters, but tabs.

@@ -7,7 +7,7 @@ int number_read(struct span word, uint64_t min, uint64_t max, uint64_t *number)
 {
     uint64_t sum = 0;
     bool over = false;
-    /* the bounds are constants of ours */
+    /* all callers pass constants */
     CHECK(min <= max);
     for (size_t i = 0; i < word.len; i++) {
         unsigned digit = (unsigned)(unsigned char)word.at[i] - '0';
@@ -41,7 +41,7 @@ static size_t digits_of(uint64_t number)
     return digits + (number >= 10) + (number >= 100) + (number >= 1000);
 }
 
-/* Straight to its place: a copy of so few bytes of unknown number costs more than the digits. */
+/* Writes straight to `to`: copying a few bytes, of unknown number, costs more than the digits. */
 size_t number_write(char *to, uint64_t number)
 {
     size_t len = digits_of(number);

@@ -11,8 +11,8 @@
 enum { NUMBER_DIGITS_MAX = 20 };
 
 /*
- * Reads a number that is nothing but digits. Errors: INVAL (anything else in it, or nothing);
- * RANGE (well-formed, however long, and not in min..max). On an error *number is as it was.
+ * Reads a number that is nothing but digits. Errors: INVAL (another character, or an empty word);
+ * RANGE (digits, of any length, and not in min..max). After an error *number is as it was.
  */
 int number_read(struct span word, uint64_t min, uint64_t max, uint64_t *number);
 

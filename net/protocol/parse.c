@@ -8,13 +8,13 @@
 
 #include <stdlib.h>
 
-/* A line being cut into words. */
+/* The state of a line that is being cut into words. */
 struct line_cut {
     struct span line; /* without its line end */
     size_t at;
     bool is_bare;     /* the last word was written without quotes or colon */
     bool has_dollar;  /* ... and is `$...`, and ends the line */
-    const char *text; /* why it failed */
+    const char *text; /* the reason of a failure */
 };
 
 int parser_init(struct parser *parser)
@@ -71,13 +71,13 @@ static int unescape(struct span line, size_t *at)
     return high < 0 || low < 0 ? -1 : high * 16 + low;
 }
 
-/* The unquoted text is never longer than the line, so it fits. */
+/* Cuts a quoted word. The unquoted text is never longer than the line, so it fits the buffer. */
 static bool cut_quoted(struct parser *parser, struct line_cut *cut, struct span *word)
 {
     struct span line = cut->line;
     char *to = parser->unquoted + parser->used;
     size_t len = 0;
-    /* a byte of the line makes one at most, and no line is longer than this buffer */
+    /* a byte of the line makes at most one unquoted byte, and no line is longer than the buffer */
     CHECK(line.len - cut->at <= PARSE_LINE_BYTES_MAX - parser->used);
     cut->at++;
     while (cut->at < line.len && line.at[cut->at] != '"') {
@@ -112,11 +112,11 @@ static void skip_blanks(struct line_cut *cut)
     }
 }
 
-/* Cuts the next word; there is one. */
+/* Cuts the next word. REQUIRES: there is one. */
 static bool cut_word(struct parser *parser, struct line_cut *cut, struct span *word)
 {
     struct span line = cut->line;
-    /* cut_line asks only where the blanks have ended before the line has */
+    /* cut_line calls it only when the line goes on behind the blanks */
     CHECK(cut->at < line.len);
     char first = line.at[cut->at];
     cut->is_bare = first != '"' && first != ':';
@@ -135,8 +135,8 @@ static bool cut_word(struct parser *parser, struct line_cut *cut, struct span *w
     return true;
 }
 
-/* Whether the line's last word begins with `$`: then a payload may follow, and only a close keeps
- * it from being read as requests. */
+/* Whether the line's last word begins with `$`: then a payload may follow, and the connection has
+ * to be closed, or the payload would be read as requests. */
 static bool ends_in_dollar(struct span line)
 {
     while (line.len > 0 && line.at[line.len - 1] == ' ') {
@@ -179,7 +179,7 @@ static size_t cut_line(struct parser *parser, struct line_cut *cut, struct span 
         cut->has_dollar = dollar;
         count++;
     }
-    /* each further word was refused before it was cut */
+    /* a word beyond that was refused before it was cut */
     CHECK(count <= PARSE_WORDS_MAX + 1);
     if (count == 0) {
         cut->text = "an empty line";
@@ -252,7 +252,7 @@ static struct parsed counted(struct span bytes, struct line_cut *cut, size_t lin
     return how;
 }
 
-/* Looks at a line that is refused once more: a line of another protocol is not answered. */
+/* Refuses a line. If it is of another protocol, it is not answered. */
 static struct parsed refuse_line(struct line_cut *cut, size_t line_bytes,
                                  const struct parse_limits *limits, int err, const char *text)
 {
@@ -312,7 +312,7 @@ struct parsed parse(struct parser *parser, struct span bytes, const struct parse
     if (limits->is_first && foreign_begin((struct span){bytes.at, len})) {
         return (struct parsed){.kind = PARSE_FOREIGN, .consumed = bytes.len};
     }
-    /* without its end, a line may still turn out to be one CR shorter than it looks */
+    /* a line without LF yet may end in a CR, which does not count */
     if (len > limits->line_bytes_max + (lf == NULL)) {
         return (struct parsed){.kind = PARSE_ERROR,
                                .consumed = bytes.len,
@@ -325,7 +325,7 @@ struct parsed parse(struct parser *parser, struct span bytes, const struct parse
     }
     struct line_cut cut = {.line = {bytes.at, len}, .at = line_bytes};
     if (len > 0 && memchr(bytes.at, '\0', len) != NULL) {
-        /* no text has a NUL byte: the client is out of step, or speaks another protocol */
+        /* text has no NUL byte: the client is out of step, or speaks another protocol */
         struct parsed how =
             refuse_line(&cut, line_bytes, limits, TALLY_SYNTAX, "a NUL byte in the line");
         how.then_close = true;

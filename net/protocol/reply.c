@@ -1,4 +1,4 @@
-/* Replies of the line dialect. */
+/* Replies, written in the line dialect. */
 #include "net/protocol/reply.h"
 
 #include "net/protocol/number.h"
@@ -83,7 +83,7 @@ void reply_blob_begin(struct reply *reply, size_t len_bytes)
 
 size_t reply_blob_bytes(struct reply *reply, struct span bytes, size_t from)
 {
-    /* `from` counts what was written of these same bytes */
+    /* `from` is the number of these same bytes that were written already */
     CHECK(from <= bytes.len);
     size_t room = reply_is_full(reply) ? 0 : REPLY_PIECE_BYTES - buf_len(reply->to);
     size_t part = bytes.len - from < room ? bytes.len - from : room;
@@ -145,7 +145,7 @@ size_t reply_quote(char *to, size_t room, struct span text)
 void reply_text(struct reply *reply, const char *key, struct span text)
 {
     size_t room = text.len * REPLY_ESCAPED_BYTES_MAX + 2;
-    /* texts are labels, names for people and errors: bounded when they were taken */
+    /* texts are labels, names for people and errors, whose lengths are bounded */
     CHECK(text.len <= SIZE_MAX / REPLY_ESCAPED_BYTES_MAX - 1);
     put_key(reply, key);
     char *to = buf_room(reply->to, room);
@@ -172,7 +172,7 @@ void reply_err(struct reply *reply, int err, const char *format, ...)
     va_start(args, format);
     int wanted = vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    /* the formats are literals of ours, and have no multibyte conversions */
+    /* the formats are literals without multibyte conversions */
     CHECK(wanted >= 0);
     size_t len = (size_t)wanted;
     len = len < sizeof(text) ? len : sizeof(text) - 1;

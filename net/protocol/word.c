@@ -1,4 +1,4 @@
-/* Words of a request: compared without regard to case. */
+/* Comparing words of a request without regard to case. */
 #include "net/protocol/word.h"
 
 bool word_equal(struct span word, const char *upper)

@@ -1,4 +1,4 @@
-/* Words of a request: compared without regard to case. */
+/* Comparing words of a request without regard to case. */
 #ifndef TALLY_NET_PROTOCOL_WORD_H
 #define TALLY_NET_PROTOCOL_WORD_H
 
@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-/* Whether a word is `upper`, which is in upper case, without regard to its own case (ASCII). */
+/* Whether a word, in any case (ASCII), is `upper`, which is in upper case. */
 bool word_equal(struct span word, const char *upper);
 
 #endif

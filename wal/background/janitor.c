@@ -1,4 +1,4 @@
-/* The janitor: the background thread that packs sealed segments, and reads them again. */
+/* The janitor: the background thread that packs and scrubs sealed segments. */
 #include "wal/background/janitor.h"
 
 #include "wal/base/clock.h"
@@ -18,14 +18,15 @@
 #include <time.h>
 #include <unistd.h>
 
-/* A byte of log costs two to three of these, so it keeps up with 3 to 4 MiB of log a second, and
- * what a peak leaves is packed after it. Four times as fast, its syncs were felt by the commits. */
+/* To pack a byte of log, two to three bytes are read and written, so the janitor keeps up with 3 to
+ * 4 MiB of log a second, and packs the segments of a peak after the peak. At four times this rate
+ * its syncs slowed commits down. */
 #define PACK_BYTES_PER_S  ((uint64_t)8 << 20)
 #define RETRY_MS          30000U
 #define SCRUB_BYTES_PER_S ((uint64_t)4 << 20)
 #define SCRUB_EVERY_MS    86400000U
 
-/* A debt of less than this is not worth a wait; it is carried on. */
+/* The janitor does not sleep for a shorter time than this: it adds the time to the next wait. */
 #define DEBT_NS_MIN       NS_PER_MS
 
 struct wal_janitor {
@@ -42,16 +43,16 @@ struct wal_janitor {
     atomic_bool stop;
 
     /* the janitor's */
-    uint64_t failed_from; /* the lowest segment that is to be tried again; 0: none */
+    uint64_t failed_from; /* the lowest segment that has to be tried again; 0: none */
     uint64_t retry_at_ns;
-    uint64_t bytes_per_s; /* of what it does now */
+    uint64_t bytes_per_s; /* the rate of its present task */
     uint64_t free_at_ns;  /* when the time for the bytes handled so far has passed */
     struct wal_scrub scrub;
-    uint64_t scrub_next; /* the segment to be scrubbed next; 0: no pass is under way */
+    uint64_t scrub_next; /* the segment to scrub next; 0: no pass is under way */
     uint64_t scrub_at_ns;
     uint64_t scrub_found; /* damaged files of this pass */
 
-    pthread_mutex_t told; /* damaged and damage */
+    pthread_mutex_t told; /* guards damaged and damage */
     uint64_t damaged;
     struct wal_report damage;
 
@@ -76,11 +77,11 @@ static bool janitor_is_stopped(struct wal_janitor *janitor)
 
 static uint64_t active_get(struct wal_janitor *janitor)
 {
-    /* J3: acquire; pairs with J4 and J5: what is below was sealed before */
+    /* J3: acquire; pairs with J4 and J5: all segments below were sealed before */
     return atomic_load_explicit(&janitor->active, memory_order_acquire);
 }
 
-/* Waits until then, or until somebody posts. */
+/* Waits until that time, or until somebody posts wake. */
 static void wait_until(struct wal_janitor *janitor, uint64_t until_ns)
 {
     const struct timespec until = {
@@ -90,7 +91,7 @@ static void wait_until(struct wal_janitor *janitor, uint64_t until_ns)
     sem_clockwait(&janitor->wake, CLOCK_MONOTONIC, &until);
 }
 
-/* Waits until the time for so many bytes has passed. What is posted meanwhile is handled later. */
+/* Waits until the time for so many bytes has passed. Posts of that time are handled later. */
 static int pace(void *arg, size_t bytes)
 {
     struct wal_janitor *janitor = arg;
@@ -105,7 +106,7 @@ static int pace(void *arg, size_t bytes)
     return janitor_is_stopped(janitor) ? -ECANCELED : 0;
 }
 
-/* As pace; ends, too, when the disk has no more free than the reserve. */
+/* As pace; also ends the packing when no more than the reserve is free on the disk. */
 static int pack_pace(void *arg, size_t bytes)
 {
     struct wal_janitor *janitor = arg;
@@ -113,7 +114,7 @@ static int pack_pace(void *arg, size_t bytes)
     return err == 0 && !wal_space_takes(janitor->io, 0, janitor->reserve) ? -ENOSPC : err;
 }
 
-/* Notes a failed try. The segments behind it are packed first, then it is tried again. */
+/* Notes a failed try. The segments behind are packed first, then the failed one is tried again. */
 static void pack_failed(struct wal_janitor *janitor, uint64_t number)
 {
     COUNT_ADD(janitor->pack_failures, 1);
@@ -153,7 +154,7 @@ static void pack(struct wal_janitor *janitor, uint64_t number)
         COUNT_ADD(janitor->packed_to_bytes, pack.to_bytes);
         COUNT_ADD(janitor->packed_segments, 1);
     } else if (pack.is_damaged) {
-        damage_report(janitor, 1, &pack.damage); /* to try again would find the same */
+        damage_report(janitor, 1, &pack.damage); /* final: another try would find the same */
         COUNT_ADD(janitor->pack_failures, 1);
     } else if (err < 0 && err != -ENOENT && err != -ECANCELED) {
         pack_failed(janitor, number);
@@ -170,7 +171,7 @@ static int number_min(void *arg, const char *name)
     return 0;
 }
 
-/* The oldest segment; 0 when the directory cannot be listed. */
+/* Returns the oldest segment's number; 0 when the directory cannot be listed. */
 static uint64_t find_first(struct wal_janitor *janitor)
 {
     uint64_t lowest = active_get(janitor);
@@ -188,7 +189,7 @@ static bool pack_first(struct wal_janitor *janitor)
     return first != 0;
 }
 
-/* Packs one segment, if there is one to pack. Returns whether there may be more to do. */
+/* Packs one segment, if one is left. Returns whether there may be more to pack. */
 static bool pack_next(struct wal_janitor *janitor)
 {
     uint64_t next = COUNT_GET(janitor->next);
@@ -247,7 +248,7 @@ static void scrub_snapshots(struct wal_janitor *janitor)
     wal_listing_fini(&lsns);
 }
 
-/* Ends a pass that has seen all segments with the snapshots. */
+/* Reads the snapshots, and so ends a pass that has read all segments. */
 static void scrub_end(struct wal_janitor *janitor)
 {
     scrub_snapshots(janitor);
@@ -261,7 +262,7 @@ static void scrub_end(struct wal_janitor *janitor)
     }
 }
 
-/* Reads one segment, if a pass is due or under way. Returns whether there may be more to do. */
+/* Scrubs one segment, if a pass is due or under way. Returns whether there may be more to scrub. */
 static bool scrub_next(struct wal_janitor *janitor)
 {
     if (janitor->scrub_next == 0) {
@@ -291,7 +292,7 @@ static uint64_t next_at_ns(const struct wal_janitor *janitor)
                                                                 : janitor->scrub_at_ns;
 }
 
-/* Commits come first. Where the system refuses the priority, the janitor runs with its own. */
+/* Lowers the thread's priority, so that commits come first. Where the system refuses, it stays. */
 static void step_back(void)
 {
     const struct sched_param param = {.sched_priority = 0};
@@ -351,7 +352,7 @@ int wal_janitor_new(struct wal_janitor **out, struct wal_io *io,
     options_default(&janitor->options);
     sem_init(&janitor->wake, 0, 0);
     pthread_mutex_init(&janitor->told, NULL);
-    /* J5: the thread starts after it */
+    /* J5: the thread starts after this */
     atomic_init(&janitor->active, active);
     if (thread_start(&janitor->thread, janitor_main, janitor) != 0) {
         janitor_sync_fini(janitor);

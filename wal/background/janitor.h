@@ -1,4 +1,4 @@
-/* The janitor: the background thread that packs sealed segments, and reads them again. */
+/* The janitor: the background thread that packs and scrubs sealed segments. */
 #ifndef TALLY_WAL_BACKGROUND_JANITOR_H
 #define TALLY_WAL_BACKGROUND_JANITOR_H
 
@@ -21,34 +21,34 @@
  *
  * Synchronization:
  *   | writer / janitor       | active and the semaphore: the writer takes no lock                |
- *   | janitor / who removes  | the files lock, around a rename or an unlink of a segment         |
- *   | janitor / who asks     | counters, relaxed; what is damaged, a lock of its own             |
+ *   | janitor / retention    | the files lock, around a rename or an unlink of a segment         |
+ *   | janitor / any thread   | counters: relaxed; the damage report: a lock of its own           |
  *   | janitor / readers      | none: a file under a segment's name is whole at every moment      |
- * Guarantees: it touches sealed segments below the active one alone. Nothing that fails in it stops
- * the log, or the janitor.
+ * Guarantees: the janitor touches only sealed segments below the active one. A failure in the
+ * janitor stops neither the log nor the janitor.
  */
 struct wal_janitor;
 
 /*
- * Starts the thread. active: the number of the segment that is written now; what is below is
- * sealed. It packs nothing into what *reserve keeps free. Errors: TALLY_NOMEM, TALLY_THREAD. Owns:
- * *out is the caller's; io, files and reserve are borrowed.
+ * Starts the thread. active: the number of the active segment; all segments below are sealed.
+ * Packing leaves *reserve bytes of the disk free. Errors: TALLY_NOMEM, TALLY_THREAD. Owns: *out is
+ * the caller's; io, files and reserve are borrowed.
  */
 int wal_janitor_new(struct wal_janitor **out, struct wal_io *io,
                     const struct wal_janitor_options *options, pthread_mutex_t *files,
                     const _Atomic uint64_t *reserve, uint64_t active);
 
-/* Says that the active segment is another one now, and all below are sealed. Threads: the writer;
- * does not block. */
+/* Sets the number of the active segment: all below are sealed. Threads: the writer; does not block.
+ */
 void wal_janitor_wake(struct wal_janitor *janitor, uint64_t active);
 
-/* Any thread. */
+/* As wal_janitor_stats. Any thread. */
 void wal_janitor_counts(const struct wal_janitor *janitor, struct wal_janitor_stats *stats);
 
 /* As wal_damage. Any thread. */
 uint64_t wal_janitor_damage(struct wal_janitor *janitor, struct wal_report *report);
 
-/* Stops the thread, in the middle of a segment if need be, and frees everything. */
+/* Stops the thread, even in the middle of a segment, and frees everything. */
 void wal_janitor_destroy(struct wal_janitor *janitor);
 
 #endif

@@ -1,4 +1,4 @@
-/* Packing: a sealed segment is written anew as few large blocks, checked, and put in its place. */
+/* Packing: a sealed segment is written anew as few large blocks, checked, and replaced by them. */
 #include "wal/background/pack.h"
 
 #include "wal/base/check.h"
@@ -15,14 +15,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A packed block gathers so many raw bytes. LZ4 looks back 64 KiB, so more gains nothing; and a
- * parallel replay gets blocks to share out. */
+/* The raw bytes of a packed block. LZ4 looks back 64 KiB, so larger blocks would not be smaller on
+ * the disk; and a parallel replay needs several blocks to share out. */
 #define GATHER_BYTES ((size_t)1 << 20)
 
-/* So many bytes are written between two syncs: commits of that moment queue behind them. */
+/* Bytes written between two syncs: a commit waits for no more than these. */
 #define PIECE_BYTES  ((size_t)256 << 10)
 
-/* After so many gathered blocks it is judged whether the rest is worth the time. */
+/* After so many packed blocks the packer judges whether the rest is worth the time. */
 #define TRIAL_BLOCKS 4
 
 /* One segment being packed. */
@@ -30,7 +30,7 @@ struct packer {
     struct wal_pack *pack;
     struct wal_io *io;
     char temp[WAL_NAME_BYTES];
-    struct wal_block_writer out; /* to the temporary file; fd -1: it is not there */
+    struct wal_block_writer out; /* to the temporary file; fd -1: there is none */
 
     /* gathered: members that are not written yet */
     unsigned char *raw;
@@ -41,12 +41,12 @@ struct packer {
     uint64_t count;
     uint32_t members;
 
-    unsigned char *block; /* as it goes to the disk */
+    unsigned char *block; /* the packed block, as it is written */
     size_t block_capacity;
     uint64_t old_bytes; /* of the blocks read so far */
     uint32_t blocks;    /* written */
     bool is_sealed;
-    int errnum; /* why the scan was ended; LEFT: 1 */
+    int errnum; /* the error that has ended the scan; LEFT: 1 */
 };
 
 static int buffer_grow(unsigned char **at, size_t *capacity, size_t bytes, size_t keep)
@@ -72,7 +72,7 @@ static bool is_worth_it(const struct packer *packer, uint64_t old_bytes)
     return packer->out.offset <= old_bytes - old_bytes / 4;
 }
 
-/* Writes a block that is made, in pieces: the commits of that moment queue behind one. */
+/* Writes a packed block in pieces, so that a commit waits for one piece at most. */
 static int block_write(struct packer *packer, struct wal_block_header *header, uint64_t first_lsn)
 {
     const struct wal_block_pieces pieces = {
@@ -82,7 +82,7 @@ static int block_write(struct packer *packer, struct wal_block_header *header, u
     return wal_block_writer_put_pieces(&packer->out, packer->block, header, &pieces);
 }
 
-/* Writes what is gathered as one block: packed, or, if it is one member, as the block it was. */
+/* Writes the gathered members as one packed block; a single member as the block that it was. */
 static int gathered_write(struct packer *packer)
 {
     if (packer->members == 0) {
@@ -191,7 +191,7 @@ static int blocks_write(struct packer *packer)
     return result;
 }
 
-/* The header comes last, when the length is known; then all of it is synced. */
+/* Writes the header last, when the length is known, and syncs the file. */
 static int packed_head_write(struct packer *packer)
 {
     _Alignas(WAL_PAGE_BYTES) unsigned char page[WAL_PAGE_BYTES];
@@ -204,7 +204,7 @@ static int packed_head_write(struct packer *packer)
     return packer->io->ops->sync(packer->io, packer->out.fd);
 }
 
-/* Renames the packed file over the segment, unless that was removed meanwhile. */
+/* Renames the packed file over the segment, unless the segment was removed meanwhile. */
 static int segment_replace(struct packer *packer)
 {
     struct wal_io *io = packer->io;
@@ -218,7 +218,7 @@ static int segment_replace(struct packer *packer)
         err = io->ops->rename(io, packer->temp, name);
     }
     if (err == 0) {
-        /* If this fails a crash may bring the segment back as it was, which is as good. */
+        /* If this fails, a crash may bring back the unpacked segment, which is as good. */
         io->ops->syncdir(io);
     }
     pthread_mutex_unlock(packer->pack->replaces);
@@ -233,8 +233,7 @@ static int pack_file(struct packer *packer)
     if (err != 0) {
         return err;
     }
-    /* a segment is whole when it ends with a seal; that holds no records, so seal_write has seen
-     * it */
+    /* a whole segment ends with a seal, which has no records, so seal_write was called for it */
     CHECK(packer->is_sealed);
     if (!is_worth_it(packer, pack->from_bytes)) {
         return WAL_PACKED_LEFT;
@@ -261,8 +260,8 @@ static int pack_file(struct packer *packer)
     return err;
 }
 
-/* Whether a segment's file, open for reading and that long, was packed. Returns 1, 0 or a negative
- * errno value. */
+/* Whether the segment open at fd, size_bytes long, was packed. Returns 1, 0 or a negative errno
+ * value. */
 static int is_packed(struct wal_io *io, int fd, uint64_t size_bytes)
 {
     _Alignas(WAL_PAGE_BYTES) unsigned char page[WAL_PAGE_BYTES];
@@ -307,7 +306,7 @@ static int check_packable(struct packer *packer)
     }
     io->ops->close(io, fd);
     if (result == 0 && wal_segment_head_get(page, &packer->out.head) != WAL_HEAD_OK) {
-        packer->out.head = (struct wal_segment_head){.epoch = 0}; /* the scan says what is wrong */
+        packer->out.head = (struct wal_segment_head){.epoch = 0}; /* the scan finds the fault */
     }
     return result == 1 || (result == 0 && size <= 3 * (int64_t)WAL_PAGE_BYTES) ? WAL_PACKED_LEFT
                                                                                : result;

@@ -1,4 +1,4 @@
-/* Packing: a sealed segment is written anew as few large blocks, checked, and put in its place. */
+/* Packing: a sealed segment is written anew as few large blocks, checked, and replaced by them. */
 #ifndef TALLY_WAL_BACKGROUND_PACK_H
 #define TALLY_WAL_BACKGROUND_PACK_H
 
@@ -15,16 +15,16 @@
 struct wal_pack {
     struct wal_io *io;
     uint64_t number;           /* of a segment that is sealed and not the active one */
-    pthread_mutex_t *replaces; /* held while a file takes the place of another, or is removed */
+    pthread_mutex_t *replaces; /* the files lock: held while a file is replaced or removed */
 
-    /* Called after every step of that many bytes read or written; waits as long as it likes.
+    /* Called after every step of that many bytes read or written; may wait, to limit the rate.
      * Returns 0, or a negative error that ends the packing. */
     int (*pace)(void *arg, size_t bytes);
     void *arg;
 
     uint64_t from_bytes; /* of the file as it was */
     uint64_t to_bytes;   /* of the packed one */
-    bool is_damaged;     /* the segment is not what it should be, and damage says how */
+    bool is_damaged;     /* the segment is damaged, and damage says how */
     struct wal_report damage;
 };
 
@@ -38,8 +38,8 @@ enum wal_packed {
  * disk and compares it with the segment, block by block; and gives it the segment's name. A crash
  * at any point leaves the one or the other, whole.
  * Returns enum wal_packed; or -ENOENT: the segment is gone; -EBADMSG: it is damaged; -EIO: among
- * others, what was written is not what is read back; what pace returned; or another negative errno
- * value. Then the segment is as it was, and there is no other file.
+ * others, the file read back differs from the segment; what pace returned; or another negative
+ * errno value. After an error the segment is as it was, and there is no other file.
  * Threads: one; blocks for long.
  */
 int wal_pack_run(struct wal_pack *pack);

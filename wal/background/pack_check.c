@@ -10,7 +10,7 @@
 #include <stdbool.h>
 #include <string.h>
 
-/* The packed file, read beside the scan of the other one. */
+/* The place in the packed file, which is read beside a scan of the unpacked segment. */
 struct checking {
     const struct wal_pack_check *check;
     struct wal_block_reader reader;
@@ -18,11 +18,11 @@ struct checking {
     uint64_t size_bytes;
     uint64_t offset;
     struct wal_block_header header; /* of the block at hand */
-    uint64_t next_lsn;              /* of what comes next in it */
-    const unsigned char *at;        /* what of it is not compared yet; the reader's */
+    uint64_t next_lsn;              /* of the next record in that block */
+    const unsigned char *at;        /* its bytes that are not compared yet; the reader's */
     const unsigned char *end;
     bool is_sealed;
-    int errnum; /* why the scan was ended */
+    int errnum; /* the error that has ended the scan */
 };
 
 /* Makes the next block of the packed file the one at hand. Returns 0 or a negative errno value. */
@@ -121,7 +121,7 @@ static int head_check(struct checking *checking)
     return good ? 0 : -EIO;
 }
 
-/* Walks over the segment, and beside it over the packed one. */
+/* Walks over the segment and the packed file together. */
 static int files_compare(struct checking *checking)
 {
     struct wal_scan scan;

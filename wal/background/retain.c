@@ -1,4 +1,4 @@
-/* Removing the oldest segments, once two snapshots hold what they say. */
+/* Retention: the oldest segments are removed once two snapshots hold their records. */
 #include "wal/background/retain.h"
 
 #include "wal/base/check.h"
@@ -10,7 +10,7 @@
 
 #include <errno.h>
 
-/* The segments that are there, from the oldest on. */
+/* The segments of the directory, from the oldest on. */
 struct stock {
     struct wal_io *io;
     struct wal_listing segments;
@@ -19,7 +19,7 @@ struct stock {
 
 /* The first block of a segment. */
 struct first {
-    struct wal_block_reader reader; /* block.raw is its */
+    struct wal_block_reader reader; /* owns block.raw */
     struct wal_block block;
 };
 
@@ -47,12 +47,12 @@ static int stock_take(struct stock *stock)
     return err;
 }
 
-/* Of a packed block only the first member is looked at. */
+/* Makes a packed block its first member. */
 static void take_first_member(struct wal_block *block)
 {
     const unsigned char *at = block->raw;
     struct wal_member member;
-    /* the block reader shows no block whose members are not whole, nor a packed one without any */
+    /* in a VALID packed block there is at least one member, and all members are whole */
     CHECK(wal_member_get(&at, at + block->raw_bytes, &member) == 0);
     block->count = member.count;
     block->raw = member.raw;
@@ -101,8 +101,8 @@ static int first_read(struct first *first, struct wal_io *io, int fd)
     return 1;
 }
 
-/* Returns 1: the first block of a segment is there; 0: it has none yet, or it is not whole; or a
- * negative errno value. */
+/* Reads the first block of a segment. Returns 1; 0: the segment has none yet, or none that is
+ * whole; or a negative errno value. */
 static int first_open(struct first *first, struct wal_io *io, uint64_t number)
 {
     char name[WAL_NAME_BYTES];
@@ -149,7 +149,7 @@ static int remove_one(struct stock *stock, pthread_mutex_t *files_lock, uint64_t
     }
     int64_t bytes = segment_bytes(stock->io, number);
     int err = bytes < 0 ? (int)bytes : stock->io->ops->unlink(stock->io, name);
-    /* one durably before the next: else a crash could keep an older one and leave a hole */
+    /* durable before the next removal, or a crash could keep an older segment and leave a hole */
     err = err != 0 ? err : stock->io->ops->syncdir(stock->io);
     if (files_lock != NULL) {
         pthread_mutex_unlock(files_lock);

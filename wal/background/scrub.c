@@ -52,7 +52,8 @@ static int scrub_damaged(struct wal_scrub *scrub, const char *name, int err)
     return WAL_SCRUBBED_DAMAGE;
 }
 
-/* After a segment that was not read to its end nothing is known of how the next one begins. */
+/* The scan is detached after a segment that was not read to its end: the next one may then begin
+ * with any record. */
 int wal_scrub_segment(struct wal_scrub *scrub, uint64_t number)
 {
     char name[WAL_NAME_BYTES];
@@ -98,7 +99,7 @@ int wal_scrub_snapshot(struct wal_scrub *scrub, uint64_t lsn)
         return err;
     }
     if (cache_drop(scrub->io, name) == -ENOENT) {
-        return WAL_SCRUBBED_GONE; /* a newer one has taken its place meanwhile */
+        return WAL_SCRUBBED_GONE; /* removed meanwhile, because there is a newer one */
     }
     scrub->damage = (struct wal_report){.end = WAL_END_DAMAGE};
     snprintf(scrub->damage.text, sizeof(scrub->damage.text), "%s", info.text);

@@ -33,9 +33,9 @@ static int result_of(int returned)
 }
 
 /*
- * A directory may be somebody else's. A link in it would lead what we write to another place, a
- * FIFO would hang whoever opens it, and a device does what it likes: only regular files are opened,
- * under their own name. O_NONBLOCK means nothing for those.
+ * Another user may have made the directory's files. A link would lead our writes to another place,
+ * an open of a FIFO would hang, and an open of a device may have any effect: so only regular files
+ * are opened, under their own name. O_NONBLOCK has no effect on them.
  */
 static int open_regular(int dir_fd, const char *name, int flags)
 {
@@ -82,8 +82,8 @@ static int64_t file_pwrite(struct wal_io *io, int fd, const void *from, size_t l
     (void)io;
     ssize_t n = pwrite(fd, from, len, (off_t)offset);
     if (n < 0 && (errno == EINVAL || errno == EOPNOTSUPP) && (fcntl(fd, F_GETFL) & O_DIRECT) != 0) {
-        /* the rest behind a short write, or a disk with larger sectors: by the page cache from now
-         * on */
+        /* the rest of a short write, or a disk with larger sectors: from now on this descriptor
+         * writes through the page cache */
         n = fcntl(fd, F_SETFL, O_RDWR) < 0 ? -1 : pwrite(fd, from, len, (off_t)offset);
     }
     return n < 0 ? -errno : n;
@@ -115,8 +115,8 @@ static int file_sync(struct wal_io *io, int fd)
     return result_of(fsync(fd));
 }
 
-/* Drops clean pages only, so the caller syncs first. What is read then is read from front to back:
- * the kernel is to be far ahead. */
+/* Drops clean pages only, so the caller syncs first. The caller then reads from front to back, so
+ * the kernel is told to read ahead. */
 static int file_drop_cache(struct wal_io *io, int fd)
 {
     (void)io;
@@ -150,7 +150,7 @@ static int file_syncdir(struct wal_io *io)
     return result_of(fsync(file_io_of(io)->dir_fd));
 }
 
-/* Ends at the first nonzero answer of each, and returns it. */
+/* Calls each for every name. Ends when each returns nonzero, and returns that. */
 static int list_entries(DIR *dir, int (*each)(void *arg, const char *name), void *arg)
 {
     for (;;) {
@@ -206,9 +206,9 @@ static int file_named(struct wal_io *io, int fd, const char *name)
 }
 
 /*
- * The directory itself is locked as well: the name of the lock's file can be taken away under a
- * server, and then another could make and lock it anew. Where a directory cannot be locked (NFS
- * asks for a descriptor that can be written), the file alone has to do.
+ * Locks the directory itself, too: somebody can remove the lock's file while a server runs, and a
+ * second server could then make and lock a new one. Where a directory cannot be locked (NFS needs a
+ * writable descriptor for that), the lock's file alone has to do.
  */
 static int lock_dir(int dir_fd)
 {
@@ -245,7 +245,7 @@ static void file_destroy(struct wal_io *io)
 {
     struct file_io *file = file_io_of(io);
     if (file->lock_fd >= 0) {
-        close(file->lock_fd); /* gives up the lock; dir_fd gives up the other */
+        close(file->lock_fd); /* gives up the file's lock; dir_fd's close that of the directory */
     }
     if (file->dir_fd >= 0) {
         close(file->dir_fd);
@@ -275,9 +275,9 @@ static const struct wal_io_ops file_ops = {
 };
 
 /*
- * The directory's own entry must survive a crash, else everything in it is lost with it. A run
- * before us may have been killed between mkdir and this sync, so it is done at every start; only a
- * parent that we may not read, and did not just write to, is passed over.
+ * Syncs the parent: the directory's own entry must survive a crash, or all its files are lost. An
+ * earlier run may have been killed between mkdir and this sync, so every start does it; only a
+ * parent that we may not read, and that mkdir has not just changed, is passed over.
  */
 static int sync_parent(int dir_fd, int made)
 {
@@ -298,7 +298,7 @@ static int open_dir(const char *dir, int create)
     }
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0) {
-        bool is_dangling = create && errno == ENOENT; /* what mkdir found is a link to nothing */
+        bool is_dangling = create && errno == ENOENT; /* mkdir found a link whose target is gone */
         return is_dangling ? -ENOTDIR : -errno;
     }
     int err = create ? sync_parent(fd, made) : 0;

@@ -51,7 +51,7 @@ int64_t wal_full_io_read(struct wal_io *io, int fd, void *into, size_t len, uint
 
 int wal_full_io_clear(struct wal_io *io, int fd, uint64_t from, uint64_t to)
 {
-    static unsigned char zeros[1U << 20]; /* not const: so it takes no room in the binary */
+    static unsigned char zeros[1U << 20]; /* not const: const data would enlarge the binary */
     while (from < to) {
         size_t len = to - from < sizeof(zeros) ? (size_t)(to - from) : sizeof(zeros);
         int err = wal_full_io_write(io, fd, zeros, len, from);

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Writes all of it. Returns 0 or a negative errno value; then any part may be written. */
+/* Writes all len bytes. Returns 0 or a negative errno value; then any part may be written. */
 int wal_full_io_write(struct wal_io *io, int fd, const void *from, size_t len, uint64_t offset);
 
 /* Reads until len bytes or the end of the file. Returns the bytes read or a negative errno value.

@@ -1,5 +1,4 @@
-/* The seam below the log: every file operation goes through this table, so that tests can put a
- * simulated disk there. */
+/* The table of file operations below the log: tests put a simulated disk in its place. */
 #ifndef TALLY_WAL_DISK_IO_H
 #define TALLY_WAL_DISK_IO_H
 
@@ -16,19 +15,19 @@ enum wal_open_mode {
                       * cache where the file system can, which saves a third of a commit's CPU */
 };
 
-/* Of the file system that the directory is in. */
+/* The space of the directory's file system. */
 struct wal_space {
-    uint64_t free_bytes; /* that we may still take */
+    uint64_t free_bytes; /* that this process may use */
     uint64_t total_bytes;
 };
 
 /*
  * All return 0 (or a count of bytes, or a descriptor) or a negative errno value; open and lock
- * return -EMEDIUMTYPE for what is no regular file, links among it. A descriptor is a
- * small number that only this table understands. pread and pwrite may be short or -EINTR; the
- * caller goes on. A failed datasync or sync is never called again on the same data. Names are
- * relative to the directory. Threads: any, on different descriptors; the caller keeps two calls on
- * one descriptor apart, except pread.
+ * return -EMEDIUMTYPE for a file that is not regular, such as a link. A descriptor is a small
+ * number that only this table understands. pread and pwrite may be short or return -EINTR; the
+ * caller goes on. The caller never repeats a failed datasync or sync. Names are relative to the
+ * directory. Threads: any, on different descriptors; on one descriptor only pread may run beside
+ * another call.
  */
 struct wal_io_ops {
     int (*open)(struct wal_io *io, const char *name, enum wal_open_mode mode);

@@ -1,4 +1,4 @@
-/* A window over one file for reading: any range of it as one piece of memory. */
+/* A window for reading one file: any range of the file as one piece of memory. */
 #include "wal/disk/read_window.h"
 
 #include "wal/disk/full_io.h"
@@ -60,8 +60,8 @@ int wal_read_window_get(struct wal_read_window *window, uint64_t offset, size_t 
         if (n < 0) {
             return (int)n;
         }
-        /* Behind the end of the file are zeros, as far as they are asked for: the capacity is a
-         * megabyte, and most of what a start reads is short. */
+        /* Behind the end of the file zeros are filled in, but only as many as the caller asks for:
+         * the capacity is a megabyte, and most files that a start reads are short. */
         window->len = (size_t)n > len ? (size_t)n : len;
         memset(window->bytes + n, 0, window->len - (size_t)n);
         window->offset = offset;

@@ -1,4 +1,4 @@
-/* A window over one file for reading: any range of it as one piece of memory. */
+/* A window for reading one file: any range of the file as one piece of memory. */
 #ifndef TALLY_WAL_DISK_READ_WINDOW_H
 #define TALLY_WAL_DISK_READ_WINDOW_H
 
@@ -20,12 +20,12 @@ struct wal_read_window {
 void wal_read_window_init(struct wal_read_window *window, struct wal_io *io);
 void wal_read_window_fini(struct wal_read_window *window);
 
-/* Looks at another file, or at what has changed in the same one. */
+/* Empties the window and turns it to a file: another one, or the same one after a change. */
 void wal_read_window_turn(struct wal_read_window *window, int fd);
 
 /*
- * Makes [offset, offset + len) readable at *at, which lives until the next call. What lies behind
- * the end of the file reads as zeros.
+ * Makes [offset, offset + len) readable at *at, which lives until the next call. Bytes behind the
+ * end of the file read as zeros.
  * Returns 0 or a negative errno value (-ENOMEM among them).
  */
 int wal_read_window_get(struct wal_read_window *window, uint64_t offset, size_t len,

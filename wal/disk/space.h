@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Whether so many bytes more on the disk leave *reserve bytes free. Also true when the disk cannot
- * be asked: then the write itself tells. Threads: any. */
+/* Whether *reserve bytes stay free when so many bytes more are written. Also true when the file
+ * system does not tell: then the write itself fails. Threads: any. */
 bool wal_space_takes(struct wal_io *io, uint64_t bytes, const _Atomic uint64_t *reserve);
 
 #endif

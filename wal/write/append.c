@@ -1,4 +1,4 @@
-/* Blocks at the end of the log: each says that all before it is durable. */
+/* Appending: a block at the end of the log says that everything before it is durable. */
 #include "wal/write/append.h"
 
 #include "wal/base/mutant.h"

@@ -1,4 +1,4 @@
-/* Blocks at the end of the log: each says that all before it is durable. */
+/* Appending: a block at the end of the log says that everything before it is durable. */
 #ifndef TALLY_WAL_WRITE_APPEND_H
 #define TALLY_WAL_WRITE_APPEND_H
 
@@ -7,14 +7,14 @@
 
 #include <stdint.h>
 
-/* A writer for the blocks of a segment, from an offset on. Owns: the descriptor stays the
+/* Returns a writer for the blocks of a segment, from an offset on. Owns: the descriptor stays the
  * caller's. */
 struct wal_block_writer wal_append_to(struct wal_io *io, const struct wal_segment *segment,
                                       uint64_t offset);
 
 /*
- * Puts a packed block whose records begin at next_lsn. REQUIRES: all before it is synced, for the
- * block says so. As wal_block_writer_put: the caller syncs.
+ * Puts a packed block whose records begin at next_lsn. REQUIRES: everything before it is synced,
+ * for the block says so. As wal_block_writer_put: the caller syncs.
  */
 int wal_append_block(struct wal_block_writer *writer, uint64_t next_lsn, unsigned char *block,
                      struct wal_block_header *header);

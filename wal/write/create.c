@@ -10,14 +10,13 @@
 #include <errno.h>
 #include <stdlib.h>
 
-/* One step writes and syncs so many bytes: commits of that moment queue behind them. */
+/* Bytes written and synced by one step: a commit waits for no more than these. */
 #define STEP_BYTES (1U << 18)
 
 void wal_create_init(struct wal_creation *creation, struct wal_io *io,
                      const struct wal_segment_head *head)
 {
-    /* the length is the server's own, from wal_open's options; what is left of another run goes to
-     * wal_create_reuse */
+    /* the length is from wal_open's options; segments of earlier runs go to wal_create_reuse */
     CHECK(wal_segment_is_size(head->bytes));
     *creation = (struct wal_creation){.io = io, .head = *head, .fd = -1};
 }
@@ -67,7 +66,7 @@ int wal_create_step(struct wal_creation *creation)
     }
     err = creation->io->ops->datasync(creation->io, creation->fd);
     if (err != 0) {
-        wal_create_fini(creation); /* what of it is on the disk is not known any more */
+        wal_create_fini(creation); /* nobody knows which of its bytes are on the disk */
         return err;
     }
     return !is_written(creation);
@@ -81,7 +80,7 @@ static int segment_head_write(struct wal_io *io, int fd, const struct wal_segmen
     return err != 0 ? err : io->ops->sync(io, fd);
 }
 
-/* Opens a finished segment for its blocks, in the place of the descriptor that made it. */
+/* Opens a finished segment for its blocks, and closes the descriptor that made it. */
 static int open_pages(struct wal_io *io, int fd, const char *name)
 {
     int err = io->ops->close(io, fd);
@@ -93,7 +92,7 @@ int wal_create_finish(struct wal_creation *creation, struct wal_segment *segment
     struct wal_io *io = creation->io;
     char temp[WAL_NAME_BYTES];
     char name[WAL_NAME_BYTES];
-    /* its only caller has just written the last of it */
+    /* every caller has just written the file's last bytes */
     CHECK(creation->fd >= 0 && is_written(creation));
     wal_segment_temp_name(temp, creation->head.number);
     wal_segment_name(name, creation->head.number);
@@ -152,7 +151,7 @@ int wal_create_reuse(struct wal_io *io, const struct wal_segment_head *head,
     }
     int err = segment_head_write(io, fd, head);
     if (err == 0) {
-        /* It may have been renamed just before a kill, and its name not be durable yet. */
+        /* The earlier run may have been killed right after the rename: the name is not durable. */
         err = io->ops->syncdir(io);
     }
     if (err != 0) {

@@ -15,44 +15,44 @@ struct wal_segment {
 };
 
 /*
- * One segment that is being created. It can stop for lack of space after any step and go on later
- * with what it has; until finish nothing but a temporary file exists.
+ * One segment that is being created. For lack of space it can stop after any step and go on later
+ * from there; until finish nothing but a temporary file exists.
  */
 struct wal_creation {
     struct wal_io *io;
     struct wal_segment_head head;
-    int fd;              /* of the temporary file; -1: not there yet */
-    uint64_t done_bytes; /* so much of it is written */
+    int fd;              /* of the temporary file; -1: there is none */
+    uint64_t done_bytes; /* of the temporary file, written so far */
 };
 
 void wal_create_init(struct wal_creation *creation, struct wal_io *io,
                      const struct wal_segment_head *head);
 
 /*
- * Writes the next 256 KiB and syncs them, so that a running log's own syncs never find the whole
- * segment in their way. Returns 1: more is to come, 0: all is written, or a negative errno value;
- * it may then be called again, and goes on, or begins anew where a sync has failed.
+ * Writes the next 256 KiB and syncs them, so that the sync of a commit never waits for the whole
+ * segment. Returns 1: more is to be written, 0: all is written, or a negative errno value; then it
+ * may be called again: it goes on, or begins anew if a sync has failed.
  */
 int wal_create_step(struct wal_creation *creation);
 
 /*
- * Gives the written file its header and its name, durably; takes the place of a segment of that
- * name. Returns 0 or a negative errno value; then the file is gone, and step begins anew.
+ * Gives the written file its header and its name, durably; it replaces a segment of that name.
+ * Returns 0 or a negative errno value; then the temporary file is removed, and step begins anew.
  * Owns: segment->fd is the caller's.
  */
 int wal_create_finish(struct wal_creation *creation, struct wal_segment *segment);
 
-/* Removes what is not finished. */
+/* Removes the temporary file of an unfinished creation. */
 void wal_create_fini(struct wal_creation *creation);
 
-/* All of it in one call with one sync, for the start, when no commits wait. Returns 0 or a negative
- * errno value. */
+/* Creates a segment in one call, with one sync, for the start, when no commit waits. Returns 0 or a
+ * negative errno value. */
 int wal_create_run(struct wal_io *io, const struct wal_segment_head *head,
                    struct wal_segment *segment);
 
 /*
- * Takes a segment that an earlier start preallocated and never used, and gives it a header with our
- * epoch. REQUIRES: everything behind its first page is zero (wal_create_is_blank).
+ * Takes a segment that an earlier start preallocated and never used, and gives it a header with
+ * this start's epoch. REQUIRES: all bytes behind its first page are zero (wal_create_is_blank).
  * Returns 0 or a negative errno value. Owns: segment->fd is the caller's.
  */
 int wal_create_reuse(struct wal_io *io, const struct wal_segment_head *head,

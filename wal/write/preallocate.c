@@ -32,13 +32,13 @@ struct wal_preallocation {
     pthread_t thread;
 
     /* the preallocation thread's */
-    int said; /* the error that was reported last of this segment; 0: none */
+    int said; /* the last error reported for this segment; 0: none */
 
-    pthread_mutex_t lock;   /* what follows, up to the atomics */
+    pthread_mutex_t lock;   /* guards the fields below, up to the atomics */
     pthread_cond_t wanted;  /* to the preallocation thread: taken, or stop */
     pthread_cond_t changed; /* to the writer: the state */
     enum preallocation_state state;
-    struct wal_segment segment; /* READY: to be taken; else head says what is being made */
+    struct wal_segment segment; /* READY: to be taken; else its head is that of the next one */
     int errnum;                 /* FAILED: why */
     bool stop;
 
@@ -53,7 +53,7 @@ static void state_set(struct wal_preallocation *preallocation, enum preallocatio
 {
     uint64_t ready_bytes = state == PREALLOCATION_READY ? preallocation->segment.head.bytes : 0;
     preallocation->state = state;
-    /* A1: relaxed: a hint for those who plan; the segment itself is taken under the lock */
+    /* A1: relaxed: a hint for planning; the segment itself is taken under the lock */
     atomic_store_explicit(&preallocation->ready_bytes, ready_bytes, memory_order_relaxed);
     /* A2: relaxed: a hint, as A1 */
     atomic_store_explicit(&preallocation->is_waiting, state == PREALLOCATION_WAITING,
@@ -61,7 +61,7 @@ static void state_set(struct wal_preallocation *preallocation, enum preallocatio
     pthread_cond_broadcast(&preallocation->changed);
 }
 
-/* Whether an error can pass: by itself, or when somebody makes space or closes files. */
+/* Whether an error can pass: by itself, or when somebody frees space or closes files. */
 static bool can_pass(int err)
 {
     switch (-err) {
@@ -93,7 +93,7 @@ static void trouble_say(const struct wal_preallocation *preallocation, uint64_t 
     preallocation->trouble.say(preallocation->trouble.arg, text);
 }
 
-/* Counts a failed try, and reports it unless the same was reported of this segment already. */
+/* Counts a failed try, and reports it unless the same error was reported for this segment. */
 static void note_failure(struct wal_preallocation *preallocation, uint64_t number, int err)
 {
     /* A5: relaxed: a count publishes nothing */
@@ -106,7 +106,7 @@ static void note_failure(struct wal_preallocation *preallocation, uint64_t numbe
     }
 }
 
-/* Waits before the next try. Returns false when it is time to stop. */
+/* Waits before the next try. Returns false when the thread has to stop. */
 static bool wait_to_try(struct wal_preallocation *preallocation)
 {
     uint64_t until_ns = clock_mono_ns() + RETRY_NS;
@@ -133,7 +133,7 @@ static bool is_told_to_stop(struct wal_preallocation *preallocation)
     return stop;
 }
 
-/* Whether the bytes that are not written yet leave the reserve free. Returns 0 or -ENOSPC. */
+/* Checks that the reserve stays free when the rest is written. Returns 0 or -ENOSPC. */
 static int check_reserve(const struct wal_preallocation *preallocation,
                          const struct wal_creation *creation)
 {
@@ -141,7 +141,8 @@ static int check_reserve(const struct wal_preallocation *preallocation,
     return wal_space_takes(preallocation->io, left, preallocation->reserve) ? 0 : -ENOSPC;
 }
 
-/* One attempt. Returns 0, a negative errno value, or -ECANCELED when it is time to stop. */
+/* Makes one attempt. Returns 0, a negative errno value, or -ECANCELED when the thread has to stop.
+ */
 static int create_once(struct wal_preallocation *preallocation, struct wal_creation *creation,
                        struct wal_segment *segment)
 {
@@ -156,8 +157,8 @@ static int create_once(struct wal_preallocation *preallocation, struct wal_creat
     return err != 0 ? err : wal_create_finish(creation, segment);
 }
 
-/* Creates the segment of that head, and tries again as long as what is wrong can pass. As
- * create_once. */
+/* Creates the segment of that head, and tries again as long as the error can pass. As create_once.
+ */
 static int create_segment(struct wal_preallocation *preallocation,
                           const struct wal_segment_head *head, struct wal_segment *segment)
 {

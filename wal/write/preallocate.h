@@ -21,19 +21,19 @@
  */
 struct wal_preallocation;
 
-/* Told that a segment cannot be created, and that it has been created after all: one sentence each,
- * from the preallocation thread. say may be NULL; it may not block. */
+/* The callback for trouble: say is given one sentence when a segment cannot be created, and one
+ * when it was created after all, by the preallocation thread. say may be NULL; it may not block. */
 struct wal_preallocation_trouble {
     void (*say)(void *arg, const char *what);
     void *arg;
 };
 
 /*
- * Starts the preallocation thread, which creates head->number at once, then after each take the
- * next one. A segment of that number that an earlier start left, blank and of that size, is used.
- * What can pass (no space, no descriptor, no memory, an interrupted call) is said once and tried
- * again 4 times a second; any other failure is said and final. So many bytes of the disk as
- * *reserve says at the moment are left free.
+ * Starts the preallocation thread, which creates segment head->number at once, and after each take
+ * the next one. A blank segment of that number and size that an earlier start has left is used.
+ * A failure that can pass (no space, no descriptor, no memory, an interrupted call) is reported
+ * once, and the creation is tried again 4 times a second; any other failure is reported and final.
+ * The thread leaves *reserve bytes of the disk free, whatever that value is at the moment.
  * Errors: TALLY_NOMEM, TALLY_THREAD. Owns: *out is the caller's. io and reserve are borrowed;
  * *trouble is copied.
  */
@@ -43,24 +43,24 @@ int wal_preallocate_new(struct wal_preallocation **out, struct wal_io *io,
                         const _Atomic uint64_t *reserve);
 
 /*
- * Hands over the next segment; waits while it is being made.
- * Errors: TALLY_NOSPC: it cannot be made now, ask again later; TALLY_IO: it cannot be made, ever;
- * *errnum then says why. Owns: segment->fd is the caller's. Threads: the writer.
+ * Hands over the next segment; waits while it is being created.
+ * Errors: TALLY_NOSPC: it cannot be created now, ask again later; TALLY_IO: it can never be
+ * created; *errnum then says why. Owns: segment->fd is the caller's. Threads: the writer.
  */
 int wal_preallocate_take(struct wal_preallocation *preallocation, struct wal_segment *segment,
                          int *errnum);
 
-/* How long the segment is that can be taken without waiting; 0: there is none. Any thread. */
+/* The length of the segment that can be taken without waiting; 0: there is none. Any thread. */
 uint64_t wal_preallocate_ready_bytes(const struct wal_preallocation *preallocation);
 
-/* Whether the next segment cannot be made now: it is being tried again. Any thread. */
+/* Whether the next segment cannot be created now, and is tried again. Any thread. */
 bool wal_preallocate_is_waiting(const struct wal_preallocation *preallocation);
 
-/* How many tries have failed, of all segments. Any thread. */
+/* The number of failed tries, of all segments. Any thread. */
 uint64_t wal_preallocate_failures(const struct wal_preallocation *preallocation);
 
 /* Stops the preallocation thread and frees everything; a segment that is ready stays on the disk
- * for the next start, one that is half made does not. */
+ * for the next start, a temporary file is removed. */
 void wal_preallocate_destroy(struct wal_preallocation *preallocation);
 
 #endif
