@@ -45,10 +45,10 @@ static int append_block(struct committer *committer, const unsigned char *block,
 }
 
 /*
- * Writes the block. While the disk is full the committer waits for space, but once the engine
- * drains only for 10 s: what is in flight was not answered, and is lost as in a crash. While the
- * log is missing from its directory the committer waits, too, since the state can still be read;
- * but then it does not hold up the end. Any other failure ends the process.
+ * Writes the block. While the disk is full the committer waits for space, but no longer than 10 s
+ * once the engine drains: the records in flight were not answered, and are lost as in a crash.
+ * While the log is missing from its directory the committer waits, too, since the state can still
+ * be read; but then it does not hold up the end. Any other failure ends the process.
  */
 static void write_block(struct committer *committer)
 {
@@ -64,7 +64,7 @@ static void write_block(struct committer *committer)
                                                  : "the disk is full and the server is to end");
         }
         space_put(&committer->space, committer->space.is_lost ? SPACE_LOST : SPACE_NONE);
-        reader_serve(committer->shared->reader); /* reads go on */
+        reader_serve(committer->shared->reader); /* reads go on while the disk is full */
         if (wake_may_sleep(&committer->shared->wake)) {
             wake_block(&committer->shared->wake, FULL_RETRY_NS);
             wake_awake(&committer->shared->wake);
@@ -80,7 +80,7 @@ static void write_block(struct committer *committer)
 static void leave_step(struct lane_slot *slot)
 {
     uint32_t bytes = 0;
-    /* apply took the same record that the merge took from this slot */
+    /* apply has applied the record that the merge took from this slot */
     CHECK(FIELD_OWN(slot->step.build->applied) == slot->step.after);
     if (record_is_step_with_text(slot->type)) {
         bytes = (uint32_t)parcel_span(slot->step.text).len;
@@ -109,8 +109,8 @@ static void leave_ordered(struct committer *committer, struct lane_slot *slot,
     ordered_request_free(&committer->state->ledger, request);
 }
 
-/* Works off the effects of a record. How many builds a BYE gives back becomes its result here: that
- * is decided by the builds' words, since a completion that is in some lane already wins. */
+/* Works off the effects of a record. The result of a BYE, the number of builds given back, is set
+ * here: the words decide it, since a completion that is already in a lane wins. */
 static void work_off(struct committer *committer, struct apply_result *result)
 {
     for (uint32_t i = 0; i < result->effect_count; i++) {
@@ -161,7 +161,7 @@ static void apply_slot(struct committer *committer, struct lane_slot *slot, stru
     if (slot->type == RECORD_WORKER && result->err == 0) {
         struct worker *worker = state_worker(committer->state, record->text[WORKER_ID]);
         FIELD_PUT(worker->seen_ms, time_run_ms(&committer->shared->time));
-        FIELD_ADD(worker->left, 1); /* it may have more slots */
+        FIELD_ADD(worker->left, 1); /* the worker may have more slots now */
         if ((record->num[WORKER_KEEP] & WORKER_KEEP_TAGS) == 0) {
             timers_retagged(&committer->timers);
         }
@@ -176,14 +176,14 @@ static void apply_slot(struct committer *committer, struct lane_slot *slot, stru
 static void apply_batch(struct committer *committer)
 {
     struct record record = {0};
-    struct apply_result result; /* made once: the build sets it to 0 where it is declared */
+    struct apply_result result; /* outside the loop: the compiler zeroes it at its declaration */
     uint64_t lsn = FIELD_OWN(committer->state->lsn);
     seq_write_begin(&committer->state->seq);
     for (uint32_t i = 0; i < committer->merge.batch_count; i++) {
         apply_slot(committer, committer->merge.batch[i], &record, &result);
     }
     seq_write_end(&committer->state->seq);
-    /* the log counts as many: merge_end */
+    /* the log counts the same number of records: merge_end */
     CHECK(FIELD_OWN(committer->state->lsn) == lsn + committer->merge.batch_count);
 }
 
@@ -192,7 +192,7 @@ static void publish_lane(struct lane *lane)
 {
     uint64_t applied = lane_applied(lane);
     uint64_t bytes = 0;
-    /* the committer alone moves both, and takes nothing before its owner has published it */
+    /* the committer alone moves both, and takes only slots that the edge has published */
     CHECK(applied <= lane->taken && lane->taken <= lane_tail(lane));
     for (uint64_t p = applied; p != lane->taken; p++) {
         bytes += lane_at(lane, p)->result.bytes;
@@ -235,25 +235,25 @@ static void count_commit(struct committer *committer, uint64_t began_ns)
     FIELD_PUT(committer->shared->stored_bytes, stats.stored_bytes);
 }
 
-/* Publishes without a commit, so that edges ask again for what they have parked. */
+/* Publishes without a commit, so that edges ask again for the requests that they have parked. */
 static bool answer_nudge(struct committer *committer)
 {
     /* E11: acquire; pairs with E12 */
     if (!atomic_load_explicit(&committer->shared->nudged, memory_order_acquire)) {
         return false;
     }
-    /* E13: relaxed: who set it before is answered by the publication, who sets it later wakes us */
+    /* E13: relaxed: an edge that set it before is answered below; a later one wakes us again */
     atomic_store_explicit(&committer->shared->nudged, false, memory_order_relaxed);
     publish_commit(committer);
     rcu_quiescent();
     return true;
 }
 
-/* The log time of a block that begins now. No edge has read a later one for a record in it. */
+/* The log time of a block that begins now. No edge has used a later time for a record in it. */
 static uint64_t record_ms(const struct committer *committer)
 {
     uint64_t log_ms = time_log_ms(&committer->shared->time);
-    log_ms = log_ms < TIME_MS_MAX ? log_ms : TIME_MS_MAX; /* apply takes no more */
+    log_ms = log_ms < TIME_MS_MAX ? log_ms : TIME_MS_MAX; /* apply refuses a later time */
     return log_ms > committer->state->time_ms ? log_ms : committer->state->time_ms;
 }
 
@@ -310,7 +310,8 @@ static uint64_t idle_ns(const struct committer *committer)
     return is_near && ns > TIMERS_TICK_NS ? TIMERS_TICK_NS : ns;
 }
 
-/* There is nothing to commit: confirms the last block once the log has been quiet, and sleeps. */
+/* Called when there is nothing to commit: confirms the last block once the log has been quiet, and
+ * sleeps. */
 static void idle(struct committer *committer)
 {
     uint64_t ns = idle_ns(committer);
@@ -335,9 +336,9 @@ static void idle(struct committer *committer)
 
 /*
  * With SCHED_BATCH the committer does not preempt another thread when its sync has ended. Where all
- * cores are busy, an I/O thread so finishes its pass, and the next commit takes all of it: there
- * are fewer commits. With a free core it changes nothing. It needs no privilege, and a failure
- * changes nothing, too.
+ * cores are busy, an I/O thread then finishes its pass, the next commit takes the whole pass, and
+ * there are fewer commits. With a free core SCHED_BATCH changes nothing. It needs no privilege, and
+ * its failure does no harm.
  */
 static void let_others_finish(void)
 {
@@ -351,7 +352,7 @@ static void *committer_main(void *arg)
     let_others_finish();
     rcu_thread_register();
     committer->last_commit_ns = clock_mono_ns();
-    (void)time_look(&committer->shared->time); /* the start is no running time */
+    (void)time_look(&committer->shared->time); /* the start does not count as running time */
     /* E7: acquire; pairs with E8 */
     while (!atomic_load_explicit(&committer->stopping, memory_order_acquire)) {
         keep_time(committer);

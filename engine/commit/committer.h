@@ -21,8 +21,8 @@
  *                                               └─ record by record: timers and gate work off the
  *                                                  effects of one before the next is applied
  *
- * The committer ties its parts together; no part knows it, and the parts know of each other only
- * what stands in their own headers (gate, timers, forget, snapshot append to the own lane; the
+ * The committer ties its parts together; no part includes its header, and a part uses another only
+ * where its own header says so (gate, timers, forget and snapshot append to the own lane; the
  * snapshot asks the space).
  *
  * Synchronization table
@@ -55,7 +55,7 @@ struct committer {
     struct snapshot snapshot;
 };
 
-/* Errors: NOMEM; committer_fini is to be called in any case. */
+/* Sets the parts up. Errors: NOMEM; call committer_fini in any case. */
 int committer_init(struct committer *committer, const struct tally_options *options,
                    struct state *state, struct shared *shared, struct edges *edges);
 
@@ -68,12 +68,12 @@ struct committer_log {
     struct snapshot_found found;
 };
 
-/* After the replay, once log time goes on and the reader is there: starts the parts and the thread.
+/* Starts the parts and the thread: after the replay, once log time goes on and the reader runs.
  * Errors: NOMEM, THREAD. */
 int committer_start(struct committer *committer, const struct committer_log *log);
 
-/* Commits what is in the lanes and ends the thread. REQUIRES: it was started; no edge appends any
- * more. */
+/* Commits the records in the lanes and ends the thread. REQUIRES: it was started; no edge appends
+ * any more. */
 void committer_stop(struct committer *committer);
 
 /* Whether the log is not in its directory any more. REQUIRES: it is stopped. */

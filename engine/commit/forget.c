@@ -1,4 +1,4 @@
-/* Looking for what can be forgotten. */
+/* Finds the builds and workers that can be forgotten, and appends the FORGET. */
 #include "engine/commit/forget.h"
 
 #include "wal/base/check.h"
@@ -8,7 +8,7 @@ enum { FORGET_SLICE = 1024 }; /* entities of one FORGET: it is applied in less t
 
 /* ---- workers ---- */
 
-/* Waits for a grace period behind the last BYE that was published. */
+/* Begins, or ends, the grace period that follows the last published BYE. */
 static void look_at_gone(struct forget *forget)
 {
     if (grace_has_passed(&forget->grace)) {
@@ -21,7 +21,7 @@ static void look_at_gone(struct forget *forget)
     }
 }
 
-/* The lsn of the last BYE up to which workers can be forgotten, at most a slice of them. */
+/* Returns the lsn of the last BYE up to which workers can be forgotten, at most a slice of them. */
 static uint64_t gone_until(const struct forget *forget)
 {
     uint64_t until = 0;
@@ -46,7 +46,7 @@ bool forget_is_busy(const struct forget *forget)
 
 /* ---- finished builds ---- */
 
-/* The lsn up to which finished builds have to be forgotten, oldest first, so that no more than
+/* Returns the lsn up to which finished builds must be forgotten, oldest first, so that no more than
  * `bytes_max` of `bytes` are left; at most a slice of them. 0: none. */
 static uint64_t forget_until(const struct build *build, uint64_t bytes, uint64_t bytes_max,
                              uint64_t (*bytes_of)(const struct build *build))
@@ -66,7 +66,7 @@ void forget_run(struct forget *forget)
     const struct state *state = forget->state;
     uint64_t ceiling = state->ledger.ceiling;
     static const struct build none;
-    bool is_on_its_way = lane_applied(forget->own->lane) < forget->said_at; /* the last FORGET */
+    bool is_on_its_way = lane_applied(forget->own->lane) < forget->said_at; /* of the last FORGET */
     look_at_gone(forget);
     if (state->ended_count == 0 && TAILQ_EMPTY(&state->gone)) {
         return;
@@ -86,7 +86,7 @@ void forget_run(struct forget *forget)
         forget_until(TAILQ_FIRST(&state->ended), state->ended_count * build_weight(&none),
                      ceiling / LEDGER_ENDED_SHARE, build_weight);
     uint64_t workers_until = gone_until(forget);
-    /* claims for a worker may come until its grace period has passed */
+    /* claims for a worker may be appended until its grace period has passed */
     CHECK(workers_until <= forget->passed_lsn || MUTANT(MUTANT_FORGET_AT_ONCE));
     if (bytes_until != 0 || builds_until != 0 || workers_until != 0) {
         own_lane_append(forget->own, RECORD_FORGET,

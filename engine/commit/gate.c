@@ -1,4 +1,4 @@
-/* Looking at polls whose times have come, and the phases of the gate. */
+/* The gate: finds polls whose times have come, and runs the phases that close them. */
 #include "engine/commit/gate.h"
 
 #include "wal/base/check.h"
@@ -18,7 +18,7 @@ static struct poll *poll_of(struct timer *timer)
 
 static void poll_settle(struct poll *poll, uint64_t altered)
 {
-    /* the committer alone counts, and nothing is settled before it was altered */
+    /* the committer alone counts, and a POLL is settled after it was counted in `altered` */
     CHECK(altered >= FIELD_OWN(poll->settled) && altered <= poll->altered);
     FIELD_PUT(poll->settled, altered);
 }
@@ -42,7 +42,7 @@ static void look_later(struct gate *gate, struct poll *poll, uint64_t tick)
 static void look_at_poll(struct gate *gate, struct poll *poll)
 {
     if (poll->window == WINDOW_MOVING) {
-        return; /* its POLL_WINDOW is on its way, and then it is looked at */
+        return; /* its POLL_WINDOW is in the lane; the poll is looked at when that is applied */
     }
     poll_leave(gate, poll);
     uint64_t log_ms = gate->shared->time.log_ms;
@@ -118,7 +118,7 @@ static void gate_enter(struct gate *gate, enum gate_phase phase)
 
 /*
  * Marks the polls that wait for the gate, a slice in each round: votes for them are parked from now
- * on. When all are marked, one grace period begins for all of them; behind it every vote that was
+ * on. When all are marked, one grace period begins for all of them; after it every vote that was
  * begun before is published in some lane.
  */
 static void gate_fill(struct gate *gate)

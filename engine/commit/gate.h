@@ -1,4 +1,4 @@
-/* Opening and closing polls: what their times say, and the gate before a poll is closed. */
+/* The gate: it opens and closes polls at their times, and waits for votes before it closes one. */
 #ifndef TALLY_ENGINE_COMMIT_GATE_H
 #define TALLY_ENGINE_COMMIT_GATE_H
 
@@ -18,10 +18,10 @@
  *          │                                                             POLL_WINDOW open=0 ──┤
  *          └──────────────────────────── applied ─────────────────────────────────────────────┘
  *
- * A POLL is told OK when its poll is as its times say, or has been opened or closed once since it
- * was applied: `altered` counts the POLLs, `decided` is that count when the last opening or closing
- * was begun, `settled` what is done, and the result waits for it. So it always ends, whoever alters
- * the poll meanwhile.
+ * A POLL is answered OK when its poll is open or closed as its times say, or has been opened or
+ * closed once since the POLL was applied: `altered` counts the POLLs, `decided` is that count when
+ * the last opening or closing was begun, and `settled` is the count that is done, for which the
+ * result waits. So the wait ends even if other clients alter the poll meanwhile.
  *
  *     GATE_IDLE ──▶ GATE_GRACE ──▶ GATE_TAILS ──▶ GATE_SAYS ──▶ GATE_IDLE
  *     polls are     each edge      the lanes are  POLL_WINDOW
@@ -38,10 +38,10 @@
  * Reclamation: a timer is part of its poll, and polls live as long as the state.
  */
 enum gate_phase {
-    GATE_IDLE,  /* polls that wait for it are marked */
-    GATE_GRACE, /* votes begun before end their pass */
-    GATE_TAILS, /* and are applied */
-    GATE_SAYS,  /* then the log says that they are closed */
+    GATE_IDLE,  /* polls that wait for the gate are marked */
+    GATE_GRACE, /* the passes with earlier votes end */
+    GATE_TAILS, /* these votes are applied */
+    GATE_SAYS,  /* POLL_WINDOW records that close the polls are appended */
 };
 
 struct gate {
@@ -53,15 +53,15 @@ struct gate {
     /* the rest */
     struct wheel windows; /* polls that open or close, in ticks of log time */
     enum gate_phase phase;
-    struct timer waiting; /* polls for the next time it closes */
-    struct timer closing; /* polls of this time */
+    struct timer waiting; /* polls for the next round of the gate */
+    struct timer closing; /* polls of this round */
     uint32_t count;       /* in `closing` */
     struct grace grace;
     uint32_t tail_count;
     uint64_t tails[EDGES_MAX];
 };
 
-/* After the replay, and once log time goes on. The fields written once are set. */
+/* Starts the gate: after the replay, once log time goes on. The fields written once are set. */
 void gate_start(struct gate *gate);
 
 /* Threads, of this and the rest: the committer. */
@@ -69,7 +69,7 @@ void gate_start(struct gate *gate);
 void gate_run_windows(struct gate *gate);
 /* Closes polls that wait to be closed. */
 void gate_run(struct gate *gate);
-/* Whether there is something to wait for; or a time to come. */
+/* Whether a poll is being closed; whether a poll has a time to come. */
 bool gate_is_busy(const struct gate *gate);
 bool gate_has_times(const struct gate *gate);
 

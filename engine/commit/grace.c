@@ -12,7 +12,7 @@ static void grace_is_over(void *arg)
 
 void grace_begin(struct grace *grace, struct rcu_retirer *retirer)
 {
-    CHECK(!grace->is_asked); /* each of its users has a state of its own that says so */
+    CHECK(!grace->is_asked); /* each user looks at its own phase before it begins */
     grace->is_asked = true;
     /* G3: relaxed: the callback that sets it is not registered yet */
     atomic_store_explicit(&grace->passed, false, memory_order_relaxed);

@@ -12,13 +12,13 @@
  *     edges          ··· each ends the pass that it had begun before ···
  *     RCU's thread                              passed = true
  *
- * When has_passed says yes, every edge has ended the pass in which it was at the begin; so all that
- * it did in that pass is published in its lane, and the committer sees it.
+ * When has_passed returns true, every edge has ended the pass in which it was at the begin; so all
+ * records of that pass are published in its lane, and the committer sees them.
  *
  * Synchronization table
  *   is_asked   the committer alone
  *   passed     set by RCU's thread behind the grace period (G1 release), read by the committer (G2
- *              acquire): what the edges did before is seen. The committer clears it before it
+ *              acquire): the edges' earlier writes are seen. The committer clears it before it
  *              registers the callback, which is then the only writer (G3).
  * Reclamation: the struct must stay until rcu_retirer_destroy, which waits for the callback.
  */
@@ -27,10 +27,10 @@ struct grace {
     _Atomic bool passed;
 };
 
-/* REQUIRES: none is under way. Threads, of both: the committer. */
+/* Begins a grace period. REQUIRES: none is under way. Threads, of both: the committer. */
 void grace_begin(struct grace *grace, struct rcu_retirer *retirer);
 
-/* True once behind each begin. */
+/* Returns true once after each begin. */
 bool grace_has_passed(struct grace *grace);
 
 #endif

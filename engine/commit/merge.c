@@ -1,4 +1,4 @@
-/* Taking from the lanes what is next, into the batch and the block. */
+/* The merge: takes the heads of the lanes that are next into the batch and the block. */
 #include "engine/commit/merge.h"
 
 #include "engine/base/alarm.h"
@@ -47,7 +47,7 @@ static bool take_vote(struct merge *merge, const struct lane_slot *slot)
     return true;
 }
 
-/* One of the numbers that a step has behind those of all steps. */
+/* One of the numbers that only some types of step have. */
 static uint64_t step_num(const struct lane_step *step, enum record_num what)
 {
     switch (what) {
@@ -67,12 +67,12 @@ static uint64_t step_num(const struct lane_step *step, enum record_num what)
     case RECORD_NUM_STATUS_AFTER:
         break;
     }
-    /* the list of record.h decides, not what a client sends: a mistake is met by the first step */
+    /* the list of record.h decides this, not a client: the first step of the type would show it */
     CHECK(false && "the list gives a build step a number that no slot holds");
     return 0;
 }
 
-/* The record of the step in a slot. */
+/* Fills in the record of the step in a slot. */
 static void step_record(const struct lane_step *step, struct record *record)
 {
     const struct record_schema *schema = record_schema(step->type);
@@ -165,7 +165,7 @@ void merge_begin(struct merge *merge, uint64_t time_ms)
 
 void merge_end(struct merge *merge, const unsigned char **block, size_t *len)
 {
-    /* each slot that was taken is one record of the block */
+    /* each taken slot is one record of the block */
     CHECK(merge->columns.count == merge->batch_count);
     must_fit(merge, columns_end(&merge->columns, block, len));
 }

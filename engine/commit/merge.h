@@ -1,4 +1,4 @@
-/* The merge: one order of all lanes' records, and the block that they make. */
+/* The merge: it brings the records of all lanes into one order and encodes them as a block. */
 #ifndef TALLY_ENGINE_COMMIT_MERGE_H
 #define TALLY_ENGINE_COMMIT_MERGE_H
 
@@ -14,10 +14,10 @@
  *
  * engine/README.md, "The order argument", says why some head can always be taken.
  *
- * Synchronization: the committer alone, but for the lanes (engine/edge/lane.h). `accepted` of an
- * option or a build is the merge's, and nobody else's.
+ * Synchronization: the committer alone, but for the lanes (engine/edge/lane.h). Only the merge uses
+ * `accepted` of an option or a build.
  * Reclamation: the slots of a batch are the committer's until it publishes their lanes. The encoded
- * block is the columns' until the next merge_begin.
+ * block is owned by the columns and lives until the next merge_begin.
  */
 struct merge {
     /* written once */
@@ -30,7 +30,7 @@ struct merge {
     uint32_t batch_count;
 };
 
-/* Errors: NOMEM. */
+/* Makes a merge over all lanes. Errors: NOMEM. */
 int merge_init(struct merge *merge, const struct edges *edges, struct lane *own,
                const struct tally_options *options);
 void merge_fini(struct merge *merge);
@@ -38,17 +38,17 @@ void merge_fini(struct merge *merge);
 /* Begins a block of this log time. Threads, of this and the rest: the committer. */
 void merge_begin(struct merge *merge, uint64_t time_ms);
 
-/* Takes what is next from all lanes into a new batch, and into the block. Returns how
- * many slots. */
+/* Takes the records that are next from all lanes into a new batch, and into the block. Returns the
+ * number of slots. */
 uint32_t merge_take(struct merge *merge);
 
 /* Encodes the block. */
 void merge_end(struct merge *merge, const unsigned char **block, size_t *len);
 
-/* The first lane with something that was not taken; NULL when all are empty. */
+/* Returns the first lane with a record that was not taken; NULL when all are empty. */
 struct lane *merge_waiting_lane(const struct merge *merge);
 
-/* The record that a slot stands for, but for its lsn and time. */
+/* Fills in the record of a slot, but for its lsn and time. */
 void merge_slot_record(const struct lane_slot *slot, struct record *record);
 
 #endif

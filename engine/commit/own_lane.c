@@ -1,4 +1,4 @@
-/* Appending to the committer's own lane. */
+/* The committer's own lane: appends steps and ordered records. */
 #include "engine/commit/own_lane.h"
 
 #include "engine/base/alarm.h"
@@ -24,9 +24,9 @@ bool own_lane_step(struct own_lane *own, struct build *build, uint64_t seen, enu
     uint32_t before = word_status(seen);
     uint32_t after = status_next(before, to);
     CHECK(own_lane_has_slot(own)); /* each caller has asked for room */
-    /* no bytes lead here: the callers look at the state first, and a loaded one has tokens left for
-     * all that can follow (bounds.h: bounds_status_is_valid), so that status_next stays within the
-     * table */
+    /* no input leads here: the callers look at the state first, and a loaded build has tokens left
+     * for all steps that can follow (bounds.h: bounds_status_is_valid), so status_next stays within
+     * the table */
     CHECK(word_transition_is_legal(type, before, after));
     if (!word_step(&build->word, &seen, build_word(after, 0))) {
         return false;

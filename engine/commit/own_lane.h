@@ -10,11 +10,11 @@
 /*
  *     timers, gate, forget, snapshot ── step, append ──▶ own lane ──▶ merge, like every other lane
  *
- * Synchronization: the committer is both the edge and the committer of this lane. Other threads ask
- * only lane_applied() of it, for the reply to a BYE (engine/edge/shared.h).
- * Room: whoever appends asks own_lane_has_room first, which leaves OWN_LANE_SPARE slots free. These
- * are for what a commit itself appends, the steps of BYE; when they are used up, too, those wait in
- * the wheel of leases.
+ * Synchronization: the committer is both the edge and the committer of this lane. Other threads
+ * call only lane_applied() on it, for the reply to a BYE (engine/edge/shared.h).
+ * Room: callers ask own_lane_has_room before they append, which leaves OWN_LANE_SPARE slots free.
+ * These are for the steps that a commit itself appends, those of BYE; when they are used up, too,
+ * the builds wait in the wheel of leases.
  * Reclamation: a slot is free when it is applied (own_lane_applied); the lane lives as long as the
  * committer.
  */
@@ -26,12 +26,12 @@ struct own_lane {
     const struct tally_options *options;
 };
 
-/* Errors: NOMEM. */
+/* Makes the lane. Errors: NOMEM. */
 int own_lane_init(struct own_lane *own, struct ledger *ledger, const struct tally_options *options);
 void own_lane_fini(struct own_lane *own);
 
 /* Threads, of this and the rest: the committer. */
-/* Whether there is room beyond what a commit needs; or any at all. */
+/* Whether there is room beyond OWN_LANE_SPARE; whether there is any. */
 static inline bool own_lane_has_room(const struct own_lane *own)
 {
     return lane_room(own->lane) > OWN_LANE_SPARE;
@@ -42,7 +42,7 @@ static inline bool own_lane_has_slot(const struct own_lane *own)
     return lane_room(own->lane) > 0;
 }
 
-/* Steps a build if its word still is `seen`, and appends the record. REQUIRES: own_lane_has_slot.
+/* Steps a build if its word is still `seen`, and appends the record. REQUIRES: own_lane_has_slot.
  * Returns whether the word was `seen`. */
 bool own_lane_step(struct own_lane *own, struct build *build, uint64_t seen, enum record_type type,
                    enum build_state to);
@@ -51,10 +51,10 @@ bool own_lane_step(struct own_lane *own, struct build *build, uint64_t seen, enu
 void own_lane_append(struct own_lane *own, enum record_type type,
                      const uint64_t num[OWN_LANE_NUMS]);
 
-/* The position behind what was appended last. */
+/* Returns the position behind the last appended record. */
 uint64_t own_lane_tail(const struct own_lane *own);
 
-/* What was appended is merged from now on. */
+/* Publishes the appended records: the next merge may take them. */
 void own_lane_publish(struct own_lane *own);
 
 #endif

@@ -11,7 +11,7 @@
 enum {
     SLICE_NS = 300 * 1000, /* of the capture, between two commits */
     SLICE_ENTITIES = 64,   /* between two looks at the clock */
-    RETRY_S = 10,          /* after a snapshot that failed */
+    RETRY_S = 10,          /* after a failed snapshot */
     SWEEP_S = 1,           /* between two sweeps, on a full disk */
 };
 
@@ -20,7 +20,7 @@ static void wake_committer(void *arg)
     wake_up(&((struct shared *)arg)->wake);
 }
 
-/* Publishes what INFO and SNAPSHOT say from now on. Errors: NOMEM, and they say what they said. */
+/* Publishes the last snapshot for INFO and SNAPSHOT. Errors: NOMEM; they keep the one before. */
 static int snapshot_tell(struct snapshot *snapshot, const struct snapshot_made *made)
 {
     struct snapshot_made *copy = malloc(sizeof *copy);
@@ -78,7 +78,7 @@ void snapshot_stop(struct snapshot *snapshot)
         snapshot_writer_fini(&snapshot->writer);
     }
     if (snapshot->shared != NULL) {
-        /* the edges have gone: nobody reads it any more */
+        /* no edge is left that could read it */
         free((void *)(uintptr_t)FIELD_OWN(snapshot->shared->snapshot_made));
     }
 }
@@ -96,8 +96,8 @@ static void answer_tickets(struct snapshot *snapshot, bool is_good)
     atomic_store_explicit(&snapshot->shared->nudged, true, memory_order_release);
 }
 
-/* Two snapshots need two lsns. On a full disk no client's record moves the lsn, so the committer
- * appends a FORGET that forgets nothing. */
+/* Appends a FORGET that forgets nothing: two snapshots need two lsns, and on a full disk no
+ * client's record moves the lsn. */
 static void append_nothing(struct snapshot *snapshot)
 {
     bool is_same = FIELD_OWN(snapshot->state->lsn) == newest_lsn(snapshot);
@@ -107,8 +107,8 @@ static void append_nothing(struct snapshot *snapshot)
     }
 }
 
-/* A sweep has ended. When it removed nothing, one more snapshot is worth its space if the log gets
- * back more behind it, or behind two of them. */
+/* Ends a sweep. When it removed nothing, one more snapshot is worth its space if after it, or after
+ * two of them, more bytes of log can be removed. */
 static void end_sweep(struct snapshot *snapshot, const struct snapshot_result *result)
 {
     uint64_t takes_bytes = FIELD_OWN(snapshot->shared->disk_snapshot_bytes);
@@ -126,8 +126,8 @@ static void end_sweep(struct snapshot *snapshot, const struct snapshot_result *r
     }
 }
 
-/* A start refuses a snapshot without its log, so such a snapshot saves nothing. The disk is looked
- * at anew, since what is said next answers a request. */
+/* Whether the log is missing: a start refuses a snapshot without its log, so none is made. Looks at
+ * the disk anew, since the answer goes to a client. */
 static bool log_is_lost(struct snapshot *snapshot)
 {
     space_look_soon(snapshot->space);
@@ -152,7 +152,7 @@ static void snapshot_end(struct snapshot *snapshot, const struct snapshot_result
     if (is_good) {
         FIELD_ADD(snapshot->shared->snapshots, 1);
         FIELD_ADD(snapshot->shared->segments_removed, result->segments_removed);
-        /* E17: relaxed: what was found damaged while this one was made is not what it wrote */
+        /* E17: relaxed: damage found while this snapshot was made is not in its own file */
         atomic_store_explicit(&snapshot->shared->snapshot_renew, false, memory_order_relaxed);
     } else {
         FIELD_ADD(snapshot->shared->snapshot_failures, 1);
@@ -172,8 +172,8 @@ static bool disk_is_full(const struct snapshot *snapshot)
     return FIELD_OWN(snapshot->shared->space) != SPACE_PLENTY || wal_disk_full(snapshot->wal);
 }
 
-/* A snapshot is due but would leave no space for the next one. Until it is made the log is not
- * retained, so the operator is told. */
+/* Tells the operator that a snapshot is due but would leave no space for the next one: until it is
+ * made, no segment of the log is removed. */
 static void snapshot_hold_back(struct snapshot *snapshot)
 {
     if (!snapshot->is_held_back) {
@@ -184,8 +184,8 @@ static void snapshot_hold_back(struct snapshot *snapshot)
     }
 }
 
-/* Whether a snapshot is to begin. When nothing has changed since the last one, requests are
- * answered at once. */
+/* Whether a snapshot must begin. When nothing has changed since the last one, tickets are answered
+ * at once. */
 static bool snapshot_is_wanted(struct snapshot *snapshot, uint64_t now_ns)
 {
     const struct tally_options *options = snapshot->options;
@@ -289,7 +289,7 @@ bool snapshot_run(struct snapshot *snapshot)
     return snapshot->walking && snapshot_walk(snapshot);
 }
 
-/* ---- what others ask ---- */
+/* ---- called by other threads ---- */
 
 void snapshot_renew(struct shared *shared)
 {

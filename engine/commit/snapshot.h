@@ -1,4 +1,4 @@
-/* Snapshots of a live engine: when one is made, and its walk in the committer. */
+/* Snapshots of a live engine: when one is made, and how the committer captures the state for it. */
 #ifndef TALLY_ENGINE_COMMIT_SNAPSHOT_H
 #define TALLY_ENGINE_COMMIT_SNAPSHOT_H
 
@@ -21,10 +21,10 @@
  *                        opens and closes
  * Reclamation: snapshot_made is replaced as a whole and retired; the last one is freed at the stop.
  *
- * On a full disk the committer asks for a sweep first: what two snapshots hold goes, whatever was
- * to be kept as history. If nothing could go, and one more snapshot would let go of more than it
- * takes, it is made, in the room that is kept free for it (engine/commit/space.c), and the sweep
- * comes again.
+ * On a full disk the committer asks for a sweep first: segments that two snapshots hold are
+ * removed, even those to be kept as history. If none could be removed, and one more snapshot would
+ * free more space than it takes, that snapshot is made, in the space that is kept free for it
+ * (engine/commit/space.c), and another sweep follows.
  */
 
 struct snapshot {
@@ -39,12 +39,12 @@ struct snapshot {
     struct capture capture;
     bool walking;
     bool running;
-    bool sweeping;      /* what runs is a sweep and no snapshot */
+    bool sweeping;      /* a sweep runs, and no snapshot */
     bool makes_room;    /* the disk is full, and a snapshot lets old log be removed */
     bool is_held_back;  /* the operator was told that a snapshot is due and is not made */
     uint64_t sweep_ns;  /* no sweep before this moment */
-    uint64_t serves;    /* the snapshot that runs answers tickets up to this */
-    uint64_t log_bytes; /* that were replayed; to be added to what was stored since */
+    uint64_t serves;    /* the snapshot that runs answers tickets up to this one */
+    uint64_t log_bytes; /* replayed at the start; added to the bytes stored since */
     uint64_t bytes_at;  /* that sum when the last snapshot began */
     uint64_t began_ns;
     uint64_t retry_ns; /* after a failure: no snapshot before this moment */
@@ -53,7 +53,7 @@ struct snapshot {
     bool has_writer;
 };
 
-/* What the start has found. */
+/* The snapshot that the start has loaded. */
 struct snapshot_found {
     uint64_t lsn; /* 0: no snapshot */
     uint64_t time_ms;
@@ -61,19 +61,19 @@ struct snapshot_found {
     uint64_t log_bytes; /* of the blocks behind it */
 };
 
-/* After the replay: starts the writer. The fields written once are set. Errors: NOMEM, THREAD. */
+/* Starts the writer: after the replay. The fields written once are set. Errors: NOMEM, THREAD. */
 int snapshot_start(struct snapshot *snapshot, struct wal_io *io,
                    const struct snapshot_found *found);
 /* Ends the writer. REQUIRES: the committer is stopped, or never began. */
 void snapshot_stop(struct snapshot *snapshot);
 
-/* Asks for a snapshot because a file is damaged: it is made although nothing has changed, and tried
- * again until one counts.
+/* Asks for a snapshot because a file is damaged: the snapshot is made even if nothing has changed,
+ * and tried again until one counts.
  * Threads: any. */
 void snapshot_renew(struct shared *shared);
 
-/* To be called once in each round of the committer. Returns true when it wants the next round at
- * once. */
+/* Called once in each round of the committer. Returns true when the next round should come at once.
+ */
 bool snapshot_run(struct snapshot *snapshot);
 
 #endif

@@ -27,7 +27,7 @@ static void begin_phase(struct snapshot_writer *writer, enum hand_over_phase pha
                         bool is_full)
 {
     pthread_mutex_lock(&writer->mutex);
-    /* one at a time, as for the capture: SNAPSHOT only asks the committer for one */
+    /* one at a time, like the capture: only the committer begins a snapshot */
     CHECK(writer->phase == HAND_IDLE);
     writer->phase = phase;
     writer->lsn = lsn;
@@ -103,7 +103,7 @@ bool snapshot_writer_result(struct snapshot_writer *writer, struct snapshot_resu
 
 /* ---- the thread ---- */
 
-/* The next chunk. NULL: there is none any more, and *is_whole says whether all have come. */
+/* Returns the next chunk; NULL when no more come, and *is_whole says whether all have come. */
 static struct snapshot_chunk *next_chunk(struct snapshot_writer *writer, bool *is_whole)
 {
     pthread_mutex_lock(&writer->mutex);
@@ -157,7 +157,7 @@ static int write_all(struct snapshot_writer *writer, struct wal_snapshot_writer 
     return is_whole ? end_proved(writer, snap, bytes) : TALLY_NOMEM;
 }
 
-/* Whether a block was written so long ago. It begins with its time (engine/log/columns.h). */
+/* Whether a block is older than retain_ms. A block begins with its time (engine/log/columns.h). */
 static bool is_old(void *arg, const struct wal_block *block)
 {
     const struct snapshot_writer *writer = arg;
@@ -168,7 +168,7 @@ static bool is_old(void *arg, const struct wal_block *block)
            time_ms < now_ms - writer->retain_ms;
 }
 
-/* Removes the segments that the older snapshot holds and that need not, or cannot, be kept. */
+/* Removes the segments that the older snapshot holds and that are not, or cannot be, retained. */
 static void retain(struct snapshot_writer *writer, struct snapshot_result *result, bool is_full)
 {
     const struct wal_retain retain = {.safe_lsn = writer->older_lsn,
@@ -185,7 +185,8 @@ static void retain(struct snapshot_writer *writer, struct snapshot_result *resul
     }
 }
 
-/* A snapshot counts: removes the third one, and the segments that neither of the two needs. */
+/* After a snapshot counts: removes the third one, and the segments that the newest two do not need.
+ */
 static void tidy_up(struct snapshot_writer *writer, struct snapshot_result *result, bool is_full)
 {
     writer->older_lsn = writer->newest_lsn;
@@ -199,7 +200,8 @@ static void tidy_up(struct snapshot_writer *writer, struct snapshot_result *resu
     }
 }
 
-/* After a start only the newest is known to be whole. The older one is read before it counts. */
+/* Finds the older snapshot after a start: only the newest is known to be whole, so the older one is
+ * read before it counts. */
 static void find_older(struct snapshot_writer *writer)
 {
     uint64_t lsn = 0;

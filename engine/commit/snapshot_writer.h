@@ -1,4 +1,4 @@
-/* The writer thread of snapshots, and what the committer hands over to it. */
+/* The writer thread of snapshots, and the hand-over of chunks from the committer to it. */
 #ifndef TALLY_ENGINE_COMMIT_SNAPSHOT_WRITER_H
 #define TALLY_ENGINE_COMMIT_SNAPSHOT_WRITER_H
 
@@ -20,16 +20,17 @@
  *     newest and older lsn       ◀───── result ──  remove the third, then segments that may go
  *
  * The two share the hand-over below: a list under a mutex that either holds for a few instructions.
- * The committer never waits for the writer: when SNAPSHOT_CHUNKS_MAX are not written yet the walk
- * pauses; only what apply saves by itself may exceed them. The writer wakes the committer when
- * there is room again and when it has a result.
+ * The committer never waits for the writer: when SNAPSHOT_CHUNKS_MAX chunks are not written yet the
+ * walk pauses; only entities that apply captures may exceed them. The writer wakes the committer
+ * when the list has a free place again and when there is a result.
  *
  * Synchronization table
  *   first, last, count, phase, result, ...   under the mutex
  *   a chunk                                  the committer's until it is in the list, then the
  *                                            writer's
  *   newest_lsn, older_lsn, why               the writer alone, once the thread has begun
- * Reclamation: whoever has a chunk frees it; what nobody writes any more is freed with the list.
+ * Reclamation: the thread that has a chunk frees it; chunks that are never written are freed with
+ * the list.
  */
 enum { SNAPSHOT_CHUNKS_MAX = 8 };
 
@@ -39,20 +40,20 @@ struct snapshot_chunk {
 };
 
 struct snapshot_result {
-    int err; /* 0: it counts */
+    int err; /* 0: the snapshot counts */
     uint64_t lsn;
     uint64_t bytes;
     uint64_t segments_removed;
-    uint64_t gain_bytes;  /* of a sweep: so much would go behind one more snapshot */
-    uint64_t gain2_bytes; /* and behind two more */
+    uint64_t gain_bytes;  /* of a sweep: bytes of log that one more snapshot would free */
+    uint64_t gain2_bytes; /* that two more would free */
     char why[224];
 };
 
 enum hand_over_phase {
     HAND_IDLE,      /* the writer has nothing to do */
-    HAND_SWEEP,     /* what two snapshots hold is to go, whatever is to be kept: the disk is full */
+    HAND_SWEEP,     /* the disk is full: remove all segments that two snapshots hold */
     HAND_OPEN,      /* chunks come */
-    HAND_CLOSED,    /* all have come */
+    HAND_CLOSED,    /* all chunks have come */
     HAND_ABANDONED, /* the committer has failed, or the engine ends */
     HAND_ENDED,     /* the result is there */
 };
@@ -60,7 +61,7 @@ enum hand_over_phase {
 struct snapshot_writer {
     /* written before the thread begins */
     struct wal_io *io;
-    struct wal *wal; /* whose janitor packs beside it */
+    struct wal *wal; /* its janitor packs at the same time */
     struct ledger *ledger;
     unsigned char uuid[WAL_UUID_BYTES];
     uint64_t retain_bytes;
@@ -81,26 +82,26 @@ struct snapshot_writer {
     uint32_t count;
     struct snapshot_result result;
     /* the writer alone; set before it begins */
-    uint64_t newest_lsn; /* of the snapshots that count, as this process has seen for itself */
+    uint64_t newest_lsn; /* of the snapshots that count, as this process has verified */
     uint64_t older_lsn;
-    char why[96]; /* why the last one is none that can be loaded; empty: it can */
+    char why[96]; /* why the last snapshot cannot be loaded; empty: it can */
 };
 
 /* Starts the thread. io, wake, arg, uuid, retain_* and newest_lsn are set. Errors: NOMEM. */
 int snapshot_writer_init(struct snapshot_writer *writer);
-/* Ends it, and removes what is half written. */
+/* Ends the thread, and removes a half-written file. */
 void snapshot_writer_fini(struct snapshot_writer *writer);
 
 /* Threads, of the rest: the committer; none blocks. */
-/* is_full: history is not kept now, there is no room for it. */
+/* Begins a snapshot. is_full: the disk is full, so no history is kept. */
 void snapshot_writer_begin(struct snapshot_writer *writer, uint64_t lsn, bool is_full);
-/* Removes what two snapshots hold, without a new one; ends with a result, too. */
+/* Removes the segments that two snapshots hold, without a new one; ends with a result, too. */
 void snapshot_writer_sweep(struct snapshot_writer *writer);
-/* As capture.emit; the writer itself is the arg. */
+/* Hands a chunk over; as capture.emit, and the writer itself is the arg. */
 int snapshot_writer_put(void *writer, struct image_buf *images);
 void snapshot_writer_close(struct snapshot_writer *writer, bool is_whole);
 bool snapshot_writer_is_full(struct snapshot_writer *writer);
-/* True once for each begin, when it has ended. May come before the close, when it has failed. */
+/* Returns true once for each begin, when it has ended; before the close if it has failed. */
 bool snapshot_writer_result(struct snapshot_writer *writer, struct snapshot_result *result);
 
 #endif

@@ -1,4 +1,4 @@
-/* Looking at the disk, and judging what the log still takes. */
+/* The space of log and disk: looks at the disk, and judges which changes the log still takes. */
 #include "engine/commit/space.h"
 
 #include "engine/base/alarm.h"
@@ -12,8 +12,8 @@ enum {
     SNAPSHOTS_KEPT = 2,
 };
 
-/* What a snapshot of the state takes on the disk at most: less, since it is compressed; a little
- * more, since its pages are padded. */
+/* Bytes of a snapshot on the disk, at most. Compression makes it smaller, the padding of its pages
+ * a little larger. */
 static uint64_t snapshot_bytes_max(const struct space *space)
 {
     const struct ledger *ledger = &space->state->ledger;
@@ -83,10 +83,10 @@ static const char lost_text[] =
     "what is in memory can still be read";
 
 /*
- * Between two looks one block is written, of at most what all lanes can hold, while the lanes fill
- * up again. So as long as the log takes twice what the lanes hold, everything that was let in can
- * be written. The reserve above that is for completions. Beside it the disk keeps space for one
- * more snapshot, because only a snapshot lets old log be removed.
+ * Between two looks one block is written, of at most the records that all lanes can hold, while the
+ * lanes fill up again. So as long as the log takes twice that many, every record that was let in
+ * can be written. The reserve above that is for ends of claims. In addition the disk keeps space
+ * for one more snapshot, because old log can be removed only after a snapshot.
  */
 void space_judge(struct space *space)
 {

@@ -1,4 +1,4 @@
-/* What the log and the disk still take: when new changes are refused, and what is kept free. */
+/* Space in the log and on the disk: when new changes are refused, and how much is kept free. */
 #ifndef TALLY_ENGINE_COMMIT_SPACE_H
 #define TALLY_ENGINE_COMMIT_SPACE_H
 
@@ -28,37 +28,37 @@ struct space {
     struct wal *wal;
     struct wal_io *io;
     const struct tally_options *options;
-    uint64_t lane_bytes_all; /* what all lanes can hold, encoded */
+    uint64_t lane_bytes_all; /* of the records that all lanes can hold, encoded */
     uint64_t log_bytes_min;  /* two segments */
-    /* the disk, as it was seen last */
+    /* the disk at the last look */
     uint64_t looked_ns;
     uint64_t looked_stored;
-    uint64_t free_after; /* while a snapshot is made: what it will leave, at least */
-    bool is_short;       /* it has no room for one more snapshot */
+    uint64_t free_after; /* while a snapshot is made: bytes that it will leave free, at least */
+    bool is_short;       /* there is no space for one more snapshot */
     bool is_lost;        /* the log is not in its directory any more */
     const char *told;    /* why new changes are refused; NULL: they are not */
 };
 
-/* Before the committer begins: the fields written once are set. */
+/* Takes the first look, before the committer begins. The fields written once are set. */
 void space_start(struct space *space);
 
-/* Says what the edges may let in. Threads, of this and the rest: the committer. */
+/* Publishes which changes the edges may let in. Threads, of this and the rest: the committer. */
 void space_put(struct space *space, enum space_left left);
 
-/* Looks, and says it. */
+/* Judges the space that is left, and publishes the result. */
 void space_judge(struct space *space);
 
 /* Whether the log is not in its directory any more; then changes are refused. Looks again when the
  * last look is too old. */
 bool space_is_lost(struct space *space);
 
-/* The next look is at once. */
+/* Makes the next look come at once. */
 void space_look_soon(struct space *space);
 
-/* A snapshot is going to take what it takes at most. */
+/* Sets aside the space that a beginning snapshot takes at most. */
 void space_snapshot_begins(struct space *space);
 
-/* Whether a snapshot that nobody has asked for leaves room for another one. */
+/* Whether a snapshot that nobody has asked for leaves space for another one. */
 bool space_for_snapshot(const struct space *space);
 
 #endif

@@ -1,4 +1,4 @@
-/* A merge that stands still: is that for good? */
+/* Stuck detection: decides whether a merge that takes nothing will ever go on. */
 #include "engine/commit/stuck.h"
 
 #include "engine/base/alarm.h"
@@ -30,8 +30,8 @@ void stuck_look(struct stuck *stuck, struct merge *merge, struct rcu_retirer *re
         }
         return;
     }
-    /* when it has passed, the record before that head is published; if a merge still takes nothing,
-     * there is none */
+    /* after a grace period the record before that head is published; if the merge still takes
+     * nothing, there is no such record */
     if (grace_has_passed(&stuck->grace) && lane != NULL && stuck->commits == commits &&
         merge_take(merge) == 0) {
         stuck_for_good(merge, lane);

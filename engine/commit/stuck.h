@@ -1,4 +1,4 @@
-/* Stuck detection: heads of lanes of which none is next, although none can come before them. */
+/* Stuck detection: no head of a lane is next, although no earlier record can still come. */
 #ifndef TALLY_ENGINE_COMMIT_STUCK_H
 #define TALLY_ENGINE_COMMIT_STUCK_H
 
@@ -6,10 +6,10 @@
 #include "engine/commit/merge.h"
 
 /*
- * A head that is not next is usual for some instructions: the thread that made the step before it
- * has not published it yet. It does so at the end of its pass. So when a grace period has passed,
- * no commit has come since, and the merge still takes nothing, the record before does not exist:
- * that is a bug, and the process ends (70).
+ * A head may wait for a short time: the thread that made the step before it publishes that step
+ * only at the end of its pass. So when a grace period has passed, no commit has come since, and the
+ * merge still takes nothing, the record before does not exist: that is a bug, and the process ends
+ * (70).
  *
  * Synchronization: the committer alone; the grace period is grace.h's.
  */
@@ -18,8 +18,8 @@ struct stuck {
     uint64_t commits; /* when it began */
 };
 
-/* To be called when the merge took nothing; `commits` counts the commits so far. May take from the
- * lanes itself. Threads, of both: the committer. */
+/* Called when the merge took nothing; `commits` counts the commits so far. May take from the lanes
+ * itself. Threads, of both: the committer. */
 void stuck_look(struct stuck *stuck, struct merge *merge, struct rcu_retirer *retirer,
                 uint64_t commits);
 

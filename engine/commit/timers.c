@@ -1,4 +1,4 @@
-/* The timers: leases, delays, silent workers, and the offering of builds. */
+/* The timers: they expire leases, end delays, find silent workers and offer builds. */
 #include "engine/commit/timers.h"
 
 #include "engine/base/alarm.h"
@@ -54,10 +54,10 @@ static bool take_back(struct timers *timers, struct build *build)
 
 void timers_claimed(struct timers *timers, struct build *build)
 {
-    CHECK(status_is_held(FIELD_OWN(build->applied))); /* by the CLAIM whose effect this is */
+    CHECK(status_is_held(FIELD_OWN(build->applied))); /* since the CLAIM whose effect this is */
     struct need_set *set = FIELD_OWN(build->queue->sets[build->set]);
     struct ticket_list *list = &set->lists[build->pri];
-    /* the hint moves over this build's ticket, so that the list has nothing of it when the build is
+    /* moves the hint over this build's ticket, so that the list does not reach the build when it is
      * freed */
     (void)ticket_first(list);
     ticket_trim(list, timers->state);
@@ -114,7 +114,7 @@ uint32_t timers_gone(struct timers *timers, struct worker *worker)
     const struct worker_held *held = FIELD_OWN(worker->held);
     CHECK(FIELD_OWN(worker->state) == WORKER_GONE); /* by the BYE whose effect this is */
     FIELD_ADD(worker->left, 1);
-    timers->has_offered = true; /* a claim of it that waits is told so */
+    timers->has_offered = true; /* a waiting claim of this worker asks again, and is refused */
     for (uint32_t i = 0; i < held->capacity; i++) {
         struct build *build = FIELD_OWN(held->slot[i]);
         if (build != NULL && take_back(timers, build)) {
@@ -143,7 +143,7 @@ static void lease_is_due(struct timers *timers, struct build *build)
     uint64_t seen = word_get(&build->word);
     uint32_t status = word_status(seen);
     if (status_token(status) != status_token(FIELD_OWN(build->applied))) {
-        return; /* it has left; timers_left or a new arming will see to it */
+        return; /* the claim has ended; timers_left takes the timer out, or a new claim arms it */
     }
     if (FIELD_OWN(build->goes_back)) {
         (void)take_back(timers, build);
@@ -168,8 +168,8 @@ static void delay_is_due(struct timers *timers, struct build *build)
     }
 }
 
-/* Moves the lease clock by the running time that has passed. The clock stands while the log cannot
- * grow. */
+/* Moves the lease clock by the running time that has passed. The lease clock stands still while the
+ * log cannot grow. */
 static uint32_t move_clock(struct timers *timers, uint64_t passed_ns)
 {
     uint32_t tick = FIELD_OWN(timers->shared->tick);
@@ -177,7 +177,7 @@ static uint32_t move_clock(struct timers *timers, uint64_t passed_ns)
         return tick;
     }
     timers->tick_rest_ns += passed_ns;
-    tick += (uint32_t)(timers->tick_rest_ns / TIMERS_TICK_NS); /* time_look says a second at most */
+    tick += (uint32_t)(timers->tick_rest_ns / TIMERS_TICK_NS); /* time_look: at most a second */
     timers->tick_rest_ns %= TIMERS_TICK_NS;
     FIELD_PUT(timers->shared->tick, tick);
     return tick;
@@ -202,7 +202,7 @@ static void look_at_worker(struct timers *timers, struct worker *worker, uint64_
     /* K2: relaxed: a time publishes nothing */
     uint64_t seen_ms = atomic_load_explicit(&worker->seen_ms, memory_order_relaxed);
     if (seen_ms > now_ms) {
-        /* an edge looked at the clock before the committer did, after both had been stopped */
+        /* after the process was stopped, an edge has looked at the clock before the committer */
         FIELD_PUT(worker->seen_ms, now_ms);
     } else if (FIELD_OWN(worker->state) == WORKER_ONLINE && now_ms - seen_ms > WORKER_SILENCE_MS) {
         own_lane_append(timers->own, RECORD_OFFLINE, (const uint64_t[OWN_LANE_NUMS]){worker->id});
@@ -318,7 +318,7 @@ static void arm_all(struct timers *timers)
 
 int timers_start(struct timers *timers)
 {
-    FIELD_PUT(timers->shared->tick, 1); /* 0 is no deadline */
+    FIELD_PUT(timers->shared->tick, 1); /* a deadline of 0 means none */
     wheel_init(&timers->leases, FIELD_OWN(timers->shared->tick));
     wheel_init(&timers->delays, timers->shared->time.log_ms / WHEEL_TICK_MS);
     int err = offer_all(timers);

@@ -1,4 +1,4 @@
-/* The timers: leases, delays, silent workers, and the offering of builds. */
+/* The timers: they expire leases, end delays, find silent workers and offer builds. */
 #ifndef TALLY_ENGINE_COMMIT_TIMERS_H
 #define TALLY_ENGINE_COMMIT_TIMERS_H
 
@@ -16,7 +16,7 @@
  *     workers, one after the other ── silent for too long ──▶ OFFLINE
  *
  * All arrows to a record go through the own lane, like any other step: the record is applied later,
- * and what an edge steps first wins.
+ * and if an edge steps the word first, the edge wins.
  *
  * Synchronization table
  *   build->word            stepped here like at any edge (engine/state/word.h); the deadline is set
@@ -31,7 +31,7 @@
  */
 enum {
     TIMERS_TICK_NS = WHEEL_TICK_MS * 1000 * 1000,
-    TIMERS_BUSY_NS = TIMERS_TICK_NS / 10, /* between two rounds of something that goes on */
+    TIMERS_BUSY_NS = TIMERS_TICK_NS / 10, /* between two rounds of a task that takes several */
     TIMERS_IDLE_NS_MAX = 1000 * 1000 * 1000,
 };
 
@@ -45,41 +45,42 @@ struct timers {
     struct wheel leases;   /* builds that are held, in ticks of the lease clock */
     struct wheel delays;   /* builds that are delayed, in ticks of log time */
     uint64_t tick_rest_ns; /* of the lease clock, less than a tick */
-    uint64_t workers_next; /* whom to look at next; 0: all were */
+    uint64_t workers_next; /* id of the worker to look at next; 0: the round has ended */
     uint64_t workers_seen_ms;
-    bool has_offered; /* or what else claims wait for, since timers_take_offered */
+    bool has_offered; /* waiting claims must ask again: for timers_take_offered */
 };
 
-/* After the replay: tickets, leases, delays from the state. The fields written once are set.
- * Errors: NOMEM. Threads, of this and the rest: the committer, or before it begins. */
+/* Makes tickets, leases and delays from the state, after the replay. The fields written once are
+ * set. Errors: NOMEM. Threads, of this and the rest: the committer, or before it begins. */
 int timers_start(struct timers *timers);
 
 /* Moves the lease clock, and takes back builds whose lease has expired. */
 void timers_run_leases(struct timers *timers);
 /* Offers builds whose delay is over. */
 void timers_run_delays(struct timers *timers);
-/* Says of workers that are silent that they are offline. */
+/* Marks silent workers as offline. */
 void timers_run_silence(struct timers *timers);
 
-/* A worker has other tags: a claim of it that waits may take what it passed over before. */
+/* Called when a worker has other tags: its waiting claims may take builds that did not fit before.
+ */
 void timers_retagged(struct timers *timers);
 
-/* Whether claims that wait are to ask again: since this was asked last a build has been offered, or
- * a worker has other tags, or has left. */
+/* Whether waiting claims must ask again: since the last call a build was offered, or a worker has
+ * got other tags or left. */
 bool timers_take_offered(struct timers *timers);
 
-/* How long the committer may sleep for the timers' sake. */
+/* How long the committer may sleep before a timer is due. */
 uint64_t timers_idle_ns(const struct timers *timers);
 
-/* The effects of records: a build is offered; waits for its time; is held, and its lease begins;
- * has left the worker. */
+/* The effects of records: a build is offered; is delayed; is held, and its lease begins; has left
+ * the worker. */
 void timers_offered(struct timers *timers, struct build *build);
 void timers_delayed(struct timers *timers, struct build *build);
 void timers_claimed(struct timers *timers, struct build *build);
 void timers_left(struct timers *timers, struct build *build, struct worker *worker);
 
-/* Takes back what a worker holds that said BYE. Returns how many builds have gone back; what is on
- * its way to the worker goes back when it is applied. */
+/* Takes back the builds of a worker that said BYE. Returns how many went back; a build whose CLAIM
+ * is still in a lane goes back when that is applied. */
 uint32_t timers_gone(struct timers *timers, struct worker *worker);
 
 #endif

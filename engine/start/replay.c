@@ -1,4 +1,4 @@
-/* Blocks decoded into one batch, while the one before is applied side by side. */
+/* The replay: decodes blocks into one batch while other threads apply the batch before. */
 #include "engine/start/replay.h"
 
 #include "engine/log/columns.h"
@@ -13,7 +13,7 @@
 enum {
     BATCH_BYTES = 1 << 20,       /* of blocks with builds */
     BATCH_RECORDS = 1 << 16,     /* its last block may exceed it */
-    BATCH_RECORDS_MIN = 1 << 12, /* what it pays to wake a thread for */
+    BATCH_RECORDS_MIN = 1 << 12, /* with fewer it does not pay to wake a thread */
 };
 
 void replay_init(struct replay *replay, struct state *state, unsigned threads)
@@ -38,7 +38,8 @@ void replay_fini(struct replay *replay)
     }
 }
 
-/* Room for `more` things of a size behind those that are there; NULL without memory. */
+/* Makes the list large enough for `more` items of a size, and returns their place; NULL without
+ * memory. */
 static void *list_reserve(struct replay_list *list, size_t more, size_t size)
 {
     if (list->room - list->count < more) {
@@ -108,13 +109,13 @@ static int take_build(void *arg, const struct record *record)
 
 static void share_fail(struct replay_share *share, int err, uint64_t lsn, unsigned type)
 {
-    DCHECK(err != 0 && share->err == 0); /* the first of a share is blamed */
+    DCHECK(err != 0 && share->err == 0); /* a share stops at its first error */
     share->err = err;
     share->lsn = lsn;
     share->type = type;
 }
 
-/* The span's steps that are of the share, up to the step at `end`. */
+/* Applies those steps of a span that belong to the share, up to the step at `end`. */
 static void apply_span(const struct replay *replay, struct replay_share *share,
                        const struct replay_span *span, size_t end)
 {
@@ -180,8 +181,8 @@ static void apply_share(void *arg, unsigned task)
 
 /* ---- one batch after the other ---- */
 
-/* The first record that did not fit is the same that it is for one thread: what comes before it
- * within its share is whole, and no share looks at another. */
+/* Finds the first record that did not fit. It is the one that a single thread would find: all
+ * records before it in its share were applied, and no share depends on another. */
 static int judge_shares(struct replay *replay)
 {
     for (unsigned i = 0; i <= replay->share_count; i++) {
@@ -197,7 +198,7 @@ static int judge_shares(struct replay *replay)
     return replay->bad_lsn == 0 ? 0 : TALLY_CORRUPT;
 }
 
-/* Waits until what is under way has been applied. */
+/* Waits until the batch under way is applied. */
 static int finish(struct replay *replay)
 {
     struct replay_batch *batch = replay->applied;
@@ -223,7 +224,7 @@ static int finish(struct replay *replay)
     return err;
 }
 
-/* Has what is decoded applied, and makes room for more. */
+/* Starts applying the decoded batch, and makes room for the next one. */
 static int hand_over(struct replay *replay)
 {
     struct replay_batch *batch = replay->filled;
@@ -233,10 +234,10 @@ static int hand_over(struct replay *replay)
         return err;
     }
     bool is_alone = threads == 1 || batch->steps.count + batch->builds.count < BATCH_RECORDS_MIN;
-    DCHECK(replay->applied == NULL); /* the batch before was waited for */
+    DCHECK(replay->applied == NULL); /* the batch before is applied */
     replay->applied = batch;
     replay->filled = &replay->batches[batch == &replay->batches[0]];
-    /* each share looks at all votes, and one thread decodes: there are no more than pay */
+    /* each share looks at all votes, and one thread decodes: more shares would not pay */
     replay->share_count = 1;
     while (!is_alone && replay->share_count * 2 <= threads / 2) {
         replay->share_count *= 2;
@@ -259,8 +260,8 @@ int replay_flush(struct replay *replay)
 
 /* ---- the blocks as they come ---- */
 
-/* Whether the records of a block may be applied beside those of others; *is_votes: it has no
- * others. */
+/* Whether a block has only records that may be applied side by side; *is_votes: it has only votes.
+ */
 static bool is_for_all(const unsigned char *types, uint32_t count, bool *is_votes)
 {
     unsigned other = 0;
@@ -276,8 +277,8 @@ static bool is_for_all(const unsigned char *types, uint32_t count, bool *is_vote
     return true;
 }
 
-/* Whether the batch can take a block. Seconds of one batch have places of their own in a poll's
- * counts by second. */
+/* Whether the batch can take a block: one condition is that each second of a batch has its own
+ * place in a poll's counts by second. */
 static bool is_room(const struct replay_batch *batch, const struct wal_block *block,
                     uint64_t time_ms)
 {
@@ -286,7 +287,8 @@ static bool is_room(const struct replay_batch *batch, const struct wal_block *bl
                                     time_ms / 1000 - batch->first_second < POLL_SECONDS);
 }
 
-/* The bytes of a block: votes leave nothing behind that points into it, texts of builds do. */
+/* Keeps the bytes of a block when records of the batch point into them: texts of builds do, votes
+ * do not. */
 static const void *raw_keep(struct replay_batch *batch, const struct wal_block *block,
                             bool is_votes)
 {
@@ -338,23 +340,23 @@ static int apply_one(void *arg, const struct record *record)
     return err;
 }
 
-/* Record by record: a block with records that look at more than their own entity, one that the
- * snapshot has in part, or one that is too large for a batch. */
+/* Applies a block record by record: one with records that look at more than their own entity, one
+ * that the snapshot has in part, or one that is too large for a batch. */
 static int apply_alone(struct replay *replay, const struct wal_block *block)
 {
     int err = replay_flush(replay);
     err = err != 0 ? err
                    : columns_decode(block->raw, block->raw_bytes, block->first_lsn, block->count,
                                     apply_one, replay);
-    DCHECK(replay->applied == NULL || err != 0); /* what came before it is applied */
+    DCHECK(replay->applied == NULL || err != 0); /* the blocks before it are applied */
     uint64_t last_lsn = block->first_lsn + block->count - 1;
     if (err == 0 && last_lsn > FIELD_OWN(replay->state->lsn)) {
-        FIELD_PUT(replay->state->lsn, last_lsn); /* the last one may have been skipped */
+        FIELD_PUT(replay->state->lsn, last_lsn); /* the last record may have been skipped */
     }
     return err;
 }
 
-/* The last record that was applied or will be. */
+/* Finds the last record that is applied, or that is in the batch to be applied. */
 static void last_record(const struct replay *replay, uint64_t *lsn, uint64_t *time_ms)
 {
     const struct replay_batch *batch =

@@ -1,4 +1,4 @@
-/* The replay of a log: what is decoded is applied by other threads, while more is decoded. */
+/* The replay of a log: one thread decodes blocks, others apply the decoded records. */
 #ifndef TALLY_ENGINE_START_REPLAY_H
 #define TALLY_ENGINE_START_REPLAY_H
 
@@ -15,7 +15,7 @@ struct replay_list {
     size_t room;
 };
 
-/* Votes of a batch that follow each other in the log, in one second. */
+/* Votes of a batch that follow each other in the log and are of one second. */
 struct replay_span {
     uint64_t first_lsn;
     uint64_t second;
@@ -34,7 +34,8 @@ struct replay_batch {
     uint64_t last_ms;
 };
 
-/* What one task applies: votes of the options whose id has one remainder; or what is of builds. */
+/* The part of a batch that one task applies: the votes of the options whose ids have one remainder,
+ * or the records of builds. */
 struct replay_share {
     struct replay_list sums; /* struct vote_sum */
     uint64_t lsn;            /* of the first record that did not fit */
@@ -55,18 +56,18 @@ struct replay {
     unsigned bad_type;
 };
 
-/* The state is borrowed; what it has already (a snapshot) is left out of the blocks. threads: as
- * parallel_init. */
+/* Makes a replay into a state, which is borrowed; records that it already has from a snapshot are
+ * left out. threads: as parallel_init. */
 void replay_init(struct replay *replay, struct state *state, unsigned threads);
 void replay_fini(struct replay *replay);
 
 /*
- * The next block of the log. It may be applied later: the state has it, and its errors come, with a
- * later call. Errors: CORRUPT, NEWER, NOMEM; then the state is of no use any more.
+ * Takes the next block of the log. The block may be applied, and its errors returned, by a later
+ * call. Errors: CORRUPT, NEWER, NOMEM; after an error the state may only be freed.
  */
 int replay_block(struct replay *replay, const struct wal_block *block);
 
-/* Applies what is not applied yet. Errors: as replay_block. */
+/* Applies all decoded records. Errors: as replay_block. */
 int replay_flush(struct replay *replay);
 
 #endif
