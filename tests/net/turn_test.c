@@ -202,11 +202,15 @@ static void expect_others_are_served(const char *request)
 
 Test(turn, serves_others_while_a_long_read_is_made)
 {
+    enum { AT_ONCE = 27, LINE_BYTES = 32 };
     loop->turn_until_ns = UINT64_MAX;
-    for (int i = 0; i <= READ_SLICE; i++) {
-        char request[64];
-        snprintf(request, sizeof(request), "WORKER w%d\nSUBMIT q :\n", i);
-        cr_assert_eq(run_times(request, 1), 1);
+    for (int i = 0; i <= READ_SLICE; i += AT_ONCE) {
+        char requests[AT_ONCE * LINE_BYTES];
+        size_t len = 0;
+        for (int k = 0; k < AT_ONCE; k++) {
+            len += (size_t)snprintf(requests + len, LINE_BYTES, "WORKER w%d\nSUBMIT q :\n", i + k);
+        }
+        cr_assert_eq(run_times(requests, 1), 1);
         edge_publish(loop->pipeline.edge);
         wait_applied();
         pipeline_release(&loop->pipeline);
