@@ -17,7 +17,7 @@ void apply_poll_set_window(struct poll *poll, bool open)
     uint64_t close_ms = FIELD_OWN(poll->close_ms);
     FIELD_PUT(poll->open, open);
     uint64_t until = !open ? VOTES_CLOSED : close_ms != 0 ? close_ms : VOTES_EVER;
-    /* a closing time of 1 ms is long over: it must not be read as VOTES_WAIT */
+    /* a closing time of 1 ms is long past; as vote_until it would mean VOTES_WAIT */
     DCHECK(until != VOTES_CLOSED || !open);
     FIELD_PUT(poll->vote_until, poll->gated ? VOTES_WAIT : until == VOTES_WAIT ? 0 : until);
 }
@@ -75,8 +75,8 @@ static int apply_poll(struct state *state, const struct record *record, struct a
     if (!keeps(record, POLL_RATE_N)) {
         FIELD_PUT(poll->rate, rate_word(record->num[POLL_RATE_N], record->num[POLL_RATE_MS]));
     }
-    /* an open poll is closed, and a closed one opened, only by POLL_WINDOW: the gate stands before
-     * it; a new one has no votes to wait for */
+    /* an existing poll is opened and closed only by POLL_WINDOW, which comes after the gate; a new
+     * poll has no votes to wait for */
     bool open = is_new ? window_is_open(FIELD_OWN(poll->open_ms), FIELD_OWN(poll->close_ms),
                                         record->time_ms)
                        : FIELD_OWN(poll->open);
@@ -99,7 +99,7 @@ static int apply_poll_window(struct state *state, const struct record *record,
     return 0;
 }
 
-/* Puts an option at its place, in a part that is made with its first. */
+/* Puts an option at its place; the first option of a part allocates the part. */
 static int poll_place(struct poll *poll, uint64_t place, struct option *option)
 {
     DCHECK(place < POLL_OPTIONS_MAX);

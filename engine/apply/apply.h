@@ -6,23 +6,23 @@
 #include "engine/state/state.h"
 
 /*
- * What a record sets going in a live engine: the committer works its effects off before it applies
- * the next record, in their order (engine/commit/committer.c). A replay lets them lie: what they
- * would have set going is made once, from the whole state (timers_start, gate_start).
+ * The effects of a record in a live engine: the committer works them off in their order before it
+ * applies the next record (engine/commit/committer.c). A replay ignores them: leases, offers and
+ * windows are made once at its end, from the whole state (timers_start, gate_start).
  *
- * Memory: the list is part of the result, so apply cannot fail for want of it. No record has more
- * than EFFECTS_MAX effects: a step that ends a claim has LEFT, and OFFERED or DELAYED when the
- * build goes on; every other record has one or none, also a BYE, however many builds its worker
- * holds. A vote has none.
- * Lifetime: the entities are there at least until the committer's next grace period.
+ * Memory: the list is part of the result, so apply needs no memory for it. No record has more than
+ * EFFECTS_MAX effects: a step that ends a claim has LEFT, and OFFERED or DELAYED when the build
+ * goes on; every other record has one or none, also a BYE, however many builds its worker holds. A
+ * vote has none.
+ * Lifetime: the entities live at least until the committer's next grace period.
  */
 enum effect_kind {
     EFFECT_OFFERED, /* the build became pending */
     EFFECT_DELAYED, /* the build became delayed */
     EFFECT_CLAIMED, /* the build became held: its lease begins */
     EFFECT_LEFT,    /* the build has left the worker */
-    EFFECT_GONE,    /* the worker said BYE: what it holds goes back */
-    EFFECT_ALTERED, /* the poll was made, or its times may be others */
+    EFFECT_GONE,    /* the worker said BYE: the builds that it holds go back */
+    EFFECT_ALTERED, /* the poll was made, or its times may have changed */
     EFFECT_WINDOWED /* the poll was opened or closed */
 };
 
@@ -37,22 +37,22 @@ struct effect {
 
 enum { EFFECTS_MAX = 2 };
 
-/* What apply decided about an ordered record (an error of the protocol, or a number for the reply),
- * and what any record sets going. */
+/* The decision about an ordered record (an error of the protocol, or a number for the reply), and
+ * the effects of any record. */
 struct apply_result {
     int err;
     uint32_t effect_count;
     uint64_t value;
-    struct effect effects[EFFECTS_MAX]; /* set below effect_count */
+    struct effect effects[EFFECTS_MAX]; /* filled in below effect_count */
 };
 
 /*
- * Applies one record. The same in a live engine, in a replay and in tests: no clock (its time is
- * the record's), no randomness, no order of a hash. An ordered record is decided here; its result
- * (a refusal too) is the reply.
+ * Applies one record. It does the same in a live engine, in a replay and in tests: no clock (the
+ * time is the record's), no randomness, no order of a hash. An ordered record is decided here; its
+ * result (a refusal too) is the reply.
  *
- * Records come in the order of their lsns; that none is missing is the log's to say (one of a type
- * that may be skipped is not handed out).
+ * Records come in the order of their lsns. The log checks that none is missing (it does not hand
+ * out a record of a type that may be skipped).
  *
  * Returns 0; CORRUPT when the record contradicts the state (a chain that does not fit, an unknown
  * entity of a step), which means a damaged log in a replay and a bug in a live engine; NOMEM. After
@@ -64,25 +64,25 @@ int apply(struct state *state, const struct record *record, struct apply_result 
 /*
  * The parts of apply that a replay may run side by side (engine/README.md, "Replay"). Votes touch
  * options and their polls, records of builds touch queues, builds and workers, so the two do not
- * meet; nor do votes of different options, as long as what they add to their polls is kept apart.
- * lsn and time of the state are the caller's.
+ * meet. Votes of different options do not meet, either, as long as their sums for the polls are
+ * kept apart. The caller sets lsn and time of the state.
  */
 
-/* A plain VOTE record; option 0 and n 0 fit nowhere. */
+/* The numbers of a VOTE record without texts; a step with option 0 or n 0 is CORRUPT. */
 struct vote_step {
     uint64_t before;
     uint32_t option;
     uint32_t n;
 };
 
-/* The step of a record's numbers; numbers that no vote can have give a step that does not apply. */
+/* Makes the step from a record's numbers; numbers out of range give a step that is CORRUPT. */
 static inline struct vote_step apply_vote_step_of(uint64_t option, uint64_t before, uint64_t n)
 {
     bool is_possible = option <= UINT32_MAX && n <= UINT32_MAX;
     return (struct vote_step){before, is_possible ? (uint32_t)option : 0, (uint32_t)n};
 }
 
-/* What votes of one second add to a poll. */
+/* The votes that one second adds to a poll. */
 struct vote_sum {
     struct poll *poll;
     uint64_t second;
@@ -91,7 +91,7 @@ struct vote_sum {
 
 enum { VOTE_STEPS_MAX = 128 };
 
-/* The steps of one second, and whose of them are meant: options with this remainder. */
+/* The steps of one second that belong to one share: those of options with this remainder. */
 struct vote_share {
     uint64_t second;
     uint32_t shares; /* a power of two */
@@ -99,11 +99,11 @@ struct vote_share {
 };
 
 /*
- * Applies the steps of a share in their order, but for their polls' sums: those go behind the
- * *sum_count that are there, with room for count more. It asks for the memory of all first, since a
- * replay waits for little else; count is at most VOTE_STEPS_MAX. Returns how many it has looked at;
- * less than count: the next one is CORRUPT. Threads: one for a share; nobody else is there but
- * others like this.
+ * Applies the steps of a share in their order, but for the sums of their polls: these are appended
+ * to the *sum_count sums, and the caller leaves room for count more. The options of all steps are
+ * prefetched first, since a replay mostly waits for memory; count is at most VOTE_STEPS_MAX.
+ * Returns how many steps it has looked at; less than count: the next one is CORRUPT. Threads: one
+ * for a share; no other code uses the state meanwhile.
  */
 size_t apply_vote_steps(struct state *state, const struct vote_share *share,
                         const struct vote_step *steps, size_t count, struct vote_sum *sums,
@@ -113,13 +113,13 @@ size_t apply_vote_steps(struct state *state, const struct vote_share *share,
  * older than another. Threads: one, alone. */
 void apply_vote_sums(struct state *state, const struct vote_sum *sums, size_t count);
 
-/* A record of builds or workers (record_is_of_builds). Errors, result: as apply. Threads: one, with
- * others in apply_vote_steps. */
+/* Applies a record of builds or workers (record_is_of_builds). Errors, result: as apply. Threads:
+ * one; others may be in apply_vote_steps. */
 int apply_of_builds(struct state *state, const struct record *record, struct apply_result *result);
 
 /*
- * Ends a replay: sets each word from what was committed, so that the edges may begin. Builds that
- * are held stay held, unarmed.
+ * Ends a replay: sets each word from the committed state, so that the edges may begin. Builds that
+ * are held stay held; their leases are not armed yet.
  */
 void apply_replay_end(struct state *state);
 

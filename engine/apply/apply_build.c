@@ -1,4 +1,4 @@
-/* apply for builds. */
+/* apply for builds: SUBMIT, steps, need sets and the counts of queues. */
 #include "engine/apply/apply_internal.h"
 
 #include "engine/base/label.h"
@@ -99,7 +99,7 @@ int apply_queue_put_set(struct state *state, struct queue *queue, uint32_t at, s
     ledger_add(&state->ledger, LEDGER_ENTITIES, need_set_weight(set));
     if (at < FIELD_OWN(queue->set_count)) {
         struct need_set *old = FIELD_OWN(queue->sets[at]);
-        DCHECK(old->open == 0); /* so all its tickets are dead */
+        DCHECK(old->open == 0); /* no unfinished build has it, so all its tickets are dead */
         ledger_sub(&state->ledger, LEDGER_ENTITIES, need_set_weight(old));
         FIELD_PUT(queue->sets[at], set);
         state_retire(state, old, need_set_free);
@@ -111,9 +111,9 @@ int apply_queue_put_set(struct state *state, struct queue *queue, uint32_t at, s
 }
 
 /*
- * The queue's set of these tags; a new one takes the place of one that no unfinished build has.
- * Finished builds keep their index, of which nothing but bounds is asked. Returns the index, or a
- * negative error; FULL is a result.
+ * Finds the queue's need set of these tags; a new set takes the place of one that no unfinished
+ * build has. Finished builds keep their index, which is only checked against the count. Returns the
+ * index, or a negative error; FULL is a result.
  */
 static int set_of(struct state *state, struct queue *queue, struct span tags)
 {
@@ -142,7 +142,7 @@ uint64_t apply_queue_open(const struct queue *queue)
            FIELD_OWN(queue->by_state[BUILD_ASSIGNED]) + FIELD_OWN(queue->by_state[BUILD_BUILDING]);
 }
 
-/* What stands against a submit; 0 when nothing does. */
+/* Decides a SUBMIT: returns 0, or the result that refuses it. */
 static int decide_submit(struct state *state, const struct record *record, struct apply_result *v)
 {
     const struct queue *queue = state_queue(state, record->text[SUBMIT_QUEUE]);
@@ -190,7 +190,7 @@ static int build_fill(struct state *state, struct build *build, const struct rec
             return TALLY_NOMEM;
         }
     }
-    DCHECK(build->tries > 0 && build->tries <= BUILD_TRIES_MAX); /* the bounds said so */
+    DCHECK(build->tries > 0 && build->tries <= BUILD_TRIES_MAX); /* bounds.c checks it */
     FIELD_PUT(state->build_next, build->id + 1);
     FIELD_ADD(state->builds_in_memory, 1);
     FIELD_ADD(state->payload_bytes, payload->len);
@@ -198,7 +198,7 @@ static int build_fill(struct state *state, struct build *build, const struct rec
     return 0;
 }
 
-/* A build that is offered, now or later. */
+/* Adds the effect OFFERED or DELAYED. */
 static inline void offer_effect(struct apply_result *v, struct build *build, enum build_state to)
 {
     /* an effect follows the record that is applied */
@@ -268,7 +268,7 @@ static int hold(struct build *build, struct worker *worker)
             return 0;
         }
     }
-    return TALLY_CORRUPT; /* the edge gave out more than the worker's slots */
+    return TALLY_CORRUPT; /* the edge never claims beyond the worker's slots */
 }
 
 static void unhold(struct build *build, struct worker *worker, struct apply_result *v)
@@ -282,7 +282,7 @@ static void unhold(struct build *build, struct worker *worker, struct apply_resu
     left->worker = worker;
 }
 
-/* Remembers the name of the holder: the worker may be forgotten before the build is. */
+/* Notes the name of the holder: the worker may be forgotten before the build is. */
 static int note_worker(struct state *state, struct build *build, const struct worker *worker)
 {
     uint64_t weight = blob_weight(FIELD_OWN(build->by));
@@ -316,7 +316,7 @@ static int step_claim(struct state *state, struct build *build, const struct rec
 
 /* ---- texts ---- */
 
-/* An empty text leaves the one before in its place. */
+/* Replaces a text of a build; an empty one leaves the text before in its place. */
 static int put_text(struct state *state, _Atomic(struct parcel *) *place, enum ledger_kind kind,
                     struct span text)
 {
@@ -359,7 +359,7 @@ static int step_texts(struct state *state, struct build *build, const struct rec
 
 static uint64_t ending_of(const struct record *record)
 {
-    DCHECK(status_is_held((uint32_t)record->num[STEP_BEFORE])); /* a claim that ends */
+    DCHECK(status_is_held((uint32_t)record->num[STEP_BEFORE])); /* only a claim ends here */
     bool fails = status_state((uint32_t)record->num[STEP_AFTER]) == BUILD_FAILED;
     uint32_t token = status_token((uint32_t)record->num[STEP_BEFORE]);
     uint32_t delay_ms = (uint32_t)record->num[STEP_DELAY_MS];
@@ -383,7 +383,8 @@ static uint64_t ending_of(const struct record *record)
     return ending_word(HOW_OTHER, token, 0);
 }
 
-/* As what a claim counts that ends with such a step; COUNT_NONE: it is no attempt. */
+/* How a claim that ends with such a step is counted for its worker; COUNT_NONE: the attempt is not
+ * counted at all. */
 enum claim_count { COUNT_NONE, COUNT_DONE, COUNT_FAILED };
 
 static enum claim_count claim_count(enum record_type type)
@@ -403,16 +404,16 @@ static enum claim_count claim_count(enum record_type type)
         RECORD_NO_BUILD_STEP
         break;
     }
-    return COUNT_FAILED; /* none of these ends a claim */
+    return COUNT_FAILED; /* not reached: none of these ends a claim */
 }
 
-/* A held build has left its worker: counts it there, and makes the build ready for the next claim.
- */
+/* Called when a held build leaves its worker: updates the worker's counts, and makes the build
+ * ready for the next claim. */
 static void step_left(struct state *state, struct build *build, const struct record *record,
                       struct apply_result *v)
 {
     struct worker *worker = FIELD_OWN(build->worker);
-    DCHECK(FIELD_OWN(build->attempts) > 0); /* this claim counted */
+    DCHECK(FIELD_OWN(build->attempts) > 0); /* this claim was counted */
     snapshot_capture_worker(state, worker);
     unhold(build, worker, v);
     switch (claim_count(record->type)) {
@@ -435,7 +436,7 @@ static void step_left(struct state *state, struct build *build, const struct rec
     build->due_ms = record->time_ms + record->num[STEP_DELAY_MS];
 }
 
-/* Whether a step leaves the attempts of a build where more can be counted. */
+/* Whether the attempts of a build stay within bounds after a step. */
 static bool attempts_fit(const struct build *build, const struct record *record)
 {
     uint32_t attempts = FIELD_OWN(build->attempts);

@@ -1,4 +1,4 @@
-/* apply for builds that have ended: how many are kept, and how much of them. */
+/* apply for finished builds: how many are kept, and which of them keep their bytes. */
 #include "engine/apply/apply_internal.h"
 
 #include "engine/apply/snapshot_capture.h"
@@ -33,8 +33,8 @@ static void give_back(struct state *state, _Atomic(struct parcel *) *place)
     state_retire(state, parcel, parcel_release);
 }
 
-/* The oldest one that has them gives payload, result and error back. The payload goes first: a
- * thread that finds no result, and then a payload, knows that there was no result. */
+/* Frees payload, result and error of the oldest finished build that has them. The payload goes
+ * first: a thread that finds no result, and then a payload, knows that there was no result. */
 static void forget_bytes(struct state *state)
 {
     struct build *build = state->ended_kept;
@@ -48,8 +48,8 @@ static void forget_bytes(struct state *state)
     give_back(state, &build->error);
 }
 
-/* Its last build has left: its name and its place are free again. Its tickets are dead, and whoever
- * walks there in a read section finds its way until that is over. */
+/* Forgets a queue after its last build has left: frees its name and its place. Its tickets are
+ * dead, and their memory stays until every walk that has begun in a read section is over. */
 static void forget_queue(struct state *state, struct queue *queue)
 {
     DCHECK(queue->ended_count == 0 && queue->oldest.count == 0);
@@ -65,7 +65,7 @@ static void forget_queue(struct state *state, struct queue *queue)
     state_retire(state, queue, queue_free);
 }
 
-/* The oldest finished build of a queue leaves, and with the last one of all the queue. */
+/* Forgets the oldest finished build of a queue, and the queue with its last build. */
 static void forget_build(struct state *state, struct queue *queue)
 {
     struct build *build = queue->ended_first;
@@ -92,7 +92,7 @@ static void forget_build(struct state *state, struct queue *queue)
     }
 }
 
-/* Builds that go at a time, to make room for another queue. */
+/* Builds of an idle queue that one SUBMIT forgets to make room for another queue. */
 enum { QUEUE_ROOM_SLICE = 1024 };
 
 bool apply_queue_make_room(struct state *state)
@@ -102,7 +102,7 @@ bool apply_queue_make_room(struct state *state)
         if (idle == NULL) {
             return false;
         }
-        DCHECK(idle->ended_count > 0); /* or it would have left with its last build */
+        DCHECK(idle->ended_count > 0); /* a queue leaves with its last build */
         forget_build(state, idle);
         idle = TAILQ_FIRST(&state->idle);
     }
@@ -111,9 +111,9 @@ bool apply_queue_make_room(struct state *state)
 }
 
 /*
- * How much memory finished builds may take is the machine's, so it is no rule of apply: the
- * timers look, and the record says which ones give back. In the list of all, the first is
- * also the first of its queue.
+ * How much memory finished builds may take depends on the machine, so apply must not decide it: the
+ * committer looks at the memory (forget.h), and the record names the builds. The first build in the
+ * list of all finished builds is also the first of its queue.
  */
 int apply_forget(struct state *state, const struct record *record)
 {

@@ -1,21 +1,21 @@
-/* What the two halves of apply share. */
+/* The functions that the files of apply share. */
 #ifndef TALLY_ENGINE_APPLY_APPLY_INTERNAL_H
 #define TALLY_ENGINE_APPLY_APPLY_INTERNAL_H
 
 #include "engine/apply/apply.h"
 #include "wal/base/check.h"
 
-/* Adds one to what the record sets going: whom it concerns is the caller's to fill in. */
+/* Adds an effect to the result; the caller fills in its entities. */
 static inline struct effect *apply_effect_add(struct apply_result *result, enum effect_kind kind)
 {
-    /* no bytes lead here: how many there are is a matter of the record's type */
+    /* no input leads here: the record's type alone decides how many effects there are */
     CHECK(result->effect_count < EFFECTS_MAX);
     struct effect *effect = &result->effects[result->effect_count++];
     effect->kind = kind;
     return effect;
 }
 
-/* A result that says nothing yet. The effects are left as they are: a vote pays for none. */
+/* Empties a result. The effects are not cleared, since a vote has none. */
 static inline void apply_result_clear(struct apply_result *result)
 {
     result->err = 0;
@@ -26,23 +26,22 @@ static inline void apply_result_clear(struct apply_result *result)
 /* Sets the poll's vote_until: until when votes are taken, as committed. */
 void apply_poll_set_window(struct poll *poll, bool open);
 
-/* Puts a new option at the end of its poll, and under its key. REQUIRES: it is under its id.
- * Errors: NOMEM. */
+/* Puts a new option at the end of its poll, and into the indexes under its key. REQUIRES: it is in
+ * the table under its id. Errors: NOMEM. */
 int apply_poll_add_option(struct state *state, struct poll *poll, struct option *option);
 
-/* What a queue keeps of its builds' states, when one goes from one to another: from BUILD_NONE when
- * it is new, to BUILD_NONE when it is forgotten. Errors: NOMEM, of what becomes pending. */
+/* Updates the counts of a queue when a build goes from one state to another: from BUILD_NONE when
+ * it is new, to BUILD_NONE when it is forgotten. Errors: NOMEM, only when it becomes pending. */
 int apply_build_count(struct build *build, enum build_state from, enum build_state to);
 
-/* Puts a need set at the end, or where no unfinished build has the one that is there.
- * Errors: NOMEM. */
+/* Puts a need set at the end, or in place of one that no unfinished build has. Errors: NOMEM. */
 int apply_queue_put_set(struct state *state, struct queue *queue, uint32_t at, struct span tags);
 
-/* How many of a queue's builds are unfinished. */
+/* Returns how many of a queue's builds are unfinished. */
 uint64_t apply_queue_open(const struct queue *queue);
 
-/* Whether there is room for one more queue; makes it, a slice at a time, at the cost of the one
- * whose builds have all been finished for longest. */
+/* Whether one more queue may be made. At the limit it forgets, a slice at a time, the queue whose
+ * builds have all been finished for the longest time. */
 bool apply_queue_make_room(struct state *state);
 
 /* Puts a finished build at the end of the list of finished builds. */
@@ -60,14 +59,14 @@ int apply_bye(struct state *state, const struct record *record, struct apply_res
 int apply_offline(struct state *state, const struct record *record);
 int apply_seen(struct state *state, const struct record *record);
 
-/* Forgets the workers that have left with a record up to this one. CORRUPT when one still holds
- * something. */
+/* Forgets the workers that have left by a record up to this lsn. CORRUPT when one still holds a
+ * build. */
 int apply_forget_workers(struct state *state, uint64_t until);
 
-/* Puts a copy of a text in the place of another. Errors: NOMEM. */
+/* Replaces a text by a copy of another one. Errors: NOMEM. */
 int apply_replace_text(struct state *state, _Atomic(struct blob *) *place, struct span text);
 
-/* Room for so many held builds. Errors: NOMEM. */
+/* Makes the worker able to hold so many builds. Errors: NOMEM. */
 int apply_worker_reserve(struct state *state, struct worker *worker, uint32_t slots);
 
 /* As apply, for a VOTE. */

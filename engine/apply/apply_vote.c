@@ -1,4 +1,4 @@
-/* apply for votes: one by one as they come, or many at a time in a replay. */
+/* apply for votes: one record at a time in a live engine, many at a time in a replay. */
 #include "engine/apply/apply_internal.h"
 #include "engine/state/feed.h"
 #include "engine/apply/snapshot_capture.h"
@@ -20,7 +20,8 @@ static void poll_add(struct state *state, struct poll *poll, uint64_t second, ui
     FIELD_ADD(state->votes, votes);
 }
 
-/* Votes of one option, but for the sums of its poll and of the state. Returns whether they fit. */
+/* Applies a step to its option, but not to the sums of its poll and of the state. Returns whether
+ * the step fits. */
 static bool option_take(struct state *state, struct option *option, const struct vote_step *step)
 {
     if (option == NULL || step->n == 0 || FIELD_OWN(option->votes) != step->before ||
@@ -49,11 +50,11 @@ int apply_vote(struct state *state, const struct record *record)
     return 0;
 }
 
-/* So many options are in the cache after a few votes each. */
+/* Up to this many options stay in the cache. */
 enum { CACHED_OPTIONS = 1000 };
 
-/* Which steps are of the share: their indexes. Returns how many; without a branch, for nobody could
- * guess it. */
+/* Picks the indexes of the steps that belong to the share. Returns how many. It has no branch,
+ * since the processor could not predict it. */
 static size_t pick(const struct vote_share *share, const struct vote_step *steps, size_t count,
                    unsigned char *picks)
 {
@@ -65,7 +66,7 @@ static size_t pick(const struct vote_share *share, const struct vote_step *steps
     return picked;
 }
 
-/* The options of the steps. Asks for their memory, all at once, so that the waits overlap. */
+/* Finds the options of the steps, and prefetches all of them so that the waits overlap. */
 static void options_fetch(const struct state *state, const struct vote_step *steps,
                           const unsigned char *picks, size_t picked, struct option **options)
 {
@@ -92,7 +93,7 @@ size_t apply_vote_steps(struct state *state, const struct vote_share *share,
     struct vote_sum sum = {.poll = NULL, .second = share->second};
     size_t used = *sum_count;
     size_t i = 0;
-    /* the replay cuts its batch into runs of at most so many steps */
+    /* the replay cuts its batch into runs of at most VOTE_STEPS_MAX steps */
     CHECK(count <= VOTE_STEPS_MAX);
     size_t picked = pick(share, steps, count, picks);
     DCHECK(share->share < share->shares && (share->shares & (share->shares - 1)) == 0);
@@ -112,7 +113,7 @@ size_t apply_vote_steps(struct state *state, const struct vote_share *share,
     if (sum.poll != NULL) {
         sums[used++] = sum;
     }
-    DCHECK(used <= *sum_count + count); /* the caller has made room for so many */
+    DCHECK(used <= *sum_count + count); /* the caller has made room for count more */
     *sum_count = used;
     return i == picked ? count : picks[i];
 }

@@ -1,4 +1,4 @@
-/* apply for workers: they come, fall silent, leave, and are forgotten. */
+/* apply for workers: they register, go offline, leave, and are forgotten. */
 #include "engine/apply/apply_internal.h"
 
 #include "engine/apply/snapshot_capture.h"
@@ -56,12 +56,12 @@ static int worker_new(struct state *state, const struct record *record, struct w
     }
     FIELD_PUT(state->worker_last, worker->id);
     ledger_add(&state->ledger, LEDGER_ENTITIES, worker_weight(worker));
-    DCHECK(state_worker(state, blob_span(worker->name)) == worker); /* a name is of one worker */
+    DCHECK(state_worker(state, blob_span(worker->name)) == worker); /* names are unique */
     *out = worker;
     return 0;
 }
 
-/* A worker registers, for the first time or again: its counts begin anew. */
+/* Counts a worker that registers for the first time, or again after it had left. */
 static void worker_comes(struct state *state, struct worker *worker)
 {
     DCHECK(FIELD_OWN(worker->state) == WORKER_GONE);
@@ -122,7 +122,7 @@ int apply_bye(struct state *state, const struct record *record, struct apply_res
     FIELD_PUT(worker->state, WORKER_GONE);
     FIELD_ADD(state->worker_count, (uint64_t)-1);
     DCHECK(worker->gone_lsn == 0 &&
-           FIELD_OWN(state->worker_count) < WORKERS_MAX); /* it was counted */
+           FIELD_OWN(state->worker_count) < WORKERS_MAX); /* the count has gone down */
     worker->gone_lsn = record->lsn;
     TAILQ_INSERT_TAIL(&state->gone, worker, gone);
     const struct worker_held *held = FIELD_OWN(worker->held);
@@ -137,7 +137,7 @@ int apply_bye(struct state *state, const struct record *record, struct apply_res
     return 0;
 }
 
-/* Whether there is a worker of this id, or was one: a record about it may be on its way while it
+/* Whether this id is or was a worker's: a record about a worker may be in a lane while the worker
  * leaves and is forgotten. */
 static bool was_worker(const struct state *state, uint64_t id)
 {
@@ -157,7 +157,7 @@ int apply_offline(struct state *state, const struct record *record)
     return 0;
 }
 
-/* An offline worker has shown that it lives; one that has left stays away. */
+/* As apply, for a SEEN: an offline worker is online again; one that has left stays away. */
 int apply_seen(struct state *state, const struct record *record)
 {
     struct worker *worker = table_get(&state->worker_ids, record->num[SEEN_WORKER]);
@@ -171,7 +171,7 @@ int apply_seen(struct state *state, const struct record *record)
     return 0;
 }
 
-/* It has left and holds nothing: its name, its place and its memory are free again. */
+/* Forgets a worker that has left and holds nothing: frees its name, its place and its memory. */
 static void forget_worker(struct state *state, struct worker *worker)
 {
     DCHECK(worker->gone_lsn != 0);

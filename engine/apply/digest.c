@@ -1,5 +1,5 @@
-/* A number for a whole state: the images of all entities, in the order of their ids, and what is
- * made of them together. */
+/* The digest of a state: it mixes the images of all entities, in the order of their ids, and the
+ * lists and counts that are derived from them. */
 #include "engine/apply/digest.h"
 
 #include "engine/apply/snapshot_image.h"
@@ -33,7 +33,8 @@ static uint64_t mix_all(uint64_t digest, const uint64_t *values, size_t count)
     mix_all(digest, (const uint64_t[]){__VA_ARGS__},                                               \
             sizeof((const uint64_t[]){__VA_ARGS__}) / sizeof(uint64_t))
 
-/* What is stored of an image: so a new number that is 0, or a new empty text, changes no digest. */
+/* Mixes the stored bytes of an image: a new number that is 0, or a new empty text, changes no
+ * digest. */
 static uint64_t mix_image(uint64_t digest, const struct image *image)
 {
     unsigned nums = image_num_count(image->kind);

@@ -1,12 +1,12 @@
-/* One number for all of a committed state. */
+/* The digest of a committed state: one number for all of it. */
 #ifndef TALLY_ENGINE_APPLY_DIGEST_H
 #define TALLY_ENGINE_APPLY_DIGEST_H
 
 #include "engine/state/state.h"
 
 /*
- * A number for all that is in a state and that a record could ever depend on; equal states have
- * equal digests. Threads: the committer, or nobody else is there.
+ * Returns a number made from everything in a state that a record could ever depend on; equal states
+ * have equal digests. Threads: the committer, or the only one.
  */
 uint64_t digest_state(const struct state *state);
 

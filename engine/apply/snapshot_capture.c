@@ -1,4 +1,4 @@
-/* Images of entities as they are, and the walk over those that nobody has changed. */
+/* The capture: images of entities before they change, and the walk over the other entities. */
 #include "engine/apply/snapshot_capture.h"
 
 #include "engine/apply/snapshot_image.h"
@@ -102,7 +102,7 @@ void snapshot_capture_take_build(struct capture *capture, struct build *build)
 void snapshot_capture_begin(struct capture *capture, struct state *state,
                             int (*emit)(void *arg, struct image_buf *buf), void *arg)
 {
-    /* one snapshot at a time: the committer begins the next when the last one has ended */
+    /* one snapshot at a time: the committer begins the next after the last one has ended */
     CHECK(state->capture == NULL);
     state->captures++;
     state->capture = capture;

@@ -13,15 +13,15 @@
  *     HEAD  polls queues workers options [build 7] options ... builds ...        END
  *                                          └ apply is about to change it: captured before its turn
  *
- * Everything happens in the committer, the only thread that changes the state, so there is no
- * concurrency in it. Each entity knows the number of the last capture that has it, or that began
- * before it was made (`captured`). The rule: whoever changes an entity, or takes it away, calls
- * snapshot_capture_poll (_option, ...) first; the walk captures what nobody has changed. So each
- * entity that was there at S is captured exactly once, as it was at S, and what came after S is not
- * in it.
+ * The capture runs in the committer, the only thread that changes the state, so nothing is
+ * concurrent. Each entity carries the number of the last capture that has it, or that began before
+ * the entity was made (`captured`). The rule: code that changes an entity, or takes it away, calls
+ * snapshot_capture_poll (_option, ...) first; the walk captures the other entities. So each entity
+ * that existed at S is captured exactly once, as it was at S, and entities made after S are left
+ * out.
  *
- * What can be told from the entities is not captured but made again when they are loaded: the
- * counts of a queue, its list of finished builds, the options of a poll, what a worker holds, the
+ * Members that follow from the entities are not captured but made again by a load: the counts of a
+ * queue, its list of finished builds, the options of a poll, the builds that a worker holds, the
  * index of unique builds. So a change of those alone needs no capture.
  */
 enum { CAPTURE_CHUNK_BYTES = 256 * 1024 };
@@ -29,12 +29,12 @@ enum { CAPTURE_CHUNK_BYTES = 256 * 1024 };
 struct capture {
     struct state *state;
     uint32_t number; /* state.captures, while this one runs */
-    int err;         /* sticky: NOMEM, or what emit said; the capture is of no use then */
+    int err;         /* sticky: NOMEM, or the error of emit; the capture has failed then */
     uint64_t lsn;
     struct image_buf out; /* not handed over yet */
     uint64_t images;
-    struct image head; /* the counts at S: where the walk ends */
-    /* the walk's place */
+    struct image head; /* the counts at S, at which the walk ends */
+    /* the position of the walk */
     unsigned phase;
     uint64_t id;
     /* Takes the bytes over (and sets *buf to its empty state). 0 or an error. */
@@ -46,8 +46,8 @@ struct capture {
 void snapshot_capture_begin(struct capture *capture, struct state *state,
                             int (*emit)(void *arg, struct image_buf *buf), void *arg);
 
-/* Looks at no more than so many entities. Returns true when the capture is whole, END included, or
- * has failed (capture->err): then call snapshot_capture_end. */
+/* Walks over at most `entities_max` entities. Returns true when the capture is whole, END included,
+ * or has failed (capture->err): then call snapshot_capture_end. */
 bool snapshot_capture_walk(struct capture *capture, uint64_t entities_max);
 
 /* Ends the capture, whole or not. */

@@ -1,4 +1,4 @@
-/* Which member of an entity each number of its image is. */
+/* The table of image numbers: which member of an entity each number of its image is. */
 #ifndef TALLY_ENGINE_APPLY_SNAPSHOT_FIELDS_H
 #define TALLY_ENGINE_APPLY_SNAPSHOT_FIELDS_H
 
@@ -10,7 +10,7 @@
  *
  *     OWN(index, type, member)      a plain member
  *     SHARED(index, type, member)   an _Atomic one: FIELD_OWN, FIELD_PUT
- *     OTHER(index)                  made of something else: by hand in snapshot_image.c and
+ *     OTHER(index)                  made from other members: by hand in snapshot_image.c and
  *                                   snapshot_load.c
  */
 #define HEAD_FIELDS(OWN, SHARED, OTHER)                                                            \

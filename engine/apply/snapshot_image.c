@@ -1,4 +1,4 @@
-/* Entities as images: the members that the lists name, and what is made of several. */
+/* Makes images: the numbers that the lists name, and by hand those made from several members. */
 #include "engine/apply/snapshot_image.h"
 
 #include "engine/apply/snapshot_fields.h"
@@ -43,7 +43,7 @@ void snapshot_image_poll(struct image *image, const struct poll *from,
             [IPOLL_NAME] = blob_span(from->name), [IPOLL_SECONDS] = seconds_of(from, seconds)}};
 }
 
-/* The folded label, which stands behind the poll's name in the option's key. */
+/* The folded label: the part of the option's key behind the poll's name. */
 static struct span fold_of(const struct option *option)
 {
     size_t skip = option->poll->name->len + 1;

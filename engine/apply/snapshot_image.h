@@ -1,4 +1,4 @@
-/* The image of an entity as it is committed: what a snapshot says of it, and the digest. */
+/* Makes the image of a committed entity, for snapshots and for the digest. */
 #ifndef TALLY_ENGINE_APPLY_SNAPSHOT_IMAGE_H
 #define TALLY_ENGINE_APPLY_SNAPSHOT_IMAGE_H
 
@@ -6,13 +6,13 @@
 #include "engine/state/state.h"
 #include "wal/base/bytes.h"
 
-/* The seconds of a poll take no more. */
+/* The most bytes that the `seconds` of a poll take. */
 enum { SNAPSHOT_SECONDS_BYTES = POLL_SECONDS * 3 * VARINT_BYTES_MAX };
 
 /*
- * Each fills the image from the entity. The texts point into the entity, those of a poll also into
- * `seconds`. A queue's image lacks the tags of its need sets, which the capture joins to one text.
- * Threads: the committer, or nobody else is there.
+ * Each function fills the image from the entity. The texts point into the entity, those of a poll
+ * also into `seconds`. A queue's image lacks the tags of its need sets, which the capture joins to
+ * one text. Threads: the committer, or the only one.
  */
 void snapshot_image_head(struct image *image, const struct state *from);
 void snapshot_image_poll(struct image *image, const struct poll *from,

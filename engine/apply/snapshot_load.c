@@ -1,4 +1,4 @@
-/* Entities from their images, and then what follows from all of them together. */
+/* The loader: makes entities from their images, then the lists and counts that follow from them. */
 #include "engine/apply/snapshot_load.h"
 
 #include "engine/apply/apply_internal.h"
@@ -22,15 +22,15 @@ void snapshot_load_fini(struct snapshot_load *load)
 
 #define MEMBERS_OF(kind) kind##_FIELDS(LOAD_OWN, LOAD_SHARED, LOAD_OTHER)
 
-/* What the proof could not see. */
+/* Refuses an image for a reason that the proof does not check. */
 static int wrong(struct snapshot_load *load, const char *why)
 {
     load->proof.why = why;
     return TALLY_CORRUPT;
 }
 
-/* Space for the labels is reserved at once, but for no more than so many: a head is not believed
- * before its labels have come. */
+/* Memory for the labels is reserved at once, but for no more than this: the count in the head is
+ * not trusted before the labels have come. */
 enum { LABELS_RESERVED_MAX = 1 << 20 };
 
 static int load_head(struct snapshot_load *load, const struct image *image)
@@ -43,7 +43,7 @@ static int load_head(struct snapshot_load *load, const struct image *image)
                          options < LABELS_RESERVED_MAX ? options : LABELS_RESERVED_MAX);
 }
 
-/* bounds.c has checked them. */
+/* REQUIRES: bounds.c has checked the text. */
 static void load_seconds(struct poll *poll, struct span text)
 {
     const unsigned char *at = (const unsigned char *)text.at;
@@ -88,7 +88,7 @@ static int load_option(struct snapshot_load *load, const struct image *image)
     struct state *state = load->state;
     const uint64_t *num = image->num;
     struct poll *poll = table_get(&state->poll_ids, num[IOPTION_POLL]);
-    DCHECK(poll != NULL); /* the proof has seen it before its options */
+    DCHECK(poll != NULL); /* the proof refuses an option before its poll */
     struct option *to = aligned_alloc(64, sizeof *to);
     if (to == NULL) {
         return TALLY_NOMEM;
@@ -103,7 +103,7 @@ static int load_option(struct snapshot_load *load, const struct image *image)
     return table_put(&state->options, to->id, to) == 0 && is_whole ? 0 : TALLY_NOMEM;
 }
 
-/* bounds.c has checked them. */
+/* REQUIRES: bounds.c has checked the tags. */
 static int load_sets(struct state *state, struct queue *queue, struct span tags, uint64_t count)
 {
     DCHECK(count <= NEED_SETS_MAX); /* bounds.c */
@@ -183,7 +183,7 @@ static bool load_text(struct snapshot_load *load, _Atomic(struct parcel *) *plac
     return parcel != NULL;
 }
 
-/* Payload, result and error; a build that has given them back has none. */
+/* Loads payload, result and error; a build whose bytes are forgotten has none. */
 static int load_texts(struct snapshot_load *load, struct build *build, const struct image *image)
 {
     DCHECK(FIELD_OWN(build->payload) == NULL);
@@ -255,7 +255,7 @@ static int load_build(struct snapshot_load *load, const struct image *image)
     struct state *state = load->state;
     const uint64_t *num = image->num;
     const struct queue *queue = table_get(&state->queue_ids, num[IBUILD_QUEUE]);
-    DCHECK(queue != NULL); /* the proof has seen it before its builds */
+    DCHECK(queue != NULL); /* the proof refuses a build before its queue */
     if (num[IBUILD_SET] >= FIELD_OWN(queue->set_count)) {
         return wrong(load, "a build of a need set that its queue has not");
     }
@@ -358,7 +358,7 @@ static int end_builds(struct snapshot_load *load)
         in_order = in_order && (state->ended_kept == NULL || FIELD_OWN(ended[i]->payload) != NULL);
         apply_build_add_ended(state, ended[i]);
     }
-    /* a queue has been idle since its last build ended */
+    /* a queue is idle since its last build ended */
     for (uint64_t i = 0; i < count; i++) {
         struct queue *queue = ended[i]->queue;
         if (queue->ended_last == ended[i] && apply_queue_open(queue) == 0) {
@@ -376,7 +376,7 @@ static int compare_gone(const void *a, const void *b)
     return (x->gone_lsn > y->gone_lsn) - (x->gone_lsn < y->gone_lsn);
 }
 
-/* Those that have left, in that order. */
+/* Puts the workers that have left into the list, in the order in which they left. */
 static int end_workers(struct snapshot_load *load)
 {
     struct state *state = load->state;

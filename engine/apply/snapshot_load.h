@@ -8,21 +8,21 @@
 /* One load; begin with the state of state_init. */
 struct snapshot_load {
     struct state *state;
-    struct snapshot_proof proof; /* it is asked about each image first, and says what did not fit */
-    bool ended;                  /* snapshot_load_end was called: there is no second end */
+    struct snapshot_proof proof; /* checks each image first; proof.why says what did not fit */
+    bool ended;                  /* snapshot_load_end was called; it is called once */
 };
 
 void snapshot_load_init(struct snapshot_load *load, struct state *state);
 void snapshot_load_fini(struct snapshot_load *load);
 
-/* Takes the next image. Returns 0; CORRUPT when it contradicts what came before; NOMEM. After an
- * error the state is of no use any more. */
+/* Takes the next image. Returns 0; CORRUPT when it contradicts the images before; NOMEM. After an
+ * error the state may only be freed. */
 int snapshot_load_image(struct snapshot_load *load, const struct image *image);
 
 /*
- * To be called after the last image: makes what is not saved (lists, counts, indexes), and checks
- * that nothing is missing. Then the state is what apply made of all records up to its lsn. As
- * snapshot_load_image.
+ * To be called after the last image: makes the lists, counts and indexes that images do not store,
+ * and checks that nothing is missing. Then the state is the one that apply made from all records up
+ * to its lsn. Returns as snapshot_load_image.
  */
 int snapshot_load_end(struct snapshot_load *load);
 

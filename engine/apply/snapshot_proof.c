@@ -1,4 +1,4 @@
-/* What holds between the images of one snapshot. */
+/* The proof: checks the images of a snapshot one by one, then their counts and sums. */
 #include "engine/apply/snapshot_proof.h"
 
 #include "engine/log/bounds.h"
@@ -44,7 +44,7 @@ static int wrong(struct snapshot_proof *proof, const char *why)
 
 enum { PAGE_IDS = 4096 };
 
-/* The highest id that the head allows. */
+/* Returns the highest id that the head allows. */
 static uint64_t last_id(const struct snapshot_proof *proof, enum image_kind kind)
 {
     static const unsigned counts[IMAGE_KINDS] = {[IMAGE_POLL] = HEAD_POLLS,
@@ -63,7 +63,7 @@ static bool is_there(const struct snapshot_proof *proof, enum image_kind kind, u
 
 enum { NOTED = 1 };
 
-/* Notes an id. Returns NOTED; 0: it was there. Errors: NOMEM, FULL. */
+/* Notes an id. Returns NOTED; 0 when it was noted before. Errors: NOMEM, FULL. */
 static int note(struct table *ids, uint64_t id)
 {
     unsigned char *page = table_get(ids, id / PAGE_IDS);
@@ -82,7 +82,7 @@ static int note(struct table *ids, uint64_t id)
     return is_new ? NOTED : 0;
 }
 
-/* Notes an id of a kind. CORRUPT when it is there already, cannot be, or is too far from others. */
+/* Notes an id of a kind. CORRUPT when it is there already, out of range, or too far from others. */
 static int take_id(struct snapshot_proof *proof, enum image_kind kind, uint64_t id, const char *why)
 {
     uint64_t *first = &proof->first[kind];
@@ -120,7 +120,7 @@ static int take_poll(struct snapshot_proof *proof, const struct image *image)
 {
     int err = take_id(proof, IMAGE_POLL, image->num[IMAGE_ID], "a poll twice, or beyond the last");
     if (err == 0) {
-        DCHECK(image->num[IMAGE_ID] <= proof->head.num[HEAD_POLLS]); /* take_id has looked */
+        DCHECK(image->num[IMAGE_ID] <= proof->head.num[HEAD_POLLS]); /* take_id checks it */
         proof->claimed[image->num[IMAGE_ID]] = image->num[IPOLL_TOTAL];
     }
     return err;

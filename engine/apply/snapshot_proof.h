@@ -1,4 +1,4 @@
-/* The proof of a snapshot: whether its images are a state that can be loaded, unloaded. */
+/* The proof of a snapshot: checks that its images can be loaded, without making a state. */
 #ifndef TALLY_ENGINE_APPLY_SNAPSHOT_PROOF_H
 #define TALLY_ENGINE_APPLY_SNAPSHOT_PROOF_H
 
@@ -9,27 +9,28 @@
 #include <stdbool.h>
 
 /*
- * Image by image: whether it can be by itself (bounds.h), stands in its place, has an id of its
- * own, and refers to what was there before; at the end, whether nothing is missing and the sums are
- * right. The loader asks it about each image first; so what it accepts a load accepts, but for
- * what only its indexes can tell: names and labels that are there twice, two builds in one slot of
- * a worker. Those come from apply, which asks the same indexes.
+ * The proof checks that each image is within its bounds (bounds.h), stands in its place, has a new
+ * id, and refers to images before it; at the end, that nothing is missing and the sums are right.
+ * The loader asks the proof about each image first. So a load accepts what the proof accepts, but
+ * for errors that only the indexes of the loader find: a name or label that is there twice, two
+ * builds in one slot of a worker. A snapshot of a live state has none, since apply asks the same
+ * indexes.
  *
- * It takes a bit for each id and 8 bytes for each poll. Ids that nobody has take no memory: the
- * bits stand in pages of 4,096.
+ * The proof takes a bit for each id and 8 bytes for each poll. Unused ids take no memory: the bits
+ * stand in pages of 4,096.
  */
 struct snapshot_proof {
-    uint64_t lsn; /* the images have to be of it; 0: of any */
+    uint64_t lsn; /* the lsn that the head must have; 0: any */
     struct image head;
     uint64_t images;
     uint64_t counts[IMAGE_KINDS];
     struct table ids[IMAGE_KINDS]; /* pages of bits, one for each id */
     uint64_t first[IMAGE_KINDS];   /* lowest and highest id of each kind; 0: none yet */
     uint64_t last[IMAGE_KINDS];
-    struct table used; /* as ids: the queues that have a build */
+    struct table used; /* pages of bits, like ids: the queues that have a build */
     uint64_t used_count;
     uint64_t *totals;  /* owned; by poll id: the votes of its options */
-    uint64_t *claimed; /* owned; by poll id: what the poll says of them */
+    uint64_t *claimed; /* owned; by poll id: the sum that its image states */
     uint64_t payload_bytes;
     bool ended;
     const char *why; /* what did not fit; static */
