@@ -23,10 +23,10 @@ void auth_fini(struct auth *auth)
 }
 
 /*
- * Digests are compared elsewhere so that neither the length of the key nor the first wrong byte
- * shows in the time. Here both sides are padded to one fixed length, and every byte of it is looked
- * at, with no branch on any of them and the length folded in at the end: the same loop, whatever
- * was sent. `volatile` keeps the compiler from ending it early.
+ * The time of the comparison must show neither the length of the key nor the place of the first
+ * wrong byte. So both sides are padded to one fixed length, and the loop reads every byte without a
+ * branch on any; the lengths are compared at the end. `volatile` keeps the compiler from ending the
+ * loop early.
  */
 bool auth_accepts(const struct auth *auth, struct span key)
 {

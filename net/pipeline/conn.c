@@ -1,4 +1,4 @@
-/* What a connection is: what it has in flight, stopping and going on, what it handed out. */
+/* A connection: its replies in flight, its stops, and the builds it has handed out. */
 #include "net/pipeline/conn.h"
 
 #include "engine/read.h"
@@ -26,7 +26,7 @@ bool conn_is_idle(const struct conn *conn)
 void conn_closed(struct conn *conn)
 {
     struct pipeline *pipeline = conn->pipeline;
-    /* conn_io_close has looked: a connection is closed once, whoever ends it */
+    /* conn_io_close has checked that the connection is open */
     CHECK(conn->fd >= 0);
     conn->fd = -1;
     if (conn->reading != NULL) {
@@ -48,7 +48,7 @@ void conn_closed(struct conn *conn)
 
 void conn_fini(struct conn *conn)
 {
-    /* it is freed from the list of closed ones, which free_closed asks for just this */
+    /* free_closed frees only closed connections with nothing in flight */
     CHECK(conn->fd < 0 && conn->in_flight == 0 && conn->votes == 0);
     CHECK(!conn->is_stopped && !conn->is_touched); /* conn_closed took it off both lists */
     if (conn->telling != NULL) {
@@ -109,7 +109,7 @@ void conn_stop(struct conn *conn, enum stop stop)
 
 void conn_resume(struct conn *conn)
 {
-    /* callers have it from the list of stopped ones, or know by its stop that it is there */
+    /* callers have the connection from the list of stopped ones, or have looked at its stop */
     CHECK(conn->is_stopped && conn->stop != STOP_NONE);
     TAILQ_REMOVE(&conn->pipeline->stopped, conn, stopped);
     conn->is_stopped = false;
@@ -154,7 +154,7 @@ bool conn_may_resume(const struct conn *conn)
         return pipeline->offers != conn->stop_seen || pipeline->now_ns >= conn->wait_until_ns ||
                conn->is_leaving || pipeline->drain_until_ns != 0;
     case STOP_READING:
-        CHECK(conn->reading != NULL); /* ask_read has put it there before it stopped */
+        CHECK(conn->reading != NULL); /* ask_read sets it before the connection stops */
         return read_is_done(conn->reading->read);
     case STOP_MEMORY:
         return !pipeline_is_tight(pipeline);
@@ -168,7 +168,7 @@ bool conn_may_resume(const struct conn *conn)
 
 /* ---- what was handed out ---- */
 
-/* What the client's machine has acknowledged; also after the end of the connection. */
+/* The bytes that the client's machine has acknowledged; also after the end of the connection. */
 static uint64_t acknowledged(const struct conn *conn)
 {
     int left = 0;
@@ -184,7 +184,7 @@ void conn_hands_out(struct conn *conn, uint64_t id, uint32_t token)
     if (handed->count > 0 && handed->count == handed->capacity) {
         handed_arrive(handed, acknowledged(conn));
         if (handed->count > handed->capacity / 2) {
-            handed_grow(handed); /* so that this costs each claim little, however few arrive */
+            handed_grow(handed); /* so that few claims ask again, even if no reply arrives */
         }
     }
     handed_add(handed, &(struct handed_claim){.id = id, .token = token, .pos = pos});

@@ -1,4 +1,4 @@
-/* What a connection is: its replies, what it has in flight, and why it waits. */
+/* A connection: its replies, the count of those in flight, and why it waits. */
 #ifndef TALLY_NET_PIPELINE_CONN_H
 #define TALLY_NET_PIPELINE_CONN_H
 
@@ -56,7 +56,7 @@ enum stop {
     STOP_OUTPUT,
 };
 
-/* How it receives and sends is not in here: struct conn_io, net/io/conn_io.h, begins with one. */
+/* Receiving and sending are in struct conn_io (net/io/conn_io.h), which begins with a conn. */
 struct conn {
     struct pipeline *pipeline;
     int fd; /* -1: closed; the struct stays until nothing is in flight */
@@ -68,19 +68,19 @@ struct conn {
     struct handed handed; /* builds whose replies may not have arrived */
     uint64_t sent_bytes;
 
-    uint32_t in_flight; /* entries of the pipeline's pending queue */
-    uint32_t changes;   /* those with PENDING_CHANGE */
-    uint32_t ordered;   /* those with PENDING_ORDERED */
+    uint32_t in_flight; /* its entries in the pipeline's pending queue */
+    uint32_t changes;   /* of them, those with PENDING_CHANGE */
+    uint32_t ordered;   /* of them, those with PENDING_ORDERED */
     uint32_t votes;     /* cast, and not yet flushed */
     enum stop stop;
-    uint64_t stop_seen;      /* what had not moved when it stopped */
+    uint64_t stop_seen;      /* the value, when it stopped, of the count that has to move */
     struct reading *reading; /* owned; of the request it stopped at, for STOP_READING */
 
     bool is_authed;
-    bool is_leaving; /* the client will send no more, but not all is read */
-    bool is_ended;   /* all it sent is read */
-    bool is_touched; /* stands in the pipeline's list of those to finish in this pass */
-    bool is_stopped; /* stands in the pipeline's list of stopped ones */
+    bool is_leaving; /* the client will send no more, but not all of its input is read */
+    bool is_ended;   /* all of its input is read */
+    bool is_touched; /* is in the pipeline's list of those to finish in this pass */
+    bool is_stopped; /* is in the pipeline's list of stopped ones */
     unsigned auth_failures;
 
     uint64_t wait_until_ns; /* of a claim; 0: none */
@@ -95,7 +95,7 @@ struct conn {
 
 TAILQ_HEAD(conn_list, conn);
 
-/* Frees what it owns. REQUIRES: it is closed, and nothing of it is in flight. */
+/* Frees its members. REQUIRES: it is closed, and nothing of it is in flight. */
 void conn_fini(struct conn *conn);
 
 /* Puts the connection on the list of those finished at the end of this pass. */
@@ -108,33 +108,34 @@ static inline void conn_touch(struct conn *conn)
     }
 }
 
-/* The client takes no part in anything that is under way. */
+/* Whether nothing of the connection is under way: no reply, no vote, no wait. */
 bool conn_is_idle(const struct conn *conn);
 
-/* Whether a further request may be run: the client reads its replies. */
+/* Whether the output has room for a further request's reply: the client reads its replies. */
 bool conn_has_output_room(const struct conn *conn);
 
-/* Adds a reply in flight, for which there is room; the connection is filled in. */
+/* Adds a reply in flight, and sets the entry's connection. REQUIRES: there is room for it. */
 void conn_await(struct conn *conn, const struct pending_entry *entry);
 
-/* An entry of this connection is answered. */
+/* Counts an entry of this connection as answered. */
 void conn_answered(struct conn *conn, const struct pending_entry *entry);
 
-/* Stops the reading of requests, until what it stops for has come, and takes it up again. */
+/* Stops the reading of requests until the stop's reason has passed; and goes on with it. */
 void conn_stop(struct conn *conn, enum stop stop);
 bool conn_may_resume(const struct conn *conn);
 void conn_resume(struct conn *conn);
 
-/* The request in hand hands out a build: should its reply not arrive, the build goes back. */
+/* Notes that the present request hands out a build: if its reply does not arrive, the build goes
+ * back. */
 void conn_hands_out(struct conn *conn, uint64_t id, uint32_t token);
 
-/* Whether there is a build whose reply has not arrived, so far as the kernel knows. */
+/* Whether, as far as the kernel knows, the reply with some build has not arrived. */
 bool conn_has_handed(struct conn *conn);
 
-/* The socket is about to be closed by us: builds whose replies have not arrived go back. */
+/* Gives back the builds whose replies have not arrived, before the server closes the socket. */
 void conn_take_back(struct conn *conn);
 
-/* The socket is closed: it leaves the lists, and nothing is told any more. */
+/* Takes the connection off the lists after its socket was closed; no reply is written any more. */
 void conn_closed(struct conn *conn);
 
 #endif

@@ -1,14 +1,14 @@
-/* Counters of one I/O thread, which anybody may read. */
+/* Counters of one I/O thread, which any thread may read. */
 #ifndef TALLY_NET_PIPELINE_COUNTER_H
 #define TALLY_NET_PIPELINE_COUNTER_H
 
 #include <stdatomic.h>
 #include <stdint.h>
 
-/* Written by one thread alone, read by whoever answers INFO. */
+/* Written by one thread alone, read by the thread that answers INFO. */
 struct counters {
     _Atomic uint64_t accepted;
-    _Atomic uint64_t refused;     /* over the limit of connections */
+    _Atomic uint64_t refused;     /* connections over the limit */
     _Atomic uint64_t undelivered; /* builds whose reply did not arrive, given back */
     _Atomic uint64_t requests;
     _Atomic uint64_t votes;

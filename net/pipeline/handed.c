@@ -16,7 +16,7 @@ void handed_fini(struct handed *handed)
 
 bool handed_grow(struct handed *handed)
 {
-    /* nobody adds without a place */
+    /* handed_add adds only with a place */
     CHECK(handed->count <= handed->capacity);
     uint32_t capacity = handed->capacity < CAPACITY_MIN ? CAPACITY_MIN : handed->capacity * 2;
     struct handed_claim *at = realloc(handed->at, capacity * sizeof(*at));
@@ -36,7 +36,7 @@ void handed_add(struct handed *handed, const struct handed_claim *claim)
 
 void handed_leave(struct handed *handed, uint64_t pos, uint64_t end)
 {
-    /* what has left is counted out before it is counted down, see handed_arrive */
+    /* handed_arrive takes arrived claims off both counts */
     CHECK(handed->left <= handed->count);
     while (handed->left < handed->count && handed->at[handed->left].pos <= pos) {
         DCHECK(handed->left == 0 || handed->at[handed->left - 1].end <= end);
@@ -50,7 +50,7 @@ void handed_arrive(struct handed *handed, uint64_t bytes)
     while (gone < handed->left && handed->at[gone].end <= bytes) {
         gone++;
     }
-    /* only what has left can arrive: the loop ends there, whatever the kernel says */
+    /* the loop ends at the last claim that has left, whatever the kernel says */
     CHECK(gone <= handed->left && handed->left <= handed->count);
     handed->left -= gone;
     handed->count -= gone;

@@ -1,4 +1,4 @@
-/* Builds that were handed out, and whose reply may not have reached the client. */
+/* The list of builds that were handed out and whose replies may not have reached the client. */
 #ifndef TALLY_NET_PIPELINE_HANDED_H
 #define TALLY_NET_PIPELINE_HANDED_H
 
@@ -9,7 +9,7 @@
 struct handed_claim {
     uint64_t id;
     uint64_t pos; /* of the lane: the reply leaves when this is applied */
-    uint64_t end; /* of the reply, in the bytes of the connection */
+    uint64_t end; /* of the reply, counted in bytes sent on the connection */
     uint32_t token;
 };
 
@@ -18,30 +18,30 @@ struct handed_claim {
  *       |                                     |
  *       '--------------- the connection ends -+--> the build goes back
  *
- * In the order of the claims, which is that of the replies. All zero is an empty one.
+ * The list is in the order of the claims, which is that of the replies. All zero is an empty one.
  */
 struct handed {
     struct handed_claim *at; /* owned */
     uint32_t count;
-    uint32_t left; /* of them, from the first on: the end is known */
+    uint32_t left; /* claims, from the first on, whose end is known */
     uint32_t capacity;
 };
 
 void handed_fini(struct handed *handed);
 
-/* Makes room for more than there is now: at least as much again. Returns whether there is room. */
+/* Makes room for at least as many claims again. Returns whether there is room. */
 bool handed_grow(struct handed *handed);
 
-/* Adds one. Without memory it is not noted, and its lease has to run out. */
+/* Adds a claim. Without memory it is not noted, and its lease has to expire. */
 void handed_add(struct handed *handed, const struct handed_claim *claim);
 
-/* The replies of all claims up to `pos` may leave, and end there. */
+/* Notes that the replies of all claims up to `pos` may leave, and end at `end`. */
 void handed_leave(struct handed *handed, uint64_t pos, uint64_t end);
 
-/* So many bytes of the connection have been acknowledged: what ends there has arrived. */
+/* Removes the claims whose replies end within the first `bytes` bytes, which are acknowledged. */
 void handed_arrive(struct handed *handed, uint64_t bytes);
 
-/* Moves all of them. */
+/* Moves all claims. */
 void handed_move(struct handed *to, struct handed *from);
 
 #endif

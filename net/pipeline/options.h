@@ -1,4 +1,4 @@
-/* What a server is started with. */
+/* The options of a server. */
 #ifndef TALLY_NET_PIPELINE_OPTIONS_H
 #define TALLY_NET_PIPELINE_OPTIONS_H
 
@@ -6,7 +6,7 @@
 
 struct server_options {
     int listen_fd;     /* bound, listening, not blocking; net/listen/listener.h makes one */
-    const int *guests; /* connections that are there already; borrowed until server_start returns */
+    const int *guests; /* sockets that the listener handed over; borrowed by server_start */
     unsigned guest_count;
     unsigned threads;           /* I/O threads, at least 1 */
     const char *key;            /* the API key; NULL: none is asked for */

@@ -1,4 +1,4 @@
-/* Replies in flight: one thread's queue of what leaves when the lane is applied so far. */
+/* Replies in flight: one thread's queue of those that wait until the lane is applied. */
 #ifndef TALLY_NET_PIPELINE_PENDING_H
 #define TALLY_NET_PIPELINE_PENDING_H
 
@@ -13,18 +13,18 @@ struct reading;
 struct reply;
 
 enum {
-    PENDING_MAX = 1 << 16, /* entries; beyond, requests wait as for room in the lane */
+    PENDING_MAX = 1 << 16, /* entries; when it is full, requests wait as for room in the lane */
 };
 
 enum pending_kind {
-    PENDING_HELD,   /* the text stands in the connection's held buffer */
-    PENDING_RESULT, /* made from the result of the ordered request at pos */
+    PENDING_HELD,   /* the reply is in the connection's held buffer */
+    PENDING_RESULT, /* the reply is made from the result of the ordered request at pos */
 };
 
 enum {
     PENDING_CHANGE = 1, /* the connection's own later claims and reads must not overtake it */
     PENDING_ORDERED = 2,
-    PENDING_CLAIM = 4, /* it hands out builds */
+    PENDING_CLAIM = 4, /* the reply hands out builds */
 };
 
 /*
@@ -32,22 +32,22 @@ enum {
  *                 |                                        |
  *     head -> [pos conn ...] [pos conn ...] [pos conn ...] | [pos conn ...] <- tail
  *
- * pos never falls from head to tail, so the head alone is looked at, and each connection's entries
- * stand in the order of its requests.
+ * pos never falls from head to tail, so only the head has to be checked. Each connection's entries
+ * are in the order of its requests.
  */
 struct pending_entry {
-    uint64_t pos; /* it may be answered when the lane is applied up to here */
+    uint64_t pos; /* the reply may leave when the lane is applied up to here */
     struct conn *conn;
-    size_t held_bytes; /* of the held buffer, for PENDING_HELD */
+    size_t held_bytes; /* length of the reply in the held buffer, for PENDING_HELD */
     void (*on_result)(struct reply *reply, int err, uint64_t value);
-    struct reading *reading; /* owned; the answer when it EXISTS */
+    struct reading *reading; /* owned; the reply when the result is EXISTS */
     uint8_t kind;
     uint8_t flags;
 };
 
 struct pending {
     struct pending_entry *entries; /* owned; PENDING_MAX of them */
-    uint32_t head;                 /* both count up; the difference is how many there are */
+    uint32_t head;                 /* both count up; tail - head is the number of entries */
     uint32_t tail;
 };
 
@@ -71,8 +71,8 @@ static inline void pending_pop(struct pending *pending)
     pending->head++;
 }
 
-/* Appends an entry, for which there is room. Returns false when it went into the last one instead,
- * which has the same connection, position and flags. */
+/* Appends an entry. Returns false when it was merged into the last one instead, which has the same
+ * connection, position and flags. REQUIRES: there is room for it. */
 bool pending_push(struct pending *pending, const struct pending_entry *entry);
 
 #endif

@@ -1,4 +1,4 @@
-/* One I/O thread's way into the engine and back. */
+/* The pipeline: one I/O thread's way into the engine and back. */
 #include "net/pipeline/pipeline.h"
 
 #include "net/pipeline/rate.h"
@@ -8,7 +8,7 @@
 #include "wal/base/err.h"
 
 enum {
-    HANDED_MS = 10, /* so often a build that could not be given back is tried again */
+    HANDED_MS = 10, /* between two tries to give a build back */
 };
 
 int pipeline_init(struct pipeline *pipeline, struct service *service)
@@ -22,7 +22,7 @@ int pipeline_init(struct pipeline *pipeline, struct service *service)
 
 void pipeline_fini(struct pipeline *pipeline)
 {
-    /* the thread ends when each connection is freed, and each is freed with nothing in flight */
+    /* the thread frees all connections first, and each only with nothing in flight */
     CHECK(pending_head(&pipeline->pending) == NULL && pipeline->votes.cast_count == 0);
     pending_fini(&pipeline->pending);
     handed_fini(&pipeline->returns);
@@ -69,7 +69,7 @@ static bool answer_result(struct pipeline *pipeline, struct pending_entry *entry
     if (err == TALLY_EXISTS && entry->reading != NULL) {
         entry->reading->format(entry->reading, reply);
     } else {
-        /* an ordered request is appended by a handler that says who answers it */
+        /* every handler that appends an ordered request sets on_result */
         CHECK(entry->on_result != NULL);
         entry->on_result(reply, err, value);
     }
@@ -77,7 +77,7 @@ static bool answer_result(struct pipeline *pipeline, struct pending_entry *entry
     return true;
 }
 
-/* Returns false when the head has to wait after all. */
+/* Answers the head. Returns false when its result is not there yet. */
 static bool answer_entry(struct pipeline *pipeline, struct pending_entry *entry)
 {
     struct conn *conn = entry->conn;

@@ -1,4 +1,4 @@
-/* One I/O thread's way into the engine and back: its edge, what is in flight, its clock. */
+/* The pipeline: one I/O thread's way into the engine and back, with its edge and its clock. */
 #ifndef TALLY_NET_PIPELINE_PIPELINE_H
 #define TALLY_NET_PIPELINE_PIPELINE_H
 
@@ -23,7 +23,7 @@
  *                      ▼                                            ▼
  *                   pending ─── answered in order, up to there ──▶ conn->out
  *
- * All of it belongs to one thread; others read `counters` and what `service` says.
+ * All fields belong to one thread; other threads read only `counters`.
  */
 struct pipeline {
     struct service *service;
@@ -31,20 +31,20 @@ struct pipeline {
     struct pending pending;
     struct buf reply; /* of the request under way: net/io/run.c; empty between two */
 
-    /* Sampled before anything is asked, so that what moves meanwhile is seen to have moved. */
+    /* Sampled before any request is run, so that every later change is noticed. */
     uint64_t now_ns;
     uint64_t commits;
     uint64_t freed;
     uint64_t offers;
-    uint64_t turns; /* begun: requests run between two publications, net/io/loop.h */
+    uint64_t turns; /* number of turns begun: see net/io/loop.h */
 
-    struct conn_list stopped; /* which wait for what is named in conn->stop */
-    struct conn_list touched; /* to be finished in this pass */
-    struct handed returns;    /* builds whose replies did not arrive: they go back */
+    struct conn_list stopped; /* connections that wait: conn->stop says for what */
+    struct conn_list touched; /* connections to be finished in this pass */
+    struct handed returns;    /* builds to give back: their replies did not arrive */
 
     uint64_t next_ns;        /* the next pass begins no later */
-    uint64_t sweep_at_ns;    /* the table of rates is looked through; 0: nothing is to go */
-    uint64_t drain_until_ns; /* 0, or it drains, at most until then */
+    uint64_t sweep_at_ns;    /* when the table of rates is swept; 0: it is empty */
+    uint64_t drain_until_ns; /* it drains until then at most; 0: it does not drain */
     bool again;              /* the next pass begins at once */
 
     struct votes votes;
@@ -56,19 +56,19 @@ int pipeline_init(struct pipeline *pipeline, struct service *service);
 void pipeline_fini(struct pipeline *pipeline);
 
 /* Whether one more reply has a place among those in flight, beside those of the votes that are not
- * flushed. Made sure of before each request: whatever it is, it may be answered. */
+ * flushed. Checked before each request, for any request may need a reply. */
 static inline bool pipeline_has_place(const struct pipeline *pipeline)
 {
     return pending_room(&pipeline->pending) > pipeline->votes.run_count + 1;
 }
 
-/* The buffers of all connections have used up their share of the memory. */
+/* Whether the buffers of all connections have used up their share of the memory. */
 static inline bool pipeline_is_tight(const struct pipeline *pipeline)
 {
     return !ledger_has_buffers(edge_ledger(pipeline->edge), LEDGER_CONNECTIONS_SHARE);
 }
 
-/* Looks what has moved in the engine; before requests are asked. */
+/* Samples the clock and the engine's counts, before requests are run. */
 static inline void pipeline_sample(struct pipeline *pipeline)
 {
     DCHECK(edge_commits(pipeline->edge) >= pipeline->commits);
@@ -76,16 +76,17 @@ static inline void pipeline_sample(struct pipeline *pipeline)
     pipeline->offers = edge_offers(pipeline->edge);
 }
 
-/* Looks through the table of rates, when it is time. */
+/* Sweeps the table of rates, when it is time. */
 void pipeline_sweep(struct pipeline *pipeline);
 
-/* Answers what the lane has applied, gives its slots back. */
+/* Answers the requests that are applied, and gives their lane slots back. */
 void pipeline_release(struct pipeline *pipeline);
 
-/* Builds whose replies did not arrive go back; what cannot be known yet is asked again. */
+/* Gives back builds whose replies did not arrive; those that the engine cannot take yet are tried
+ * again. */
 void pipeline_give_returns(struct pipeline *pipeline);
 
-/* A deadline was set: the next pass begins no later. */
+/* Sets a deadline: the next pass begins no later. */
 static inline void pipeline_due(struct pipeline *pipeline, uint64_t at_ns)
 {
     pipeline->next_ns = at_ns < pipeline->next_ns ? at_ns : pipeline->next_ns;

@@ -1,4 +1,4 @@
-/* Limits of votes per client address: the times of the votes in each window, in bounded memory. */
+/* Vote limits per client address: the times of the votes in each window, in bounded memory. */
 #include "net/pipeline/rate.h"
 
 #include "wal/base/check.h"
@@ -12,10 +12,10 @@
 
 /*
  *     shard of the address ── buckets ── entry {poll, address} ── ring of times
- *       (one lock)                  `─── entry {0, address}: what the address has in all polls
+ *       (one lock)                  `─── entry {0, address}: the sum of the address, over all polls
  *
  * All entries of an address are in one shard. A time is `ms << TIME_BITS | votes`. The hash has a
- * secret seed, so nobody aims at a bucket.
+ * secret seed, so no client can aim at a bucket.
  *
  * Synchronization table: all of a shard is under its lock; `bytes`, of all shards, is a count (R1).
  */
@@ -23,20 +23,20 @@ enum {
     SHARDS = 64,
     BUCKETS_MIN = 16, /* of a shard */
     TIMES_FEW = 4,    /* in the entry itself */
-    TIME_BITS = 20,   /* of a time are its votes: a limit is less than 2^20 */
-    SWEEP = 4,        /* buckets looked at for each vote */
-    SWEEP_BUSY = 256, /* and when there is no room */
-    SWEEP_TURN = 64,  /* and in each shard by rate_sweep */
+    TIME_BITS = 20,   /* bits of a time that hold its votes: a limit is below 2^20 */
+    SWEEP = 4,        /* buckets swept for each vote */
+    SWEEP_BUSY = 256, /* the same when memory is short */
+    SWEEP_TURN = 64,  /* the same in each shard by rate_sweep */
     BUSY_RETRY_MS = 1000,
 };
 #define VOTES_OF_TIME (((uint64_t)1 << TIME_BITS) - 1)
 
 struct rate_entry {
     struct rate_entry *next; /* in the bucket */
-    uint64_t poll;           /* 0: the sum of an address */
+    uint64_t poll;           /* 0: this is the sum of an address */
     struct rate_address from;
     uint64_t bytes;  /* its own; of a sum: those of all entries of the address, and its own */
-    uint64_t end_ms; /* when its last vote leaves the window; of a sum: 0 */
+    uint64_t end_ms; /* when its last vote leaves the window; 0 in a sum */
     uint64_t *times; /* a ring; its capacity is a power of two */
     uint32_t capacity;
     uint32_t first;
@@ -50,7 +50,7 @@ struct shard {
     struct rate_entry **buckets;
     uint64_t bucket_count; /* a power of two */
     uint64_t entry_count;
-    uint64_t swept; /* buckets, ever */
+    uint64_t swept; /* number of buckets swept so far */
 };
 
 struct rate {
@@ -112,7 +112,7 @@ static struct rate_entry **bucket_of(const struct rate *rate, const struct shard
     return &shard->buckets[hash & (shard->bucket_count - 1)];
 }
 
-/* Where the entry hangs, or the end of its bucket. */
+/* Returns the link to the entry, or the end of its bucket. */
 static struct rate_entry **entry_find(const struct rate *rate, const struct shard *shard,
                                       uint64_t poll, const struct rate_address *from)
 {
@@ -124,7 +124,7 @@ static struct rate_entry **entry_find(const struct rate *rate, const struct shar
     return at;
 }
 
-/* More buckets, as long as there is memory for them; with fewer it is only slower. */
+/* Adds buckets if there is memory for them; with fewer the table is only slower. */
 static void grow(const struct rate *rate, struct shard *shard)
 {
     struct shard grown = *shard;
@@ -149,7 +149,7 @@ static void grow(const struct rate *rate, struct shard *shard)
 
 static void count_bytes(struct rate *rate, struct rate_entry *sum, int64_t bytes)
 {
-    /* a sum has the bytes of all entries of its address, and its own: what goes was counted */
+    /* a sum has the bytes of all entries of its address, so they can be taken off */
     CHECK(sum->poll == 0 && (bytes > 0 || sum->bytes >= (uint64_t)-bytes));
     sum->bytes += (uint64_t)bytes;
     if (bytes > 0) {
@@ -181,7 +181,7 @@ static struct rate_entry *entry_new(struct rate *rate, struct shard *shard, uint
 static void entry_free(struct shard *shard, struct rate_entry **at)
 {
     struct rate_entry *entry = *at;
-    /* callers have found it in this shard, under its lock */
+    /* callers have found the entry in this shard, under its lock */
     CHECK(entry != NULL && shard->entry_count > 0);
     *at = entry->next;
     shard->entry_count--;
@@ -191,18 +191,18 @@ static void entry_free(struct shard *shard, struct rate_entry **at)
     free(entry);
 }
 
-/* Frees the entry of a poll; with its last one the address is forgotten. */
+/* Frees the entry of a poll, and with the address's last one the sum. */
 static void forget(struct rate *rate, struct shard *shard, struct rate_entry **at)
 {
     const struct rate_address from = (*at)->from;
     struct rate_entry **sum = entry_find(rate, shard, 0, &from);
-    /* an address has its sum from its first entry to its last: entry_for makes both or none */
+    /* an address with an entry has a sum: entry_for makes both or none */
     CHECK((*at)->poll != 0 && *sum != NULL);
     count_bytes(rate, *sum, -(int64_t)(*at)->bytes);
     bool is_last = (*sum)->bytes == ENTRY_BYTES;
     entry_free(shard, at);
     if (is_last) {
-        sum = entry_find(rate, shard, 0, &from); /* it may have hung behind the one that went */
+        sum = entry_find(rate, shard, 0, &from); /* its link may have been in the freed entry */
         count_bytes(rate, *sum, -(int64_t)ENTRY_BYTES);
         entry_free(shard, sum);
     }
@@ -227,7 +227,7 @@ void rate_destroy(struct rate *rate)
     free(rate);
 }
 
-/* Forgets what has left its window, in the next few buckets. */
+/* Forgets entries whose votes have left the window, in the next few buckets. */
 static void sweep(struct rate *rate, struct shard *shard, uint64_t now_ms, unsigned buckets)
 {
     while (buckets-- > 0) {
@@ -236,7 +236,7 @@ static void sweep(struct rate *rate, struct shard *shard, uint64_t now_ms, unsig
         while (*at != NULL) {
             if ((*at)->poll != 0 && (*at)->end_ms <= now_ms) {
                 forget(rate, shard, at);
-                at = &shard->buckets[bucket]; /* the sum may have been in this bucket, too */
+                at = &shard->buckets[bucket]; /* the sum may have been freed from it, too */
             } else {
                 at = &(*at)->next;
             }
@@ -244,10 +244,10 @@ static void sweep(struct rate *rate, struct shard *shard, uint64_t now_ms, unsig
     }
 }
 
-/* An empty shard gives back its buckets, but for the fewest. */
+/* Gives back an empty shard's buckets, except for BUCKETS_MIN. */
 static void shrink(struct shard *shard)
 {
-    /* rate_sweep asks only when the last entry has gone */
+    /* rate_sweep calls it only for an empty shard */
     CHECK(shard->entry_count == 0);
     struct rate_entry **few = calloc(BUCKETS_MIN, sizeof(struct rate_entry *));
     if (few != NULL) {
@@ -277,7 +277,7 @@ bool rate_sweep(struct rate *rate, uint64_t now_ms)
 
 /* ---- memory ---- */
 
-/* Whether an address that has so much may have more. */
+/* Whether an address that has has_bytes may have so many bytes more. */
 static bool may_have(const struct rate *rate, uint64_t has_bytes, uint64_t bytes)
 {
     uint64_t all = ledger_of(rate->ledger, LEDGER_RATES);
@@ -287,7 +287,7 @@ static bool may_have(const struct rate *rate, uint64_t has_bytes, uint64_t bytes
                                               has_bytes + bytes <= free_bytes / RATE_FREE_SHARE);
 }
 
-/* The entry to count in, made when it is new; NULL: no memory for it. */
+/* Returns the entry of the poll and address, made if it is new; NULL: no memory for it. */
 static struct rate_entry *entry_for(struct rate *rate, struct shard *shard,
                                     const struct rate_ask *ask)
 {
@@ -320,11 +320,11 @@ static struct rate_entry *entry_for(struct rate *rate, struct shard *shard,
     return entry;
 }
 
-/* Makes room for one time more. False: the address may not have more memory, or there is none. */
+/* Makes room for one more time. False: the address may not have more memory, or there is none. */
 static bool reserve(struct rate *rate, struct shard *shard, struct rate_entry *entry)
 {
     struct rate_entry *sum = *entry_find(rate, shard, 0, &entry->from);
-    /* entry_for has made the sum of the address before the entry, and forget frees it after */
+    /* entry_for makes the sum before the entry, and forget frees the sum after the entry */
     CHECK(sum != NULL && entry->count <= entry->capacity);
     if (entry->count < entry->capacity) {
         return true;
@@ -365,8 +365,9 @@ static uint64_t ms_of(uint64_t time)
     return time >> TIME_BITS;
 }
 
-/* The time of a vote: now, or the end of the part of the window that is told apart. Threads ask
- * with times of their own, so one may come from before the last vote: it counts as one with it. */
+/* The time under which a vote is counted: now, or the end of the part of the window that is told
+ * apart. Threads sample the clock on their own, so a vote may have a time before the last one's:
+ * it is counted under that one. */
 static uint64_t vote_ms(const struct rate_entry *entry, const struct rate_ask *ask)
 {
     uint64_t part_ms = ask->n > RATE_TIMES ? ask->per_ms / RATE_TIMES + 1 : 1;
@@ -378,7 +379,7 @@ static uint64_t vote_ms(const struct rate_entry *entry, const struct rate_ask *a
 static void slide(struct rate_entry *entry, const struct rate_ask *ask)
 {
     while (entry->count > 0 && ms_of(*time_at(entry, 0)) + ask->per_ms <= ask->now_ms) {
-        /* count_votes has added each time's votes to both */
+        /* count_votes has added the votes of each time to the entry's */
         CHECK(entry->votes >= (*time_at(entry, 0) & VOTES_OF_TIME));
         entry->votes -= (uint32_t)(*time_at(entry, 0) & VOTES_OF_TIME);
         entry->first++;
@@ -386,8 +387,7 @@ static void slide(struct rate_entry *entry, const struct rate_ask *ask)
     }
 }
 
-/* Returns how long it takes until so many of the oldest votes have left the window that the wanted
- * ones fit. */
+/* Returns the time until enough of the oldest votes have left the window for the wanted ones. */
 static uint64_t entry_wait_ms(const struct rate_entry *entry, const struct rate_ask *ask)
 {
     uint64_t left = entry->votes;
@@ -412,7 +412,7 @@ static bool count_votes(struct rate *rate, struct shard *shard, struct rate_entr
         entry->count++;
         *time_at(entry, entry->count - 1) = ms << TIME_BITS;
     }
-    /* no more votes than the limit are in a window, and a limit is less than 2^20: entry_wait_ms */
+    /* entry_wait_ms lets no more votes than the limit into a window, and a limit is below 2^20 */
     CHECK((*time_at(entry, entry->count - 1) & VOTES_OF_TIME) + ask->votes <= VOTES_OF_TIME);
     *time_at(entry, entry->count - 1) += ask->votes;
     entry->votes += (uint32_t)ask->votes;
@@ -430,7 +430,7 @@ int rate_take(struct rate *rate, const struct rate_ask *ask, uint64_t *retry_ms)
 {
     struct shard *shard = shard_of(rate, ask);
     int err = 0;
-    /* 0 is the sum's; and a poll without a limit is not asked about: edge_vote_rate */
+    /* 0 is the sum's; and callers ask only about polls with a limit: edge_vote_rate */
     CHECK(ask->poll != 0 && ask->per_ms > 0);
     if (ask->votes > ask->n) {
         return TALLY_RANGE;
@@ -456,14 +456,14 @@ void rate_give_back(struct rate *rate, const struct rate_ask *ask)
     struct shard *shard = shard_of(rate, ask);
     pthread_mutex_lock(&shard->lock);
     struct rate_entry *entry = *entry_find(rate, shard, ask->poll, &ask->from);
-    uint64_t *time = NULL; /* the first that is not before it: others may have counted since */
+    uint64_t *time = NULL; /* the first at or after the ask's: other votes may have come since */
     for (uint32_t i = entry != NULL ? entry->count : 0;
          i > 0 && ms_of(*time_at(entry, i - 1)) >= ask->now_ms; i--) {
         bool is_enough = (*time_at(entry, i - 1) & VOTES_OF_TIME) >= ask->votes;
         time = is_enough ? time_at(entry, i - 1) : time;
     }
     if (time != NULL) {
-        /* the time was chosen for having so many votes, and the sum has those of all times */
+        /* this time has so many votes, and the entry counts those of all times */
         CHECK(entry->votes >= ask->votes);
         *time -= ask->votes;
         entry->votes -= (uint32_t)ask->votes;

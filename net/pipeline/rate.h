@@ -1,4 +1,4 @@
-/* Limits of votes per client address: a window that slides exactly, for each poll and address. */
+/* Vote limits per client address: an exact sliding window for each poll and address. */
 #ifndef TALLY_NET_PIPELINE_RATE_H
 #define TALLY_NET_PIPELINE_RATE_H
 
@@ -8,24 +8,24 @@
 #include <stdint.h>
 
 /*
- * Of each pair of poll and address the times of the votes in the window are kept; votes of one ms
- * are one time. A vote passes when the window that ends with it holds no more than n: so it is the
- * n-th last vote that decides. Beyond RATE_TIMES times in a window they are told apart by its
- * 4096th part only, to the side of refusing: never more than n votes are in any window, and what a
- * refusal says holds.
+ * For each pair of poll and address the table keeps the times of the votes in the window; votes of
+ * one ms share a time. A vote passes when the window that ends with it holds no more than n votes:
+ * so the n-th last vote decides. When a window has more than RATE_TIMES times, they are rounded to
+ * its 4096th part, on the side of refusing: no window ever has more than n votes, and the retry_ms
+ * of a refusal is enough.
  *
- * All memory together is bounded. Of its first half an address may have an eighth of what is free
- * there, the second half is for those who have little: so neither one nor a thousand that vote in
- * very many polls keep others out. What has left its window is given back by those who come later,
- * and by rate_sweep.
+ * The memory is bounded. Of the first half an address may have an eighth of what is free there; the
+ * second half is for addresses that have little. So neither one address nor a thousand that vote in
+ * very many polls keep others out. Later votes and rate_sweep give back the memory of times that
+ * have left their window.
  */
 enum { RATE_TIMES = 4096, RATE_FREE_SHARE = 8, RATE_LITTLE_BYTES = 1024 };
 #define RATE_SWEEP_NS  ((uint64_t)1000 * 1000 * 1000) /* between two calls of rate_sweep */
-#define RATE_BYTES_MAX ((uint64_t)64 << 20) /* but at most 1/16 of what clients may have */
+#define RATE_BYTES_MAX ((uint64_t)64 << 20)           /* but at most 1/16 of the clients' memory */
 
 struct rate; /* one server's table */
 
-/* IPv4 in its IPv6 form; of IPv6 the network, because a client has the rest to itself. */
+/* IPv4 in its IPv6 form; of IPv6 only the network, because one client may have all of its hosts. */
 struct rate_address {
     uint64_t high;
     uint64_t low;
@@ -45,19 +45,21 @@ int rate_new(struct rate **out, struct ledger *ledger);
 void rate_destroy(struct rate *rate);
 
 /*
- * Counts the votes when they are allowed. Errors, and nothing was counted then: RATE, with
- * *retry_ms, after which the same votes pass if no others do; RANGE, more votes at once than the
- * limit ever allows; BUSY with *retry_ms, no memory for this address. Threads: any; short lock.
+ * Counts the votes if they are allowed. Errors, after which nothing is counted: RATE with
+ * *retry_ms, after which the same votes pass if no others have passed before; RANGE: more votes at
+ * once than the limit ever allows; BUSY with *retry_ms: no memory for this address. Threads: any;
+ * short lock.
  */
 int rate_take(struct rate *rate, const struct rate_ask *ask, uint64_t *retry_ms);
 
 /*
- * Forgets some of what has left its window. Returns whether anything is left to forget, now or
- * later. Whoever takes calls it once in a while; about 0.3 ms for a full table. Threads: any.
+ * Forgets some of the entries whose votes have left the window. Returns whether the table still has
+ * entries. Has to be called from time to time while votes are taken; takes about 0.3 ms for a full
+ * table. Threads: any.
  */
 bool rate_sweep(struct rate *rate, uint64_t now_ms);
 
-/* Takes back what rate_take counted, for votes that were refused. The same ask. */
+/* Undoes the rate_take of the same ask, for votes that the engine has refused. */
 void rate_give_back(struct rate *rate, const struct rate_ask *ask);
 
 #endif

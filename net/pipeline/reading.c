@@ -1,4 +1,4 @@
-/* A long reply: its rows, as many as fit into a piece. */
+/* A long reply: writes as many of its rows as fit into a piece. */
 #include "net/pipeline/reading.h"
 
 #include "wal/base/check.h"
@@ -6,7 +6,7 @@
 bool reading_rows(struct reading *reading, struct reply *reply, size_t count,
                   void (*put)(const struct reading *reading, size_t row, struct reply *reply))
 {
-    /* rows are told one by one, and there are as many as when it began */
+    /* rows are written one by one, and their number does not change */
     CHECK(reading->told <= count);
     while (reading->told < count && !reply_is_full(reply)) {
         reply_row(reply);

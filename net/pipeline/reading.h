@@ -19,10 +19,10 @@ struct reading {
     void (*destroy)(struct reading *reading);
     bool has_begun;
     size_t told; /* rows or bytes */
-    size_t held; /* bytes that it keeps in memory beside its rows, which count by themselves */
+    size_t held; /* bytes that it keeps in memory; its rows are counted elsewhere */
 };
 
-/* True once: then format writes what stands before the rows. */
+/* True once, at the first piece: then format writes the line before the rows. */
 static inline bool reading_begins(struct reading *reading)
 {
     bool begins = !reading->has_begun;
@@ -30,7 +30,7 @@ static inline bool reading_begins(struct reading *reading)
     return begins;
 }
 
-/* Writes rows as long as the piece is not full. Returns true when all `count` are told. */
+/* Writes rows until the piece is full. Returns true when all `count` rows are written. */
 bool reading_rows(struct reading *reading, struct reply *reply, size_t count,
                   void (*put)(const struct reading *reading, size_t row, struct reply *reply));
 

@@ -1,4 +1,4 @@
-/* What the I/O threads of one server share. */
+/* The service: the state that the I/O threads of one server share. */
 #ifndef TALLY_NET_PIPELINE_SERVICE_H
 #define TALLY_NET_PIPELINE_SERVICE_H
 
@@ -32,7 +32,7 @@ struct service {
     _Alignas(64) _Atomic bool stopping;
 };
 
-/* Takes the place of one more connection; false: there are as many as may be. */
+/* Counts one more connection. Returns false at the limit. */
 static inline bool service_enter(struct service *service)
 {
     /* C4: relaxed: a count publishes nothing; the sum of all threads is exact, whoever is first */
@@ -45,12 +45,12 @@ static inline bool service_enter(struct service *service)
     return false;
 }
 
-/* Gives the place of a connection back. */
+/* Counts one connection less. */
 static inline void service_leave(struct service *service)
 {
     /* C6: relaxed: as C4 */
     uint32_t before = atomic_fetch_sub_explicit(&service->connections, 1, memory_order_relaxed);
-    /* who leaves has entered, and leaves once: conn_io_open and conn_io_close */
+    /* a connection that leaves has entered, and leaves once: conn_io_open and conn_io_close */
     CHECK(before > 0);
 }
 
@@ -69,7 +69,7 @@ static inline void service_stop(struct service *service)
 
 static inline bool service_is_stopping(const struct service *service)
 {
-    /* S1: acquire: pairs with S2; what the stopping thread did before is done */
+    /* S1: acquire: pairs with S2; what the stopping thread wrote before is visible */
     return atomic_load_explicit(&service->stopping, memory_order_acquire);
 }
 

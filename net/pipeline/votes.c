@@ -1,4 +1,4 @@
-/* The hot path: reads, casts and answers votes without a branch more than it takes. */
+/* The hot path: reads, casts and answers votes with as few branches as possible. */
 #include "net/pipeline/votes.h"
 
 #include "net/pipeline/pipeline.h"
@@ -7,7 +7,7 @@
 #include "wal/base/check.h"
 #include "wal/base/clock.h"
 
-/* Nineteen digits always fit 64 bits; whatever is longer is read by the strict reader. */
+/* Nineteen digits always fit 64 bits; the strict reader reads longer numbers. */
 enum { FAST_DIGITS_MAX = 19, REPLY_BYTES_MAX = NUMBER_DIGITS_MAX + 5 };
 
 static int check_rate(struct conn *conn, uint64_t option, uint64_t votes, struct rate_ask *ask,
@@ -34,8 +34,8 @@ static int check_rate(struct conn *conn, uint64_t option, uint64_t votes, struct
     return rate_take(pipeline->service->rate, ask, retry_ms);
 }
 
-/* The connection's run, begun when it is not the last one. NULL: there is no room for its reply,
- * which is made sure of before the step: after it there is only OK. */
+/* Returns the connection's run, a new one if the last run is another connection's. NULL: there is
+ * no room for its reply. Room is checked before the step, for after the step only OK may follow. */
 static struct cast_run *run_begin(struct pipeline *pipeline, struct conn *conn)
 {
     struct votes *votes = &pipeline->votes;
@@ -45,12 +45,12 @@ static struct cast_run *run_begin(struct pipeline *pipeline, struct conn *conn)
     if (votes->run_count == VOTES_MAX || !pipeline_has_place(pipeline)) {
         return NULL;
     }
-    DCHECK(votes->run_count <= votes->cast_count); /* each has a vote, see run_end */
+    DCHECK(votes->run_count <= votes->cast_count); /* each run has a vote, see run_end */
     votes->runs[votes->run_count] = (struct cast_run){.conn = conn};
     return &votes->runs[votes->run_count++];
 }
 
-/* A run without a vote needs no reply. */
+/* Removes a run without a vote, which needs no reply. */
 static void run_end(struct pipeline *pipeline, const struct cast_run *run)
 {
     pipeline->votes.run_count -= run->count == 0;

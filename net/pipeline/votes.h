@@ -21,7 +21,7 @@ struct votes {
     } runs[VOTES_MAX];
     uint32_t cast_count;
     uint32_t run_count;
-    /* Options seen without a limit. It stays so until the next commit, which may give them one. */
+    /* Options that had no limit. This holds until the next commit, which may give them one. */
     struct vote_unrated {
         uint64_t option;
         uint64_t commits;
@@ -30,21 +30,21 @@ struct votes {
 
 /*
  * Casts the votes at the front of the input, as long as they are written `VOTE digits`. Returns the
- * bytes done with. It ends at anything else, also at a vote that is refused or has to wait: that
- * one is for the command table.
+ * number of bytes read. It stops at any other request, and at a vote that is refused or has to
+ * wait: these are run by the command table.
  */
 size_t votes_read(struct conn *conn, const char *at, size_t len);
 
 /*
- * Casts n votes; the reply is made by the next flush. Errors: those of edge_vote; RATE and BUSY
- * with *retry_ms; ROOM also when too many replies are in flight, or VOTES_MAX are cast: it never
- * flushes by itself, because a request may be under way.
+ * Casts n votes; the next flush writes the reply. Errors: those of edge_vote; RATE and BUSY with
+ * *retry_ms; ROOM also when too many replies are in flight, or VOTES_MAX are cast: votes_cast never
+ * flushes, because a request may be under way.
  */
 int votes_cast(struct conn *conn, uint64_t option, uint64_t n, uint64_t *retry_ms);
 
 /*
  * Makes the steps and the replies of all votes since the last flush, and publishes the steps: other
- * threads' votes for the same options wait behind them. Not while a request is under way.
+ * threads' votes for the same options wait for that. REQUIRES: no request is under way.
  */
 void votes_flush(struct pipeline *pipeline);
 
