@@ -1,4 +1,4 @@
-/* The bounds of records and images, kind by kind. */
+/* Checks records and images against their bounds: each field alone, then the fields together. */
 #include "engine/log/bounds.h"
 
 #include "engine/base/label.h"
@@ -18,7 +18,7 @@ _Static_assert(BOUNDS_NUMS <= 32 && BOUNDS_TEXTS <= 32, "a bit for each field");
 
 /* ---- words ---- */
 
-/* Tags as tags_sort leaves them: names, rising, with commas between. */
+/* Whether a text is tags as tags_sort leaves them: rising names with commas between. */
 static bool are_tags(struct span tags)
 {
     char sorted[TAGS_BYTES_MAX];
@@ -27,8 +27,8 @@ static bool are_tags(struct span tags)
            span_equal((struct span){sorted, len}, (struct span){tags.at, tags.len});
 }
 
-/* Characters that can be shown. What else a label may not be depends on Unicode's version, and so
- * is the edge's to say (label_clean). */
+/* Whether all characters can be shown. The other rules for labels depend on the version of Unicode,
+ * so only the edge checks them (label_clean). */
 static bool is_shown(struct span text, size_t bytes_max, size_t characters_max)
 {
     size_t characters = 0;
@@ -49,8 +49,8 @@ bool bounds_status_is_valid(uint32_t status)
 {
     uint32_t token = status_token(status);
     enum build_state state = status_state(status);
-    /* tokens that it may still need: status_next lets a build fail that would be offered behind
-     * them, and a claim takes one more */
+    /* tokens that the build may still need: when they run out, status_next lets it fail instead of
+     * offering it again, and a claim takes one more */
     uint32_t spare = status_is_ended(status) ? 0 : status_is_held(status) ? 3 : 4;
     return state > BUILD_NONE && state < BUILD_STATES && token > 0 &&
            token <= BUILD_TOKEN_MAX - spare;
@@ -61,7 +61,7 @@ bool bounds_rate_is_valid(uint64_t n, uint64_t ms)
     return n <= POLL_RATE_N_MAX && ms <= POLL_RATE_MS_MAX && (n == 0 || ms > 0);
 }
 
-/* Three varints for each place: it, its second, the votes of that. */
+/* Three varints for each place: the place, its second, the votes of that second. */
 static bool are_seconds(struct span text)
 {
     const unsigned char *at = (const unsigned char *)text.at;
@@ -110,7 +110,7 @@ static bool text_fits(struct span text, enum bounds_text is)
     return false;
 }
 
-/* What a kind's fields may be, and as bits which of them are not free to be anything. */
+/* The bounds of the fields of a kind, and a bit for each field that has one. */
 struct bounds {
     uint64_t most[BOUNDS_NUMS];
     enum bounds_text is[BOUNDS_TEXTS];
@@ -118,7 +118,7 @@ struct bounds {
     uint32_t bounded_texts;
 };
 
-/* Each number and each text by itself, as the lists say. */
+/* Checks each number and each text alone, as the lists say. */
 static bool fields_fit(const struct bounds *bounds, const uint64_t *num, const struct span *text)
 {
     for (uint32_t bits = bounds->bounded_nums; bits != 0; bits &= bits - 1) {
@@ -136,7 +136,7 @@ static bool fields_fit(const struct bounds *bounds, const uint64_t *num, const s
     return true;
 }
 
-/* Whether a field is bounded, as its bit. */
+/* The bit of a field, if it is bounded. */
 #define BIT_IF(is, index)                       | (uint32_t)(is) << (index)
 #define NUM_BIT(index, most)                    BIT_IF((most) != BOUNDS_ANY, index)
 #define TEXT_BIT(index, is)                     BIT_IF(BOUNDS_TEXT_##is != BOUNDS_TEXT_ANY, index)
@@ -170,12 +170,12 @@ static bool is_step(const struct record *record)
     if (record->type == RECORD_FAIL && num[FAIL_DEAD] != 0 && status_state(after) != BUILD_FAILED) {
         return false;
     }
-    /* of any step: apply asks none whether it has these */
+    /* of any step: apply uses them without asking for its type */
     return text_fits(record->text[STEP_TEXT], BOUNDS_TEXT_BLOB) &&
            (record->type == RECORD_CLAIM || num[STEP_DELAY_MS] <= BUILD_DELAY_MS_MAX);
 }
 
-/* Its fields taken together. */
+/* Checks the fields of a record together. */
 static bool record_fits(const struct record *record)
 {
     const uint64_t *num = record->num;
@@ -230,7 +230,7 @@ static bool is_head_image(const uint64_t *num)
            num[HEAD_BUILD_NEXT] > 0 && num[HEAD_BUILDS] < num[HEAD_BUILD_NEXT];
 }
 
-/* Need sets with ';' between: as many as it says, each once. */
+/* Whether a text is `count` different need sets with ';' between. */
 static bool are_sets(struct span tags, uint64_t count)
 {
     struct span sets[NEED_SETS_MAX];
@@ -263,7 +263,7 @@ static bool is_worker_image(const uint64_t *num)
            (num[IWORKER_GONE_LSN] != 0) == (num[IWORKER_STATE] == WORKER_GONE);
 }
 
-/* A build that has given its bytes back has ended, and has no texts. */
+/* A build whose bytes are forgotten must have ended, and must have no texts. */
 static bool is_forgotten_well(const struct image *image, bool is_ended)
 {
     size_t bytes = image->text[IBUILD_PAYLOAD].len + image->text[IBUILD_RESULT].len +
@@ -272,7 +272,7 @@ static bool is_forgotten_well(const struct image *image, bool is_ended)
     return forgotten == 0 || (forgotten == 1 && is_ended && bytes == 0);
 }
 
-/* How the last claim ended fits what came of it. */
+/* Whether the ending of the last claim fits the status of the build. */
 static bool is_ending(uint64_t ending, uint32_t status)
 {
     enum build_how how = ending_how(ending);
@@ -300,7 +300,7 @@ static bool is_build_image(const struct image *image)
            is_forgotten_well(image, is_ended) && (!is_ended || image->text[IBUILD_UNIQ].len == 0);
 }
 
-/* Its fields taken together. */
+/* Checks the fields of an image together. */
 static bool image_fits(const struct image *image)
 {
     const uint64_t *num = image->num;

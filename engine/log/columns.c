@@ -28,8 +28,8 @@ static void add_bytes(struct column *column, const void *bytes, size_t len)
     }
 }
 
-/* The `before` that a vote of this option has if the block holds the vote in front of it: what that
- * one left. Encoder and decoder guess, and learn, in the same order. */
+/* Guesses the `before` of a vote: the votes that the last vote of this option in the block has
+ * left. Encoder and decoder guess, and learn, in the same order. */
 static uint64_t guess_before(const struct vote_guess *guess, uint64_t option)
 {
     const struct vote_guess *at = &guess[option % VOTE_GUESSES];
@@ -151,7 +151,7 @@ struct decoder {
     struct vote_guess guess[VOTE_GUESSES];
 };
 
-/* The varint at in->at, which moves behind it; most are short, and bytes follow them. */
+/* Reads the varint at in->at, which moves behind it. Fast for a short one with bytes behind it. */
 static inline int take_fast(struct cursor *in, uint64_t *v)
 {
     const unsigned char *p = in->at;
@@ -174,7 +174,7 @@ static inline int take_fast(struct cursor *in, uint64_t *v)
     return 0;
 }
 
-/* The next votes. */
+/* Decodes the next votes. */
 static int take_votes(struct decoder *d, uint64_t *option, uint64_t *before, uint64_t *n,
                       uint32_t count)
 {

@@ -1,4 +1,4 @@
-/* Records to bytes and back: one block's records, stored by column so that they compress. */
+/* Encodes and decodes the records of a block, stored by column so that they compress. */
 #ifndef TALLY_ENGINE_LOG_COLUMNS_H
 #define TALLY_ENGINE_LOG_COLUMNS_H
 
@@ -15,9 +15,9 @@
  * kinds: one byte a record, its type. option, before, n: one varint for each VOTE without texts.
  * rest: a row (engine/log/row.h) for each other record.
  *
- * `before` is stored less what the block itself tells: after a vote of the same option (the last
- * one that had its place of VOTE_GUESSES) it is what that vote left, so nothing remains but zeros.
- * The first one of an option says it whole: blocks do not depend on each other.
+ * `before` is stored as its difference from a guess: the votes that the last vote of the same
+ * option in this block has left (VOTE_GUESSES options are remembered), so mostly zeros are stored.
+ * The first vote of an option stores it whole: blocks do not depend on each other.
  *
  * A VOTE with texts (a voter, a key) stands in `rest` under type VOTE | 0x40. Numbers and lengths
  * are varints of wal/base/bytes.h.
@@ -26,7 +26,7 @@ enum { COLUMNS = 5 };
 
 enum { VOTE_GUESSES = 256 };
 
-/* What the votes of a block left, for the next `before` of the same option. */
+/* The votes that the last vote of an option left in this block: a guess of its next `before`. */
 struct vote_guess {
     uint64_t option;
     uint64_t after;
@@ -53,36 +53,36 @@ struct columns {
 void columns_fini(struct columns *columns);
 void columns_begin(struct columns *columns, uint64_t time_ms);
 
-/* Bytes the block would have now, give or take the heads. */
+/* Returns about how many bytes the block has now. */
 size_t columns_bytes(const struct columns *columns);
 
 /* Appends a record (lsn and time are those of the block). Errors: NOMEM. */
 int columns_vote(struct columns *columns, uint64_t option, uint64_t before, uint32_t n);
 int columns_add(struct columns *columns, const struct record *record);
 
-/* The block's bytes, good until the next begin. Errors: NOMEM. */
+/* Encodes the block; its bytes live until the next begin. Errors: NOMEM. */
 int columns_end(struct columns *columns, const unsigned char **block, size_t *len);
 
-/* What stands before the records: the block's time, and the type of each record, one byte each.
- * They point into the block. Errors: CORRUPT. */
+/* Decodes the head of a block: its time, and the types of the records, one byte each, which point
+ * into the block. Errors: CORRUPT. */
 int columns_head(const void *block, size_t len, uint32_t count, uint64_t *time_ms,
                  const unsigned char **types);
 
 struct columns_visitor {
     int (*record)(void *arg, const struct record *record); /* texts point into the block */
-    int (*votes)(void *arg, const struct vote_run *run);   /* NULL: they come as records, too */
+    int (*votes)(void *arg, const struct vote_run *run);   /* NULL: votes come as records, too */
     void *arg;
 };
 
 /*
- * Decodes a block of count records and hands them over in order. Returns 0, CORRUPT when the bytes
- * are not exactly such a block, NEWER for a type it must know and does not, or what the visitor
- * returned.
+ * Decodes a block of count records and hands them to the visitor in order. Returns 0; CORRUPT when
+ * the bytes are not exactly such a block; NEWER for an unknown type that must not be skipped; or
+ * the error of the visitor.
  */
 int columns_visit(const void *block, size_t len, uint64_t first_lsn, uint32_t count,
                   const struct columns_visitor *visitor);
 
-/* The same, every record by itself. */
+/* As columns_visit, but votes come one by one as records, too. */
 int columns_decode(const void *block, size_t len, uint64_t first_lsn, uint32_t count,
                    int (*fn)(void *arg, const struct record *record), void *arg);
 

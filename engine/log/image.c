@@ -1,4 +1,4 @@
-/* Images to bytes and back. */
+/* Encodes and decodes images. */
 #include "engine/log/image.h"
 
 #include "engine/log/row.h"

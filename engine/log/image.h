@@ -1,4 +1,4 @@
-/* Images: what a snapshot says of one poll, option, queue, worker or build; to bytes and back. */
+/* Images: the form in which a snapshot stores one poll, option, queue, worker or build. */
 #ifndef TALLY_ENGINE_LOG_IMAGE_H
 #define TALLY_ENGINE_LOG_IMAGE_H
 
@@ -16,10 +16,10 @@ enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 5 };
  * a build after its queue and its worker. HEAD is first, END is last.
  *
  * Encoder, decoder and bounds (bounds.c) are made from these lists; capture, load and digest from
- * engine/apply/snapshot_fields.h, which does not compile before it has each number.
+ * engine/apply/snapshot_fields.h, which does not compile while it lacks a number.
  *
- * N(index, name, at most): bounds.c refuses more. T(index, name, is): what it has to be (bounds.h,
- * enum bounds_text).
+ * N(index, name, at most): bounds.c refuses more. T(index, name, is): the form of the text
+ * (bounds.h, enum bounds_text).
  */
 #define IMAGE_LIST(X)                                                                              \
     X(HEAD, 1)                                                                                     \
@@ -69,7 +69,7 @@ enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 5 };
     N(IQUEUE_SETS, "sets", NEED_SETS_MAX)
 #define IMAGE_QUEUE_TEXTS(T) T(IQUEUE_NAME, "queue", NAME) T(IQUEUE_TAGS, "tags", ANY)
 
-/* gone_lsn: 0: it has not left */
+/* gone_lsn is 0 when the worker has not left */
 #define IMAGE_WORKER_NUMS(N)                                                                       \
     N(IWORKER_ID_NUM, "id", BOUNDS_ANY)                                                            \
     N(IWORKER_STATE, "state", WORKER_GONE)                                                         \
@@ -83,7 +83,7 @@ enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 5 };
     T(IWORKER_NAME, "name", TITLE)                                                                 \
     T(IWORKER_TAGS, "tags", TAGS)
 
-/* ending: ending_word(); forgotten: 1: payload, result and error are given back */
+/* ending: ending_word(); forgotten is 1 when a FORGET has freed payload, result and error */
 #define IMAGE_BUILD_NUMS(N)                                                                        \
     N(IBUILD_ID, "id", BOUNDS_ANY)                                                                 \
     N(IBUILD_APPLIED, "applied", UINT32_MAX)                                                       \
@@ -116,7 +116,7 @@ enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 5 };
 #define IMAGE_END_NUMS(N) N(END_IMAGES, "images", BOUNDS_ANY)
 #define IMAGE_END_TEXTS(T)
 
-/* ---- what is made of the lists ---- */
+/* ---- made from the lists ---- */
 
 enum image_kind {
     IMAGE_NONE = 0,
@@ -126,10 +126,10 @@ enum image_kind {
 };
 
 #define X(name, number) +1
-enum { IMAGE_KINDS = 1 IMAGE_LIST(X) }; /* all numbers are below */
+enum { IMAGE_KINDS = 1 IMAGE_LIST(X) }; /* all kinds are below this number */
 #undef X
 
-/* Where the numbers and texts of each kind stand: HEAD_LSN, IMAGE_HEAD_NUM_COUNT ... */
+/* The indexes of the numbers and texts of each kind: HEAD_LSN, IMAGE_HEAD_NUM_COUNT ... */
 #define FIELD_INDEX(index, ...) index,
 #define X(name, number)                                                                            \
     enum { IMAGE_##name##_NUMS(FIELD_INDEX) IMAGE_##name##_NUM_COUNT };                            \
@@ -153,10 +153,10 @@ struct image {
     struct span text[IMAGE_TEXTS]; /* borrowed */
 };
 
-/* "POLL" ...; NULL for a number that is no kind. Static storage. */
+/* Returns "POLL" ...; NULL for a number that is no kind. Static storage. */
 const char *image_kind_name(unsigned kind);
 
-/* How many numbers and texts a kind has. */
+/* Return how many numbers and texts a kind has. */
 unsigned image_num_count(enum image_kind kind);
 unsigned image_text_count(enum image_kind kind);
 
@@ -177,8 +177,8 @@ void image_buf_fini(struct image_buf *buf);
 int image_put(struct image_buf *buf, const struct image *image);
 
 /*
- * Hands each of count images to fn; their texts point into the bytes. Returns 0, CORRUPT when the
- * bytes are not exactly so many images, NEWER for a kind it does not know, or what fn returned.
+ * Decodes count images and hands each to fn; their texts point into the bytes. Returns 0; CORRUPT
+ * when the bytes are not exactly so many images; NEWER for an unknown kind; or the error of fn.
  */
 int image_each(const void *bytes, size_t len, uint32_t count,
                int (*fn)(void *arg, const struct image *image), void *arg);

@@ -1,4 +1,4 @@
-/* The schema of the records as tables. */
+/* The schema of the records as tables, made from the lists of record.h. */
 #include "engine/log/record.h"
 
 #include <stddef.h>

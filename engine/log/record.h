@@ -11,14 +11,15 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
 
 /*
  * The schema. Each type: name, number on disk, class, domain, and what it makes. Encoder, decoder,
- * bounds (bounds.c), apply, the replay and the inspector are made from these lists; whoever has to
- * know each type has a switch without default, so that a new line here does not compile before it
- * is known there. A number once given is never used for anything else.
+ * bounds (bounds.c), apply, the replay and the inspector are made from these lists. Code that must
+ * know every type has a switch without default, so a new type does not compile until that code
+ * handles it. A number once given is never used for anything else.
  *
- * Class: a STEP is taken by whoever changes the entity's word, and carries what the word said
+ * Class: a STEP is decided by the thread that changes the entity's word, and carries the word
  * before and after; an ORDERED record is decided by apply, in log order.
- * Domain: what it touches. VOTE: options and their polls' sums; BUILD and WORKER: queues, builds
- * and workers; POLL: polls, and what votes look at. A replay runs votes beside builds (replay.c).
+ * Domain: the entities that it touches. VOTE: options and their polls' sums; BUILD and WORKER:
+ * queues, builds and workers; POLL: polls, and the fields that votes read. A replay runs votes
+ * beside builds (replay.c).
  * Makes: the entity whose id is the result of an ordered record.
  */
 #define RECORD_BUILD_STEPS(X)                                                                      \
@@ -51,9 +52,9 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
  * The fields of each type, numbers and texts. New ones go to the end of their list; the decoder
  * reads a missing one as 0 or empty, so old logs stay readable.
  *
- * N(index, name, what, at most): `what` it is (enum record_num), which is how the inspector shows
- * it; bounds.c refuses more than `at most`. T(index, name, shown, is): how the inspector shows it
- * (enum record_shown); what it has to be (bounds.h, enum bounds_text).
+ * N(index, name, what, at most): `what` (enum record_num) says how the inspector shows the number;
+ * bounds.c refuses more than `at most`. T(index, name, shown, is): `shown` says how the inspector
+ * shows the text (enum record_shown); `is` is its form (bounds.h, enum bounds_text).
  */
 #define VOTE_NUMS(N)                                                                               \
     N(VOTE_OPTION, "option", OPTION, BOUNDS_ANY)                                                   \
@@ -107,7 +108,7 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
     N(POLL_WINDOW_OPEN, "open", PLAIN, BOUNDS_ANY)
 #define POLL_WINDOW_TEXTS(T)
 
-/* lsns: of what ended, or left, no later */
+/* lsns: builds that ended, and workers that left, up to this lsn */
 #define FORGET_NUMS(N)                                                                             \
     N(FORGET_BYTES_UNTIL, "bytes_until", PLAIN, BOUNDS_ANY)                                        \
     N(FORGET_BUILDS_UNTIL, "builds_until", PLAIN, BOUNDS_ANY)                                      \
@@ -117,7 +118,7 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
 #define SEEN_NUMS(N) N(SEEN_WORKER, "worker", PLAIN, BOUNDS_ANY)
 #define SEEN_TEXTS(T)
 
-/* what all build steps begin with */
+/* the fields with which all build steps begin */
 #define STEP_NUMS(N, type)                                                                         \
     N(type##_BUILD, "build", BUILD, BOUNDS_ANY)                                                    \
     N(type##_BEFORE, "before", STATUS_BEFORE, UINT32_MAX)                                          \
@@ -135,7 +136,7 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
 #define DONE_NUMS(N)  STEP_NUMS(N, DONE)
 #define DONE_TEXTS(T) T(DONE_RESULT, "result", BYTES, BLOB)
 
-/* dead: 1: no further attempt is wanted */
+/* dead is 1 when no further attempt is wanted */
 #define FAIL_NUMS(N)                                                                               \
     STEP_NUMS(N, FAIL)                                                                             \
     N(FAIL_DELAY_MS, "delay_ms", DELAY_MS, BUILD_DELAY_MS_MAX)                                     \
@@ -156,7 +157,7 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
 #define UNHOLD_NUMS(N) STEP_NUMS(N, UNHOLD)
 #define UNHOLD_TEXTS(T)
 
-/* ---- what is made of the lists ---- */
+/* ---- made from the lists ---- */
 
 enum record_type {
     RECORD_NONE = 0,
@@ -165,12 +166,12 @@ enum record_type {
 #undef X
 };
 
-enum { RECORD_TYPES = 32 }; /* all numbers are below */
+enum { RECORD_TYPES = 32 }; /* all types are below this number */
 
 /* A type with this bit may be skipped by a reader that does not know it. */
 enum { RECORD_SKIPPABLE = 0x80 };
 
-/* Where the numbers and texts of each type stand: VOTE_OPTION, VOTE_NUM_COUNT, VOTE_VOTER ... */
+/* The indexes of the numbers and texts of each type: VOTE_OPTION, VOTE_NUM_COUNT, VOTE_VOTER ... */
 #define FIELD_INDEX(index, ...) index,
 #define X(name, ...)                                                                               \
     enum { name##_NUMS(FIELD_INDEX) name##_NUM_COUNT };                                            \
@@ -181,7 +182,7 @@ RECORD_LIST(X)
 #undef X
 #undef FIELD_INDEX
 
-/* Of any build step; one without a delay or a text has 0 or an empty one there. */
+/* The indexes of any build step; a step without a delay or a text has 0 or an empty text there. */
 enum {
     STEP_BUILD,
     STEP_BEFORE,
@@ -218,17 +219,17 @@ enum record_num {
     RECORD_NUM_WORKER,        /* an id; shown as the name */
     RECORD_NUM_LEASE_MS,      /* of a step */
     RECORD_NUM_DELAY_MS,      /* of a step; shown where it is not 0 */
-    RECORD_NUM_DEAD,          /* not shown: the state after says as much */
+    RECORD_NUM_DEAD,          /* not shown: the state after shows it */
 };
 
 enum record_shown {
-    RECORD_TEXT_QUOTED, /* where it is not empty */
+    RECORD_TEXT_QUOTED, /* unless it is empty */
     RECORD_TEXT_QUOTED_ALWAYS,
-    RECORD_TEXT_BYTES,   /* its length; in JSON both */
+    RECORD_TEXT_BYTES,   /* its length; in JSON length and text */
     RECORD_TEXT_IN_JSON, /* as QUOTED, but in JSON alone */
 };
 
-/* What the lists say of a type. */
+/* The schema of one type. */
 struct record_schema {
     const char *name; /* "VOTE" */
     enum record_class class;
@@ -246,10 +247,10 @@ struct record_schema {
     } texts[RECORD_TEXTS];
 };
 
-/* NULL for a number that is no type. Static storage. */
+/* Returns the schema; NULL for a number that is no type. Static storage. */
 const struct record_schema *record_schema(unsigned type);
 
-/* "VOTE" ...; NULL for a number that is no type. Static storage. */
+/* Returns "VOTE" ...; NULL for a number that is no type. Static storage. */
 const char *record_type_name(unsigned type);
 
 /* The types as bits, 1 << type. */
@@ -301,7 +302,7 @@ struct record {
     enum record_type type;
 };
 
-/* VOTE records that follow each other and have no texts: what most of a log is. */
+/* Consecutive VOTE records without texts, which are most of a log. */
 enum { VOTE_RUN_MAX = 64 };
 
 struct vote_run {

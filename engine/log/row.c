@@ -1,4 +1,4 @@
-/* Rows to bytes and back. */
+/* Encodes and decodes rows. */
 #include "engine/log/row.h"
 
 #include "wal/base/check.h"
@@ -35,7 +35,7 @@ size_t row_put(unsigned char *to, const uint64_t *num, unsigned nums, const stru
             at += text[i].len;
         }
     }
-    DCHECK((size_t)(at - to) <= row_bytes_max(nums, text, texts)); /* so much was made room for */
+    DCHECK((size_t)(at - to) <= row_bytes_max(nums, text, texts)); /* callers reserve as much */
     return (size_t)(at - to);
 }
 

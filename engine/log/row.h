@@ -1,4 +1,4 @@
-/* A row: numbers and texts as bytes, the part that records and images have in common. */
+/* A row: numbers and texts as bytes; records and images are stored as rows. */
 #ifndef TALLY_ENGINE_LOG_ROW_H
 #define TALLY_ENGINE_LOG_ROW_H
 
@@ -13,10 +13,10 @@
  *     row = varint count of numbers, the numbers as varints, varint count of texts, each as varint
  *           length and bytes
  *
- * Trailing zeros and empty texts are not stored: what a type does not use needs no table.
+ * Trailing zeros and empty texts are not stored, so fields that a type does not use take no bytes.
  */
 
-/* How many texts are stored. */
+/* Returns how many texts are stored. */
 static inline unsigned row_texts(const struct span *text, unsigned texts)
 {
     while (texts > 0 && text[texts - 1].len == 0) {
@@ -25,10 +25,10 @@ static inline unsigned row_texts(const struct span *text, unsigned texts)
     return texts;
 }
 
-/* Bytes that are enough for the row. */
+/* Returns a number of bytes that is enough for the row. */
 size_t row_bytes_max(unsigned nums, const struct span *text, unsigned texts);
 
-/* Writes it. Returns the bytes written. */
+/* Writes a row. Returns the number of bytes written. */
 size_t row_put(unsigned char *to, const uint64_t *num, unsigned nums, const struct span *text,
                unsigned texts);
 
@@ -38,21 +38,21 @@ struct cursor {
     const unsigned char *end;
 };
 
-/* The next number, or the next length and so many bytes, which stay where they are. Errors: CORRUPT
- * beyond the end. */
+/* Reads the next number, or the next length and so many bytes, which are not copied. Errors:
+ * CORRUPT beyond the end. */
 static inline int row_cursor_num(struct cursor *cursor, uint64_t *v)
 {
     return get_varint(&cursor->at, cursor->end, v) == 0 ? 0 : TALLY_CORRUPT;
 }
 int row_cursor_bytes(struct cursor *cursor, struct span *bytes);
 
-/* The next row, of at most nums numbers and texts texts; what is not stored is 0 or empty. Errors:
- * CORRUPT. */
+/* Reads the next row, of at most nums numbers and texts texts; fields that are not stored are 0 or
+ * empty. Errors: CORRUPT. */
 int row_cursor_row(struct cursor *cursor, uint64_t *num, unsigned nums, struct span *text,
                    unsigned texts);
 
-/* Makes the capacity enough for `more` bytes behind the len that are there; what grows, grows by
- * more than that. Errors: NOMEM; then nothing has changed. */
+/* Makes the capacity enough for `more` bytes behind the first len; when it must grow, it grows by
+ * more than needed. Errors: NOMEM; then nothing has changed. */
 int row_bytes_grow(unsigned char **at, size_t *capacity, size_t len, size_t more);
 static inline int row_bytes_reserve(unsigned char **at, size_t *capacity, size_t len, size_t more)
 {

@@ -9,23 +9,24 @@
 /*
  *     apply ── tail ──▶ [ option votes ] [ option votes ] ... ──▶ head ── reader
  *
- * Each entry is an option and the votes it has from then on; a new option comes with none. So with
- * all entries up to some tail, and what the options had before the first, the reader has the poll
- * as it was when the tail was that: engine/README.md, "Reads that take long".
+ * Each entry is an option and the votes that it has from then on; a new option has an entry with 0
+ * votes. So from the votes before the first entry and all entries up to some tail, the reader has
+ * the poll as it was at that tail: engine/README.md, "Reads that take long".
  *
  * Synchronization table
  *   entry   written by apply before the tail (F1), read by the reader behind it (F2); again by
  *           apply when the head is beyond it (F3, F4)
  *   tail    apply; inside state.seq, so that tail and state.lsn together are one moment
  *   head    the reader
- *   broken  apply, when the ring is full: from then on nothing is told, and the reader begins anew
- * Progress: wait-free on both sides; nobody waits for the reader. Reclamation: the reader's, when
- * the committer has let go of it (engine/edge/reader.h).
+ *   broken  apply, when the ring is full: from then on apply adds no entry, and the reader makes
+ *           the rank anew
+ * Progress: wait-free on both sides; nobody waits for the reader. Reclamation: the reader frees the
+ * feed after the committer has detached it (engine/edge/reader.h).
  */
 struct option;
 struct poll;
 
-/* A ring has an entry for each option, and is within these. */
+/* A ring has an entry for each option, but is within these bounds. */
 #ifndef FEED_ENTRIES_MAX /* a test builds it with a ring that is always full */
 #define FEED_ENTRIES_MIN 1024
 #define FEED_ENTRIES_MAX (1 << 18)
@@ -39,7 +40,7 @@ struct feed_entry {
 struct feed {
     /* written once */
     struct poll *poll;
-    struct wake *wake; /* of the reader, who is told when the ring is half full */
+    struct wake *wake; /* of the reader, which is woken when the ring is half full */
     uint64_t entries;  /* a power of two */
     /* written by apply */
     _Alignas(64) _Atomic uint64_t tail;
@@ -49,7 +50,7 @@ struct feed {
     _Alignas(64) struct feed_entry ring[];
 };
 
-/* Tells the reader what an option has now. Threads: apply, between seq_write_begin and _end. */
+/* Appends the new votes of an option. Threads: apply, between seq_write_begin and _end. */
 static inline void feed_note(struct feed *feed, struct option *option, uint64_t votes)
 {
     uint64_t tail = FIELD_OWN(feed->tail);

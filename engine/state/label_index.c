@@ -1,4 +1,4 @@
-/* The index of how words begin, and the choice among those who begin alike. */
+/* The index of the beginnings of words, and the choice of the most similar labels. */
 #include "engine/state/label_index.h"
 
 #include "wal/base/check.h"
@@ -9,8 +9,8 @@
 
 enum {
     BEGINNING_BYTES = 3,
-    WORDS_MAX = 8,         /* of a label; the rest is not indexed */
-    ALIKE_LOOKS_MAX = 512, /* about 0.2 ms when none of them is in the cache */
+    WORDS_MAX = 8,         /* of a label; further words are not indexed */
+    ALIKE_LOOKS_MAX = 512, /* labels; about 0.2 ms when none of them is in the cache */
 };
 
 struct label_entry {
@@ -167,7 +167,8 @@ static bool contains(struct span whole, struct span part)
            memmem(whole.at, whole.len, part.at, part.len) != NULL;
 }
 
-/* How much two labels share; the same label before all others, and a part before a beginning. */
+/* Returns how much two labels share: most for the same label, and more if one contains the other
+ * than for a common beginning. */
 static size_t score_of(struct span a, struct span b)
 {
     size_t len = a.len < b.len ? a.len : b.len;
@@ -190,7 +191,7 @@ static bool is_chosen(const struct label_choice *choice, const struct option *op
     return i < choice->count;
 }
 
-/* Puts an option where its score says; of equals the older is before. */
+/* Puts an option among the found ones by its score; of equal scores the older option is before. */
 static void choose(struct label_choice *choice, const struct option *option)
 {
     size_t score = score_of(fold_of(option), choice->fold);

@@ -1,4 +1,4 @@
-/* Labels that are alike: found by what their words begin with, however many a poll has. */
+/* The label index: finds similar labels by the beginnings of their words, in polls of any size. */
 #ifndef TALLY_ENGINE_STATE_LABEL_INDEX_H
 #define TALLY_ENGINE_STATE_LABEL_INDEX_H
 
@@ -18,15 +18,15 @@
 
 enum { ALIKE_MAX = 8 }; /* label_index_find finds no more */
 
-/* Errors: NOMEM. */
+/* Makes an empty index. Errors: NOMEM. */
 int label_index_init(struct state *state);
 
 /* Adds a new option's label. Errors: NOMEM. */
 int label_index_add(struct state *state, struct option *option);
 
 /*
- * Finds up to `max` options of the poll whose labels are alike to a folded one: the same label
- * first, then by how much of it they share. Looks at no more than 512 labels, the newest of each
+ * Finds up to `max` options of the poll whose labels are similar to a folded label: the same label
+ * first, then by how much they share. Looks at no more than 512 labels, the newest of each
  * beginning. Returns how many; NOMEM. Threads: any.
  */
 int label_index_find(const struct state *state, struct span poll, struct span fold,

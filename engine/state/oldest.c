@@ -20,7 +20,7 @@ static void put_at(struct oldest *oldest, size_t at, struct build *build)
     build->oldest_at = (uint32_t)at;
 }
 
-/* Brings a build from a place up to where nothing older is below it. */
+/* Moves a build up from a place until no younger build is above it. */
 static void sift_up(struct oldest *oldest, size_t at, struct build *build)
 {
     while (at > 0 && oldest->at[(at - 1) / 2]->id > build->id) {

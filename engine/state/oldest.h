@@ -1,4 +1,4 @@
-/* The pending builds of a queue, so arranged that the oldest is at hand. */
+/* The heap of a queue's pending builds: the oldest is on top. */
 #ifndef TALLY_ENGINE_STATE_OLDEST_H
 #define TALLY_ENGINE_STATE_OLDEST_H
 
@@ -7,8 +7,8 @@
 struct build;
 
 /*
- * A heap by id, and ids go up with the time of SUBMIT. Apply alone changes it, so it holds what is
- * committed as pending, in whatever order the builds stand in their lists of offers. A build knows
+ * The heap is by id, and ids go up with the time of SUBMIT. Apply alone changes it, so it holds the
+ * builds that are committed as pending, independent of the order in the ticket lists. A build knows
  * its place (build->oldest_at); put and remove cost as many steps as the count has bits.
  */
 struct oldest {
@@ -19,10 +19,10 @@ struct oldest {
 
 void oldest_fini(struct oldest *oldest);
 
-/* Errors: NOMEM. */
+/* Adds a build. Errors: NOMEM. */
 int oldest_put(struct oldest *oldest, struct build *build);
 
-/* The build is in it. */
+/* Removes a build. REQUIRES: it is in the heap. */
 void oldest_remove(struct oldest *oldest, struct build *build);
 
 #endif

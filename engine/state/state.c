@@ -1,4 +1,4 @@
-/* Making, finding and freeing what the state is made of. */
+/* The state: makes, finds and frees its entities. */
 #include "engine/state/state.h"
 
 #include "engine/state/label_index.h"

@@ -33,8 +33,8 @@
  *   other fields                 set before the entity is published, or the committer's alone
  *                                (said so there)
  *
- * Fields that only make sense together, and what makes them one. A "cut" is such a read of
- * state.seq, which edge_read makes; what the committer reads between two blocks is one by itself.
+ * Fields that only make sense together, and how they are read as one. A "cut" is a valid read of
+ * state.seq, which edge_read makes; the committer reads a cut whenever it is between two blocks.
  *
  *   state and token of a build        the upper half of its word, and of `applied`
  *   votes and changes of an option    its word; as committed, others read `votes` alone
@@ -65,10 +65,10 @@
  *   log time; running time            one word each beside the monotonic clock: engine/base/time.h
  *
  * Reclamation: polls and options live as long as the state. A finished build beyond QUEUE_KEEP of
- * its queue, or named by a FORGET record, is taken out of the table and retired; so are payload,
- * result and error that it gives back, arrays that grow, and a need set that is replaced: all its
- * tickets are dead. A queue goes with the last of its builds. A worker that has left is taken out
- * and retired when a FORGET names it: engine/commit/forget.h.
+ * its queue, or named by a FORGET record, is taken out of the table and retired. So are the bytes
+ * that a FORGET frees, old arrays of those that grow, and a need set that is replaced (all its
+ * tickets are dead). A queue is retired with the last of its builds. A worker that has left is
+ * taken out and retired when a FORGET names it: engine/commit/forget.h.
  */
 
 struct blob { /* bytes with their length, one allocation */
@@ -84,7 +84,7 @@ static inline struct span blob_span(const struct blob *blob)
 }
 
 struct option {
-    /* hit by the edges */
+    /* stepped by the edges */
     _Alignas(64) _Atomic uint64_t word;
     /* written by the committer */
     _Alignas(64) uint64_t accepted;
@@ -98,10 +98,10 @@ struct option {
     uint32_t place;    /* in its poll */
 };
 
-/* Each part of a poll's options is twice as long as the one before, so nothing is ever moved. */
+/* Each part of a poll's options is twice as long as the part before, so no option is ever moved. */
 enum { POLL_FIRST = 16, POLL_PARTS = 21 };
 
-/* A limit of votes, in one word so that its two numbers are always of one POLL: n:32 | ms:32. 0: no
+/* A vote limit in one word, so that both numbers come from the same POLL: n:32 | ms:32. 0: no
  * limit. */
 static inline uint64_t rate_word(uint64_t n, uint64_t ms)
 {
@@ -124,11 +124,11 @@ struct timer {
     struct timer *next;
 };
 
-/* What a vote asks of its poll, in one word: until when votes are taken, in log time, or one of: */
-enum { VOTES_CLOSED = 0, VOTES_WAIT = 1 }; /* closed; it is being closed, and votes wait */
+/* poll.vote_until: the log time until which the poll takes votes, or one of these values: */
+enum { VOTES_CLOSED = 0, VOTES_WAIT = 1 }; /* closed; being closed, and votes wait */
 #define VOTES_EVER UINT64_MAX              /* no end is set */
 
-/* Where the committer has a poll, to open or close it: engine/commit/gate.h. */
+/* The state of a poll in the gate, which opens and closes it: engine/commit/gate.h. */
 enum poll_window { WINDOW_NONE, WINDOW_TIMED, WINDOW_WAITING, WINDOW_MOVING };
 
 /* Whether a poll with these times takes votes. */
@@ -145,27 +145,26 @@ struct poll {
     _Atomic uint64_t rate;       /* rate_word() */
     _Atomic uint64_t open_ms;
     _Atomic uint64_t close_ms;
-    _Atomic bool open; /* as the log last said */
+    _Atomic bool open; /* as the last applied record says */
     _Atomic uint64_t option_count;
     _Atomic(struct option *_Atomic *) options[POLL_PARTS]; /* by place: poll_option */
     /* volatile, not state: engine/commit/gate.h */
     _Atomic uint64_t settled; /* of `altered` */
-    uint64_t altered;         /* the committer alone, and what follows */
+    uint64_t altered;         /* this and the following fields: the committer alone */
     uint64_t decided;
     struct timer timer;
     enum poll_window window;
     bool gated; /* votes wait for it to be closed */
     /* written with each vote: the parts of the options keep it off the line of the first group */
     uint32_t captured; /* the committer alone: engine/apply/snapshot_capture.h */
-    struct feed
-        *feed; /* the committer alone: of whom ranks the poll, engine/edge/reader.h; or NULL */
+    struct feed *feed; /* the committer alone: set while the reader ranks the poll; or NULL */
     _Atomic uint64_t total;
     /* votes by second: place is second mod POLL_SECONDS */
     _Atomic uint64_t second[POLL_SECONDS];
     _Atomic uint64_t second_votes[POLL_SECONDS];
 };
 
-/* The part of a place, and the place in it. */
+/* Returns the part of a place, and in *in_part the index in it. */
 static inline unsigned poll_part(uint64_t place, uint64_t *in_part)
 {
     unsigned part = 63 - (unsigned)__builtin_clzll(place / POLL_FIRST + 1);
@@ -174,7 +173,7 @@ static inline unsigned poll_part(uint64_t place, uint64_t *in_part)
     return part;
 }
 
-/* REQUIRES: the place is below option_count. */
+/* Returns the option at a place. REQUIRES: the place is below option_count. */
 static inline struct option *poll_option(const struct poll *poll, uint64_t place)
 {
     DCHECK(place < FIELD_GET(poll->option_count));
@@ -184,10 +183,10 @@ static inline struct option *poll_option(const struct poll *poll, uint64_t place
 }
 
 struct build {
-    /* hit by the edges; and the committer when it arms and disarms */
+    /* stepped by the edges, and by the committer when it arms and disarms */
     _Alignas(64) _Atomic uint64_t word;
     struct timer timer;        /* the committer alone */
-    _Atomic uint32_t lease_ms; /* of the claim that holds it; else what SUBMIT said */
+    _Atomic uint32_t lease_ms; /* of the claim that holds it; else that of SUBMIT */
     _Atomic uint32_t told;     /* the last claim that was told again or taken back, in one word:
                                   { taken back:1 | token:28 }; volatile, not state */
     _Atomic uint64_t progress; /* { token:32 | percent:32 } from BEAT: volatile, not state */
@@ -195,31 +194,31 @@ struct build {
     uint8_t pri;
     uint8_t set;            /* index of the need set in the queue */
     uint8_t byes;           /* how often it went back because its worker left */
-    _Atomic bool goes_back; /* held by a worker that has left since: UNHOLD will come */
+    _Atomic bool goes_back; /* its worker has left: an UNHOLD will follow */
     uint32_t submit_lease_ms;
     uint16_t tries;
-    _Atomic uint16_t attempts; /* claims that counted */
+    _Atomic uint16_t attempts; /* claims that were counted */
     /* written by the committer */
     _Alignas(64) uint32_t accepted;
     _Atomic uint32_t applied; /* state and token, as committed */
     uint64_t id;
     struct queue *queue;
     _Atomic(struct worker *) worker; /* that holds it */
-    _Atomic(struct blob *) by;       /* the name of the last one; NULL: none yet */
+    _Atomic(struct blob *) by;       /* the name of the last holder; NULL: none yet */
     uint32_t held_at;                /* slot in worker->held */
     uint32_t captured;               /* engine/apply/snapshot_capture.h */
     uint32_t oldest_at;              /* place in queue->oldest, while it is pending */
     uint64_t submitted_ms;
     _Atomic uint64_t started_ms;
     _Atomic uint64_t ended_ms;
-    uint64_t pending_lsn; /* what made it pending or delayed last */
+    uint64_t pending_lsn; /* of the record that made it pending or delayed last */
     uint64_t due_ms;
-    _Atomic(struct parcel *) payload; /* NULL: it has ended and given back all three */
+    _Atomic(struct parcel *) payload; /* NULL: it has ended, and a FORGET has freed all three */
     _Atomic(struct parcel *) result;
     _Atomic(struct parcel *) error;
     struct blob *uniq;        /* queue and uniq: the key of state.uniqs, while unfinished */
     struct build *next_ended; /* the committer alone: the queue's finished builds, oldest first */
-    uint64_t ended_lsn;       /* what ended it; 0: nothing yet */
+    uint64_t ended_lsn;       /* of the record that ended it; 0: none yet */
     TAILQ_ENTRY(build) ended; /* the committer alone: state.ended */
 };
 
@@ -238,8 +237,8 @@ struct queue {
     _Atomic uint32_t set_count;
     _Atomic uint64_t by_state[BUILD_STATES];
     _Atomic uint64_t *all_by_state; /* state.by_state: the sum over all queues */
-    struct oldest oldest; /* the committer alone: what is pending, engine/state/oldest.h */
-    _Atomic uint64_t oldest_submitted_ms; /* of those; 0: none is pending */
+    struct oldest oldest;           /* the committer alone: pending builds, engine/state/oldest.h */
+    _Atomic uint64_t oldest_submitted_ms; /* of the oldest pending build; 0: none is pending */
     struct build *ended_first;            /* the committer alone */
     struct build *ended_last;
     uint64_t ended_count;
@@ -263,14 +262,15 @@ struct worker {
     _Atomic uint32_t slots;
     _Atomic uint32_t used;    /* volatile: slots taken, claims in flight included; any thread */
     _Atomic uint64_t seen_ms; /* volatile: running time; any thread */
-    /* volatile: moves when a slot may have come free; waiting claims look */
+    /* volatile: moves when a slot may have come free; waiting claims read it */
     _Atomic uint64_t left;
     _Atomic uint64_t done;
     _Atomic uint64_t failed;
     _Atomic uint64_t held_count;
     _Atomic(struct worker_held *) held;
-    uint32_t captured; /* the committer alone, and what follows: engine/apply/snapshot_capture.h */
-    uint64_t gone_lsn; /* of its BYE; 0: it has not left */
+    /* the committer alone */
+    uint32_t captured;        /* engine/apply/snapshot_capture.h */
+    uint64_t gone_lsn;        /* of its BYE; 0: it has not left */
     TAILQ_ENTRY(worker) gone; /* state.gone */
 };
 
@@ -285,32 +285,32 @@ struct state {
     struct table options, builds, poll_ids, queue_ids, worker_ids;
     _Atomic uint64_t option_count, build_next, poll_count, queue_count;
     _Atomic uint64_t queue_last;   /* the last id that was given out */
-    _Atomic uint64_t worker_count; /* that have not left */
+    _Atomic uint64_t worker_count; /* workers that have not left */
     _Atomic uint64_t worker_last;  /* as queue_last */
     _Atomic uint64_t builds_in_memory, payload_bytes;
     _Atomic uint64_t by_state[BUILD_STATES]; /* builds of all queues */
     _Atomic uint64_t votes;
     struct ledger ledger;
-    /* the committer alone: all finished builds, oldest first, from which they leave; the first of
-     * them that has not given its bytes back; and what these hold */
+    /* the committer alone: all finished builds, oldest first, and forgotten in this order; the
+     * first one whose bytes are kept; and the bytes that are kept */
     struct build_list ended;
     struct build *ended_kept;
     uint64_t ended_count, ended_bytes;
-    struct queue_list idle;      /* ... queues without unfinished builds, for longest first */
-    struct worker_list gone;     /* the committer alone: those that have left, in that order */
+    struct queue_list idle;      /* ... queues without unfinished builds, the longest idle first */
+    struct worker_list gone;     /* the committer alone: workers in the order in which they left */
     struct capture *capture;     /* the committer alone: the snapshot that is being made, or NULL */
-    uint32_t captures;           /* the committer alone: how many were begun */
+    uint32_t captures;           /* the committer alone: captures begun so far */
     struct rcu_retirer *retirer; /* NULL while there are no readers */
 };
 
-/* Errors: NOMEM. */
+/* Makes an empty state. Errors: NOMEM. */
 int state_init(struct state *state);
 void state_fini(struct state *state);
 
-/* Frees p once no reader can have it. */
+/* Frees p after a grace period, when no reader can have it any more. */
 void state_retire(struct state *state, void *p, void (*free_fn)(void *p));
 
-/* The poll, queue, worker of a name; the build or option of an id; or NULL. */
+/* Finds the poll, queue or worker of a name, the build or option of an id; or returns NULL. */
 struct poll *state_poll(const struct state *state, struct span name);
 struct queue *state_queue(const struct state *state, struct span name);
 struct worker *state_worker(const struct state *state, struct span name);
@@ -324,9 +324,10 @@ static inline struct build *state_build(const struct state *state, uint64_t id)
 }
 
 /*
- * What an entity takes in memory, about: with its names, its places in indexes, tables and lists,
- * and what the allocator adds; without payload, result and error. What is added to LEDGER_ENTITIES
- * when it is made is subtracted when it goes; a part that changes is weighed before and after.
+ * The memory of an entity, about: with its names, its places in indexes, tables and lists, and the
+ * overhead of the allocator; without payload, result and error. The weight is added to
+ * LEDGER_ENTITIES when the entity is made and subtracted when it is retired; a part that changes is
+ * weighed before and after.
  */
 enum { WEIGHT_PLACES = 64, WEIGHT_ALLOCATION = 16 };
 uint64_t blob_weight(const struct blob *blob);
@@ -337,7 +338,7 @@ uint64_t need_set_weight(const struct need_set *set);
 uint64_t worker_weight(const struct worker *worker);
 uint64_t build_weight(const struct build *build);
 
-/* Payload, result and error of a build; 0 when it has given them back. */
+/* The bytes of a build's payload, result and error; 0 when a FORGET has freed them. */
 uint64_t build_bytes(const struct build *build);
 
 /* "first/second": the key of an option (poll, folded label) or of a UNIQ (queue, uniq). By free().

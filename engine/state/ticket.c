@@ -1,4 +1,4 @@
-/* Walking, appending and trimming ticket lists. */
+/* Ticket lists: walking, appending and trimming. */
 #include "engine/state/ticket.h"
 
 #include "engine/state/state.h"
@@ -15,7 +15,7 @@ static struct ticket *next_of(const struct ticket *ticket)
 
 static bool is_alive(const struct ticket *ticket)
 {
-    DCHECK(ticket->build != NULL); /* the dummy is never behind another */
+    DCHECK(ticket->build != NULL); /* the dummy is never behind another ticket */
     return word_status(word_get(&ticket->build->word)) == ticket->status;
 }
 
@@ -43,7 +43,7 @@ void ticket_list_fini(struct ticket_list *list)
 
 int ticket_append(struct ticket_list *list, struct build *build, uint32_t status, uint64_t lsn)
 {
-    DCHECK(status_state(status) == BUILD_PENDING); /* only what is pending is offered */
+    DCHECK(status_state(status) == BUILD_PENDING); /* only pending builds are offered */
     struct ticket *ticket = malloc(sizeof *ticket);
     if (ticket == NULL) {
         return TALLY_NOMEM;
@@ -57,7 +57,7 @@ int ticket_append(struct ticket_list *list, struct build *build, uint32_t status
 
 struct ticket *ticket_first(struct ticket_list *list)
 {
-    /* Q3: acquire; pairs with Q4: what the hint's mover saw linked is linked for us */
+    /* Q3: acquire; pairs with Q4: tickets that the hint's mover saw are linked for us, too */
     struct ticket *hint = atomic_load_explicit(&list->hint, memory_order_acquire);
     struct ticket *dead = NULL;
     struct ticket *ticket = NULL;
@@ -69,8 +69,9 @@ struct ticket *ticket_first(struct ticket_list *list)
             ticket = next_of(ticket);
         }
         /*
-         * Another thread may have moved it less far: then once more. The committer relies on it: a
-         * build whose claim is applied has no ticket behind the hint, so the build may be freed.
+         * If another thread has moved the hint less far, the walk starts again. The committer
+         * relies on this: a build whose claim is applied has no ticket behind the hint, so the
+         * build may be freed.
          */
         /* Q4: acq_rel; acquire on failure; pairs with Q3 */
     } while (dead != hint &&

@@ -27,7 +27,8 @@ struct state;
  *     trim                 (one)    free     free     so the two never meet
  *     walk                          free     free     any thread, in a read section
  *
- * Guarantees: a walk that meets no living ticket met each ticket appended before it began, dead.
+ * Guarantees: a walk that finds no living ticket has met every ticket appended before it began, and
+ * each was dead.
  * Tickets of one list are taken in the order of appending, but for those whose CAS was lost to
  * another taker. Progress: append and trim wait-free, walk lock-free. Linearization: the CAS on the
  * build's word, not anything here. Reclamation: trim unlinks only what is before the hint, and
@@ -50,15 +51,15 @@ struct ticket_list {
     _Atomic uint64_t pending; /* living tickets as committed; apply writes it */
 };
 
-/* Errors: NOMEM. */
+/* Makes an empty list. Errors: NOMEM. */
 int ticket_list_init(struct ticket_list *list);
 void ticket_list_fini(struct ticket_list *list);
 
 /* Offers a build. Threads: the committer. Errors: NOMEM. */
 int ticket_append(struct ticket_list *list, struct build *build, uint32_t status, uint64_t lsn);
 
-/* The first living ticket; NULL when there is none. Moves the hint over what it found dead.
- * Threads: any, in a read section. */
+/* Returns the first living ticket; NULL when there is none. Moves the hint over the dead tickets
+ * that it met. Threads: any, in a read section. */
 struct ticket *ticket_first(struct ticket_list *list);
 
 /* Retires tickets before the hint. Threads: the committer. */

@@ -1,4 +1,4 @@
-/* The wheel's rings. */
+/* The timing wheel: its rings of timers, and its hand. */
 #include "engine/state/wheel.h"
 
 #include "wal/base/check.h"
@@ -72,7 +72,7 @@ struct timer *wheel_next(struct wheel *wheel, uint64_t to)
         if (wheel->now >= to) {
             return NULL;
         }
-        /* each bucket once is all there is, however far the time has jumped */
+        /* however far the time has jumped, one turn visits every bucket */
         bool far = to - wheel->now > WHEEL_BUCKETS;
         wheel->now = far ? to - WHEEL_BUCKETS + 1 : wheel->now + 1;
         ring_move(&wheel->bucket[wheel->now % WHEEL_BUCKETS], &wheel->taken);

@@ -1,4 +1,4 @@
-/* A timing wheel: what is due at a tick of 100 ms comes up then, inserted and removed in O(1). */
+/* A timing wheel: timers come up at their tick of 100 ms, and are put in and taken out in O(1). */
 #ifndef TALLY_ENGINE_STATE_WHEEL_H
 #define TALLY_ENGINE_STATE_WHEEL_H
 
@@ -8,26 +8,26 @@
  *     bucket[due mod WHEEL_BUCKETS] ── timer ── timer ── ...
  *
  * The engine has three: leases in running time, and delays and windows of polls in log time. A
- * timer may come up before it is due (it was moved, or lies more than a turn ahead): who takes it
- * looks, and puts it back. Nothing is allocated. Threads: the committer alone.
+ * timer may come up before it is due (it was moved, or lies more than a turn ahead): the caller
+ * checks, and puts it back. Nothing is allocated. Threads: the committer alone.
  */
 enum { WHEEL_BUCKETS = 4096, WHEEL_TICK_MS = 100 };
 
 struct wheel {
     struct timer bucket[WHEEL_BUCKETS]; /* heads of rings */
-    struct timer taken;                 /* the ring of a bucket that is being gone through */
+    struct timer taken;                 /* the timers of the bucket that has come up */
     uint64_t now;
     uint64_t count;
 };
 
-/* The tick by which so many ms have passed, and no tick before has. */
+/* Returns the first tick by which so many ms have passed. */
 static inline uint64_t wheel_tick(uint64_t ms)
 {
     return ms / WHEEL_TICK_MS + 1;
 }
 
-/* What is left of a lease at a tick, when it ends at tick `due`. The ticks round it up, so it is
- * never said to be more than all of it. */
+/* Returns what is left of a lease at a tick, when it expires at tick `due`. Ticks round it up, so
+ * the result is cut to the whole lease. */
 static inline uint64_t wheel_lease_left_ms(uint32_t due, uint32_t tick, uint64_t lease_ms)
 {
     uint64_t left_ms = due > tick ? (uint64_t)(due - tick) * WHEEL_TICK_MS : 0;
@@ -39,8 +39,9 @@ void wheel_put(struct wheel *wheel, struct timer *timer, uint64_t due);
 void wheel_remove(struct wheel *wheel, struct timer *timer);
 
 /*
- * Moves the hand to tick `to` at most, and returns the next timer whose bucket has come up, taken
- * out of the wheel; NULL when the hand is there. A hand that is far behind goes round once at most.
+ * Moves the hand to tick `to` at most, takes the next timer whose bucket has come up out of the
+ * wheel, and returns it; NULL when the hand is at `to`. A hand that is far behind makes one turn at
+ * most.
  */
 struct timer *wheel_next(struct wheel *wheel, uint64_t to);
 

@@ -12,7 +12,7 @@ struct transition {
     bool same_token;
 };
 
-/* one for each build step; a step without one does not compile */
+/* one transition for each build step; a step without one does not compile */
 #define TRANSITION_CLAIM                                                                           \
     {                                                                                              \
         BIT(PENDING), BIT(ASSIGNED), false                                                         \

@@ -59,14 +59,14 @@ static inline uint32_t word_deadline(uint64_t word)
     return (uint32_t)word;
 }
 
-/* True when a step of this record type may lead from one status to the other. The one place that
- * says which transitions there are. */
+/* True when a step of this record type may lead from one status to the other. All transitions are
+ * defined behind this function, and nowhere else. */
 bool word_transition_is_legal(unsigned type, uint32_t before, uint32_t after);
 
 /*
- * A step on a word. Order: acq_rel on success, so that what the step saw is before its record, and
- * whoever sees the step sees all that its maker did before (the argument of engine/README.md needs
- * both); acquire on failure.
+ * A step on a word. Order: acq_rel on success, so that the steps that it saw happen before its
+ * record, and a thread that sees the step sees all that its maker did before (the argument of
+ * engine/README.md needs both); acquire on failure.
  */
 static inline bool word_step(_Atomic uint64_t *word, uint64_t *seen, uint64_t to)
 {
@@ -75,8 +75,8 @@ static inline bool word_step(_Atomic uint64_t *word, uint64_t *seen, uint64_t to
                                                    memory_order_acquire);
 }
 
-/* A step that only asks for the status: tries again while nothing but the deadline moved. False:
- * the status is another. */
+/* A step that depends on the status alone: tries again while only the deadline has moved. False:
+ * the status has changed. */
 static inline bool word_step_status(_Atomic uint64_t *word, uint64_t seen, uint64_t to)
 {
     uint64_t now = seen;
@@ -89,14 +89,14 @@ static inline bool word_step_status(_Atomic uint64_t *word, uint64_t seen, uint6
 }
 
 /*
- * A heartbeat: the status becomes `status` (or stays), and the deadline `due`, but never an earlier
- * one than it has. Between looking at the clock and this, another heartbeat may have been told OK,
- * and what that was promised stands. False: the status is another.
+ * A heartbeat: the status becomes `status` (or stays), and the deadline becomes `due`, unless the
+ * word has a later one: since the clock was read another heartbeat may have been answered OK, and
+ * its deadline must hold. False: the status has changed.
  */
 static inline bool word_prolong(_Atomic uint64_t *word, uint64_t seen, uint32_t status,
                                 uint32_t due)
 {
-    DCHECK(status_is_held(status)); /* only a claim has a lease */
+    DCHECK(status_is_held(status)); /* only a held build has a lease */
     uint64_t now = seen;
     while (word_status(now) == word_status(seen)) {
         uint32_t later = word_deadline(now) > due ? word_deadline(now) : due;
@@ -120,8 +120,8 @@ static inline uint64_t word_get(const _Atomic uint64_t *word)
     return atomic_load_explicit(word, memory_order_acquire);
 }
 
-/* The deadline alone: the rest of a lease is no state that a crash could undo (G3), so reads may
- * show it. */
+/* The deadline alone. Reads may show it: the rest of a lease is not in the log, so no crash could
+ * undo it (G3). */
 static inline uint32_t word_lease_deadline(const _Atomic uint64_t *word)
 {
     return word_deadline(word_get(word));
