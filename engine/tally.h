@@ -21,9 +21,9 @@
  * tally_close. A call on a session returns when its answer, positive or negative, is on disk, so no
  * crash takes it back.
  *
- * Errors of every call on a session that changes something: READONLY, the disk is full;
- * DRAINING, after tally_drain; NOMEM. Those that add to what is stored (poll, option, worker,
- * submit) have MEMORY, too: options.memory_bytes are used up.
+ * Errors of every call on a session that changes something: READONLY, the disk is full, or the log
+ * was removed; DRAINING, after tally_drain; NOMEM. Those that add to what is stored (poll, option,
+ * worker, submit) have MEMORY, too: options.memory_bytes are used up.
  *
  * Names (of polls, queues, workers) are 1 to NAME_LEN_MAX of A-Z a-z 0-9 _ . -, and all limits
  * stand in engine/limits.h. Strings and payloads that are handed in are copied: the caller keeps
