@@ -1,4 +1,4 @@
-/* What the commands have in common: words into values, refusals into replies. */
+/* Helpers of all commands: words into values, refusals into replies. */
 #include "net/commands/ask.h"
 
 #include "engine/base/label.h"
@@ -17,7 +17,7 @@ enum outcome ask_error(struct ask *ask, int err, const char *text)
 
 enum outcome ask_stop(struct ask *ask, enum stop stop)
 {
-    CHECK(stop != STOP_NONE); /* handlers name what they wait for */
+    CHECK(stop != STOP_NONE); /* handlers pass the stop that they need */
     ask->stop = stop;
     return ASK_STOPPED;
 }
@@ -30,7 +30,7 @@ static bool may_become_true(int err)
 
 enum outcome ask_refused(struct ask *ask, int err, const char *what)
 {
-    /* handlers deal with 0 and with what is no refusal, EDGE_NIL and its like */
+    /* handlers deal with 0 and with EDGE_NIL and the like, which are no refusals */
     CHECK(err < 0);
     if (err == TALLY_PARK) {
         return ask_stop(ask, STOP_COMMIT);
@@ -50,7 +50,7 @@ enum outcome ask_read(struct ask *ask, struct reading *reading)
     if (reading == NULL) {
         return ask_refused(ask, TALLY_NOMEM, "");
     }
-    /* run_request has taken the last one out before it runs a handler */
+    /* run_request takes the reading of the stop out before it runs a handler */
     CHECK(ask->conn->reading == NULL);
     if (edge_read(ask->edge, reading->read) == EDGE_QUEUED) {
         ask->conn->reading = reading;
@@ -61,7 +61,7 @@ enum outcome ask_read(struct ask *ask, struct reading *reading)
 
 enum outcome ask_tell(struct ask *ask, struct reading *reading)
 {
-    /* no request is run while a long reply is told, and a read waits for what is in flight */
+    /* no request is run while a long reply is sent, and a read waits for replies in flight */
     CHECK(ask->conn->telling == NULL && ask->conn->in_flight == 0);
     if (reading->format(reading, &ask->reply)) {
         reading->destroy(reading);
@@ -105,7 +105,7 @@ bool ask_tags(struct ask *ask, struct span tags)
 
 static bool read_number(struct ask *ask, struct span word, const struct keyword *keyword)
 {
-    /* a row of a handler's table, and there it says so */
+    /* callers pass rows of this kind */
     CHECK(keyword->kind == KEYWORD_NUMBER);
     int err = number_read(word, keyword->min, keyword->max, keyword->to);
     if (err != 0) {
@@ -117,7 +117,7 @@ static bool read_number(struct ask *ask, struct span word, const struct keyword 
 
 bool ask_number(struct ask *ask, size_t word, const char *what, uint64_t max, uint64_t *number)
 {
-    /* the table says how many words there are at least, and they were counted */
+    /* the request has at least as many words as its row of the table asks for */
     CHECK(word < ask->request->count);
     const struct keyword keyword = {what, KEYWORD_NUMBER, 0, max, number};
     return read_number(ask, ask->request->words[word], &keyword);
@@ -134,7 +134,8 @@ static const struct keyword *find_keyword(struct span word, const struct keyword
     return NULL;
 }
 
-/* A word said twice asks for two things at once: neither is guessed. */
+/* Whether an option word is there twice: such a request is refused, for its two values may differ.
+ */
 static bool is_twice(const struct ask *ask, struct span word, uint64_t *seen, size_t nth)
 {
     const struct payload_rule *payload = &ask->command->payload;
@@ -151,7 +152,7 @@ bool ask_keywords(struct ask *ask, size_t from, const struct keyword *keywords, 
 {
     const struct request *request = ask->request;
     uint64_t seen = 0;
-    /* a table of a handler: a bit of `seen` for each row */
+    /* each row of a handler's table has a bit of `seen` */
     CHECK(count <= 64);
     for (size_t i = from; i < request->count; i++) {
         const struct keyword *keyword = find_keyword(request->words[i], keywords, count);

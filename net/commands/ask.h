@@ -1,4 +1,4 @@
-/* One request being run: what a command works with, and what it says to the I/O. */
+/* The ask: one request being run, as its handler sees it, and the handler's outcome. */
 #ifndef TALLY_NET_COMMANDS_ASK_H
 #define TALLY_NET_COMMANDS_ASK_H
 
@@ -11,13 +11,13 @@ struct command;
 
 enum outcome {
     ASK_ANSWERED, /* nothing was changed; the reply is written */
-    ASK_STEPPED,  /* the reply is written, and leaves when the lane is applied so far */
-    ASK_CLAIMED,  /* the same; later claims need not wait for it */
+    ASK_STEPPED,  /* the reply is written, and leaves when the lane is applied up to its step */
+    ASK_CLAIMED,  /* as ASK_STEPPED; later claims need not wait for it */
     ASK_VOTED,    /* the next flush writes the reply */
     ASK_ORDERED,  /* ask->on_result writes the reply */
     ASK_STOPPED,  /* ask->stop says why; nothing was changed or written */
     ASK_UNLOCKED, /* answered; the key was shown, or none is asked for */
-    ASK_LAST,     /* answered; and the connection closes behind it */
+    ASK_LAST,     /* answered; the connection closes behind the reply */
 };
 
 /* One request being run. */
@@ -50,31 +50,31 @@ bool ask_keywords(struct ask *ask, size_t from, const struct keyword *keywords, 
 /* Reads a number; `what` names it in the error. False: the ERR is written. */
 bool ask_number(struct ask *ask, size_t word, const char *what, uint64_t max, uint64_t *number);
 
-/* Looks whether a word is a name (letters, digits, `_.-`). False: the ERR is written. */
+/* Checks that a word is a name (letters, digits, `_.-`). False: the ERR is written. */
 bool ask_name(struct ask *ask, struct span word, const char *what);
 
 /* Copies a name that ask_name has taken into NAME_LEN_MAX bytes; one at NULL stays there. */
 struct span ask_keep(char *to, struct span name);
 
-/* Looks whether a word is a list of tags. False: the ERR is written. */
+/* Checks that a word is a list of tags. False: the ERR is written. */
 bool ask_tags(struct ask *ask, struct span tags);
 
 /* Writes `ERR code`. */
 enum outcome ask_error(struct ask *ask, int err, const char *text);
 
 /*
- * The edge refused: ERR, or a stop when it said PARK or ROOM, or when an ordered request of the
- * same connection may be about to make it true (rule 8).
+ * Deals with a refusal of the edge: writes the ERR, or stops after PARK or ROOM, or when an ordered
+ * request of the same connection, which is in flight, may change the answer (rule 8).
  */
 enum outcome ask_refused(struct ask *ask, int err, const char *what);
 
 enum outcome ask_stop(struct ask *ask, enum stop stop);
 
-/* Runs a read and answers with it; or stops, until its rows have come. Takes the reading over. */
+/* Runs a read and answers with it; or stops until its rows are there. Owns the reading. */
 enum outcome ask_read(struct ask *ask, struct reading *reading);
 
-/* Answers with the first piece of a reading whose rows are there; the connection tells the rest.
- * Takes the reading over. Only for COMMAND_READ, before which nothing is in flight. */
+/* Answers with the first piece of a reading whose rows are there; the connection sends the rest.
+ * Owns the reading. Only for COMMAND_READ, which runs with nothing in flight. */
 enum outcome ask_tell(struct ask *ask, struct reading *reading);
 
 #endif

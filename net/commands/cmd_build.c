@@ -9,7 +9,7 @@ enum {
     LEASE_MS_MIN = 100,
     CLAIM_WAIT_MS_MAX = 3600000,
     CLAIM_COUNT_MAX = 64,
-    CLAIM_BYTES_MAX = 1024 * 1024, /* of payloads, beyond which COUNT takes no further build */
+    CLAIM_BYTES_MAX = 1024 * 1024, /* beyond so many bytes of payloads, COUNT claims no more */
 };
 
 /* ---- SUBMIT ---- */
@@ -29,7 +29,7 @@ static void answer_submit(struct reply *reply, int err, uint64_t value)
 enum outcome cmd_submit(struct ask *ask)
 {
     struct edge_submit submit = {.queue = ask->request->words[0], .payload = ask->request->payload};
-    CHECK(ask->request->has_payload); /* has_args: the table says that it must be there */
+    CHECK(ask->request->has_payload); /* has_args: its row of the table asks for a payload */
     uint64_t pri = BUILD_PRI_DEFAULT;
     uint64_t delay_ms = 0;
     uint64_t lease_ms = BUILD_LEASE_MS_DEFAULT;
@@ -62,7 +62,7 @@ enum outcome cmd_submit(struct ask *ask)
 
 struct claim_words {
     uint64_t wait_ms;
-    uint64_t count; /* 0: not said */
+    uint64_t count; /* 0: no COUNT */
     uint64_t lease_ms;
 };
 
@@ -79,7 +79,7 @@ static bool read_queues(struct ask *ask, struct span list, struct edge_claim *cl
             ask_error(ask, TALLY_INVAL, "a claim names at most 16 queues");
             return false;
         }
-        /* one more was refused just above */
+        /* the list's length was checked just above */
         CHECK(claim->queue_count < CLAIM_QUEUES_MAX);
         claim->queues[claim->queue_count++] = name;
         if (comma == NULL) {
@@ -129,7 +129,7 @@ static void put_all(struct ask *ask, const struct edge_claimed *got, size_t coun
     }
 }
 
-/* One build is claimed: claims further ones, as many as are pending now. */
+/* Claims further builds behind the first, at most as many as are pending now. */
 static void claim_more(struct ask *ask, struct edge_claim *claim, const struct edge_claimed *first,
                        uint64_t count)
 {
@@ -148,7 +148,7 @@ static void claim_more(struct ask *ask, struct edge_claim *claim, const struct e
     put_all(ask, got, taken);
 }
 
-/* Answers with all builds that the worker holds, as far as their payloads fit one reply. */
+/* Answers with the builds that the worker holds, as many as fit one reply with their payloads. */
 static enum outcome claim_all_again(struct ask *ask, const struct edge_claim *claim)
 {
     struct edge_claimed got[CLAIM_COUNT_MAX];
@@ -168,7 +168,7 @@ static enum outcome claim_all_again(struct ask *ask, const struct edge_claim *cl
     return ASK_CLAIMED;
 }
 
-/* Whether a claim still waits, once there is nothing for it; its time begins with that. */
+/* Whether a claim without a build goes on waiting. The first call starts its time. */
 static bool claim_waits(struct ask *ask, uint64_t wait_ms)
 {
     struct conn *conn = ask->conn;
@@ -198,7 +198,7 @@ enum outcome cmd_claim(struct ask *ask)
     if (!read_claim(ask, &claim, &words)) {
         return ASK_ANSWERED;
     }
-    CHECK(claim.queue_count > 0); /* a list is one name at least, or was refused */
+    CHECK(claim.queue_count > 0); /* a list without a name was refused */
     claim.waits = words.wait_ms > 0;
     int err = edge_claim(ask->edge, &claim, &got);
     if (err == EDGE_SLOTS || err == EDGE_NIL) {
@@ -270,7 +270,8 @@ enum outcome cmd_beat(struct ask *ask)
     return ASK_STEPPED;
 }
 
-/* The result or text of this request is not kept: the first request has brought another one. */
+/* Writes dup=1 when this request's result or text is not kept, because an earlier request has
+ * already brought one. */
 static void put_dup(struct reply *reply, bool is_dup)
 {
     if (is_dup) {

@@ -12,7 +12,7 @@
 
 enum { LINES_MAX = 128 };
 
-/* The lines are collected first, because their number is said before them. */
+/* The lines are collected first, because the reply begins with their number. */
 struct lines {
     struct line {
         const char *key;
@@ -28,7 +28,7 @@ struct facts {
 
 static void add(struct lines *lines, const char *key, uint64_t number)
 {
-    /* the lines are those of the functions below, whatever is asked */
+    /* only the functions below add lines, whatever the request */
     CHECK(lines->count < LINES_MAX);
     lines->line[lines->count++] = (struct line){key, number};
 }

@@ -29,7 +29,7 @@ static void answer_ok(struct reply *reply, int err, uint64_t value)
     }
 }
 
-/* `n/ms`, or `0` for no limit. */
+/* Reads `n/ms`, or `0` for no limit. False: the ERR is written. */
 static bool read_rate(struct ask *ask, struct span word, struct edge_poll *poll)
 {
     uint64_t n = 0;
@@ -47,7 +47,7 @@ static bool read_rate(struct ask *ask, struct span word, struct edge_poll *poll)
         ask_error(ask, err, "RATE is votes/ms, as in 10/60000, or 0 for no limit");
         return false;
     }
-    DCHECK((n == 0) == (ms == 0)); /* both or none, as the engine asks */
+    DCHECK((n == 0) == (ms == 0)); /* the engine requires both or none */
     poll->rate_n = (int64_t)n;
     poll->rate_ms = (int64_t)ms;
     return true;

@@ -93,7 +93,7 @@ enum outcome cmd_build(struct ask *ask)
         return ASK_ANSWERED;
     }
     if (id == 0) {
-        return ask_refused(ask, TALLY_NOTFOUND, "build"); /* 0 would ask the engine for all */
+        return ask_refused(ask, TALLY_NOTFOUND, "build"); /* to the engine 0 means all */
     }
     struct builds_reading *mine = builds_new(format_build);
     if (mine == NULL) {
@@ -120,7 +120,7 @@ static uint32_t state_bit(struct span word)
     return 0;
 }
 
-/* `state,...` to a mask. False: the ERR is written. */
+/* Reads `state,...` into a mask. False: the ERR is written. */
 static bool read_states(struct ask *ask, struct span list, uint32_t *mask)
 {
     bool is_last = list.at == NULL;
@@ -181,13 +181,13 @@ enum outcome cmd_builds(struct ask *ask)
 
 struct parcel_reading {
     struct reading reading;
-    struct parcel *parcel; /* with a hold */
+    struct parcel *parcel; /* owns a hold on it */
 };
 
 static bool format_parcel(struct reading *reading, struct reply *reply)
 {
     struct span bytes = parcel_span(((const struct parcel_reading *)reading)->parcel);
-    /* the hold keeps these bytes as they were when it began */
+    /* the hold keeps the bytes unchanged */
     CHECK(reading->told <= bytes.len);
     if (reading_begins(reading)) {
         reply_begin(reply);
@@ -222,7 +222,7 @@ static enum outcome show_bytes(struct ask *ask,
     if (err != 0) {
         return ask_refused(ask, err, "build, or it ended long ago and gave its bytes back");
     }
-    /* a hold that is ours now; NULL: DONE came without a result */
+    /* the hold is the caller's now; NULL: DONE came without a result */
     struct parcel_reading *mine = calloc(1, sizeof(*mine));
     if (mine == NULL) {
         parcel_release(parcel);

@@ -21,7 +21,7 @@ static void answer_worker(struct reply *reply, int err, uint64_t value)
     reply_end(reply);
 }
 
-/* Whether a NAME, which is for people, is UTF-8 that a terminal can show. */
+/* Whether a NAME is UTF-8 that a terminal can show. */
 static bool is_text(struct span text)
 {
     bool is_good = text.len > 0 && text.len <= NAME_LEN_MAX;

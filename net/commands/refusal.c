@@ -1,9 +1,9 @@
-/* What a refused client is told. */
+/* The ERR of a refusal: the code, and what the client can do about it. */
 #include "net/commands/refusal.h"
 
 #include "wal/base/check.h"
 
-/* What the client can do about it. */
+/* Returns the text that says what the client can do. */
 static const char *advice(int err)
 {
     switch (err) {
@@ -32,7 +32,7 @@ static const char *advice(int err)
 
 void refusal_put(struct reply *reply, int err, const char *what)
 {
-    CHECK(err < 0); /* callers have sorted out what is no refusal */
+    CHECK(err < 0); /* callers pass refusals only */
     if (err == TALLY_NOTFOUND) {
         reply_err(reply, err, "no such %s", what);
     } else {

@@ -1,4 +1,4 @@
-/* Labels that are like a label. */
+/* Similar labels: a poll's labels that resemble a label. */
 #include "net/commands/similar.h"
 
 #include "engine/base/label.h"
@@ -25,7 +25,7 @@ size_t similar_list(char *to, size_t room, const struct span *labels, size_t cou
         char quoted[LABEL_BYTES_MAX * REPLY_ESCAPED_BYTES_MAX + 2];
         size_t bytes = reply_quote(quoted, sizeof(quoted), labels[i]);
         if (len + 1 + bytes > room) {
-            break; /* half a label would be another one */
+            break; /* half a label would be a different label */
         }
         to[len] = ' ';
         memcpy(to + len + 1, quoted, bytes);

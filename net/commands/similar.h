@@ -1,4 +1,4 @@
-/* Labels that are like a label: what OPTION answers to a clash. */
+/* Similar labels: a poll's labels that resemble a label, for OPTION's answer to a clash. */
 #ifndef TALLY_NET_COMMANDS_SIMILAR_H
 #define TALLY_NET_COMMANDS_SIMILAR_H
 
@@ -6,8 +6,8 @@
 #include "net/pipeline/reading.h"
 #include "wal/base/span.h"
 
-/* A reading that answers `ERR EXISTS` with labels of the poll that are like this one; there is
- * nothing to wait for in it. NULL: no memory, or no label. Both spans are copied; poll is a name.
+/* A reading that answers `ERR EXISTS` with the poll's labels that resemble this one; its piece is
+ * ready at once. NULL: no memory, or no label. Both spans are copied; poll is a name.
  */
 struct reading *similar_new(struct edge *edge, struct span poll, struct span label);
 

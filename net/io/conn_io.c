@@ -1,4 +1,4 @@
-/* The I/O of a connection: its life, the end of a pass, and the clock. */
+/* The I/O of a connection: opening, closing, the end of a pass, and the clock. */
 #include "net/io/conn_io.h"
 
 #include "engine/base/ledger.h"
@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* Output that the client does not read waits here or in the kernel; before AUTH both are small. */
+/* Sets how many unsent bytes the kernel holds for a client that does not read; few before AUTH. */
 static void bound_unsent(const struct conn_io *io, int bytes)
 {
     setsockopt(io->conn.fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &bytes, sizeof(bytes));
@@ -30,7 +30,7 @@ void conn_io_unlock(struct conn_io *io)
     if (!io->conn.is_authed) {
         io->conn.is_authed = true;
         io->auth_until_ns = 0;
-        bound_unsent(io, 0); /* what the system says */
+        bound_unsent(io, 0); /* the system's default */
     }
 }
 
@@ -80,7 +80,7 @@ void conn_io_close(struct conn_io *io)
 void conn_io_destroy(struct conn_io *io)
 {
     struct ledger *ledger = edge_ledger(io->conn.pipeline->edge);
-    DCHECK(io->conn.fd < 0); /* it stands in the list of closed ones */
+    DCHECK(io->conn.fd < 0); /* it is in the list of closed ones */
     ledger_sub(ledger, LEDGER_CONNECTIONS, io->counted_in);
     ledger_sub(ledger, LEDGER_REPLIES, io->counted_out);
     TAILQ_REMOVE(&io->loop->closed, io, all);
@@ -131,7 +131,8 @@ static bool waits_for_claim(const struct conn_io *io)
     return io->conn.stop == STOP_OFFERS || io->conn.stop == STOP_SLOTS;
 }
 
-/* All connections at the same moments, so that many that wait are looked through together. */
+/* The next moment to say that the waiting worker lives: the same one for all connections, so that
+ * one walk serves them all. */
 static uint64_t next_alive_ns(uint64_t now_ns)
 {
     const uint64_t every_ns = (uint64_t)CONN_IO_ALIVE_MS * NS_PER_MS;
@@ -142,7 +143,7 @@ void conn_io_stop(struct conn_io *io, enum stop stop)
 {
     struct pipeline *pipeline = io->conn.pipeline;
     conn_stop(&io->conn, stop);
-    io->request_until_ns = 0; /* the server lets the request wait: its time does not run */
+    io->request_until_ns = 0; /* the request waits for the server: its time does not run */
     if (stop == STOP_MEMORY) {
         io->memory_at_ns = pipeline->now_ns + (uint64_t)CONN_IO_MEMORY_MS * NS_PER_MS;
         pipeline_due(pipeline, io->memory_at_ns);
@@ -155,7 +156,7 @@ void conn_io_stop(struct conn_io *io, enum stop stop)
 
 void conn_io_resume(struct conn_io *io)
 {
-    /* a closed one stands in no list, and conn_io_due looks at open ones */
+    /* a closed connection is in no list, and conn_io_due is called for open ones */
     CHECK(io->conn.fd >= 0);
     conn_resume(&io->conn);
     conn_touch(&io->conn);
@@ -175,12 +176,12 @@ bool conn_io_has_handed(struct conn_io *io)
 /* ---- the end of a pass ---- */
 
 /*
- * A socket closed with unread input is reset by the kernel, and the client may lose the reply it
- * has not read yet. So first our side is closed, and what still comes is thrown away for a while.
+ * The kernel resets a socket that is closed with unread input, and the client may lose a reply that
+ * it has not read. So first only our side is closed, and further input is dropped for a while.
  */
 static void say_goodbye(struct conn_io *io)
 {
-    /* conn_io_finish asks for it once, when nothing of it is under way */
+    /* conn_io_finish calls it once, when nothing of the connection is under way */
     CHECK(!io->is_lingering && conn_is_idle(&io->conn));
     if (io->conn.is_ended || shutdown(io->conn.fd, SHUT_WR) != 0) {
         conn_io_close(io);
@@ -192,7 +193,8 @@ static void say_goodbye(struct conn_io *io)
     pipeline_due(io->conn.pipeline, io->linger_until_ns);
 }
 
-/* A request that has begun has to be whole in time; what stops us does not count against it. */
+/* Sets the time in which a request that has begun has to be whole; while the server lets it wait,
+ * the time does not run. */
 static void watch_request(struct conn_io *io)
 {
     bool is_half = buf_len(&io->in) > 0 || io->drop_err != 0;
@@ -205,7 +207,7 @@ static void watch_request(struct conn_io *io)
     }
 }
 
-/* No memory stays with a connection that it does not need for what it holds. */
+/* Gives back the memory of buffers beyond their need. */
 static void give_back(struct conn_io *io)
 {
     buf_shrink(&io->in, io->need);
@@ -230,7 +232,7 @@ void conn_io_finish(struct conn_io *io)
         say_goodbye(io);
     }
     size_t capacity = capacity_of(io);
-    /* most buffers are small, and have not changed */
+    /* skipped for small buffers that have not changed, which most are */
     if (capacity != io->counted_in + io->counted_out || capacity > sizeof(*io) + BUF_KEEP_BYTES) {
         give_back(io);
         conn_io_count(io);
@@ -241,7 +243,7 @@ void conn_io_finish(struct conn_io *io)
     watch_request(io);
     io->conn.pipeline->again = io->conn.pipeline->again ||
                                (io->conn.stop == STOP_OUTPUT && conn_has_output_room(&io->conn));
-    /* a stopped connection is taken off epoll only when input comes: most go on before */
+    /* a stopped connection is taken off epoll only when input comes: most go on before that */
     bool wants_in = io->wants_in || conn_io_may_receive(io);
     bool wants_out = buf_len(&io->conn.out) > 0 || io->conn.telling != NULL;
     if (wants_in != io->wants_in || wants_out != io->wants_out) {
@@ -283,7 +285,7 @@ static void close_locked(struct conn_io *io)
     struct reply reply = {.to = &io->conn.out};
     if (!io->is_closing && buf_len(&io->conn.out) == 0) {
         reply_err(&reply, TALLY_TIMEOUT, "AUTH has to come within %d s", AUTH_WITHIN_MS / 1000);
-        /* unread input would make the close a reset, which takes the line with it */
+        /* read first: a close with unread input is a reset, and the client would lose the line */
         receive_bytes(io, io->loop->input, LOOP_INPUT_BYTES);
     }
     if (io->conn.fd >= 0 && buf_len(&io->conn.out) > 0) {
@@ -297,7 +299,7 @@ void conn_io_due(struct conn_io *io)
     uint64_t now_ns = io->conn.pipeline->now_ns;
     if (is_past(io->handed_at_ns, now_ns)) {
         io->handed_at_ns = 0;
-        conn_touch(&io->conn); /* the end of this pass looks */
+        conn_touch(&io->conn); /* looked at again at the end of this pass */
     }
     if (is_past(io->stall_until_ns, now_ns) || is_past(io->linger_until_ns, now_ns)) {
         conn_io_close(io);
@@ -306,7 +308,7 @@ void conn_io_due(struct conn_io *io)
     } else if (is_past(io->request_until_ns, now_ns)) {
         run_late(io);
     } else if (io->conn.stop == STOP_MEMORY && is_past(io->memory_at_ns, now_ns)) {
-        io->memory_at_ns = now_ns + (uint64_t)CONN_IO_MEMORY_MS * NS_PER_MS; /* this pass looks */
+        io->memory_at_ns = now_ns + (uint64_t)CONN_IO_MEMORY_MS * NS_PER_MS; /* in this pass */
     } else if (waits_for_claim(io) && now_ns >= io->conn.wait_until_ns) {
         conn_io_resume(io);
     } else if (waits_for_claim(io) && now_ns >= io->alive_at_ns) {

@@ -9,8 +9,8 @@
 struct loop;
 
 enum {
-    CONN_IO_LINGER_MS = 5 * 1000, /* so long it is read behind its last reply, see say_goodbye */
-    CONN_IO_MEMORY_MS = 20,       /* so often a connection that waits for memory looks again */
+    CONN_IO_LINGER_MS = 5 * 1000, /* the time of lingering, see say_goodbye */
+    CONN_IO_MEMORY_MS = 20,       /* between two tries of a connection that waits for memory */
     CONN_IO_ALIVE_MS = 60 * 1000, /* so often a worker whose claim waits is said to live: well
                                    * before it is called silent */
     CONN_IO_HANDED_MS = 10,       /* so often a closing one looks whether what it handed out has
@@ -21,30 +21,30 @@ struct conn_io {
     struct conn conn; /* the first member: conn_io_of */
     struct loop *loop;
 
-    struct buf in;    /* read and not yet run */
-    size_t need;      /* bytes of input without which there is no use in parsing */
+    struct buf in;    /* input that is read and not yet run */
+    size_t need;      /* the parser needs at least so many bytes of input */
     size_t drop_left; /* bytes of a payload still to be dropped */
-    int drop_err;     /* != 0: it is dropping, and this is the answer */
+    int drop_err;     /* the error to answer after the drop; 0: nothing is dropped */
     const char *drop_text;
 
     bool is_known;     /* the client has sent a whole request: it speaks our protocol */
     bool is_closing;   /* runs no more requests; closes when its replies are sent */
     bool is_lingering; /* all replies are sent, and it waits for the client to close its side */
-    bool wants_in;     /* as epoll was told */
+    bool wants_in;     /* epoll reports its input */
     bool wants_out;
     bool wants_end;
     size_t lingered_bytes;
-    uint64_t counted_in;  /* what the ledger was told: the struct and its input */
+    uint64_t counted_in;  /* bytes counted in the ledger: the struct and its input */
     uint64_t counted_out; /* ... and its replies */
 
     uint64_t auth_until_ns;    /* 0: the key was shown, or none is asked for */
     uint64_t request_until_ns; /* for a request that is not whole; 0: none */
-    uint64_t stall_until_ns;   /* 0: no output waits */
-    uint64_t stall_from;       /* sent_bytes when that was set */
+    uint64_t stall_until_ns;   /* for the client to read output; 0: no output waits */
+    uint64_t stall_from;       /* sent_bytes when stall_until_ns was set */
     uint64_t linger_until_ns;
     uint64_t memory_at_ns; /* for STOP_MEMORY: when to look again */
     uint64_t alive_at_ns;  /* for a claim that waits: when its worker is said to live */
-    uint64_t handed_at_ns; /* the same for what was handed out; 0: it is not closing */
+    uint64_t handed_at_ns; /* when to look for replies that have arrived; 0: it is not closing */
 
     TAILQ_ENTRY(conn_io) all;
 };
@@ -58,30 +58,30 @@ static inline struct conn_io *conn_io_of(struct conn *conn)
     return (struct conn_io *)conn;
 }
 
-/* Takes the socket over; closes it when there is no memory. */
+/* Opens a connection on the socket; closes the socket when there is no memory. */
 void conn_io_open(struct loop *loop, int fd, struct rate_address address);
 
-/* Closes the socket. The struct is freed at the end of a pass with nothing of it in flight. */
+/* Closes the socket. The struct is freed at the end of a pass when nothing of it is in flight. */
 void conn_io_close(struct conn_io *io);
 
 /* Frees it. REQUIRES: it is closed, and nothing of it is in flight. */
 void conn_io_destroy(struct conn_io *io);
 
-/* The client will send no more. */
+/* Notes that the client will send no more. */
 void conn_io_leaves(struct conn_io *io);
 
-/* The key was shown. */
+/* Unlocks the connection: AUTH has succeeded. */
 void conn_io_unlock(struct conn_io *io);
 
-/* Runs no further request; closes when all replies have left. */
+/* Ends the connection: no further request is run, and it closes when all replies have left. */
 void conn_io_end(struct conn_io *io);
 
-/* Stops the reading of requests. When what it has stopped for has come, conn_io_resume runs the
- * input that it has kept. */
+/* Stops the reading of requests. conn_io_resume goes on with the kept input when the reason has
+ * passed. */
 void conn_io_stop(struct conn_io *io, enum stop stop);
 void conn_io_resume(struct conn_io *io);
 
-/* Whether it may receive: no request of it waits, or it lingers. */
+/* Whether the connection may receive: none of its requests waits, or it lingers. */
 static inline bool conn_io_may_receive(const struct conn_io *io)
 {
     return io->is_lingering ||
@@ -91,13 +91,14 @@ static inline bool conn_io_may_receive(const struct conn_io *io)
 /* Tells the ledger how much memory the connection holds now. */
 void conn_io_count(struct conn_io *io);
 
-/* Whether the reply to a claim has not arrived, which a close would lose; then it looks again. */
+/* Whether the reply to a claim has not arrived, which a close would lose; then a time is set to
+ * look again. */
 bool conn_io_has_handed(struct conn_io *io);
 
-/* At the end of a pass: sends, closes, tells epoll what the connection waits for. */
+/* Ends the pass of a connection: sends, closes, and tells epoll what the connection waits for. */
 void conn_io_finish(struct conn_io *io);
 
-/* The next moment that something is due by the clock, UINT64_MAX for never; doing it. */
+/* The next deadline of the connection, UINT64_MAX for never; and what to do when it has come. */
 uint64_t conn_io_deadline_ns(const struct conn_io *io);
 void conn_io_due(struct conn_io *io);
 

@@ -1,4 +1,4 @@
-/* One I/O thread: waits, and makes passes over what is ready. */
+/* The loop: one I/O thread, which waits for events and makes passes. */
 #include "net/io/loop.h"
 
 #include "engine/read.h"
@@ -30,15 +30,16 @@
  *                                                            `─ go on with what has stopped <-'
  *     ── one send a connection ── end
  *
- * What was appended is published before anything can block, so nobody waits for a record that
- * only this thread knows. The reading and the going on are a turn each, and bounded in time; what
- * did not get its turn comes first in a later pass: epoll and the list of the stopped alternate.
+ * Appended records are published before the thread can block, so nobody waits for a record that
+ * only this thread knows. Reading is one turn, going on with stopped connections another, and each
+ * is bounded in time. Connections that were left out come first in a later pass: epoll and the list
+ * of stopped connections alternate.
  */
 enum {
     EVENTS_MAX = 256,
     ACCEPTS_MAX = 64, /* in one pass */
     PIECES_MAX = 2,   /* of long replies, in one pass: less than 1 ms, wherever their rows are */
-    ROUNDS_MAX = 16,  /* of going on, before what can be sent is sent */
+    ROUNDS_MAX = 16,  /* over the stopped connections, before replies are sent */
     TURN_NS = 1000 * 1000,
     ACCEPT_PAUSE_MS = 100,
     DRAIN_MS = 10 * 1000,
@@ -70,7 +71,7 @@ void loop_watch(struct loop *loop, struct conn_io *io)
 void loop_wake(struct loop *loop)
 {
     uint64_t one = 1;
-    /* it can only fail when the counter is full, and then the thread is awake */
+    /* it fails only when the counter is full, and then the thread is awake */
     ssize_t written = write(loop->wake_fd, &one, sizeof(one));
     (void)written;
 }
@@ -126,9 +127,9 @@ static void refuse_place(struct loop *loop, int fd)
     } else {
         reply_err(&reply, TALLY_BUSY, "retry_ms=%d too many connections", BUSY_RETRY_MS);
     }
-    /* unread input would make the close a reset, which takes the line with it */
+    /* read first: a close with unread input is a reset, and the client would lose the line */
     (void)recv(fd, loop->input, LOOP_INPUT_BYTES, MSG_DONTWAIT);
-    /* a fresh socket has room for a line, or nobody is there to read it */
+    /* a fresh socket takes a line, or the client is gone */
     ssize_t sent = send(fd, text.at, buf_len(&text), MSG_NOSIGNAL | MSG_DONTWAIT);
     (void)sent;
     buf_fini(&text);
@@ -148,7 +149,7 @@ static void welcome(struct loop *loop, int fd, const struct sockaddr_storage *fr
     }
 }
 
-/* Takes this thread's share of the guests, who connected before there was a thread. */
+/* Opens this thread's share of the guests' connections. */
 static void welcome_guests(struct loop *loop)
 {
     const struct server_options *options = &loop->pipeline.service->options;
@@ -203,14 +204,14 @@ bool loop_turn_look(struct loop *loop)
 static void handle(struct loop *loop, const struct epoll_event *event)
 {
     if (event->data.ptr == loop) {
-        return; /* a wake from another thread: it has ended the wait, and that is all */
+        return; /* a wake from another thread, which only ends the wait */
     }
     if (event->data.ptr == loop->pipeline.service) {
         accept_ready(loop);
         return;
     }
     struct conn_io *io = event->data.ptr;
-    DCHECK(io->loop == loop); /* as it was told to epoll; closed ones are freed behind the pass */
+    DCHECK(io->loop == loop); /* epoll's own; closed connections are freed after the pass */
     if ((event->events & (EPOLLERR | EPOLLHUP)) != 0) {
         conn_io_close(io);
         return;
@@ -262,8 +263,8 @@ static void do_due(struct loop *loop)
     }
 }
 
-/* Asks each stopped connection once whether it may go on; one that stops again waits for the next
- * round. */
+/* Asks each stopped connection once whether it may go on. A connection that stops again waits for
+ * the next round. */
 static bool go_on(struct loop *loop)
 {
     struct conn *last = TAILQ_LAST(&loop->pipeline.stopped, conn_list);
@@ -314,7 +315,7 @@ static void free_closed(struct loop *loop)
     for (struct conn_io *io = TAILQ_FIRST(&loop->closed); io != NULL; io = next) {
         const struct conn *conn = &io->conn;
         next = TAILQ_NEXT(io, all);
-        CHECK(conn->fd < 0); /* conn_io_close alone puts a connection into this list */
+        CHECK(conn->fd < 0); /* only conn_io_close puts a connection into this list */
         bool is_read = conn->reading == NULL || read_is_done(conn->reading->read);
         if (conn->in_flight == 0 && conn->votes == 0 && is_read) {
             conn_io_destroy(io);
@@ -328,13 +329,13 @@ static bool has_unread(const struct conn *conn)
     return recv(conn->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
-/* Closes the connections with nothing in flight and no input; after DRAIN_MS it closes all. */
+/* Closes the connections with nothing in flight and no input; after DRAIN_MS, all connections. */
 static void drain(struct loop *loop)
 {
     if (loop->pipeline.drain_until_ns == 0) {
         loop->pipeline.drain_until_ns = loop->pipeline.now_ns + (uint64_t)DRAIN_MS * NS_PER_MS;
-        loop->pipeline.again = true; /* claims that wait are answered */
-        return; /* a client that connects now is told, too, while this thread runs */
+        loop->pipeline.again = true; /* the next pass answers claims that wait */
+        return; /* the thread goes on: a client that connects now gets its answer, too */
     }
     pipeline_due(&loop->pipeline, loop->pipeline.drain_until_ns);
     struct conn_io *next;
@@ -365,7 +366,7 @@ static void pass(struct loop *loop, const struct epoll_event *events, int count)
     run_rounds(loop);
     finish_touched(loop);
     DCHECK(buf_len(&loop->pipeline.reply) == 0);
-    buf_shrink(&loop->pipeline.reply, 0); /* after a large reply that was copied */
+    buf_shrink(&loop->pipeline.reply, 0); /* a large reply may have been copied out of it */
     if (service_is_stopping(loop->pipeline.service)) {
         drain(loop);
     }
@@ -428,7 +429,7 @@ static void *run(void *arg)
     while (!is_done(loop)) {
         pass(loop, events, wait_events(loop, events));
     }
-    /* is_done asked for the connections; what they had in flight was answered before */
+    /* is_done has seen no connection left, and each ended with nothing in flight */
     CHECK(TAILQ_EMPTY(&loop->pipeline.stopped) && TAILQ_EMPTY(&loop->pipeline.touched));
     accept_stop(loop);
     edge_destroy(loop->pipeline.edge);
@@ -437,7 +438,7 @@ static void *run(void *arg)
 
 static int open_fds(struct loop *loop)
 {
-    /* edge-triggered: every wake is an event of its own, and nobody needs to read the counter */
+    /* edge-triggered: every wake is an event of its own, and the counter need not be read */
     struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = loop};
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     loop->wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -464,7 +465,7 @@ int loop_new(struct loop **out, struct service *service, unsigned number)
         return -ENOMEM;
     }
     memset(loop, 0, sizeof(*loop));
-    /* the server makes as many as its options say */
+    /* the server makes options.threads loops */
     CHECK(number < service->options.threads);
     loop->number = number;
     loop->epoll_fd = -1;

@@ -1,4 +1,4 @@
-/* One I/O thread: epoll, its edge into the engine, and its connections. */
+/* The loop: one I/O thread with epoll, its pipeline, and its connections. */
 #ifndef TALLY_NET_IO_LOOP_H
 #define TALLY_NET_IO_LOOP_H
 
@@ -26,20 +26,20 @@ struct loop {
     uint64_t turn_until_ns;
     size_t turn_work; /* bytes of input since the clock was read */
     bool turn_over;
-    int event_first; /* where the next pass begins among the events */
+    int event_first; /* the first event that the next pass handles */
 
     struct conn_io_list all;
     struct conn_io_list
         closed;            /* linked by `all`, too; each is freed when nothing of it is in flight */
-    uint64_t accept_at_ns; /* 0, or accepting pauses until then: no file descriptors */
+    uint64_t accept_at_ns; /* no descriptors: accepting pauses until then; 0: it does not pause */
     bool is_accepting;
-    int pieces; /* of long replies, that may still be made in this pass */
+    int pieces; /* number of pieces of long replies that may still be made in this pass */
 };
 
 enum {
     LOOP_INPUT_BYTES = 256 * 1024,
-    LOOP_LOOK_WORK = 16 * 1024, /* the clock is read after so many bytes of input */
-    LOOP_REQUEST_WORK = 256,    /* a request that is no plain vote counts as so many */
+    LOOP_LOOK_WORK = 16 * 1024, /* work after which the clock is read, in bytes of input */
+    LOOP_REQUEST_WORK = 256,    /* work of a request that is no plain vote */
 };
 
 /* Errors: negative errno. Owns: *out is the caller's until loop_destroy. */
@@ -49,7 +49,7 @@ void loop_destroy(struct loop *loop);
 /* Starts the thread and waits until its edge is open. Errors: negative errno. */
 int loop_start(struct loop *loop);
 
-/* Waits for the end of the thread, which comes when the server is stopping. */
+/* Waits for the end of the thread, which ends when the server is stopping. */
 void loop_join(struct loop *loop);
 
 /* Wakes the thread from any other. */
@@ -59,23 +59,23 @@ void loop_wake(struct loop *loop);
 int loop_watch_new(struct loop *loop, struct conn_io *io);
 void loop_watch(struct loop *loop, struct conn_io *io);
 
-/* Counts what was done in this turn. */
+/* Adds to the work of this turn, in bytes of input. */
 static inline void loop_worked(struct loop *loop, size_t work)
 {
     loop->turn_work += work;
 }
 
 /*
- * Whether the turn has lasted long enough: then no further request is run in it, so that what it
- * has stepped is published. A turn ends about 1 ms after it has begun, however much input there is.
+ * Whether the turn is over: then no further request is run in it, so that its steps are published.
+ * A turn ends about 1 ms after it has begun, however much input there is.
  */
 bool loop_turn_look(struct loop *loop);
 void loop_turn_begin(struct loop *loop, uint64_t now_ns);
 
 /*
- * Handles events until the turn is over. The events that are left are ready again in the next pass,
- * and the kernel reports all of them in the same order: so the next pass begins with those. Else
- * the first connections, if they always have input, would be the only ones that are served.
+ * Handles events until the turn is over. The kernel reports the events that are left again in the
+ * next pass, in the same order; the next pass begins with them. Otherwise only the first
+ * connections would be served if they always had input.
  */
 void loop_handle(struct loop *loop, const struct epoll_event *events, int count);
 

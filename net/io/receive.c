@@ -1,4 +1,4 @@
-/* Receiving: most input goes through the one buffer of the thread. */
+/* Receiving: from a socket into the thread's buffer or the connection's own, then to run_input. */
 #include "net/io/receive.h"
 
 #include "net/io/conn_io.h"
@@ -39,10 +39,10 @@ void receive_run_kept(struct conn_io *io)
     buf_take(&io->in, done);
 }
 
-/* A request too big for the thread's buffer is received where it will be run. */
+/* Receives a request that is too big for the thread's buffer into the connection's own. */
 static void receive_big(struct conn_io *io)
 {
-    /* input that is whole was run: the parser is asked again with all that is there */
+    /* run_input has run all whole requests, so the parser needs more than it has */
     CHECK(io->need > buf_len(&io->in));
     size_t room = io->need - buf_len(&io->in);
     char *to = buf_room(&io->in, room);
@@ -57,7 +57,7 @@ static void receive_big(struct conn_io *io)
     }
 }
 
-/* Everything else goes through the one buffer of the thread, which is warm. */
+/* Receives into the buffer of the thread, which is in the CPU's cache. */
 static void receive_small(struct conn_io *io)
 {
     struct loop *loop = io->loop;
@@ -93,7 +93,7 @@ static void linger(struct conn_io *io)
     }
 }
 
-/* A request that does not fit the buffer that there is waits until buffers take less. */
+/* Whether the next request does not fit its buffer and has to wait until all buffers take less. */
 static bool must_wait_for_memory(const struct conn_io *io)
 {
     return buf_len(&io->in) > 0 && io->need > io->in.capacity &&

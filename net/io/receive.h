@@ -6,13 +6,14 @@
 
 struct conn_io;
 
-/* The socket is readable: receives and runs requests, as far as the connection may. */
+/* Receives from a readable socket and runs requests, as far as the connection may. */
 void receive_ready(struct conn_io *io);
 
-/* Runs what the connection has kept of its input. */
+/* Runs the requests in the input that the connection has kept. */
 void receive_run_kept(struct conn_io *io);
 
-/* Returns the number of bytes received, 0 for none now. It deals with the end and with errors. */
+/* Receives. Returns the number of bytes, 0 for none now; the end of the input and errors are dealt
+ * with. */
 size_t receive_bytes(struct conn_io *io, char *to, size_t room);
 
 #endif

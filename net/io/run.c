@@ -1,5 +1,4 @@
-/* Running what was read: the way of a request from its bytes to its place in the order of replies.
- */
+/* Running requests: from the bytes of a request to the place of its reply in the order. */
 #include "net/io/run.h"
 
 #include "engine/base/ledger.h"
@@ -14,8 +13,8 @@
  *     command ── writes ──▶ pipeline->reply ─┬─ moved, counted ──▶ conn->held ── applied ──┐
  *                                            └─ nothing is in flight ──────────────────────┴─▶ out
  *
- * A request's reply is written into a buffer of its own, so its length does not depend on what
- * else may come into the connection's buffers meanwhile.
+ * A request's reply is written into a buffer of its own, so its length is known whatever else is
+ * written into the connection's buffers meanwhile.
  */
 static size_t hold_reply(struct conn *conn)
 {
@@ -23,7 +22,7 @@ static size_t hold_reply(struct conn *conn)
     return buf_move(&conn->held, reply, buf_len(reply));
 }
 
-/* Answers at once, or behind what is in flight: replies leave in the order of the requests. */
+/* Answers at once, or behind the replies in flight: replies leave in the order of the requests. */
 static void answer_now(struct conn *conn)
 {
     struct buf *reply = &conn->pipeline->reply;
@@ -36,7 +35,7 @@ static void answer_now(struct conn *conn)
                                              .held_bytes = hold_reply(conn)});
 }
 
-/* A request is counted when it has its reply, or is on its way to it; an ERR when it is written. */
+/* Counts a request that is answered or in flight, and an ERR that is written. */
 static void count_request(struct pipeline *pipeline, const struct reply *reply)
 {
     counter_add(&pipeline->counters.requests, 1);
@@ -51,11 +50,11 @@ static void answer_error(struct conn *conn, int err, const char *text)
     answer_now(conn);
 }
 
-/* Puts the reply, or the promise of one, in its place. */
+/* Puts the reply, or the entry for a later one, in its place. */
 static void place(struct ask *ask, enum outcome outcome)
 {
     struct conn *conn = ask->conn;
-    /* behind votes that are not flushed a request stops, and is asked again: run_request */
+    /* behind votes that are not flushed a request stops first: run_request */
     CHECK(outcome == ASK_VOTED || conn->votes == 0);
     struct pending_entry entry = {.pos = edge_tail(ask->edge), .reading = ask->reading};
     switch (outcome) {
@@ -91,7 +90,8 @@ static void place(struct ask *ask, enum outcome outcome)
     conn_await(conn, &entry);
 }
 
-/* Rule 8: what could see an earlier change of its own connection stops before it is run. */
+/* Rule 8: a request that could see an earlier change of its own connection stops before it is run.
+ */
 static enum stop must_stop(const struct conn *conn, unsigned flags)
 {
     if (conn->votes > 0 && (flags & COMMAND_VOTE) == 0) {
@@ -115,7 +115,7 @@ static bool has_args(const struct command *command, const struct request *reques
            (command->payload.kind != PAYLOAD_LAST || request->has_payload);
 }
 
-/* Claims have a share of the buffers that reads cannot take from them. */
+/* Whether a long reply may be made. Reads cannot take the share of the buffers that claims have. */
 static bool may_be_large(const struct ask *ask, const struct command *command)
 {
     bool is_claim = (command->flags & COMMAND_CLAIM) != 0;
@@ -143,7 +143,7 @@ static enum outcome run_command(struct ask *ask, const struct command *command)
     return command->run(ask);
 }
 
-/* Returns false when the request was not run: the connection has stopped in front of it. */
+/* Runs a request. Returns false when the connection has stopped before it. */
 static bool run_request(struct conn_io *io, const struct request *request)
 {
     struct conn *conn = &io->conn;
@@ -155,18 +155,18 @@ static bool run_request(struct conn_io *io, const struct request *request)
                       .command = command,
                       .request = request,
                       .reply = {.to = &pipeline->reply}};
-    /* the parser has refused every verb that the table does not have: PAYLOAD_UNKNOWN_VERB */
+    /* the parser refuses verbs that are not in the table: PAYLOAD_UNKNOWN_VERB */
     CHECK(command != NULL);
     enum stop stop = must_stop(conn, command->flags);
     if (stop != STOP_NONE) {
         conn_io_stop(io, stop);
         return false;
     }
-    struct reading *reading = conn->reading; /* the request stopped for it, and goes on */
+    struct reading *reading = conn->reading; /* the request has stopped for it, and goes on */
     conn->reading = NULL;
     enum outcome outcome = reading != NULL ? ask_tell(&ask, reading) : run_command(&ask, command);
     if (conn->votes > 0 && outcome != ASK_VOTED && outcome != ASK_STOPPED) {
-        /* a refused vote behind others: its reply comes after theirs, so it is asked again then */
+        /* a refused vote behind others is run again after their flush: its reply follows theirs */
         buf_take(&pipeline->reply, buf_len(&pipeline->reply));
         pipeline->reply.failed = false;
         ask.stop = STOP_FLUSH;
@@ -182,12 +182,12 @@ static bool run_request(struct conn_io *io, const struct request *request)
     }
     place(&ask, outcome);
     if ((command->flags & COMMAND_LARGE) != 0) {
-        conn_io_count(io); /* at once: others may ask for as much in this pass */
+        conn_io_count(io); /* at once: other connections may ask for as much in this pass */
     }
     return true;
 }
 
-/* Runs the first request; returns the bytes done with, 0 when it is not whole or has to wait. */
+/* Runs the first request; returns its bytes, 0 when it is not whole or has to wait. */
 static size_t run_one(struct conn_io *io, const char *at, size_t len)
 {
     struct loop *loop = io->loop;
@@ -198,7 +198,7 @@ static size_t run_one(struct conn_io *io, const char *at, size_t len)
         io->conn.is_authed ? PARSE_LINE_BYTES_MAX : PARSE_LOCKED_LINE_BYTES_MAX;
     struct parsed how = parse(&loop->parser, (struct span){at, len}, &loop->limits, &request);
     io->need = how.need;
-    /* the parser consumes what it was shown, and asks for more than that */
+    /* the parser consumes no more than it was given, and needs more than that */
     CHECK(how.kind == PARSE_MORE ? how.need == 0 || how.need > len : how.consumed <= len);
     if (how.kind == PARSE_MORE) {
         return 0;
@@ -226,7 +226,7 @@ static size_t run_one(struct conn_io *io, const char *at, size_t len)
     return how.consumed;
 }
 
-/* Drops the rest of a payload and the line end behind it, then says why. */
+/* Drops the rest of a payload and the line end behind it, then writes the ERR. */
 static size_t run_drop(struct conn_io *io, const char *at, size_t len)
 {
     DCHECK(io->drop_err != 0);
@@ -248,8 +248,8 @@ static size_t run_drop(struct conn_io *io, const char *at, size_t len)
 }
 
 /*
- * Whether the next request may be run. Whatever it is, it may be answered, so a place among the
- * replies in flight is made sure of first, beside those of the votes that are not flushed.
+ * Whether the next request may be run. Any request may need a reply, so there has to be a place for
+ * one among the replies in flight, beside those of the votes that are not flushed.
  */
 static bool may_run(struct conn_io *io)
 {
@@ -269,7 +269,7 @@ static bool may_run(struct conn_io *io)
     return io->conn.stop == STOP_NONE;
 }
 
-/* Runs the request at the front, and the plain votes before it. Returns the bytes done with. */
+/* Runs the plain votes at the front and the request behind them. Returns their bytes. */
 static size_t run_next(struct conn_io *io, const char *at, size_t len)
 {
     if (io->drop_err != 0) {
@@ -294,7 +294,7 @@ size_t run_input(struct conn_io *io, const char *at, size_t len)
         done += part;
         DCHECK(done <= len);
         if (part > 0 && io->drop_err == 0) {
-            io->request_until_ns = 0; /* the next one has its own time */
+            io->request_until_ns = 0; /* the next request has its own time */
         }
     }
     return io->is_closing ? len : done;
@@ -302,10 +302,10 @@ size_t run_input(struct conn_io *io, const char *at, size_t len)
 
 void run_late(struct conn_io *io)
 {
-    /* its time began when nothing before it was left to run, so no vote of it is unflushed */
+    /* its time began when no request before it was left to run, so all votes are flushed */
     DCHECK(io->conn.votes == 0 && io->conn.stop == STOP_NONE);
     if (!pipeline_has_place(io->conn.pipeline)) {
-        conn_io_close(io); /* no place for the reply, and no reason to wait for one */
+        conn_io_close(io); /* without a reply: there is no place for one */
         return;
     }
     answer_error(&io->conn, TALLY_TIMEOUT, "the request did not come to its end in time");

@@ -1,4 +1,4 @@
-/* Running what was read: requests out of bytes, each to its command. */
+/* Running requests: cuts the input into requests, and runs each by its command. */
 #ifndef TALLY_NET_IO_RUN_H
 #define TALLY_NET_IO_RUN_H
 
@@ -6,10 +6,10 @@
 
 struct conn_io;
 
-/* Runs the whole requests at the front of the bytes; returns how many bytes are done with. */
+/* Runs the whole requests at the front of the bytes; returns the number of their bytes. */
 size_t run_input(struct conn_io *io, const char *at, size_t len);
 
-/* The request at the front of the input did not become whole in time: refuses it, and ends. */
+/* Refuses the request at the front, which did not become whole in time, and ends the connection. */
 void run_late(struct conn_io *io);
 
 #endif

@@ -1,4 +1,4 @@
-/* Sending: one send a connection and pass, but for long replies. */
+/* Sending: one send for each connection and pass; several for a long reply. */
 #include "net/io/send.h"
 
 #include "net/io/conn_io.h"
@@ -11,7 +11,7 @@
 #include <sys/socket.h>
 
 enum {
-    STALL_BYTES = 16 * 1024, /* or all that waits: a reader takes it in request_ms */
+    STALL_BYTES = 16 * 1024, /* a client has to take so many, or all, in request_ms */
 };
 
 void send_out(struct conn_io *io)
