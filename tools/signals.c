@@ -1,4 +1,4 @@
-/* The signals by which somebody asks a program of ours to end. */
+/* The signals that ask a program of tally to end. */
 #include "tools/signals.h"
 
 #include <stdbool.h>

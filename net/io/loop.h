@@ -49,7 +49,7 @@ void loop_destroy(struct loop *loop);
 /* Starts the thread and waits until its edge is open. Errors: negative errno. */
 int loop_start(struct loop *loop);
 
-/* Waits for the end of the thread, which ends when the server is stopping. */
+/* Waits for the thread, which ends when the server is stopping. */
 void loop_join(struct loop *loop);
 
 /* Wakes the thread from any other. */

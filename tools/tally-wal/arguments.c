@@ -122,7 +122,7 @@ static uint64_t need_time(const char *arg, struct argp_state *state)
     return time_ms;
 }
 
-/* Of replay, where a number is an lsn. */
+/* Takes --until of replay, where a plain number is an lsn. */
 static void take_until(const char *arg, struct argp_state *state, struct settings *settings)
 {
     uint64_t lsn;
@@ -242,7 +242,7 @@ static const struct subcommand *command_of(const char *name)
     return NULL;
 }
 
-/* Stops at the command: what is behind it is the command's. */
+/* Stops at the command: the arguments behind it belong to the command. */
 static error_t take_command(int key, char *arg, struct argp_state *state)
 {
     struct parse *parse = state->input;
@@ -273,7 +273,7 @@ int (*arguments_read(int argc, char **argv, struct settings *settings))(const st
     argp_err_exit_status = EXIT_USAGE;
     argp_parse(&all, argc, argv, ARGP_IN_ORDER, NULL, &parse);
 
-    /* an option of tally-wal itself has ended the process, so the command is the first word */
+    /* tally-wal's own options end the process, so the command is the first word */
     const struct argp one = {
         parse.command->options, take_option, "DIRECTORY", parse.command->doc, NULL, NULL, NULL};
     snprintf(name, sizeof name, "tally-wal %s", parse.command->name);

@@ -4,8 +4,8 @@
 
 #include "tools/tally-wal/commands.h"
 
-/* Reads the command line into settings, whose filter the caller ends. Returns the command to run;
- * --help, --version and what is wrong (exit code 64) end the process. */
+/* Reads the command line into settings, whose filter the caller frees. Returns the command to run;
+ * --help, --version and wrong usage (exit code 64) end the process. */
 int (*arguments_read(int argc, char **argv, struct settings *settings))(const struct settings *);
 
 #endif

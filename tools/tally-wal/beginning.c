@@ -1,4 +1,4 @@
-/* Where a log without its beginning is taken up: the oldest snapshot that can be read. */
+/* The beginning of a reading: record 1, or the oldest whole snapshot if older records are gone. */
 #include "tools/tally-wal/beginning.h"
 
 #include "engine/apply/snapshot_load.h"
@@ -21,8 +21,8 @@ static int load(struct wal_io *io, struct state *state, uint64_t lsn)
     return err;
 }
 
-/* Tries one after the other, the oldest first, of those behind which no record is missing. Returns
- * 0 or TALLY_NOMEM. */
+/* Loads the oldest whole snapshot of those behind which no record is missing. Returns 0 or
+ * TALLY_NOMEM. */
 static int load_one(struct wal_io *io, struct state *state, const struct wal_listing *lsns,
                     uint64_t first_lsn)
 {
@@ -33,7 +33,7 @@ static int load_one(struct wal_io *io, struct state *state, const struct wal_lis
         }
         err = load(io, state, lsns->at[i]);
         if (err != 0) {
-            state_fini(state); /* what a damaged one has left */
+            state_fini(state); /* a damaged snapshot may have filled a part of it */
             if (err == TALLY_NOMEM || state_init(state) != 0) {
                 return TALLY_NOMEM;
             }
@@ -48,7 +48,7 @@ static int see_first(void *arg, const struct wal_block *block)
     return INSPECT_ENOUGH;
 }
 
-/* What cannot be read, or listed, is told by the reading itself. */
+/* Finds the first record's lsn. Failures are left to the reading, which reports them. */
 static uint64_t find_first(struct wal_io *io)
 {
     struct wal_report report;
@@ -57,8 +57,8 @@ static uint64_t find_first(struct wal_io *io)
     return first_lsn;
 }
 
-/* A running server may remove the oldest snapshots while they are tried, but then newer ones have
- * come. */
+/* Tries again when a running server has removed the oldest snapshots meanwhile: then there are
+ * newer ones. */
 int beginning_load(struct wal_io *io, struct state *state, uint64_t *first_lsn)
 {
     struct wal_listing lsns = {.count = 0};

@@ -1,4 +1,4 @@
-/* The commands of tally-wal, and what the command line says to them. */
+/* The commands of tally-wal, and the settings that the command line gives them. */
 #ifndef TALLY_TOOLS_TALLY_WAL_COMMANDS_H
 #define TALLY_TOOLS_TALLY_WAL_COMMANDS_H
 

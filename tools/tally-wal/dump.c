@@ -1,4 +1,4 @@
-/* tally-wal dump: one line for each record; with --follow also for those that come. */
+/* tally-wal dump: one line for each record; with --follow also for new ones. */
 #include "tools/tally-wal/commands.h"
 #include "tools/tally-wal/fields.h"
 #include "tools/tally-wal/follow.h"
@@ -118,7 +118,7 @@ static void print_text(const struct record *record, unsigned i, struct fields *f
     }
 }
 
-/* What became of an ordered record. */
+/* Prints the result of an ordered record. */
 static void print_result(const struct record_schema *schema, const struct apply_result *result,
                          struct fields *fields)
 {
@@ -191,7 +191,7 @@ static int see_block_following(void *arg, const struct wal_block *block)
 
 /*
  * Reads on whenever a file has changed. The tail is judged only when it is not blank, or when files
- * have come; until then nobody writes to the log.
+ * were added or removed.
  */
 static int read_on(struct dump *dump, struct wal_reader *reader)
 {

@@ -40,7 +40,7 @@ void fields_name(struct fields *fields, const char *key, struct span name)
     if (fields->is_json) {
         object_text(fields->object, key, name);
     } else {
-        /* apply checks names, but of a record that a snapshot holds already none: that is quoted */
+        /* apply checks names; a record that a snapshot holds is not applied, so it may have none */
         printf(" %s=", key);
         print_name(name);
     }

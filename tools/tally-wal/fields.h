@@ -15,13 +15,14 @@ struct fields {
 
 void fields_number(struct fields *fields, const char *key, uint64_t value);
 
-/* A name of the protocol's, which needs no quotes. */
+/* Adds a name of the protocol, which needs no quotes. */
 void fields_name(struct fields *fields, const char *key, struct span name);
 
-/* Any text: in quotes, what a terminal would obey escaped (wal/base/glyph.h). */
+/* Adds any text: in quotes, with characters escaped that a terminal would obey (wal/base/glyph.h).
+ */
 void fields_quoted(struct fields *fields, const char *key, struct span text);
 
-/* Bytes that may be long: the line has their length as key_bytes, JSON has both. */
+/* Adds bytes that may be long: the line has only their length, as key_bytes; JSON has both. */
 void fields_bytes(struct fields *fields, const char *key, struct span bytes);
 
 #endif

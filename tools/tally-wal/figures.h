@@ -9,7 +9,7 @@
 
 enum { FILL_BINS = 10 };
 
-/* Of some of the blocks. */
+/* The figures of some of the blocks. */
 struct figures_blocks {
     uint64_t blocks;
     uint64_t records;
@@ -22,18 +22,18 @@ struct figures {
     struct inspector *inspector; /* borrowed; has the counts by type and the state */
     struct figures_blocks all;   /* with records */
     struct figures_blocks pure;  /* of those, the ones with votes alone */
-    uint64_t pure_votes;         /* counted in them */
+    uint64_t pure_votes;         /* votes in the pure blocks */
     uint64_t lz4_blocks;
     uint64_t mark_blocks; /* without records: seals and confirmations */
     uint64_t mark_bytes;
-    uint64_t fill[FILL_BINS]; /* blocks by how full their pages are, in tenths */
+    uint64_t fill[FILL_BINS]; /* number of blocks by the filled part of their pages, in tenths */
     uint64_t segments;        /* that hold blocks */
     uint64_t sealed;
     uint64_t first_ms; /* of the first record; 0: none */
     uint64_t last_ms;
     struct series votes;
 
-    /* of the block that is being read */
+    /* of the present block */
     uint64_t block_votes;
     uint64_t block_others; /* records that are no votes */
     uint64_t segment;
@@ -46,7 +46,7 @@ int figures_see_block(void *arg, const struct wal_block *block);
 /* a / b; 0 when b is 0. */
 double figures_ratio(uint64_t a, uint64_t b);
 
-/* As a table with pictures, or as one JSON object, on standard output. */
+/* Print the figures on standard output: as a table with pictures, or as one JSON object. */
 void figures_print(const struct figures *figures);
 void figures_print_json(const struct figures *figures);
 

@@ -1,4 +1,4 @@
-/* Which records a dump shows. */
+/* The filter of a dump: which records it shows. */
 #include "tools/tally-wal/filter.h"
 
 #include "engine/base/label.h"
@@ -19,7 +19,7 @@ void filter_fini(struct filter *filter)
     free(filter->option_key);
 }
 
-/* The type of that name; RECORD_NONE: there is none. */
+/* Returns the type of that name; RECORD_NONE: there is none. */
 static unsigned type_of(const char *name, size_t len)
 {
     for (unsigned type = 0; type < RECORD_TYPES; type++) {
@@ -72,8 +72,7 @@ bool filter_is_past(const struct filter *filter, const struct record *record)
     return record->lsn > filter->to_lsn || record->time_ms > filter->until_ms;
 }
 
-/* The id of the option or build that a record is about: one of its numbers is such, or it makes
- * one; 0: none. */
+/* Returns the id of the option or build that a record names or makes; 0: none. */
 static uint64_t id_of(const struct record *record, const struct apply_result *result,
                       enum record_num what, enum record_makes makes)
 {

@@ -1,4 +1,4 @@
-/* Which records a dump shows. */
+/* The filter of a dump: which records it shows. */
 #ifndef TALLY_TOOLS_TALLY_WAL_FILTER_H
 #define TALLY_TOOLS_TALLY_WAL_FILTER_H
 
@@ -7,15 +7,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* engine/state/state.h, which a file that reads the command line cannot see: both know a struct
- * option. */
+/* From engine/state/state.h, which cannot be included beside <argp.h>: both define a struct option.
+ */
 struct state;
 struct apply_result;
 struct blob;
 
 /*
- * A record is shown when its lsn, its time and its type are wanted, and, where an option or a build
- * is named, when it is about that option or that build.
+ * A record is shown when its lsn, its time and its type are wanted and, if the filter names an
+ * option or a build, when it concerns that option or build.
  */
 struct filter {
     uint64_t from_lsn;
@@ -31,13 +31,13 @@ struct filter {
 void filter_init(struct filter *filter);
 void filter_fini(struct filter *filter);
 
-/* "VOTE,CLAIM", in any case. Returns NULL, or the word that is no type. */
+/* Reads types: "VOTE,CLAIM", in any case. Returns NULL, or the word that is no type. */
 const char *filter_types(struct filter *filter, const char *list);
 
-/* An id or poll/label. Returns whether it can be one; false without memory, too. */
+/* Reads an id or poll/label. Returns whether the word is one; false without memory, too. */
 bool filter_option(struct filter *filter, const char *word);
 
-/* Whether no later record can be wanted. */
+/* Whether the record, and so every later one, is past the filter's end. */
 bool filter_is_past(const struct filter *filter, const struct record *record);
 
 /* REQUIRES: the record has been applied, and that is its result. */

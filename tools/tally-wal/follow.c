@@ -1,4 +1,4 @@
-/* Waiting for more of a log to come, until somebody says that it is enough. */
+/* Following a log: waits for its directory to change, until a signal ends the waiting. */
 #include "tools/tally-wal/follow.h"
 
 #include "tools/signals.h"
@@ -11,9 +11,8 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-/* Not every file system tells of every change, so the wait ends by itself. And under load a change
- * comes with every commit: some are gathered, so that a look is worth its while and leaves the
- * server its cores. */
+/* WAIT_MS_MAX: not every file system reports every change, so a wait has an end. GATHER_MS: under
+ * load every commit is a change; several are gathered, so that the server keeps its cores. */
 enum { WAIT_MS_MAX = 500, GATHER_MS = 20, EVENTS_BYTES = 4096 };
 
 #define FILE_EVENTS (IN_CREATE | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_DELETE_SELF)
@@ -46,7 +45,7 @@ void follow_fini(struct follow *follow)
     close(follow->events_fd);
 }
 
-/* Takes what inotify has to say. */
+/* Takes the events of inotify. */
 static void take_events(struct follow *follow)
 {
     _Alignas(struct inotify_event) char bytes[EVENTS_BYTES];
@@ -62,7 +61,8 @@ static void take_events(struct follow *follow)
     }
 }
 
-/* Waits for an end, and with `for_events` for a change, too. Returns whether to go on. */
+/* Waits for a signal or the reader's end, with `for_events` also for a change. Returns whether to
+ * go on. */
 static bool wait_ms(struct follow *follow, int timeout_ms, bool for_events)
 {
     struct pollfd fds[] = {
@@ -77,7 +77,7 @@ static bool wait_ms(struct follow *follow, int timeout_ms, bool for_events)
 bool follow_wait(struct follow *follow)
 {
     bool goes_on = wait_ms(follow, WAIT_MS_MAX, true) && wait_ms(follow, GATHER_MS, false);
-    /* here and nowhere else: the look that comes next sees all that is taken now */
+    /* events are taken here alone: the reading that follows sees every change taken now */
     take_events(follow);
     return goes_on;
 }

@@ -1,4 +1,4 @@
-/* Reading a log record by record, with the state as far as it has come: what all commands share. */
+/* The inspector, which all commands use: reads a log record by record and keeps the state. */
 #include "tools/tally-wal/inspector.h"
 
 #include "engine/apply/apply.h"
@@ -64,7 +64,7 @@ struct inspector *inspector_new(const char *dir, const char *doing)
         free(inspector);
         return NULL;
     }
-    /* a directory that cannot be listed is told by the reading itself */
+    /* a failure is left to the reading, which reports it */
     (void)inspector->io->ops->list(inspector->io, add_segment, inspector);
     progress_init(&inspector->progress, doing, inspector->segment_bytes);
     return inspector;
@@ -77,8 +77,7 @@ void inspector_destroy(struct inspector *inspector)
     free(inspector);
 }
 
-/* A record that the snapshot has already is not applied: only what it says by itself is looked
- * at. */
+/* Shows a record. One that the snapshot holds is not applied: only its own fields are checked. */
 static int take_record(struct inspector *inspector, const struct record *record,
                        struct apply_result *result)
 {
@@ -177,7 +176,7 @@ int inspector_end(struct inspector *inspector, int err)
     return inspector_code(inspector, err);
 }
 
-/* Each time the log begins later, so that ends. */
+/* Ends, because the log begins later at each restart. */
 int inspector_run(struct inspector *inspector)
 {
     int err = INSPECT_AGAIN;

@@ -1,4 +1,4 @@
-/* Reading a log record by record, with the state as far as it has come: what all commands share. */
+/* The inspector, which all commands use: reads a log record by record and keeps the state. */
 #ifndef TALLY_TOOLS_TALLY_WAL_INSPECTOR_H
 #define TALLY_TOOLS_TALLY_WAL_INSPECTOR_H
 
@@ -10,23 +10,23 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What a visitor returns that has seen enough: the reading ends well. */
+/* Returned by a visitor that needs no more records: the reading ends without an error. */
 enum { INSPECT_ENOUGH = -10000 };
 
-/* What the inspector's own visitor returns at the first block when the log has lost its beginning
- * since the inspector looked for it: nothing was seen, and inspector_restart is to be called. */
+/* Returned by the inspector's own visitor at the first block when retention has removed the log's
+ * beginning since the inspector looked for it: no record was shown, call inspector_restart. */
 enum { INSPECT_AGAIN = -10001 };
 
 struct inspector {
-    /* the command's; each may be NULL; they return 0, INSPECT_ENOUGH or an error of enum tally_err
-     */
+    /* the command's visitors; each may be NULL, and returns 0, INSPECT_ENOUGH or an error of enum
+     * tally_err */
     int (*see)(void *arg, const struct record *record, const struct apply_result *result);
-    int (*see_block)(void *arg, const struct wal_block *block); /* behind its records */
+    int (*see_block)(void *arg, const struct wal_block *block); /* after its records */
     void *arg;
 
-    struct state state;    /* with the record applied that is being seen */
-    uint64_t first_lsn;    /* of the first record that is there; 1: nothing is gone */
-    uint64_t snapshot_lsn; /* of the snapshot it began with; 0: none */
+    struct state state;    /* with the present record applied */
+    uint64_t first_lsn;    /* of the first record in the log; 1: no record is gone */
+    uint64_t snapshot_lsn; /* of the snapshot that was loaded; 0: none */
     uint64_t snapshot_ms;  /* and its time */
     uint64_t last_ms;      /* of the record before, among those that the snapshot has */
     struct wal_io *io;
@@ -34,15 +34,15 @@ struct inspector {
     struct wal_report report;
     uint64_t by_type[RECORD_TYPES];
     uint64_t segment_files;
-    uint64_t segment_bytes; /* of all their files */
+    uint64_t segment_bytes; /* of all segments' files */
     uint64_t seen_bytes;
     bool has_begun;    /* a block was seen */
-    uint64_t lost_lsn; /* the first record that is there, when nothing holds those before it */
-    uint64_t bad_lsn;  /* the record that contradicts what is before it; 0: none */
+    uint64_t lost_lsn; /* the first record in the log, when no snapshot holds those before it */
+    uint64_t bad_lsn;  /* the record that contradicts the state before it; 0: none */
     const char *bad_type;
 };
 
-/* Opens the directory. Returns NULL, having said why. */
+/* Opens the directory. Returns NULL after an error, which it has printed. */
 struct inspector *inspector_new(const char *dir, const char *doing);
 void inspector_destroy(struct inspector *inspector);
 
@@ -52,22 +52,22 @@ int inspector_see_block(void *arg, const struct wal_block *block);
 /* Looks for the beginning once more. Returns 0 or TALLY_NOMEM. */
 int inspector_restart(struct inspector *inspector);
 
-/* wal_reader_once, begun anew as often as it takes. */
+/* Runs wal_reader_once, and again whenever it returns INSPECT_AGAIN. */
 int inspector_run(struct inspector *inspector);
 
 /*
- * Ends a reading that returned err: takes the bar away, flushes what was printed, says on standard
- * error how the log ends where that is worth a word. Returns the exit code.
+ * Ends a reading that returned err: removes the bar, flushes standard output, and prints
+ * inspector_text, if there is any, on standard error. Returns the exit code.
  */
 int inspector_end(struct inspector *inspector, int err);
 
 /* inspector_run and inspector_end. */
 int inspector_read(struct inspector *inspector);
 
-/* The exit code alone. */
+/* Returns the exit code alone. */
 int inspector_code(const struct inspector *inspector, int err);
 
-/* What is wrong, or how the log ends, in one sentence. Good until the inspector is destroyed. */
+/* The error, or the end of the log, in one sentence. Lives until the inspector is destroyed. */
 const char *inspector_text(struct inspector *inspector, int err);
 
 #endif

@@ -13,7 +13,7 @@ static bool is_digit(char c)
     return c >= '0' && c <= '9';
 }
 
-/* The fraction of a second at *at, in ms; what is finer than that is dropped. */
+/* Reads the fraction of a second at *at, in ms; further digits are dropped. */
 static uint64_t fraction_ms(const char **at)
 {
     uint64_t ms = 0;

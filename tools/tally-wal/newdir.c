@@ -28,8 +28,8 @@ static int say(const char *path, const char *what, int code)
     return code;
 }
 
-/* Returns 0 when there is nothing at the path, or an empty directory; then its name is in
- * newdir->path, without a slash at its end. */
+/* Returns 0 when the path does not exist or is an empty directory; newdir->path is then the path
+ * without a slash at its end. */
 static int check_path(struct newdir *newdir, const char *path)
 {
     size_t len = strlen(path);
@@ -72,7 +72,7 @@ static int put_block(void *arg, const struct wal_block *block)
                : wal_snapshot_writer_put(snapshot, block->count, block->raw, block->raw_bytes);
 }
 
-/* Writes a snapshot of another log anew, as one of ours: its checksums depend on the log. */
+/* Writes a snapshot of another log anew for the new log: its checksums depend on the log's uuid. */
 static int copy_snapshot(struct newdir *newdir, struct wal_io *from,
                          const unsigned char uuid[WAL_UUID_BYTES], uint64_t lsn)
 {
@@ -98,7 +98,7 @@ static int copy_snapshot(struct newdir *newdir, struct wal_io *from,
     return err == 0 ? EXIT_WHOLE : EXIT_UNREADABLE;
 }
 
-/* What a directory holds whose log has no records up to lsn any more. */
+/* Makes the directory look as if the log's records up to lsn had been removed. */
 static int begin_behind(struct newdir *newdir, struct wal_io *from, uint64_t lsn)
 {
     unsigned char uuid[WAL_UUID_BYTES];
@@ -108,7 +108,8 @@ static int begin_behind(struct newdir *newdir, struct wal_io *from, uint64_t lsn
     return err == 0 ? code : say(newdir->temp, strerrordesc_np(-err), EXIT_UNREADABLE);
 }
 
-/* The copy was read back when it was written; what it says was read by the inspector. */
+/* Visits without a check: the copy was read back as it was written, and the inspector has checked
+ * the images. */
 static int see_nothing(void *arg, const struct wal_block *block)
 {
     (void)arg;
@@ -116,7 +117,7 @@ static int see_nothing(void *arg, const struct wal_block *block)
     return 0;
 }
 
-/* The log is made in full before anybody may use it, so it is synced once, at the end. */
+/* Opens the log without syncs: nobody uses it before it is complete, and then it is synced once. */
 static int open_log(struct newdir *newdir, struct wal_io *from, uint64_t snapshot_lsn)
 {
     struct wal_report report;
@@ -183,7 +184,7 @@ int newdir_begin(struct newdir *newdir, const char *path, struct wal_io *from,
     return code;
 }
 
-/* Any file by its name, LOCK too. */
+/* Syncs any file of the directory, LOCK too. */
 static int sync_file(void *arg, const char *name)
 {
     struct newdir *newdir = arg;

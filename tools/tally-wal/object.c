@@ -1,4 +1,4 @@
-/* A JSON object that is built key by key and printed on one line; jansson, and nobody else. */
+/* A JSON object that is built key by key and printed on one line. Only this file uses jansson. */
 #include "tools/tally-wal/object.h"
 
 #include "wal/base/err.h"
@@ -11,7 +11,7 @@
 
 struct object {
     json_t *json;
-    bool is_broken; /* something did not get in */
+    bool is_broken; /* a value could not be added */
 };
 
 struct object *object_new(void)
@@ -25,7 +25,7 @@ struct object *object_new(void)
     return object;
 }
 
-/* Takes over the value, which may be NULL. */
+/* Adds a value. Owns: the value, which may be NULL. */
 static void put(struct object *object, const char *key, json_t *value)
 {
     if (object == NULL) {
@@ -71,7 +71,7 @@ static char *base64(struct span bytes, size_t *len)
 
 void object_text(struct object *object, const char *key, struct span text)
 {
-    /* fails for what is not UTF-8, and without memory: then so does the other */
+    /* NULL for bytes that are no UTF-8, or without memory: then base64 fails, too */
     json_t *string = json_stringn(text.len > 0 ? text.at : "", text.len);
     if (string != NULL) {
         put(object, key, string);
@@ -107,8 +107,8 @@ void object_list(struct object *object, const char *key, const uint64_t *values,
     put(object, key, list);
 }
 
-/* jansson leaves DEL, C1 and what turns a line as they are. They can stand in strings alone, and
- * there any character may be \uXXXX; none of them needs more than four digits. */
+/* Prints a line with DEL, C1 and direction marks escaped, which jansson leaves as they are. They
+ * are in strings only, where \uXXXX may stand for any of them. */
 static void print_shown(struct span line, FILE *out)
 {
     size_t from = 0;
@@ -122,7 +122,7 @@ static void print_shown(struct span line, FILE *out)
             fprintf(out, "\\u%04" PRIx32, code);
             from = at + len;
         }
-        at += len > 0 ? len : 1; /* it is all UTF-8 */
+        at += len > 0 ? len : 1; /* jansson writes only UTF-8, so len is not 0 */
     }
     fwrite(line.at + from, 1, line.len - from, out);
 }

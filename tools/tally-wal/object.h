@@ -8,28 +8,29 @@
 #include <stdio.h>
 
 /*
- * Keys come out in the order in which they were put. A failed allocation makes the object, or the
- * one it is put into, come out as an error of object_print and not as half an object. Threads: one.
+ * Keys are printed in the order in which they were added. After a failed allocation object_print of
+ * the object, or of the one that it is added to, returns an error and prints no half object.
+ * Threads: one.
  */
 struct object;
 
-/* May be NULL, which all functions below take. */
+/* Returns NULL without memory, which all functions below accept. */
 struct object *object_new(void);
 
-/* Numbers above 2^63 - 1 come out as a string of digits. */
+/* Adds a number; above 2^63 - 1 it is printed as a string of digits. */
 void object_number(struct object *object, const char *key, uint64_t value);
 void object_real(struct object *object, const char *key, double value);
 
-/* Bytes that are UTF-8 come out as a string under their key, others under `key_base64`. */
+/* Adds bytes: as a string under their key if they are UTF-8, else under `key_base64`. */
 void object_text(struct object *object, const char *key, struct span text);
 
-/* Takes over child, whatever becomes of it. */
+/* Adds an object. Owns: child, also when it cannot be added. */
 void object_child(struct object *object, const char *key, struct object *child);
 
-/* A list of numbers. */
+/* Adds a list of numbers. */
 void object_list(struct object *object, const char *key, const uint64_t *values, size_t count);
 
-/* Prints the object and a line end, and frees it. Errors: NOMEM; what the file has met is in
+/* Prints the object and a line end, and frees the object. Errors: NOMEM; an error of the file is in
  * ferror. */
 int object_print(struct object *object, FILE *out);
 

@@ -1,4 +1,4 @@
-/* Pictures of characters: bars that lie and columns that stand. */
+/* Pictures of characters: horizontal bars and vertical columns. */
 #include "tools/tally-wal/picture.h"
 
 #include "wal/base/number.h"

@@ -1,4 +1,4 @@
-/* Pictures of characters: bars that lie and columns that stand. */
+/* Pictures of characters: horizontal bars and vertical columns. */
 #ifndef TALLY_TOOLS_TALLY_WAL_PICTURE_H
 #define TALLY_TOOLS_TALLY_WAL_PICTURE_H
 
@@ -12,19 +12,19 @@ enum { PICTURE_COLUMNS_MAX = 240 };
 struct picture {
     FILE *out;
     bool is_unicode;  /* block characters, eight steps to a character; else # and . */
-    unsigned columns; /* of the page, at most PICTURE_COLUMNS_MAX */
+    unsigned columns; /* width of a line, at most PICTURE_COLUMNS_MAX */
 };
 
-/* As wide as the terminal, or as COLUMNS says, or 80; block characters when the locale's
- * characters are UTF-8. */
+/* Sets the width to the terminal's, or to COLUMNS, or to 80; block characters are used when the
+ * locale's characters are UTF-8. */
 void picture_init(struct picture *picture, FILE *out);
 
-/* One bar of up to `width` characters, value / max of them filled, padded with blanks. What is not
- * zero is never drawn as nothing. */
+/* Draws one bar of up to `width` characters, value / max of them filled, padded with blanks. A
+ * value above 0 is always visible. */
 void picture_bar(const struct picture *picture, unsigned width, uint64_t value, uint64_t max);
 
-/* `count` columns side by side, `rows` lines high; the highest value reaches the top. Each line
- * begins with `indent` blanks. */
+/* Draws `count` columns side by side, `rows` lines high; the highest value reaches the top. Each
+ * line begins with `indent` blanks. */
 void picture_columns(const struct picture *picture, const uint64_t *values, size_t count,
                      unsigned rows, unsigned indent);
 

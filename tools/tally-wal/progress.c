@@ -1,4 +1,4 @@
-/* A bar on standard error for work that takes long, where somebody looks at it. */
+/* A progress bar on standard error, if that is a terminal. */
 #include "tools/tally-wal/progress.h"
 
 #include "wal/base/clock.h"

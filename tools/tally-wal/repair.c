@@ -1,11 +1,11 @@
-/* tally-wal repair: cuts off a torn tail as a start of the server would, and nothing else. */
+/* tally-wal repair: keeps a copy of a torn tail and clears it, as a start of the server does. */
 #include "tools/tally-wal/commands.h"
 #include "tools/tally-wal/inspector.h"
 #include "wal/base/err.h"
 
 #include <stdio.h>
 
-/* Where there is no log none is made, not even the file of its lock. */
+/* Repairs the log. If there is none, no file is made, not even the lock's. */
 static int repair(struct inspector *inspector)
 {
     if (inspector->segment_files == 0) {

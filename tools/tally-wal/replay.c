@@ -1,4 +1,4 @@
-/* tally-wal replay: a new directory with a log that ends at a moment of the past. */
+/* tally-wal replay: makes a new directory whose log ends at a past moment. */
 #include "engine/log/columns.h"
 #include "tools/tally-wal/commands.h"
 #include "tools/tally-wal/inspector.h"
@@ -14,14 +14,14 @@ struct replay_command {
     const struct settings *settings;
     struct inspector *inspector;
     struct wal *wal;   /* the new log */
-    uint32_t taken;    /* records of the block that is being read, up to the moment */
-    uint64_t last_lsn; /* of the snapshot, or taken */
-    uint64_t last_ms;  /* when that was */
+    uint32_t taken;    /* records of the present block up to the moment */
+    uint64_t last_lsn; /* of the last record that was taken, or of the snapshot */
+    uint64_t last_ms;  /* its time */
     struct columns columns;
 };
 
-/* Every record is applied, and those up to the moment are counted: they are the first of a block,
- * or the first in it behind the snapshot. */
+/* Counts a record up to the moment. The counted ones are the first of their block, or the first in
+ * it behind the snapshot. */
 static int see(void *arg, const struct record *record, const struct apply_result *result)
 {
     struct replay_command *replay = arg;
@@ -48,9 +48,8 @@ static int encode(void *arg, const struct record *record)
     return columns_add(&replay->columns, record);
 }
 
-/* The records of a block that were taken, in a block of their own. A record that only a newer
- * program knows is not handed out by the decoder, and the lsns behind it would move: that is
- * refused. */
+/* Appends the taken records of a block as a block of their own. The decoder skips records that only
+ * a newer version knows; then later lsns would change, so such a block is refused. */
 static int append_part(struct replay_command *replay, const struct wal_block *block)
 {
     const unsigned char *raw;
@@ -70,7 +69,7 @@ static int append_part(struct replay_command *replay, const struct wal_block *bl
     return err != 0 ? err : wal_append(replay->wal, replay->columns.count, raw, raw_bytes);
 }
 
-/* Copies a block as it is if all its records are wanted. The new log ends with the first block
+/* Copies a block as it is if all of its records are taken. The new log ends with the first block
  * whose last record is not. */
 static int see_block(void *arg, const struct wal_block *block)
 {
@@ -115,7 +114,7 @@ static int say_not_there(const struct replay_command *replay)
     return EXIT_USAGE;
 }
 
-/* Copies into the log that newdir has opened. Returns the exit code; 0: all is there. */
+/* Copies the log into the one that newdir has opened. Returns the exit code; 0: it is complete. */
 static int copy(struct replay_command *replay, struct newdir *newdir)
 {
     struct inspector *inspector = replay->inspector;
@@ -124,7 +123,7 @@ static int copy(struct replay_command *replay, struct newdir *newdir)
     columns_fini(&replay->columns);
     progress_end(&inspector->progress);
     if (err == TALLY_TIMEOUT) {
-        return EXIT_UNREADABLE; /* the signal will say the rest */
+        return EXIT_UNREADABLE; /* not used: the signal ends the process */
     }
     if (err == INSPECT_AGAIN) {
         return NEWDIR_AGAIN;
@@ -143,7 +142,7 @@ static int copy(struct replay_command *replay, struct newdir *newdir)
     return EXIT_WHOLE;
 }
 
-/* Whether there is a state from which the moment can be reached. */
+/* Checks that the moment is not before the snapshot with which the log begins. */
 static int check_beginning(const struct replay_command *replay)
 {
     const struct settings *settings = replay->settings;
@@ -205,7 +204,7 @@ static int replay_once(const struct settings *settings)
     return code;
 }
 
-/* A log that loses more of its beginning meanwhile is begun anew. */
+/* Begins anew when retention removes more of the log's beginning meanwhile. */
 int command_replay(const struct settings *settings)
 {
     int code;

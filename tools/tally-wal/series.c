@@ -1,4 +1,4 @@
-/* Amounts over time, of a time span that is only known at the end, in a fixed number of bins. */
+/* A series: amounts over a time span whose end is not known, in a fixed number of bins. */
 #include "tools/tally-wal/series.h"
 
 #include <string.h>

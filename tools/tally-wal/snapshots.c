@@ -1,4 +1,4 @@
-/* Snapshots, loaded and compared. */
+/* The snapshots of a directory: each is loaded, and compared with the state of the log. */
 #include "tools/tally-wal/snapshots.h"
 
 #include "engine/apply/digest.h"
@@ -20,7 +20,8 @@ static void tell(struct snapshot_file *file, const char *what)
     snprintf(file->text, sizeof file->text, "%s: %s", name, what);
 }
 
-/* Loads it into a state of its own, which goes again. Returns what wal_snapshot_read returned. */
+/* Loads a snapshot into a state of its own, which is freed. Returns what wal_snapshot_read
+ * returned. */
 static int load(struct snapshot_file *file, struct wal_io *io)
 {
     struct state state;
@@ -94,7 +95,7 @@ uint64_t snapshots_newest(const struct snapshots *snapshots)
 {
     uint64_t lsn = 0;
     for (size_t i = 0; i < snapshots->count; i++) {
-        lsn = snapshots->at[i].is_right ? snapshots->at[i].lsn : lsn; /* they rise */
+        lsn = snapshots->at[i].is_right ? snapshots->at[i].lsn : lsn; /* in ascending order */
     }
     return lsn;
 }

@@ -1,4 +1,4 @@
-/* The snapshots of a directory, each of them loaded: what they are, and whether they are right. */
+/* The snapshots of a directory: each is loaded, and compared with the state of the log. */
 #ifndef TALLY_TOOLS_TALLY_WAL_SNAPSHOTS_H
 #define TALLY_TOOLS_TALLY_WAL_SNAPSHOTS_H
 
@@ -14,8 +14,8 @@ struct snapshot_file {
     uint64_t lsn;
     uint64_t digest; /* of the state that it holds */
     bool is_whole;   /* it can be loaded */
-    bool is_right;   /* and, as far as the log was read, it is the state at its lsn */
-    char text[224];  /* what is wrong with it */
+    bool is_right;   /* it is whole and, as far as the log was read, the state at its lsn */
+    char text[224];  /* its fault */
 };
 
 struct snapshots {
@@ -23,20 +23,20 @@ struct snapshots {
     struct snapshot_file at[SNAPSHOTS_MAX];
 };
 
-/* Whether the snapshot of this lsn has left: a running server takes the oldest away when a new one
+/* Whether the snapshot of this lsn is gone: a running server removes the oldest when a new one
  * counts. */
 bool snapshots_is_gone(struct wal_io *io, uint64_t lsn);
 
-/* Loads one after the other; what is wrong with one is in its text. Returns 0 or TALLY_NOMEM. */
+/* Loads one snapshot after the other; the fault of one is in its text. Returns 0 or TALLY_NOMEM. */
 int snapshots_read(struct snapshots *snapshots, struct wal_io *io);
 
-/* Compares those of this lsn with the state that the log has led to. */
+/* Compares the snapshot of this lsn, if there is one, with the state of the log at that lsn. */
 void snapshots_compare(struct snapshots *snapshots, uint64_t lsn, const struct state *state);
 
-/* The first that is not right; NULL: all are. */
+/* The first snapshot that is not right; NULL: all are. */
 const struct snapshot_file *snapshots_wrong(const struct snapshots *snapshots);
 
-/* The lsn of the newest that is right; 0: there is none. */
+/* The lsn of the newest snapshot that is right; 0: there is none. */
 uint64_t snapshots_newest(const struct snapshots *snapshots);
 
 #endif

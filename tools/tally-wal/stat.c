@@ -1,4 +1,4 @@
-/* tally-wal stat: counts, while it reads, what a log is made of. */
+/* tally-wal stat: prints figures of a log: its records, blocks, segments and votes over time. */
 #include "tools/tally-wal/commands.h"
 #include "tools/tally-wal/figures.h"
 #include "wal/format/block.h"

@@ -1,4 +1,4 @@
-/* tally-wal verify: checksums and meaning of every record and snapshot, and what they add up to. */
+/* tally-wal verify: checks every checksum, applies every record, and compares every snapshot. */
 #include "tools/tally-wal/commands.h"
 #include "tools/tally-wal/inspector.h"
 #include "tools/tally-wal/object.h"
@@ -17,13 +17,13 @@ static int see(void *arg, const struct record *record, const struct apply_result
 {
     struct verify *verify = arg;
     (void)result;
-    if (record->lsn > verify->inspector->snapshot_lsn) { /* else that is how it has begun */
+    if (record->lsn > verify->inspector->snapshot_lsn) { /* the inspector has loaded that one */
         snapshots_compare(&verify->snapshots, record->lsn, &verify->inspector->state);
     }
     return 0;
 }
 
-/* The exit code of the log, or, where that is fine, of its snapshots. */
+/* Returns the exit code of the log or, if that is 0, of its snapshots. */
 static int code_of(const struct verify *verify, int err)
 {
     int code = inspector_code(verify->inspector, err);
@@ -102,7 +102,7 @@ static void print_json(const struct verify *verify, int err)
     object_number(object, "snapshots", verify->snapshots.count);
     object_number(object, "snapshot_lsn", snapshots_newest(&verify->snapshots));
     object_text(object, "text", span_of(text_of(verify, err)));
-    (void)object_print(object, stdout); /* without memory the exit code still says it */
+    (void)object_print(object, stdout); /* without memory the exit code still tells the result */
 }
 
 int command_verify(const struct settings *settings)
@@ -114,7 +114,7 @@ int command_verify(const struct settings *settings)
     }
     inspector->see = see;
     inspector->arg = &verify;
-    /* before the log is read: then that reaches at least as far as they do */
+    /* read before the log, so that the log reaches at least as far as the snapshots */
     int err = snapshots_read(&verify.snapshots, inspector->io);
     err = err != 0 ? err : inspector_run(inspector);
     progress_end(&inspector->progress);

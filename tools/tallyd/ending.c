@@ -1,4 +1,4 @@
-/* How tallyd ends: one table of what was wrong, the exit code, and what to do about it. */
+/* How tallyd ends: a table of errors, with the exit code and the remedy for each. */
 #include "tools/tallyd/ending.h"
 
 #include "wal/base/err.h"
@@ -47,7 +47,7 @@ static const struct ending serving_endings[] = {
     {0, EXIT_CONFIG, "see how many files may be open (ulimit -n, LimitNOFILE=, fs.file-max)"},
 };
 
-/* The last row is for everything else. */
+/* Returns the row of the error; the last row is for all errors that have none. */
 static const struct ending *ending_find(const struct ending *at, int err)
 {
     while (at->err != err && at->err != 0) {

@@ -1,4 +1,4 @@
-/* How tallyd ends: one table of what was wrong, the exit code, and what to do about it. */
+/* How tallyd ends: a table of errors, with the exit code and the remedy for each. */
 #ifndef TALLY_TOOLS_TALLYD_ENDING_H
 #define TALLY_TOOLS_TALLYD_ENDING_H
 

@@ -1,4 +1,4 @@
-/* tallyd: the server. The order in main is the order of its life. */
+/* tallyd: the server. main shows its life in order. */
 #include "engine/tally.h"
 #include "net/listen/address.h"
 #include "net/listen/descriptors.h"
@@ -94,7 +94,7 @@ static uint64_t number(const char *text, uint64_t max, struct argp_state *state,
     return v;
 }
 
-/* A number with a unit behind it; 0 is "never". */
+/* Reads a number with a unit behind it; 0 is "never". */
 static uint64_t amount(char *text, const char *units, const uint64_t *each,
                        struct argp_state *state, const char *what)
 {
@@ -204,10 +204,10 @@ static void take_key(struct server_settings *settings, struct span key)
     settings->key[key.len] = '\0';
 }
 
-/* The first line of the file, without its end. */
+/* Reads the first line of the file, without its line end. */
 static void read_key_file(struct server_settings *settings)
 {
-    char text[KEY_LEN_MAX + 3]; /* CR and LF behind the longest; else one byte too many is seen */
+    char text[KEY_LEN_MAX + 3]; /* the longest key, CR and LF; or a key that is too long */
     FILE *file = fopen(settings->key_file, "re");
     size_t len = file == NULL ? 0 : fread(text, 1, sizeof text, file);
     if (len == 0) {
@@ -247,7 +247,7 @@ static void read_address(struct server_settings *settings)
     }
 }
 
-/* A server that others can reach asks for a key; a short key is none. */
+/* Refuses a short key, and an address that other machines can reach without a key. */
 static void check_key(struct server_settings *settings)
 {
     read_key(settings);
@@ -269,7 +269,7 @@ static void check_key(struct server_settings *settings)
 
 /* ---- descriptors ---- */
 
-/* Returns how many connections there may be: a client can never take what the log needs. */
+/* Returns the limit of connections: with it clients can never use up the log's descriptors. */
 static uint32_t claim_descriptors(const struct server_settings *settings)
 {
     struct descriptors descriptors;
@@ -309,7 +309,7 @@ static void trouble(void *arg, const char *what)
     fprintf(stderr, "tallyd: %s\n", what);
 }
 
-/* Says what was wrong and what to do, and ends. */
+/* Prints the error and the remedy, and ends the process. */
 _Noreturn static void end(const struct ending *ending, const char *cannot, const char *what,
                           const char *why)
 {
@@ -329,7 +329,7 @@ struct start_progress {
     bool line_open;
 };
 
-/* One line that is written again and again on a terminal, else a line every few seconds. */
+/* Prints the progress: on a terminal one line that is overwritten, else one every few seconds. */
 static void tell_progress(void *arg, unsigned percent)
 {
     struct start_progress *progress = arg;
@@ -391,12 +391,12 @@ static struct tally *open_data(const struct server_settings *settings, struct li
 /* ---- the life ---- */
 
 /*
- * Large arrays come from the kernel, which zeroes them page by page when they are first used. Else
- * calloc may clear one at once that was freed before, and the committer stands for 40 ms.
+ * Makes large arrays come from the kernel, which zeroes each page when it is first used. Otherwise
+ * calloc may have to clear a reused array at once, and the committer stands still for 40 ms.
  */
 static void allocate_large_from_kernel(void)
 {
-    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES); /* 0: as before, and slower */
+    (void)mallopt(M_MMAP_THRESHOLD, LARGE_BYTES); /* a failure only makes it slower */
 }
 
 int main(int argc, char **argv)
@@ -416,7 +416,7 @@ int main(int argc, char **argv)
     check_key(&settings);
     uint32_t connections_max = claim_descriptors(&settings);
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow is met as a full disk is: EFBIG */
+    signal(SIGXFSZ, SIG_IGN); /* a write beyond `ulimit -f` then fails with EFBIG: a full disk */
     allocate_large_from_kernel();
     int err = stop_watch();
     if (err != 0) {

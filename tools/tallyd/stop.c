@@ -1,4 +1,4 @@
-/* The signals that end the server: SIGTERM, SIGINT and SIGHUP, heard by a thread of their own. */
+/* The signals that end the server: SIGTERM, SIGINT and SIGHUP, taken by a thread of their own. */
 #include "tools/tallyd/stop.h"
 
 #include "tools/signals.h"
@@ -20,14 +20,14 @@
 enum { READING, ENDING, SERVING, DRAINING };
 
 /*
- * Who moves it on: READING to SERVING the first thread, READING to ENDING and SERVING to DRAINING
- * the one that hears; so one of the two that leave READING wins.
+ * The first thread moves it from READING to SERVING; the signal thread from READING to ENDING and
+ * from SERVING to DRAINING. Both may leave READING: one of them wins.
  */
 static _Atomic int phase = READING;
 static sigset_t signals;
 static sem_t asked;
 static int asked_by;      /* written before asked is posted */
-static uint64_t again_ns; /* from then on a signal is a second one; the hearing thread's */
+static uint64_t again_ns; /* from then on a signal is a second one; the signal thread's */
 
 static void end_at_once(int number, const char *why, int code)
 {
@@ -37,8 +37,9 @@ static void end_at_once(int number, const char *why, int code)
 }
 
 /*
- * What comes with the first belongs to it: `timeout` signals its child, then the child's group.
- * What was waiting already is taken here, so that it counts however late this thread runs.
+ * Takes the signals that belong to the first: `timeout` signals its child, then the child's group.
+ * Signals that are pending already are taken here, so that they belong to the first however late
+ * this thread runs.
  */
 static void take_same(void)
 {
