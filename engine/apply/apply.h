@@ -17,13 +17,14 @@
  * Lifetime: the entities live at least until the committer's next grace period.
  */
 enum effect_kind {
-    EFFECT_OFFERED, /* the build became pending */
-    EFFECT_DELAYED, /* the build became delayed */
-    EFFECT_CLAIMED, /* the build became held: its lease begins */
-    EFFECT_LEFT,    /* the build has left the worker */
-    EFFECT_GONE,    /* the worker said BYE: the builds that it holds go back */
-    EFFECT_ALTERED, /* the poll was made, or its times may have changed */
-    EFFECT_WINDOWED /* the poll was opened or closed */
+    EFFECT_OFFERED,  /* the build became pending */
+    EFFECT_DELAYED,  /* the build became delayed */
+    EFFECT_CLAIMED,  /* the build became held: its lease begins */
+    EFFECT_LEFT,     /* the build has left the worker */
+    EFFECT_GONE,     /* the worker said BYE: the builds that it holds go back */
+    EFFECT_RETAGGED, /* the worker has got other tags */
+    EFFECT_ALTERED,  /* the poll was made, or its times may have changed */
+    EFFECT_WINDOWED  /* the poll was opened or closed */
 };
 
 struct effect {
@@ -32,7 +33,7 @@ struct effect {
         struct build *build; /* OFFERED, DELAYED, CLAIMED, LEFT */
         struct poll *poll;   /* ALTERED, WINDOWED */
     };
-    struct worker *worker; /* LEFT, GONE */
+    struct worker *worker; /* LEFT, GONE, RETAGGED */
 };
 
 enum { EFFECTS_MAX = 2 };

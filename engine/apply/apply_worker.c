@@ -102,6 +102,9 @@ int apply_worker(struct state *state, const struct record *record, struct apply_
         err = apply_replace_text(state, &worker->title, record->text[WORKER_NAME]);
     }
     if (err == 0 && (keep & WORKER_KEEP_TAGS) == 0) {
+        if (!is_new && !span_equal(blob_span(FIELD_OWN(worker->tags)), record->text[WORKER_TAGS])) {
+            apply_effect_add(v, EFFECT_RETAGGED)->worker = worker;
+        }
         err = apply_replace_text(state, &worker->tags, record->text[WORKER_TAGS]);
     }
     DCHECK(FIELD_OWN(worker->slots) > 0 && FIELD_OWN(worker->slots) <= WORKER_SLOTS_MAX);

@@ -131,6 +131,9 @@ static void work_off(struct committer *committer, struct apply_result *result)
         case EFFECT_GONE:
             result->value = timers_gone(&committer->timers, effect->worker);
             break;
+        case EFFECT_RETAGGED:
+            timers_retagged(&committer->timers);
+            break;
         case EFFECT_ALTERED:
             gate_poll_altered(&committer->gate, effect->poll);
             break;
@@ -162,9 +165,6 @@ static void apply_slot(struct committer *committer, struct lane_slot *slot, stru
         struct worker *worker = state_worker(committer->state, record->text[WORKER_ID]);
         FIELD_PUT(worker->seen_ms, time_run_ms(&committer->shared->time));
         FIELD_ADD(worker->left, 1); /* the worker may have more slots now */
-        if ((record->num[WORKER_KEEP] & WORKER_KEEP_TAGS) == 0) {
-            timers_retagged(&committer->timers);
-        }
     }
     if (record_is_build_step(slot->type)) {
         leave_step(slot);

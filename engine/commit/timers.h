@@ -13,6 +13,7 @@
  *              CLAIMED ──▶ wheel of leases, running time    ── the lease expires ──▶ EXPIRE
  *              LEFT    ──▶ out of the wheel of leases; the worker's slot is free
  *              GONE    ──▶ UNHOLD for all that the worker holds
+ *              OFFERED, GONE, RETAGGED ──▶ waiting claims ask again
  *     workers, one after the other ── silent for too long ──▶ OFFLINE
  *
  * All arrows to a record go through the own lane, like any other step: the record is applied later,

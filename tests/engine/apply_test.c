@@ -299,11 +299,14 @@ Test(apply, a_record_says_what_it_sets_going)
          {EFFECT_LEFT, EFFECT_DELAYED}},
         {{.type = RECORD_DUE, .num = {1, 0x20000005, 0x10000006}}, 1, {EFFECT_OFFERED}},
         {{.type = RECORD_CLAIM, .num = {1, 0x10000006, 0x30000007, 1, 1000}}, 1, {EFFECT_CLAIMED}},
+        {{.type = RECORD_WORKER, .text = {{"w", 1}, {"", 0}, {"a", 1}}}, 1, {EFFECT_RETAGGED}},
+        {{.type = RECORD_WORKER, .text = {{"w", 1}, {"", 0}, {"a", 1}}}, 0, {0}},
+        {{.type = RECORD_WORKER, .num = {0, WORKER_KEEP_TAGS}, .text = {{"w", 1}}}, 0, {0}},
         {{.type = RECORD_BYE, .text = {{"w", 1}}}, 1, {EFFECT_GONE}},
         {{.type = RECORD_DONE, .num = {1, 0x30000007, 0x50000008}}, 1, {EFFECT_LEFT}},
         {{.type = RECORD_SUBMIT, .num = {5, 0, 1000, 3}, .text = {{"q", 1}}}, 1, {EFFECT_OFFERED}},
         {{.type = RECORD_SUBMIT, .num = {5, 7, 1000, 3}, .text = {{"q", 1}}}, 1, {EFFECT_DELAYED}},
-        {{.type = RECORD_FORGET, .num = {0, 19, 18}}, 0, {0}},
+        {{.type = RECORD_FORGET, .num = {0, 22, 21}}, 0, {0}},
     };
     static struct state state;
     small_state(&state);

@@ -43,6 +43,24 @@ Test(timers, a_goodbye_gives_everything_back)
     cr_assert_eq(one_build(a).attempt, 1, "the attempt was not counted");
 }
 
+/* What waiting claims look at, once worker w has registered with these tags. */
+static uint64_t offers_behind_tags(struct span tags)
+{
+    const struct edge_worker ask = {.id = SPAN("w"), .tags = tags, .slots = 1};
+    cr_assert_eq(handle_result(&handle, edge_worker(handle.edge, &ask), NULL), 0);
+    handle_poll(&handle, "p"); /* a commit later: by then the one before is published whole */
+    return edge_offers(handle.edge);
+}
+
+Test(timers, waiting_claims_ask_again_for_other_tags_and_not_for_the_same)
+{
+    uint64_t before = offers_behind_tags(SPAN("a,b"));
+    cr_assert_eq(offers_behind_tags(SPAN("a,b")), before);
+    cr_assert_eq(offers_behind_tags(SPAN("b,a")), before, "in whatever order");
+    cr_assert_eq(offers_behind_tags((struct span){NULL, 0}), before, "none said: they stay");
+    cr_assert_gt(offers_behind_tags(SPAN("a")), before);
+}
+
 Test(timers, slots_are_neither_lost_nor_won_over_goodbyes)
 {
     struct edge_claimed got;
