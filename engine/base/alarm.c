@@ -1,4 +1,4 @@
-/* The operator's callbacks, and stderr where there are none. */
+/* Messages to the operator: by the callbacks of the options, or on stderr where there are none. */
 #include "engine/base/alarm.h"
 
 #include "wal/base/check.h"

@@ -5,16 +5,16 @@
 #include "engine/tally.h"
 
 /*
- * Ends the engine's work: calls options.fatal, which must not come back to work as usual; without
- * one says why on stderr. Ends the process with `code` in any case. Threads: any.
+ * Calls options.fatal, or without one prints why on stderr; then ends the process with `code`.
+ * Threads: any.
  */
 _Noreturn void alarm_fatal(const struct tally_options *options, int code, const char *why);
 
-/* Tells of trouble that may pass: options.trouble, or stderr. Threads: any. */
+/* Reports trouble that may pass: by options.trouble, or on stderr. Threads: any. */
 void alarm_trouble(const struct tally_options *options, const char *what);
 
-/* Tells that a file is damaged while all is whole in memory: options.warn, or stderr. Threads: any.
- */
+/* Reports that a file is damaged while the state in memory is whole: by options.warn, or on stderr.
+ * Threads: any. */
 void alarm_warn(const struct tally_options *options, const char *what);
 
 #endif

@@ -1,4 +1,4 @@
-/* Open addressing with one writer: linear probing, tombs, growth a few slots at a time. */
+/* The index: open addressing with linear probing and tombs, and growth a few slots at a time. */
 #include "engine/base/index.h"
 
 #include "wal/base/check.h"
@@ -12,11 +12,12 @@
 enum { INDEX_FIRST = 64, MOVE_SLOTS = 16 };
 
 /*
- * A slot's hash is written once, before the slot (I2), and read behind it (I1), so it needs no
- * atomics. It spares the look at the keys of others, which lie anywhere in memory.
+ * A slot's hash is written once, before the slot (I2), and read after it (I1), so it needs no
+ * atomics. Comparing hashes first saves reading the keys of other entities, which lie anywhere in
+ * memory.
  */
 struct index_array {
-    /* the array that entities are moved from; NULL: all are here */
+    /* the array from which entities are moved; NULL: all are in this array */
     _Atomic(struct index_array *) older;
     uint64_t mask;
     uint32_t *hash; /* behind the slots, in the same allocation */
@@ -25,7 +26,7 @@ struct index_array {
 
 static char tomb;
 
-/* Seeded, so that nobody outside can choose keys that fall together. */
+/* The seed keeps clients from choosing keys that collide. */
 static uint32_t hash_of(const struct index *index, struct span key)
 {
     return (uint32_t)wal_codec_checksum(key.at, key.len, index->seed);
@@ -68,7 +69,7 @@ static struct index_array *array_of(const struct index *index)
 
 static struct index_array *older_of(const struct index_array *array)
 {
-    /* I3: acquire; pairs with I4: what has been moved by then is here */
+    /* I3: acquire; pairs with I4: entities moved by then are in this array */
     return atomic_load_explicit(&array->older, memory_order_acquire);
 }
 
@@ -117,7 +118,7 @@ static void drop(const struct index *index, struct index_array *old)
     }
 }
 
-/* Moves what is in the next slots of the older array. */
+/* Moves the entities of the next slots of the older array. */
 static void move_some(struct index *index)
 {
     struct index_array *array = array_of(index);
@@ -148,7 +149,7 @@ static int grow(struct index *index)
         return TALLY_NOMEM;
     }
     DCHECK(array->mask >= old->mask);
-    /* each put since the last growth has moved MOVE_SLOTS, and it took more puts than that */
+    /* each put since the last growth has moved MOVE_SLOTS slots, so all are moved by now */
     CHECK(older_of(old) == NULL);
     older_put(array, old);
     /* I2: release; pairs with I1 */
@@ -161,7 +162,7 @@ static int grow(struct index *index)
 int index_reserve(struct index *index, uint64_t count)
 {
     uint64_t slots = INDEX_FIRST;
-    CHECK(index->used == 0); /* for a head, of which a snapshot has one (snapshot_proof.c) */
+    CHECK(index->used == 0); /* a load reserves once, at the head (snapshot_proof.c) */
     while ((count + 1) * 8 > slots * 5) {
         slots *= 2;
     }
@@ -192,7 +193,7 @@ int index_put(struct index *index, void *entity)
     return 0;
 }
 
-/* Returns whether it was there. */
+/* Puts a tomb in place of an entity. Returns whether it was there. */
 static bool take_out(struct index_array *array, uint32_t hash, const void *entity)
 {
     uint64_t i = hash;
@@ -213,7 +214,7 @@ void index_remove(struct index *index, const void *entity)
     uint32_t hash = hash_of(index, index->key_of(entity));
     bool is_old = older != NULL && take_out(older, hash, entity);
     bool is_new = take_out(array, hash, entity);
-    /* it was put, once: apply and a load look before they put (snapshot_load.c) */
+    /* it was put once: apply and a load look for the key before they put (snapshot_load.c) */
     CHECK(is_new || is_old);
     DCHECK(index->count > 0);
     index->count--;
@@ -234,7 +235,7 @@ static void *find(const struct index *index, const struct index_array *array, ui
 void *index_get(const struct index *index, struct span key)
 {
     const struct index_array *array = array_of(index);
-    const struct index_array *older = older_of(array); /* before the look into the new one */
+    const struct index_array *older = older_of(array); /* before the search in the new array */
     uint32_t hash = hash_of(index, key);
     void *entity = find(index, array, hash, key);
     return entity == NULL && older != NULL ? find(index, older, hash, key) : entity;

@@ -14,40 +14,39 @@
  *
  * Synchronization: put, remove, each, fini by the one writer; get by any thread inside a read
  * section. The writer fills a slot with one release store (I2). It grows by publishing a new, empty
- * array (I2) that knows the older one; what is moved stays in the older one, too, until all is
- * moved and the new one forgets it (I4). A reader asks for the older array first (I3) and looks
- * into it last: if there is none any more, all is in the new one; if there is, what is not in the
- * new one is in the older. A reader that still has the old array alone sees what was there when it
- * began, which is an answer of that moment. Linearization: the load of the slot (I1). Progress:
- * wait-free, and no put takes long; the array is at most 5/8 full. Reclamation: an old array is
- * retired (engine/base/rcu.h).
+ * array (I2) that points to the older one. A moved entity stays in the older array, too, until all
+ * are moved and the new array drops its pointer (I4). A reader loads the pointer to the older array
+ * first (I3) and searches that array last: if there is none any more, every entity is in the new
+ * array; if there is, an entity that is not in the new array is in the older one. A reader that
+ * still has only the old array sees the entities of the moment when it began. Linearization: the
+ * load of the slot (I1). Progress: wait-free, and no put takes long; the array is at most 5/8 full.
+ * Reclamation: an old array is retired (engine/base/rcu.h).
  */
 struct index_array;
 
 struct index {
     _Atomic(struct index_array *) array;
     struct span (*key_of)(const void *entity);
-    uint64_t seed;               /* of its hashes; nothing that is logged or told depends on it */
+    uint64_t seed;               /* of its hashes; no record and no reply depends on it */
     struct rcu_retirer *retirer; /* borrowed; NULL: free at once (no readers yet) */
     uint64_t used;               /* slots that are not empty, tombs included */
     uint64_t moved;              /* slots of the older array, while there is one */
     uint64_t count;
 };
 
-/* Errors: NOMEM. */
+/* Makes an empty index. Errors: NOMEM. */
 int index_init(struct index *index, struct span (*key_of)(const void *entity));
 void index_fini(struct index *index);
 
-/* Makes room for so many, so that putting them copies nothing. REQUIRES: it is empty. Errors:
- * NOMEM.
- */
+/* Makes room for `count` entities, so that no put copies an array. REQUIRES: the index is empty.
+ * Errors: NOMEM. */
 int index_reserve(struct index *index, uint64_t count);
 
-/* REQUIRES: the key is not there. Errors: NOMEM. */
+/* Adds an entity. REQUIRES: its key is not there. Errors: NOMEM. */
 int index_put(struct index *index, void *entity);
 void index_remove(struct index *index, const void *entity);
 
-/* The entity, or NULL. */
+/* Returns the entity of a key, or NULL. */
 void *index_get(const struct index *index, struct span key);
 
 /* Calls fn for each entity, in no order. */

@@ -1,4 +1,4 @@
-/* Checks and comparisons of names, labels and tags; Unicode comes from utf8proc. */
+/* Names, labels and tags: checks and comparisons; Unicode comes from utf8proc. */
 #include "engine/base/label.h"
 
 #include "wal/base/check.h"
@@ -26,14 +26,14 @@ bool name_is_valid(struct span name)
 /* ---- labels ---- */
 
 /*
- * What a character is in a label. What cannot be seen is left out, but for what makes others look
- * as they do: joiners, selectors and the tags of flags.
+ * The kinds of characters in a label. Invisible characters are left out, except those that change
+ * how others look: joiners, selectors and the tags of flags.
  */
 enum kind {
     KIND_SEEN,
     KIND_BLANK,
     KIND_JOINER,   /* between two pictures, or between letters of scripts that join */
-    KIND_SELECTOR, /* behind what is seen */
+    KIND_SELECTOR, /* behind a visible character */
     KIND_TAG,      /* behind a black flag: see flags */
     KIND_HIDDEN,
     KIND_REFUSED,
@@ -52,8 +52,8 @@ enum {
     JOINING_END = 0x1D00,
 };
 
-/* The flags that are a black flag and tags: England, Scotland, Wales, without the U+E0000 of each.
- */
+/* The flags that are written as a black flag and tags: England, Scotland, Wales. Each tag is its
+ * character less U+E0000. */
 static const char *const flags[] = {"gbeng\x7f", "gbsct\x7f", "gbwls\x7f"};
 
 static bool is_within(uint32_t c, uint32_t first, uint32_t last)
@@ -112,7 +112,7 @@ static bool is_joining(uint32_t c)
            category <= UTF8PROC_CATEGORY_ME;
 }
 
-/* The bytes of the tags at the start of rest, when with a black flag they are a flag; or 0. */
+/* Returns the bytes of the tags at the start of rest if a black flag with them is a flag; or 0. */
 static size_t flag_bytes(struct span rest)
 {
     for (size_t i = 0; i < sizeof flags / sizeof flags[0]; i++) {
@@ -133,16 +133,16 @@ static size_t flag_bytes(struct span rest)
     return 0;
 }
 
-/* Where label_clean is. */
+/* The state of label_clean. */
 struct cleaning {
     struct label *label;
     size_t end;        /* behind the last character that is no blank */
     size_t characters; /* blanks at the beginning not counted */
-    uint32_t before;   /* the last one that was kept; 0: none */
-    bool in_picture;   /* it is a picture, or belongs to one */
+    uint32_t before;   /* the last character that was kept; 0: none */
+    bool in_picture;   /* that character is a picture, or belongs to one */
 };
 
-/* Returns false when the label is too long. */
+/* Appends a character to the label. Returns false when the label is too long. */
 static bool keep(struct cleaning *at, struct span bytes, uint32_t c, bool is_blank)
 {
     bool is_first = at->label->len == 0;
@@ -152,7 +152,7 @@ static bool keep(struct cleaning *at, struct span bytes, uint32_t c, bool is_bla
     at->characters++;
     at->before = c;
     if (at->characters > LABEL_CHARACTERS_MAX) {
-        return is_blank; /* blanks at the end go */
+        return is_blank; /* blanks at the end are cut off */
     }
     DCHECK(at->label->len + bytes.len <= LABEL_BYTES_MAX); /* 50 of at most 4 bytes */
     memcpy(at->label->at + at->label->len, bytes.at, bytes.len);
@@ -161,7 +161,7 @@ static bool keep(struct cleaning *at, struct span bytes, uint32_t c, bool is_bla
     return true;
 }
 
-/* Whether a joiner makes a difference to be seen between what was kept and what comes. */
+/* Whether a joiner between the last kept character and the next one changes how they look. */
 static bool joins(const struct cleaning *at, struct span rest)
 {
     uint32_t next = 0;
@@ -171,7 +171,7 @@ static bool joins(const struct cleaning *at, struct span rest)
     return (at->in_picture && is_picture(next)) || (is_joining(at->before) && is_joining(next));
 }
 
-/* A character that is kept only for what it does to its neighbours. */
+/* Appends a character that is kept only because it changes how its neighbours look. */
 static bool keep_helper(struct cleaning *at, struct span bytes, uint32_t c, struct span rest)
 {
     enum kind kind = kind_of(c);
@@ -221,7 +221,8 @@ int label_clean(struct span text, struct label *label)
     return fits && label->len > 0 ? 0 : TALLY_INVAL;
 }
 
-/* What of a label counts when labels are compared. Returns its bytes; at most as many as before. */
+/* Copies the characters of a label that count when labels are compared. Returns their bytes; at
+ * most those of the label. */
 static size_t reduce(struct span label, char *into)
 {
     size_t out = 0;
@@ -230,7 +231,7 @@ static size_t reduce(struct span label, char *into)
     while (label.len > 0) {
         uint32_t c = 0;
         size_t len = glyph_read(label, &c);
-        len = len > 0 ? len : 1; /* no UTF-8: utf8proc_map says so */
+        len = len > 0 ? len : 1; /* no UTF-8: utf8proc_map refuses it */
         enum kind kind = kind_of(c);
         struct span rest = {label.at + len, label.len - len};
         bool counts = kind == KIND_SEEN || kind == KIND_REFUSED || tags > 0;
@@ -271,8 +272,8 @@ static bool is_ascii(struct span text)
     return i == text.len;
 }
 
-/* The Greek iota below folds to a letter, and then what stood behind it belongs to that one: so the
- * marks are brought into their order before (Unicode, D147), which is no change of what is seen. */
+/* The Greek iota below (U+0345) folds to a letter, and a mark behind it would then belong to that
+ * letter. So marks are put into canonical order first (Unicode, D147); the label looks the same. */
 int label_fold(struct span label, char **folded, size_t *len)
 {
     char counts[LABEL_BYTES_MAX];

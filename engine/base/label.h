@@ -1,4 +1,4 @@
-/* Names, labels and tags: what is allowed, and what is the same without regard to case. */
+/* Names, labels and tags: which are allowed, and which are equal without regard to case. */
 #ifndef TALLY_ENGINE_BASE_LABEL_H
 #define TALLY_ENGINE_BASE_LABEL_H
 
@@ -22,29 +22,31 @@ static inline struct span label_span(const struct label *label)
 }
 
 /*
- * Makes a label of a text: without blanks at its ends, and without what cannot be seen (Unicode's
- * default-ignorable characters and a few more). Kept are joiners between two pictures or between
- * letters of scripts that join, one variation selector behind what is seen, the tags of three
- * flags. A label is its own label. Returns 0; INVAL when that leaves nothing or more than 50
- * characters, and for control characters, what is no UTF-8 and what Unicode has not assigned.
+ * Makes a label of a text: cuts off blanks at its ends and leaves out invisible characters
+ * (Unicode's default-ignorable characters and a few more). Kept are joiners between two pictures or
+ * between letters of scripts that join, one variation selector behind a visible character, and the
+ * tags of three flags. Cleaning a label again changes nothing. Returns 0; INVAL when nothing or
+ * more than 50 characters are left, and for control characters, invalid UTF-8 and characters that
+ * Unicode has not assigned.
  */
 int label_clean(struct span text, struct label *label);
 
 /*
- * A label as it is compared: what is kept only for its neighbours left out (but for the flags),
- * blanks in a row as one, then composed and case folded with compatibility (NFKC_Casefold). It goes
- * into the log beside the label, so a later version of those rules changes no decision of the past.
+ * Folds a label for comparison: leaves out characters that only change how their neighbours look
+ * (but not the tags of flags), makes blanks in a row one, then composes and case folds with
+ * compatibility (NFKC_Casefold). The folded label goes into the log beside the label, so a later
+ * version of those rules changes no decision of the past.
  * Owned by the caller: free(). Errors: INVAL, NOMEM.
  */
 int label_fold(struct span label, char **folded, size_t *len);
 
 /*
- * Tags with commas between, each a name: sorts them and drops repeats, so that equal sets are equal
+ * Sorts tags, which are names with commas between, and drops repeats, so that equal sets are equal
  * bytes. into has room for TAGS_BYTES_MAX. Returns 0, INVAL or FULL.
  */
 int tags_sort(struct span tags, char *into, size_t *len);
 
-/* True when every tag of `need` is among `have`; both sorted by tags_sort. */
+/* Returns true when every tag of `need` is among `have`; both sorted by tags_sort. */
 bool tags_cover(struct span have, struct span need);
 
 #endif

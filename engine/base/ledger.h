@@ -9,14 +9,15 @@
 #include <stdint.h>
 
 /*
- * Whoever allocates for a client adds, whoever frees subtracts. Payloads, results and errors are
- * counted to the byte from the allocation to the free (engine/base/parcel.h), entities by an honest
- * estimate (engine/state/state.h), buffers of connections by their room, at the end of each pass.
+ * Code that allocates for a client adds the bytes, code that frees subtracts them. Payloads,
+ * results and errors are counted to the byte from the allocation to the free
+ * (engine/base/parcel.h), entities by an estimate (engine/state/state.h), buffers of connections by
+ * their capacity at the end of each pass.
  *
  *     0 ───────────────────────────── growth_max ─────── ceiling
  *       whatever grows is let in          ends of claims
  *
- * Nothing is ever refused by apply: a log that was written under a larger ceiling loads. The edge
+ * Apply never asks the ledger, so a log that was written under a larger ceiling loads. The edge
  * asks before it lets a request in. Each thread asks and then adds, so the sum may pass the ceiling
  * by one request of each thread.
  *
@@ -26,11 +27,11 @@
 #define LEDGER_LIST(X)                                                                             \
     X(PAYLOADS, payload_bytes) /* of builds */                                                     \
     X(RESULTS, result_bytes)                                                                       \
-    X(ERRORS, error_bytes)           /* what FAIL said */                                          \
+    X(ERRORS, error_bytes)           /* texts of FAIL */                                           \
     X(ENTITIES, entity_bytes)        /* polls, options, queues, builds, workers, their names */    \
-    X(IN_FLIGHT, in_flight_bytes)    /* ordered requests, and what they will become */             \
+    X(IN_FLIGHT, in_flight_bytes)    /* ordered requests, and the entities they will make */       \
     X(REPLIES, reply_bytes)          /* waiting for the disk or the client, and rows of reads */   \
-    X(CONNECTIONS, connection_bytes) /* themselves and what they have sent */                      \
+    X(CONNECTIONS, connection_bytes) /* connections, and the input they have sent */               \
     X(SAVES, save_bytes)             /* of a snapshot, not written yet */                          \
     X(RATES, rate_bytes)             /* who has voted in limited polls, and when */
 
@@ -44,16 +45,16 @@ enum ledger_kind {
 struct ledger {
     _Atomic uint64_t bytes[LEDGER_KINDS];
     uint64_t ceiling;  /* written once, before the first edge */
-    uint64_t load_max; /* the machine's memory: what takes more is not loaded */
+    uint64_t load_max; /* the machine's memory: a larger state is not loaded */
 };
 
 enum {
     LEDGER_RESERVE_SHARE = 16,      /* 1/16 is kept for the ends of claims */
     LEDGER_FINISHED_SHARE = 4,      /* finished builds keep payload, result and error in this */
-    LEDGER_FINISHED_SHARE_MIN = 16, /* ... in this, while the last eighth of all is in use */
-    LEDGER_ENDED_SHARE = 8,         /* ... and stay themselves up to this */
-    LEDGER_REPLIES_SHARE = 8,       /* large replies begin as long as connections take no more */
-    LEDGER_CONNECTIONS_SHARE = 4    /* ... and claims, and the growth of input */
+    LEDGER_FINISHED_SHARE_MIN = 16, /* ... in this, while the last eighth of the ceiling is used */
+    LEDGER_ENDED_SHARE = 8,         /* ... and are kept themselves up to this */
+    LEDGER_REPLIES_SHARE = 8,       /* large replies begin while all buffers take less */
+    LEDGER_CONNECTIONS_SHARE = 4    /* claims begin, and input grows, while they take less */
 };
 
 static inline void ledger_add(struct ledger *ledger, enum ledger_kind kind, uint64_t bytes)
@@ -67,7 +68,7 @@ static inline void ledger_sub(struct ledger *ledger, enum ledger_kind kind, uint
 {
     /* M1: relaxed: a count publishes nothing */
     uint64_t was = atomic_fetch_sub_explicit(&ledger->bytes[kind], bytes, memory_order_relaxed);
-    DCHECK(was >= bytes); /* bytes that go were counted when they came */
+    DCHECK(was >= bytes); /* bytes are added before they are subtracted */
 }
 
 static inline uint64_t ledger_of(const struct ledger *ledger, enum ledger_kind kind)
@@ -86,7 +87,7 @@ static inline uint64_t ledger_sum(const struct ledger *ledger)
     return sum;
 }
 
-/* Whether so many bytes more may come: of the end of a claim, or of anything else that grows. */
+/* Whether so many bytes more may be added: for the end of a claim, or for any other growth. */
 static inline bool ledger_takes(const struct ledger *ledger, uint64_t bytes, bool is_end)
 {
     uint64_t kept = is_end ? 0 : ledger->ceiling / LEDGER_RESERVE_SHARE;
@@ -94,9 +95,9 @@ static inline bool ledger_takes(const struct ledger *ledger, uint64_t bytes, boo
 }
 
 /*
- * Whether a load has made more of a log or a snapshot than the machine can hold. A few kilobytes
- * that decompress to whatever they like are refused by this, and not by the kernel. What a server
- * has let in is below its ceiling, half of that.
+ * Whether a load has made a state that is larger than the machine's memory. So a small file that
+ * decompresses to very much is refused here, before the kernel kills the process. A state that a
+ * server has let in is below its ceiling, which is half of that memory.
  */
 static inline bool ledger_is_beyond(const struct ledger *ledger)
 {

@@ -9,7 +9,7 @@
 
 enum { LINE_MAX_BYTES = 1024 };
 
-/* The number in a file; UINT64_MAX when there is none, as for "max". */
+/* Returns the number in a file; UINT64_MAX when there is none, as for "max". */
 static uint64_t limit_in(const char *path)
 {
     char line[LINE_MAX_BYTES];
@@ -26,7 +26,7 @@ static uint64_t limit_in(const char *path)
     return limit;
 }
 
-/* The least limit of a group and of all that it is in. */
+/* Returns the least limit of a group and of the groups above it. */
 static uint64_t limit_of(const char *root, char *group, const char *name)
 {
     char path[2 * LINE_MAX_BYTES];

@@ -1,4 +1,4 @@
-/* A few threads that take tasks by number. */
+/* Parallel tasks: a few threads and the caller take them by number. */
 #include "engine/base/parallel.h"
 
 #include "wal/base/check.h"
@@ -10,7 +10,7 @@ static unsigned processors(void)
 {
     cpu_set_t set;
     CPU_ZERO(&set);
-    /* a machine with more than the set can hold has enough of them */
+    /* the call fails only where there are more processors than the set can hold */
     return sched_getaffinity(0, sizeof set, &set) == 0 ? (unsigned)CPU_COUNT(&set)
                                                        : PARALLEL_THREADS_MAX;
 }
@@ -25,7 +25,7 @@ void parallel_init(struct parallel *parallel, unsigned threads)
     pthread_cond_init(&parallel->done, NULL);
 }
 
-/* Takes tasks until none is left. REQUIRES: the mutex is held; it is let go meanwhile. */
+/* Runs tasks until none is left. REQUIRES: the mutex is held; it is released while a task runs. */
 static void take_tasks(struct parallel *parallel)
 {
     while (parallel->taken < parallel->tasks) {
@@ -86,7 +86,7 @@ void parallel_start(struct parallel *parallel, unsigned tasks,
 {
     start_threads(parallel);
     pthread_mutex_lock(&parallel->mutex);
-    DCHECK(parallel->ended == parallel->tasks); /* nothing is under way */
+    DCHECK(parallel->ended == parallel->tasks); /* no task is under way */
     parallel->run = run;
     parallel->arg = arg;
     parallel->tasks = tasks;

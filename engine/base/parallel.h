@@ -8,14 +8,14 @@
 enum { PARALLEL_THREADS_MAX = 8 };
 
 /*
- * What the threads share is under the mutex: what the caller wrote before parallel_start is seen by
- * each task, and what a task wrote by the caller after parallel_wait, and by the tasks that it
- * starts then. Tasks are meant to be long: each is taken and given back by itself.
+ * The threads share these fields under the mutex. So each task sees what the caller wrote before
+ * parallel_start, and the caller, and the tasks that it starts later, see what the tasks wrote
+ * before parallel_wait returned. Tasks should be long, since each takes the mutex twice.
  */
 struct parallel {
     pthread_mutex_t mutex;
-    pthread_cond_t wanted; /* there are tasks to take, or it is over */
-    pthread_cond_t done;   /* the last one has ended */
+    pthread_cond_t wanted; /* there are tasks to take, or the threads must end */
+    pthread_cond_t done;   /* the last task has ended */
     void (*run)(void *arg, unsigned task);
     void *arg;
     unsigned tasks;
@@ -28,16 +28,17 @@ struct parallel {
     pthread_t thread[PARALLEL_THREADS_MAX];
 };
 
-/* threads: how many may work, the caller included; 0: as many as this process has processors. */
+/* Makes the pool; its threads start with the first tasks. threads: how many may work, the caller
+ * included; 0: as many as this process has processors. */
 void parallel_init(struct parallel *parallel, unsigned threads);
 
-/* Ends the threads. Nothing is running. */
+/* Ends the threads. REQUIRES: no task is under way. */
 void parallel_fini(struct parallel *parallel);
 
 /*
- * Has run(arg, 0), run(arg, 1), ... run(arg, tasks - 1) called, in any order and side by side.
- * REQUIRES: nothing is under way. Where no thread can be started, parallel_wait does them all.
- * Threads: the one that waits.
+ * Starts the tasks run(arg, 0), run(arg, 1), ... run(arg, tasks - 1), in any order and in parallel.
+ * REQUIRES: no task is under way. Where no thread can be started, parallel_wait runs them all.
+ * Threads: the one that calls parallel_wait.
  */
 void parallel_start(struct parallel *parallel, unsigned tasks,
                     void (*run)(void *arg, unsigned task), void *arg);

@@ -1,4 +1,4 @@
-/* Parcels: made, held and given back. */
+/* Parcels: making, holding and releasing them. */
 #include "engine/base/parcel.h"
 
 #include "wal/base/check.h"
@@ -30,7 +30,7 @@ struct parcel *parcel_new(struct ledger *ledger, enum ledger_kind kind, struct s
 
 struct parcel *parcel_hold(struct parcel *parcel)
 {
-    /* P1: relaxed: there is a hold already, which cannot go before the pass has ended */
+    /* P1: relaxed: the state's hold is there, and is not released before the pass has ended */
     uint64_t was = atomic_fetch_add_explicit(&parcel->holders, 1, memory_order_relaxed);
     DCHECK(was > 0);
     return parcel;
@@ -42,7 +42,7 @@ void parcel_release(void *held)
     if (parcel == NULL) {
         return;
     }
-    /* P2: acq_rel; pairs with P2: what other holders have read is read before the free */
+    /* P2: acq_rel; pairs with P2: the reads of other holders happen before the free */
     uint64_t was = atomic_fetch_sub_explicit(&parcel->holders, 1, memory_order_acq_rel);
     DCHECK(was > 0);
     if (was == 1) {

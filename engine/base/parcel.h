@@ -1,4 +1,4 @@
-/* Parcels: payloads, results and errors, each counted in the ledger and shared by who reads it. */
+/* Parcels: payloads, results and errors, counted in the ledger and shared by their readers. */
 #ifndef TALLY_ENGINE_BASE_PARCEL_H
 #define TALLY_ENGINE_BASE_PARCEL_H
 
@@ -11,10 +11,10 @@
 /*
  *     build ── payload ──▶ parcel { holders 2 } ◀── a reply that a client reads slowly
  *
- * Synchronization: the bytes never change. The state's own hold is given back by way of
- * rcu_retire, so a thread that finds the parcel in a pass may take a hold of its own until the end
- * of that pass, and keep it for as long as it likes. Progress: wait-free. Reclamation: whoever
- * gives the last hold back frees (P2 of all others pairs with P2 of the last).
+ * Synchronization: the bytes never change. The state releases its hold through rcu_retire, so a
+ * thread that finds the parcel in a pass may take its own hold until the end of that pass, and keep
+ * it as long as it likes. Progress: wait-free. Reclamation: the release of the last hold frees the
+ * parcel (P2 of all others pairs with P2 of the last).
  */
 struct parcel {
     struct ledger *ledger; /* borrowed; outlives all parcels */
@@ -24,13 +24,14 @@ struct parcel {
     char at[];
 };
 
-/* Copies, and counts until it is freed. Returns NULL without memory, else with one hold. */
+/* Makes a parcel with a copy of the bytes and one hold; the ledger counts it until it is freed.
+ * Returns NULL without memory. */
 struct parcel *parcel_new(struct ledger *ledger, enum ledger_kind kind, struct span bytes);
 
-/* One more hold. Returns the parcel. Threads: any, in the pass in which it was found. */
+/* Takes one more hold. Returns the parcel. Threads: any, in the pass in which it was found. */
 struct parcel *parcel_hold(struct parcel *parcel);
 
-/* Gives a hold back; NULL is none. Threads: any. */
+/* Releases a hold; NULL is allowed. Threads: any. */
 void parcel_release(void *parcel);
 
 static inline struct span parcel_span(const struct parcel *parcel)

@@ -1,4 +1,4 @@
-/* The order of options: sorted chunks under a directory. */
+/* The rank: options sorted by votes, in chunks under a directory. */
 #include "engine/base/rank.h"
 
 #include "wal/base/check.h"
@@ -17,7 +17,7 @@ struct rank_chunk {
 
 static uint64_t key_of(uint32_t place, uint64_t votes)
 {
-    DCHECK(place <= PLACE_MASK && votes <= VOTES_MASK); /* neither runs into the other */
+    DCHECK(place <= PLACE_MASK && votes <= VOTES_MASK); /* each fits its bits */
     return (VOTES_MASK - (votes & VOTES_MASK)) << RANK_PLACE_BITS | place;
 }
 
@@ -28,7 +28,7 @@ static int compare_keys(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* How many of the sorted keys are below one. */
+/* Returns how many of the sorted keys are below `key`. */
 static size_t count_below(const uint64_t *keys, size_t count, uint64_t key)
 {
     size_t low = 0;
@@ -41,7 +41,7 @@ static size_t count_below(const uint64_t *keys, size_t count, uint64_t key)
     return low;
 }
 
-/* The chunk that a key belongs into. */
+/* Returns the chunk into which a key belongs. */
 static size_t chunk_of(const struct rank *rank, uint64_t key)
 {
     size_t below = count_below(rank->first, rank->chunk_count, key);
@@ -89,7 +89,7 @@ static void chunk_remove(struct rank *rank, size_t at)
     memmove(&rank->first[at], &rank->first[at + 1], behind * sizeof rank->first[0]);
 }
 
-/* Two neighbours that are half empty together become one. */
+/* Joins two neighbours if their keys fill at most half a chunk. */
 static void chunks_join(struct rank *rank, size_t at)
 {
     if (at + 1 >= rank->chunk_count) {
@@ -141,7 +141,7 @@ static void key_remove(struct rank *rank, uint64_t key)
     size_t at = chunk_of(rank, key);
     struct rank_chunk *chunk = rank->chunks[at];
     size_t i = count_below(chunk->key, chunk->count, key);
-    /* the key of an option is made of what votes[] says, and is there as long as the option is */
+    /* the key of an option is made from votes[], and stays as long as the option */
     CHECK(i < chunk->count && chunk->key[i] == key);
     chunk->count--;
     memmove(&chunk->key[i], &chunk->key[i + 1], (chunk->count - i) * sizeof chunk->key[0]);

@@ -28,28 +28,29 @@ struct rank {
     size_t chunk_count, chunk_capacity;
     uint64_t *votes;
     uint32_t count, capacity; /* options */
-    uint64_t total;           /* votes of all */
+    uint64_t total;           /* votes of all options */
 };
 
-/* Where a walk is; zero for the beginning. */
+/* The position of a walk; zero is the beginning. */
 struct rank_at {
     size_t chunk;
     uint32_t i;
 };
 
-/* Makes the order of so many options of the votes given, which it takes over (by free()).
- * REQUIRES: it is empty; votes < 2^40, count <= 2^24. Errors: NOMEM, and it is to be ended. */
+/* Makes the rank of `count` options from their votes, an array that it takes over (by free()).
+ * REQUIRES: the rank is empty; votes < 2^40, count <= 2^24. Errors: NOMEM, and the rank may only be
+ * ended. */
 int rank_build(struct rank *rank, uint64_t *votes, uint32_t count);
 void rank_fini(struct rank *rank);
 
-/* What it takes in memory. */
+/* Returns the bytes that the rank takes. */
 size_t rank_bytes(const struct rank *rank);
 
-/* Gives an option its votes; a place that is the next one is a new option. Errors: NOMEM, and the
- * rank is of no use any more; CORRUPT: the place is beyond. */
+/* Sets the votes of an option; the next free place adds a new option. Errors: NOMEM, and the rank
+ * may only be ended; CORRUPT: the place is beyond the next one. */
 int rank_set(struct rank *rank, uint32_t place, uint64_t votes);
 
-/* The next option by votes, among equals the older one. False at the end. */
+/* Returns the next option by votes, of equal ones the older first. False at the end. */
 bool rank_next(const struct rank *rank, struct rank_at *at, uint32_t *place, uint64_t *votes);
 
 #endif

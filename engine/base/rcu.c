@@ -8,10 +8,10 @@
 #include <urcu-qsbr.h>
 
 /*
- * liburcu is not built with ThreadSanitizer's annotations. The order it gives (all of a reader's
- * section before the frees after the grace period) is told to the sanitizer through one token:
- * readers release it before each quiescent state, the one that frees acquires it after the grace
- * period.
+ * liburcu is not built with ThreadSanitizer's annotations. The sanitizer learns the order that it
+ * gives (a reader's section happens before the frees after the grace period) through one token:
+ * readers release it before each quiescent state, and the thread that frees acquires it after the
+ * grace period.
  */
 #if defined(__has_feature)
 #if __has_feature(thread_sanitizer)
@@ -122,7 +122,7 @@ void rcu_retire_flush(struct rcu_retirer *retirer)
     retirer->open = NULL;
     urcu_qsbr_call_rcu(&batch->head, batch_is_due);
     if (rcu_retired(retirer) > RCU_PENDING_MAX) {
-        urcu_qsbr_barrier(); /* the bound: better a slow commit than memory without end */
+        urcu_qsbr_barrier(); /* too much is retired: a slow commit is better than endless memory */
     }
 }
 
@@ -141,7 +141,7 @@ void rcu_retire(struct rcu_retirer *retirer, void *p, void (*free_fn)(void *p))
         retirer->open->count = 0;
     }
     struct batch *batch = retirer->open;
-    DCHECK(batch->count < RCU_BATCH); /* a full one was flushed */
+    DCHECK(batch->count < RCU_BATCH); /* a full batch is flushed at once */
     batch->items[batch->count++] = (struct retired){p, free_fn};
     /* R1: relaxed: a count publishes nothing */
     atomic_fetch_add_explicit(&retirer->pending, 1, memory_order_relaxed);

@@ -1,4 +1,4 @@
-/* The fence around liburcu: read sections by quiescent states, and freeing in batches. */
+/* The interface to liburcu: read sections by quiescent states, and freeing in batches. */
 #ifndef TALLY_ENGINE_BASE_RCU_H
 #define TALLY_ENGINE_BASE_RCU_H
 
@@ -10,8 +10,8 @@
  * "quiescent"; so a pointer read in a pass is good until rcu_quiescent at the pass's end, and
  * reading costs nothing.
  *
- * Who frees: the committer alone retires (rcu_retire); what it retired is freed by liburcu's helper
- * thread after every reader has been quiescent once. Retired things go in batches of RCU_BATCH,
+ * Who frees: only the committer retires memory (rcu_retire); liburcu's helper thread frees it after
+ * every reader has been quiescent once. Retired pointers are handed over in batches of RCU_BATCH,
  * because the helper sleeps between its rounds.
  */
 
@@ -35,10 +35,10 @@ void rcu_retirer_destroy(struct rcu_retirer *retirer);
  */
 void rcu_retire(struct rcu_retirer *retirer, void *p, void (*free_fn)(void *p));
 
-/* Hands a half-full batch over. Call once in a while, so that nothing stays for ever. */
+/* Hands a half-full batch over. Called now and then, so that no retired pointer stays for ever. */
 void rcu_retire_flush(struct rcu_retirer *retirer);
 
-/* Things retired and not freed yet. Any thread. */
+/* Returns the number of pointers retired and not freed yet. Threads: any. */
 uint64_t rcu_retired(const struct rcu_retirer *retirer);
 
 #endif

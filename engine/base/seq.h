@@ -1,4 +1,4 @@
-/* A sequence counter: one writer changes a state, many readers copy it and know if the copy is
+/* A sequence counter: one writer changes a state, many readers copy it and learn if the copy is
  * whole. */
 #ifndef TALLY_ENGINE_BASE_SEQ_H
 #define TALLY_ENGINE_BASE_SEQ_H
@@ -30,7 +30,7 @@ static inline void seq_write_begin(struct seq *seq)
 {
     uint64_t now =
         atomic_load_explicit(&seq->count, memory_order_relaxed); /* S0: relaxed: own writes */
-    DCHECK((now & 1) == 0); /* one writer, and not within another change */
+    DCHECK((now & 1) == 0); /* one writer, and no change is under way */
     /* S1: relaxed; pairs with S6: each S2 that follows releases it */
     atomic_store_explicit(&seq->count, now + 1, memory_order_relaxed);
 }
@@ -39,12 +39,12 @@ static inline void seq_write_end(struct seq *seq)
 {
     uint64_t now =
         atomic_load_explicit(&seq->count, memory_order_relaxed); /* S0: relaxed: own writes */
-    DCHECK((now & 1) == 1);                                      /* it was begun */
+    DCHECK((now & 1) == 1);                                      /* a change is under way */
     /* S3: release; pairs with S5 */
     atomic_store_explicit(&seq->count, now + 1, memory_order_release);
 }
 
-/* Returns false while the writer is at work: try later. */
+/* Begins a read. Returns false while the writer changes the state: try later. */
 static inline bool seq_read_begin(const struct seq *seq, uint64_t *mark)
 {
     /* S5: acquire; pairs with S3 */
@@ -54,7 +54,7 @@ static inline bool seq_read_begin(const struct seq *seq, uint64_t *mark)
 
 static inline bool seq_read_is_valid(const struct seq *seq, uint64_t mark)
 {
-    DCHECK((mark & 1) == 0); /* seq_read_begin has said that nobody was writing */
+    DCHECK((mark & 1) == 0); /* seq_read_begin has returned true */
     /* S6: relaxed; pairs with S1: kept behind the copies by their acquire */
     return atomic_load_explicit(&seq->count, memory_order_relaxed) == mark;
 }

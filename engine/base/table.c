@@ -1,4 +1,4 @@
-/* The table's memory: chunks that come with their first id and go with their last entity. */
+/* The table: chunks that are made for their first id and freed after their last entity. */
 #include "engine/base/table.h"
 
 #include "wal/base/check.h"
@@ -28,7 +28,7 @@ static void chunk_put(struct table_root *root, uint64_t at, struct table_chunk *
     atomic_store_explicit(&root->chunk[at], chunk, memory_order_release);
 }
 
-/* The chunk of a number, or NULL. */
+/* Returns the chunk of a number, or NULL. */
 static struct table_chunk *chunk_of(const struct table *table, uint64_t number)
 {
     const struct table_root *root = root_of(table);
@@ -56,7 +56,7 @@ void table_fini(struct table *table)
     *table = (struct table){.chunks = 0};
 }
 
-/* The number of the oldest chunk in which something lives; `otherwise` when there is none. */
+/* Returns the number of the oldest chunk with an entity; `otherwise` when there is none. */
 static uint64_t oldest(const struct table *table, uint64_t otherwise)
 {
     const struct table_root *root = root_of(table);
@@ -78,8 +78,8 @@ bool table_takes(const struct table *table, uint64_t id)
            number - oldest(table, number) < span_max;
 }
 
-/* A root that reaches over `number` and all chunks there are, with as much room again on the side
- * to which it grows. */
+/* Replaces the root by one that covers `number` and all chunks, and is twice as large as needed on
+ * the side to which it grows. */
 static int root_renew(struct table *table, uint64_t number)
 {
     struct table_root *old = root_of(table);
@@ -105,8 +105,8 @@ static int root_renew(struct table *table, uint64_t number)
     }
     root->capacity = capacity;
     root->base = is_below ? first - (first < capacity - span ? first : capacity - span) : first;
-    DCHECK(root->base <= first && last - root->base < capacity); /* it reaches over all */
-    struct table_chunk *empty = NULL;                            /* the newest one may be */
+    DCHECK(root->base <= first && last - root->base < capacity); /* it covers all chunks */
+    struct table_chunk *empty = NULL;                            /* the newest chunk may be empty */
     for (uint64_t at = 0; old != NULL && at < old->capacity; at++) {
         struct table_chunk *chunk = chunk_at(old, at);
         if (chunk != NULL && chunk->living > 0) {
@@ -123,7 +123,7 @@ static int root_renew(struct table *table, uint64_t number)
     return 0;
 }
 
-/* Takes a chunk in which nothing lives any more out of reach. */
+/* Takes a chunk without entities out of the root and retires it. */
 static void chunk_drop(struct table *table, uint64_t number)
 {
     struct table_root *root = root_of(table);
@@ -195,7 +195,7 @@ void table_remove(struct table *table, uint64_t id)
     }
 }
 
-/* ---- going through it ---- */
+/* ---- walking ---- */
 
 static const struct table_root *root_read(const struct table *table)
 {

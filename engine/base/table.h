@@ -1,4 +1,4 @@
-/* A table from ids to entities: one writer, many readers; its memory follows what is in it. */
+/* A table from ids to entities: one writer, many readers; its memory follows its entities. */
 #ifndef TALLY_ENGINE_BASE_TABLE_H
 #define TALLY_ENGINE_BASE_TABLE_H
 
@@ -12,16 +12,15 @@
 /*
  *     root { base, capacity, chunk[...] } ── chunk[id / 256 - base] ── slot[id % 256] ── entity
  *
- * Ids are given out in rising order and never again; entities go in any order. A chunk goes with
- * its last entity, unless it is the newest. The root reaches from the oldest chunk to the newest:
- * when ids leave it behind, a new root begins at the oldest that is there. So the memory is that of
- * the chunks with something in them, and 8 bytes for each 256 ids between the oldest and the
- * newest; whatever was before the oldest leaves nothing.
+ * Ids are given out in rising order and never again; entities are removed in any order. A chunk is
+ * freed with its last entity, unless it is the newest. The root covers the oldest chunk to the
+ * newest: when ids outgrow it, a new root begins at the oldest chunk that is left. So the memory is
+ * that of the chunks with entities, and 8 bytes for each 256 ids between the oldest and the newest.
  *
  * Synchronization table
  *   root    published whole by the writer (T2), read by any thread (T1)
  *   chunk   set and cleared in the newest root alone (T2), read by any thread (T1). A reader with
- *           an older root sees what was there when that was replaced, or less
+ *           an older root sees the chunks of the moment when that was replaced, or fewer
  *   slot    the writer's (T2), read by any thread (T1): it sees an entity whole
  *   living  the writer alone
  * Threads: put, remove, takes, fini by the one writer; get, next, prev by any thread, in a read
@@ -45,7 +44,7 @@ struct table_root {
     _Atomic(struct table_chunk *) chunk[];
 };
 
-/* All zero is an empty one. */
+/* All zero is an empty table. */
 struct table {
     _Atomic(struct table_root *) root;
     struct rcu_retirer *retirer; /* borrowed; NULL: free at once (no readers yet) */
@@ -55,22 +54,22 @@ struct table {
 
 void table_fini(struct table *table);
 
-/* Whether an id, above all others, is within TABLE_SPAN_MAX of the oldest entity. It depends on
- * nothing but the ids that are there. */
+/* Whether an id above all others is within TABLE_SPAN_MAX of the oldest entity. The answer depends
+ * only on the ids in the table. */
 bool table_takes(const struct table *table, uint64_t id);
 
-/* Puts an entity where there is none. Errors: NOMEM; FULL far beyond what table_takes allows. */
+/* Adds an entity under a free id. Errors: NOMEM; FULL, far beyond what table_takes allows. */
 int table_put(struct table *table, uint64_t id, void *entity);
 
-/* Takes an entity out. REQUIRES: it is there. */
+/* Removes an entity. REQUIRES: it is there. */
 void table_remove(struct table *table, uint64_t id);
 
-/* The first entity at *id or above, the last one at *id or below; *id becomes its id. NULL when
- * there is none. */
+/* Return the first entity at *id or above, the last one at *id or below; *id becomes its id. NULL
+ * when there is none. */
 void *table_next(const struct table *table, uint64_t *id);
 void *table_prev(const struct table *table, uint64_t *id);
 
-/* Where a chunk stands in the root, or NULL when it cannot. */
+/* Returns the place of an id's chunk in the root, or NULL when the root does not cover it. */
 static inline const _Atomic(struct table_chunk *) *table_place(const struct table *table,
                                                                uint64_t id)
 {
@@ -80,7 +79,7 @@ static inline const _Atomic(struct table_chunk *) *table_place(const struct tabl
     return root != NULL && at < root->capacity ? &root->chunk[at] : NULL;
 }
 
-/* The entity, or NULL. Order: acquire. */
+/* Returns the entity of an id, or NULL. Order: acquire. */
 static inline void *table_get(const struct table *table, uint64_t id)
 {
     const _Atomic(struct table_chunk *) *place = table_place(table, id);
@@ -96,12 +95,12 @@ static inline void *table_get(const struct table *table, uint64_t id)
     return atomic_load_explicit(&chunk->slot[id % TABLE_CHUNK], memory_order_acquire);
 }
 
-/* Asks for the line that table_get will read. The writer alone. */
+/* Prefetches the cache line that table_get will read. Threads: the writer. */
 static inline void table_prefetch(const struct table *table, uint64_t id)
 {
     const _Atomic(struct table_chunk *) *place = table_place(table, id);
     if (place != NULL) {
-        /* T3: relaxed: only an address */
+        /* T3: relaxed: only an address to prefetch */
         const struct table_chunk *chunk = atomic_load_explicit(place, memory_order_relaxed);
         if (chunk != NULL) {
             __builtin_prefetch(&chunk->slot[id % TABLE_CHUNK]);

@@ -1,4 +1,4 @@
-/* Looking at the machine's clocks, and what to believe. */
+/* The engine's clock: reads the machine's clocks, and decides when to believe the wall clock. */
 #include "engine/base/time.h"
 
 #include "wal/base/check.h"
@@ -9,11 +9,11 @@
 
 enum {
     STRIDE_NS_MAX = 1000 * 1000 * 1000, /* of running time, from look to look */
-    SAMPLE_NS_MAX = 1000 * 1000,        /* a pair of clocks read further apart is no pair */
-    JITTER_MS = 50,                     /* a wall clock that moves less has not moved */
-    SLEW = 100,        /* log time that is ahead runs slower by this part, until it is not */
-    TELL_MS = 1000,    /* what is worth a line on stderr */
-    LOG_MS_MIN = 1000, /* small times are words of their own: VOTES_WAIT */
+    SAMPLE_NS_MAX = 1000 * 1000,        /* two clocks read further apart are not used together */
+    JITTER_MS = 50,                     /* a wall clock that moves less counts as standing */
+    SLEW = 100,        /* log time that is ahead runs slower by one part in so many */
+    TELL_MS = 1000,    /* a smaller difference is not reported on stderr */
+    LOG_MS_MIN = 1000, /* smaller values of vote_until have meanings of their own: VOTES_WAIT */
 };
 
 #define STANDS_NS     ((uint64_t)10 * 1000 * 1000 * 1000)
@@ -71,7 +71,7 @@ static int64_t ahead_ms(uint64_t shift_ms, uint64_t of_shift_ms)
     return (int64_t)(shift_ms - of_shift_ms);
 }
 
-/* Reads both clocks as one. False: the thread was interrupted in between, and the pair is none. */
+/* Reads both clocks together. False: the thread was interrupted in between. */
 static bool sample(const struct engine_time *time, uint64_t now_ns, uint64_t *shift_ms)
 {
     uint64_t wall_ms = time->clock.wall_ms(time->clock.arg);
@@ -79,7 +79,7 @@ static bool sample(const struct engine_time *time, uint64_t now_ns, uint64_t *sh
     return time_mono_ns(time) - now_ns < SAMPLE_NS_MAX;
 }
 
-/* From now on the wall clock is believed, as long as it stands where it stands. */
+/* Believes the wall clock from now on, until it moves. */
 static void believe(struct engine_time *time, uint64_t shift_ms)
 {
     int64_t by_ms = ahead_ms(shift_ms, shift_of(time));
@@ -96,7 +96,7 @@ static void believe(struct engine_time *time, uint64_t shift_ms)
     }
 }
 
-/* Log time that is ahead of what is believed comes back slowly: it never stands still. */
+/* Slows log time down while it is ahead of the believed clock; log time never stands still. */
 static void slew(struct engine_time *time, uint64_t passed_ns)
 {
     int64_t by_ms = ahead_ms(shift_of(time), time->believed_ms);
@@ -143,7 +143,7 @@ uint64_t time_look(struct engine_time *time)
     uint64_t passed_ns = now_ns - time->looked_ns;
     time->looked_ns = now_ns;
     if (passed_ns > STRIDE_NS_MAX) {
-        /* H2: relaxed: a time publishes nothing; nobody else writes */
+        /* H2: relaxed: a time publishes nothing; the committer alone writes it */
         atomic_fetch_add_explicit(&time->lost_ns, passed_ns - STRIDE_NS_MAX, memory_order_relaxed);
         passed_ns = STRIDE_NS_MAX;
     }
@@ -164,7 +164,7 @@ void time_start(struct engine_time *time, uint64_t last_ms)
     time->looked_ns = now_ns;
     put_shift(time, floor_ms - now_ns / NS_PER_MS);
     for (int i = 0; i < 10 && !sample(time, now_ns, &time->wall_shift_ms); i++) {
-        now_ns = time_mono_ns(time); /* the last one has to do, interrupted or not */
+        now_ns = time_mono_ns(time); /* the last pair is used even if it was interrupted */
     }
     int64_t by_ms = ahead_ms(time->wall_shift_ms, shift_of(time));
     if (last_ms > 0 && by_ms > (int64_t)AHEAD_TELL_MS) {

@@ -1,4 +1,4 @@
-/* The engine's one clock: log time, running time, and what is believed of the wall clock. */
+/* The engine's one clock: log time, running time, and when the wall clock is believed. */
 #ifndef TALLY_ENGINE_BASE_TIME_H
 #define TALLY_ENGINE_BASE_TIME_H
 
@@ -22,8 +22,8 @@
  *                            one word beside the monotonic clock, so it is always read as one.
  *   the rest                 the committer's alone
  *
- * A thread that keeps what it has read never sees log time go back (edge_pass_begin); between
- * threads it may differ by the little that one look takes back from a clock that is ahead.
+ * A thread that keeps the last log time that it read never sees log time go back (edge_pass_begin);
+ * between threads log time may differ by the little by which one look slows it down.
  */
 struct engine_time {
     struct tally_clock clock;
@@ -32,20 +32,20 @@ struct engine_time {
     _Atomic uint64_t start_ahead_ms; /* how far the wall clock was ahead of the log at the start */
     /* the committer alone */
     uint64_t looked_ns;     /* monotonic, at the last look */
-    uint64_t wall_shift_ms; /* what the wall clock was ahead of the monotonic one when it began to
-                               stand where it stands */
+    uint64_t wall_shift_ms; /* by how much the wall clock was ahead of the monotonic clock when it
+                               last moved */
     uint64_t stood_ns;      /* running time since then */
     uint64_t believed_ms;   /* the shift that is believed */
-    uint64_t slew_ns;       /* of log time, to be taken back; less than 1 ms */
-    uint64_t log_ms;        /* of the last look: never less than before */
+    uint64_t slew_ns;       /* of log time, still to be taken back; less than 1 ms */
+    uint64_t log_ms;        /* log time at the last look: never less than before */
     bool is_set;            /* a wall clock that is not behind the log was seen, or one has stood */
-    bool is_behind;         /* it was said that the wall clock is behind */
+    bool is_behind;         /* stderr was told that the wall clock is behind */
 };
 
-/* clock NULL: the machine's. */
+/* Makes a clock. clock NULL: the machine's clocks. */
 void time_init(struct engine_time *time, const struct tally_clock *clock);
 
-/* After the replay: log time goes on from that of the last record, 0 for a new log. */
+/* Starts log time after the replay: from that of the last record, 0 for a new log. */
 void time_start(struct engine_time *time, uint64_t last_ms);
 
 /*
@@ -54,12 +54,12 @@ void time_start(struct engine_time *time, uint64_t last_ms);
  */
 uint64_t time_look(struct engine_time *time);
 
-/* Threads: any. */
+/* Return the monotonic clock, log time, running time. Threads: any. */
 uint64_t time_mono_ns(const struct engine_time *time);
 uint64_t time_log_ms(const struct engine_time *time);
 uint64_t time_run_ms(const struct engine_time *time);
 
-/* What INFO says. Threads: any. */
+/* The numbers of INFO. Threads: any. */
 struct time_info {
     uint64_t wall_ms;
     uint64_t log_ms;
@@ -69,14 +69,14 @@ struct time_info {
 };
 void time_info(const struct engine_time *time, struct time_info *info);
 
-/* Log time of a moment of the monotonic clock. */
+/* Returns the log time of a moment of the monotonic clock. */
 static inline uint64_t time_log_at(const struct engine_time *time, uint64_t mono_ns)
 {
     /* H1: relaxed: a time publishes nothing */
     return mono_ns / NS_PER_MS + atomic_load_explicit(&time->log_shift_ms, memory_order_relaxed);
 }
 
-/* Running time of a moment of the monotonic clock. */
+/* Returns the running time of a moment of the monotonic clock. */
 static inline uint64_t time_run_at(const struct engine_time *time, uint64_t mono_ns)
 {
     /* H2: relaxed: a time publishes nothing */

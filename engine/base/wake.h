@@ -1,4 +1,4 @@
-/* Waking a sleeper at most once: one side says "I sleep", the other "there is something". */
+/* A wake word: a signaller wakes a sleeping thread, once and only if it sleeps. */
 #ifndef TALLY_ENGINE_BASE_WAKE_H
 #define TALLY_ENGINE_BASE_WAKE_H
 
@@ -9,10 +9,10 @@
 #include <stdint.h>
 
 /*
- * Both sides change one word by exchange, so the changes stand in one order: either the sleeper's
- * comes later and sees the signal (and, by W1 and W2, all that was published before it), or the
- * signal comes later, sees the sleeper and wakes it. So no wake is lost and none is made for
- * somebody who is awake.
+ * Both sides change one word by exchange, so the exchanges have one order: either the sleeper's
+ * comes later and sees the signal (and, by W1 and W2, everything published before it), or the
+ * signal comes later, sees the sleeper and wakes it. So no wake is lost, and no thread that is
+ * awake is woken.
  *
  * Synchronization: one sleeper; any number of signallers.
  */
@@ -22,7 +22,7 @@ struct wake {
     _Atomic uint32_t state;
 };
 
-/* True when the sleeper must be woken by other means (a futex, an eventfd). */
+/* Signals. Returns true when the caller must wake the sleeper by other means (futex, eventfd). */
 static inline bool wake_signal(struct wake *wake)
 {
     /* W1: acq_rel; pairs with W2 */
@@ -31,7 +31,7 @@ static inline bool wake_signal(struct wake *wake)
     return was == WAKE_SLEEPS;
 }
 
-/* True when the caller may block; false when a signal has come since it last asked. */
+/* Returns true when the caller may block; false when a signal has come since the last call. */
 static inline bool wake_may_sleep(struct wake *wake)
 {
     /* W2: acq_rel; pairs with W1 */
@@ -53,10 +53,10 @@ static inline void wake_awake(struct wake *wake)
 /* For sleepers without descriptors: blocks while the state is WAKE_SLEEPS, at most timeout_ns. */
 void wake_block(struct wake *wake, uint64_t timeout_ns);
 
-/* Ends a wake_block. To be called when wake_signal has returned true. */
+/* Ends a wake_block. Called when wake_signal has returned true. */
 void wake_unblock(struct wake *wake);
 
-/* wake_signal, and ends a wake_block. */
+/* Signals, and ends a wake_block if the sleeper sleeps. */
 void wake_up(struct wake *wake);
 
 #endif
