@@ -35,9 +35,10 @@ struct wal {
     struct wal_io *io;
     struct wal_block_writer active; /* of the active segment */
     uint64_t next_lsn;
-    bool is_confirmed;      /* a later block calls every record durable */
-    uint64_t segment_bytes; /* of the segments that the preallocation thread makes */
-    unsigned char *buffer;  /* one block of any size that a segment can hold */
+    bool is_confirmed;            /* a later block calls every record durable */
+    uint64_t segment_bytes;       /* of the segments that the preallocation thread makes */
+    unsigned char *buffer;        /* one block of any size that a segment can hold */
+    struct wal_block_zeros zeros; /* of the buffer */
     struct wal_stats stats;
     int err; /* TALLY_IO once a write or sync has failed; then it stays */
     char why[256];
@@ -181,7 +182,7 @@ int wal_append(struct wal *wal, uint32_t count, const void *raw, size_t raw_byte
     if (raw_bytes > WAL_RAW_BYTES_MAX || wal_block_bytes(raw_bytes) > block_bytes_max(wal)) {
         return TALLY_TOOBIG;
     }
-    size_t bytes = wal_block_pack(wal->buffer, &header, raw, raw_bytes);
+    size_t bytes = wal_block_pack_again(wal->buffer, &header, raw, raw_bytes, &wal->zeros);
     int err = commit(wal, &header, bytes);
     if (err == 0) {
         wal->is_confirmed = false;
@@ -201,7 +202,8 @@ int wal_confirm(struct wal *wal)
     if (active_left_bytes(wal) < WAL_PAGE_BYTES) {
         return rotate(wal); /* the seal confirms, too */
     }
-    int err = commit(wal, &header, wal_block_pack(wal->buffer, &header, NULL, 0));
+    size_t bytes = wal_block_pack_again(wal->buffer, &header, NULL, 0, &wal->zeros);
+    int err = commit(wal, &header, bytes);
     if (err == 0) {
         wal->is_confirmed = true;
     }

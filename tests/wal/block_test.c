@@ -1,4 +1,5 @@
 /* Blocks and segment headers as bytes: what was written is read, and nothing else passes. */
+#include "tests/lib/seed.h"
 #include "tests/wal/log_dir.h"
 
 #include "tests/lib/count.h"
@@ -197,6 +198,32 @@ Test(wal_block, what_contradicts_itself_is_wrong_under_a_good_checksum)
     cr_expect_eq(state_with(36, 0, 4), WAL_BLOCK_CONTRADICTS, "not even the header is durable");
     cr_expect_eq(state_with(36, 3, 4), WAL_BLOCK_CONTRADICTS, "itself durable");
     cr_expect_eq(state_with(6, WAL_CODEC_LZ4, 1), WAL_BLOCK_CONTRADICTS, "packed without gain");
+}
+
+/* One buffer for blocks of all sizes in a random order: each is what a fresh buffer would hold. */
+Test(wal_block, a_buffer_that_is_used_again_is_padded_with_zeros)
+{
+    enum { BLOCKS = 3000, RAW_MAX = 30000, ROOM = 40960 };
+    static unsigned char raw[RAW_MAX];
+    static unsigned char fresh[ROOM];
+    static unsigned char again[ROOM];
+    struct wal_block_zeros zeros = {0};
+    struct seed seed = {7};
+    memset(again, 0xa5, sizeof(again));
+    for (int i = 0; i < BLOCKS; i++) {
+        bool noise = seed_below(&seed, 2) == 0;
+        size_t raw_bytes = seed_below(&seed, seed_below(&seed, 4) == 0 ? RAW_MAX : 6000);
+        struct wal_block_header one = sample();
+        struct wal_block_header two = sample();
+        log_dir_fill(raw, raw_bytes, (uint64_t)i, noise);
+        memset(fresh, 0, sizeof(fresh));
+        size_t bytes = wal_block_pack(fresh, &one, raw, raw_bytes);
+        cr_assert_eq(wal_block_pack_again(again, &two, raw, raw_bytes, &zeros), bytes);
+        cr_assert_eq(one.stored_bytes, two.stored_bytes);
+        cr_assert_eq(memcmp(fresh + WAL_BLOCK_HEADER_BYTES, again + WAL_BLOCK_HEADER_BYTES,
+                            bytes - WAL_BLOCK_HEADER_BYTES),
+                     0, "block %d of %zu bytes, noise %d", i, raw_bytes, noise);
+    }
 }
 
 Test(wal_block, room_for_the_seal_is_always_kept)

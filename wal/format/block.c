@@ -68,11 +68,31 @@ static void header_put(unsigned char *to, const struct wal_block_header *header,
 }
 
 /*
+ * Makes [used, bytes) zero where it is not. The codec may have written up to `written`, also when
+ * it was in vain.
+ */
+static void pad(unsigned char *into, size_t used, size_t bytes, size_t written,
+                struct wal_block_zeros *zeros)
+{
+    size_t from = zeros->from > written ? zeros->from : written;
+    if (from > used) {
+        memset(into + used, 0, (from < bytes ? from : bytes) - used);
+    }
+    if (zeros->until < bytes) {
+        size_t rest = zeros->until > used ? zeros->until : used;
+        memset(into + rest, 0, bytes - rest);
+        zeros->until = bytes;
+    }
+    zeros->from = from > bytes ? from : used;
+}
+
+/*
  * Compresses when that saves a page: a block is padded to whole pages, so a smaller gain only costs
  * time. A block that fits one page as it is (all under 512 bytes do, and more) is not compressed.
  */
 static size_t pack_with(size_t (*codec)(const void *, size_t, void *, size_t), unsigned char *into,
-                        struct wal_block_header *header, const void *raw, size_t raw_bytes)
+                        struct wal_block_header *header, const void *raw, size_t raw_bytes,
+                        struct wal_block_zeros *zeros)
 {
     /* wal_append and wal_snapshot_writer_put have refused more; the packer gathers up to 1 MiB, or
      * takes one block of a scan, which is never longer */
@@ -91,20 +111,28 @@ static size_t pack_with(size_t (*codec)(const void *, size_t, void *, size_t), u
     header->raw_bytes = (uint32_t)raw_bytes;
     header->stored_bytes = (uint32_t)stored;
     size_t bytes = (size_t)wal_block_bytes(stored);
-    memset(payload + stored, 0, bytes - WAL_BLOCK_HEADER_BYTES - stored);
+    pad(into, WAL_BLOCK_HEADER_BYTES + stored, bytes, less, zeros);
     return bytes;
 }
 
 size_t wal_block_pack(unsigned char *into, struct wal_block_header *header, const void *raw,
                       size_t raw_bytes)
 {
-    return pack_with(wal_codec_pack, into, header, raw, raw_bytes);
+    struct wal_block_zeros none = {0};
+    return pack_with(wal_codec_pack, into, header, raw, raw_bytes, &none);
+}
+
+size_t wal_block_pack_again(unsigned char *into, struct wal_block_header *header, const void *raw,
+                            size_t raw_bytes, struct wal_block_zeros *zeros)
+{
+    return pack_with(wal_codec_pack, into, header, raw, raw_bytes, zeros);
 }
 
 size_t wal_block_pack_hard(unsigned char *into, struct wal_block_header *header, const void *raw,
                            size_t raw_bytes)
 {
-    return pack_with(wal_codec_pack_hard, into, header, raw, raw_bytes);
+    struct wal_block_zeros none = {0};
+    return pack_with(wal_codec_pack_hard, into, header, raw, raw_bytes, &none);
 }
 
 void wal_block_sign(unsigned char *into, struct wal_block_header *header, uint64_t seed)

@@ -81,6 +81,17 @@ static inline uint64_t wal_block_bytes(uint64_t stored_bytes)
 size_t wal_block_pack(unsigned char *into, struct wal_block_header *header, const void *raw,
                       size_t raw_bytes);
 
+/* Where a buffer is known to hold zeros, if from is below until. {0}: nothing is known. */
+struct wal_block_zeros {
+    size_t from;
+    size_t until;
+};
+
+/* The same in a buffer that is used again and again, so that only what the block before has left
+ * there has to be cleared. Nobody else may write to the buffer but into the block's header. */
+size_t wal_block_pack_again(unsigned char *into, struct wal_block_header *header, const void *raw,
+                            size_t raw_bytes, struct wal_block_zeros *zeros);
+
 /* The same with harder compression, for a background thread. */
 size_t wal_block_pack_hard(unsigned char *into, struct wal_block_header *header, const void *raw,
                            size_t raw_bytes);
