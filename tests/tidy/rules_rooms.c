@@ -157,7 +157,8 @@ static void find_twins(const struct tree *tree, bool in_tests, struct report *re
         if (is_c && source_is_under(source, "tests/") == in_tests)
             tags_of(source, &tags);
     }
-    qsort(tags.at, tags.count, sizeof(*tags.at), by_name);
+    if (tags.count > 0)
+        qsort(tags.at, tags.count, sizeof(*tags.at), by_name);
     for (size_t i = 1; i < tags.count; i++) {
         const struct tag *one = &tags.at[i - 1];
         const struct tag *two = &tags.at[i];
