@@ -1,4 +1,4 @@
-/* The block reader: what was written is read, and each kind of damage is told as what it is. */
+/* The block reader: a written block is read back, and each kind of damage has its own state. */
 #include "wal/files/block_reader.h"
 
 #include "tests/lib/count.h"
@@ -18,7 +18,7 @@
 #define FILE_BYTES WAL_SEGMENT_BYTES_MIN
 #define OFFSET     8192U
 
-/* Where the fields of a block's header are; FORMAT.md has the table. */
+/* Offsets of the fields of a block's header; FORMAT.md has the table. */
 enum {
     AT_FLAGS = 4,
     AT_CODEC = 6,
@@ -96,7 +96,7 @@ static void sign_again(struct shelf *shelf)
     put_le64(block + AT_HEADER_CHECKSUM, wal_codec_checksum(block, AT_HEADER_CHECKSUM, seed));
 }
 
-/* Stores the file, so many bytes of it, and reads the block. */
+/* Stores so many bytes of the file, and reads the block. */
 static enum wal_block_state get(struct shelf *shelf, size_t file_bytes)
 {
     struct wal_io *io = &shelf->fault.io;

@@ -1,4 +1,4 @@
-/* Blocks and segment headers as bytes: what was written is read, and nothing else passes. */
+/* Blocks and segment headers as bytes: written ones are read back, and changed ones are refused. */
 #include "tests/lib/seed.h"
 #include "tests/wal/log_dir.h"
 

@@ -1,5 +1,5 @@
-/* The block writer: what it writes the block reader takes, block by block, and no block has a place
- * that is not its own. */
+/* The block writer: the block reader accepts each of its blocks, and no block can be written at
+ * another block's place. */
 #include "wal/files/block_writer.h"
 
 #include "tests/lib/count.h"
@@ -17,7 +17,7 @@
 #define FILE_BYTES   WAL_SEGMENT_BYTES_MIN
 #define PIECE_BYTES  4096U
 
-/* With it a failed CHECK ends the process. */
+/* The signal by which a failed CHECK ends the process. */
 #define CHECK_FAILED 70
 
 static const struct wal_segment_head home = {
@@ -112,7 +112,7 @@ Test(wal_block_writer, goes_on_block_by_block_to_the_seal)
     cr_expect_eq(got.flags, WAL_BLOCK_SEAL);
 }
 
-/* Takes so many pieces, and refuses the next. */
+/* Accepts so many pieces, and refuses the next. */
 static int pace(void *arg, size_t bytes)
 {
     int *left = arg;

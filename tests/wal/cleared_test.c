@@ -1,4 +1,4 @@
-/* A torn tail that a start has cleared, and that the next one finds cleared in the cache alone. */
+/* A torn tail that a start has cleared, and that the next start finds cleared only in the cache. */
 #include "tests/crash/disk.h"
 #include "wal/base/err.h"
 #include "wal/wal.h"
@@ -14,10 +14,10 @@ static struct wal *wal;
 static struct wal_report report;
 static unsigned char raw[LARGE_BYTES];
 
-/* The call with which the power goes, or fails, once so many writes are done. */
+/* The call at which the power fails, or which fails itself, after so many writes. */
 static enum disk_call last_call;
 static uint64_t last_writes;
-static int last_err; /* 0: the power goes */
+static int last_err; /* 0: the power fails */
 
 static void before(void *arg, const struct disk *is, enum disk_call call)
 {
@@ -30,7 +30,7 @@ static void before(void *arg, const struct disk *is, enum disk_call call)
     disk.fault = (struct disk_fault){.countdown = last_err != 0, .err = last_err};
 }
 
-/* From now on, behind so many writes, with that call. */
+/* Sets that call, and the number of writes before it. */
 static void ends_at(enum disk_call call, uint64_t writes, int err)
 {
     last_call = call;
@@ -53,7 +53,7 @@ static void await_next_segment(void)
     }
 }
 
-/* A log whose first block was being written when the power went. */
+/* Makes a log whose first block was being written when the power failed. */
 static void setup(void)
 {
     disk_init(&disk);

@@ -1,4 +1,4 @@
-/* The cursor of a scan: which block is the next one, and where it is after it. */
+/* The cursor of a scan: which block is the next one, and where the cursor stands behind it. */
 #include "wal/read/cursor.h"
 
 #include <criterion/criterion.h>
@@ -41,7 +41,7 @@ Test(wal_cursor, tells_a_gap_and_an_older_block)
     cr_expect_eq(wal_cursor_check(&cursor, &header, 2), WAL_CHAIN_GAP);
     header = block(3, 1);
     cr_expect_eq(wal_cursor_check(&cursor, &header, 2), WAL_CHAIN_GAP);
-    step(block(4, 0), 2); /* a mark: it says that 3 is durable */
+    step(block(4, 0), 2); /* a block without records: it says that record 3 is durable */
     header = block(4, 1);
     cr_expect_eq(wal_cursor_check(&cursor, &header, 1), WAL_CHAIN_OLDER, "of an older start");
     header.durable_lsn = 2;

@@ -1,4 +1,4 @@
-/* Torn tails are cut off, damage is refused: each shape on real files, by the row it must meet. */
+/* Torn tails are cleared, damage is refused: each shape on real files, by its row of the table. */
 #include "tests/wal/log_dir.h"
 
 #include "wal/base/bytes.h"
@@ -61,7 +61,7 @@ static void expect_text(const char *part)
     cr_expect(strstr(disk.report.text, part) != NULL, "no '%s' in: %s", part, disk.report.text);
 }
 
-/* It is torn behind so many records, and works afterwards. */
+/* Expects a tail that is torn behind so many records, and a log that works afterwards. */
 static void expect_torn(uint64_t records)
 {
     cr_expect_eq(log_dir_read(&disk), 0, "read: %s", disk.report.text);
@@ -264,7 +264,7 @@ Test(wal_damage, a_later_segment_that_is_not_empty_is_refused)
     struct wal_segment_head head = log_dir_head(&disk, 1);
     cr_assert_eq(log_dir_open(&disk), 0);
     for (int i = 0; i < 15; i++) {
-        log_dir_must_append(&disk, 1); /* so that segment 3 is there, and 4 may be */
+        log_dir_must_append(&disk, 1); /* then there is a segment 3, and perhaps a 4 */
     }
     log_dir_kill(&disk);
     if (!log_dir_has(&disk, log_dir_segment(4))) {
@@ -349,14 +349,14 @@ Test(wal_damage, a_block_that_goes_back_behind_what_was_durable_is_refused)
 {
     struct wal_block_header header = {
         .first_lsn = 21, .durable_lsn = 3, .durable_pages = 1, .count = 1};
-    make_log(2); /* the second says that 10 is durable */
+    make_log(2); /* the second block says that record 10 is durable */
     log_dir_forge(&disk, 1, page(3), header, "x", 1);
     expect_refused(3, TALLY_DAMAGE);
 }
 
 Test(wal_damage, blocks_that_were_not_yet_durable_are_torn_together)
 {
-    /* what a writer that has two blocks on the way leaves when only the second reaches the disk */
+    /* as if a writer had two blocks in flight, and only the second had reached the disk */
     unsigned char raw[40];
     struct wal_block_header header = {
         .first_lsn = 21, .durable_lsn = 10, .durable_pages = 2, .count = 2};
@@ -482,8 +482,8 @@ Test(wal_damage, a_sealed_file_may_end_anywhere_behind_its_seal_and_nowhere_befo
     }
 }
 
-/* Every single bit of the used pages: everything acknowledged is there, or it does not open. The
- * last block is the exception that the README names; here a confirmation stands behind it. */
+/* Flips every bit of the used pages: the log has every acknowledged record, or is refused. Damage
+ * to the last block is the exception of the README; here a confirmation is behind it. */
 Test(wal_damage, one_flipped_bit_is_never_believed)
 {
     cr_assert_eq(log_dir_open(&disk), 0);

@@ -1,4 +1,4 @@
-/* The decision table over all combinations of what a scan can see: the row of each is pinned. */
+/* The decision table over all combinations of evidence: the row of each is checked. */
 #include "wal/read/decide.h"
 
 #include <criterion/criterion.h>
@@ -24,8 +24,8 @@ static struct wal_evidence signs_of(unsigned bits)
     };
 }
 
-/* A row matches when the evidence under `mask` is exactly `are`. Written as patterns, so that it is
- * not the same code twice: r n mfucl s a e z t, low bit first. */
+/* A row matches when the evidence under `mask` is exactly `are`. Patterns, so that the test is not
+ * the same code as decide.c: r n mfucl s a e z t, low bit first. */
 static const struct decide_row {
     int row;
     unsigned mask;

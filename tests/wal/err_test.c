@@ -1,4 +1,4 @@
-/* Error codes: none can be taken for an errno value, and these are translated in one place. */
+/* Error codes: no code is an errno value, and errno values are translated in one place. */
 #include "wal/base/err.h"
 #include "tests/lib/count.h"
 

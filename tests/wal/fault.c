@@ -1,4 +1,4 @@
-/* A struct wal_io on top of another one that fails, cuts short or counts calls when told to. */
+/* A struct wal_io on top of another one: it lets calls fail, shortens or counts them. */
 #include "tests/wal/fault.h"
 
 #include <errno.h>
@@ -19,7 +19,7 @@ static bool ends_in(const char *name, const char *ending)
     return len > ending_len && strcmp(name + len - ending_len, ending) == 0;
 }
 
-/* Whether calls on a file of that name are meant. REQUIRES: the lock is held. */
+/* Whether the fault is for a file of that name. REQUIRES: the lock is held. */
 static bool is_meant(const struct fault_io *fault, const char *name)
 {
     return (!fault->temp_only || ends_in(name, ".tmp")) &&
@@ -46,7 +46,7 @@ static int strike(struct fault_io *fault, enum fault_call call, const char *name
     return err;
 }
 
-/* strike for a file that is open. */
+/* As strike, for an open file. */
 static int strike_fd(struct fault_io *fault, enum fault_call call, int fd)
 {
     char name[sizeof(fault->names[0])];
@@ -56,7 +56,7 @@ static int strike_fd(struct fault_io *fault, enum fault_call call, int fd)
     return strike(fault, call, name);
 }
 
-/* An open file goes with its name. */
+/* Gives an open file its new name. */
 static void name_change(struct fault_io *fault, const char *from, const char *to)
 {
     pthread_mutex_lock(&fault->lock);
@@ -68,7 +68,7 @@ static void name_change(struct fault_io *fault, const char *from, const char *to
     pthread_mutex_unlock(&fault->lock);
 }
 
-/* Returns the bytes to go on with, or 0 for an interruption. */
+/* Returns the bytes to transfer, or 0 for an interruption. */
 static size_t stutter(struct fault_io *fault, size_t len)
 {
     if (!fault->stutter) {
@@ -112,7 +112,7 @@ static int64_t fault_pwrite(struct wal_io *io, int fd, const void *from, size_t 
     return fault->real->ops->pwrite(fault->real, fd, from, now, offset);
 }
 
-/* A disk that does not bring back what was written. */
+/* Puts a wrong byte into what is read. */
 static void garble(struct fault_io *fault, int fd, unsigned char *bytes, int64_t len)
 {
     pthread_mutex_lock(&fault->lock);

@@ -1,4 +1,4 @@
-/* A struct wal_io on top of another one that fails, cuts short or counts calls when told to. */
+/* A struct wal_io on top of another one: it lets calls fail, shortens or counts them. */
 #ifndef TALLY_TESTS_WAL_FAULT_H
 #define TALLY_TESTS_WAL_FAULT_H
 
@@ -23,18 +23,18 @@ enum fault_call {
     FAULT_CALLS,
 };
 
-/* Every field behind io may be set between two calls into the log, under the lock if its helper
- * thread is at work. */
+/* Every field behind io may be set between two calls into the log, under the lock if the log's
+ * helper thread is running. */
 struct fault_io {
     struct wal_io io;
     struct wal_io *real; /* borrowed */
     pthread_mutex_t lock;
     pthread_cond_t failed; /* a fault was delivered */
 
-    enum fault_call call; /* this one fails */
-    int after;            /* when it has succeeded so often */
-    int times;            /* so often; -1: from then on, always */
-    int err;              /* with this */
+    enum fault_call call; /* the call that fails */
+    int after;            /* after so many successes */
+    int times;            /* so many times; -1: always */
+    int err;              /* with this error */
     bool temp_only;       /* only on files whose name ends in .tmp, where there is a name */
     bool pack_only;       /* only on files whose name ends in .pack, where there is a name */
 
@@ -54,7 +54,7 @@ void fault_io_fini(struct fault_io *fault);
 /* The call fails with err after `after` successes, `times` times. */
 void fault_io_set(struct fault_io *fault, enum fault_call call, int err, int after, int times);
 
-/* Nothing fails any more. */
+/* Ends the faults. */
 void fault_io_heal(struct fault_io *fault);
 
 /* Waits until so many faults were delivered since set. */

@@ -1,4 +1,4 @@
-/* Disks that fail: what was acknowledged stays, a failure is final, a full disk heals. */
+/* Disks that fail: acknowledged records stay, a failure is final, a full disk heals. */
 #include "tests/wal/log_dir.h"
 #include "tests/lib/count.h"
 #include "tests/wal/fault.h"
@@ -44,7 +44,7 @@ static void teardown(void)
     log_dir_fini(&disk);
 }
 
-/* The helper's own calls are not what is meant to fail. */
+/* Waits for the next segment, so that the fault does not strike the helper thread's calls. */
 static void await_next_segment(void)
 {
     while (wal_room_bytes(disk.wal) < 15 * 4096) {
@@ -131,7 +131,7 @@ Test(wal_fault, a_full_disk_is_told_and_heals)
     cr_expect_eq(log_dir_read(&disk), 0, "it can be read: %s", disk.report.text);
     cr_expect_eq(disk.report.records, records);
 
-    fault_io_await(&fault, 3); /* it goes on trying by itself */
+    fault_io_await(&fault, 3); /* the helper tries again by itself */
     fault_io_heal(&fault);
     while (wal_room_bytes(disk.wal) == 0) {
         sched_yield();
@@ -199,7 +199,7 @@ static void hear_trouble(void *arg, const char *what)
     atomic_store_explicit(&trouble_count, n + 1, memory_order_release);
 }
 
-/* What can pass is tried again, said once and counted, and the log never ends of it. */
+/* A failure that can pass is tried again, reported once and counted, and never ends the log. */
 static void expect_passes(enum fault_call call, int err, int times)
 {
     fault.temp_only = true;
@@ -285,8 +285,8 @@ Test(wal_fault, a_read_error_is_not_an_end)
     cr_assert_fail("the reads do not end");
 }
 
-/* Starts a copy of the disk, whose k-th call fails. Returns how many calls have failed: 0 when
- * there are not so many. */
+/* Starts a copy of the disk whose k-th call fails. Returns how many calls have failed: 0 when there
+ * are fewer than k. */
 static long start_with_fault(enum fault_call call, int error, int after, uint64_t records)
 {
     struct log_dir copy;
@@ -330,7 +330,7 @@ static void start_with_each_fault(uint64_t records)
         while (start_with_fault(calls[i], -EIO, after, records) > 0) {
             after++;
         }
-        /* a segment that was left ahead spares a start the rename */
+        /* a start with a preallocated segment makes no rename */
         cr_expect(after > 0 || calls[i] == FAULT_RENAME, "call %zu is never made", i);
     }
     for (int after = 0; start_with_fault(FAULT_PWRITE, -ENOSPC, after, records) > 0;) {
@@ -341,7 +341,7 @@ static void start_with_each_fault(uint64_t records)
     }
 }
 
-/* 40 records in three segments, the last one not sealed; something half made beside them. */
+/* Makes 40 records in three segments, the last one not sealed, and temporary files. */
 static void make_log(void)
 {
     cr_assert_eq(log_dir_open(&disk), 0);
@@ -352,8 +352,8 @@ static void make_log(void)
     log_dir_store(&disk, "wal-0000000000000077.tmp", "half", 4);
 }
 
-/* A log that is there is opened without room for its next segment, or for the copy of its tail:
- * nothing is changed on the disk, and it goes on when there is room. */
+/* A log is opened without space for its next segment, or for the copy of its torn tail: the disk is
+ * not changed, and the log goes on when there is space. */
 static void expect_waits(uint64_t records)
 {
     size_t before_len, after_len;
@@ -393,7 +393,7 @@ static void expect_waits(uint64_t records)
 Test(wal_fault, a_log_is_opened_without_room_for_its_next_segment)
 {
     make_log();
-    log_dir_unlink(&disk, log_dir_segment(4)); /* made ahead */
+    log_dir_unlink(&disk, log_dir_segment(4)); /* the preallocated one */
     expect_waits(40);
 }
 

@@ -1,4 +1,4 @@
-/* The directory: whose files go, who has the lock, what a newer version wrote, no direct I/O. */
+/* The directory: temporary files, the lock, snapshots of a newer version, and no direct I/O. */
 #include "tests/wal/log_dir.h"
 
 #include "tests/lib/count.h"
@@ -117,7 +117,7 @@ Test(wal_file, without_the_name_of_the_lock_nobody_else_comes_in)
     cr_expect_eq(disk.report.records, 6);
 }
 
-/* From now on no file is opened with O_DIRECT here: the answer is err. */
+/* From now on an open with O_DIRECT fails with err. */
 static bool refuse_direct(uint32_t err)
 {
     struct sock_filter filter[] = {
@@ -208,7 +208,7 @@ Test(wal_file, nothing_that_a_newer_version_wrote_is_removed_or_passed_over)
     wal_snapshot_name(names[1], 3);
     make_newer(names[1]);
     expect_newer(names[1]);
-    write_snap(3); /* the newest is ours again, the older one is not */
+    write_snap(3); /* the newest is of this version, the older one is not */
     make_newer(names[0]);
     expect_newer(names[0]);
 }

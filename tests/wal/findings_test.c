@@ -1,4 +1,4 @@
-/* The findings of a scan: which note stays, what each sign leads to, and what is forgotten. */
+/* The findings of a scan: which note stays, the row of each sign, and which fields are reset. */
 #include "wal/read/findings.h"
 #include "tests/lib/count.h"
 #include "wal/read/identity.h"
@@ -97,7 +97,7 @@ Test(wal_findings, the_stop_alone_is_clean_torn_or_damaged)
 static const struct wal_segment_head good = {
     .uuid = "the log's", .number = 3, .bytes = WAL_SEGMENT_BYTES_MIN, .epoch = 4};
 
-/* What is seen in a header after that of segment 3. */
+/* Learns from a header behind that of segment 3, and returns the findings. */
 static struct wal_evidence learned(struct wal_segment_head head, enum wal_head_state state)
 {
     struct wal_identity identity = {.has_uuid = false};
@@ -115,7 +115,7 @@ Test(wal_findings, headers_of_one_log_agree)
     next.number = 4;
     learned(next, WAL_HEAD_OK);
     cr_expect_eq(findings.note_row, 0);
-    learned(next, WAL_HEAD_BAD); /* the tail scan says what that means */
+    learned(next, WAL_HEAD_BAD); /* no sign: the tail scan judges a bad header */
     cr_expect_eq(findings.note_row, 0);
     cr_expect(learned(next, WAL_HEAD_NEWER).newer);
     cr_expect(learned(good, WAL_HEAD_OK).misnumbered);

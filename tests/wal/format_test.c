@@ -28,7 +28,7 @@ static bool parse_line(const char *line, unsigned long *at, unsigned char bytes[
     return *at + 16 <= EXAMPLE_BYTES;
 }
 
-/* What the page tells in words. */
+/* Compares the fields that the page gives in words. */
 static void make_example(unsigned char *file)
 {
     struct wal_segment_head head = {.number = 1, .bytes = 65536, .epoch = 1};
@@ -49,7 +49,7 @@ static void make_example(unsigned char *file)
     wal_block_sign(file + 8192, &end, wal_block_seed(&head, 8192));
 }
 
-/* The same log as two blocks of one record each would be packed. */
+/* The same records in two blocks, packed. */
 static void make_packed(unsigned char *file)
 {
     struct wal_segment_head head = {.number = 1, .bytes = 12288, .epoch = 1};

@@ -1,4 +1,4 @@
-/* Glyphs: UTF-8 is read as it is written, and what a terminal would obey is told. */
+/* Glyphs: UTF-8 is read, and characters that a terminal would obey are found. */
 #include "wal/base/glyph.h"
 
 #include <criterion/criterion.h>
@@ -9,7 +9,7 @@ static size_t shown(const char *text)
     return glyph_shown(span_of(text));
 }
 
-/* Writes a code point without asking whether it is one. */
+/* Encodes a number as UTF-8, even if it is no code point. */
 static size_t write(char *to, uint32_t c, size_t len)
 {
     static const unsigned char first[] = {0, 0, 0xC0, 0xE0, 0xF0};

@@ -1,5 +1,5 @@
 /* A reader beside a writer: it sees every record that was acknowledged before it began, and never
- * takes what is being written for damage. */
+ * takes a block that is being written for damage. */
 #include "tests/wal/log_dir.h"
 
 #include "wal/base/err.h"
@@ -20,7 +20,7 @@ static const struct wal_janitor_options janitor = {.pack_bytes_per_s = (uint64_t
 static void setup(void)
 {
     log_dir_init(&disk);
-    disk.janitor = &janitor; /* it puts packed files in the place of segments meanwhile */
+    disk.janitor = &janitor; /* the janitor replaces segments by packed files meanwhile */
 }
 
 static void teardown(void)

@@ -1,4 +1,4 @@
-/* A directory with a log for one test: opened, filled, killed, damaged, looked at. */
+/* A directory with a log for one test: to open, fill, kill, damage and read it. */
 #include "tests/wal/log_dir.h"
 
 #include "tests/lib/expect.h"
@@ -22,7 +22,7 @@ void log_dir_init(struct log_dir *disk)
     files_temp_dir(disk->path, sizeof(disk->path));
 }
 
-/* Lives until the next call. */
+/* The result lives until the next call. */
 static const char *path_of(const struct log_dir *disk, const char *name)
 {
     static char path[sizeof(disk->path) + NAME_MAX + 1];

@@ -1,4 +1,4 @@
-/* Packing: the same records in a few large blocks, whatever fails and whenever it ends. */
+/* Packing: the same records in a few large blocks, whichever call fails, wherever it ends. */
 #include "tests/wal/log_dir.h"
 #include "tests/lib/count.h"
 #include "tests/wal/fault.h"
@@ -70,7 +70,7 @@ static char *pack_name(uint64_t number)
     return name;
 }
 
-/* So many blocks of one small record, and the start behind it that seals the last segment. */
+/* Makes so many blocks of one small record, and a start that seals the last segment. */
 static void make_log(int blocks)
 {
     cr_assert_eq(log_dir_open(&disk), 0);
@@ -143,7 +143,7 @@ Test(wal_pack, members_are_shown_as_the_blocks_they_were)
     cr_expect(report.clean_shutdown);
 }
 
-/* Packs the segment under the reader, when it has shown so many records. */
+/* Packs the segment that the reader has open, after it has shown so many records. */
 struct overtaking {
     uint64_t next_lsn;
     uint64_t at_lsn;
@@ -165,7 +165,7 @@ static int overtake(void *arg, const struct wal_block *block)
 }
 
 /* The reader's window still shows zeros behind the last block, and the next segment has blocks.
- * That looks like damage until the segment is opened again: and then it is another file. */
+ * This looks like damage until the segment is opened again: then its name leads to another file. */
 Test(wal_pack, a_reader_goes_on_in_the_packed_file_where_it_was_in_the_old_one)
 {
     for (uint64_t at_lsn = 1; at_lsn <= 5; at_lsn++) {
@@ -191,7 +191,7 @@ Test(wal_pack, a_reader_goes_on_in_the_packed_file_where_it_was_in_the_old_one)
     }
 }
 
-/* Large blocks that no gathering takes, beside small ones; the largest that there is. */
+/* Large blocks, up to the maximum, that are never gathered, beside small ones. */
 Test(wal_pack, blocks_of_any_size_are_packed)
 {
     disk.segment_bytes = 32U << 20;
@@ -273,7 +273,7 @@ Test(wal_pack, what_a_crash_left_half_packed_is_removed)
     cr_expect_not(log_dir_has(&disk, pack_name(1)));
 }
 
-/* Every bit where it can matter: right or refused. */
+/* Flips every bit that can matter: the records are right, or the log is refused. */
 Test(wal_pack, one_flipped_bit_in_a_packed_segment_is_never_believed)
 {
     uint64_t refused = 0;
@@ -292,7 +292,7 @@ Test(wal_pack, one_flipped_bit_in_a_packed_segment_is_never_believed)
     expect_records(13);
 }
 
-/* With nothing behind it that has records. */
+/* No segment behind the packed one has records. */
 Test(wal_pack, a_packed_segment_that_is_cut_or_loses_its_seal_is_refused)
 {
     make_log(12);
@@ -358,7 +358,7 @@ Test(wal_pack, any_call_of_the_packing_may_fail)
     }
 }
 
-/* Every page of what is read back counts, so a wrong byte is never taken. */
+/* A wrong byte in any page that is read back is found. */
 Test(wal_pack, what_is_read_back_wrong_is_not_put_in_place)
 {
     static struct fault_io fault;
@@ -393,7 +393,7 @@ static uint64_t next_random(uint64_t *x)
     return *x;
 }
 
-/* One life of a process, and then what a janitor may have done by its end. Returns the records. */
+/* Runs one life of a process, and packs as its janitor might have. Returns the records. */
 static uint64_t random_life(uint64_t *x)
 {
     cr_assert_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
@@ -484,7 +484,7 @@ Test(wal_pack, a_full_disk_stops_the_packing_and_nothing_else)
     for (int i = 0; i < 14 * 3 + 1; i++) {
         log_dir_must_append(&disk, 1);
     }
-    fault_io_await(&fault, 5); /* it comes back to it */
+    fault_io_await(&fault, 5); /* the janitor tries the segment again */
     for (int i = 0; i < 14; i++) {
         log_dir_must_append(&disk, 1);
     }
@@ -506,7 +506,7 @@ Test(wal_pack, a_full_disk_stops_the_packing_and_nothing_else)
     fault_io_fini(&fault);
 }
 
-/* A server with one vote a second: a page for each, until it is packed. */
+/* A server with one vote a second: each vote takes a page until its segment is packed. */
 Test(wal_pack, small_blocks_do_not_keep_a_page_each)
 {
     struct wal_janitor_stats stats;

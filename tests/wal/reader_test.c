@@ -90,14 +90,14 @@ Test(wal_reader, waits_before_a_torn_tail_and_goes_on_when_it_is_cut)
     cr_assert_eq(next_lsn, 3);
 }
 
-/* It knows of no second segment when it comes to the seal of the first, and still finds it. */
+/* The reader's list has no second segment when it comes to the seal of the first: it finds it. */
 Test(wal_reader, finds_a_segment_that_is_newer_than_its_list)
 {
     for (int round = 0; round < 50; round++) {
         cr_assert_eq(log_dir_open(&disk), 0);
         log_dir_must_append(&disk, 1);
         cr_expect(more());
-        judge(WAL_END_CLEAN); /* lists, perhaps before the next segment has been made */
+        judge(WAL_END_CLEAN); /* lists segments, perhaps before the next one was made */
         log_dir_kill(&disk);
         cr_assert_eq(log_dir_open(&disk), 0);
         log_dir_must_append(&disk, 1);
@@ -140,7 +140,7 @@ static void *write_log(void *arg)
     return NULL;
 }
 
-/* What stands at the place while it is written may be anything, and is never damage. */
+/* A block that is being written may have any bytes, and is never damage. */
 Test(wal_reader, sees_each_block_once_while_they_are_written)
 {
     pthread_t writer;

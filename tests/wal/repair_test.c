@@ -1,4 +1,4 @@
-/* wal_repair: a torn tail goes and is kept, whatever fails on the way; nothing else changes. */
+/* wal_repair: a torn tail is copied and cleared, whichever call fails; nothing else changes. */
 #include "tests/wal/log_dir.h"
 #include "tests/lib/count.h"
 #include "tests/wal/fault.h"
@@ -59,8 +59,8 @@ static void expect_kept(const struct log_dir *at)
     free(kept);
 }
 
-/* Repairs a copy of the disk, whose k-th call fails, then repairs it again. Returns how many calls
- * have failed: 0 when there are not so many. */
+/* Repairs a copy of the disk whose k-th call fails, then repairs it again. Returns how many calls
+ * have failed: 0 when there are fewer than k. */
 static long repair_with_fault(enum fault_call call, int error, int after)
 {
     struct log_dir copy;
@@ -142,7 +142,7 @@ static int refuse_30(void *arg, const struct wal_block *block)
     return block->first_lsn == 30 ? TALLY_CORRUPT : 0;
 }
 
-/* What the layer above does not accept is not touched. */
+/* A log that the visitor refuses is not changed. */
 Test(wal_repair, a_visitor_that_refuses_a_block_leaves_all_as_it_was)
 {
     tear();

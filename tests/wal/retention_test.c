@@ -1,5 +1,5 @@
-/* Readers beside retention: they go on, begin anew, or say which records have left the log; what
- * went otherwise is damage. */
+/* Readers beside retention: they go on, begin anew, or say which records they have missed; a
+ * segment that is lost otherwise is damage. */
 #include "tests/wal/log_dir.h"
 #include "tests/wal/fault.h"
 
@@ -23,9 +23,9 @@ static struct wal_io *io; /* the reader's */
 static struct wal_reader *reader;
 static struct wal_report report;
 
-/* What a reader was shown. */
+/* The blocks that a reader was shown. */
 static struct {
-    uint64_t first_lsn; /* 0: nothing yet */
+    uint64_t first_lsn; /* 0: none yet */
     uint64_t next_lsn;
     void (*at)(void); /* called once, behind the block with this lsn */
     uint64_t at_lsn;
@@ -124,7 +124,7 @@ static void expect_cut(uint64_t from, uint64_t to)
 
 /* ---- a reader that stays ---- */
 
-/* It stands in segment 2 when its file goes: the file is still open, and segment 3 is there. */
+/* The reader is in segment 2 when that is removed: the file is still open, segment 3 is there. */
 Test(wal_retention, in_a_removed_segment_it_reads_on_to_the_next)
 {
     append(A_SEGMENT + 3);
@@ -140,7 +140,7 @@ Test(wal_retention, in_a_removed_segment_it_reads_on_to_the_next)
     cr_assert_eq(seen.next_lsn, wal_next_lsn(disk.wal));
 }
 
-/* And what follows the removed file goes, too, while it reads. */
+/* The segments behind the removed one are removed, too, while the reader reads its open file. */
 static void retain_from_5(void)
 {
     retain_from(5);
@@ -156,7 +156,7 @@ Test(wal_retention, in_a_removed_segment_it_says_what_it_has_missed)
     expect_judged(TALLY_MISSED, WAL_END_MISSED);
     expect_cut(A_SEGMENT + 4, 3 * A_SEGMENT);
     cr_assert_eq(report.row, 0);
-    expect_judged(TALLY_MISSED, WAL_END_MISSED); /* asked again, it says the same */
+    expect_judged(TALLY_MISSED, WAL_END_MISSED); /* a second call says the same */
     cr_assert_eq(seen.next_lsn, A_SEGMENT + 4);
 }
 
@@ -174,7 +174,7 @@ Test(wal_retention, without_its_name_the_segment_is_read_to_its_end_and_then_it_
     cr_assert_eq(seen.next_lsn, begin_of(3));
 }
 
-/* It has seen all of segment 1, and knows of no other. */
+/* The reader has read all of segment 1, and its list has no other segment. */
 Test(wal_retention, at_the_end_of_a_removed_segment_it_goes_on_behind_it)
 {
     append(A_SEGMENT);
@@ -204,7 +204,7 @@ static void retain_all(void)
     cr_assert_gt(wal_retain(disk.io, &retain), 0);
 }
 
-/* Every segment but the last may have no records: a start seals what it finds. */
+/* Segments without records: a clean close seals the active segment even if it has none. */
 Test(wal_retention, segments_without_records_are_not_missed)
 {
     append(5);
@@ -223,7 +223,8 @@ Test(wal_retention, segments_without_records_are_not_missed)
     cr_assert_eq(seen.next_lsn, 7);
 }
 
-/* It reads segment 1 without its name, while a restart leaves segments without records that go. */
+/* The reader reads the removed segment 1, while restarts make segments without records, which are
+ * removed. */
 Test(wal_retention, behind_a_nameless_segment_those_without_records_are_not_missed)
 {
     append(5);
@@ -266,7 +267,7 @@ Test(wal_retention, a_segment_that_goes_while_it_is_before_it_is_told)
     cr_assert_eq(seen.next_lsn, begin_of(2), "what is open is read");
 }
 
-/* One call of `open` of segment 1 finds that it has just gone. */
+/* Lets one open of segment 1 find it removed. */
 static const struct wal_io_ops *real_ops;
 static int opens;
 
@@ -339,7 +340,7 @@ Test(wal_retention, an_end_that_goes_while_it_is_read_is_damage)
     cr_assert(strstr(report.text, "went away") != NULL, "%s", report.text);
 }
 
-/* One listing of the directory, the starved_at-th, has no memory. */
+/* Lets the starved_at-th listing of the directory fail for lack of memory. */
 static unsigned starved_at;
 static unsigned lists;
 
@@ -348,13 +349,13 @@ static int list_starved(struct wal_io *of, int (*fn)(void *arg, const char *name
     return ++lists == starved_at ? -ENOMEM : real_ops->list(of, fn, arg);
 }
 
-/* A log that ends with a seal: whether more has come behind it is the last question. */
+/* A log that ends with a seal: the reader lists once more to find a segment behind it. */
 Test(wal_retention, without_memory_for_a_listing_no_log_is_called_whole)
 {
     struct wal_io_ops ops = *io->ops;
     append(A_SEGMENT + 3);
     log_dir_close_clean(&disk);
-    unlink_from_3(); /* made ahead */
+    unlink_from_3(); /* the preallocated ones */
     real_ops = io->ops;
     ops.list = list_starved;
     io->ops = &ops;
@@ -396,7 +397,7 @@ Test(wal_retention, a_log_without_any_segment_left_is_damage)
     expect_judged(TALLY_DAMAGE, WAL_END_DAMAGE);
 }
 
-/* A name that leads nowhere is listed for ever and never there. */
+/* A link without a target is always listed and never found. */
 Test(wal_retention, a_segment_that_is_listed_and_not_there_is_an_error)
 {
     char path[256];
@@ -410,8 +411,8 @@ Test(wal_retention, a_segment_that_is_listed_and_not_there_is_an_error)
 
 /* ---- and a disk that fails ---- */
 
-/* A reader in segment 2, or behind it, of which one file call fails while it finds its way. Returns
- * whether one has failed. */
+/* Lets one file call of a reader in segment 2, or behind it, fail while it relists. Returns whether
+ * one has failed. */
 static bool fail_one(struct wal_io *real, enum fault_call call, int after, uint64_t rest)
 {
     struct fault_io fault;
@@ -493,7 +494,7 @@ static void *write_and_retain(void *arg)
     return NULL;
 }
 
-/* Reads on with the reader that stays; one that was cut begins anew. Returns whether it was. */
+/* Reads on; a reader that has missed records begins anew. Returns whether it has missed any. */
 static bool read_on(uint64_t *next_lsn)
 {
     bool is_blank;
@@ -513,7 +514,7 @@ static bool read_on(uint64_t *next_lsn)
     return true;
 }
 
-/* Whatever goes under its hands: a reader sees what is there in order, or says that it was cut. */
+/* A reader shows records in order, or says which it has missed, whichever segments are removed. */
 Test(wal_retention, beside_a_log_that_is_written_and_cut_nothing_looks_like_damage)
 {
     pthread_t writer;
@@ -523,7 +524,7 @@ Test(wal_retention, beside_a_log_that_is_written_and_cut_nothing_looks_like_dama
     uint64_t next_lsn = 0;
     const struct wal_janitor_options janitor = {.pack_bytes_per_s = (uint64_t)1 << 30};
     log_dir_kill(&disk);
-    disk.janitor = &janitor; /* it puts packed files in the place of segments meanwhile */
+    disk.janitor = &janitor; /* the janitor replaces segments by packed files meanwhile */
     cr_assert_eq(log_dir_open(&disk), 0);
     cr_assert_eq(pthread_create(&writer, NULL, write_and_retain, &failed), 0);
     while (!atomic_load_explicit(&done, memory_order_acquire)) {

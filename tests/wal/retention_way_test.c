@@ -1,11 +1,11 @@
-/* Where a reader goes on when its segment is gone: all combinations of what it can know. */
+/* Where a reader goes on when its segment is gone: all combinations of the inputs. */
 #include "wal/read/retention.h"
 
 #include <criterion/criterion.h>
 
 enum { NEXT_LSN = 10, LSN_MAX = 20 };
 
-/* Written from wal/README.md's table, so that it is not the same code twice. */
+/* Written from wal/README.md's table, so that the test is not the same code as retention.c. */
 static enum wal_retention_way expected(const struct wal_retention_gap *gap)
 {
     bool is_held = gap->rest_lsn >= 1 && gap->snapshot_lsn >= gap->rest_lsn - 1;

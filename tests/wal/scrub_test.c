@@ -1,4 +1,4 @@
-/* The scrub: what goes bad on the disk under a log that is open is told, and nothing else is. */
+/* The scrub: damage on the disk under an open log is reported, and nothing else is. */
 #include "tests/wal/log_dir.h"
 #include "tests/wal/fault.h"
 
@@ -60,7 +60,7 @@ static uint64_t damaged(void)
     return wal_damage(disk.wal, &report);
 }
 
-/* A pass that began after now comes to its end. */
+/* Waits for the end of a pass that begins after this call. */
 static void await_pass(void)
 {
     uint64_t passes = stats_now().scrub_passes + 2;
@@ -69,7 +69,7 @@ static void await_pass(void)
     }
 }
 
-/* Segments of 14 blocks of one record each, all sealed ones packed. */
+/* Makes segments of 14 blocks of one record each; all sealed ones are packed. */
 static void make_log(unsigned segments)
 {
     cr_assert_eq(log_dir_open(&disk), 0, "%s", disk.report.text);
@@ -114,7 +114,7 @@ Test(wal_scrub, a_byte_that_turns_in_a_sealed_segment_is_told)
     cr_expect(strstr(report.text, "offset 4096") != NULL, "%s", report.text);
     cr_expect(atomic_load_explicit(&told, memory_order_relaxed) > 0);
 
-    log_dir_must_append(&disk, 5); /* the log does not mind */
+    log_dir_must_append(&disk, 5); /* the log goes on */
     log_dir_flip(&disk, log_dir_segment(1), 4096 * 8 + 600);
     await_pass();
     cr_expect_eq(damaged(), 0, "and it is forgotten when it is gone");
@@ -165,7 +165,7 @@ Test(wal_scrub, a_disk_that_cannot_be_read_is_damage)
     fault_io_fini(&fault);
 }
 
-/* A snapshot at record 1, as the engine's writer makes it. Its name is in *name. */
+/* Makes a snapshot at record 1, as the engine does. Its name is in *name. */
 static void make_snapshot(char name[WAL_NAME_BYTES])
 {
     struct wal_snapshot_writer *snapshot = NULL;

@@ -1,4 +1,4 @@
-/* Snapshots on real files: whole or refused, one before the other, and what may go behind them. */
+/* Snapshots on real files: loaded whole, or passed over for the older one; and retention. */
 #include "wal/background/retain.h"
 #include "wal/files/snapshot_list.h"
 #include "wal/files/snapshot_writer.h"
@@ -18,7 +18,7 @@
 
 enum { BLOCK_BYTES = 6000 };
 
-static int blocks = 3; /* of a snapshot */
+static int blocks = 3; /* number of blocks of a snapshot */
 
 static struct log_dir disk;
 
@@ -60,13 +60,13 @@ static int write_snap(struct wal_io *io, const unsigned char *uuid, uint64_t lsn
     return err;
 }
 
-/* What a reader was shown. */
+/* The blocks that a loader was shown. */
 struct seen {
     uint64_t lsn; /* of the snapshot; 0: none */
     int blocks;
     uint64_t next_lsn;
     bool sealed;
-    int forgotten; /* snapshots that were not whole after all */
+    int forgotten; /* number of snapshots that turned out not to be whole */
 };
 
 static int see_snap(void *arg, const struct wal_block *block)
@@ -110,7 +110,7 @@ static void snap_name(char name[64], uint64_t lsn)
     snprintf(name, 64, "snap-%016lx.tally", (unsigned long)lsn);
 }
 
-/* Where the second block of a snapshot begins. */
+/* The offset of a snapshot's second block. */
 static uint64_t first_block_end(const unsigned char *file)
 {
     uint32_t stored = get_le32(file + WAL_SNAPSHOT_FIRST_BLOCK + 32);
@@ -152,7 +152,7 @@ static uint64_t snap_now(void)
     return lsn;
 }
 
-/* A log with two snapshots, and records before, between and behind them. */
+/* Makes a log with two snapshots, and records before, between and behind them. */
 static void open_with_two(uint64_t *older, uint64_t *newest)
 {
     struct seen seen;
@@ -224,7 +224,7 @@ Test(wal_snapshot, every_truncation_and_every_page_lost_or_taken_from_another_pl
         log_dir_zero(&disk, name, to, WAL_PAGE_BYTES);
         cr_assert_eq(wal_snapshot_read(disk.io, 77, NULL, NULL, &info), TALLY_DAMAGE);
     }
-    /* under another name it is another's */
+    /* a good file under the name of another lsn */
     snap_name(name, 78);
     log_dir_store(&disk, name, good, len);
     cr_assert_eq(wal_snapshot_read(disk.io, 78, NULL, NULL, &info), TALLY_DAMAGE);
@@ -270,7 +270,7 @@ Test(wal_snapshot, a_start_reads_only_what_is_behind_the_snapshot)
     log_dir_kill(&disk);
     cr_assert_eq(open_with(&seen), 0, "%s", disk.report.text);
     cr_assert(seen.lsn == lsn && seen.next_lsn == next);
-    cr_assert_lt(disk.report.blocks, 100); /* some before it, in its segment; not all of them */
+    cr_assert_lt(disk.report.blocks, 100); /* only blocks of the snapshot's segment and later */
     append_many(1);
     log_dir_kill(&disk);
 }
@@ -295,7 +295,7 @@ Test(wal_snapshot, a_damaged_one_is_passed_over)
     log_dir_kill(&disk);
 }
 
-/* It is shown while it is verified, so what was shown must be forgotten. */
+/* A snapshot is shown while it is verified, so a damaged one has to be forgotten. */
 Test(wal_snapshot, wherever_it_is_damaged_what_was_shown_is_forgotten)
 {
     struct seen seen;
@@ -312,7 +312,7 @@ Test(wal_snapshot, wherever_it_is_damaged_what_was_shown_is_forgotten)
         log_dir_flip(&disk, name, at * 8);
         cr_assert_eq(open_with(&seen), 0, "%s", disk.report.text);
         cr_expect(seen.lsn == older && seen.sealed && seen.blocks == blocks, "page at %zu", at);
-        /* nothing was shown of it when it was the header, or the first block */
+        /* with damage to the header or the first block nothing of it was shown */
         bool is_begun = at >= first_block_end(good);
         cr_expect_eq(seen.forgotten, is_begun, "page at %zu", at);
         log_dir_kill(&disk);
@@ -326,7 +326,7 @@ Test(wal_snapshot, wherever_it_is_damaged_what_was_shown_is_forgotten)
 
 static uint64_t refused_lsn;
 
-/* A loader that does not like one snapshot. */
+/* A loader that refuses one snapshot. */
 static int see_and_refuse(void *arg, const struct wal_block *block)
 {
     return block->segment == refused_lsn ? TALLY_CORRUPT : see_snap(arg, block);
@@ -372,7 +372,7 @@ Test(wal_snapshot, without_the_log_behind_it_the_start_is_refused)
     log_dir_kill(&disk);
 }
 
-/* A snapshot is a witness: what it holds was acknowledged. */
+/* A snapshot is a witness: its records were durable. */
 Test(wal_snapshot, a_log_that_ends_before_the_snapshot_is_refused)
 {
     struct seen seen;
@@ -405,7 +405,7 @@ Test(wal_snapshot, a_snapshot_of_another_log_is_refused)
     log_dir_kill(&disk);
 }
 
-/* ---- what may go ---- */
+/* ---- retention ---- */
 
 static uint64_t segments(void)
 {
@@ -416,16 +416,15 @@ static uint64_t segments(void)
     return count;
 }
 
-/* Ends the log, and with it the helper that makes segments ahead: now nothing else changes the
- * directory. */
+/* Ends the log, and with it the preallocation thread: now only the test changes the directory. */
 static void stand_still(void)
 {
     log_dir_kill(&disk);
     cr_assert_eq(wal_file_io_new(&disk.io, disk.path, 0), 0);
 }
 
-/* However the safe lsn lies to the segments: a start from a snapshot there finds all that is behind
- * it. */
+/* Wherever the safe lsn is in a segment: a start from a snapshot of that lsn finds all records
+ * behind it. */
 Test(wal_snapshot, a_segment_goes_only_when_the_older_snapshot_holds_it)
 {
     struct seen seen;
@@ -486,7 +485,7 @@ Test(wal_snapshot, what_is_to_be_kept_stays)
         .safe_lsn = lsn, .bytes_max = UINT64_MAX, .is_old = never_old, .arg = &asked};
     cr_assert_eq(wal_retain(disk.io, &retain), 0);
     cr_assert_eq(asked, 1);
-    asked = 2; /* so many segments are too old */
+    asked = 2; /* number of segments that are too old */
     retain.is_old = all_old;
     cr_assert_eq(wal_retain(disk.io, &retain), 2);
     cr_assert(!log_dir_has(&disk, log_dir_segment(1)) && !log_dir_has(&disk, log_dir_segment(2)));
@@ -497,7 +496,7 @@ Test(wal_snapshot, what_is_to_be_kept_stays)
     log_dir_kill(&disk);
 }
 
-/* What `tally-wal replay` makes of a log that has lost its beginning. */
+/* A log as `tally-wal replay` makes it when the beginning was removed. */
 Test(wal_snapshot, a_log_can_be_made_to_begin_behind_a_snapshot)
 {
     struct seen seen;
@@ -518,7 +517,7 @@ Test(wal_snapshot, a_log_can_be_made_to_begin_behind_a_snapshot)
     log_dir_kill(&disk);
 }
 
-/* A reader that loads no snapshot takes what is left of the log, and still sees a hole. */
+/* A reader that loads no snapshot begins with the oldest segment, and still notices a hole. */
 Test(wal_snapshot, a_reader_takes_a_log_that_has_lost_its_beginning)
 {
     struct seen seen;

@@ -1,5 +1,5 @@
-/* A writer, its helper, its janitor, a reader and one that only asks, all at once: for
- * ThreadSanitizer. */
+/* All threads of a log at once, for ThreadSanitizer: the writer, its helper threads, a reader and a
+ * thread that reads the hints. */
 #include "tests/lib/expect.h"
 #include "tests/lib/files.h"
 #include "wal/wal.h"

@@ -1,4 +1,4 @@
-/* What a visitor sees: each block once, members of a packed one, nothing that a snapshot has. */
+/* The visitor of a scan: each block once, the members of a packed one, no record of a snapshot. */
 #include "wal/read/visitor.h"
 
 #include "wal/base/err.h"
