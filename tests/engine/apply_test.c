@@ -20,7 +20,7 @@ static int replay_record(void *arg, const struct record *record)
     return apply(arg, record, &result);
 }
 
-/* Encodes what has one time as one block, and replays it as a start does. */
+/* Encodes records of one time as one block, and replays the block as a start does. */
 static void replay_by_blocks(const struct record_history *h, struct state *state)
 {
     struct columns columns = {.count = 0};
@@ -53,7 +53,7 @@ static void replay_by_records(const struct record_history *h, struct state *stat
     }
 }
 
-/* What a history has made while it was thought out, a replay of it makes again. */
+/* A replay of a history must make the same state as applying it record by record. */
 static void expect_same_state(void (*replay)(const struct record_history *h, struct state *state))
 {
     for (uint64_t start = 1; start <= 10; start++) {
@@ -82,7 +82,7 @@ Test(apply, blocks_with_runs_of_votes_make_the_same_state)
     expect_same_state(replay_by_blocks);
 }
 
-/* What a queue counts is what its builds are. */
+/* The counts of a queue must match the states of its builds. */
 Test(apply, the_counts_are_those_of_the_builds)
 {
     struct record_history h = {.count = 0};
@@ -194,8 +194,7 @@ Test(apply, what_contradicts_the_state_is_corrupt)
     }
 }
 
-/* What edges and timekeeper said of a worker before they could know that it is forgotten passes;
- * what cannot be said of it is refused. */
+/* A SEEN or OFFLINE appended before the worker was forgotten passes; a CLAIM for it is refused. */
 Test(apply, a_worker_is_forgotten_once_it_holds_nothing)
 {
     static const struct {
@@ -203,13 +202,13 @@ Test(apply, a_worker_is_forgotten_once_it_holds_nothing)
         int wanted;
     } cases[] = {
         {{.type = RECORD_BYE, .text = {{"w", 1}}}, 0},
-        {{.type = RECORD_FORGET, .num = {0, 0, 7}}, 0}, /* of those before: none */
+        {{.type = RECORD_FORGET, .num = {0, 0, 7}}, 0}, /* no worker has left by then */
         {{.type = RECORD_SEEN, .num = {1}}, 0},
         {{.type = RECORD_UNHOLD, .num = {1, 0x30000002, 0x10000003}}, 0},
         {{.type = RECORD_FORGET, .num = {0, 0, 8}}, 0},
         {{.type = RECORD_SEEN, .num = {1}}, 0},
         {{.type = RECORD_OFFLINE, .num = {1}}, 0},
-        {{.type = RECORD_WORKER, .num = {1}, .text = {{"w", 1}}}, 0}, /* comes as another */
+        {{.type = RECORD_WORKER, .num = {1}, .text = {{"w", 1}}}, 0}, /* a new id */
         {{.type = RECORD_CLAIM, .num = {1, 0x10000003, 0x30000004, 2, 1000}}, 0},
         {{.type = RECORD_BYE, .text = {{"w", 1}}}, 0},
         {{.type = RECORD_CLAIM, .num = {2, PENDING_2, ASSIGNED_2, 1, 1000}}, TALLY_CORRUPT},
@@ -254,7 +253,7 @@ Test(apply, a_queue_goes_with_its_last_build)
     state_fini(&state);
 }
 
-/* Ids have no end, but a span from the oldest that is there to the newest. */
+/* Ids have no limit, but the span from the oldest entity to the newest has one. */
 Test(apply, ids_too_far_from_the_oldest_are_full)
 {
     static struct state state;
@@ -276,7 +275,7 @@ Test(apply, ids_too_far_from_the_oldest_are_full)
     state_fini(&state);
 }
 
-/* What each record sets going, in order; the committer works it off. */
+/* The effects of each record, in order. */
 Test(apply, a_record_says_what_it_sets_going)
 {
     static const struct {
@@ -333,7 +332,7 @@ Test(apply, what_fits_is_taken)
                         "beat");
 }
 
-/* The counter may stand anywhere; an option whose votes are near their end is still replayed. */
+/* An option whose votes are near their limit is still replayed. */
 Test(apply, votes_near_the_end_of_the_counter)
 {
     static struct state state;

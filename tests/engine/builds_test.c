@@ -1,4 +1,4 @@
-/* Builds, tokens and claims through one edge: what may be seen, said and repeated, and when. */
+/* Builds, tokens and claims through one edge: reads, stale tokens, and repeated requests. */
 #include "tests/engine/one.h"
 #include "tests/lib/count.h"
 #include "wal/base/clock.h"
@@ -65,7 +65,7 @@ Test(builds, the_oldest_is_the_oldest_wherever_it_stands_in_its_list)
     cr_expect_eq(queue_of("q").oldest_ms, 0);
 }
 
-/* ---- what is asked again ---- */
+/* ---- repeated requests ---- */
 
 static int ask_fail(struct edge_fail ask, struct edge_failed *how)
 {
@@ -100,7 +100,7 @@ static void expect_failed(struct edge_fail ask, uint32_t attempts_left, bool dup
               "final %d, %u left, dup %d", how.final, how.attempts_left, how.dup);
 }
 
-/* Everything but what was asked is stale. */
+/* Every request but the same FAIL is stale. */
 static void expect_only_fail(const struct edge_fail *first)
 {
     struct edge_failed how;
@@ -187,7 +187,7 @@ static int compare_tokens(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Builds begin far apart, and each has half of all tokens to go. */
+/* The first tokens of builds are far apart, and each build has half of all tokens left. */
 Test(builds, the_tokens_of_a_thousand_neighbours_are_far_apart)
 {
     static uint32_t token[1000];
@@ -252,7 +252,7 @@ static void *say_bye(void *arg)
     return NULL;
 }
 
-/* The claim is decided before the goodbye, and its record comes behind it. */
+/* The claim is decided before the BYE, and its record comes after the BYE. */
 Test(builds, a_claim_that_a_goodbye_overtakes_goes_back_uncounted)
 {
     struct edge_claim ask = {.worker = SPAN("w"), .queues = {SPAN("q")}, .queue_count = 1};
@@ -275,7 +275,7 @@ Test(builds, a_claim_that_a_goodbye_overtakes_goes_back_uncounted)
     }
 }
 
-/* A build on which every worker gives up does not go round for ever. */
+/* A build whose workers all leave is not offered for ever. */
 Test(builds, after_a_hundred_goodbyes_a_build_fails)
 {
     uint64_t id = one_submit((struct edge_submit){.tries = 1});

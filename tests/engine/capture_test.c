@@ -1,4 +1,4 @@
-/* A capture under way while records are applied: what is loaded from it is the state at its lsn. */
+/* A capture while records are applied: a load of it makes the state at its lsn. */
 #include "engine/apply/digest.h"
 #include "engine/apply/snapshot_capture.h"
 
@@ -13,7 +13,7 @@
 
 enum { BUFS_MAX = 4096, RECORDS = 3000 };
 
-/* What a save has handed over, in its order. */
+/* The chunks that a capture has handed over, in their order. */
 struct handed_bufs {
     struct image_buf bufs[BUFS_MAX];
     uint32_t count;
@@ -62,8 +62,8 @@ static void apply_one(struct state *state, const struct record *record)
     cr_assert_eq(apply(state, record, &result), 0);
 }
 
-/* Saves at record `at` of the history, a slice of at most `slice` entities before each record; with
- * 0, everything only after the last one. */
+/* Captures at record `at` of the history, a slice of at most `slice` entities before each record;
+ * with 0, the whole walk comes after the last record. */
 static uint64_t save_at(const struct record_history *h, uint32_t at, uint64_t slice,
                         struct handed_bufs *shelf)
 {
@@ -91,7 +91,7 @@ static uint64_t save_at(const struct record_history *h, uint32_t at, uint64_t sl
     return digest;
 }
 
-/* The ledger says what is there, whatever way it has come: made, loaded, changed, forgotten. */
+/* The ledger must match the entities, however they came: made, loaded, changed, forgotten. */
 static void expect_counted(const struct state *state, const struct state *whole)
 {
     uint64_t entities = 0;
@@ -123,14 +123,14 @@ static void expect_counted(const struct state *state, const struct state *whole)
             parcels += FIELD_OWN(build->error) != NULL ? sizeof(struct parcel) : 0;
         }
     }
-    /* what finds labels alike is counted, too, and cannot be looked at from here */
+    /* the label index is counted, too, but this test cannot weigh it */
     uint64_t counted = ledger_of(&state->ledger, LEDGER_ENTITIES);
     cr_expect_geq(counted, entities);
     cr_expect_eq(counted, ledger_of(&whole->ledger, LEDGER_ENTITIES));
     cr_expect_eq(ledger_sum(&state->ledger), counted + parcels);
 }
 
-/* Which numbers and texts the images that were loaded had, other than 0 or empty. */
+/* The numbers and texts that were not 0 or empty in some loaded image. */
 static bool num_seen[IMAGE_KINDS][IMAGE_NUMS];
 static bool text_seen[IMAGE_KINDS][IMAGE_TEXTS];
 
@@ -154,7 +154,7 @@ static void note_images(const struct handed_bufs *shelf)
     }
 }
 
-/* A number that nobody captures is 0 before and after, which no digest tells. */
+/* A number that is never captured would be 0 before and after, which no digest shows. */
 static void expect_each_seen(void)
 {
     for (unsigned kind = 1; kind < IMAGE_KINDS; kind++) {
@@ -167,7 +167,7 @@ static void expect_each_seen(void)
     }
 }
 
-/* The state of a save is the one at its lsn; with the records behind it, the one of all. */
+/* A capture loads as the state at its lsn; with the records behind it, as the whole state. */
 static void check_save(const struct record_history *h, const struct state *whole, uint32_t at,
                        uint64_t slice)
 {
@@ -220,7 +220,7 @@ Test(capture, an_empty_state_and_each_of_the_first_records)
     record_history_fini(&h);
 }
 
-/* ---- builds that are dropped while the save is under way ---- */
+/* ---- builds that are dropped while a capture is under way ---- */
 
 static struct record make(const struct state *state, enum record_type type)
 {

@@ -1,5 +1,5 @@
-/* Builds that come, are done, and go: memory and cost follow what is there, not what ever was.
- * `--builds N` churns more of them, by hand. */
+/* Builds come, are done, and are dropped: memory and cost follow the builds that exist, not all
+ * that ever existed. `--builds N` churns more of them, by hand. */
 #include "tests/engine/handle.h"
 #include "tests/lib/check.h"
 
@@ -10,7 +10,7 @@
 
 enum { BATCH = 256, BUILDS = 150000, LOOKS = 8 };
 
-/* What the log takes for itself while it packs comes and goes. */
+/* Memory that the log takes for a time while it packs. */
 #define SPARE_BYTES ((size_t)32 << 20)
 
 static struct tally *tally;
@@ -22,7 +22,7 @@ static void submit_batch(void)
         .queue = SPAN("q"), .payload = SPAN("make"), .pri = 5, .lease_ms = 600000, .tries = 3};
     for (int i = 0; i < BATCH; i++) {
         int err = edge_submit(handle.edge, &ask);
-        while (err == TALLY_FULL || handle_again(&handle, err)) { /* until the oldest have gone */
+        while (err == TALLY_FULL || handle_again(&handle, err)) { /* until old builds are dropped */
             if (err == TALLY_FULL) {
                 handle_poll(&handle, "p");
             }
@@ -51,7 +51,7 @@ static void finish_batch(void)
     handle_settle(&handle);
 }
 
-/* The first build there is, as BUILDS * COUNT 1 finds it. */
+/* Reads the first build, as BUILDS * COUNT 1 does. */
 static void look(uint64_t churned)
 {
     struct read_builds read;

@@ -27,7 +27,7 @@ static void begin(void)
 
 TestSuite(clock, .init = begin, .fini = one_end, .timeout = 0);
 
-/* A commit with one vote in it; so the committer looks at the clocks, too. */
+/* Makes a commit with one vote, so the committer looks at the clocks, too. */
 static int vote(void)
 {
     struct edge_vote cast;
@@ -40,7 +40,7 @@ static int vote(void)
     return err;
 }
 
-/* Time passes for everybody, a second at a time, in front of an engine that runs. */
+/* Both clocks pass, a second at a time, while the engine runs. */
 static void live(unsigned seconds)
 {
     for (unsigned i = 0; i < seconds; i++) {
@@ -63,8 +63,7 @@ static struct engine_info info_of(void)
     return info;
 }
 
-/* ---- leases and delays that end as they should: in turned time, so no stall of the test counts
- * ---- */
+/* ---- leases and delays end on time; in turned time, so no stall of the test counts ---- */
 
 Test(clock, a_heartbeat_keeps_the_lease)
 {
@@ -91,7 +90,7 @@ Test(clock, a_delayed_build_comes_later)
     handle_worker(&handle, "w", 1);
     uint64_t late = one_submit((struct edge_submit){.delay_ms = 200000});
     uint64_t soon = one_submit((struct edge_submit){0});
-    uint32_t token = one_claim(soon); /* the late one is no build yet */
+    uint32_t token = one_claim(soon); /* the late build is still delayed */
     cr_assert_eq(one_release(soon, token, 300000), 0);
     cr_assert_eq(one_build(soon).state, BUILD_DELAYED);
     cr_assert_eq(one_release(soon, token, 300000), 0, "said once more");
@@ -111,8 +110,8 @@ Test(clock, a_delayed_build_comes_later)
 
 /* ---- delays ---- */
 
-/* Right is: after what is left of the delay, in running time; here it is passed a second a time.
- * What the restart took may be a part of it, but not half. */
+/* The build must be offered after the rest of the delay, which passes here a second at a time. The
+ * time that the restart took may count, but not half of the delay. */
 static void is_offered_after(uint64_t id, unsigned seconds)
 {
     live(seconds / 2);
@@ -302,7 +301,7 @@ static size_t count_online(size_t wanted)
     return online;
 }
 
-/* They are looked at slice by slice: none is left out, however many there are. */
+/* The committer looks at workers slice by slice, and must leave none out. */
 Test(clock, all_silent_workers_go_offline)
 {
     enum { WORKERS = 5000 };
@@ -318,7 +317,7 @@ Test(clock, all_silent_workers_go_offline)
     live(SILENCE_MS / 1000 - 30);
     cr_assert_eq(count_online(WORKERS), WORKERS);
     live(60);
-    /* so long a list is made in parts: what has come since it began is asked for, not waited for */
+    /* so long a list is made in slices: a commit that came meanwhile is not waited for again */
     uint64_t commits = edge_commits(handle.edge);
     while (count_online(WORKERS) > 0) {
         if (edge_commits(handle.edge) == commits) {
@@ -328,7 +327,7 @@ Test(clock, all_silent_workers_go_offline)
     }
 }
 
-/* What a holder says of its build: 0 and 1 BEAT, 2 FAIL, 3 RELEASE, 4 DONE. */
+/* One request of the holder: 0 and 1 BEAT, 2 FAIL, 3 RELEASE, 4 DONE. */
 static int speak(int how, const struct edge_claimed *got)
 {
     uint64_t lease_ms = 0;
@@ -407,7 +406,7 @@ Test(clock, polls_of_one_closing_time_close_through_one_gate)
     cr_assert_leq(gates, 2, "all in one block, or two");
 }
 
-/* OK waits until it is so: nobody who asks behind it sees the poll as it was. */
+/* The OK waits until the poll is open or closed: no later request sees the poll as before. */
 Test(clock, what_ok_has_said_of_a_polls_times_holds)
 {
     for (int i = 0; i < 20; i++) {
@@ -420,7 +419,7 @@ Test(clock, what_ok_has_said_of_a_polls_times_holds)
     }
 }
 
-/* It ends although the poll is altered again and again before anything is done. */
+/* The result comes even if the poll is altered again and again meanwhile. */
 Test(clock, the_verdict_comes_however_often_a_poll_is_altered)
 {
     enum { TIMES = 400 };

@@ -1,4 +1,4 @@
-/* Blocks of records by column: there and back, cut short, garbled, and from a newer version. */
+/* Blocks of records by column: encoded and decoded, cut short, garbled, and of a newer version. */
 #include "engine/log/columns.h"
 #include "tests/lib/count.h"
 #include "tests/lib/seed.h"
@@ -59,7 +59,8 @@ static struct random_records *random_sample(uint64_t start)
     return sample;
 }
 
-/* The block in memory of just its size, so that a read beyond it is seen. Owned: free(). */
+/* Encodes a block into memory of exactly its size, so that asan sees a read beyond it. Owned by the
+ * caller: free(). */
 static unsigned char *encode(const struct random_records *sample, uint64_t time_ms, size_t *len)
 {
     struct columns columns = {.count = 0};
@@ -201,7 +202,7 @@ Test(columns, another_count_is_corrupt)
     free(sample);
 }
 
-/* Whatever the bytes are, the decoder stays inside them and says 0, CORRUPT or NEWER. */
+/* Whatever the bytes are, the decoder stays inside them and returns 0, CORRUPT or NEWER. */
 Test(columns, garbled_blocks_do_no_harm)
 {
     struct random_records *sample = random_sample(9);

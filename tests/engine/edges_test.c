@@ -1,4 +1,4 @@
-/* The registry of edges, and a grace period that passes beside its asker. */
+/* The registry of edges, and a grace period that does not block the thread that began it. */
 #include "engine/base/rcu.h"
 #include "engine/commit/grace.h"
 #include "engine/edge/edges.h"
@@ -49,7 +49,7 @@ Test(grace, passes_once_when_every_reader_has_ended_its_pass)
         cr_assert(!grace_has_passed(&grace), "this thread is in a pass");
         rcu_offline();
         bool has_passed = false;
-        while (!has_passed) { /* the test's own timeout ends it */
+        while (!has_passed) { /* the timeout of the test ends the loop */
             sched_yield();
             has_passed = grace_has_passed(&grace);
         }

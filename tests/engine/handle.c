@@ -24,7 +24,7 @@ void handle_close(struct handle *handle)
     handle_settle(handle);
     edge_pass_end(handle->edge);
     edge_destroy(handle->edge);
-    memset(handle, 0xa5, sizeof(*handle)); /* nobody may call handle_wake any more */
+    memset(handle, 0xa5, sizeof(*handle)); /* a late call of handle_wake would crash */
 }
 
 void handle_wait(struct handle *handle)

@@ -1,4 +1,4 @@
-/* The index, the table and the wheel, against plain arrays. */
+/* The index, the table and the wheel, compared with plain arrays. */
 #include "engine/base/index.h"
 #include "engine/base/table.h"
 #include "engine/state/wheel.h"
@@ -70,8 +70,8 @@ Test(index, it_holds_what_was_put_and_not_removed)
     free(things);
 }
 
-/* Growing is spread over the puts behind it: each finds all there is, in whichever array it stands.
- */
+/* Growth is spread over the next puts: meanwhile each entity must be found, in whichever array it
+ * is. */
 Test(index, it_finds_all_while_it_grows)
 {
     enum { MANY = 20000, LOOKS = 50 };
@@ -102,7 +102,7 @@ Test(index, it_finds_all_while_it_grows)
     free(things);
 }
 
-/* The same few come and go: the tombs must not make the array grow for ever. */
+/* The same few keys are put and removed: the tombs must not make the array grow for ever. */
 Test(index, it_does_not_drown_in_tombs)
 {
     struct thing things[8];
@@ -176,7 +176,7 @@ Test(table, ids_have_their_place)
     table_fini(&table);
 }
 
-/* What lives in the table, in order, by next and back again by prev. */
+/* Walks the table in order by next, and back by prev. */
 static void expect_in_order(const struct table *table, const uint64_t *ids, size_t count)
 {
     uint64_t id = 0;
@@ -193,7 +193,7 @@ static void expect_in_order(const struct table *table, const uint64_t *ids, size
     cr_assert(id == UINT64_MAX || table_prev(table, &id) == NULL);
 }
 
-/* A few live for long, millions pass: what is behind the oldest leaves nothing. */
+/* A few entities stay long while millions pass: ids before the oldest entity take no memory. */
 Test(table, what_has_gone_takes_no_memory)
 {
     enum { PASSING = 3000000, LIVING = 1500, STAYS = 7 * TABLE_CHUNK + 5 };
@@ -246,11 +246,11 @@ Test(table, ids_may_come_in_any_order)
 enum { TIMED = 500 };
 
 struct timed {
-    struct timer timer; /* first: a timer of the wheel is one of these */
+    struct timer timer; /* the first member, so a timer of the wheel can be cast to this */
     uint32_t id;
 };
 
-/* Takes what is due as the timers do: what is not due yet goes back. */
+/* Takes a due timer as timers.c does: a timer that is not due yet is put back. */
 static struct timed *next_due(struct wheel *wheel, uint32_t to, const uint32_t *due)
 {
     struct timed *timed = (struct timed *)wheel_next(wheel, to);
@@ -274,7 +274,7 @@ Test(wheel, everything_comes_at_its_time)
         wheel_put(&wheel, &timed[i].timer, due[i]);
     }
     for (uint32_t i = 0; i < TIMED; i += 7) {
-        due[i] += 1000; /* a heartbeat: the wheel is not told */
+        due[i] += 1000; /* like a heartbeat, of which the wheel does not know */
     }
     for (uint32_t i = 3; i < TIMED; i += 7) {
         wheel_remove(&wheel, &timed[i].timer);

@@ -1,4 +1,4 @@
-/* Labels that are alike: the clash first, then by what their words share. */
+/* Similar labels: the same label first, then by how much their words share. */
 #include "engine/state/label_index.h"
 #include "engine/apply/apply.h"
 #include "engine/base/label.h"
@@ -42,7 +42,7 @@ static void add(const char *poll, const char *label)
     free(fold);
 }
 
-/* What is found for a label, with blanks between. */
+/* Checks which labels are found for a label; they are joined with blanks between. */
 static void expect(const char *label, const char *wanted)
 {
     const struct option *found[ALIKE_MAX];

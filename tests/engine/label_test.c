@@ -1,4 +1,4 @@
-/* Labels, names and tags: what is allowed, what is trimmed, what is the same. */
+/* Labels, names and tags: which are allowed, how they are trimmed, and which are equal. */
 #include "engine/base/label.h"
 #include "tests/lib/count.h"
 #include "wal/base/err.h"
@@ -106,7 +106,7 @@ Test(label, case_and_composition_make_no_difference)
     cr_assert(!folds_alike("red", "re d"));
 }
 
-/* The iota below is a mark, and folds to a letter: in whatever order the marks come. */
+/* The Greek iota below is a mark that folds to a letter: the order of the marks must not matter. */
 Test(label, the_order_of_marks_makes_no_difference)
 {
     static const char *const same[][2] = {
@@ -173,7 +173,7 @@ Test(label, what_was_folded_stays_as_it_is)
 {
     for (uint32_t c = 0x20; c < 0x110000; c++) {
         utf8proc_category_t category = utf8proc_category((utf8proc_int32_t)c);
-        char text[8] = "x"; /* for some begin with a blank when they are folded */
+        char text[8] = "x"; /* since some characters fold to a text that begins with a blank */
         struct label label;
         char *once = NULL;
         char *twice = NULL;

@@ -1,4 +1,4 @@
-/* An engine with one edge. */
+/* An engine with one edge, for tests. */
 #include "tests/engine/one.h"
 
 #include <criterion/criterion.h>

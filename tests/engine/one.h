@@ -1,4 +1,4 @@
-/* An engine with one edge, and what its tests ask of it, each call settled before it returns. */
+/* An engine with one edge, for tests: each call returns when its records are applied. */
 #ifndef TALLY_TESTS_ENGINE_ONE_H
 #define TALLY_TESTS_ENGINE_ONE_H
 
@@ -7,24 +7,24 @@
 extern struct tally *tally;
 extern struct handle handle;
 
-/* The engine, with room for a second handle or with these options, in a directory of its own; and
- * its end. Owns: what the options point to lives until then. */
+/* Begins an engine in a directory of its own, with two edges or with these options; ends it. Owns:
+ * the caller keeps what the options point to until the end. */
 void one_begin(void);
 void one_begin_with(const struct tally_options *options);
 void one_end(void);
 
-/* The end and the start of it on the same directory; and one behind the other. */
+/* Stop and start the engine on the same directory; or do both. */
 void one_stop(void);
 void one_start(void);
 void one_restart(void);
 
-/* Submits to queue q, with 60 s of lease and 3 tries where nothing else is said. Returns the id. */
+/* Submits to queue q; fields that are 0 mean 60 s of lease and 3 tries. Returns the id. */
 uint64_t one_submit(struct edge_submit ask);
 
-/* Worker w claims from queue q. */
+/* Claims from queue q for worker w. */
 int one_try_claim(struct edge_claimed *got);
 
-/* Claims what is next, which must be build id. Returns its token. */
+/* Claims the next build, which must be `id`. Returns its token. */
 uint32_t one_claim(uint64_t id);
 
 int one_done(uint64_t id, uint32_t token);

@@ -1,4 +1,4 @@
-/* A quiet engine: what is parked is asked again although nobody else makes the committer commit. */
+/* A quiet engine: parked requests are asked again although no other thread causes a commit. */
 #include "tests/engine/handle.h"
 
 #include <stdio.h>
@@ -13,8 +13,8 @@ struct asker {
 };
 
 /*
- * All share a worker of one slot, and the queue is empty. Each takes the slot for the moment of its
- * look; who comes in that moment finds it taken, by no build that it could be given.
+ * All threads share a worker of one slot, and the queue is empty. Each claim takes the slot for a
+ * moment; a claim that comes in that moment finds the slot taken, but no build to be told again.
  */
 static void *ask_main(void *arg)
 {
@@ -54,7 +54,7 @@ static void two_claims_for_one_slot(struct tally *tally)
     printf("%d claims for one slot, %lu times parked\n", THREADS * ROUNDS, (unsigned long)parked);
 }
 
-/* Sets an end that is over, and waits until the log says that the poll is closed. */
+/* Sets a closing time in the past, and waits until the poll is closed. */
 static void *close_main(void *arg)
 {
     struct asker *asker = arg;
@@ -78,7 +78,7 @@ static void *close_main(void *arg)
     return NULL;
 }
 
-/* A poll closes although a thread with a session does nothing at all: it is no reader meanwhile. */
+/* A poll closes although a thread with a session does nothing: the thread is offline for RCU. */
 static void a_poll_closes_beside_an_idle_session(struct tally *tally)
 {
     struct session *idle = NULL;

@@ -1,4 +1,4 @@
-/* Ranks: the same order as a sort makes, whatever is changed. */
+/* Ranks: after any changes they have the order that a sort makes. */
 #include "engine/base/rank.h"
 #include "tests/lib/seed.h"
 #include "wal/base/err.h"
@@ -21,7 +21,7 @@ static int compare(const void *a, const void *b)
     return (x->place > y->place) - (x->place < y->place);
 }
 
-/* The rank is what a sort of its votes is. */
+/* Compares the rank with a sort of its votes. */
 static void expect_sorted(const struct rank *rank)
 {
     struct rank_row *rows = malloc((rank->count + (size_t)1) * sizeof *rows);
@@ -87,7 +87,7 @@ Test(rank, may_be_empty_and_go_through_all_votes_there_can_be)
     rank_fini(&rank);
 }
 
-/* Chunks that votes have left are joined: the memory is by the options, not by the votes. */
+/* Chunks that have become small are joined: memory grows with the options, not with the votes. */
 Test(rank, memory_does_not_grow_with_votes)
 {
     struct seed seed = {3};

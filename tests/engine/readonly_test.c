@@ -1,4 +1,4 @@
-/* A full disk: new things are refused, reads and completions go on, and space heals it. */
+/* A full disk: new changes are refused, reads and ends of claims go on, and new space heals it. */
 #include "engine/edge/slice.h"
 #include "tests/engine/handle.h"
 #include "tests/lib/seed.h"
@@ -11,7 +11,7 @@
 
 enum { PAYLOAD_BYTES = 512 << 10, SUBMITS_MAX = 1000 };
 
-/* The real files, but that none can be created while the disk is full. */
+/* The real file system, but no file can be created while the disk is full. */
 struct full_io {
     struct wal_io io;
     struct wal_io_ops ops;
@@ -164,7 +164,7 @@ static int submit(struct handle *handle, const char *payload, uint64_t *id)
     return handle_result(handle, edge_submit(handle->edge, &ask), id);
 }
 
-/* Submits until it is told that the disk is full. Returns how many were taken. */
+/* Submits until the engine answers READONLY. Returns how many builds were taken. */
 static uint64_t fill(struct handle *handle, const char *payload)
 {
     uint64_t count = 0;
@@ -204,7 +204,7 @@ static void vote(struct handle *handle, uint64_t option, int wanted)
     cr_assert_eq(err, wanted, "vote: %s", tally_err_name(err));
 }
 
-/* What a full disk still allows: reads, and the end of what runs. */
+/* Checks what a full disk still allows: reads, and ends of claims. */
 static void check_full(struct handle *handle, uint64_t option, const struct edge_claimed *held)
 {
     struct edge_claimed got;
@@ -216,7 +216,7 @@ static void check_full(struct handle *handle, uint64_t option, const struct edge
     handle_settle(handle);
 }
 
-/* So many that a TALLY is made by the reader, which asks the committer for a feed. */
+/* Adds so many options that the reader makes the TALLY and asks the committer for a feed. */
 static void more_options(struct handle *handle)
 {
     for (int i = 0; i <= READ_SLICE; i++) {

@@ -111,7 +111,7 @@ static bool make_vote(struct record_history *h, const struct state *state)
     return true;
 }
 
-/* Of some that have left, from the oldest on, and hold nothing. */
+/* The lsn up to which some workers that have left and hold nothing can be forgotten. */
 static uint64_t gone_until(const struct state *state)
 {
     uint64_t until = 0;

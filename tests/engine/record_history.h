@@ -12,13 +12,13 @@ struct record_history {
     struct record *records;
     char (*texts)[RECORD_TEXTS][HISTORY_TEXT_MAX];
     uint32_t count;
-    uint32_t polls_until; /* records; behind them polls and options stay as they are */
-    uint32_t votes_from;  /* records; behind them there are only votes */
+    uint32_t polls_until; /* number of records after which polls and options stay as they are */
+    uint32_t votes_from;  /* number of records after which there are only votes */
     struct seed seed;
 };
 
-/* Makes a history and applies it while it is made, to a state that it begins. polls_until and
- * votes_from: the caller's; 0: never. */
+/* Makes a history and applies it to a new state on the way. The caller sets polls_until and
+ * votes_from; 0: never. */
 void record_history_init(struct record_history *h, struct state *state, uint64_t start,
                          uint32_t records);
 void record_history_fini(struct record_history *h);

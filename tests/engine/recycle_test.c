@@ -1,4 +1,4 @@
-/* What has gone leaves its place: workers, need sets and queues that come and go. */
+/* Workers, need sets and queues come and go: those that have gone leave their places to others. */
 #include "engine/base/label.h"
 #include "tests/engine/one.h"
 
@@ -29,7 +29,7 @@ static uint64_t workers_now(void)
 
 enum { CHURN_WORKERS = 140000 };
 
-/* They come and go, many in a block. */
+/* Workers come and go, many in a block. */
 static void churn_workers(unsigned long from, unsigned long to)
 {
     char name[NAME_LEN_MAX];
@@ -43,7 +43,7 @@ static void churn_workers(unsigned long from, unsigned long to)
     handle_settle(&handle);
 }
 
-/* Until all that have left are forgotten: they take no memory any more. */
+/* Waits until all workers that have left are forgotten and take no memory. */
 static void wait_for_bytes(uint64_t bytes)
 {
     while (entity_bytes() != bytes) {
@@ -123,7 +123,7 @@ static int submit_needing(unsigned long set, uint64_t *id)
     return handle_result(&handle, edge_submit(handle.edge, &ask), id);
 }
 
-/* Claims what needs this set, and has it done. */
+/* Claims the build with this need set, and completes it. */
 static void done_by(unsigned long set, uint64_t id)
 {
     char name[NAME_LEN_MAX];
@@ -178,7 +178,7 @@ static int append_submit(unsigned long queue)
     return err;
 }
 
-/* A build in each of these queues. */
+/* Submits a build to each of these queues. */
 static void submit_to(unsigned long from, unsigned long to)
 {
     for (unsigned long i = from; i < to; i++) {
@@ -187,7 +187,7 @@ static void submit_to(unsigned long from, unsigned long to)
     handle_settle(&handle);
 }
 
-/* Has all of them done, as many at a time as a worker has slots. */
+/* Completes all of them, as many at a time as a worker has slots. */
 static void finish(unsigned long from, unsigned long to)
 {
     struct edge_claimed got[SLOTS];

@@ -1,4 +1,4 @@
-/* The replay of single blocks: which are taken, left out, refused, and at what record. */
+/* The replay of single blocks: which are taken, left out or refused, and which record is blamed. */
 #include "engine/log/columns.h"
 #include "engine/apply/snapshot_load.h"
 #include "engine/start/replay.h"
@@ -8,12 +8,12 @@
 #include <criterion/criterion.h>
 #include <stdlib.h>
 
-enum { BATCH = 1 << 20 }; /* raw bytes that the replay puts aside at most */
+enum { BATCH = 1 << 20 }; /* raw bytes that a batch of the replay keeps at most */
 
 static struct state state;
 static struct replay replay;
 
-/* A poll with two options: the records 1 to 3. */
+/* Makes a poll with two options: the records 1 to 3. */
 static void begin(void)
 {
     static const struct record records[] = {
@@ -54,7 +54,7 @@ static void vote(struct made_block *block, uint64_t option, uint64_t before, uin
     cr_assert_eq(columns_vote(&block->columns, option, before, n), 0);
 }
 
-/* Hands it over, and frees it. */
+/* Hands a block to the replay, and frees it. */
 static int give(struct made_block *block)
 {
     struct wal_block whole = {.first_lsn = block->first_lsn, .count = block->columns.count};
@@ -127,7 +127,7 @@ Test(replay, time_that_goes_back_is_corrupt)
     cr_assert(replay.bad_lsn == 5 && replay.bad_type == RECORD_VOTE);
 }
 
-/* What no vote is, alone and between votes that it would continue. */
+/* Records that no vote can be, alone and between votes whose chain they would continue. */
 Test(replay, what_is_no_vote_is_blamed)
 {
     static const struct {
@@ -152,7 +152,7 @@ Test(replay, what_is_no_vote_is_blamed)
     }
 }
 
-/* A vote of nothing is not taken for the beginning of those behind it. */
+/* A vote with n = 0 must not pass as the beginning of the chain of the next ones. */
 Test(replay, no_votes_before_others_are_blamed)
 {
     struct made_block block = block_at(4, 1000);
@@ -181,7 +181,7 @@ Test(replay, a_place_for_a_second_is_not_shared)
     cr_assert_eq(FIELD_GET(poll->total), 34);
 }
 
-/* A block that is larger than a batch, behind one that is put aside. */
+/* A block that is larger than a batch, behind a block that is in a batch. */
 Test(replay, a_block_may_be_of_any_size)
 {
     struct made_block block = block_at(4, 1000);

@@ -1,4 +1,4 @@
-/* The schema of records and images: each type is whole in every place that is made from it. */
+/* The schema of records and images: encoder, decoder, tables and RECORDS.md have each field. */
 #include "engine/log/columns.h"
 #include "engine/log/image.h"
 #include "engine/state/word.h"
@@ -18,9 +18,9 @@ static const unsigned types[] = {
 
 enum { TYPES = sizeof types / sizeof types[0] };
 
-/* ---- there and back ---- */
+/* ---- encoded and decoded ---- */
 
-/* Each of its fields says something of its own. */
+/* A record in which each field has a value of its own. */
 static struct record full_record(unsigned type)
 {
     static const char *const texts[RECORD_TEXTS] = {"a", "bc", "def", "ghij", "klmno"};
@@ -97,7 +97,7 @@ Test(schema, each_image_is_encoded_and_decoded_with_all_its_fields)
     }
 }
 
-/* ---- what the lists say, and what is made of it ---- */
+/* ---- the lists, and the tables made from them ---- */
 
 Test(schema, a_build_step_is_what_has_a_transition_and_nothing_else_has)
 {
@@ -157,7 +157,7 @@ static void expect_row(const char *row)
     rows++;
 }
 
-/* No row is of what is not there any more. */
+/* Every row of the page must belong to a type or kind that still exists. */
 static void close_page(void)
 {
     unsigned there = 0;

@@ -1,5 +1,5 @@
-/* An engine with snapshots: starts from them, falls back, removes what is old, survives a failure.
- */
+/* An engine with snapshots: it starts from them, falls back to an older one, removes old files, and
+ * survives a failed one. */
 #include "engine/apply/apply.h"
 #include "engine/apply/digest.h"
 #include "engine/engine.h"
@@ -33,7 +33,7 @@ static void teardown(void)
 
 TestSuite(snapshot, .init = setup, .fini = teardown);
 
-/* Old log goes as soon as two snapshots hold it. */
+/* Opens an engine that removes old log as soon as two snapshots hold it. */
 static int open_engine(void)
 {
     struct tally_options options = {.dir = dir, .create = true, .edges = 1, .retain_bytes = 1};
@@ -88,7 +88,7 @@ static void spoil(uint64_t lsn)
     close(fd);
 }
 
-/* In the header of its seal, which is read last: all of it was loaded by then. */
+/* Spoils the header of the seal, which is read last: all images are loaded by then. */
 static void spoil_end(uint64_t lsn)
 {
     char path[256];
@@ -106,7 +106,7 @@ static uint64_t polls(void)
     return info.polls;
 }
 
-/* One run of the engine: a poll more, and a snapshot of it. */
+/* Runs the engine once: makes a poll, and a snapshot. */
 static uint64_t run(const char *poll)
 {
     uint64_t lsn = 0;
@@ -141,7 +141,7 @@ Test(snapshot, old_log_goes_and_each_of_the_two_snapshots_is_enough)
     cr_assert(strstr(report.text, "is missing") != NULL, "%s", report.text);
 }
 
-/* What was loaded of the newest one is thrown away, whatever it was. */
+/* The images already loaded from the damaged newest snapshot must be thrown away. */
 Test(snapshot, one_that_is_damaged_at_its_end_leaves_nothing_behind)
 {
     uint64_t lsns[2];
@@ -165,7 +165,7 @@ Test(snapshot, one_that_is_damaged_at_its_end_leaves_nothing_behind)
     close_engine();
 }
 
-/* The one that is damaged is not one of the two that make removing safe. */
+/* A damaged snapshot is not one of the two that must exist before log is removed. */
 Test(snapshot, behind_a_damaged_one_two_new_ones_are_needed)
 {
     (void)run("a");
@@ -196,7 +196,7 @@ Test(snapshot, what_has_not_changed_is_not_saved_again)
     close_engine();
 }
 
-/* A directory stands where its file should. */
+/* A directory has the name of its file. */
 Test(snapshot, one_that_cannot_be_written_changes_nothing)
 {
     char path[256];
@@ -216,7 +216,7 @@ Test(snapshot, one_that_cannot_be_written_changes_nothing)
     close_engine();
 }
 
-/* Ending in the middle of one leaves nothing that counts, and nothing that stays. */
+/* An engine that ends during a snapshot leaves no snapshot that counts, and no file. */
 Test(snapshot, an_engine_that_ends_gives_it_up)
 {
     uint64_t ticket = 0;
@@ -238,7 +238,7 @@ Test(snapshot, an_engine_that_ends_gives_it_up)
     close_engine();
 }
 
-/* A byte turns in a segment that the start does not read any more. */
+/* A byte changes in a segment that the start does not read any more. */
 Test(snapshot, damage_that_the_scrub_finds_is_answered_with_a_new_one)
 {
     char path[256];
@@ -259,7 +259,7 @@ Test(snapshot, damage_that_the_scrub_finds_is_answered_with_a_new_one)
     close_engine();
 }
 
-/* A byte turns in the snapshot itself, and nothing has changed since it was made. */
+/* A byte changes in the snapshot itself, and no record has come since it was made. */
 Test(snapshot, a_damaged_one_is_made_again_though_nothing_has_changed)
 {
     char path[256];
@@ -285,7 +285,7 @@ Test(snapshot, a_damaged_one_is_made_again_though_nothing_has_changed)
     close_engine();
 }
 
-/* ---- a snapshot in the middle of a block, which an engine does not make ---- */
+/* ---- a snapshot in the middle of a block, which no engine makes ---- */
 
 static int snap_put(void *arg, struct image_buf *images)
 {
@@ -304,7 +304,7 @@ static void add(struct columns *columns, struct state *state, const struct recor
     }
 }
 
-/* A poll, an option, votes; all in one block. The state has records up to lsn. */
+/* Adds a poll, an option and votes to one block. The state gets the records up to lsn. */
 static void add_all(struct columns *columns, struct state *state, uint64_t lsn, uint64_t votes)
 {
     struct record record = {.type = RECORD_POLL, .lsn = 1, .time_ms = 1000};

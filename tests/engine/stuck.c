@@ -1,4 +1,4 @@
-/* A step that fits nothing stops the engine with exit code 70 instead of letting everybody wait. */
+/* A step whose record before never comes ends the process (70), and no thread waits for ever. */
 #include "tests/engine/handle.h"
 
 #include <stdio.h>
@@ -28,7 +28,7 @@ int main(void)
     handle_open(&handle, tally);
     handle_poll(&handle, "p");
     uint64_t id = handle_option(&handle, "p", "A");
-    /* a vote that is counted by the word, but whose record never comes */
+    /* a vote that is counted in the word, but whose record never comes */
     (void)word_add(&state_option(&tally->state, id)->word, option_step(1));
     EXPECT(edge_vote(handle.edge, id, 1, &vote) == 0, "vote");
     edge_flush(handle.edge);

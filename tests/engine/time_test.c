@@ -1,4 +1,4 @@
-/* The engine's clock by itself: what it believes of two clocks that the test moves by hand. */
+/* The engine's clock alone: when it believes a wall clock that the test moves by hand. */
 #include "engine/base/time.h"
 
 #include <criterion/criterion.h>
@@ -41,7 +41,7 @@ static void begin(uint64_t last_ms)
     begin_at(NOW_MS, last_ms);
 }
 
-/* So much time passes; the engine looks every 100 ms, and its time never goes back. */
+/* Lets time pass; the engine looks every 100 ms, and its time must never go back. */
 static void pass(uint64_t ms)
 {
     for (uint64_t i = 0; i < ms; i += 100) {
@@ -100,7 +100,7 @@ Test(time, a_jump_is_believed_once_it_has_stood_for_ten_seconds)
     cr_assert_eq(clocks.log_ms, NOW_MS + 30100 + HOUR_MS);
 }
 
-/* Nobody looked meanwhile: a clock that was wrong all that time has not stood for it. */
+/* The process did not run meanwhile, so a wrong clock has not stood for that time. */
 Test(time, a_stopped_process_lets_no_jump_stand)
 {
     begin(NOW_MS);
@@ -183,7 +183,7 @@ Test(time, a_thread_that_is_interrupted_between_the_clocks_believes_nothing)
     (void)time_look(&clocks);
     hands.read_ns = 0;
     cr_assert_leq(clocks.log_ms, NOW_MS + 20000 + 120);
-    jump(120); /* what the reads took */
+    jump(120); /* the time that the reads took */
     pass(20000);
     cr_assert_leq(clocks.log_ms, hands.wall_ms);
     cr_assert_geq(clocks.log_ms + 2, hands.wall_ms);

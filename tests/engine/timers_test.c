@@ -1,4 +1,4 @@
-/* The engine through one edge: leases, delays, goodbyes, order, and all of it over a restart. */
+/* The timers through one edge: leases, delays, BYE and the order of offers, also over a restart. */
 #include "tests/engine/one.h"
 
 #include <criterion/criterion.h>

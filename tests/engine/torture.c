@@ -1,5 +1,5 @@
-/* The engine under many threads, without a network: who is told what, and whether it is so after a
- * restart. */
+/* The engine under many threads, without a network: replies are checked against each other, and
+ * against the state after a restart. */
 #include "tests/engine/torture.h"
 
 #include "wal/base/clock.h"
@@ -36,7 +36,7 @@ static void cast(struct torture *t, struct actor *actors)
     }
 }
 
-/* ---- what must hold afterwards ---- */
+/* ---- checks at the end ---- */
 
 static void check_votes(const struct actor *actors, unsigned option, uint64_t total)
 {
@@ -63,9 +63,8 @@ static void check_votes(const struct actor *actors, unsigned option, uint64_t to
     free(seen);
 }
 
-/* What is compared over a restart: the reads, and rows of our own, since theirs end with the
- * engine.
- */
+/* The reads that are compared over a restart, and copies of their rows, since the rows of a read
+ * end with the engine. */
 struct engine_rows {
     struct read_tally votes;
     struct read_builds builds;
@@ -122,7 +121,7 @@ static void engine_rows_fini(struct engine_rows *picture)
     free(picture->builds.rows);
 }
 
-/* Until every lease has run out and every delay is over, so that nothing changes by itself. */
+/* Waits until every lease has expired and every delay is over: nothing changes by itself then. */
 static void wait_for_quiet(struct handle *handle)
 {
     for (uint64_t moving = 1; moving > 0;) {
@@ -186,7 +185,7 @@ static void check_all(struct torture *t, struct actor *actors, const char *dir)
     EXPECT(tally_close(t->tally) == 0, "close");
 }
 
-/* ---- the whole ---- */
+/* ---- the run ---- */
 
 static void prepare(struct torture *t, const char *dir)
 {
@@ -212,7 +211,7 @@ static void run(struct torture *t, struct actor *actors, uint64_t seconds)
         EXPECT(pthread_create(&actors[i].thread, NULL, actor_main, &actors[i]) == 0, "thread");
     }
     pthread_barrier_wait(&t->start);
-    /* the visitors' votes wake everybody, so this sees the end in time */
+    /* the votes of the visitors cause commits, so this thread sees the end in time */
     struct handle handle;
     uint64_t end_ns = clock_mono_ns() + seconds * 1000000000;
     handle_open(&handle, t->tally);
@@ -223,7 +222,7 @@ static void run(struct torture *t, struct actor *actors, uint64_t seconds)
     atomic_store_explicit(&t->stop, true, memory_order_relaxed);
     bool open = true;
     for (unsigned i = 0; i < ACTORS; i++) {
-        /* commits go on until all have seen it: who waits for one sees it, too */
+        /* commits go on until all threads have seen the end, also those that wait for one */
         while (open && pthread_tryjoin_np(actors[i].thread, NULL) != 0) {
             handle_poll(&handle, "end");
         }

@@ -1,4 +1,4 @@
-/* What the threads of the engine's torture share. */
+/* The data that the threads of the engine's torture share, and their functions. */
 #ifndef TALLY_TESTS_ENGINE_TORTURE_H
 #define TALLY_TESTS_ENGINE_TORTURE_H
 
@@ -28,13 +28,13 @@ struct told_list {
     size_t room;
 };
 
-/* What all threads together know of a build. */
+/* The claims and the end of a build, as all threads have noted them. */
 struct trace {
     _Atomic uint32_t done; /* the token with which it was done; 0: not yet */
     /* of the claim with the highest token that was noted; under torture.noting */
     uint32_t token;
-    uint64_t noted_ns;  /* it had been given by then */
-    uint64_t held_till; /* mono ns: nobody else may hold it before; 0: it was given up */
+    uint64_t noted_ns;  /* the claim was answered by then */
+    uint64_t held_till; /* mono ns: no other claim may hold it before; 0: it was given up */
 };
 
 struct torture {
@@ -59,7 +59,7 @@ struct torture {
 struct actor {
     struct torture *t;
     void (*run)(struct actor *actor, struct handle *handle);
-    bool no_handle; /* it opens and closes handles itself */
+    bool no_handle; /* the function opens and closes handles itself */
     unsigned number;
     struct seed seed;
     struct told_list told;

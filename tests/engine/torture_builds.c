@@ -9,7 +9,7 @@
 
 enum { STOPPED_NS = 700 * 1000 * 1000, STOPPED_ONE_IN = 200 };
 
-/* ---- what is known of builds ---- */
+/* ---- traces of builds ---- */
 
 static struct trace *trace_of(struct torture *t, uint64_t id)
 {
@@ -18,9 +18,9 @@ static struct trace *trace_of(struct torture *t, uint64_t id)
 }
 
 /*
- * A fresh claim that is durable now; asked_ns is from before it was asked for. Claims are noted in
- * any order: whoever was stopped between its claim and here comes when its lease is over, and the
- * build was given to others. Then its lease has to have been over when they had it.
+ * Notes a fresh claim that is durable now; asked_ns is from before the request. Claims are noted in
+ * any order: a thread that was stopped between its claim and here may come after its lease has
+ * expired and the build was given to others. Then the lease must have expired before they got it.
  */
 static void trace_claim(struct torture *t, const struct edge_claimed *got, uint64_t asked_ns)
 {
@@ -44,7 +44,7 @@ static void trace_claim(struct torture *t, const struct edge_claimed *got, uint6
     torture_count(&t->claims);
 }
 
-/* The holder is about to give the build up, so from now on anybody may have it. */
+/* Notes that the holder is about to give the build up: from now on any other claim may hold it. */
 static void trace_give_up(struct torture *t, uint64_t id, uint32_t token)
 {
     struct trace *trace = trace_of(t, id);
@@ -198,7 +198,7 @@ static void fail_build(struct actor *actor, struct handle *handle, const struct 
     }
 }
 
-/* The reply to the claim was lost on its way. */
+/* Behaves as if the reply to the claim was lost. */
 static void lose(struct actor *actor, struct handle *handle, const struct edge_claimed *got)
 {
     trace_give_up(actor->t, got->id, got->token);
@@ -215,7 +215,7 @@ static void lose(struct actor *actor, struct handle *handle, const struct edge_c
     }
 }
 
-/* Sleeps over the lease: then the build is somebody else's, and the late answer is refused. */
+/* Sleeps until the lease has expired: the build is offered again, and the late DONE is refused. */
 static void expire(struct actor *actor, struct handle *handle, const struct edge_claimed *got)
 {
     struct read_builds r;
@@ -277,7 +277,7 @@ static void work(struct actor *actor, struct handle *handle, const struct edge_c
     }
 }
 
-/* A worker leaves and comes back; what it held is somebody else's at once. */
+/* A worker leaves and comes back; its build is offered to others at once. */
 static void leave(struct actor *actor, struct handle *handle, const char *name,
                   const struct edge_claimed *held)
 {
@@ -289,7 +289,7 @@ static void leave(struct actor *actor, struct handle *handle, const char *name,
     torture_count(&actor->t->byes);
 }
 
-/* As a thread that the machine stops for longer than a lease, wherever it is. */
+/* Stops this thread for longer than a lease, as the machine might. */
 static void stop_a_while(void)
 {
     uint64_t until_ns = clock_mono_ns() + STOPPED_NS;
@@ -335,7 +335,7 @@ void actor_claim(struct actor *actor, struct handle *handle)
     }
 }
 
-/* Threads with one worker of one slot: who comes second is given the same build. */
+/* Threads that share a worker of one slot: a second claim is told the same build again. */
 void actor_share(struct actor *actor, struct handle *handle)
 {
     struct edge_claim ask = {

@@ -54,7 +54,7 @@ static void claim(struct handle *handle, const char *worker, struct edge_claimed
     handle_settle(handle);
 }
 
-/* One build: held and given back by the one, done by the other. */
+/* One build: the first worker holds it and gives it back, the second completes it. */
 static void round_one(struct handle *handle)
 {
     struct edge_submit ask = {
@@ -67,7 +67,7 @@ static void round_one(struct handle *handle)
     handle_settle(handle);
     /* T3: release; pairs with T2 */
     atomic_store_explicit(&stale, (uint64_t)got.token << 32 | id, memory_order_release);
-    handle_poll(handle, "p"); /* time to ask while it is pending */
+    handle_poll(handle, "p"); /* leaves time to ask while the build is pending */
     claim(handle, "second", &got);
     EXPECT(got.id == id && edge_done(handle->edge, id, got.token, SPAN("right")) == 0, "done");
     handle_settle(handle);
@@ -94,7 +94,7 @@ int main(void)
     atomic_store_explicit(&stop, true, memory_order_relaxed);
     /* T6: acquire; pairs with T5 */
     while (!atomic_load_explicit(&stopped, memory_order_acquire)) {
-        handle_poll(&handle, "p"); /* whoever is parked waits for a commit */
+        handle_poll(&handle, "p"); /* makes a commit for parked requests */
     }
     pthread_join(thread, NULL);
     handle_close(&handle);

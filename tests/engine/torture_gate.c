@@ -1,5 +1,5 @@
-/* Polls are closed and opened under votes: behind the OK to a close their counts stand still, and
- * what they count is what was acknowledged. */
+/* Polls are closed and opened under votes: after the OK to a close their counts do not move, and
+ * each count is the number of acknowledged votes. */
 #include "tests/engine/handle.h"
 #include "tests/lib/seed.h"
 #include "wal/base/clock.h"
@@ -28,7 +28,7 @@ static bool goes_on(void)
     return !atomic_load_explicit(&over, memory_order_relaxed);
 }
 
-/* A pass that goes on while others commit, but not for ever: the gate waits for it. */
+/* Lets the pass go on while others commit, but not for ever, since the gate waits for it. */
 static void dawdle(const struct edge *edge)
 {
     uint64_t commits = edge_commits(edge);
@@ -38,7 +38,7 @@ static void dawdle(const struct edge *edge)
     }
 }
 
-/* A pass with some votes. One that has to wait is not cast: it is asked again in a later pass. */
+/* Makes a pass with some votes. A parked vote is not cast; a later pass asks again. */
 static void vote(struct gate_voter *voter, struct handle *handle, struct seed *seed)
 {
     uint64_t cast[POLLS] = {0};
@@ -161,7 +161,7 @@ int main(void)
     atomic_store_explicit(&over, true, memory_order_relaxed);
     for (int i = 0; i < VOTERS; i++) {
         while (pthread_tryjoin_np(voters[i].thread, NULL) != 0) {
-            handle_poll(&handle, "other"); /* nobody waits for this thread to end its pass */
+            handle_poll(&handle, "other"); /* ends this thread's pass, for which the gate waits */
         }
         closed += voters[i].closed;
     }

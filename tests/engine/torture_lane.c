@@ -1,5 +1,5 @@
-/* One lane, its edge and its committer: what comes out is what went in, and results come back.
- * With TORTURE_RELAXED_PUBLISH the edge publishes without order, and a sanitizer must see that. */
+/* One lane, its edge and its committer: all records arrive, and their results come back. With
+ * TORTURE_RELAXED_PUBLISH the edge publishes without order, and a sanitizer must see that. */
 #include "tests/engine/handle.h"
 #include "tests/lib/seed.h"
 
@@ -25,7 +25,7 @@ static uint64_t word_of(uint64_t position)
     return position * 0x9e3779b97f4a7c15U ^ position >> 7;
 }
 
-/* Reads the results that have come, and makes their slots free again. */
+/* Reads the results that have come, and frees their slots. */
 static void take_verdicts(struct lane *lane)
 {
     uint64_t applied = lane_applied(lane);
@@ -50,7 +50,7 @@ static void *edge_main(void *arg)
         }
         publish(lane);
         take_verdicts(lane);
-        sched_yield(); /* a spin would push what a sanitizer remembers of this thread out */
+        sched_yield(); /* a spin would overwrite the sanitizer's history of this thread */
     }
     return NULL;
 }

@@ -1,7 +1,7 @@
-/* One build is pending at every moment, or held by the one who asks: so whoever asks is never told
- * that there is none. The next build is always there, of another need set, before the last one is
- * claimed. With MUTANT_MARK_LATE the edge sums up, as of now, the sets that there were before its
- * walk, and this must see it. */
+/* At every moment a build is pending, or held by the thread that asks: the next one, of another
+ * need set, is submitted before the last one is claimed. So a claim must never return EDGE_NIL.
+ * With MUTANT_MARK_LATE the edge sums up, as of now, the pending counts of the sets that there were
+ * before its walk, and this must see it. */
 #include "tests/engine/handle.h"
 
 #include "wal/base/clock.h"
@@ -49,7 +49,7 @@ static void *ask_main(void *arg)
     return NULL;
 }
 
-/* The tags of a number; each number has others. */
+/* Submits a build with the tags of a number; each number has other tags. */
 static void submit(struct handle *handle, uint32_t number)
 {
     char need[2 * TAGS + 1];
@@ -104,7 +104,7 @@ int main(void)
     atomic_store_explicit(&stop, true, memory_order_relaxed);
     /* T3: acquire; pairs with T2 */
     while (!atomic_load_explicit(&stopped, memory_order_acquire)) {
-        handle_poll(&handle, "p"); /* whoever is parked waits for a commit */
+        handle_poll(&handle, "p"); /* makes a commit for parked requests */
     }
     pthread_join(thread, NULL);
     handle_close(&handle);

@@ -1,5 +1,5 @@
-/* One parcel after the other in one place, read by many, some of whom keep it long. With
- * TORTURE_FREE_AT_ONCE the writer gives its hold back without a grace period, and a sanitizer must
+/* One parcel after the other in one place, read by many threads, some of which keep it long. With
+ * TORTURE_FREE_AT_ONCE the writer releases its hold without a grace period, and a sanitizer must
  * see that. */
 #include "tests/engine/handle.h"
 #include "tests/lib/seed.h"
@@ -14,7 +14,7 @@ static _Atomic(struct parcel *) place;
 static _Atomic bool closed;
 static pthread_barrier_t start;
 
-/* A parcel of n holds bytes that all say so. */
+/* All bytes of parcel n must have the value of n. */
 static void check(const struct parcel *parcel)
 {
     struct span bytes = parcel_span(parcel);

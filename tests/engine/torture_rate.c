@@ -1,4 +1,5 @@
-/* A poll's limit is altered while others ask for it: what they get is always of one POLL. */
+/* A poll's vote limit is altered while other threads read it: both numbers must come from one POLL.
+ */
 #include "tests/engine/handle.h"
 #include "tests/lib/count.h"
 #include "tests/lib/seed.h"

@@ -1,6 +1,5 @@
-/* Long reads beside votes: each TALLY is one moment, a connection sees its own past, lists are
- * whole.
- */
+/* Long reads beside votes: each TALLY shows one moment, a thread sees its own votes, and lists are
+ * whole. */
 #include "engine/edge/slice.h"
 #include "tests/engine/handle.h"
 #include "tests/lib/seed.h"
@@ -14,7 +13,7 @@ enum {
     THREADS = 2,
     READS = 60,
     WORKERS = 3 * READ_SLICE,
-    BATCH = 32, /* votes between two looks */
+    BATCH = 32, /* votes between two reads */
 };
 
 struct voter {
@@ -22,8 +21,8 @@ struct voter {
     pthread_barrier_t *start;
     pthread_t thread;
     unsigned number;
-    uint64_t votes[POLLS][OPTIONS]; /* its own */
-    uint64_t busy;                  /* reads that votes have overtaken */
+    uint64_t votes[POLLS][OPTIONS]; /* cast by this thread */
+    uint64_t busy;                  /* reads that were answered BUSY */
 };
 
 static uint64_t first_option[POLLS];
@@ -53,7 +52,7 @@ static void fill(struct handle *handle)
     handle_settle(handle);
 }
 
-/* One record with one vote. */
+/* Appends one record with one vote. */
 static void vote(struct handle *handle, uint64_t option)
 {
     struct edge_vote cast;
@@ -78,7 +77,7 @@ static void expect_order(const struct read_tally *r)
            (unsigned long)sum);
 }
 
-/* Votes of this thread's own options are exactly those it has cast, all of which are applied. */
+/* The votes of this thread's options must be exactly those it has cast; all of them are applied. */
 static void look(struct voter *v, struct handle *handle, unsigned p)
 {
     char poll[16];
@@ -123,7 +122,7 @@ static void *vote_main(void *arg)
     return NULL;
 }
 
-/* Votes alone, one a record, and for one poll: the total says how many records there are. */
+/* While there are only votes, one a record and for one poll, the total must match the lsn. */
 static void *cut_main(void *arg)
 {
     struct voter *v = arg;
@@ -178,7 +177,7 @@ static void expect_workers(struct handle *handle)
     read_workers_fini(&r);
 }
 
-/* Reads that nobody wants any more end all the same. */
+/* Reads that were cancelled must end, too. */
 static void expect_ends(struct handle *handle)
 {
     enum { COUNT = 20 };

@@ -1,5 +1,5 @@
-/* Workers leave, are forgotten and come again under their claims; need sets and queues come and go
- * under those who walk them. No claim is lost, and a start makes the same of the log. */
+/* Workers leave, are forgotten and come again while they claim; need sets and queues come and go
+ * while edges walk them. No claim is lost, and a start makes the same state from the log. */
 #include "tests/engine/handle.h"
 #include "tests/lib/seed.h"
 #include "wal/base/clock.h"
@@ -16,7 +16,7 @@ enum {
     OPEN_MAX = 200,
     DAWDLE_NS = 2 * 1000 * 1000
 };
-enum { MEMORY_BYTES = 1 << 20 }; /* finished builds, and their queues, go soon */
+enum { MEMORY_BYTES = 1 << 20 }; /* small, so finished builds and queues are soon forgotten */
 
 static const uint64_t run_ns = 1500 * 1000 * 1000;
 
@@ -28,7 +28,7 @@ struct claimer {
     struct tally *tally;
     uint64_t seed;
     uint64_t done;
-    uint64_t missing; /* claims of a worker that was not there */
+    uint64_t missing; /* claims for a worker that was not registered */
     pthread_t thread;
 };
 
@@ -51,7 +51,7 @@ static void come(struct handle *handle, struct span name)
     EXPECT(err == 0, "worker: %s", tally_err_name(err));
 }
 
-/* A pass that goes on while others commit, with a claim in it that nobody can see yet. */
+/* Lets the pass go on while others commit, with a claim in it that is not published yet. */
 static void dawdle(const struct edge *edge)
 {
     uint64_t commits = edge_commits(edge);
@@ -77,7 +77,7 @@ static void submit(struct handle *handle, struct seed *seed)
     EXPECT(err == 0, "submit: %s", tally_err_name(err));
 }
 
-/* Has it done, unless its worker has left meanwhile. */
+/* Completes the build, unless its worker has left meanwhile. */
 static bool finish(struct handle *handle, const struct edge_claimed *got)
 {
     int err;
@@ -92,7 +92,7 @@ static void claim_one(struct claimer *claimer, struct handle *handle, struct see
     char worker[16];
     char queues[CLAIM_QUEUES_MAX][16];
     struct edge_claimed got;
-    bool is_steady = seed_below(seed, 4) == 0; /* one that stays, so that all gets done */
+    bool is_steady = seed_below(seed, 4) == 0; /* a worker that stays, so that all builds end */
     struct edge_claim ask = {.worker = is_steady ? name_of(worker, "steady", claimer->seed)
                                                  : name_of(worker, "w", seed_below(seed, WORKERS)),
                              .queue_count = CLAIM_QUEUES_MAX,
@@ -106,7 +106,7 @@ static void claim_one(struct claimer *claimer, struct handle *handle, struct see
     }
     if (err == TALLY_NOTFOUND) {
         claimer->missing++;
-        if (seed_below(seed, BACK_ONE_IN) == 0) { /* late enough that it may be forgotten */
+        if (seed_below(seed, BACK_ONE_IN) == 0) { /* late enough that it may be forgotten first */
             come(handle, ask.worker);
         }
     }
@@ -150,7 +150,7 @@ static void leave(struct handle *handle, struct seed *seed)
     EXPECT(err == 0 || err == TALLY_NOTFOUND, "bye: %s", tally_err_name(err));
 }
 
-/* What is left, by one worker; those that left have given everything back. */
+/* Completes the builds that are left with one worker; workers that left hold none. */
 static uint64_t drain(struct handle *handle)
 {
     uint64_t count = 0;
@@ -177,7 +177,7 @@ static uint64_t drain(struct handle *handle)
     return count;
 }
 
-/* Some queues have gone and come again, and some workers. */
+/* Whether some queues and some workers were forgotten and came again. */
 static bool has_recycled(const struct tally *tally)
 {
     return FIELD_GET(tally->state.queue_last) > QUEUES + 10 &&
@@ -207,7 +207,7 @@ static void run(struct tally *tally, struct handle *handle)
     atomic_store_explicit(&over, true, memory_order_relaxed);
     for (int i = 0; i < CLAIMERS; i++) {
         while (pthread_tryjoin_np(claimers[i].thread, NULL) != 0) {
-            leave(handle, &seed); /* nobody waits for this thread to end its pass */
+            leave(handle, &seed); /* also ends this thread's pass, so that no grace period waits */
             come(handle, SPAN("last"));
         }
         done += claimers[i].done;

@@ -1,5 +1,5 @@
-/* Replays of long logs by several threads make the state that apply makes record by record, and
- * blame the same record where one does not fit. */
+/* Replays of long logs by several threads: they make the state that apply makes record by record,
+ * and blame the same record where one does not fit. */
 #include "engine/apply/digest.h"
 #include "engine/log/columns.h"
 #include "engine/apply/snapshot_load.h"
@@ -18,7 +18,7 @@ struct block_list {
     uint32_t count;
 };
 
-/* Blocks of all sizes; a record's time is that of its block. */
+/* Makes blocks of all sizes; a record's time is that of its block. */
 static void block_list_init(struct block_list *log, struct record_history *h, uint64_t start)
 {
     struct columns columns = {.count = 0};
@@ -59,7 +59,7 @@ struct replayed {
     int err;
     uint64_t bad_lsn;
     unsigned bad_type;
-    uint64_t digest; /* where there is no error */
+    uint64_t digest; /* if there is no error */
 };
 
 static struct replayed replay_in_order(const struct record_history *h)
@@ -119,7 +119,7 @@ static void compare(struct record_history *h, uint64_t start, int err)
     block_list_fini(&log);
 }
 
-/* A step that does not continue its chain; then another one somewhere, that may come before it. */
+/* Spoils a step so that it does not continue its chain; then another one, perhaps before it. */
 static void make_mistakes(struct record_history *h, struct seed *seed)
 {
     for (int made = 0; made < 2;) {

@@ -1,5 +1,5 @@
-/* Snapshots one after the other under votes and builds: each of them, with the records behind it,
- * is what the whole log says. */
+/* Snapshots one after the other under votes and builds: each snapshot with the records behind it
+ * makes the same state as the whole log. */
 #include "engine/apply/digest.h"
 #include "engine/apply/snapshot_load.h"
 #include "engine/apply/apply.h"
@@ -121,7 +121,7 @@ static void run(struct tally *tally)
     EXPECT(jobs[0].count >= SNAPSHOTS_MIN, "too few snapshots to mean anything");
 }
 
-/* ---- what the directory says, without an engine ---- */
+/* ---- reading the directory, without an engine ---- */
 
 struct made {
     struct state state;

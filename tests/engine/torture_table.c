@@ -9,7 +9,7 @@
 
 enum { READERS = 3, PASSING = 1000000, LIVING_MAX = 3 * TABLE_CHUNK, STAYS_EVERY = 50000 };
 
-/* An entity says its own id, and never goes: what is under test is the memory of the table. */
+/* An entity is its own id, and is never freed: only the memory of the table is under test. */
 static uint64_t ids[PASSING + 1];
 static struct table table;
 static pthread_barrier_t start;
@@ -22,7 +22,7 @@ static void expect(const uint64_t *entity, uint64_t id)
     EXPECT(*entity == id, "id %lu is the place of %lu", (unsigned long)id, (unsigned long)*entity);
 }
 
-/* What was there before and after the look must be seen. */
+/* An entity that was in the table before and after the look must be seen. */
 static void look(uint64_t id)
 {
     const uint64_t *entity = table_get(&table, id);
@@ -57,7 +57,7 @@ static void *read_main(void *arg)
     pthread_barrier_wait(&start);
     /* T3: relaxed: the end may be seen late */
     while (!atomic_load_explicit(&ended, memory_order_relaxed)) {
-        /* T4: acquire; pairs with T5: what was put is seen */
+        /* T4: acquire; pairs with T5: the put entity is seen */
         look(atomic_load_explicit(&newest, memory_order_acquire));
         walk();
         rcu_quiescent();
@@ -78,7 +78,7 @@ static void write_all(void)
             continue;
         }
         gone++;
-        /* T2: release; pairs with T1: said before it goes */
+        /* T2: release; pairs with T1: written before the entity is removed */
         atomic_store_explicit(&oldest, gone + 1, memory_order_release);
         if (gone % STAYS_EVERY != 0) {
             table_remove(&table, gone);

@@ -1,4 +1,4 @@
-/* One ticket list, many claimers, one committer that appends, trims and frees. With
+/* One ticket list, many claimers, and one committer that appends, trims and frees. With
  * TORTURE_FREE_AT_ONCE it does not wait for a grace period, and a sanitizer must see that. */
 #include "tests/engine/handle.h"
 
@@ -32,8 +32,8 @@ static void claimed(uint64_t id, uint64_t *last)
     atomic_fetch_add_explicit(&arena.total, 1, memory_order_relaxed);
 }
 
-/* Stays in its read section until the committer has swept the build away, and looks at it again: it
- * must still be there. */
+/* Stays in its read section until the committer has retired the build, and looks at it again: the
+ * build must not be freed yet. */
 static void linger(const struct build *build, uint64_t id)
 {
     /* T4: acquire; pairs with T5 */
@@ -44,10 +44,10 @@ static void linger(const struct build *build, uint64_t id)
            (unsigned long)build->id);
 }
 
-/* Claims what there is. Returns false when nothing is left and nothing will come. */
+/* Claims the living tickets. Returns false when none is left and none will come. */
 static bool claim_some(uint64_t *last)
 {
-    /* T2: acquire; pairs with T3: whatever was appended is seen by the walk below */
+    /* T2: acquire; pairs with T3: all appended tickets are seen by the walk below */
     bool closed = atomic_load_explicit(&arena.closed, memory_order_acquire);
     struct ticket *ticket = ticket_first(&arena.list);
     if (ticket == NULL) {
@@ -92,7 +92,7 @@ static struct build *offer(uint64_t id)
     return build;
 }
 
-/* Takes out what has been claimed, in order: first the tickets, then the builds behind them. */
+/* Retires claimed tickets and builds, in order: first the tickets, then their builds. */
 static uint64_t sweep(struct build **builds, uint64_t from, uint64_t to)
 {
     uint64_t end = from;

@@ -1,6 +1,6 @@
-/* A worker whose reply was lost asks for its claim again, while the end of the connection that the
- * reply was for takes it back: only one of the two may come about. With MUTANT_TOLD_APART the edge
- * looks whether it was told again, and then takes it back, and this must see it. */
+/* A worker whose reply was lost asks for its claim again, while the end of its old connection takes
+ * the claim back: only one of the two may happen. With MUTANT_TOLD_APART the edge first checks
+ * whether it was told again and then takes it back, in two steps, and this must see it. */
 #include "tests/engine/handle.h"
 
 #include "wal/base/clock.h"
@@ -40,7 +40,7 @@ static void *back_main(void *arg)
         if (atomic_load_explicit(&back, memory_order_acquire) == BACK_ASKED) {
             take_back(&handle);
         }
-        sched_yield(); /* on one core nobody else would come to anything */
+        sched_yield(); /* on one core no other thread would run */
         edge_pass_end(handle.edge);
         edge_pass_begin(handle.edge);
     }
@@ -81,7 +81,7 @@ static bool round_one(struct handle *handle, int round)
     handle_settle(handle);
     uint32_t how = BACK_ASKED;
     while (how == BACK_ASKED) {
-        handle_poll(handle, "p"); /* whoever is parked waits for a commit */
+        handle_poll(handle, "p"); /* makes a commit for parked requests */
         /* T2: acquire; pairs with T1 */
         how = atomic_load_explicit(&back, memory_order_acquire);
     }

@@ -17,7 +17,7 @@ void actor_told(struct actor *actor, unsigned option, uint64_t after, uint32_t n
     list->at[list->count++] = (struct told){after, n, option};
 }
 
-/* One pass: some votes, one flush, and what each was told. */
+/* Makes one pass: some votes, one flush, and notes the reply to each. */
 static void vote_pass(struct actor *actor, struct handle *handle)
 {
     struct edge_vote votes[VOTES_A_PASS];
@@ -54,7 +54,8 @@ void actor_vote(struct actor *actor, struct handle *handle)
     }
 }
 
-/* Comes, votes once, goes: so lanes change hands while the committer wakes their owners. */
+/* Opens a handle, votes once, and closes it, so that lanes change owners while the committer wakes
+ * them. */
 void actor_visit(struct actor *actor, struct handle *handle)
 {
     (void)handle;
@@ -139,7 +140,7 @@ static void read_queue(const struct actor *actor, struct handle *handle, struct 
             sum += r.rows[i].by_state[state];
         }
     }
-    /* a submit is counted by its thread after it was applied */
+    /* a thread counts its submit only after it was applied */
     EXPECT(sum >= torture_get(&actor->t->done), "QUEUES: %lu builds, but %lu are done",
            (unsigned long)sum, (unsigned long)torture_get(&actor->t->done));
     read_queues_fini(&r);

@@ -1,4 +1,4 @@
-/* The turned clocks. */
+/* Clocks that a test can move. */
 #include "tests/engine/turned_clock.h"
 
 #include "wal/base/clock.h"

@@ -1,4 +1,4 @@
-/* The machine's clocks as a test turns them. */
+/* Clocks for tests: those of the machine, plus a time that the test adds. */
 #ifndef TALLY_TESTS_ENGINE_TURNED_CLOCK_H
 #define TALLY_TESTS_ENGINE_TURNED_CLOCK_H
 
@@ -6,13 +6,13 @@
 
 #include <stdatomic.h>
 
-/* Both clocks run as the machine's do, but for what was added. Threads: any. */
+/* The time that is added to the machine's clocks. Threads: any. */
 struct turned {
     _Atomic int64_t wall_ms;  /* added to the wall clock alone */
     _Atomic uint64_t both_ms; /* added to both: time that passed while the process was stopped */
 };
 
-/* Owns: it lives as long as the engine that is opened with it. */
+/* Makes a clock for tally_options. Owns: `turned` lives until the engine is closed. */
 struct tally_clock turned_clock(struct turned *turned);
 
 void turned_wall(struct turned *turned, int64_t ms);

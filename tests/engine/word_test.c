@@ -1,11 +1,11 @@
-/* The words: every step between any two halves is legal exactly where the picture says so. */
+/* The words: a step between two statuses is legal exactly where the picture has an arrow. */
 #include "engine/log/record.h"
 #include "engine/state/word.h"
 #include "tests/lib/count.h"
 
 #include <criterion/criterion.h>
 
-/* The picture of word.h once more, as a list: what may lead from where to where. */
+/* The picture of word.h once more, as a list of arrows. */
 struct arrow {
     unsigned type;
     enum build_state from;
@@ -58,7 +58,7 @@ static void check_step(unsigned type, enum build_state from, enum build_state to
         uint32_t after = (token + more[i]) & BUILD_TOKEN_MAX;
         uint32_t wanted = type == RECORD_BEAT ? 0 : 1;
         bool legal = in_the_picture(type, from, to) && more[i] == wanted;
-        /* no step leads over the end of the tokens */
+        /* no step takes a token beyond the last one */
         legal = legal && (wanted == 0 || token < BUILD_TOKEN_MAX);
         cr_assert_eq(
             word_transition_is_legal(type, status_make(from, token), status_make(to, after)), legal,
@@ -91,7 +91,7 @@ Test(word, halves_and_words_come_apart_as_they_were_put_together)
     cr_assert(status_is_ended(status_make(BUILD_CANCELLED, 1)));
 }
 
-/* Where the tokens run out, nothing is offered any more; who holds can still end it. */
+/* A build that runs out of tokens is not offered any more; its holder can still end the claim. */
 Test(word, a_build_without_tokens_fails_instead_of_being_offered)
 {
     uint32_t before = status_make(BUILD_ASSIGNED, BUILD_TOKEN_MAX - 4);
@@ -142,7 +142,7 @@ Test(word, a_heartbeat_that_was_stopped_takes_nothing_from_a_later_one)
     uint32_t building = status_make(BUILD_BUILDING, 7);
     uint64_t seen = build_word(assigned, 20);
     word_set(&word,
-             build_word(assigned, 50)); /* what another was told, while this one was stopped */
+             build_word(assigned, 50)); /* the deadline of a heartbeat that came in between */
     cr_assert(word_prolong(&word, seen, building, 30));
     cr_assert_eq(word_get(&word), build_word(building, 50));
     seen = build_word(building, 20);

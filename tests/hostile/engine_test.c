@@ -1,4 +1,4 @@
-/* What a snapshot or a log may not say: the server refuses it, and never comes up to end later. */
+/* Forged snapshots and logs: the server refuses them at the start, or never fails later. */
 #include "engine/apply/snapshot_load.h"
 #include "engine/base/ledger.h"
 #include "engine/log/bounds.h"
@@ -266,7 +266,7 @@ Test(hostile_engine, texts_that_no_snapshot_could_hold_are_refused)
     free(text);
 }
 
-/* All sums are right: the word of the option could not hold them. */
+/* All sums are right, but the word of the option could not hold the votes. */
 Test(hostile_engine, an_option_with_2_to_the_40_votes_is_refused)
 {
     struct forge_images images;
@@ -277,7 +277,7 @@ Test(hostile_engine, an_option_with_2_to_the_40_votes_is_refused)
     expect_saved_refused(&images, "2^40 votes");
 }
 
-/* The head promises 2^30 options and builds: nothing is made for what is not there. */
+/* The head promises 2^30 options and builds: a load takes no memory for missing ones. */
 Test(hostile_engine, ids_near_2_to_the_30_take_no_memory)
 {
     struct forge_images images;
@@ -299,8 +299,8 @@ Test(hostile_engine, ids_near_2_to_the_30_take_no_memory)
     state_fini(&state);
 }
 
-/* Texts that are within their bounds, and together more than the machine has: a few kilobytes of a
- * file are megabytes of zeros. */
+/* Texts within their bounds that together are larger than the machine's memory: a few kilobytes of
+ * the file decompress to megabytes of zeros. */
 Test(hostile_engine, a_load_takes_no_more_memory_than_the_machine_has)
 {
     struct forge_images images;
@@ -322,7 +322,7 @@ Test(hostile_engine, a_load_takes_no_more_memory_than_the_machine_has)
     state_fini(&state);
 }
 
-/* ---- what comes close to an end goes on, and ends well ---- */
+/* ---- a state close to its limits is loaded, and goes on ---- */
 
 static int claim(uint32_t *token, uint64_t *id)
 {
@@ -378,8 +378,8 @@ Test(hostile_engine, an_option_with_nearly_2_to_the_40_votes_refuses_more_and_en
     close_engine();
 }
 
-/* A mistake in the state itself, as a bug would make it: what is read back says so, and nothing
- * that is there goes for it. */
+/* A mistake in the state itself, as a bug would make it: the proof finds it when the snapshot is
+ * read back, and no older file is removed. */
 Test(hostile_engine, a_snapshot_that_cannot_be_loaded_does_not_count)
 {
     struct forge_images images;
@@ -508,7 +508,7 @@ Test(hostile_engine, a_log_that_counts_beyond_2_to_the_40_is_refused)
     cr_expect_not_null(bounds_image_error(&images.at[FORGED_OPTION]));
 }
 
-/* ---- what apply refuses is never appended ---- */
+/* ---- a record that apply refuses is never appended ---- */
 
 Test(hostile_engine, the_edge_refuses_what_apply_would)
 {

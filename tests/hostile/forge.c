@@ -1,4 +1,4 @@
-/* Files made by hand, block by block; what is wrong with them is the caller's choice. */
+/* The forger: writes logs and snapshots block by block, with mistakes of the caller's choice. */
 #include "tests/hostile/forge.h"
 
 #include "tests/lib/expect.h"
@@ -76,7 +76,7 @@ void forge_any_block(struct forge *forge, const struct wal_block_header *header,
                          : is_snapshot              ? 1
                                                     : (uint32_t)(forge->offset / WAL_PAGE_BYTES);
     if ((made.count == 0) != (made.raw_bytes == 0)) {
-        /* what our own signer would not sign: with another count, which is put right afterwards */
+        /* the writer's own function refuses this count: sign with another one, then correct it */
         uint32_t count = made.count;
         made.count = made.raw_bytes != 0;
         wal_block_sign(block, &made, wal_block_seed(&forge->head, forge->offset));

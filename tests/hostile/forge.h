@@ -10,12 +10,12 @@
 /* One file that is being forged. */
 struct forge {
     int fd;
-    struct wal_segment_head head; /* of a snapshot: what its blocks are tied to */
+    struct wal_segment_head head; /* of a snapshot: the fields to which its blocks are tied */
     uint64_t offset;              /* where the next block goes */
     uint64_t next;                /* the lsn, or number of the image, of the next block */
 };
 
-/* The uuid of all that is forged. */
+/* The uuid of all forged files. */
 extern const unsigned char forge_uuid[WAL_UUID_BYTES];
 
 /* Begins a segment of that number: its header, and zeros up to its length. The next block of it has
@@ -23,7 +23,7 @@ extern const unsigned char forge_uuid[WAL_UUID_BYTES];
 void forge_segment(struct forge *forge, const char *dir, const struct wal_segment_head *head,
                    uint64_t first_lsn);
 
-/* The same, of 64 KiB and epoch 1. */
+/* As forge_segment, with 64 KiB and epoch 1. */
 void forge_small_segment(struct forge *forge, const char *dir, uint64_t number, uint64_t first_lsn);
 
 /* Begins a snapshot of that lsn. */
@@ -33,14 +33,14 @@ void forge_snapshot(struct forge *forge, const char *dir, uint64_t lsn);
 void forge_block(struct forge *forge, uint16_t flags, uint32_t count, const void *raw,
                  size_t raw_bytes);
 
-/* The same; what is not 0 in *header is written as it stands there. */
+/* As forge_block; fields of *header that are not 0 are written as they are. */
 void forge_any_block(struct forge *forge, const struct wal_block_header *header, const void *raw,
                      size_t raw_bytes);
 
 /* Ends a segment: a seal, behind which the file is cut off. */
 void forge_seal(struct forge *forge);
 
-/* Ends a snapshot, with a seal or without, and writes a header that says so many images. */
+/* Ends a snapshot, with a seal or without, and writes a header with this number of images. */
 void forge_snapshot_end(struct forge *forge, bool seals, uint64_t images);
 
 /* Closes the file. */

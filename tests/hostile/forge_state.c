@@ -1,4 +1,4 @@
-/* The state and the history that the cases spoil. */
+/* The valid state and the valid history that the tests spoil. */
 #include "tests/hostile/forge_state.h"
 
 #include "engine/log/columns.h"

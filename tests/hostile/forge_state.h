@@ -1,4 +1,4 @@
-/* Forged states and histories: a snapshot from images, a log from records, whatever they say. */
+/* Forged states and histories: any images become a snapshot, any records a log. */
 #ifndef TALLY_TESTS_HOSTILE_FORGE_STATE_H
 #define TALLY_TESTS_HOSTILE_FORGE_STATE_H
 
@@ -14,7 +14,7 @@ struct forge_images {
     struct image at[FORGE_IMAGES_MAX];
 };
 
-/* Where the images stand of a state that can be loaded: */
+/* The indexes of the images in the valid state. */
 enum {
     FORGED_HEAD,
     FORGED_POLL,
@@ -29,12 +29,12 @@ enum {
     FORGED_END
 };
 
-/* That state: a poll with two options, a queue of two need sets, a worker that holds one build, and
- * one more build of each kind. */
+/* Makes the valid state: a poll with two options, a queue of two need sets, a worker that holds one
+ * build, and one more build of each kind. */
 void forge_images(struct forge_images *images);
 
-/* Writes the snapshot of record FORGE_LSN, and an empty log behind it. The number in END is put
- * right unless it is 0. */
+/* Writes the snapshot of record FORGE_LSN, and an empty log behind it. The number in END is
+ * corrected unless it is 0. */
 void forge_saved(const char *dir, const struct forge_images *images);
 
 struct forge_records {
@@ -42,10 +42,10 @@ struct forge_records {
     struct record at[FORGE_RECORDS_MAX];
 };
 
-/* A history that makes about the same, every type of record in it. */
+/* Makes a history of about the same state, with every type of record. */
 void forge_records(struct forge_records *records);
 
-/* Writes it as a log in one segment, each record in a block of its own, a second apart. */
+/* Writes the history as a log in one segment, each record in a block of its own, a second apart. */
 void forge_logged(const char *dir, const struct forge_records *records);
 
 #endif

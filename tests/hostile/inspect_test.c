@@ -1,5 +1,5 @@
-/* tally-wal in a directory that somebody else made: the same judgement as the server's, and nothing
- * that a terminal would obey. */
+/* tally-wal in a forged directory: it judges as the server does, and prints no bytes that control a
+ * terminal. */
 #include "engine/log/columns.h"
 #include "tests/hostile/forge_state.h"
 #include "tests/inspect/made.h"
@@ -35,9 +35,9 @@ static int run(const char *command, const char *option)
     return made_run_all(&text, (const char *const[]){command, disk.path, option, NULL});
 }
 
-/* ---- what the snapshots prove ---- */
+/* ---- snapshots as proof of what was durable ---- */
 
-/* A log of one block a record, as the server leaves it when it is killed: no seal. */
+/* Forges a log of one block a record without a seal, as a killed server leaves it. */
 static uint64_t forge_open_log(void)
 {
     struct forge_records records;
@@ -60,7 +60,7 @@ static uint64_t forge_open_log(void)
     return records.count;
 }
 
-/* A snapshot that nobody can load proves by its header what was durable. */
+/* Forges a snapshot that cannot be loaded; its header still proves which lsn was durable. */
 static void forge_witness(uint64_t lsn)
 {
     struct forge forge;
@@ -134,7 +134,7 @@ Test(hostile_inspect, verify_finds_a_snapshot_that_is_damaged_or_says_something_
     cr_expect_not_null(strstr(text, "it is not the state that the log leads to"), "%s", text);
 }
 
-/* ---- what is printed ---- */
+/* ---- output ---- */
 
 #define TEXT(word)                                                                                 \
     {                                                                                              \
@@ -144,7 +144,7 @@ Test(hostile_inspect, verify_finds_a_snapshot_that_is_damaged_or_says_something_
 static const char evil[] = "a\r\n7 0 VOTE option=1 \x1b[2J \xc2\x9b"
                            "31m \x7f \xe2\x80\xae \xff\"\\";
 
-/* Bytes of a text that a terminal obeys, beyond line ends. */
+/* Whether a line has no bytes that control a terminal, beyond line ends. */
 static bool is_harmless(const char *line)
 {
     for (struct span rest = span_of(line); rest.len > 0;) {
@@ -157,7 +157,7 @@ static bool is_harmless(const char *line)
     return true;
 }
 
-/* Texts that the server takes from anybody: a title, an error, a UNIQ; and voters of later. */
+/* Forges texts that the server takes from any client: a title, an error, a UNIQ; and a voter. */
 static void forge_evil_log(void)
 {
     struct forge_records records;

@@ -1,6 +1,6 @@
-/* Mutants, read by each verb of tally-wal in this process: each ends with one of its exit codes,
- * prints nothing that a terminal obeys, changes no file, and takes no memory for what is not there.
- */
+/* Mutants, read by each verb of tally-wal in this process: the verb ends with one of its exit
+ * codes, prints no bytes that control a terminal, changes no file, and takes no memory for missing
+ * data. */
 #include "tests/hostile/mutate.h"
 #include "tests/lib/check.h"
 #include "tests/lib/files.h"
@@ -18,7 +18,7 @@ enum { SECONDS = 30, PEAK_MIB = 600, REPLAY_EVERY = 16, PRINTED_BYTES_MAX = 8 <<
 
 static char dir[128];
 static char into[160];
-static FILE *told; /* where we speak; 1 and 2 are what the verbs print to */
+static FILE *told; /* for messages of this program; the verbs print to 1 and 2 */
 
 static void take_output(int memory)
 {
@@ -44,7 +44,7 @@ static bool is_harmless(struct span text)
     return true;
 }
 
-/* What was printed since the last call is looked at, and forgotten. */
+/* Checks the output since the last call, and drops it. */
 static void look_at_output(int memory, const char *verb)
 {
     fflush(stdout);

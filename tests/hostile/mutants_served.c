@@ -1,5 +1,5 @@
-/* Mutants, served: a start refuses them, or else the server does all that it is for, makes a
- * snapshot that counts, ends in order, and starts again. What is synced is never refused later. */
+/* Mutants, served: a start refuses them, or the server serves every request, makes a snapshot that
+ * counts, ends cleanly, and starts again. A synced record is never refused later. */
 #include "tests/engine/handle.h"
 #include "tests/hostile/mutate.h"
 #include "tests/lib/check.h"
@@ -56,7 +56,7 @@ static int claim(const char *worker, struct edge_claimed *got)
     return err;
 }
 
-/* Ends what a worker gets, each in another way. */
+/* Claims builds for a worker, and ends each claim in another way. */
 static void work(const char *worker)
 {
     for (unsigned i = 0; i < 8; i++) {

@@ -1,5 +1,5 @@
-/* What a seed spoils: numbers, texts, order, bytes below the checksum, heads of blocks and files.
- */
+/* Makes mutants: a seed spoils numbers, texts, order, bytes below the checksum, heads of blocks and
+ * files. */
 #include "tests/hostile/mutate.h"
 
 #include "engine/log/columns.h"
@@ -19,7 +19,7 @@
 
 /* ---- numbers, texts, bytes ---- */
 
-/* At the ends of what types and limits hold, near what was there, or anything. */
+/* Returns a number at the end of a type's range, at a limit, near the old number, or at random. */
 static uint64_t spoiled_number(struct seed *seed, uint64_t was)
 {
     uint64_t bit = (uint64_t)1 << seed_below(seed, 64);
@@ -123,7 +123,7 @@ static void spoil_images(struct seed *seed, struct forge_images *images)
     }
 }
 
-/* Makes the sums and counts those of what is there, so that more than the sums is looked at. */
+/* Corrects sums and counts, so that a load does not stop at the sums. */
 static void put_right(struct forge_images *images)
 {
     uint64_t counts[IMAGE_KINDS] = {0};
@@ -139,7 +139,7 @@ static void put_right(struct forge_images *images)
     }
     for (size_t i = 0; i < images->count; i++) {
         if (images->at[i].kind == IMAGE_POLL) {
-            images->at[i].num[IPOLL_TOTAL] = votes; /* there is one */
+            images->at[i].num[IPOLL_TOTAL] = votes; /* there is one poll */
         }
     }
     if (head != NULL) {
@@ -155,7 +155,7 @@ static void put_right(struct forge_images *images)
     }
 }
 
-/* What comes close to the end of what counts. */
+/* Brings numbers close to the limits of counters. */
 static void bring_to_end(struct seed *seed, struct forge_images *images)
 {
     const uint64_t few = seed_below(seed, 8);
@@ -221,7 +221,7 @@ static void spoil_records(struct seed *seed, struct forge_records *records)
 
 /* ---- files ---- */
 
-/* One block with all images or records, some bytes of which are spoiled; the count may be wrong. */
+/* Writes one block with all images or records and spoils some bytes; the count may be wrong. */
 static void spoiled_block(struct seed *seed, struct forge *forge, uint32_t count,
                           const unsigned char *raw, size_t len)
 {
@@ -234,7 +234,7 @@ static void spoiled_block(struct seed *seed, struct forge *forge, uint32_t count
     free(copy);
 }
 
-/* The log behind a snapshot: its empty first segment, as retention leaves it. */
+/* Begins the log behind a snapshot: an empty first segment, as retention leaves it. */
 static void begin_behind(const char *dir)
 {
     struct wal_io *io;
@@ -259,7 +259,7 @@ static void image_bytes(struct seed *seed, const char *dir)
     begin_behind(dir);
 }
 
-/* All records in a few blocks: votes in runs, builds side by side. */
+/* Writes all records in a few blocks: votes in runs, builds side by side. */
 static void record_blocks(struct seed *seed, const char *dir, bool are_bytes)
 {
     struct columns columns = {.count = 0};
@@ -280,7 +280,7 @@ static void record_blocks(struct seed *seed, const char *dir, bool are_bytes)
         }
         EXPECT(columns_end(&columns, &raw, &len) == 0, "columns_end: %m");
         if (len > WAL_SEGMENT_BYTES_MIN / 4) {
-            break; /* a big text: there is not room for two of them */
+            break; /* a large text: the block has no room for two of them */
         }
         if (are_bytes && seed_below(seed, 3) == 0) {
             spoiled_block(seed, &forge, columns.count, raw, len);
@@ -292,7 +292,7 @@ static void record_blocks(struct seed *seed, const char *dir, bool are_bytes)
     forge_close(&forge);
 }
 
-/* Blocks whose heads contradict their payload, their place or each other. */
+/* Writes blocks whose heads contradict their payload, their place or each other. */
 static void spoiled_heads(struct seed *seed, struct forge *forge)
 {
     static const unsigned char members[] = {1, 3, 'a', 'b', 'c', 1, 2, 'd', 'e'};
@@ -426,7 +426,7 @@ void mutate(struct seed *seed, const char *dir)
     ways[way].make(seed, dir);
 }
 
-/* ---- around it ---- */
+/* ---- running a mutant ---- */
 
 void mutant_dir(char *path, size_t capacity)
 {
@@ -436,8 +436,8 @@ void mutant_dir(char *path, size_t capacity)
     files_temp_dir(path, capacity);
 }
 
-/* A mutant that hangs, or crashes: the command that makes it again, with what a handler may call.
- */
+/* Prints the command that repeats a mutant that hangs or crashes, with calls that a signal handler
+ * may make. */
 static void on_signal(int number)
 {
     ssize_t written = write(STDERR_FILENO, repeat, strlen(repeat));
@@ -448,7 +448,7 @@ static void on_signal(int number)
 
 static bool is_over;
 
-/* What ends the process by exit, or by a failed EXPECT. */
+/* Prints that command when the process ends by exit, or by a failed EXPECT. */
 static void tell_repeat(void)
 {
     if (!is_over) {

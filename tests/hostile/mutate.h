@@ -4,17 +4,17 @@
 
 #include "tests/lib/seed.h"
 
-/* Makes one in dir, which is empty. */
+/* Makes a mutant in dir, which is empty. */
 void mutate(struct seed *seed, const char *dir);
 
-/* files_temp_dir, in memory where the machine has such a place. */
+/* As files_temp_dir, but in memory where the machine has a file system there. */
 void mutant_dir(char *path, size_t capacity);
 
 /* From now on a mutant that takes longer than so many seconds, or fails an EXPECT, ends the program
  * with the command that makes it again. */
 void mutant_begin(uint64_t seed, const char *command, unsigned seconds);
 
-/* All went well: the end of the program tells nothing. */
+/* Ends the mode of mutant_begin: the program ends without a message. */
 void mutant_over(void);
 
 /* The most memory that the process had, in MiB. */

@@ -1,4 +1,4 @@
-/* A directory that somebody else made: what the log refuses, and what it does not touch. */
+/* Forged directories: which logs a start refuses, and which files it does not touch. */
 #include "tests/hostile/forge.h"
 #include "tests/lib/count.h"
 #include "tests/wal/log_dir.h"
@@ -45,7 +45,7 @@ static struct wal_io *io_new(void)
     return io;
 }
 
-/* A start as the server makes it; whatever it opens is closed again. */
+/* Starts as the server does, and closes what it has opened. */
 static int start(void)
 {
     struct wal_io *io = io_new();
@@ -108,7 +108,7 @@ static struct wal_segment_head head_of(uint64_t number, uint32_t epoch)
     return head;
 }
 
-/* ---- what counts, ends in a refusal, and not in lost records ---- */
+/* ---- damage of records that count: a refusal, and no lost records ---- */
 
 static void forge_log(uint64_t number, uint32_t epoch, uint64_t first_lsn)
 {
@@ -173,7 +173,7 @@ Test(hostile_wal, the_last_lsn_is_refused)
     cr_expect_eq(read_it(), TALLY_DAMAGE, "%s", report.text);
 }
 
-/* ---- blocks that contradict what they are ---- */
+/* ---- blocks that contradict their kind ---- */
 
 Test(hostile_wal, a_seal_or_a_confirmation_with_records_is_refused)
 {
@@ -225,7 +225,7 @@ static struct stat stat_of(const char *path)
     return stat;
 }
 
-/* A torn log that lies outside, and a link to it: to clear its tail would be to write there. */
+/* A torn log outside the directory, and a link to it: clearing its tail would write outside. */
 Test(hostile_wal, nothing_is_written_or_read_through_a_link)
 {
     struct forge forge;
@@ -252,7 +252,7 @@ Test(hostile_wal, nothing_is_written_or_read_through_a_link)
     cr_assert_eq(unlink(inside), 0);
 }
 
-/* The copy of a torn tail goes by a name that somebody has taken for a link. */
+/* A link has the name under which the copy of a torn tail is kept. */
 Test(hostile_wal, a_torn_tail_is_kept_beside_a_link)
 {
     struct forge forge;
@@ -281,7 +281,7 @@ Test(hostile_wal, the_lock_is_no_link_either)
     cr_expect_eq(access(outside, F_OK), -1, "and nothing was made outside");
 }
 
-/* Would hang for ever: the timeout of the test is the measure. */
+/* A start that opens the pipe would hang for ever, until the timeout of the test. */
 Test(hostile_wal, a_pipe_hangs_nobody, .timeout = 20)
 {
     static const char *const names[] = {"wal-0000000000000001.seg", "snap-0000000000000005.tally",
@@ -298,7 +298,7 @@ Test(hostile_wal, a_pipe_hangs_nobody, .timeout = 20)
     }
 }
 
-/* Nobody reads through the holes of a file that is longer than its header promises. */
+/* A start does not read through the holes of a file that is longer than its header says. */
 Test(hostile_wal, a_sparse_giant_is_refused_at_once, .timeout = 20)
 {
     struct forge forge;
@@ -322,11 +322,11 @@ Test(hostile_wal, a_sparse_giant_is_refused_at_once, .timeout = 20)
     expect_all_refuse("without a header", "no readable header");
 }
 
-/* ---- what a snapshot proves ---- */
+/* ---- snapshots as proof of what was durable ---- */
 
 enum { SNAP_LSN = 3 };
 
-/* Three records, a snapshot of all three, and the process was killed. */
+/* Forges three records, a snapshot of all three, and no seal, as after a kill. */
 static void forge_saved_log(void)
 {
     struct forge forge;
@@ -367,7 +367,7 @@ Test(hostile_wal, what_a_snapshot_proves_holds_for_reader_repair_and_start)
     expect_snapshot_says("no segment", "there is a snapshot at record 3, and no log");
 }
 
-/* Its header was written last: it proves as much when the rest is spoiled. */
+/* The header was written last, so it proves the same lsn when the rest is damaged. */
 Test(hostile_wal, a_snapshot_that_is_damaged_behind_its_header_proves_as_much)
 {
     forge_saved_log();
