@@ -1,4 +1,4 @@
-/* B3 to B5: refusals keep the line, stale tokens change nothing, order is kept. */
+/* B3 to B5: refusals keep the queue's order, stale tokens change nothing, order is kept. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/scene.h"
@@ -116,7 +116,7 @@ static void b4_expired_lease(void)
         EXPECT(new.id == old.id &&new.token > old.token &&new.attempt == 2,
                "after token %" PRIu64 " came '%s'", old.token, reply->line);
         expect_stale(old.id, old.token);
-        /* this lease may run out at any moment too, so it ends here, whichever way */
+        /* this lease may expire at any moment, too: the build ends here in either case */
         reply = client_get(&client, "DONE %" PRIu64 " %" PRIu64, new.id, new.token);
         EXPECT(reply_is(reply, "OK") || reply_is_err(reply, "STALE"), "DONE gave '%s'",
                reply->line);
@@ -128,7 +128,7 @@ static void b4_expired_lease(void)
     server_stop(&server);
 }
 
-/* Submits a line in mixed priorities, and moves a few builds by release and failure. */
+/* Submits builds of mixed priorities, and moves a few of them by release and failure. */
 static void set_up_line(const char *queue)
 {
     static const char *const words[] = {"", "PRI 9", "PRI 0", "PRI 5", "PRI 0", "", "PRI 1"};
@@ -145,7 +145,7 @@ static void set_up_line(const char *queue)
                   claim.token);
 }
 
-/* Works the whole line off and writes down the payloads in the order they were offered. */
+/* Claims and ends all builds, and notes the payloads in the order in which they were offered. */
 static void drain_line(const char *queue, char *order, size_t room)
 {
     size_t used = 0;

@@ -15,7 +15,7 @@ struct claim_race {
     size_t builds;
 };
 
-/* Who holds what after a race. */
+/* The holders of the builds after a race. */
 struct holding {
     bool any;
     uint64_t id, token;
@@ -34,7 +34,7 @@ static size_t index_of(const uint64_t *ids, size_t count, uint64_t id)
     return i;
 }
 
-/* All claims are on their way before the first reply is read. */
+/* All claims are sent before the first reply is read. */
 static void claim_at_once(const struct claim_race *race, const char *queue, const uint64_t *ids)
 {
     bool taken[BUILDS_MAX] = {false};
@@ -62,7 +62,7 @@ static void claim_at_once(const struct claim_race *race, const char *queue, cons
     EXPECT(nils == race->workers - race->builds, "%s: %zu workers got NIL", queue, nils);
 }
 
-/* After a crash each winner still holds its build by the same token, and nobody else gets one. */
+/* After a crash each winner still holds its build by the same token, and nobody else gets it. */
 static void claim_again_at_once(const struct claim_race *race, const char *queue)
 {
     for (size_t i = 0; i < race->workers; i++) {

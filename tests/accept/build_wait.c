@@ -1,4 +1,4 @@
-/* B7: nothing waits longer than it was told to, and a wait ends when there is work. */
+/* B7: no claim waits longer than its WAIT, and a wait ends when there is a build. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/wait.h"
@@ -106,7 +106,7 @@ static size_t submit_to_all(uint64_t wait_ms)
     char queue[32];
     snprintf(queue, sizeof(queue), "line-%" PRIu64, wait_ms);
     scene_submit(&clients[WAITERS], queue, "", "build");
-    bool is_in_time = wait_now_ms() - start_ms < wait_ms; /* no wait was over before it was there */
+    bool is_in_time = wait_now_ms() - start_ms < wait_ms; /* the build came before a wait ended */
     for (size_t i = 0; i < WAITERS; i++) {
         const struct reply *reply = client_next(&clients[i]);
         bool got = claim_parse(&claim, reply);
@@ -117,7 +117,7 @@ static size_t submit_to_all(uint64_t wait_ms)
     return won;
 }
 
-/* On a machine so slow that all waits are over before the build is there, they wait longer. */
+/* Repeats with longer waits if the machine is so slow that all were over before the build came. */
 static void b7_one_of_many(void)
 {
     start_with_workers(WAITERS);
@@ -126,7 +126,7 @@ static void b7_one_of_many(void)
     stop(WAITERS);
 }
 
-/* What the worker may take changes, not what there is. */
+/* The worker's tags change, so that it may take a build that was there before. */
 static void b7_other_tags(void)
 {
     struct claim claim;

@@ -118,7 +118,7 @@ static void key_from_a_file(void)
     server_stop(&server);
 }
 
-/* Whatever stands in a payload before AUTH is never run as a command. */
+/* The bytes of a payload before AUTH are never run as a command. */
 static void payload_before_auth(void)
 {
     struct client client;

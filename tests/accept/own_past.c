@@ -1,4 +1,4 @@
-/* A connection sees its own past: what is sent in one go is answered as what is sent one by one. */
+/* A connection sees its own past: requests in one write get the replies of single ones. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/server.h"
@@ -9,8 +9,8 @@
 
 /*
  * Two servers go through the same pairs of requests, each pair on a poll, a queue and a worker of
- * its own. One is sent a pair request by request, the other in one write. All that they answer,
- * and all that can be read afterwards, must be the same but for times.
+ * its own. One server gets a pair request by request, the other in one write. All their replies,
+ * and the state that can be read afterwards, must be the same except for times.
  *
  * In a request, {p} {q} {w} are the names of the pair, {o} its option's id, {h} the id and token of
  * the build that the worker holds, {i} that id alone, {n} the id of a build that is pending.
@@ -65,17 +65,17 @@ static const struct past_request requests[] = {
 struct side {
     struct server server;
     struct client client;
-    uint64_t option, held, token, pending; /* of the pair at hand */
+    uint64_t option, held, token, pending; /* of the present pair */
     char said[SAID_MAX_BYTES];
     size_t said_bytes;
 };
 
 static struct side one_by_one, at_once;
 
-/* ---- what is said, without what may differ ---- */
+/* ---- replies, without the numbers that may differ ---- */
 
-/* Numbers that are times, or of the log, become `~`; so does word `lease` of the line, which is
- * what is left of one. */
+/* Numbers that are times, or of the log, become `~`; so does the word with the index `lease`, the
+ * rest of a lease. */
 static void say_line(struct side *side, const char *line, size_t lease)
 {
     static const char *const masked[] = {"lsn=", "rate_per_min=", "bytes=", "retry_ms="};
@@ -96,7 +96,7 @@ static void say_line(struct side *side, const char *line, size_t lease)
     }
 }
 
-/* Where a line says what is left of a lease: a build that is told again, and what is held. */
+/* The index of the word that is the rest of a lease: in a repeated claim, and in HELD. */
 static size_t lease_in(const char *line, const char *of, bool is_row)
 {
     char field[LINE_MAX_BYTES];

@@ -15,7 +15,7 @@ enum { RUNS = 100, VOTERS_MAX = 100, OPTIONS_MAX = 3 };
 /* One race, repeated RUNS times on fresh polls. */
 struct vote_race {
     size_t voters;
-    size_t options;  /* the voters are dealt out to them in turn */
+    size_t options;  /* the voters choose them in turn */
     uint64_t before; /* votes each option has when the race starts */
 };
 

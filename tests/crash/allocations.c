@@ -1,4 +1,4 @@
-/* The allocators of the C library, with the test in front of them (--wrap). */
+/* The allocators of the C library, wrapped (--wrap) so that a test can let them fail. */
 #include "tests/crash/allocations.h"
 
 #include <stddef.h>

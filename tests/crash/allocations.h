@@ -1,10 +1,10 @@
-/* The allocators of the C library, with the test in front of them (--wrap). */
+/* The allocators of the C library, wrapped (--wrap) so that a test can let them fail. */
 #ifndef TALLY_TESTS_CRASH_ALLOCATIONS_H
 #define TALLY_TESTS_CRASH_ALLOCATIONS_H
 
 #include <stdbool.h>
 
-/* The test's: whether the allocation that is asked for now fails. Any thread. */
+/* Defined by the test: whether the present allocation fails. Any thread. */
 bool allocation_fails(void);
 
 #endif

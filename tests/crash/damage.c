@@ -1,4 +1,4 @@
-/* Damage to a log on the simulated disk: it comes back whole or is refused. */
+/* Damage to a log on the simulated disk: the log is read whole or is refused. */
 #include "tests/crash/damage.h"
 
 #include "wal/base/check.h"
@@ -12,7 +12,7 @@
 struct place {
     const char *name;
     uint64_t at;
-    bool is_spared; /* nothing depends on it: a refusal would be wrong */
+    bool is_spared; /* no record depends on it: a refusal would be wrong */
 };
 
 void damage_init(struct damage *damage, const char *script, uint64_t seed, bool is_clean)
@@ -91,7 +91,7 @@ static void try(struct damage *damage, struct disk *disk, struct place place)
     model_fini(&model);
 }
 
-/* A place in one file, and nothing else is damaged. */
+/* The place of a damage to one file alone. */
 static struct place place_in(const struct damage *damage, const char *name, uint64_t at)
 {
     return (struct place){name, at, damage->has_spare && strncmp(name, "snap-", 5) == 0};
@@ -114,7 +114,7 @@ static void each_file(struct damage *damage, const char *names, at_file_fn at_fi
     CHECK(has_one || damage->failed);
 }
 
-/* The part of a file behind which there are only zeros. */
+/* The length of a file without the zeros at its end. */
 static uint64_t filled_bytes(const struct disk *disk, const char *name, uint64_t size)
 {
     unsigned char page[DISK_PAGE_BYTES];
@@ -140,7 +140,7 @@ static void flip_bit(struct damage *damage, const char *name, uint64_t bit)
     try(damage, &disk, place_in(damage, name, bit));
 }
 
-/* Zeros behind the blocks are all alike: one bit of each sector there. */
+/* Zeros behind the blocks are all alike, so only one bit of each sector there is flipped. */
 static void bits_of(struct damage *damage, const char *name, uint64_t size)
 {
     uint64_t filled = filled_bytes(&damage->run.disk, name, size);
@@ -262,7 +262,7 @@ static void take(struct damage *damage, const struct disk *other, const char *na
     disk_clone(&disk, &damage->run.disk);
     disk_store(&disk, name, at, bytes, len);
     struct place place = place_in(damage, name, at);
-    place.is_spared = place.is_spared && len == DISK_PAGE_BYTES; /* a whole one may be believed */
+    place.is_spared = place.is_spared && len == DISK_PAGE_BYTES; /* a whole file may be valid */
     try(damage, &disk, place);
 }
 

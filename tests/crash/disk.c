@@ -1,4 +1,4 @@
-/* A disk in memory behind struct wal_io: names, copies, crashes, and whole files for damage. */
+/* The simulated disk behind struct wal_io: names, copies, crashes, and whole files for damage. */
 #include "tests/crash/disk.h"
 
 #include "tests/crash/disk_file.h"
@@ -123,7 +123,7 @@ void disk_ops_sync(struct disk *disk)
 
 /* ---- copies ---- */
 
-/* Which file of the copy stands for which of the original. */
+/* Pairs of a file of the original and its copy. */
 struct twins {
     struct {
         const struct disk_file *from;
@@ -176,7 +176,7 @@ void disk_clone(struct disk *to, const struct disk *from)
         }
     }
     for (size_t i = 0; i < twins.count; i++) {
-        disk_file_unref(twins.pairs[i].to); /* the names have it now */
+        disk_file_unref(twins.pairs[i].to); /* the names hold it now */
     }
 }
 

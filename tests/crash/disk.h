@@ -1,4 +1,4 @@
-/* A disk in memory behind struct wal_io: what is durable, what only the cache has, and a crash. */
+/* The simulated disk behind struct wal_io: a durable image, a cached one, and crashes. */
 #ifndef TALLY_TESTS_CRASH_DISK_H
 #define TALLY_TESTS_CRASH_DISK_H
 
@@ -14,9 +14,9 @@
  *   write ──▶ cached image ──datasync──▶ durable image        per page of a file, dirty by sector
  *   create, rename, unlink ──▶ names ──syncdir──▶ durable names
  *
- * A crash decides for each sector that is dirty, for each length that is not durable and for each
- * pending operation on the directory what the disk has of it. The sync of a file does not make its
- * name durable.
+ * A crash decides for each dirty sector, for each length that is not durable and for each pending
+ * operation on the directory whether the disk has it. The sync of a file does not make its name
+ * durable.
  */
 enum {
     DISK_SECTOR_BYTES = 512,
@@ -26,7 +26,7 @@ enum {
     DISK_FDS_MAX = 32,
 };
 
-/* How the disk may behave, all of it within what the log has to live with. */
+/* Habits of the disk; the log has to be right with each. */
 enum disk_habit {
     DISK_DIR_IN_ORDER = 1, /* operations on the directory become durable in their order */
     DISK_SIZE_FIRST = 2, /* a new length is durable at once, contents that were lost are garbage */
@@ -57,11 +57,11 @@ enum disk_call {
  * one succeeds. */
 struct disk_fault {
     uint64_t countdown; /* 0: none; 1: the next call */
-    uint32_t only;      /* counts just these, 1 << enum disk_call; 0: all */
+    uint32_t only;      /* counts only these calls, 1 << enum disk_call; 0: all */
     int err;            /* negative errno value; 0: the call transfers less than it could */
-    bool stays;         /* and every later one, too */
-    uint64_t again;     /* and once more, so many calls later; 0: not */
-    bool hit;           /* it has happened */
+    bool stays;         /* every later call fails, too */
+    uint64_t again;     /* a second call fails so many calls later; 0: none */
+    bool hit;           /* a call has failed */
 };
 
 struct disk_file;
@@ -98,17 +98,17 @@ struct disk {
     struct disk_file *fds[DISK_FDS_MAX]; /* NULL: not open */
 
     unsigned habits;
-    uint64_t space_bytes; /* all files together may take so much; 0: no limit */
+    uint64_t space_bytes; /* limit of all files together; 0: none */
     struct disk_fault fault;
-    uint64_t faults;  /* so many calls were made to fail */
+    uint64_t faults;  /* number of calls that were made to fail */
     unsigned *hits;   /* if there: the first call that fails is noted, 1 << enum disk_call */
-    struct seed seed; /* what random and stutters are made of */
-    bool is_off;      /* no power: every call fails, nothing happens */
-    uint64_t off_at;  /* it goes before this call; 0: it does not */
-    bool is_busy;     /* inside a call: what is allocated now is the test's */
+    struct seed seed; /* for random and stutters */
+    bool is_off;      /* no power: every call fails and has no effect */
+    uint64_t off_at;  /* the power fails before this call; 0: never */
+    bool is_busy;     /* inside a call: allocations are the test's own */
 
     uint64_t calls;   /* so far */
-    uint64_t changes; /* grows when what a crash could leave changes */
+    uint64_t changes; /* grows with each change of the images that a crash could leave */
     uint64_t by_call[DISK_CALLS];
     void (*point)(void); /* before each call, if there: another fiber may go on */
     /* then this, under the lock; may clone the disk, and change nothing */
@@ -123,17 +123,17 @@ void disk_fini(struct disk *disk);
  */
 void disk_clone(struct disk *to, const struct disk *from);
 
-/* A process ends: its descriptors and its lock go, the cache stays. */
+/* Ends a process: its descriptors are closed, its lock is given up, the cache stays. */
 void disk_kill(struct disk *disk);
 
-/* ---- the power goes ---- */
+/* ---- the power fails ---- */
 
 enum disk_loss {
     DISK_LOSE_ALL,
     DISK_KEEP_ALL,
     DISK_LOSE_MASK,   /* item i is kept if bit i of the number is set */
     DISK_LOSE_RANDOM, /* the number is the seed */
-    DISK_LOSE_NONE,   /* no crash of the machine: only the process ended, its cache stays */
+    DISK_LOSE_NONE,   /* no crash of the machine: the process has ended, the cache stays */
 };
 
 struct disk_choice {
@@ -141,10 +141,11 @@ struct disk_choice {
     uint64_t number;
 };
 
-/* So many things a crash decides about, that make a difference. */
+/* The number of items on which a crash decides and which make a difference. */
 unsigned disk_pending(const struct disk *disk);
 
-/* What was not durable is kept or lost as chosen and by habit. Then it is as after a kill. */
+/* Crashes: each item that is not durable is kept or lost, as chosen and by habit. Then the disk is
+ * as after a kill. */
 void disk_crash(struct disk *disk, struct disk_choice choice);
 
 /* ---- whole files, durable and cached at once, for damage ---- */

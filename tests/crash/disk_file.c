@@ -177,8 +177,7 @@ size_t disk_file_read(const struct disk_file *file, void *into, size_t len, uint
     return done;
 }
 
-/* The durable pages stay until the length is durable. What a program sees behind its end is zeros.
- */
+/* The durable pages stay until the length is durable. A program reads zeros behind its end. */
 void disk_file_truncate(struct disk_file *file, uint64_t len)
 {
     slots_grow(file, len);
@@ -242,7 +241,7 @@ void disk_file_forget(struct disk_file *file, struct seed *seed)
         }
         slot_clean(slot);
     }
-    file->size_durable = file->size; /* the length was no page: it is in the journal */
+    file->size_durable = file->size; /* the length is in the journal, not in a page */
 }
 
 void disk_file_drop_cache(struct disk_file *file)
@@ -280,7 +279,7 @@ static bool sector_differs(const struct disk_slot *slot, unsigned s)
                0;
 }
 
-/* Only what makes a difference is an item: zeros over zeros are the same kept and lost. */
+/* Only a sector that makes a difference is an item: zeros over zeros are the same kept and lost. */
 void disk_file_count(const struct disk_file *file, unsigned *items)
 {
     *items += file->size != file->size_durable;
@@ -292,7 +291,7 @@ void disk_file_count(const struct disk_file *file, unsigned *items)
     }
 }
 
-/* Anything, or what another sector of the file holds: the buffer that was not filled yet. */
+/* Garbage, or the contents of another sector of the file, as of a buffer not filled yet. */
 static void garble(const struct disk_file *file, struct disk_fate *fate, unsigned char *sector)
 {
     seed_fill(seed_next(&fate->seed), sector, DISK_SECTOR_BYTES);
@@ -302,7 +301,7 @@ static void garble(const struct disk_file *file, struct disk_fate *fate, unsigne
     }
 }
 
-/* What a crash leaves of one dirty sector; `sector` holds what was durable. */
+/* Puts into `sector`, which has the durable bytes, what a crash leaves of the dirty ones. */
 static void sector_crash(const struct disk_file *file, const struct disk_slot *slot, unsigned s,
                          struct disk_fate *fate, unsigned char *sector)
 {

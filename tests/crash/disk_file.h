@@ -13,9 +13,9 @@ struct disk_page {
 struct disk_slot {
     struct disk_page *durable;
     struct disk_page *cached;
-    struct disk_page *older; /* what was written before, and not synced either */
+    struct disk_page *older; /* an earlier write that was not synced either */
     uint8_t dirty;           /* sectors that are only cached */
-    uint8_t older_dirty;     /* sectors of older that were */
+    uint8_t older_dirty;     /* the same of older */
 };
 
 /* Shared by the names and descriptors of one disk; copies of the disk share only pages. */
@@ -36,17 +36,17 @@ void disk_file_write(struct disk_file *file, const void *from, size_t len, uint6
 size_t disk_file_read(const struct disk_file *file, void *into, size_t len, uint64_t offset);
 void disk_file_truncate(struct disk_file *file, uint64_t len);
 
-/* What is dirty becomes durable. */
+/* Makes the dirty sectors durable. */
 void disk_file_sync(struct disk_file *file);
 
-/* What is dirty counts as written and is not: the sync that failed. Of each sector the seed says
- * whether it got there all the same. */
+/* Fails a sync: dirty sectors count as written and are lost. The seed decides for each sector
+ * whether it reached the disk all the same. */
 void disk_file_forget(struct disk_file *file, struct seed *seed);
 
-/* What is clean is next read from the disk. */
+/* Drops the clean pages from the cache. */
 void disk_file_drop_cache(struct disk_file *file);
 
-/* Counts or decides what a crash leaves of it; *item numbers the things to decide about. */
+/* Counts or decides what a crash leaves of the file; *item is the number of the next item. */
 struct disk_fate;
 void disk_file_count(const struct disk_file *file, unsigned *items);
 void disk_file_crash(struct disk_file *file, struct disk_fate *fate);
@@ -56,7 +56,7 @@ struct disk_fate {
     struct disk_choice choice;
     unsigned habits;
     unsigned item;
-    unsigned keep_of_8; /* RANDOM: so likely is it to be kept */
+    unsigned keep_of_8; /* RANDOM: an item is kept with this chance, in eighths */
     struct seed seed;
 };
 

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* What a call is told to do. */
+/* The fate of a call. */
 enum { GO_ON = 0, CUT_SHORT = 1 }; /* or a negative errno value */
 
 static struct disk *disk_of(struct wal_io *io)
@@ -39,7 +39,7 @@ static int strike(struct disk *disk, enum disk_call call)
     return fault->err == 0 ? CUT_SHORT : fault->err;
 }
 
-/* Each call begins here, and has the lock then. */
+/* Begins a call, and takes the lock. */
 static int enter(struct disk *disk, enum disk_call call)
 {
     if (disk->point != NULL) {
@@ -122,7 +122,7 @@ static int disk_close(struct wal_io *io, int fd)
     return leave(disk, err);
 }
 
-/* So much of the write has room; the rest meets a full disk. */
+/* The part of the write for which the disk has space. */
 static size_t room_for(const struct disk *disk, const struct disk_file *file, size_t len,
                        uint64_t offset)
 {
@@ -138,7 +138,7 @@ static size_t room_for(const struct disk *disk, const struct disk_file *file, si
     return room < len ? (size_t)room : len;
 }
 
-/* How much of a transfer takes place. Returns 0 for an interruption. */
+/* Returns how many bytes are transferred, 0 for an interruption. */
 static size_t stutter(struct disk *disk, size_t len, int how)
 {
     if (how == CUT_SHORT) {
@@ -166,7 +166,7 @@ static int64_t disk_pwrite(struct wal_io *io, int fd, const void *from, size_t l
         return leave_long(disk, how);
     }
     size_t now =
-        how == -EIO ? len / 2 : stutter(disk, len, how); /* a failed one may be half done */
+        how == -EIO ? len / 2 : stutter(disk, len, how); /* a failed call may be half done */
     if (disk->is_off || (now == 0 && how == GO_ON)) {
         return leave_long(disk, disk->is_off ? -EIO : -EINTR);
     }
@@ -291,7 +291,7 @@ static int disk_syncdir(struct wal_io *io)
     return leave(disk, err < 0 ? err : 0);
 }
 
-/* Each may unlink what it is shown, so the list is made first. */
+/* `each` may unlink the file that it is shown, so the list is made first. */
 static int disk_list(struct wal_io *io, int (*each)(void *arg, const char *name), void *arg)
 {
     char names[512][DISK_NAME_BYTES]; /* of this call: another fiber may list meanwhile */
@@ -333,7 +333,7 @@ static void disk_destroy(struct wal_io *io)
     disk_kill(disk_of(io));
 }
 
-/* It has room for all, unless a fault says otherwise. */
+/* Returns enough space for everything, unless a fault says otherwise. */
 static int disk_space(struct wal_io *io, struct wal_space *space)
 {
     (void)io;

@@ -12,10 +12,10 @@ void disk_dir_put(struct disk_dir *dir, const char *name, struct disk_file *file
 void disk_dir_remove(struct disk_dir *dir, const char *name);
 void disk_dir_apply(struct disk_dir *dir, const struct disk_op *op);
 
-/* Does it for those who look, and remembers that it is not durable. */
+/* Does the operation in the cached directory, and notes that it is not durable. */
 void disk_op_add(struct disk *disk, const struct disk_op *op);
 
-/* All of them are durable now. */
+/* Makes all pending operations durable. */
 void disk_ops_sync(struct disk *disk);
 
 #endif

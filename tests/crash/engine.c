@@ -22,10 +22,10 @@
 enum { OPTIONS = 3, BUILDS_MAX = 512, OPS = 150, PAYLOAD_BYTES = 3000 };
 enum { DEEP_ONE_OF = 24 };
 
-/* By depth: so many images of a run, of a recovery, of a recovery inside of one. */
+/* Numbers of images by depth: of a run, of a recovery, of a recovery inside a recovery. */
 static const size_t images_max[] = {24, 2, 1, 0};
 
-/* What has been answered, and what was being asked. */
+/* The oracle: the answers that were given, and the requests in flight. */
 struct oracle {
     uint64_t votes[OPTIONS]; /* acknowledged */
     uint64_t asked[OPTIONS]; /* handed in */
@@ -52,7 +52,7 @@ struct life {
     struct tally *tally;
     pthread_mutex_t lock; /* the oracle */
     struct oracle oracle;
-    struct seed seed; /* under the disk's lock: what is looked at */
+    struct seed seed; /* under the disk's lock: chooses the images */
     struct moments pile;
     uint64_t last_changes;
     bool saves;
@@ -64,7 +64,7 @@ struct life {
 
 static uint64_t images;
 static uint64_t images_deep;
-static uint64_t beheaded; /* images whose log had lost its beginning */
+static uint64_t beheaded; /* number of images whose log had lost its beginning */
 
 /* ---- images ---- */
 
@@ -86,8 +86,8 @@ static void moments_add(struct life *life, const struct disk *disk)
     disk_crash(&image->disk, (struct disk_choice){loss, seed_next(&life->seed) >> 32});
 }
 
-/* Before each file call, under the disk's lock: what was answered is on the disk by now, what is on
- * the disk was asked for before. */
+/* Called before each file call, under the disk's lock: every answered change is on the disk, and
+ * every change on the disk was asked for before. */
 static void before(void *arg, const struct disk *disk, enum disk_call call)
 {
     struct life *life = arg;
@@ -114,7 +114,7 @@ static int life_open(struct life *life, struct tally_report *report)
 {
     struct tally_options options = {
         .io = &life->disk.io, .edges = 2, .segment_bytes = WAL_SEGMENT_BYTES_MIN};
-    if (life->saves) { /* snapshots one after the other, and old log goes as soon as it may */
+    if (life->saves) { /* snapshots one after the other, old segments removed as soon as possible */
         options.snapshot_bytes = 16 << 10;
         options.retain_bytes = 1;
     }
@@ -161,7 +161,7 @@ static void *vote(void *arg)
 
 #define MAY(state) (1U << BUILD_##state)
 
-/* From now on the build may be in any of these states. */
+/* Allows the build to be in any of these states from now on. */
 static void allow(struct life *life, uint64_t id, unsigned mask, bool is_claiming)
 {
     pthread_mutex_lock(&life->lock);
@@ -255,7 +255,7 @@ static void live(struct life *life)
     CHECK(tally_close(life->tally) == 0);
 }
 
-/* ---- what an image holds ---- */
+/* ---- the contents of an image ---- */
 
 struct contents {
     uint64_t votes[OPTIONS + 1]; /* by option id */
@@ -297,7 +297,7 @@ static void judge_builds(const struct oracle *oracle, const struct contents *fou
            oracle->builds, oracle->builds_asked);
     for (uint64_t id = 1; id <= found->builds; id++) {
         unsigned is = 1U << found->states[id];
-        /* a submit whose answer is still out has no entry yet */
+        /* a submit that is not answered yet has no entry */
         unsigned may = id <= oracle->builds ? oracle->allowed[id] : MAY(PENDING);
         if ((is & may) == 0 && oracle->is_claiming && (may & MAY(PENDING)) != 0) {
             claimed++;
@@ -320,8 +320,8 @@ static void judge(const struct oracle *oracle, const struct contents *found)
     judge_builds(oracle, found);
 }
 
-/* The votes of the options as the log has them; unknown before the first record of an option, if
- * the log has lost its beginning. */
+/* The votes of the options by the log; not known before an option's first record, if the log has
+ * lost its beginning. */
 struct chain {
     uint64_t last[OPTIONS + 1];
     bool is_known[OPTIONS + 1];
@@ -368,8 +368,8 @@ static void check_chain(struct disk *disk, const struct contents *found)
     }
 }
 
-/* Opens the image, closes it, opens it again: right, and the same. What is captured meanwhile goes
- * on the life's own pile. */
+/* Opens the image, closes it, opens it again: the state is right, and the same. Images captured
+ * meanwhile are put on the life's own pile. */
 static void recover(struct moment *image, uint64_t seed, struct moments *deeper)
 {
     struct life life;

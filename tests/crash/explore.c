@@ -1,4 +1,4 @@
-/* Runs a script on a simulated disk, cuts the power at its file calls, and checks every image. */
+/* The explorer: runs a script on a simulated disk, and checks the image of a crash at each call. */
 #include "tests/crash/explore.h"
 
 #include "tests/crash/run.h"
@@ -9,15 +9,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A disk as a crash has left it, and what it must hold. */
+/* An image: a disk as a crash has left it, and the model of its contents. */
 struct disk_image {
     struct disk disk;
     struct model model;
     struct explore_crash path[EXPLORE_DEPTH_MAX];
-    unsigned depth; /* so many crashes have made it */
+    unsigned depth; /* number of crashes on the way to it */
 };
 
-/* The images that wait to be looked at: the last one first, so there are never many. */
+/* The pile of images to be checked: the last one first, so that there are never many. */
 struct pile {
     struct disk_image *images;
     size_t count;
@@ -32,7 +32,7 @@ struct watch {
     struct run run;
     struct explore_crash path[EXPLORE_DEPTH_MAX];
     unsigned depth;
-    uint64_t last_changes; /* what the last look saw: nothing new, nothing to look at */
+    uint64_t last_changes; /* of the disk at the last check: unchanged, there is no new image */
     size_t last_acked;
     size_t last_count;
 };
@@ -43,8 +43,7 @@ static uint64_t mix(uint64_t a, uint64_t b)
     return seed_next(&seed);
 }
 
-/* What makes the choices of a run: it depends on the way there, and on nothing that was looked at
- * before. */
+/* The seed of a run's choices: it depends on the path to the image alone, on no earlier check. */
 static uint64_t watch_seed(const struct watch *watch)
 {
     uint64_t seed = watch->what->seed;
@@ -166,9 +165,8 @@ static void go(struct watch *watch, const char *script)
     run_fini(run);
 }
 
-/* What is done after a crash: one more block is appended, then all that is not durable is lost, and
- * the log must come back the same. With snapshots it must do so from the older one, too; the
- * janitor has its time. */
+/* After a crash: appends one more block, then loses everything that is not durable, and expects the
+ * same log. With snapshots also from the older one; the janitor gets its time. */
 static const char *afterwards(const struct explore_case *what)
 {
     if (strchr(what->script, 'S') != NULL) {
@@ -210,7 +208,7 @@ void explore(struct explorer *explorer, const struct explore_case *what)
     watch.run.disk.habits = what->habits;
     watch.run.disk.seed.state = mix(what->seed, 77);
     go(&watch, what->script);
-    pile_turn(&pile); /* the first crash first: what is found is the shortest life */
+    pile_turn(&pile); /* the first crash first, so that a failure has the shortest life */
     while (pile.count > 0 && !explorer->failed) {
         check(explorer, &pile, what);
     }
@@ -222,7 +220,7 @@ void explore(struct explorer *explorer, const struct explore_case *what)
     free(pile.images);
 }
 
-/* Whether the script without operation i fails as well; then it is the new case. */
+/* Whether the script without operation i fails, too; then that becomes the case. */
 static bool shrink_at(struct explorer *explorer, size_t i)
 {
     struct explorer again = {.limits = explorer->limits};

@@ -1,4 +1,4 @@
-/* Runs a script on a simulated disk, cuts the power at its file calls, and checks every image. */
+/* The explorer: runs a script on a simulated disk, and checks the image of a crash at each call. */
 #ifndef TALLY_TESTS_CRASH_EXPLORE_H
 #define TALLY_TESTS_CRASH_EXPLORE_H
 
@@ -25,13 +25,13 @@
 
 enum { EXPLORE_DEPTH_MAX = 3, EXPLORE_SCRIPT_MAX = 96 };
 
-/* Where the power goes, and what is left then. */
+/* A crash: the call at which the power fails, and the choice of what is left. */
 struct explore_crash {
     uint64_t call;
     struct disk_choice choice;
 };
 
-/* All that is needed to come to one image again. */
+/* A case: all that is needed to make one image again. */
 struct explore_case {
     char script[EXPLORE_SCRIPT_MAX];
     unsigned habits;
@@ -42,8 +42,8 @@ struct explore_case {
 };
 
 struct explore_limits {
-    unsigned mask_bits;   /* up to so many pending things: every subset */
-    unsigned subsets;     /* else so many of them, beside none and all */
+    unsigned mask_bits;   /* up to so many pending items: every subset */
+    unsigned subsets;     /* with more items: so many subsets, beside none and all */
     unsigned randoms;     /* further images with torn and garbled sectors, by habit */
     unsigned one_of;      /* looks at one of so many calls of the script */
     unsigned one_of_deep; /* and of a recovery */
@@ -58,17 +58,17 @@ struct explorer {
     uint64_t removed; /* segments, by retention */
     uint64_t packed;  /* segments, by the janitor */
     uint64_t calls;
-    bool is_replay; /* looks only at the path of the case */
+    bool is_replay; /* checks only the path of the case */
     bool failed;
     struct explore_case found; /* failed: the case */
-    char text[1024];           /* and what was wrong */
+    char text[1024];           /* and its fault */
 };
 
 /* Runs the case's script and checks the images of its calls, and those of the recoveries of these.
  * Stops at the first violation. */
 void explore(struct explorer *explorer, const struct explore_case *what);
 
-/* Makes a failed explorer's case as short as it finds. */
+/* Shortens the case of a failed explorer as far as it can. */
 void explore_shrink(struct explorer *explorer);
 
 /* The case as one word for the command line, and back. */

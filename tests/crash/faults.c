@@ -27,7 +27,7 @@ static const unsigned points[PHASES] = {
               ON(LIST) | ON(LOCK),
     [AHEAD] = ON(OPEN) | ON(CLOSE) | ON(PWRITE) | ON(PREAD) | ON(SIZE) | ON(DATASYNC) | ON(SYNC) |
               ON(RENAME) | ON(UNLINK) | ON(SYNCDIR),
-    /* one of them rotates; the first ones look for room where the start has found none */
+    /* one of them rotates; the first ones look for space where the start has found none */
     [APPEND] = ON(OPEN) | ON(CLOSE) | ON(PWRITE) | ON(DATASYNC) | ON(LIST),
     [CONFIRM] = ON(PWRITE) | ON(DATASYNC),
     [ROTATE] = ON(CLOSE) | ON(PWRITE) | ON(DATASYNC),
@@ -64,7 +64,7 @@ static bool begin(enum phase phase)
     return true;
 }
 
-/* Ends a step: what the helper does then is a phase of its own. */
+/* Ends a step: the calls of the helper after it are a phase of their own. */
 static bool settled(bool is_right)
 {
     begin(AHEAD);
@@ -100,12 +100,12 @@ static bool live(void)
 
 /* ---- the suite ---- */
 
-/* What a case does to the k-th call. */
+/* The fault of a case, for the k-th call. */
 static const struct kind {
     const char *name;
     int err;
     bool stays;
-    bool is_nothing; /* the log must go on as if it had not been */
+    bool is_nothing; /* the fault must have no effect on the log */
     uint32_t only;
 } kinds[] = {
     {"EIO", -EIO, false, false, 0},

@@ -48,7 +48,7 @@ static void go_to(int next)
     CHECK(swapcontext(&fibers[before].context, &fibers[next].context) == 0);
 }
 
-/* Another fiber that can go on, or -1. */
+/* Returns another fiber that can go on, or -1. */
 static int find_other(void)
 {
     for (int i = 1; i < FIBERS_MAX; i++) {
@@ -83,7 +83,7 @@ void fiber_point(void)
     }
 }
 
-/* The writer lets the others run, until none can. In a mixed run they may come back to it early. */
+/* Lets the other fibers run until none can. In a mixed run the writer may go on earlier. */
 void fiber_settle(void)
 {
     enum fiber_order order = run_order;
@@ -107,7 +107,7 @@ void fiber_tick(void)
     fiber_settle();
 }
 
-/* Nobody can go on: the log waits for itself. Only a time limit can help. */
+/* No fiber can go on: the log waits for itself. Only the end of a timed wait can help. */
 static int find_timed(void)
 {
     now_ns += TICK_NS;
@@ -210,7 +210,7 @@ int __wrap_pthread_join(pthread_t thread, void **result)
     return 0;
 }
 
-/* Returns whether somebody has ended the wait, and not the time. */
+/* Waits. Returns true if another fiber has ended the wait, false if the time has. */
 static bool wait(const void *waits_for, bool is_timed)
 {
     struct fiber *self = &fibers[running];
@@ -251,7 +251,7 @@ int __wrap_pthread_cond_signal(pthread_cond_t *cond)
     return 0;
 }
 
-/* Who has the lock may be in a file call, and can go on. */
+/* The fiber that has the lock may be in a file call: then it can go on. */
 int __wrap_pthread_mutex_lock(pthread_mutex_t *lock)
 {
     while (pthread_mutex_trylock(lock) != 0) {

@@ -7,8 +7,8 @@
 /*
  * The programs of this folder are linked with --wrap for the calls with which the log starts
  * threads, waits, locks, posts and reads the clock: a thread becomes a fiber with a stack of its
- * own. It runs only where the one who runs waits, joins, settles, or comes to fiber_point. Time
- * stands still, but for fiber_tick and while all wait.
+ * own. A fiber runs only when the running one waits, joins, settles, or comes to fiber_point. Time
+ * stands still except in fiber_tick and while all fibers wait.
  */
 
 enum fiber_order {
@@ -26,7 +26,7 @@ void fiber_point(void);
 /* Runs the others until all of them wait. */
 void fiber_settle(void);
 
-/* Every wait with a time limit ends now. Then as fiber_settle. */
+/* Ends every wait with a time limit. Then as fiber_settle. */
 void fiber_tick(void);
 
 #endif

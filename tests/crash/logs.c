@@ -1,5 +1,4 @@
-/* The logs that are damaged, and what is done to them: one list for the suite and for the mutants.
- */
+/* The logs to be damaged, and the kinds of damage: one list for the suite and for the mutants. */
 #include "tests/crash/logs.h"
 
 #include "tests/crash/damage.h"
@@ -13,8 +12,8 @@ static const struct log {
     const char *older; /* an older state of it */
     const char *names; /* every bit of these files is flipped, and they are cut off at every byte */
     bool is_clean;
-    bool is_packed; /* a segment is */
-    bool is_cut;    /* retention has taken its beginning, and there are two snapshots */
+    bool is_packed; /* it has a packed segment */
+    bool is_cut;    /* retention has removed its beginning, and there are two snapshots */
     const char *text;
 } logs[] = {
     {"aancana", "a", "", true, false, false, "32 KiB, closed cleanly"},
@@ -41,7 +40,7 @@ static void add(struct logs_total *total, const struct damage *damage)
     }
 }
 
-/* An older state of the same log is not told from the log: pages of it only. */
+/* An older file of the same log cannot be told from the log's: only pages of it are used. */
 static void damage_by_others(struct damage *damage, const struct log *log)
 {
     struct damage older;

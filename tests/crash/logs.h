@@ -1,5 +1,4 @@
-/* The logs that are damaged, and what is done to them: one list for the suite and for the mutants.
- */
+/* The logs to be damaged, and the kinds of damage: one list for the suite and for the mutants. */
 #ifndef TALLY_TESTS_CRASH_LOGS_H
 #define TALLY_TESTS_CRASH_LOGS_H
 
@@ -16,8 +15,8 @@ struct logs_total {
     char text[1024];
 };
 
-/* Every kind of damage to every log; with is_short the bits are left out. Prints a line for each
- * log to `out`, if there. */
+/* Does every kind of damage to every log; with is_short no bits are flipped. Prints a line for each
+ * log to `out`, if that is not NULL. */
 void logs_damage(struct logs_total *total, bool is_short, FILE *out);
 
 #endif

@@ -84,7 +84,7 @@ static int run_minutes(const struct config *config)
 {
     struct explorer explorer = {.failed = false};
     struct scripts_random random = {.seed = {config->seed}};
-    uint64_t end_ms = clock_wall_ms() + config->minutes * 60000; /* the other clock stands still */
+    uint64_t end_ms = clock_wall_ms() + config->minutes * 60000; /* the other is simulated */
     printf("seed %" PRIu64 "\n", config->seed);
     while (!explorer.failed && clock_wall_ms() < end_ms) {
         scripts_random_next(&random, &explorer);

@@ -1,4 +1,4 @@
-/* What a log must hold: the blocks that were handed in, and how many of them were acknowledged. */
+/* The model of a log: the blocks that were appended, and how many of them were acknowledged. */
 #include "tests/crash/model.h"
 
 #include "tests/lib/seed.h"

@@ -1,4 +1,4 @@
-/* Seeded bugs in the log: each must be caught, and it is told by what. */
+/* Seeded bugs in the log: each must be caught by a suite, which is printed. */
 #include "tests/crash/explore.h"
 #include "tests/crash/logs.h"
 #include "tests/crash/scripts.h"

@@ -1,4 +1,4 @@
-/* One life of a log on a simulated disk, held against the model at every step. */
+/* A run: one life of a log on a simulated disk, compared with the model at every step. */
 #include "tests/crash/run.h"
 
 #include "tests/crash/disk_file.h"
@@ -63,7 +63,7 @@ void run_fini(struct run *run)
     model_fini(&run->model);
 }
 
-/* Nothing is damaged but what was made so. */
+/* Checks that the log reports no damage but the test's own. */
 static void on_damage(void *arg, const struct wal_report *damage)
 {
     struct run *run = arg;
@@ -107,7 +107,7 @@ bool run_is_excused(const struct run *run, int err)
            (err == TALLY_IO && (run->disk.fault.hit || run->is_starved));
 }
 
-/* The start has taken the snapshot that counts, or a later one. */
+/* Checks that the start has loaded the snapshot that counts, or a later one. */
 static bool check_snapshot(struct run *run, const struct model_replay *replay)
 {
     uint64_t lsn = run->report.snapshot_lsn;
@@ -161,7 +161,7 @@ static bool reopen(struct run *run)
     return run_open(run);
 }
 
-/* A call into the log has failed. */
+/* Deals with a failed call into the log. */
 static bool excuse(struct run *run, int err)
 {
     if (!run_is_excused(run, err)) {
@@ -233,7 +233,7 @@ static bool power_cut(struct run *run, enum disk_loss loss)
     return run_open(run);
 }
 
-/* The process is killed, and the newest snapshot damaged. */
+/* Kills the process, and damages the newest snapshot. */
 static bool damage_snapshot(struct run *run)
 {
     run_stop(run);
@@ -250,8 +250,8 @@ static void make_full(struct run *run)
     run->disk.space_bytes = used + seed_below(&run->seed, 3 * WAL_SEGMENT_BYTES_MIN / 2);
 }
 
-/* One at a time: the log may not have told of the last one yet. But what a start does because of it
- * may fail as well. */
+/* Sets one fault at a time, for the log may not have reported the last one yet. But the calls that
+ * a start makes because of it may fail, too. */
 static void plan_fault(struct run *run)
 {
     if (run->disk.fault.hit) {
@@ -306,7 +306,7 @@ bool run_do(struct run *run, char op)
     case 'e':
         make_full(run);
         return true;
-    case 'h': /* the helper finds it out when its time is up */
+    case 'h': /* the helper notices the space at its next try */
         run->disk.space_bytes = 0;
         fiber_tick();
         return true;

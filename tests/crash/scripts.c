@@ -16,7 +16,7 @@ static const unsigned disks[] = {
 
 static const struct explore_limits short_limits = {
     .mask_bits = 4, .subsets = 2, .randoms = 2, .one_of = 1, .one_of_deep = 40};
-/* What follows a crash with a snapshot makes three times as many calls. */
+/* With a snapshot, the steps after a crash make three times as many calls. */
 static const struct explore_limits snap_limits = {
     .mask_bits = 4, .subsets = 2, .randoms = 2, .one_of = 1, .one_of_deep = 160};
 static const struct explore_limits random_limits = {
@@ -57,15 +57,15 @@ bool scripts_short(struct explorer *explorer, uint64_t images_max)
     return true;
 }
 
-/* What a random script is made of. */
+/* The operations of a random script. */
 static const struct mix {
-    const char *ops; /* each letter is as likely as it is often there */
+    const char *ops; /* a letter that is there twice is twice as likely */
     size_t len_max;
     bool has_janitor;
 } mixes[] = {
     {"aaaaaannnlllrrccxkkpppstfffe", 44, false},
     {"aaannlrrrrrrrSSSSSSssssdcxkppptfe", 44, false},
-    /* short segments of small records are worth packing; what is not costs most of the time */
+    /* short segments of small records are worth packing; other segments only cost time */
     {"aaaaaaaaaannrkkkkxSSSssssttppdcfe", 24, true},
 };
 

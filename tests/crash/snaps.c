@@ -1,4 +1,4 @@
-/* Snapshots beside the writer of a simulated log, and what goes when they count. */
+/* Snapshots beside the writer of a simulated log, and retention when they count. */
 #include "tests/crash/snaps.h"
 
 #include "tests/crash/run.h"
@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* So many images are handed over at once: a snapshot has several blocks. */
+/* Images handed over at once: few, so that a snapshot has several blocks. */
 enum { PUT_IMAGES = 5, KEEP_BYTES_STEP = 64 << 10 };
 
 static int write_all(struct snaps *snaps, struct wal_snapshot_writer *snapshot)
@@ -31,7 +31,7 @@ static int write_all(struct snaps *snaps, struct wal_snapshot_writer *snapshot)
     return wal_snapshot_writer_end(snapshot, NULL, NULL, &bytes);
 }
 
-/* The third snapshot goes, and the segments that neither of the two needs. */
+/* Removes the third snapshot, and the segments that neither of the other two needs. */
 static int tidy_up(struct run *run)
 {
     const struct snaps *snaps = &run->snaps;
@@ -89,7 +89,7 @@ void snaps_begin(struct run *run)
     snaps_join(run);
     uint64_t lsn = model_next_lsn(model) - 1;
     if (lsn == snaps->newest_lsn) {
-        return; /* nothing has come since */
+        return; /* no record was appended since the last one */
     }
     snaps->lsn = lsn;
     snaps->count = model->acked;

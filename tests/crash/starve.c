@@ -1,4 +1,4 @@
-/* The engine's start, of a new log and of an old one, in which the k-th allocation fails. */
+/* Starts of the engine, with a new log and an old one, in which the k-th allocation fails. */
 #include "tests/crash/allocations.h"
 #include "tests/crash/disk.h"
 #include "tests/engine/handle.h"
@@ -13,8 +13,8 @@
 static _Thread_local uint64_t starve_at; /* this one fails; 0: none */
 static struct disk disk;
 
-/* Only the thread that starts the engine goes short, and not inside of the disk, whose lock it has
- * then. */
+/* Allocations fail only in the thread that starts the engine, and not inside the disk, whose lock
+ * it then holds. */
 bool allocation_fails(void)
 {
     return starve_at != 0 && !disk.is_busy && --starve_at == 0;
@@ -31,7 +31,7 @@ static struct tally *open_engine(void)
     return tally;
 }
 
-/* One of everything that a start has to build up again. */
+/* Makes one of every kind of object that a start has to build again. */
 static void fill(void)
 {
     struct session *s = NULL;

@@ -1,4 +1,4 @@
-/* tally-wal dump: the plain lines, every filter, and JSON that says the same. */
+/* tally-wal dump: the plain lines, every filter, and JSON with the same fields. */
 #include "tests/inspect/made.h"
 #include "tests/lib/count.h"
 
@@ -24,7 +24,7 @@ static void teardown(void)
 
 TestSuite(inspect_dump, .init = setup, .fini = teardown);
 
-/* Dumps with these options and writes the lsns that come: "4,5,10". */
+/* Dumps with these options and writes the lsns of the records: "4,5,10". */
 static void lsns_of(char list[LIST_MAX], const char *const *options)
 {
     const char *args[ARGS] = {"dump"};

@@ -1,5 +1,4 @@
-/* The exit codes of tally-wal, as its --help tells them; what repair changes, and what it does not.
- */
+/* The exit codes of tally-wal, as its --help lists them; and the changes that repair makes. */
 #include "tests/inspect/made.h"
 #include "tests/lib/count.h"
 #include "tests/lib/proc.h"
@@ -33,7 +32,7 @@ TestSuite(inspect_exit, .init = setup, .fini = teardown);
  * the seal. */
 enum { PAGE_OF_6 = 3, PAGE_OF_12 = 7, PAGE_OF_SEAL = 8 };
 
-/* As a crash in the middle of the last write leaves it: half of a block, then zeros. */
+/* Tears the log as a crash in the last write does: half of a block, then zeros. */
 static void tear(void)
 {
     static const unsigned char zeros[PAGE];
@@ -42,13 +41,13 @@ static void tear(void)
     log_dir_truncate(&disk, log_dir_segment(1), log_dir_head(&disk, 1).bytes);
 }
 
-/* A bit of a block that a later one calls durable. */
+/* Flips a bit of a block that a later one calls durable. */
 static void damage(void)
 {
     log_dir_flip(&disk, log_dir_segment(1), (PAGE_OF_6 * PAGE + 80) * 8);
 }
 
-/* A block whose bytes are right, and whose records cannot follow what is before them. */
+/* A valid block whose records contradict the state before them. */
 static void contradict(void)
 {
     const struct record record = {.type = RECORD_VOTE, .num = {1, 99, 1}};
@@ -121,7 +120,7 @@ Test(inspect_exit, a_directory_that_is_not_there_is_74)
     }
 }
 
-/* A backup that looks into the wrong directory is not told that all is well. */
+/* A check of the wrong directory must not end with 0. */
 Test(inspect_exit, a_directory_without_a_log_is_66)
 {
     struct log_dir empty;
@@ -144,7 +143,7 @@ Test(inspect_exit, a_directory_without_a_log_is_66)
     cr_expect_eq(rmdir(empty.path), 0, "something was made there");
 }
 
-/* What was asked for was there, so a dump that does not get to the end is whole. */
+/* A dump that ends before the damage, because it has all records asked for, ends with 0. */
 Test(inspect_exit, a_dump_that_ends_before_the_damage_is_0)
 {
     damage();
@@ -251,7 +250,7 @@ static void take(struct dir_contents *snapshot)
     free(entries);
 }
 
-/* Expects that nothing has changed since, and frees the snapshot. */
+/* Expects unchanged files since the snapshot, and frees it. */
 static void expect_same(struct dir_contents *before)
 {
     struct dir_contents after;

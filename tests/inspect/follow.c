@@ -45,8 +45,8 @@ static void vote(void)
     votes += VOTES_A_ROUND;
 }
 
-/* Whether the server has gone over to another segment: the first one is short, and is filled by
- * some payloads that no codec makes smaller. */
+/* Makes the server go on to the next segment: the first one is short, and some payloads that do not
+ * compress fill it. */
 static bool has_rotated(void)
 {
     char path[SERVER_PATH_MAX + 128];
@@ -96,7 +96,7 @@ static void follows_across_kills(void)
     for (int round = 0; round < 10; round++) {
         vote();
         tail_await_votes(&tail, votes);
-        vote(); /* these, it meets after the kill */
+        vote(); /* the follower reads these after the kill */
         client_close(&client);
         server_crash(&server);
         client_open(&client, &server);
@@ -163,8 +163,8 @@ static void lose(const char *segment)
     EXPECT(access(path, F_OK) != 0, "%s is still there", path);
 }
 
-/* Each start begins a segment, and two snapshots behind each other let go what is before the first.
- * The follower stands still meanwhile. */
+/* Each start begins a segment, and after two snapshots retention removes the segments before the
+ * first. The follower stands still meanwhile. */
 static void says_what_it_has_missed(void)
 {
     static const char *const keep_little[] = {"--threads", "1", "--retain-bytes", "1", NULL};
@@ -193,7 +193,7 @@ static void says_what_it_has_missed(void)
     kill(tail.pid, SIGCONT);
     int code = tail_await_exit(&tail);
     EXPECT(code == 75, "it ended with code %d", code);
-    /* if it stood still with the first segment open it has read that one to its end */
+    /* a follower that has the first segment open reads that one to its end */
     EXPECT(tail.votes == VOTES_A_ROUND || tail.votes == 2 * VOTES_A_ROUND, "it has seen %llu votes",
            (unsigned long long)tail.votes);
     end();

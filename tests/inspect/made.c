@@ -1,4 +1,4 @@
-/* A log whose every record, time and block a test has chosen; and tally-wal, run on it. */
+/* A made log: a test chooses its records, times and blocks, and runs tally-wal on it. */
 #include "tests/inspect/made.h"
 
 #include "engine/log/columns.h"

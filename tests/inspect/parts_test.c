@@ -116,7 +116,7 @@ Test(inspect_parts, a_series_keeps_what_came_where_it_came)
     cr_expect(columns[0] == 0 && columns[1] == 0 && columns[2] == 0 && columns[3] == 1024);
 }
 
-/* What is drawn; the caller frees. */
+/* Returns the drawing; the caller frees. */
 static char *drawn(bool is_unicode, uint64_t value, uint64_t max)
 {
     char *text;

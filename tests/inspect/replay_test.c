@@ -1,4 +1,4 @@
-/* tally-wal replay: the new log ends where it was told, with the same records; or there is none. */
+/* tally-wal replay: the new log ends at the given moment with the same records, or none is made. */
 #include "tests/inspect/made.h"
 #include "tests/lib/files.h"
 #include "tests/lib/wait.h"
@@ -55,7 +55,7 @@ static char *dump(const char *dir, const char *to)
     return text;
 }
 
-/* Expects that the new directory has exactly the first records of the old, and is whole. */
+/* Expects a whole new directory with exactly the first records of the old one. */
 static void expect_first(const char *until, unsigned lsn)
 {
     char last[16];
@@ -112,7 +112,7 @@ Test(inspect_replay, before_the_damage_it_works_and_behind_it_makes_nothing)
     cr_expect_eq(made_run(NULL, (const char *const[]){"verify", into, NULL}), 0);
 }
 
-/* The state of the records that are gone is in no file, so nothing can be made of the others. */
+/* Without a snapshot the state of removed records is lost, so no later record can be applied. */
 Test(inspect_replay, of_a_log_that_does_not_begin_at_1_makes_nothing)
 {
     log_dir_store(&disk, log_dir_segment(2), "", 0);
@@ -141,7 +141,7 @@ Test(inspect_replay, a_directory_that_cannot_be_made_is_74_and_one_that_is_somet
     cr_expect_eq(replay("5"), CODE_IN_USE);
 }
 
-/* Whenever the signal comes, there is a whole directory or none, and nothing else. */
+/* Whenever the signal comes, there is a whole directory or none, and no temporary one. */
 Test(inspect_replay, a_signal_leaves_nothing_half_made)
 {
     static const int signals[] = {SIGINT, SIGTERM, SIGHUP};

@@ -1,4 +1,4 @@
-/* A log that has lost its beginning to retention, and what its state was at each record. */
+/* A log whose beginning retention has removed, with the state's digest at each record. */
 #include "tests/inspect/retention.h"
 
 #include "engine/apply/apply.h"
@@ -14,7 +14,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
-static struct state state; /* of the log that is being made, or read */
+static struct state state; /* of the log being made or read */
 
 /* ---- making ---- */
 
@@ -40,7 +40,7 @@ static void save(struct cut *cut)
     wal_snapshot_writer_destroy(snapshot);
 }
 
-/* Applies a record, and takes a snapshot where one is due. */
+/* Applies a record, and writes a snapshot where one is due. */
 static void take(struct cut *cut, uint64_t time_ms, struct record record)
 {
     struct apply_result result;

@@ -1,4 +1,4 @@
-/* A log that has lost its beginning to retention, and what its state was at each record. */
+/* A log whose beginning retention has removed, with the state's digest at each record. */
 #ifndef TALLY_TESTS_INSPECT_RETENTION_H
 #define TALLY_TESTS_INSPECT_RETENTION_H
 
@@ -14,7 +14,7 @@
 enum {
     CUT_BLOCKS = 60,
     CUT_LAST_LSN = 3 * CUT_BLOCKS + 2,
-    CUT_FAR_LSN = 10,           /* a snapshot that the log does not reach back to any more */
+    CUT_FAR_LSN = 10,           /* a snapshot that the log no longer reaches back to */
     CUT_OLDER_LSN = 3 * 20 + 1, /* one in the middle of a block */
     CUT_NEWEST_LSN = 3 * 40 + 2 /* one at the end of a block */
 };
@@ -24,12 +24,12 @@ struct cut {
     uint64_t digests[CUT_LAST_LSN + 1];
 };
 
-/* The whole log, with three snapshots. */
+/* Makes the whole log, with three snapshots. */
 void cut_init(struct cut *cut);
 void cut_fini(struct cut *cut);
 
-/* Removes the segments that hold nothing but records up to safe_lsn. A segment has 14 blocks: the
- * first ends with record 41, the second with 83, the third with 125. */
+/* Removes the segments that have only records up to safe_lsn. A segment has 14 blocks: the first
+ * ends with record 41, the second with 83, the third with 125. */
 void cut_retain(const struct cut *cut, uint64_t safe_lsn);
 
 /* Damages a snapshot. */
@@ -40,7 +40,7 @@ static inline uint64_t cut_time_ms(unsigned block)
     return MADE_MS + (uint64_t)block * 1000;
 }
 
-/* Starts from a directory, as a server does, and ends in order. Returns the digest of the state. */
+/* Opens a directory as a server does, and closes it in order. Returns the digest of the state. */
 uint64_t cut_start(const char *dir, struct wal_report *report);
 
 #endif

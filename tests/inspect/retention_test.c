@@ -1,5 +1,5 @@
-/* tally-wal and a log that has lost its beginning, or loses it just now: replay goes on behind the
- * oldest snapshot, a reading begins anew or says what it has missed. */
+/* tally-wal on a log whose beginning retention removes, before or during the reading: replay goes
+ * on behind the oldest snapshot, a reading begins anew or says what it has missed. */
 #include "tests/inspect/retention.h"
 
 #include "engine/apply/digest.h"
@@ -40,7 +40,7 @@ static void teardown(void)
 
 TestSuite(inspect_cut, .init = setup, .fini = teardown);
 
-/* Replays. Returns what it said; the caller frees. */
+/* Replays. Returns the output; the caller frees. */
 static char *replay(const char *until, int code)
 {
     char *text;
@@ -61,7 +61,7 @@ static void expect_state(const char *until, uint64_t lsn, uint64_t snapshot_lsn)
     cr_expect_eq(cut_start(into, &report), cut.digests[lsn], "--until %s", until);
     cr_expect_eq(report.snapshot_lsn, snapshot_lsn);
     cr_expect_eq(report.next_lsn, lsn + 1);
-    /* what that start has left is a log, too */
+    /* the log that this start has left can be read, too */
     cr_expect_eq(cut_start(into, &report), cut.digests[lsn], "--until %s, again", until);
     files_remove_tree(into);
 }
@@ -88,7 +88,7 @@ Test(inspect_cut, until_a_time_it_is_the_state_of_then)
 {
     char until[UNTIL_MAX];
     cut_retain(&cut, CUT_OLDER_LSN);
-    /* the block in whose middle the snapshot is has one time, and all of it is wanted */
+    /* the snapshot is in the middle of a block, whose records have one time: all are taken */
     for (unsigned block = CUT_OLDER_LSN / 3; block <= CUT_BLOCKS; block += 13) {
         snprintf(until, sizeof(until), "%" PRIu64 "ms", cut_time_ms(block) + 999);
         expect_state(until, 3 * (uint64_t)block + 2, CUT_OLDER_LSN);
@@ -146,8 +146,8 @@ Test(inspect_cut, without_a_snapshot_for_the_beginning_it_is_damaged)
     }
 }
 
-/* A tear at the end of a log that has lost its beginning is mended as any other: the last block is
- * half written, and there is no seal. */
+/* A torn tail of a log without its beginning is repaired like any other: the last block is half
+ * written, and there is no seal. */
 Test(inspect_cut, repair_mends_what_is_left)
 {
     static const unsigned char zeros[WAL_PAGE_BYTES];
@@ -185,7 +185,7 @@ Test(inspect_cut, a_log_that_has_its_beginning_is_copied_in_full)
     free(text);
 }
 
-/* What a copy of a copy says is what the first one said. */
+/* A replay of a replay gives the same log. */
 Test(inspect_cut, a_copy_is_a_log_like_any_other)
 {
     struct tally *tally;
@@ -221,7 +221,7 @@ Test(inspect_cut, what_has_seen_nothing_yet_begins_anew)
     inspector_destroy(inspector);
 }
 
-/* What the segments hold that go while record 5 is read. */
+/* The last lsn of the segments that are removed while record 5 is read. */
 static uint64_t safe_lsn;
 
 static int see(void *arg, const struct record *record, const struct apply_result *result)

@@ -1,5 +1,5 @@
-/* replay --until beside a running server: another server serves the result, and its answers are
- * those of that moment. */
+/* replay --until beside a running server: a second server on the new directory gives the answers of
+ * that moment. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/proc.h"
@@ -20,7 +20,7 @@ static struct server server;
 static struct server second;
 static struct client client;
 
-/* Adds a reply to the answers; what depends on the clock is left out. */
+/* Adds a reply to the answers, without fields that depend on the clock. */
 static void add(char *answers, const struct reply *reply)
 {
     size_t len = strlen(answers);
@@ -34,7 +34,7 @@ static void add(char *answers, const struct reply *reply)
     EXPECT(len < ANSWERS_MAX, "long answers");
 }
 
-/* What a server says that holds state of every kind. Returns the lsn it was at. */
+/* Collects a server's answers about state of every kind. Returns its lsn. */
 static uint64_t ask_all(struct client *from, char answers[ANSWERS_MAX])
 {
     answers[0] = '\0';
@@ -47,7 +47,7 @@ static uint64_t ask_all(struct client *from, char answers[ANSWERS_MAX])
     return line_field_number(reply->rows[0], "lsn");
 }
 
-/* Polls, votes, a build that is done, one that is held, one that waits. */
+/* Makes polls, votes, a completed build, a held one and a pending one. */
 static void make_past(void)
 {
     struct claim claim;
@@ -66,7 +66,7 @@ static void make_past(void)
     scene_claim(&claim, &client, "w", "q");
 }
 
-/* All of it goes on and changes. */
+/* Changes all of these. */
 static void make_present(void)
 {
     struct claim claim;
@@ -77,7 +77,7 @@ static void make_present(void)
     scene_submit(&client, "q", "", ":four");
 }
 
-/* The time of the record with this lsn, as the log has it. */
+/* The time of the record with this lsn in the log. */
 static uint64_t time_of(uint64_t lsn)
 {
     char number[32];
@@ -124,7 +124,7 @@ static void serves_the_past(void)
     uint64_t lsn = ask_all(&client, wanted);
     uint64_t time_ms = time_of(lsn);
     while (clock_wall_ms() <= time_ms) {
-        client_get(&client, "PING"); /* so that what comes has another time */
+        client_get(&client, "PING"); /* so that later records have another time */
     }
     make_present();
     ask_all(&client, now);
@@ -140,7 +140,7 @@ static void serves_the_past(void)
     server_stop(&server);
 }
 
-/* Two snapshots hold what the first run has logged, so it goes; each start begins a segment. */
+/* Two snapshots hold the records of the first run, so retention removes its segments. */
 static void lose_the_beginning(void)
 {
     char path[SERVER_PATH_MAX + 128];
@@ -157,7 +157,7 @@ static void lose_the_beginning(void)
     EXPECT(access(path, F_OK) != 0, "%s is still there", path);
 }
 
-/* A moment that only the log behind the snapshots still has. */
+/* A moment in the log behind the snapshots. */
 static void replays_what_is_left(uint64_t lsn, const char *wanted)
 {
     char until[32];

@@ -1,4 +1,4 @@
-/* tally-wal stat and verify: the numbers of a log of which they are known. */
+/* tally-wal stat and verify: the numbers of a log for which they are known. */
 #include "tests/inspect/made.h"
 #include "tests/lib/count.h"
 #include "tests/lib/seed.h"
@@ -18,7 +18,7 @@ static void teardown(void)
 
 TestSuite(inspect_stat, .fini = teardown);
 
-/* The object that a command prints; the caller lets go of it. */
+/* Parses the object that a command prints; the caller frees it. */
 static json_t *object_of(const char *command)
 {
     char *text;
@@ -117,7 +117,7 @@ Test(inspect_stat, what_verify_says_of_the_scene)
     json_decref(object);
 }
 
-/* Payloads that fill blocks by a known part; 20 of them, in segments of 64 KiB. */
+/* Makes 20 payloads that fill a known part of their blocks, in segments of 64 KiB. */
 Test(inspect_stat, fill_compression_and_segments)
 {
     enum { BLOCKS = 20, NOISE_BYTES = 3000 };

@@ -12,9 +12,9 @@ struct tail {
     pid_t pid;
     int fd;
     char line[TAIL_LINE_MAX];
-    size_t used;       /* bytes of `line` that have come */
-    uint64_t next_lsn; /* of the line that is expected */
-    uint64_t votes;    /* what the last VOTE of option 1 said */
+    size_t used;       /* bytes of `line` that were read */
+    uint64_t next_lsn; /* of the next line */
+    uint64_t votes;    /* the count in the last VOTE of option 1 */
 };
 
 /* Starts `tally-wal dump --follow DIR`; further options up to a NULL. */
@@ -24,10 +24,10 @@ void tail_open(struct tail *tail, const char *dir, const char *const *options);
  * ended, until option 1 has so many votes. */
 void tail_await_votes(struct tail *tail, uint64_t votes);
 
-/* Closes our end of the pipe. */
+/* Closes the reading end of the pipe. */
 void tail_hang_up(struct tail *tail);
 
-/* Reads until it ends. Returns its exit code, or 128 + the signal that ended it. */
+/* Reads until the process ends. Returns its exit code, or 128 + the signal that ended it. */
 int tail_await_exit(struct tail *tail);
 
 #endif

@@ -1,4 +1,4 @@
-/* Builds by the protocol: what a holder and others are told, at once and when they ask again. */
+/* Builds by the protocol: the replies to a holder and to others, the first time and repeated. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/scene.h"
@@ -33,7 +33,7 @@ static void hold(struct claim *claim, const char *words)
     scene_claim(claim, &client, "w", "q");
 }
 
-/* The text of a failure is bytes: what is behind a NUL in it is the text's, and nobody else's. */
+/* The text of a failure is bytes: those behind a NUL belong to it, and are not another text's. */
 static void foreign_memory(void)
 {
     static const char *const shown[] = {"\"\\x00\"", "\"\\x00abc\"", "\"a\\x00\\x00\"", "abc"};
@@ -55,7 +55,7 @@ static void foreign_memory(void)
         EXPECT(error != NULL && strcmp(error + strlen("error="), shown[i]) == 0,
                "BUILD shows '%s' instead of %s", reply->line, shown[i]);
     }
-    /* as long as it may be, one NUL and then nothing that is known */
+    /* the longest text: one NUL, then bytes up to the limit */
     hold(&claim, "");
     snprintf(line, sizeof(line), "FAIL %" PRIu64 " %" PRIu64 " DEAD TEXT", claim.id, claim.token);
     big[0] = '\0';
@@ -69,7 +69,7 @@ static void foreign_memory(void)
     end();
 }
 
-/* ---- what is told again ---- */
+/* ---- repeated replies ---- */
 
 static size_t count_held(const char *worker)
 {
@@ -104,7 +104,7 @@ static void held(void)
     end();
 }
 
-/* At the limit COUNT tells all that is held, whatever number it says. */
+/* Without a free slot COUNT tells all builds that are held, whatever its number. */
 static void count_again(void)
 {
     struct claim one[3];
@@ -147,13 +147,13 @@ static void wait_for_slot(void)
     client_expect(&client, "OK", "DONE %" PRIu64 " %" PRIu64, held.id, held.token);
     reply = client_next(&other);
     EXPECT(claim_parse(&got, reply) && !got.again && got.id == second, "'%s'", reply->line);
-    /* more slots, too, are slots that came free */
+    /* an added slot is a free one, too */
     client_send(&other, "CLAIM w q WAIT 60000");
     uint64_t third = scene_submit(&client, "q", "", "third");
     client_expect(&client, "OK again", "WORKER w SLOTS 2");
     reply = client_next(&other);
     EXPECT(claim_parse(&got, reply) && !got.again && got.id == third, "'%s'", reply->line);
-    /* and who leaves need not wait */
+    /* BYE ends the wait */
     client_send(&other, "CLAIM w q WAIT 60000");
     client_expect(&client, "OK released=2", "BYE w");
     EXPECT(reply_is_err(client_next(&other), "NOTFOUND"), "it waits for who has left");
@@ -163,7 +163,7 @@ static void wait_for_slot(void)
 
 /* ---- words ---- */
 
-/* A token has 28 bits: what is above them is no part of anything else that is kept beside it. */
+/* A token has 28 bits: higher bits in a request must not reach the state beside the token. */
 static void large_tokens(void)
 {
     static const char *const ends[] = {"RELEASE", "FAIL", "DONE"};
@@ -232,7 +232,7 @@ static void twice(void)
     end();
 }
 
-/* As many tags as may be, as long as they may be. */
+/* The largest number of the longest tags. */
 static void many_tags(void)
 {
     char tags[16 * 65 + 1];

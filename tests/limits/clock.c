@@ -1,4 +1,4 @@
-/* A server whose wall clock is wrong: faketime turns it, the monotonic clock runs as ever. */
+/* A server whose wall clock is wrong: faketime moves it, the monotonic clock is right. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/proc.h"
@@ -8,7 +8,7 @@
 #include <inttypes.h>
 #include <string.h>
 
-/* The command faketime would stand between the server and its signals. */
+/* The library is preloaded: under the command faketime the server would not get its signals. */
 #define FAKETIME(what)                                                                             \
     {                                                                                              \
         "env", "LD_PRELOAD=/usr/$LIB/faketime/libfaketime.so.1", "FAKETIME_DONT_FAKE_MONOTONIC=1", \

@@ -20,7 +20,7 @@ static struct server server;
 
 /* ---- connections ---- */
 
-/* For us and for the server, which inherits it. */
+/* Raises the limit of open files for the test and for the server, which inherits it. */
 static void allow_files(void)
 {
     struct rlimit files;
@@ -36,7 +36,7 @@ static int connect_one(void)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)server.port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    const struct linger at_once = {.l_onoff = 1}; /* so many ports are wanted by other tests, too */
+    const struct linger at_once = {.l_onoff = 1}; /* other tests need so many ports, too */
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     EXPECT(fd >= 0, "socket: %s", strerror(errno));
     EXPECT(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once)) == 0, "SO_LINGER: %s",
@@ -46,7 +46,7 @@ static int connect_one(void)
     return fd;
 }
 
-/* A reply says that the connection has its place. */
+/* A reply shows that the server has accepted the connection. */
 static void expect_pong(int fd)
 {
     static const char pong[] = "OK PONG\r\n";
@@ -111,7 +111,7 @@ static void three_wrong_keys(void)
     client_expect_close(&client);
     client_close(&client);
 
-    /* what was sent behind the third is not run, even with the right key */
+    /* a request behind the third is not run, even with the right key */
     client_open(&client, &server);
     for (int i = 1; i <= WRONG_KEYS_MAX; i++) {
         EXPECT(client_send(&client, "AUTH %s", key_wrong), "send");

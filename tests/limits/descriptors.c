@@ -1,4 +1,4 @@
-/* File descriptors: clients take what is theirs, and the log always has its own. */
+/* File descriptors: clients never use up those that are kept for the log. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/files.h"
@@ -27,7 +27,7 @@ static struct server server;
 static struct client client;
 static struct client idle[CLIENTS_MAX];
 
-/* One I/O thread, so that what is kept back does not depend on the machine. */
+/* One I/O thread, so that the number of descriptors kept back does not depend on the machine. */
 static const char *const args[] = {"--threads", "1", NULL};
 
 static void start_with(const char *nofile)
@@ -49,14 +49,14 @@ static bool has_segment(unsigned number)
     return access(path, F_OK) == 0;
 }
 
-/* Until it has its name, and can be taken. */
+/* Waits until the segment has its name, and can be taken. */
 static void await_segment(unsigned number)
 {
     AWAIT(SOON_MS, has_segment(number) && scene_info(&client, "log_room_bytes") >= SEGMENT_BYTES,
           "segment %u is not there after %d ms", number, SOON_MS);
 }
 
-/* The log goes over to its second segment, and so the third is made. */
+/* Makes the log go on to its second segment, and so the third is made. */
 static void fill_first_segment(void)
 {
     static unsigned char payload[PAYLOAD_BYTES];

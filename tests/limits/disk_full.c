@@ -68,7 +68,7 @@ static void restart_with(int signal_number)
     client_open(&client, &server);
 }
 
-/* Returns false when it was refused, which must be for lack of room. */
+/* Returns false when it was refused, which must be for lack of space. */
 static bool submit_one(void)
 {
     seed_fill(submit_count, payload, sizeof(payload));
@@ -110,7 +110,7 @@ static void expect_submits(void)
     }
 }
 
-/* Full, but serving: nothing new, every read, and the build under way can end. */
+/* Expects a server on a full disk: no new change, every read, and the running build can end. */
 static void expect_readonly(uint64_t option, const struct claim *held)
 {
     client_expect_err(&client, "READONLY", "VOTE %" PRIu64, option);
@@ -132,7 +132,7 @@ static bool is_readonly(const struct reply *reply, uint64_t deadline_ms)
     return !reply_is_ok(reply);
 }
 
-/* Asks until it is taken: the server looks for room by itself. Each asking is a full round trip. */
+/* Asks until it is accepted: the server looks for space by itself. Each try is one round trip. */
 static void await_vote(uint64_t option, uint64_t votes)
 {
     uint64_t deadline_ms = wait_now_ms() + HEAL_MS;
@@ -148,8 +148,8 @@ static void await_healed(uint64_t option)
     await_vote(option, 2);
 }
 
-/* Without them a start has to make a segment. Nothing is in them as long as the first one is not
- * full. */
+/* Removes the preallocated segments, so that a start has to make one. They have no blocks while the
+ * first segment is not full. */
 static void remove_segments_made_ahead(void)
 {
     char path[sizeof(server.data) + 32];
@@ -194,7 +194,7 @@ static void full_and_healed(void)
     end();
 }
 
-/* What has to work on a disk that is full, also right after a start. */
+/* The requests that have to work on a full disk, also right after a start. */
 static void expect_serves(struct claim claims[3], uint64_t option)
 {
     client_expect_err(&client, "READONLY", "VOTE %" PRIu64, option);
@@ -211,7 +211,7 @@ static void expect_serves(struct claim claims[3], uint64_t option)
     EXPECT(reply_is_ok(reply), "SNAPSHOT gave '%s'", reply->line);
 }
 
-/* The disk is full, the server ends and is started again: it is what it was, and it heals. */
+/* The server is started again on a full disk: its state is the same, and it heals. */
 static void starts_full(int signal_number)
 {
     static struct claim claims[3];
@@ -228,7 +228,7 @@ static void starts_full(int signal_number)
     submit_builds(10);
     submit_until_full();
     restart_with(signal_number);
-    submit_until_full(); /* what the log has given back at its end */
+    submit_until_full(); /* the close has given space back, which is used up again */
     expect_serves(claims, option);
     restart_with(signal_number);
     submit_until_full();
@@ -248,7 +248,7 @@ static void starts_full_after_kill(void)
     starts_full(SIGKILL);
 }
 
-/* Not a byte: it reads, and it heals when there is room. */
+/* A disk without one free byte: the server reads, and heals when there is space. */
 static void no_byte_free(void)
 {
     begin(SMALL_MIB);
@@ -276,7 +276,7 @@ static void no_byte_free(void)
     end();
 }
 
-/* The log grows to twice what the disk holds; what is alive is small. */
+/* The log grows to twice the size of the disk, with a small state. */
 static void goes_on(const char *const *with, size_t snapshot_at)
 {
     begin_with(MIDDLE_MIB, with);
@@ -332,7 +332,7 @@ static void frees_what_snapshots_hold(void)
     goes_on(with, 60);
 }
 
-/* The state is more than a third of the disk, and the log still has room. */
+/* The state is more than a third of the disk, and the log still has space. */
 static void says_what_it_does_not_make(void)
 {
     begin(DISK_MIB);
@@ -358,7 +358,7 @@ static void says_what_it_needs(void)
     end();
 }
 
-/* There is space, but for no file beside the data directory itself. */
+/* The disk has space, but no inode for a file in the data directory. */
 static void no_inodes(void)
 {
     small_disk_init_files(&server, SMALL_MIB, 2);

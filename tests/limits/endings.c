@@ -1,5 +1,5 @@
-/* How the server ends: what the operator can mend has its own code and a line that says how; a
- * signal ends it while the log is read, and a second one while it drains. */
+/* How the server ends: a cause that the operator can mend has its own exit code and a line that
+ * says how; a signal ends the server while the log is read, and a second one while it drains. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/files.h"
@@ -32,7 +32,7 @@ static struct server server;
 static struct server other;
 static struct client client;
 
-/* Root without what makes it more than an owner; for everybody else nothing has to go. */
+/* Drops the capabilities by which root may do more than the owner of a file. */
 static const char *const plain[] = {"setpriv", "--bounding-set",
                                     "-net_bind_service,-dac_override,-dac_read_search", NULL};
 
@@ -134,7 +134,7 @@ static void directory_in_use(void)
     server_stop(&server);
 }
 
-/* Each of the threads in turn, up to those that serve. */
+/* Lets the start of each thread fail in turn, up to the I/O threads. */
 static void a_thread_cannot_be_started(void)
 {
     static const char *const args[] = {"--threads", "2", NULL};
@@ -144,7 +144,7 @@ static void a_thread_cannot_be_started(void)
     snprintf(path, sizeof(path), "/proc/%d/task", (int)server.pid);
     struct stat tasks;
     EXPECT(stat(path, &tasks) == 0, "stat: %s", strerror(errno));
-    unsigned threads = (unsigned)tasks.st_nlink - 2; /* but for . and .. */
+    unsigned threads = (unsigned)tasks.st_nlink - 2; /* without . and .. */
     EXPECT(server_term(&server) == 0, "it did not drain");
     for (unsigned i = 1; i < threads; i++) {
         snprintf(inject, sizeof(inject), "inject=clone3,clone:error=EAGAIN:when=%u", i);
@@ -179,7 +179,7 @@ static void stopped_while_reading(int signal_number)
     client_close(&client);
     server_kill9(&server);
     char *before = sums();
-    /* in the middle of the log it stands still for a while, so that we come in time */
+    /* the server stands still for a while in the middle of the log, so that the test is in time */
     traced_set(&server, "inject=fadvise64:delay_enter=2000000");
     EXPECT(unlink(server.said) == 0, "what the first run said is in the way");
     server_launch(&server);
@@ -213,7 +213,7 @@ static void interrupted_while_reading(void)
     stopped_while_reading(SIGINT);
 }
 
-/* As a terminal that is closed, whatever became of the signal where this test is run. */
+/* Gives SIGHUP its default effect, whatever it is where this test is run. */
 static void hung_up_while_reading(void)
 {
     signal(SIGHUP, SIG_DFL);
@@ -266,7 +266,7 @@ static void a_second_signal(void)
     start_with_unread();
     kill(server.pid, SIGTERM);
     server_await_said(&server, "draining");
-    wait_ms(SAME_MS + 1); /* sooner it would be the same request */
+    wait_ms(SAME_MS + 1); /* an earlier signal would belong to the first */
     uint64_t began_ms = wait_now_ms();
     kill(server.pid, SIGTERM);
     int code = server_await_exit(&server);
@@ -286,7 +286,7 @@ static void a_second_signal(void)
 static void two_signals_in_a_row(void)
 {
     start_with_unread();
-    /* while it stands still both are there before it hears one */
+    /* both signals are pending before the stopped server takes one */
     kill(server.pid, SIGSTOP);
     kill(server.pid, SIGTERM);
     kill(server.pid, SIGINT);
@@ -303,7 +303,7 @@ static void two_signals_in_a_row(void)
     server_stop(&server);
 }
 
-/* A limit on the size of files (ulimit -f) is met as a full disk is. */
+/* A limit on the size of files (ulimit -f) is treated as a full disk. */
 static void no_file_may_grow(void)
 {
     static const char *const small_files[] = {"prlimit", "--fsize=102400", NULL};

@@ -199,7 +199,7 @@ static const struct error_case holder_rows[] = {
 static struct server server;
 static struct client client;
 
-/* What the rows speak of. */
+/* The scene: the objects that the rows name. */
 static struct {
     uint64_t option, pending, held, token, old, done;
 } scene;
@@ -283,7 +283,7 @@ static bool has_one_of(const struct reply *reply, const char *codes)
     return false;
 }
 
-/* Goes on after a wrong row, so that one run names them all. */
+/* Goes on after a wrong row, so that one run names every wrong row. */
 static void run_rows(const struct error_case *rows, size_t count)
 {
     char request[REQUEST_MAX];
@@ -345,7 +345,7 @@ static void similar_labels(void)
     server_stop(&server);
 }
 
-/* Sends the lines on a connection of their own, until it closes: all that comes is counted once. */
+/* Sends the lines on a new connection until it closes: each request and error is counted once. */
 static void expect_counts(const char *lines, size_t lines_bytes)
 {
     struct client other;
@@ -363,13 +363,12 @@ static void expect_counts(const char *lines, size_t lines_bytes)
     EXPECT(!other.is_late && !other.is_broken, "the last line closes");
     client_close(&other);
     errors = scene_info(&client, "errors") - errors;
-    requests = scene_info(&client, "requests") - requests - 3; /* those of INFO */
+    requests = scene_info(&client, "requests") - requests - 3; /* three were INFO */
     EXPECT(errors == refused, "errors=%" PRIu64 " for %" PRIu64, errors, refused);
     EXPECT(requests == replies, "requests=%" PRIu64 " for %" PRIu64, requests, replies);
 }
 
-/* Refused behind votes, by a command, by the parser, by the log's verdict, by a read, behind a
- * drop. */
+/* Errors behind votes, of a command, of the parser, of the apply, of a read, and behind a drop. */
 static void counted_once(void)
 {
     static const char *const scripts[] = {
@@ -395,7 +394,7 @@ static void counted_once(void)
     server_stop(&server);
 }
 
-/* The last values that are still good, one below the first bad ones above. */
+/* The largest good values, one below the first bad ones above. */
 static void good_limits(void)
 {
     set_up_scene();

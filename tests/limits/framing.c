@@ -1,4 +1,4 @@
-/* Lines too long, cut off, empty, not ours, or many at once: nothing wrong is done. */
+/* Lines that are too long, cut off, empty, of another protocol, or many at once. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/scene.h"
@@ -14,7 +14,7 @@
 enum { LONG_LINE_BYTES = 10 * 1000 * 1000, LINE_BYTES_MAX = 65536, LOCKED_LINE_BYTES_MAX = 1024 };
 
 static struct server server;
-static struct client client; /* the one that looks whether anything changed */
+static struct client client; /* reads the state, which must not have changed */
 static uint64_t option;
 
 static void start(void)
@@ -65,7 +65,7 @@ static void over_long_lines(void)
     expect_too_long(LINE_BYTES_MAX + 8);
     state_expect(&client, before, "an over-long line");
 
-    /* a long line that is not too long is one wrong request, and the connection stays */
+    /* a line of the longest allowed length is one wrong request, and the connection stays */
     char *line = long_vote(LINE_BYTES_MAX - 8);
     client_write(&client, line, LINE_BYTES_MAX - 8 + 1);
     const struct reply *reply = client_next(&client);
@@ -77,7 +77,7 @@ static void over_long_lines(void)
     stop();
 }
 
-/* A NUL is in no text: it is never the end of the request, and what is behind it is not run. */
+/* Text has no NUL: it is never the end of a request, and the bytes behind it are not run. */
 static void nul_bytes(void)
 {
     static const struct {
@@ -157,7 +157,7 @@ static void empty_lines(void)
     stop();
 }
 
-/* A browser that was made to post to our port gets nothing done, whatever stands in its body. */
+/* A browser that was made to post to the server changes nothing, whatever its body is. */
 static void http_requests(void)
 {
     start();
@@ -233,7 +233,7 @@ static void line_ends_and_case(void)
 static void errors_in_a_pipeline(void)
 {
     static const struct {
-        const char *request, *reply; /* a reply that ends in a blank is only how it begins */
+        const char *request, *reply; /* a reply that ends in a blank is only its beginning */
     } lines[] = {
         {"PING", "OK PONG"},
         {"VOTE lang/Elixir", "OK 3"},

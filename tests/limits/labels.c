@@ -1,5 +1,5 @@
-/* Labels as people see them: what does not show makes no second one, and nothing turns a terminal.
- */
+/* Labels as people see them: invisible characters make no second label, and no label can control a
+ * terminal. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/scene.h"
@@ -23,7 +23,7 @@ static void end(void)
     server_stop(&server);
 }
 
-/* Expects `ERR EXISTS`, with `label` as the first of those it names. */
+/* Expects `ERR EXISTS`, with `label` as the first of the named labels. */
 static void expect_clash(const char *request, const char *label)
 {
     static const char intro[] = "similar: ";

@@ -1,4 +1,4 @@
-/* Where it listens, the key it asks for, and who comes when it is going down. */
+/* The address that the server listens on, the key it needs, and clients that come as it drains. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/scene.h"
@@ -29,7 +29,7 @@ static void start(const char *const *args)
     server_await_ready(&server);
 }
 
-/* Expects that it does not start, and says why. */
+/* Expects that the server does not start, and that it prints the reason. */
 static void expect_refusal(const char *const *args, int code, const char *why)
 {
     unlink(server.said);
@@ -104,8 +104,8 @@ static void names(void)
     server_stop(&server);
 }
 
-/* A network of our own, in which IPv6 sockets take no IPv4 by default; where that is not allowed,
- * the default of the machine has to do. */
+/* Makes a network namespace in which IPv6 sockets accept no IPv4 by default; where that is not
+ * allowed, the machine's default is used. */
 static void set_v6only(void)
 {
     struct ifreq lo = {.ifr_flags = IFF_UP | IFF_RUNNING};
@@ -146,7 +146,8 @@ static void both_families(void)
 
 enum { BLOB_BYTES = 1 << 20, BLOBS = 16 };
 
-/* More than its socket holds, in one write: with the first byte of a reply all of it is read. */
+/* One write of more than the server's socket holds: at the first byte of a reply the server has
+ * read all of it. */
 static void ask_for_much(const struct client *lazy)
 {
     static const char request[] = "PAYLOAD 1\n";
@@ -174,7 +175,7 @@ static void come_late(void)
     ask_for_much(&lazy);
     EXPECT(recv(lazy.fd, blob, 1, MSG_PEEK) == 1, "no reply");
     kill(server.pid, SIGTERM);
-    client_expect_close(&client); /* it drains */
+    client_expect_close(&client); /* the server drains */
     for (int i = 0; i < 3; i++) {
         client_open(&late, &server);
         const struct reply *reply = client_next(&late);

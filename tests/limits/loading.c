@@ -1,4 +1,4 @@
-/* Who comes while the log is read is told so, and how far it is; who waits is served later. */
+/* A client that connects while the log is read is told the percentage; one that waits is served. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/wait.h"
@@ -18,10 +18,10 @@ static struct server server;
 static char port_text[8];
 static const char *const port_args[] = {"--port", port_text, NULL};
 
-static uint64_t still_until_ms; /* and longer */
-static int port_fd = -1;        /* keeps the port from everybody but a server that is told of it */
+static uint64_t still_until_ms; /* until then, at least, the server stands still */
+static int port_fd = -1;        /* reserves the port for a server that is given it */
 
-/* The server listens before it says on which port, so it is told one. */
+/* Gives the server a port, for it listens before it prints which one it has. */
 static int free_port(void)
 {
     struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
@@ -35,8 +35,8 @@ static int free_port(void)
     return ntohs(at.sin_port);
 }
 
-/* A server that stands still for so long in the middle of the log. Returns its port; the poll has
- * an option with 3 votes. */
+/* Starts a server that stands still for so long in the middle of the log. Returns its port; the
+ * poll has an option with 3 votes. */
 static int start_slow(uint64_t *option, unsigned seconds)
 {
     static char inject[64];
@@ -86,7 +86,7 @@ static void expect_loading(const struct reply *reply)
     EXPECT(read == 1 && percent <= 100, "'%s'", reply->line);
 }
 
-/* Returns whether all was asked while it stood still: else the machine is too slow to tell. */
+/* Returns whether every request was sent while the server stood still: else the machine is slow. */
 static bool is_told(unsigned seconds)
 {
     uint64_t option;
@@ -144,8 +144,8 @@ static int hear_crowd(struct client *crowd)
     return loading;
 }
 
-/* More than the door has room for, all of them silent in the middle of a line: none keeps others
- * out, and each gets its reply. Returns whether all came while it stood still. */
+/* More guests than there are places, all of them silent in the middle of a line: none keeps others
+ * out, and each gets its reply. Returns whether all came while the server stood still. */
 static bool is_crowded(unsigned seconds)
 {
     static struct client crowd[CROWD];

@@ -1,5 +1,5 @@
-/* What clients can make the server hold: counted, with a ceiling, and what finished builds give
- * back. */
+/* The memory that clients can make the server hold: its counts, its ceiling, and the payloads that
+ * finished builds give back. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/proc.h"
@@ -17,7 +17,7 @@
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
-#define MEMORY_IS_KEPT true /* what is freed stays for a while */
+#define MEMORY_IS_KEPT true /* freed memory stays in use for a while */
 #endif
 #endif
 #ifndef MEMORY_IS_KEPT
@@ -75,7 +75,7 @@ static uint64_t finish(size_t result_bytes)
     return claim.id;
 }
 
-/* What finished builds give back is free a moment later: after a commit and a grace period. */
+/* Payloads that are given back are freed a moment later: after a commit and a grace period. */
 static void await_room(uint64_t room_bytes)
 {
     AWAIT(ROOM_MS, scene_info(&client, "memory_bytes") + room_bytes <= CEILING,
@@ -133,7 +133,7 @@ static void entities_are_counted(void)
     stop();
 }
 
-/* ---- what finished builds give back ---- */
+/* ---- payloads that finished builds give back ---- */
 
 static void expect_given_back(const uint64_t *ids, size_t count)
 {
@@ -169,7 +169,7 @@ static void finished_builds_give_back(void)
     stop();
 }
 
-/* A machine that has less memory now: the log loads, and what was finished gives back. */
+/* A start with less memory: the log is read, and finished builds give payloads back. */
 static void less_memory_than_before(void)
 {
     start();
@@ -194,7 +194,7 @@ static void less_memory_than_before(void)
 
 /* ---- the ceiling ---- */
 
-/* Builds until there is no room for a small one. Returns how many. */
+/* Submits builds until there is no room for a small one. Returns how many. */
 static size_t fill(void)
 {
     static const size_t sizes[] = {MIB, 64 * 1024, 4096, 1};
@@ -209,7 +209,7 @@ static size_t fill(void)
     return count;
 }
 
-/* What is smaller than a build may fit some times more. */
+/* Repeats the request until it is FULL: it needs less than a build, so it may fit a few times. */
 static void expect_full(const char *request)
 {
     for (int i = 0; !reply_is_err(client_get(&client, "%s%d", request, i), "FULL"); i++) {
@@ -229,18 +229,18 @@ static void the_ceiling(void)
     EXPECT(count > 24 && scene_info(&client, "memory_bytes") <= CEILING,
            "%zu builds, %" PRIu64 " bytes", count, scene_info(&client, "memory_bytes"));
 
-    /* what grows is refused */
+    /* requests that need more memory are refused */
     expect_full("POLL other");
     expect_full("OPTION lang label");
     expect_full("WORKER other");
-    /* what does not goes on */
+    /* all others go on */
     scene_vote_times(&client, option, 0, 100);
     client_expect(&client, "OK", "POLL lang RATE 0");
     client_expect(&client, "OK again", "WORKER w1");
     EXPECT(scene_votes(&client, "lang", option) == 100, "the votes");
     scene_claim(&claim, &client, "w1", "ios");
     client_expect(&client, "OK", "RELEASE %" PRIu64 " %" PRIu64, claim.id, claim.token);
-    /* ends of claims have a reserve for what they say */
+    /* ends of claims have a reserve for their results and texts */
     scene_claim(&claim, &client, "w1", "ios");
     snprintf(text, sizeof(text), "FAIL %" PRIu64 " %" PRIu64 " DEAD TEXT :why", claim.id,
              claim.token);
@@ -254,7 +254,7 @@ static void the_ceiling(void)
     for (size_t i = 0; i < 6; i++) { /* the first ones make room already */
         finish(0);
     }
-    await_room(CEILING / 8 + 2 * MIB); /* also for the input that holds it */
+    await_room(CEILING / 8 + 2 * MIB); /* also for the input buffer with the request */
     scene_poll(&client, "other");
     EXPECT(reply_is_ok(submit(MIB)), "SUBMIT, when some are finished");
     for (size_t i = 9; i < count; i++) {
@@ -264,8 +264,8 @@ static void the_ceiling(void)
     stop();
 }
 
-/* Results of builds that are held can use the reserve up; then they are refused, and without one
- * the build still ends. */
+/* Results of held builds can use the reserve up; then they are refused, and DONE without a result
+ * still ends the build. */
 static void the_reserve(void)
 {
     char prefix[128];
@@ -305,11 +305,11 @@ static void the_reserve(void)
     stop();
 }
 
-/* ---- replies that nobody takes ---- */
+/* ---- replies that nobody reads ---- */
 
 enum { ERROR_BYTES = 4000, BUILDS = 256, READERS = 40, ASKS = 3 };
 
-/* Failed builds whose lines are about 16 KiB long each: every byte of the error is escaped. */
+/* Makes failed builds with lines of about 16 KiB each: every byte of the error is escaped. */
 static void make_long_lines(void)
 {
     char prefix[128];
@@ -351,7 +351,7 @@ static uint64_t resident_bytes(void)
     return (uint64_t)pages * 4096;
 }
 
-/* So that the kernel takes little for a client that does not read. */
+/* Lets the kernel hold little for a client that does not read. */
 static void set_window(struct client *reader)
 {
     int window_bytes = 128 * 1024;
@@ -359,8 +359,8 @@ static void set_window(struct client *reader)
            "SO_RCVBUF");
 }
 
-/* 40 times 12 MB of reply, nobody reads: a share of the memory and no more is used. Who reads in
- * the end gets all of it, as it was. */
+/* 40 replies of 12 MB that nobody reads use no more than a share of the memory. A client that reads
+ * in the end gets its whole reply. */
 static void readers_that_do_not_read(void)
 {
     static struct client readers[READERS];
@@ -371,7 +371,7 @@ static void readers_that_do_not_read(void)
     client_open_all(readers, READERS, &server);
     for (size_t i = 0; i < READERS; i++) {
         set_window(&readers[i]);
-        for (int k = 0; k < ASKS; k++) { /* the kernel takes about one of them */
+        for (int k = 0; k < ASKS; k++) { /* the kernel holds about one of the replies */
             EXPECT(client_send(&readers[i], "BUILDS ios COUNT 1000"), "cut off");
         }
     }
@@ -403,7 +403,7 @@ static void readers_that_do_not_read(void)
     stop();
 }
 
-/* A payload is told from where it is; one that is given back meanwhile is told to its end. */
+/* A payload is sent without a copy; one that its build gives back meanwhile is sent to its end. */
 static void a_result_read_slowly(void)
 {
     struct client reader;
@@ -413,7 +413,7 @@ static void a_result_read_slowly(void)
     uint64_t id = finish(MIB);
     client_open(&reader, &server);
     set_window(&reader);
-    for (int i = 0; i < 8; i++) { /* more than the sockets hold */
+    for (int i = 0; i < 8; i++) { /* more bytes than the sockets hold */
         EXPECT(client_send(&reader, "%s %" PRIu64, i % 2 == 0 ? "RESULT" : "PAYLOAD", id), "send");
     }
     EXPECT(client_send(&reader, "PING"), "send");
@@ -426,7 +426,7 @@ static void a_result_read_slowly(void)
            scene_info(&client, "reply_bytes"));
     for (int i = 0; i < 8; i++) {
         const struct reply *reply = client_next(&reader);
-        bool is_gone = reply_is_err(reply, "NOTFOUND"); /* asked when it had given them back */
+        bool is_gone = reply_is_err(reply, "NOTFOUND"); /* run after the payload was given back */
         EXPECT((is_gone && i > 0) ||
                    (reply->blob_bytes == MIB && memcmp(reply->blob, bytes, sizeof(bytes)) == 0),
                "reply %d is '%.100s'", i, reply->line);
@@ -436,7 +436,7 @@ static void a_result_read_slowly(void)
     stop();
 }
 
-/* Short requests, many of them, and nobody reads what they are told. */
+/* Many short requests whose replies nobody reads. */
 static void echoes_that_nobody_reads(void)
 {
     enum { SENDERS = 40, PINGS = 80, TEXT_BYTES = 60000 };
@@ -461,7 +461,7 @@ static void echoes_that_nobody_reads(void)
     stop();
 }
 
-/* 240 times a build of 1 MiB that its worker holds already, and nobody reads it. */
+/* 240 claims of a build of 1 MiB that the worker holds already; nobody reads the replies. */
 static void claims_that_nobody_reads(void)
 {
     enum { CLAIMERS = 40, CLAIMS = 6 };
@@ -495,8 +495,8 @@ static void claims_that_nobody_reads(void)
     stop();
 }
 
-/* 40 half payloads of 1 MiB: a share of the memory is for them, the rest waits unread. Whatever
- * comes whole is done in the end. */
+/* 40 half payloads of 1 MiB: they get a share of the memory, the rest waits unread. Every request
+ * that becomes whole is done in the end. */
 static void payloads_half_sent(void)
 {
     enum { SENDERS = 40, PART = MIB / 4 };

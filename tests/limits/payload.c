@@ -1,4 +1,4 @@
-/* Payloads: the largest, the too large, the cut off, the malformed. */
+/* Payloads: the largest, and those that are too large, cut off or malformed. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/scene.h"
@@ -36,7 +36,7 @@ static void stop(void)
     server_stop(&server);
 }
 
-/* Sends `prefix $N` and N bytes that would be requests, were they read as such. */
+/* Sends `prefix $N` and N bytes that are requests in form. */
 static void send_tempting(struct client *to, const char *prefix, size_t len_bytes)
 {
     static const char line[] = "\nVOTE lang/Elixir\nQUIT\n";
@@ -81,8 +81,8 @@ static void too_big(void)
     stop();
 }
 
-/* Past 64 MiB, and where the number is none, the bytes cannot be told from requests: only a close
- * is safe. */
+/* Beyond 64 MiB, and behind a `$` without a number, payload cannot be told from requests: only a
+ * close is safe. */
 static void past_all_bounds(void)
 {
     static const char *const lines[] = {
@@ -108,7 +108,7 @@ static void past_all_bounds(void)
     stop();
 }
 
-/* One error, and then either a close or the next request is answered as itself. */
+/* One error; then either a close, or the next request has its own reply. */
 static void malformed(void)
 {
     static const char *const lines[] = {
@@ -169,8 +169,7 @@ static void expect_kept(uint64_t id, const void *bytes, size_t len_bytes)
            "payload %" PRIu64 " is not what was submitted: '%s'", id, reply->line);
 }
 
-/* Sizes around the limits of a block and of the payload itself, of bytes no compressor helps with.
- */
+/* Sizes around the limits of a block and of the payload itself, of bytes that do not compress. */
 static void every_size_is_kept(void)
 {
     static const size_t sizes[] = {0,

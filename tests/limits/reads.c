@@ -1,5 +1,5 @@
-/* Reads that take long: right, whole, and in order with what their connection did. That others are
- * served meanwhile: tests/net/turn_test.c. */
+/* Long reads: right, whole, and in order with the other requests of their connection. That other
+ * connections are served meanwhile is tested by tests/net/turn_test.c. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/scene.h"
@@ -151,7 +151,7 @@ static void lists_are_whole(void)
     end();
 }
 
-/* Who asks and goes away leaves nothing behind, and nobody else waits. */
+/* A client that leaves during its read leaves no memory behind, and no other client waits. */
 static void who_goes_away_is_forgotten(void)
 {
     begin();

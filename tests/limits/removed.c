@@ -1,4 +1,4 @@
-/* The data directory goes while the server serves: what is not on disk is not told OK. */
+/* The data directory is removed while the server runs: a change that is not on disk gets no OK. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/files.h"
@@ -32,7 +32,7 @@ static void begin(void)
     scene_vote_times(&client, option, 0, 3);
 }
 
-/* Of the directory: "" is all of it. */
+/* Removes a part of the directory; "": all of it. */
 static void remove_data(const char *what)
 {
     static char script[sizeof(server.data) + 64];
@@ -52,7 +52,7 @@ static unsigned times_said(const char *text)
     return times;
 }
 
-/* Reads go on, changes and the ends of builds do not, and the end is not "all in order". */
+/* Reads go on, changes and the ends of builds are refused, and the exit code is not 0. */
 static void expect_reads_alone(void)
 {
     client_expect_err(&client, "READONLY", "VOTE lang/C");
@@ -112,7 +112,7 @@ static void what_is_in_it(void)
     expect_empty_dir();
 }
 
-/* It has seen nothing of it when it is asked: what would be told OK is looked at. */
+/* The server has not noticed the removal when the change comes: it checks before the OK. */
 static void right_before_a_snapshot(void)
 {
     begin();
@@ -122,7 +122,7 @@ static void right_before_a_snapshot(void)
     expect_end();
 }
 
-/* The answer is the snapshot that is there already, or rather was. */
+/* SNAPSHOT would answer with the existing snapshot, which was removed. */
 static void right_before_another_snapshot(void)
 {
     begin();
@@ -133,8 +133,8 @@ static void right_before_another_snapshot(void)
     expect_end();
 }
 
-/* The first change that comes after it is refused, or finds nobody to say OK: nothing is idle for
- * so long that it would have been seen. */
+/* The first change after the removal is refused or not answered, although the server was not idle
+ * long enough to notice the removal before. */
 static void right_before_a_change(void)
 {
     begin();

@@ -209,7 +209,7 @@ static void floods_starve_nobody(void)
     end();
 }
 
-/* Until so many requests were run, and none but our own for a while. */
+/* Waits until so many requests were run, and then for a while only this test's own. */
 static void wait_until_stopped(struct client *observer, uint64_t requests)
 {
     enum { QUIET_ASKS = 20 };

@@ -1,4 +1,4 @@
-/* A disk of a chosen size for a server under test, which goes with the test. */
+/* A disk of a chosen size for a server under test; it is gone when the test ends. */
 #include "tests/limits/small_disk.h"
 
 #include "tests/lib/check.h"
@@ -26,7 +26,7 @@ static bool write_text(const char *path, const char *text)
     return written;
 }
 
-/* Without root it takes a user namespace, where the machine allows one. */
+/* Without root a user namespace is needed, where the machine allows one. */
 static bool enter_namespace(void)
 {
     char users[64], groups[64];
@@ -37,9 +37,8 @@ static bool enter_namespace(void)
 }
 
 /*
- * A tmpfs that is mounted nowhere: it is reached by its descriptor alone, which the server
- * inherits, so nothing has to be kept private, not in a chroot either, and it goes with the last
- * process.
+ * A tmpfs that is mounted nowhere: only its descriptor leads to it, which the server inherits. So
+ * it needs no private mount, not even in a chroot, and is gone with the last process.
  */
 static int make_disk(unsigned mib, unsigned files)
 {
@@ -114,7 +113,7 @@ void small_disk_fill(unsigned leave_kib)
     EXPECT(fstat(fd, &stat) == 0, "fstat: %s", strerror(errno));
     off_t size_bytes = stat.st_size;
     unsigned long left_kib;
-    /* another one takes room meanwhile, so it asks again */
+    /* the server may take space meanwhile, so the free space is read again */
     while ((left_kib = small_disk_free_kib()) > leave_kib) {
         off_t more = (off_t)(left_kib - leave_kib) * 1024;
         while (more >= 4096 && posix_fallocate(fd, size_bytes, more) != 0) {

@@ -16,7 +16,7 @@ enum { VOTES = 7 };
 static struct server server;
 static struct client client;
 
-/* Puts a directory where the server will want to make the file. */
+/* Makes a directory with the name of the file that the server will make. */
 static void bar(char path[SERVER_PATH_MAX + 128], uint64_t lsn)
 {
     snprintf(path, SERVER_PATH_MAX + 128, "%s/snap-%016" PRIx64 ".tmp", server.data, lsn);
@@ -56,7 +56,7 @@ static void snapshot_busy(void)
     scene_vote_times(&client, option, VOTES, 1);
     bar(path, lsn_now());
     client_expect_err(&client, "BUSY", "SNAPSHOT");
-    server_kill9(&server); /* what is there is the older snapshot, and a vote behind it */
+    server_kill9(&server); /* leaves the older snapshot, and a vote behind it */
     EXPECT(rmdir(path) == 0, "rmdir %s: %s", path, strerror(errno));
     server_restart(&server);
     client_close(&client);

@@ -1,4 +1,4 @@
-/* TCP may cut a request anywhere: the replies are those to the whole. */
+/* Requests cut anywhere by TCP: the replies are the same as to whole ones. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/scene.h"
@@ -21,8 +21,7 @@ static char script[SCRIPT_MAX];
 static size_t script_bytes;
 static size_t request_count;
 
-/* Requests whose replies are the same every time: reads, refusals, and repeats of what is done
- * already. */
+/* Requests whose replies are the same every time: reads, refusals, and repeats of done requests. */
 static void set_up_script(void)
 {
     struct claim claim;

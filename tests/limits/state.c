@@ -1,4 +1,4 @@
-/* Everything a client can read, as one text. */
+/* The state as a client can read it, as one text. */
 #include "tests/limits/state.h"
 
 #include "tests/lib/check.h"

@@ -1,11 +1,11 @@
-/* Everything a client can read, as one text: what an error must leave as it was. */
+/* The state as a client can read it, as one text: an error must not change it. */
 #ifndef TALLY_TESTS_LIMITS_STATE_H
 #define TALLY_TESTS_LIMITS_STATE_H
 
 #include "tests/lib/client.h"
 
-/* Reads polls with their tallies, queues, builds and workers, without what changes by itself
- * (times, lsn, rates). Owns: the caller frees it. */
+/* Reads polls with their tallies, queues, builds and workers, without fields that change by
+ * themselves (times, lsn, rates). Owns: the caller frees the text. */
 char *state_read(struct client *client);
 
 /* Expects that the state is still `before`; `after_what` names the request to blame. */

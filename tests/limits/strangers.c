@@ -1,4 +1,4 @@
-/* Who is no client of ours, or not yet, or not any more: it gets little, and not for long. */
+/* Peers without a key, of another protocol, or idle: they get few resources, and not for long. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/scene.h"
@@ -16,13 +16,13 @@
 #include <unistd.h>
 
 static struct server server;
-static struct client client; /* the one that looks */
+static struct client client; /* the one that asks for INFO */
 
 static const char key[] = "0123456789abcdef0123456789ABCDEF";
 
 static void start(const char *const *args)
 {
-    /* what a sanitizer keeps of freed memory is not what this looks for */
+    /* a sanitizer keeps freed memory, which is no fault of the server */
     setenv("ASAN_OPTIONS", "quarantine_size_mb=1", 1);
     server_start(&server, args);
     unsetenv("ASAN_OPTIONS");
@@ -66,7 +66,7 @@ static void ask_for_help(struct client *other)
     client_write(other, lines, sizeof(lines));
 }
 
-/* What stands in the way of the end: a reply that nobody reads, and wrong keys, or none. */
+/* The time for AUTH ends also behind a reply that nobody reads, with wrong keys or none. */
 static void before_the_key(void)
 {
     static struct client crowd[CROWD];
@@ -148,13 +148,13 @@ static const struct bytes foreign_first[] = {
     BYTES("NONSENSE\nSSH-2.0-x" THEN),
 };
 
-/* A line that was ours does not make the next one ours. */
+/* A good first line does not make a line of another protocol good. */
 static const struct bytes foreign_later[] = {
     BYTES("POST / HTTP/1.1" THEN), BYTES("Host: x" THEN), BYTES("GET / \"" THEN),
     BYTES("PUT / $9" THEN),        BYTES("PRI *" THEN),
 };
 
-/* Expects the close, and no reply but those of `SYNTAX` or `UNKNOWN`, as many as are said. */
+/* Expects the close, and before it only so many errors `SYNTAX` or `UNKNOWN`. */
 static void expect_closed(const struct bytes *bytes, size_t index, size_t errors)
 {
     struct client other;
@@ -195,7 +195,7 @@ static void foreign_protocols(void)
     stop();
 }
 
-/* The bytes of a request without its end: closed as soon as they tell, not when the line ends. */
+/* The beginning of a handshake: closed at the first bytes that tell, not at the end of the line. */
 static void foreign_beginnings(void)
 {
     static const struct bytes begins[] = {BYTES("\x16\x03\x01\x02"), BYTES("SSH-2.0"), BYTES("*1"),
@@ -207,7 +207,7 @@ static void foreign_beginnings(void)
     stop();
 }
 
-/* Who mistypes the first line is told, and goes on. */
+/* A client that mistypes its first line gets an error, and goes on. */
 static void mistyped(void)
 {
     static const struct bytes lines[] = {BYTES("\n"), BYTES("NONSENSE\n"), BYTES("  ping\tx\n"),
@@ -234,7 +234,7 @@ static void mistyped(void)
 
 enum { READERS = 50, BLOB_BYTES = (1 << 20) - 4096, READERS_KIB_MAX = 16 * 1024 };
 
-/* Much goes in and out of it, at last two large payloads in one go; then it is idle. */
+/* Makes an idle connection after much traffic, at last two large payloads in one write. */
 static void use_much(struct client *reader)
 {
     static char pings[64 * 1024];
@@ -284,7 +284,7 @@ static void expect_timeout(const char *begin, const char *more)
     for (int i = 0; i < 100 && more != NULL && client_write(&other, more, strlen(more)); i++) {
         struct pollfd answer = {.fd = other.fd, .events = POLLIN};
         if (poll(&answer, 1, 40) == 1) {
-            break; /* else it never rests, and never ends */
+            break; /* sending without a pause would never end */
         }
     }
     const struct reply *reply = client_next(&other);
@@ -306,7 +306,7 @@ static bool is_ended_in_time(const char *end, uint64_t since_ms, unsigned second
     return is_pong;
 }
 
-/* It was us who let it wait: the half line behind the claim has its own time. */
+/* The server lets the claim wait: the time of the half line behind it begins after that. */
 static bool behind_a_claim(unsigned seconds)
 {
     char lines[64];
@@ -358,8 +358,8 @@ static void half_requests(void)
     }
 }
 
-/* Takes a little now and then, and never the rest. Returns whether the server has had enough of it;
- * what the kernel has taken for it already still comes. */
+/* Reads a little now and then, and never the rest. Returns whether the server has closed the
+ * connection; bytes that the kernel holds already still come. */
 static bool is_ended_reading_slowly(const struct client *other)
 {
     static char bytes[2048];
@@ -384,7 +384,7 @@ static void slow_readers(void)
     client_send_blob(&client, "SUBMIT big", blob, sizeof(blob));
     EXPECT(reply_is(client_next(&client), "OK 1"), "SUBMIT");
     client_open(&other, &server);
-    client_expect(&other, "OK PONG", "PING"); /* it is one of the connections */
+    client_expect(&other, "OK PONG", "PING"); /* then the server has accepted it */
     setsockopt(other.fd, SOL_SOCKET, SO_RCVBUF, &room, sizeof(room));
     for (int i = 0; i < 8; i++) {
         client_write(&other, "PAYLOAD 1\n", 10);

@@ -1,4 +1,4 @@
-/* A sync that fails is final: exit 74, and no OK to what is not in the log. */
+/* A sync that fails is final: exit 74, and no OK to a change that is not in the log. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/dump.h"
@@ -22,7 +22,7 @@ static void start_traced(const char *inject)
     client_open(&client, &server);
 }
 
-/* Votes, DEPTH on the way, until the connection ends. Returns how many were acknowledged. */
+/* Votes, with DEPTH in flight, until the connection ends. Returns how many were acknowledged. */
 static uint64_t vote_until_the_end(uint64_t option)
 {
     uint64_t acked = 0, sent = 0;
@@ -63,7 +63,7 @@ static void failing_from(const char *inject)
     uint64_t acked = vote_until_the_end(option);
     expect_end_and_restart();
 
-    /* what was on its way when the sync failed may be in the file; what was acknowledged must be */
+    /* votes in flight when the sync failed may be in the file; acknowledged ones must be */
     uint64_t votes = scene_votes(&client, "lang", option);
     EXPECT(votes >= acked && votes <= acked + DEPTH,
            "%" PRIu64 " acknowledged, %" PRIu64 " counted", acked, votes);
@@ -100,7 +100,7 @@ static void reads_are_true(void)
     scene_poll(&client, "lang");
     uint64_t option = scene_option(&client, "lang", "Elixir"), seen = 0;
     for (uint64_t sent = 1; sent < VOTES_MAX; sent++) {
-        /* a read behind a vote: it is answered after it, or not at all */
+        /* a read behind a vote is answered after the vote, or not at all */
         client_send(&client, "VOTE %" PRIu64, option);
         client_send(&client, "TALLY lang");
         const struct reply *reply = client_read(&client);

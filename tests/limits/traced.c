@@ -10,8 +10,8 @@
 
 void traced_set(struct server *server, const char *inject)
 {
-    /* -D keeps the server our own child, and the tracer beside it. All other calls run freely. The
-     * leak checker cannot work while it is traced. */
+    /* -D keeps the server the test's own child, and the tracer beside it. All other calls run
+     * freely. The leak checker cannot work in a traced process. */
     static const char *wrapper[] = {
         "strace", "-D", "-f", "--seccomp-bpf", "-qq", "-o", "/dev/null", "-E", NULL, "-e", NULL,
         "-e",     NULL, NULL};

@@ -4,8 +4,8 @@
 
 #include "tests/lib/server.h"
 
-/* Its next starts run with that `-e` (inject=...), until its wrapper is NULL again. Skips the test
- * where strace is missing or may not trace. One server in a program. */
+/* Lets the server's next starts run under strace with that `-e` (inject=...), until its wrapper is
+ * NULL again. Skips the test where strace is missing or may not trace. One server in a program. */
 void traced_set(struct server *server, const char *inject);
 
 #endif

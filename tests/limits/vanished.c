@@ -1,4 +1,4 @@
-/* Clients that vanish without a word keep nothing: no connection, no place in line, no build. */
+/* Clients that vanish without a close keep no connection, no place in a queue, and no build. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/scene.h"
@@ -16,13 +16,13 @@
 enum { FOUND_MS = 40000, LEASE_MS = 86400000 };
 
 static struct server server;
-static struct client client; /* the one that stays */
+static struct client client; /* the client that stays */
 
-/* With 0 seconds nobody is found by probes, but by a reset alone. */
+/* With 0 seconds only a reset shows that a client is gone, no probe. */
 static void start_with(unsigned peer_s)
 {
     static char seconds[16];
-    /* one I/O thread: what was sent first is read first */
+    /* one I/O thread: requests are read in the order in which they were sent */
     static const char *const args[] = {"--threads", "1", "--peer-seconds", seconds, NULL};
     snprintf(seconds, sizeof(seconds), "%u", peer_s);
     server_start(&server, args);
@@ -40,7 +40,7 @@ static void stop(void)
     server_stop(&server);
 }
 
-/* From now on nothing reaches this client: no byte, no probe, and it acknowledges nothing. */
+/* From now on no byte and no probe reaches this client, and it acknowledges nothing. */
 static void vanish(const struct client *gone)
 {
     struct sock_filter nothing = {.code = BPF_RET | BPF_K, .k = 0};
@@ -49,7 +49,7 @@ static void vanish(const struct client *gone)
            "SO_ATTACH_FILTER: %s", strerror(errno));
 }
 
-/* Its end is a reset, and nothing else. */
+/* Ends the connection by a reset. */
 static void reset(struct client *gone)
 {
     const struct linger at_once = {.l_onoff = 1};
@@ -81,7 +81,7 @@ static uint64_t submit_once(const char *queue)
     return scene_submit(&client, queue, words, "work");
 }
 
-/* As if nobody had ever claimed it: the first attempt of the only one is still there. */
+/* Expects the only build as if it had never been claimed: its next attempt is the first. */
 static void expect_untouched(uint64_t build, const char *queue)
 {
     struct claim claim;
@@ -93,7 +93,7 @@ static void expect_untouched(uint64_t build, const char *queue)
     client_expect(&client, "OK", "DONE %" PRIu64 " %" PRIu64, claim.id, claim.token);
 }
 
-/* ---- what goes back ---- */
+/* ---- builds that go back ---- */
 
 static void waiter_is_found(void)
 {
@@ -103,7 +103,7 @@ static void waiter_is_found(void)
     scene_worker(&found, "w1");
     client_send(&found, "CLAIM w1 q WAIT 3600000");
     vanish(&found);
-    await_info("connections", 1); /* it is found by probes alone */
+    await_info("connections", 1); /* only probes can find it */
     uint64_t build = submit_once("q");
     EXPECT(is_state(build, "pending"), "it went to nobody");
     expect_untouched(build, "q");
@@ -111,8 +111,9 @@ static void waiter_is_found(void)
     stop();
 }
 
-/* Returns whether the build was handed out, for nobody knew yet; it is there again in any case. The
- * time begins with the client's last word, and its last answer to a probe is at most half old. */
+/* Returns whether the build was handed out to the vanished client, which the server had not found
+ * yet; the build is pending again in any case. The time begins with the client's last byte; its
+ * last answer to a probe is at most half as old. */
 static bool waiter_is_not_found(unsigned peer_s)
 {
     struct client late;
@@ -136,7 +137,7 @@ static bool waiter_is_not_found(unsigned peer_s)
 static void waiters(void)
 {
     waiter_is_found();
-    /* who was found before the build was there, because the machine is slow, has more time */
+    /* on a slow machine the client may be found before the build is there: then it has more time */
     for (unsigned peer_s = 2; !waiter_is_not_found(peer_s); peer_s *= 2) {
     }
 }
@@ -173,7 +174,7 @@ static void resets(void)
     stop();
 }
 
-/* ---- what stays ---- */
+/* ---- builds that stay ---- */
 
 static void expect_held(uint64_t build, uint64_t token, const char *state)
 {
@@ -181,7 +182,7 @@ static void expect_held(uint64_t build, uint64_t token, const char *state)
     client_expect(&client, "OK", "DONE %" PRIu64 " %" PRIu64, build, token);
 }
 
-/* What has arrived is the client's, however its connection ends. */
+/* A build whose reply has arrived is the client's, however its connection ends. */
 static void arrived(void)
 {
     enum { ROUNDS = 100 };
@@ -210,7 +211,7 @@ static void arrived(void)
     stop();
 }
 
-/* A lost reply is no loss to a worker that asks again, or that goes on. */
+/* A worker that lost a reply keeps the build if it asks again or sends a BEAT. */
 static void known_otherwise(void)
 {
     struct client gone[2];

@@ -1,4 +1,4 @@
-/* When a poll takes votes, how many, and how many need sets a queue has. */
+/* Polls that open and close, limits of votes, and the number of tag sets of a queue. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/scene.h"
@@ -49,7 +49,7 @@ static void closed_and_not_open_yet(void)
     end();
 }
 
-/* Votes until the poll closes under them: what was acknowledged is what is counted, for good. */
+/* Votes until the poll closes: the acknowledged votes are those that are counted, for good. */
 static void closes_under_votes(void)
 {
     begin();
@@ -80,7 +80,7 @@ static void closes_under_votes(void)
     end();
 }
 
-/* Nobody who asks behind the OK sees the poll as it was, on whatever connection. */
+/* No request behind the OK sees the old state of the poll, on any connection. */
 static void ok_holds(void)
 {
     struct client other;
@@ -117,8 +117,7 @@ static void rate(void)
     end();
 }
 
-/* One vote; when it is refused it is said again after the time that it was told. Returns how often
- * it was refused. */
+/* Casts a vote; a refused one is repeated after its retry_ms. Returns how often it was refused. */
 static uint64_t vote_at_rate(uint64_t option)
 {
     const struct reply *reply = client_get(&client, "VOTE %" PRIu64, option);
@@ -132,8 +131,7 @@ static uint64_t vote_at_rate(uint64_t option)
     return is_refused;
 }
 
-/* What a refusal says holds: after it, to the ms, the vote passes. A claim that waits is the clock.
- */
+/* The retry_ms of a refusal is exact: after it the vote passes. A claim that waits is the clock. */
 static void retry(void)
 {
     begin();
@@ -148,7 +146,7 @@ static void retry(void)
             refused += vote_at_rate(option);
         }
     }
-    for (uint64_t bytes = 1; bytes > 0;) { /* and then the server forgets */
+    for (uint64_t bytes = 1; bytes > 0;) { /* and then the server forgets the addresses */
         client_expect(&client, "NIL", "CLAIM w empty WAIT 100");
         const struct reply *reply = client_get(&client, "INFO memory");
         for (size_t i = 0; i < reply->row_count; i++) {
@@ -177,7 +175,7 @@ static void need_sets(void)
     end();
 }
 
-/* Sets whose builds are all finished take no place, behind a start and from a snapshot neither. */
+/* A set whose builds are all finished takes no place, also after a start and from a snapshot. */
 static void need_sets_pass(void)
 {
     enum { SETS = 64, ROUNDS = 3 };

@@ -1,4 +1,4 @@
-/* Addresses: what a name stands for decides, and nothing but loopback is taken by name. */
+/* Addresses: a name is accepted only if all of its addresses are loopback. */
 #include "net/listen/address.h"
 
 #include <arpa/inet.h>
@@ -6,7 +6,7 @@
 #include <netdb.h>
 #include <stdlib.h>
 
-/* ---- a name service of our own ---- */
+/* ---- a name service of the test's own ---- */
 
 static const struct {
     const char *name;
@@ -87,7 +87,7 @@ Test(address, loopback_is_what_only_this_machine_reaches)
     expect("127.0.0.1", AF_INET, true);
     expect("127.255.0.3", AF_INET, true);
     expect("::1", AF_INET6, true);
-    expect("[::1]", AF_INET6, true); /* as it is told */
+    expect("[::1]", AF_INET6, true); /* as address_tell writes it */
     expect("::ffff:127.0.0.1", AF_INET6, true);
     expect("0.0.0.0", AF_INET, false);
     expect("::", AF_INET6, false);

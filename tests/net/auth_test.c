@@ -1,4 +1,4 @@
-/* The key: the right one, and nothing near it. */
+/* The key: the right one is accepted, and similar ones are refused. */
 #include "net/pipeline/auth.h"
 #include "tests/lib/count.h"
 

@@ -1,4 +1,4 @@
-/* Builds that were handed out: what has arrived is gone, in the order of the claims. */
+/* Builds that were handed out: arrived ones leave the list, in the order of the claims. */
 #include "net/pipeline/handed.h"
 
 #include <criterion/criterion.h>

@@ -1,4 +1,4 @@
-/* The listener before there is a server: guests that never stop keep nobody out. */
+/* The listener: guests that send without end keep no other guest out. */
 #undef _FORTIFY_SOURCE /* recv is defined below */
 #include "net/listen/address.h"
 #include "net/listen/listener.h"
@@ -14,11 +14,11 @@
 
 enum { REPLY_MS = 20000 };
 
-/* ---- a network of our own ---- */
+/* ---- a network of the test's own ---- */
 
 static _Atomic bool is_endless;
 
-/* While it is endless, whoever takes some input finds as much again. */
+/* While it is endless, a recv that takes input finds as much again. */
 ssize_t recv(int fd, void *to, size_t len, int flags)
 {
     /* T1: relaxed: set before the listener is made */

@@ -1,4 +1,4 @@
-/* Numbers on the wire: strict in, exact out. */
+/* Numbers on the wire: read strictly, written exactly. */
 #include "net/protocol/number.h"
 #include "tests/lib/count.h"
 

@@ -238,7 +238,7 @@ static const char script[] = "PING\r\nVOTE 12 N 3\nSUBMIT q PRI 1 $12\r\n\nPING\
                              "SUBMIT q \"a \\x41\" :b\nDONE 1 2 RESULT $3\nabc\nNONSENSE\n\n"
                              "FAIL 1 2 TEXT :late \r\n";
 
-/* One line for each request of the script, as far as it is there. */
+/* Writes one line for each whole request of the script. */
 static size_t note(char *text, size_t room, size_t len)
 {
     size_t at = 0, used = 0;

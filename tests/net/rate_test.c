@@ -1,4 +1,4 @@
-/* Votes per address: so many in a window that slides exactly, in memory that nobody can use up. */
+/* Vote limits per address: an exact sliding window, in memory that no address can use up. */
 #include "net/pipeline/rate.h"
 
 #include "tests/lib/seed.h"
@@ -72,7 +72,7 @@ Test(rate, the_nth_last_vote_decides)
     for (uint64_t i = 0; i < 10; i++) {
         cr_assert_eq(take(1000 + i * 100, 1, 10, 60000), 0);
     }
-    for (uint64_t i = 0; i < 10; i++) { /* each leaves its place to one */
+    for (uint64_t i = 0; i < 10; i++) { /* each vote that leaves the window lets one pass */
         cr_assert_eq(take(60999 + i * 100, 1, 10, 60000), TALLY_RATE);
         cr_assert_eq(retry_ms, 1);
         cr_assert_eq(take(61000 + i * 100, 1, 10, 60000), 0);
@@ -86,7 +86,7 @@ Test(rate, more_than_the_limit_at_once_is_out_of_range)
     cr_assert_eq(take(1000, 6, 5, 1000), TALLY_RANGE);
 }
 
-/* What any window holds, vote by vote. */
+/* Checks each window, vote by vote. */
 struct dated_votes {
     uint64_t at_ms;
     uint64_t votes;
@@ -101,7 +101,7 @@ static uint64_t held(const struct dated_votes *told, size_t count, uint64_t now_
     return votes;
 }
 
-/* Against the plain list of all votes; and what a refusal says is true to the ms. */
+/* Compares with a plain list of all votes; the retry_ms of a refusal is exact. */
 Test(rate, it_is_what_a_list_of_all_votes_says)
 {
     enum { ASKS = 2000 };
@@ -129,7 +129,7 @@ Test(rate, it_is_what_a_list_of_all_votes_says)
     }
 }
 
-/* Many times in a window are told apart by its 4096th part: never to the side of more votes. */
+/* Many times in a window are rounded to its 4096th part: never does it hold more votes. */
 Test(rate, a_large_limit_is_never_passed_and_a_refusal_holds)
 {
     enum { N = 20000, ASKS = 60000 };
@@ -138,7 +138,7 @@ Test(rate, a_large_limit_is_never_passed_and_a_refusal_holds)
     uint64_t now_ms = 1000000;
     size_t refused = 0;
     for (size_t i = 0; i < ASKS; i++) {
-        now_ms += i % 300; /* 150 ms a vote: a little faster than it allows */
+        now_ms += i % 300; /* 150 ms a vote: a little faster than the limit allows */
         if (take(now_ms, 1, N, per_ms) != 0) {
             uint64_t wait_ms = retry_ms;
             refused++;
@@ -195,7 +195,7 @@ Test(rate, refused_votes_are_given_back)
 
 /* ---- bounded ---- */
 
-/* What PROTOCOL.md promises. */
+/* The numbers of addresses and votes in PROTOCOL.md. */
 Test(rate, so_many_addresses_have_room_at_once)
 {
     enum { PROMISED = 262144 };
@@ -216,7 +216,7 @@ Test(rate, so_many_addresses_have_room_at_once)
     for (uint64_t i = 1; i <= PROMISED; i++) {
         cr_assert_eq(take_from(i * 256, 1, 1002), TALLY_RATE, "nobody is forgotten");
     }
-    int tries = 0; /* when the windows are over there is room again, for anybody */
+    int tries = 0; /* when the windows are over there is memory again, for any address */
     while (take_from(7, 3, 70000) != 0) {
         tries++;
     }

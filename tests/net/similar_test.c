@@ -1,4 +1,4 @@
-/* Labels that are like a label, as an error's text names them. */
+/* Similar labels, as an error's text names them. */
 #include "net/commands/similar.h"
 
 #include "engine/base/label.h"

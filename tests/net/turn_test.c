@@ -1,4 +1,4 @@
-/* A turn of an I/O thread: bounded in time, and what it has stepped is published. */
+/* A turn of an I/O thread: it is bounded in time, and its steps are published. */
 #include "engine/edge/slice.h"
 #include "engine/tally.h"
 #include "net/io/conn_io.h"
@@ -31,7 +31,7 @@ static void no_wake(void *arg)
     (void)arg;
 }
 
-/* A loop on this thread, with an edge and one connection, and nobody who runs its passes. */
+/* Makes a loop on this thread, with an edge and one connection; no thread runs its passes. */
 static void set_up(void)
 {
     struct tally_report report;
@@ -72,7 +72,7 @@ static void tear_down(void)
 
 TestSuite(turn, .init = set_up, .fini = tear_down);
 
-/* What run_input has done of `count` times `request`. */
+/* Runs `count` times `request`. Returns how many of them run_input has done. */
 static size_t run_times(const char *request, size_t count)
 {
     size_t len = strlen(request);
@@ -87,7 +87,7 @@ static size_t run_times(const char *request, size_t count)
 
 Test(turn, ends_soon_after_its_time_however_much_input_there_is)
 {
-    loop->turn_until_ns = 0; /* its time is over, and nobody has looked yet */
+    loop->turn_until_ns = 0; /* the turn is over, but the clock was not read yet */
     size_t done = run_times("PING\n", 4096);
     cr_expect_leq(done, LOOP_LOOK_WORK / LOOP_REQUEST_WORK);
     cr_expect_eq(conn->stop, STOP_TURN);
@@ -104,7 +104,7 @@ Test(turn, takes_all_while_there_is_time)
     cr_expect_eq(conn->stop, STOP_NONE);
 }
 
-/* Three connections that always have something to say; one of them fills a turn. */
+/* Three connections that always have input; one of them fills a turn. */
 Test(turn, goes_round_among_those_who_always_have_something_to_say)
 {
     enum { CONNS = 3, PINGS = LOOP_LOOK_WORK / LOOP_REQUEST_WORK };
@@ -126,7 +126,7 @@ Test(turn, goes_round_among_those_who_always_have_something_to_say)
         for (int i = 0; i < CONNS; i++) {
             cr_assert_eq(write(clients[i], pings, sizeof(pings) - 1), (ssize_t)sizeof(pings) - 1);
         }
-        loop_turn_begin(loop, 0); /* it is over at the first look */
+        loop_turn_begin(loop, 0); /* the turn is over when the clock is read first */
         loop_handle(loop, events, CONNS);
     }
     for (int i = 0; i < CONNS; i++) {
@@ -178,8 +178,8 @@ static void wait_read(void)
     AWAIT(20000, read_is_done(conn->reading->read), "the read is not made");
 }
 
-/* One I/O thread never makes more than a slice itself: the rest is made beside it, and it serves
- * others in the same turn. */
+/* An I/O thread makes no more than a slice of a long read: another thread makes the rest, and the
+ * I/O thread serves other connections in the same turn. */
 static void expect_others_are_served(const char *request)
 {
     int pair[2];
