@@ -1,4 +1,4 @@
-/* Blocking questions: send a few hundred, read as many replies, and again. */
+/* Blocking questions: send a few hundred requests, read as many replies, and repeat. */
 #include "bench/ask.h"
 
 #include <err.h>
@@ -17,7 +17,7 @@
 #define IN_FLIGHT      256
 #define CONNECT_TRIES  500
 #define CONNECT_GAP_NS 10000000 /* 500 tries, 10 ms apart: a server may take 5 s to come up */
-#define SILENCE_S      30       /* a server that says nothing for longer is taken for hung */
+#define SILENCE_S      30       /* a server that is silent for longer counts as hung */
 
 static int connect_once(const struct addrinfo *list)
 {

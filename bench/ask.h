@@ -1,4 +1,4 @@
-/* Questions to a server over a blocking socket, for what happens before and after the load. */
+/* Questions to a server over a blocking socket, for the time before and after the load. */
 #ifndef TALLY_BENCH_ASK_H
 #define TALLY_BENCH_ASK_H
 
@@ -6,8 +6,8 @@
 
 #include "bench/proto.h"
 
-/* Connects; tries again for a few seconds while nobody listens yet. Ends the program if that is in
- * vain. */
+/* Connects; tries again for a few seconds while no server listens yet. Ends the program when none
+ * of the tries succeeds. */
 int ask_connect(const char *host, const char *port);
 
 struct questions {
@@ -25,7 +25,7 @@ void ask_all(const struct questions *q);
 /* Ends the program when the reply is an ERR, unless it begins with `forgiven` (may be NULL). */
 void ask_must(const struct proto_reply *reply, const char *forgiven);
 
-/* Asks one, and insists as ask_must does. */
+/* Asks one question; its reply is treated as by ask_must. */
 void ask_one(int fd, const struct proto *proto, const struct text *request, const char *forgiven);
 
 #endif

@@ -1,4 +1,5 @@
-/* Reads /proc/PID/stat: the fields are counted from behind the name, which may hold blanks. */
+/* CPU time from /proc/PID/stat: fields are counted from the end of the name, which may have blanks.
+ */
 #include "bench/cpu.h"
 
 #include <err.h>

@@ -1,4 +1,4 @@
-/* Buckets: values below 128 have one each; above, each power of two is cut into 128 equal steps. */
+/* The histogram's buckets: one for each value below 128, then 128 equal steps per power of two. */
 #include "bench/histogram.h"
 
 #include <math.h>

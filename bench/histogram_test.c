@@ -1,4 +1,5 @@
-/* Holds the histogram against sorted arrays: every percentile within 0.8 % above the exact one. */
+/* Compares the histogram with sorted arrays: every percentile is at most 0.8 % above the exact one.
+ */
 #include "bench/histogram.h"
 
 #include <err.h>

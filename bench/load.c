@@ -1,13 +1,13 @@
 /* The load generator: one epoll loop.
  *
- * Each connection works in windows: one send with P requests, then P replies, then the next one. A
- * window of a mix is one step; a window of builds has three (hand in P, take P, finish what was
- * taken), each of them sent when the one before is answered.
+ * Each connection works in windows: one send with P requests, then P replies, then the next window.
+ * A window of a mix is one step; a window of builds has three steps (hand in P builds, take P,
+ * finish those taken); each step is sent when the step before is answered.
  *
  * Closed loop: a window begins when the last one ends, and a reply's time counts from the send.
- * Open loop: windows begin at set times, whatever the server does; a late one begins as soon as
- * its connection is free, and its time counts from when it was due. Every window that was due is
- * waited for, so a stall cannot hide its victims.
+ * Open loop: windows begin at set times, whatever the server does; a late window begins as soon as
+ * its connection is free, and its time counts from when it was due. The run waits for every window
+ * that was due, so the replies that a stall delays are counted, too.
  */
 #include "bench/load.h"
 
@@ -29,7 +29,7 @@
 
 #define NS_PER_S       1000000000u
 #define SILENCE_NS     (10ull * NS_PER_S)
-#define TICK_NS        20000000u /* the longest sleep: how late the clock may be looked at */
+#define TICK_NS        20000000u /* the longest sleep between two looks at the clock */
 #define RECEIVE_BYTES  65536u
 #define EVENTS_AT_ONCE 64
 
@@ -41,7 +41,7 @@ struct load_conn {
     enum step step;
     bool waits_for_room; /* EPOLLOUT is asked for */
     unsigned awaited;    /* replies still to come in this step */
-    const char *out;     /* what is not sent yet; borrowed from one of the texts */
+    const char *out;     /* bytes that are not sent yet; borrowed from one of the texts */
     size_t out_len;
     uint64_t since_ns; /* from when this step's replies are timed */
     uint64_t windows;  /* begun so far */
@@ -66,7 +66,7 @@ struct load {
     bool counted;
     uint64_t begun; /* requests of all windows so far */
     uint64_t now_ns;
-    uint64_t heard_ns; /* the last reply */
+    uint64_t heard_ns; /* time of the last reply */
     uint64_t start_ns;
     uint64_t count_from_ns;
     uint64_t count_to_ns;
@@ -273,7 +273,7 @@ static void heard_in_cycle(struct load *l, struct load_conn *c, const struct pro
     }
 }
 
-/* Takes the replies at the front of what was received. Returns the bytes they have. */
+/* Takes the replies at the front of the received bytes. Returns their length. */
 static size_t hear(struct load *l, struct load_conn *c)
 {
     ssize_t (*const parse)(const char *, const char *, struct proto_reply *) = l->proto->parse;
@@ -345,7 +345,8 @@ static void receive_some(struct load *l, struct load_conn *c)
 
 /* ---- the loop ---- */
 
-/* Begins what is due. Returns when the next window of an idle connection is, 0: there is none. */
+/* Begins the windows that are due. Returns when the next window of an idle connection is due, 0:
+ * there is none. */
 static uint64_t begin_due_windows(struct load *l)
 {
     uint64_t earliest_ns = 0;

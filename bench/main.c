@@ -1,4 +1,4 @@
-/* tally-bench: a load generator, a do-nothing server to know its ceiling, and a table maker. */
+/* tally-bench: a load generator, a do-nothing server to measure its ceiling, and a table maker. */
 #include <err.h>
 #include <signal.h>
 #include <stdio.h>

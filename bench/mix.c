@@ -1,4 +1,4 @@
-/* The table ends with a copy of its beginning, so a batch that starts anywhere is one slice. */
+/* The table of requests: it ends with a copy of its beginning, so every batch is one slice. */
 #include "bench/mix.h"
 
 #include <err.h>

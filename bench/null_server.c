@@ -86,7 +86,7 @@ static size_t count_lines(const char *p, size_t len)
     return lines;
 }
 
-/* While answers are owed nothing more is read: what a peer can make us owe is bounded. */
+/* Sends the owed answers. While answers are owed nothing is read, so their number is bounded. */
 static void client_answer(int epoll, struct client *c)
 {
     if (c->owed_bytes > 0) {

@@ -1,10 +1,11 @@
-/* A server that does nothing: the speed no server on this machine can pass with this client. */
+/* A server that does nothing: no server on this machine can be faster with this client. */
 #ifndef TALLY_BENCH_NULL_SERVER_H
 #define TALLY_BENCH_NULL_SERVER_H
 
 #include <sys/types.h>
 
-/* Opens a listening socket on 127.0.0.1 and says on which port: `port` or, for 0, a free one. */
+/* Opens a listening socket on 127.0.0.1, on `port` or, for 0, on a free one. Returns the socket,
+ * and the port in *bound_port. */
 int null_server_listen(unsigned port, unsigned *bound_port);
 
 /* Serves for ever. */

@@ -1,4 +1,4 @@
-/* What one run of the load generator is told on its command line. */
+/* The options of one run of the load generator. */
 #ifndef TALLY_BENCH_OPTIONS_H
 #define TALLY_BENCH_OPTIONS_H
 
@@ -27,9 +27,9 @@ struct options {
     double warmup_s;
     uint64_t requests; /* stop after so many instead; 0: by duration */
     double rate_per_s; /* open loop at this rate; 0: closed loop */
-    pid_t server_pid;  /* whose CPU time is reported; 0: nobody's */
+    pid_t server_pid;  /* the process whose CPU time is reported; 0: none */
     bool json;
-    bool ceiling;     /* drive an own do-nothing server */
+    bool ceiling;     /* drive a do-nothing server of this program */
     const char *name; /* of the server, for the JSON line */
     const char *api_key_file;
 };

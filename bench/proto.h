@@ -1,4 +1,4 @@
-/* A dialect the load generator speaks: how requests are worded and where each reply ends. */
+/* A dialect of the load generator: how requests are written and where each reply ends. */
 #ifndef TALLY_BENCH_PROTO_H
 #define TALLY_BENCH_PROTO_H
 
@@ -20,7 +20,7 @@ struct proto_reply {
     size_t len;      /* all of it */
 };
 
-/* What the prepared server is known by in requests. */
+/* The names and ids that requests use after the server was prepared. */
 struct stage {
     const struct options *options;
     char name[40]; /* unique to this run: poll and workers are named after it */

@@ -47,7 +47,7 @@ static ssize_t beanstalk_parse(const char *p, const char *end, struct proto_repl
     return next - p;
 }
 
-/* The default tube is there from the start. */
+/* Nothing to prepare: the default tube exists from the start. */
 static void beanstalk_prepare(struct stage *stage, int fd)
 {
     (void)stage;

@@ -7,7 +7,7 @@
 #include "bench/ask.h"
 #include "bench/proto.h"
 
-/* Steps over one value, arrays with all that is in them. Returns its end, NULL: not all there. */
+/* Steps over one value, an array with all its elements. Returns its end; NULL: not all there. */
 static const char *value_end(const char *p, const char *end)
 {
     long values = 1;

@@ -151,7 +151,7 @@ struct cost {
     uint64_t stored_bytes;
 };
 
-/* What it takes to open a log of so many votes, made afresh in a directory of its own. */
+/* Measures the cost to open a log of so many votes, made afresh in a directory of its own. */
 static struct cost measure(const struct replay_settings *settings)
 {
     char dir[4096];
@@ -175,7 +175,7 @@ static struct cost measure(const struct replay_settings *settings)
     return cost;
 }
 
-/* The votes' own cost is what a log with them takes more than one with the options alone. */
+/* The cost of the votes is that of the log with them less that of a log with the options alone. */
 static void report(const struct replay_settings *settings)
 {
     struct replay_settings none = *settings;

@@ -1,4 +1,4 @@
-/* Prints one result. Times in µs, rates per second; CPU is of the whole process, all threads. */
+/* Prints one result: times in µs, rates per second, CPU of all threads of the process. */
 #include "bench/report.h"
 
 #include <inttypes.h>

@@ -1,4 +1,4 @@
-/* Reads the JSON lines this program writes (no others), and makes medians of them. */
+/* Reads the JSON lines that this program writes (no others), and computes their medians. */
 #include "bench/runs.h"
 
 #include <err.h>

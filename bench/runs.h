@@ -1,4 +1,4 @@
-/* The runs of one comparison, as read back from JSON lines. */
+/* The runs of one comparison, read back from JSON lines. */
 #ifndef TALLY_BENCH_RUNS_H
 #define TALLY_BENCH_RUNS_H
 
@@ -29,7 +29,7 @@ struct runs {
     size_t count;
 };
 
-/* Which runs are meant: one server under one load. */
+/* Selects runs: one server under one load. */
 struct which {
     const char *name;
     const char *verbs;
@@ -48,11 +48,11 @@ struct spread {
 void runs_read(struct runs *runs, FILE *from);
 void runs_fini(struct runs *runs);
 
-/* Returns median, least and most of a metric over the runs meant; count is 0 if there are none. */
+/* Returns median, least and most of a metric over the selected runs; count is 0 without runs. */
 struct spread runs_spread(const struct runs *runs, const struct which *which, enum metric metric);
 
-/* Returns the same of the ratio ours/theirs, the k-th run of one against the k-th of the other:
- * they stood next to each other in time. */
+/* Returns the same of the ratio ours/theirs, from the k-th run of the one and the k-th run of the
+ * other, which were made one after the other. */
 struct spread runs_ratio(const struct runs *runs, const struct which *ours,
                          const struct which *theirs, enum metric metric);
 

@@ -32,7 +32,7 @@ static const struct table_server build_servers[] = {
 static const unsigned vote_depths[] = {1, 16, 64, 256, 0};
 static const unsigned build_depths[] = {1, 16, 0};
 
-/* What tally shall reach: a ratio to a peer or, without a peer, a most. */
+/* A target of tally: a least ratio to a peer or, without a peer, an upper limit. */
 struct target {
     const char *title;
     const char *verbs;

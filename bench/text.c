@@ -1,4 +1,4 @@
-/* Growing text, and the two shapes of it that RESP is made of. */
+/* Growing text, and the two forms of RESP: bulk strings and arrays. */
 #include "bench/text.h"
 
 #include <err.h>

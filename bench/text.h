@@ -1,4 +1,4 @@
-/* A growing piece of text that batches are laid in. Ends the program when memory is out. */
+/* A growing text that holds a batch of requests. Ends the program when memory is out. */
 #ifndef TALLY_BENCH_TEXT_H
 #define TALLY_BENCH_TEXT_H
 
@@ -11,7 +11,7 @@ struct text {
     size_t room;
 };
 
-/* Makes sure that `more` bytes fit behind what is there. */
+/* Makes sure that `more` bytes fit behind the text. */
 void text_reserve(struct text *t, size_t more);
 
 void text_add(struct text *t, const char *bytes, size_t len);
@@ -24,7 +24,7 @@ void text_add_bulk(struct text *t, const char *bytes, size_t len);
 /* Adds one RESP array of bulk strings. */
 void text_add_command(struct text *t, size_t words, const char *const word[]);
 
-/* Frees what it holds and leaves it empty. */
+/* Frees the bytes and leaves the text empty. */
 void text_fini(struct text *t);
 
 #endif

@@ -26,7 +26,7 @@ struct waits_settings {
     uint64_t options, builds, workers;
     double seconds;
     uint64_t every_us; /* between two votes */
-    const char *only;  /* a request that begins so; NULL: all */
+    const char *only;  /* measure only requests that begin so; NULL: all */
 };
 
 static _Noreturn void fail(const char *what, const char *why)
@@ -87,7 +87,7 @@ static void conn_send(struct line_conn *conn, const char *at, size_t len)
     }
 }
 
-/* The next line, without its end; good until the next call. */
+/* Returns the next line, without its end; it lives until the next call. */
 static char *conn_line(struct line_conn *conn)
 {
     char *end;
@@ -107,7 +107,7 @@ static char *conn_line(struct line_conn *conn)
     return line;
 }
 
-/* Reads a whole reply. Returns its lines behind the first. */
+/* Reads a whole reply. Returns the number of its lines behind the first. */
 static uint64_t conn_reply(struct line_conn *conn)
 {
     const char *line = conn_line(conn);
@@ -176,7 +176,7 @@ static void *ask_main(void *arg)
 {
     struct asking *asking = arg;
     struct line_conn *conn = conn_open(asking->port);
-    /* A1: relaxed: a flag, and nothing else */
+    /* A1: relaxed: only a flag */
     while (!atomic_load_explicit(&asking->is_over, memory_order_relaxed)) {
         uint64_t began = now_ns();
         conn_send(conn, asking->request, strlen(asking->request));
@@ -189,7 +189,7 @@ static void *ask_main(void *arg)
     return NULL;
 }
 
-/* One vote at a time, at set times as far as it is answered by then. */
+/* Sends one vote at a time, at set times, or later if the last one is not answered by then. */
 static void vote_for(const struct waits_settings *settings, struct histogram *waits)
 {
     struct line_conn *conn = conn_open(settings->port);
@@ -234,7 +234,7 @@ static uint64_t measure(const struct waits_settings *settings, const char *reque
     }
     vote_for(settings, &waits);
     if (request != NULL) {
-        /* A1: relaxed: a flag, and nothing else */
+        /* A1: relaxed: only a flag */
         atomic_store_explicit(&asking.is_over, true, memory_order_relaxed);
         pthread_join(asking.thread, NULL);
     }
