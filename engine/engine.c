@@ -42,7 +42,7 @@ static int load_block(void *arg, const struct wal_block *block)
     return snapshot_load_block(&opening->load, block);
 }
 
-/* The snapshot was found damaged: drops what was loaded of it and begins anew. */
+/* The snapshot was found damaged: drops the images that were loaded and begins anew. */
 static int unload_snapshot(void *arg)
 {
     struct opening *opening = arg;

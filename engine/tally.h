@@ -89,7 +89,7 @@ struct tally_options {
     struct wal_io *io; /* NULL: the real file system at dir; else borrowed, and dir is unused */
 };
 
-/* What tally_open found, also when it failed. */
+/* The result of tally_open, also when it has failed. */
 struct tally_report {
     uint64_t records;           /* read from the log, behind the snapshot */
     uint64_t lsn;               /* of the last record; 0: there is none */

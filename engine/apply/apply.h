@@ -57,7 +57,7 @@ struct apply_result {
  *
  * Returns 0; CORRUPT when the record contradicts the state (a chain that does not fit, an unknown
  * entity of a step), which means a damaged log in a replay and a bug in a live engine; NOMEM. After
- * an error the state is of no use any more. Threads: the committer, inside seq_write_begin and
+ * an error the state may only be freed. Threads: the committer, inside seq_write_begin and
  * seq_write_end once readers are there.
  */
 int apply(struct state *state, const struct record *record, struct apply_result *result);

@@ -47,7 +47,7 @@ int apply_build_count(struct build *build, enum build_state from, enum build_sta
         }
     }
     const struct oldest *oldest = &queue->oldest;
-    DCHECK(oldest->count == FIELD_OWN(queue->by_state[BUILD_PENDING])); /* the heap has them all */
+    DCHECK(oldest->count == FIELD_OWN(queue->by_state[BUILD_PENDING])); /* all pending builds */
     FIELD_PUT(queue->oldest_submitted_ms, oldest->count > 0 ? oldest->at[0]->submitted_ms : 0);
     return 0;
 }

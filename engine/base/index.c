@@ -34,7 +34,7 @@ static uint32_t hash_of(const struct index *index, struct span key)
 
 static struct index_array *array_new(uint64_t slots)
 {
-    DCHECK(slots > 0 && (slots & (slots - 1)) == 0); /* the mask is made of it */
+    DCHECK(slots > 0 && (slots & (slots - 1)) == 0); /* the mask needs a power of two */
     size_t slot_bytes = sizeof(void *) + sizeof(uint32_t);
     struct index_array *array = calloc(1, sizeof *array + slots * slot_bytes);
     if (array != NULL) {

@@ -1,4 +1,4 @@
-/* The shim over liburcu's QSBR flavour, with the annotations that ThreadSanitizer needs. */
+/* The functions over liburcu's QSBR flavour, with the annotations that ThreadSanitizer needs. */
 #include "engine/base/rcu.h"
 
 #include "wal/base/check.h"

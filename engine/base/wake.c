@@ -1,4 +1,4 @@
-/* Blocking on a wake word by futex. */
+/* The wake word: blocks on it by futex. */
 #include "engine/base/wake.h"
 #include "wal/base/check.h"
 #include "wal/base/clock.h"

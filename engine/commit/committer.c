@@ -76,7 +76,7 @@ static void write_block(struct committer *committer)
     }
 }
 
-/* The step in a slot was applied: frees its text, and leaves how long that was. */
+/* Called when the step in a slot was applied: frees its text, and leaves the length of the text. */
 static void leave_step(struct lane_slot *slot)
 {
     uint32_t bytes = 0;
@@ -89,7 +89,7 @@ static void leave_step(struct lane_slot *slot)
     slot->result.bytes = bytes;
 }
 
-/* The ordered request in a slot was applied: frees it, and leaves its result. */
+/* Called when the ordered request in a slot was applied: frees it, and leaves its result. */
 static void leave_ordered(struct committer *committer, struct lane_slot *slot,
                           const struct apply_result *result)
 {
@@ -284,7 +284,7 @@ static bool commit(struct committer *committer)
 
 /* ---- the rounds ---- */
 
-/* Appends steps and records that are due to the own lane. */
+/* Appends the steps and records that are due to the own lane. */
 static void keep_time(struct committer *committer)
 {
     timers_run_leases(&committer->timers);

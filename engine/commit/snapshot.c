@@ -173,7 +173,7 @@ static bool disk_is_full(const struct snapshot *snapshot)
 }
 
 /* Tells the operator that a snapshot is due but would leave no space for the next one: until it is
- * made, no segment of the log is removed. */
+ * made, retention removes no segment. */
 static void snapshot_hold_back(struct snapshot *snapshot)
 {
     if (!snapshot->is_held_back) {

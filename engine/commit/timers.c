@@ -154,7 +154,8 @@ static void lease_is_due(struct timers *timers, struct build *build)
     }
 }
 
-/* Only the committer steps a delayed build, so no other step comes in between. */
+/* Steps a build whose delay is over: only the committer steps delayed builds, so no step comes in
+ * between. */
 static void delay_is_due(struct timers *timers, struct build *build)
 {
     if (build->due_ms > timers->shared->time.log_ms) {

@@ -1,4 +1,4 @@
-/* CLAIM: a worker takes the next build, or is told again what it holds. */
+/* CLAIM: a worker takes the next build, or is told again which build it holds. */
 #include "engine/edge/holder.h"
 #include "engine/edge/told.h"
 #include "engine/base/label.h"

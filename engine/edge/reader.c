@@ -201,7 +201,7 @@ void reader_serve(struct reader *reader)
     serve(&reader->detach, false, &reader->wake);
 }
 
-/* Tells the ledger what a rank takes now. */
+/* Counts the bytes of a rank in the ledger. */
 static void rank_count(struct reader *reader, struct ranked *ranked, size_t bytes)
 {
     if (bytes != ranked->counted) {
@@ -212,7 +212,7 @@ static void rank_count(struct reader *reader, struct ranked *ranked, size_t byte
 
 static uint64_t feed_bytes(const struct feed *feed)
 {
-    DCHECK((feed->entries & (feed->entries - 1)) == 0); /* the ring's mask is made of it */
+    DCHECK((feed->entries & (feed->entries - 1)) == 0); /* the ring's mask needs a power of two */
     return sizeof *feed + feed->entries * sizeof feed->ring[0];
 }
 

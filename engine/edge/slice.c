@@ -38,7 +38,7 @@ static void parcels_back(struct read_rows *rows, size_t to)
     }
 }
 
-/* Tells the ledger what the rows take now. */
+/* Counts the bytes of the rows in the ledger. */
 static void count(struct read *read)
 {
     const struct read_rows *rows = &read->rows;

@@ -31,8 +31,8 @@ struct state;
  * each was dead.
  * Tickets of one list are taken in the order of appending, but for those whose CAS was lost to
  * another taker. Progress: append and trim wait-free, walk lock-free. Linearization: the CAS on the
- * build's word, not anything here. Reclamation: trim unlinks only what is before the hint, and
- * retires it. A walker that began at an older hint still finds its way, because `next` of an
+ * build's word, not anything here. Reclamation: trim unlinks only tickets before the hint, and
+ * retires them. A walker that began at an older hint still finds its way, because `next` of an
  * unlinked ticket is never changed and a ticket is never linked twice. The hint moves forward only:
  * its CAS expects the ticket at which the walk began, and that one cannot come back to its address
  * while the walker is in its read section.
