@@ -1,4 +1,4 @@
-/* What a failed CHECK does. */
+/* The end of the process at a failed CHECK. */
 #include "wal/base/check.h"
 
 #include <stdio.h>

@@ -3,8 +3,8 @@
 #ifndef TALLY_WAL_BASE_CHECK_H
 #define TALLY_WAL_BASE_CHECK_H
 
-/* Prints where and what, then ends the process with exit code 70 (a bug of ours). Does not return.
- */
+/* Prints the place and the condition, then ends the process with exit code 70 (a bug of tally).
+ * Does not return. */
 _Noreturn void tally_check_failed(const char *file, int line, const char *what);
 
 #define CHECK(cond)                                                                                \

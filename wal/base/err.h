@@ -3,13 +3,13 @@
 #define TALLY_WAL_BASE_ERR_H
 
 /*
- * One convention in all layers: a function that can fail returns an int, 0 or more when it did what
- * was asked, and otherwise one negative number: a code of this list, which is below -1000, or the
- * negative errno value of a call to the system. Neither can be taken for the other. tally_err_of
- * makes a code of both, and nothing else does.
+ * One convention in all layers: a function that can fail returns an int, 0 or more after success,
+ * and otherwise one negative number: a code of this list, which is below -1000, or the negative
+ * errno value of a system call. Neither can be taken for the other. Only tally_err_of translates
+ * errno values to codes.
  *
  * The first group are the codes of the line protocol (net/PROTOCOL.md); their names are stable. The
- * second group never reaches a client: they are what a layer says to the one above it.
+ * second group never reaches a client: a layer returns them to the one above it.
  */
 #define TALLY_ERR_LIST(X)                                                                          \
     X(SYNTAX, "the line cannot be read")                                                           \
@@ -73,11 +73,11 @@ const char *tally_err_name(int err);
 const char *tally_err_text(int err);
 
 /* The code for a negative errno value: NOSPC when the disk, the quota or the limit on a file's size
- * is full; NOMEM; DENIED when the system does not allow it; IO for all else. A code stays what it
- * is, and so does what is not negative. */
+ * is full; NOMEM; DENIED when the system does not allow the call; IO for all others. A code, and a
+ * number that is not negative, is returned as it is. */
 int tally_err_of(int err);
 
-/* What an errno value or a code says, for the end of a message. Static storage. */
+/* The text of an errno value or a code, for the end of a message. Static storage. */
 const char *tally_err_reason(int err);
 
 #endif

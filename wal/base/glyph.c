@@ -1,4 +1,4 @@
-/* Reading UTF-8, and telling what a terminal would obey. */
+/* Reading UTF-8, and finding characters that a terminal would obey. */
 #include "wal/base/glyph.h"
 
 #include <stdbool.h>
@@ -56,7 +56,7 @@ size_t glyph_shown(struct span text)
     return len > 0 && !is_obeyed(code) ? len : 0;
 }
 
-/* Writes one byte that is not shown as it is; returns how many that makes. */
+/* Writes one byte as its escape; returns the number of bytes written. */
 static size_t escape(char *to, char c)
 {
     static const char hex[] = "0123456789ABCDEF";

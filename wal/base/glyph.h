@@ -6,24 +6,24 @@
 
 #include <stdint.h>
 
-/* The first character of a text, as a code point. Returns its bytes, 1 to 4; 0 when there is none,
- * or what is there is no UTF-8 (overlong, a surrogate, beyond U+10FFFF, cut off). */
+/* Reads the first character of a text as a code point. Returns its bytes, 1 to 4; 0 when the text
+ * is empty or does not begin with UTF-8 (overlong, a surrogate, beyond U+10FFFF, cut off). */
 size_t glyph_read(struct span text, uint32_t *code);
 
 /*
- * The bytes of the first character of a text when it may be shown as it is. Returns 0 when its
- * first byte has to be escaped: what is no UTF-8, and what a terminal obeys instead of showing it:
- * control characters (C0, DEL, C1), line and paragraph separators, marks that turn the direction of
- * a line. Whoever prints a text from outside goes through it by this, an escaped byte at a time.
+ * Returns the bytes of the first character of a text if it may be shown as it is, 0 if its first
+ * byte has to be escaped: bytes that are no UTF-8, and characters that a terminal obeys instead of
+ * showing them: control characters (C0, DEL, C1), line and paragraph separators, direction marks.
+ * Every text from outside is printed with this, character by character.
  */
 size_t glyph_shown(struct span text);
 
-enum { GLYPH_QUOTED_BYTES_MAX = 4 }; /* what glyph_quote makes of a byte */
+enum { GLYPH_QUOTED_BYTES_MAX = 4 }; /* most bytes that glyph_quote makes of one */
 
 /*
- * Writes the first character of a text, which is not empty, as it stands between quotes: itself, or
- * \" \\ \n \r \t and \xHH for a byte that has to be escaped; and moves *text behind it. Returns the
- * bytes written.
+ * Writes the first character of a text for a place between quotes: itself, or \" \\ \n \r \t and
+ * \xHH for a byte that has to be escaped; and moves *text behind it. Returns the bytes written.
+ * REQUIRES: the text is not empty.
  */
 size_t glyph_quote(char to[GLYPH_QUOTED_BYTES_MAX], struct span *text);
 

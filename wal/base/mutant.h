@@ -5,7 +5,7 @@
 #include <sched.h>
 #include <stdbool.h>
 
-/* Numbers stay: a test names them. */
+/* The numbers never change: tests name them. */
 #define MUTANT_LIST(X)                                                                             \
     X(ACK_BEFORE_SYNC, "acknowledge before sync")                                                  \
     X(NO_DIR_SYNC, "no directory sync after rename")                                               \
@@ -33,8 +33,8 @@ enum mutant {
         MUTANT_COUNT
 };
 
-/* What is shipped has none of them: the condition is a constant. A test builds the files once
- * more with -DTALLY_MUTANT=tally_mutant and chooses at run time, or names one there. */
+/* A release has no seeded bug: the condition is a constant. A test builds the files once more with
+ * -DTALLY_MUTANT=tally_mutant and chooses a bug at run time, or defines the name of one. */
 #ifdef TALLY_MUTANT
 extern int tally_mutant;
 #else
@@ -43,7 +43,7 @@ extern int tally_mutant;
 
 #define MUTANT(name) (TALLY_MUTANT == (name))
 
-/* For a mutant: time for other threads to come in between. */
+/* For a mutant: gives other threads time to run in between. */
 static inline void mutant_pause(bool is_mutant)
 {
     for (int i = 0; is_mutant && i < 20000; i++) {

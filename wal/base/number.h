@@ -5,8 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Reads a number of decimal digits and nothing else: no sign, no blank, no unit. Returns whether it
- * is one, of at most 64 bits; else *number is untouched. */
+/* Reads a number of decimal digits alone: no sign, no blank, no unit. Returns whether the text is
+ * one, of at most 64 bits; else *number is untouched. */
 bool number_parse(const char *text, uint64_t *number);
 
 #endif

@@ -11,7 +11,7 @@ void random_fill(void *into, size_t len)
     unsigned char *at = into;
     while (len > 0) {
         ssize_t n = getrandom(at, len, 0);
-        /* the kernel has had this call for longer than all that tally needs of it */
+        /* every kernel on which tally runs has this call */
         CHECK(n >= 0 || errno == EINTR);
         if (n > 0) {
             at += n;

@@ -1,4 +1,4 @@
-/* Random numbers from the kernel, for what nobody outside may foresee. */
+/* Random numbers from the kernel, which nobody can foresee. */
 #ifndef TALLY_WAL_BASE_RANDOM_H
 #define TALLY_WAL_BASE_RANDOM_H
 
@@ -8,8 +8,8 @@
 /* Fills len bytes. Threads: any; waits only while the machine has just been booted. */
 void random_fill(void *into, size_t len);
 
-/* The seed of one hash table: with it nobody can choose keys that fall together. Nothing that is
- * logged, saved or answered may depend on it. */
+/* Returns a seed for a hash table, so that nobody can choose keys that collide. No record, snapshot
+ * or reply may depend on it. */
 static inline uint64_t random_seed(void)
 {
     uint64_t seed = 0;

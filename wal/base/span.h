@@ -1,4 +1,4 @@
-/* A span: some bytes that somebody else owns. */
+/* A span: borrowed bytes. */
 #ifndef TALLY_WAL_BASE_SPAN_H
 #define TALLY_WAL_BASE_SPAN_H
 

@@ -1,4 +1,4 @@
-/* Starting a thread of ours. */
+/* Starting a helper thread. */
 #include "wal/base/thread.h"
 
 #include <signal.h>
