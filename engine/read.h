@@ -157,7 +157,7 @@ void read_builds_fini(struct read_builds *r);
  * Returns 0, and the bytes in *parcel; NULL is an empty result.
  * Errors: NOTFOUND, no such build, or a FORGET has freed them; STATE, of edge_result: the build has
  * not completed.
- * Owns: the caller has a hold, which it gives back by parcel_release. Threads: the edge's.
+ * Owns: the caller has a hold, which it ends by parcel_release. Threads: the edge's.
  */
 int edge_payload(struct edge *edge, uint64_t id, struct parcel **parcel);
 int edge_result(struct edge *edge, uint64_t id, struct parcel **parcel);

@@ -59,7 +59,7 @@ struct committer {
 int committer_init(struct committer *committer, const struct tally_options *options,
                    struct state *state, struct shared *shared, struct edges *edges);
 
-/* The log that it writes: after the open, before the start. */
+/* The log that the committer writes: filled in after the open, before the start. */
 struct committer_log {
     struct wal *wal;
     struct wal_io *io;
@@ -72,15 +72,15 @@ struct committer_log {
  * Errors: NOMEM, THREAD. */
 int committer_start(struct committer *committer, const struct committer_log *log);
 
-/* Commits the records in the lanes and ends the thread. REQUIRES: it was started; no edge appends
- * any more. */
+/* Commits the records in the lanes and ends the thread. REQUIRES: the committer was started; no
+ * edge appends any more. */
 void committer_stop(struct committer *committer);
 
-/* Whether the log is not in its directory any more. REQUIRES: it is stopped. */
+/* Whether the log is not in its directory any more. REQUIRES: the committer is stopped. */
 bool committer_log_is_lost(struct committer *committer);
 
-/* Ends the snapshot's thread and frees the parts. REQUIRES: it is stopped, or was never started;
- * the log is still open. */
+/* Ends the snapshot's thread and frees the parts. REQUIRES: the committer is stopped, or was never
+ * started; the log is still open. */
 void committer_fini(struct committer *committer);
 
 #endif

@@ -185,8 +185,7 @@ static void retain(struct snapshot_writer *writer, struct snapshot_result *resul
     }
 }
 
-/* After a snapshot counts: removes the third one, and the segments that the newest two do not need.
- */
+/* After a snapshot counts: removes the third one, and the segments that the two do not need. */
 static void tidy_up(struct snapshot_writer *writer, struct snapshot_result *result, bool is_full)
 {
     writer->older_lsn = writer->newest_lsn;

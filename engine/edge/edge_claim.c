@@ -70,7 +70,7 @@ static struct ticket *oldest_offer(const struct claim_lists *lists, int pri)
     return best;
 }
 
-/* Takes the next build's word. Returns it, or NULL when a walk over all lists met no living ticket.
+/* Steps the word of the next build. Returns the build, or NULL when all lists had no living ticket.
  */
 static struct build *claim_walk(const struct claim_lists *lists, uint32_t *before)
 {

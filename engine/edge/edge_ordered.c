@@ -212,8 +212,7 @@ int edge_bye(struct edge *edge, struct span name)
 
 int edge_apply_result(struct edge *edge, uint64_t pos, uint64_t *value)
 {
-    /* callers ask for the oldest reply in flight, once it is applied, and free only slots before it
-     */
+    /* callers ask for the oldest reply in flight, once applied, and free only slots before it */
     CHECK(pos > edge->lane->freed && pos <= edge_applied(edge));
     const struct lane_result *result = &lane_at(edge->lane, pos - 1)->result;
     DCHECK(result->err <= 0);

@@ -150,7 +150,7 @@ int edge_result(struct edge *edge, uint64_t id, struct parcel **parcel)
         return TALLY_STATE;
     }
     struct parcel *result = FIELD_GET(build->result);
-    /* read behind the result, since the payload is given back first */
+    /* read after the result, since a FORGET frees the payload first */
     if (FIELD_GET(build->payload) == NULL) {
         return TALLY_NOTFOUND;
     }

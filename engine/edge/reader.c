@@ -295,8 +295,8 @@ static int rank_make(struct reader *reader, struct ranked *ranked, struct poll *
     return err;
 }
 
-/* Finds the rank of a poll, or the place to make it: a free place, or that of the rank that nobody
- * has asked for the longest. */
+/* Finds the rank of a poll, or the place to make it: a free place, or that of the rank whose last
+ * TALLY is the longest ago. */
 static struct ranked *rank_of(struct reader *reader, const struct poll *poll)
 {
     struct ranked *place = &reader->ranks[0];

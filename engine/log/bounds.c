@@ -61,7 +61,8 @@ bool bounds_rate_is_valid(uint64_t n, uint64_t ms)
     return n <= POLL_RATE_N_MAX && ms <= POLL_RATE_MS_MAX && (n == 0 || ms > 0);
 }
 
-/* Three varints for each place: the place, its second, the votes of that second. */
+/* Whether a text is three varints for each place: the place, its second, the votes of that second.
+ */
 static bool are_seconds(struct span text)
 {
     const unsigned char *at = (const unsigned char *)text.at;
@@ -170,7 +171,7 @@ static bool is_step(const struct record *record)
     if (record->type == RECORD_FAIL && num[FAIL_DEAD] != 0 && status_state(after) != BUILD_FAILED) {
         return false;
     }
-    /* of any step: apply uses them without asking for its type */
+    /* checked for every step, since apply uses both fields without asking for the type */
     return text_fits(record->text[STEP_TEXT], BOUNDS_TEXT_BLOB) &&
            (record->type == RECORD_CLAIM || num[STEP_DELAY_MS] <= BUILD_DELAY_MS_MAX);
 }

@@ -260,8 +260,7 @@ int replay_flush(struct replay *replay)
 
 /* ---- the blocks as they come ---- */
 
-/* Whether a block has only records that may be applied side by side; *is_votes: it has only votes.
- */
+/* Whether all records of a block may be applied side by side; *is_votes: all are votes. */
 static bool is_for_all(const unsigned char *types, uint32_t count, bool *is_votes)
 {
     unsigned other = 0;

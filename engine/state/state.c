@@ -209,7 +209,7 @@ uint64_t worker_weight(const struct worker *worker)
 
 uint64_t build_bytes(const struct build *build)
 {
-    /* a build gives back its payload first, then the others */
+    /* a FORGET frees the payload of a build first, then result and error */
     DCHECK(FIELD_OWN(build->payload) != NULL ||
            (FIELD_OWN(build->result) == NULL && FIELD_OWN(build->error) == NULL));
     return parcel_span(FIELD_OWN(build->payload)).len + parcel_span(FIELD_OWN(build->result)).len +
