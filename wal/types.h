@@ -32,7 +32,7 @@
 enum {
     WAL_BLOCK_CLEAN = 1,   /* the log was closed in order; always together with SEAL */
     WAL_BLOCK_SEAL = 2,    /* the last block of its segment */
-    WAL_BLOCK_CONFIRM = 4, /* written only to say what is durable */
+    WAL_BLOCK_CONFIRM = 4, /* without records: only says that the block before is durable */
     WAL_BLOCK_PACKED = 8,  /* its payload is members (wal/format/member.h); on a SEAL: the segment
                             * was packed */
 };

@@ -1,4 +1,4 @@
-/* The table of commands, made from their list, and what is looked up in it. */
+/* The table of commands, made from their list, and the look-up of a verb. */
 #include "net/commands/command.h"
 
 #include "net/commands/cmd.h"

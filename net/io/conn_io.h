@@ -1,4 +1,4 @@
-/* The I/O of a connection: its socket, its input, and what is due by the clock. */
+/* The I/O of a connection: its socket, its input, and its deadlines. */
 #ifndef TALLY_NET_IO_CONN_IO_H
 #define TALLY_NET_IO_CONN_IO_H
 
@@ -13,8 +13,8 @@ enum {
     CONN_IO_MEMORY_MS = 20,       /* between two tries of a connection that waits for memory */
     CONN_IO_ALIVE_MS = 60 * 1000, /* so often a worker whose claim waits is said to live: well
                                    * before it is called silent */
-    CONN_IO_HANDED_MS = 10,       /* so often a closing one looks whether what it handed out has
-                                   * arrived */
+    CONN_IO_HANDED_MS = 10,       /* so often a closing one looks whether the builds that it
+                                   * handed out have arrived */
 };
 
 struct conn_io {

@@ -11,7 +11,7 @@
 struct epoll_event;
 
 struct loop {
-    struct pipeline pipeline; /* its edge, what is in flight, its clock and counters */
+    struct pipeline pipeline; /* its edge, replies in flight, clock and counters */
     unsigned number;          /* of this loop in its server, from 0 */
     pthread_t thread;
     int epoll_fd;

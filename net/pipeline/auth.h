@@ -1,4 +1,4 @@
-/* The API key, compared in a time that does not depend on what was sent. */
+/* The API key, compared in a time that does not depend on the client's bytes. */
 #ifndef TALLY_NET_PIPELINE_AUTH_H
 #define TALLY_NET_PIPELINE_AUTH_H
 

@@ -166,7 +166,7 @@ bool conn_may_resume(const struct conn *conn)
     return false;
 }
 
-/* ---- what was handed out ---- */
+/* ---- builds that were handed out ---- */
 
 /* The bytes that the client's machine has acknowledged; also after the end of the connection. */
 static uint64_t acknowledged(const struct conn *conn)

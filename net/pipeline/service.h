@@ -35,7 +35,7 @@ struct service {
 /* Counts one more connection. Returns false at the limit. */
 static inline bool service_enter(struct service *service)
 {
-    /* C4: relaxed: a count publishes nothing; the sum of all threads is exact, whoever is first */
+    /* C4: relaxed: a count publishes nothing; the sum is exact in any order of the threads */
     uint32_t before = atomic_fetch_add_explicit(&service->connections, 1, memory_order_relaxed);
     if (before < service->options.connections_max) {
         return true;

@@ -53,8 +53,8 @@ enum disk_call {
     DISK_CALLS,
 };
 
-/* The k-th call from now fails. A failed sync drops what it should have written, and every later
- * one succeeds. */
+/* The k-th call from now fails. A failed sync drops the dirty pages, and every later one succeeds.
+ */
 struct disk_fault {
     uint64_t countdown; /* 0: none; 1: the next call */
     uint32_t only;      /* counts only these calls, 1 << enum disk_call; 0: all */

@@ -14,9 +14,9 @@
 #include <string.h>
 
 /*
- * Unlike the crash images of the log alone these runs have real threads, so a seed repeats what is
- * asked for, and not the moment of each call. What is checked does not depend on it: the image and
- * what was acknowledged are taken at the same moment, under the disk's lock.
+ * Unlike the crash images of the log alone these runs have real threads, so a seed repeats the
+ * requests, and not the moment of each call. The checks do not depend on that moment: the image and
+ * the acknowledged changes are taken together, under the disk's lock.
  */
 
 enum { OPTIONS = 3, BUILDS_MAX = 512, OPS = 150, PAYLOAD_BYTES = 3000 };

@@ -25,7 +25,7 @@
 
 enum { EXPLORE_DEPTH_MAX = 3, EXPLORE_SCRIPT_MAX = 96 };
 
-/* A crash: the call at which the power fails, and the choice of what is left. */
+/* A crash: the call at which the power fails, and the choice of the items kept. */
 struct explore_crash {
     uint64_t call;
     struct disk_choice choice;

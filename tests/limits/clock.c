@@ -41,7 +41,7 @@ static void end(void)
     server_stop(&server);
 }
 
-/* The delay is 1.5 s; 20 s is for a slow machine, and an hour was what it took. */
+/* The delay is 1.5 s; 20 s is for a slow machine; with the bug it took an hour. */
 static void delay_with(const char *const *faketime)
 {
     begin();
@@ -72,7 +72,7 @@ static void in_1970(void)
     delay_with(faketime);
 }
 
-/* 32 bits of ticks of 100 ms are 4,971 days: what is due 30 days from now lay 3 s ahead of then. */
+/* 30 days from now are 4,971 days from then: 3 s more than 32 bits of ticks of 100 ms hold. */
 static void thirty_days_in_ticks(void)
 {
     static const char *const faketime[] = FAKETIME("-426904735s");

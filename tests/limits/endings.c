@@ -247,7 +247,7 @@ static void hung_up_with_nohup(void)
     client_close(&client);
 }
 
-/* A client that does not read what it has asked for keeps the drain waiting. */
+/* A client that does not read its replies keeps the drain waiting. */
 static void start_with_unread(void)
 {
     static unsigned char payload[PAYLOAD_BYTES];

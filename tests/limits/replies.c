@@ -152,7 +152,7 @@ static void refusals_among_many_votes(void)
     end();
 }
 
-/* Sends votes without a pause, and reads whatever comes: a writer and a reader. */
+/* Sends votes without a pause, and reads all replies: a writer and a reader. */
 struct flood {
     struct client client;
     pthread_t writer, reader;

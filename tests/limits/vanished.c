@@ -241,7 +241,7 @@ static void known_otherwise(void)
     stop();
 }
 
-/* A server that goes down waits for what it has handed out, too. */
+/* A server that drains waits for the builds that it has handed out, too. */
 static void drained(void)
 {
     struct client other;

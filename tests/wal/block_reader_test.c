@@ -44,9 +44,9 @@ struct shelf {
     struct fault_io fault;
     struct wal_block_reader reader;
     struct wal_block_place place;
-    struct wal_block_header header; /* what was read */
+    struct wal_block_header header; /* as it was read */
     const unsigned char *raw;
-    unsigned char file[FILE_BYTES]; /* what is stored */
+    unsigned char file[FILE_BYTES]; /* the file's bytes */
 };
 
 static void shelf_init(struct shelf *shelf)

@@ -112,7 +112,7 @@ static int64_t fault_pwrite(struct wal_io *io, int fd, const void *from, size_t 
     return fault->real->ops->pwrite(fault->real, fd, from, now, offset);
 }
 
-/* Puts a wrong byte into what is read. */
+/* Puts a wrong byte into the bytes read. */
 static void garble(struct fault_io *fault, int fd, unsigned char *bytes, int64_t len)
 {
     pthread_mutex_lock(&fault->lock);

@@ -1,4 +1,4 @@
-/* How a log may end: the decision table of recovery, a pure function of what was seen. */
+/* The decision table of recovery: a pure function from the evidence to the verdict. */
 #include "wal/read/decide.h"
 
 /*
@@ -12,7 +12,7 @@ struct wal_verdict wal_decide(const struct wal_evidence *evidence)
     if (evidence->read_error) {
         return (struct wal_verdict){1, WAL_DECIDE_REFUSE_IO};
     }
-    /* No crash: a newer version wrote here, and we cannot read what it calls durable. */
+    /* No crash: a newer version wrote here, and its durable lsn cannot be read. */
     if (evidence->newer) {
         return (struct wal_verdict){2, WAL_DECIDE_REFUSE_VERSION};
     }

@@ -1,4 +1,4 @@
-/* How a log may end: the decision table of recovery, a pure function of what was seen. */
+/* The decision table of recovery: a pure function from the evidence to the verdict. */
 #ifndef TALLY_WAL_READ_DECIDE_H
 #define TALLY_WAL_READ_DECIDE_H
 

@@ -1,4 +1,4 @@
-/* Where a scan begins: with record 1, behind a snapshot, or with what is left of the log. */
+/* Where a scan begins: with record 1, behind a snapshot, or with the oldest segment left. */
 #ifndef TALLY_WAL_READ_SCAN_START_H
 #define TALLY_WAL_READ_SCAN_START_H
 

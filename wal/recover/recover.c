@@ -154,7 +154,7 @@ static uint64_t shorter_bytes(struct wal_io *io, uint64_t bytes)
 /*
  * Creates the segment, shorter where space is short. If keep_bytes are not free beside it, it gets
  * little more than half its length, which is enough for the ends of builds; if even that does not
- * fit, it gets what is free.
+ * fit, it gets all free space.
  */
 static int make_first(struct wal_io *io, struct wal_segment_head *head, uint64_t keep_bytes,
                       struct wal_segment *active)

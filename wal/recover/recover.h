@@ -13,7 +13,7 @@
 
 /*
  * A recovery between the scan and the first segment of the new epoch. Where the disk is full it
- * waits, and goes on later with what it has done. Written by recover.c alone. Threads: one.
+ * waits, and goes on later behind the last step done. Written by recover.c alone. Threads: one.
  */
 struct wal_recovery {
     struct wal_io *io;      /* borrowed */
