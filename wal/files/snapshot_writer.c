@@ -32,7 +32,7 @@ static int writer_failed(struct wal_snapshot_writer *writer, const char *doing, 
 {
     snprintf(writer->why, sizeof(writer->why), "%s: %s: %s", writer->temp, doing,
              tally_err_reason(err));
-    return err == -ENOSPC || err == -EDQUOT ? TALLY_NOSPC : err == -ENOMEM ? TALLY_NOMEM : TALLY_IO;
+    return tally_err_of(err);
 }
 
 int wal_snapshot_writer_new(struct wal_snapshot_writer **out, struct wal_io *io,
@@ -111,7 +111,7 @@ int wal_snapshot_writer_put(struct wal_snapshot_writer *writer, uint32_t count, 
     /* the capture hands over no empty buffer */
     CHECK(count > 0 && raw_bytes > 0);
     if (raw_bytes > WAL_RAW_BYTES_MAX) {
-        return writer_failed(writer, "a block is too large", -EFBIG);
+        return writer_failed(writer, "a block is too large", -EMSGSIZE);
     }
     return put_block(writer, &header, raw, raw_bytes);
 }

@@ -64,19 +64,9 @@ static void state_set(struct wal_preallocation *preallocation, enum preallocatio
 /* Whether an error can pass: by itself, or when somebody frees space or closes files. */
 static bool can_pass(int err)
 {
-    switch (-err) {
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG: /* a limit of the process (ulimit -f) */
-    case EMFILE:
-    case ENFILE:
-    case ENOMEM:
-    case EINTR:
-    case EAGAIN:
-        return true;
-    default:
-        return false;
-    }
+    int code = tally_err_of(err);
+    return code == TALLY_NOSPC || code == TALLY_NOMEM || err == -EMFILE || err == -ENFILE ||
+           err == -EINTR || err == -EAGAIN;
 }
 
 static void trouble_say(const struct wal_preallocation *preallocation, uint64_t number,
