@@ -209,17 +209,8 @@ static int dir_error(int err)
     case ENOTDIR:
     case ELOOP:
         return TALLY_EXISTS;
-    case EACCES:
-    case EPERM:
-    case EROFS:
-        return TALLY_DENIED;
-    case ENOSPC:
-    case EDQUOT:
-        return TALLY_NOSPC;
-    case ENOMEM:
-        return TALLY_NOMEM;
     default:
-        return TALLY_IO;
+        return tally_err_of(err);
     }
 }
 
@@ -318,6 +309,7 @@ void tally_drain(struct tally *tally)
 
 int tally_close(struct tally *tally)
 {
+    tally_drain(tally); /* so that the committer does not wait for ever for a log it cannot write */
     reader_stop(tally->shared.reader);
     committer_stop(&tally->committer);
     /* the caller has ended its threads: tallyd calls server_stop before tally_close */

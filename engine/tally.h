@@ -125,7 +125,9 @@ int tally_open(struct tally **out, const struct tally_options *options,
 void tally_drain(struct tally *tally);
 
 /*
- * Ends the committer and closes the log cleanly: the next tally_open finds nothing to repair.
+ * Drains, ends the committer and closes the log cleanly: the next tally_open finds nothing to
+ * repair. A record of the engine's own, as the end of a lease, that finds no space on the disk is
+ * tried for 10 s, one that finds the log removed not at all: then options.fatal is called with 74.
  * REQUIRES: all sessions and edges are gone, and all reads have ended.
  * Returns 0.
  * Errors: IO, the log could not be closed; the engine is gone all the same, and every change that

@@ -227,6 +227,13 @@ static void more_options(struct handle *handle)
     handle_settle(handle);
 }
 
+static void next_pass(struct handle *handle)
+{
+    edge_pass_end(handle->edge);
+    sched_yield();
+    edge_pass_begin(handle->edge);
+}
+
 Test(readonly, a_full_disk_refuses_and_space_heals)
 {
     struct full_io full;
@@ -257,9 +264,7 @@ Test(readonly, a_full_disk_refuses_and_space_heals)
 
     set_full(&full, false);
     while (edge_mode(handle.edge) != 0) {
-        edge_pass_end(handle.edge);
-        sched_yield();
-        edge_pass_begin(handle.edge);
+        next_pass(&handle);
     }
     vote(&handle, option, 0);
     taken += submit(&handle, payload, &first) == 0;
@@ -276,4 +281,49 @@ Test(readonly, a_full_disk_refuses_and_space_heals)
     full.real->ops->destroy(full.real);
     files_remove_tree(dir);
     free(payload);
+}
+
+/* Opens an engine in which a lease ends in each tick, removes its directory, and closes it. Returns
+ * what tally_close does; but where the committer was about to write the end of a lease when it saw
+ * that the log was removed, tally_close ends the process with 74. */
+static int close_without_log(void)
+{
+    enum { BUILDS = 40, TICK_MS = 100 };
+    char dir[256];
+    struct handle handle;
+    struct tally *tally = NULL;
+    struct tally_report report;
+    struct edge_submit one = {.queue = SPAN("q"), .pri = 5, .lease_ms = 1, .tries = 3};
+    struct edge_claim ask = {.worker = SPAN("w"), .queues = {SPAN("q")}, .queue_count = 1};
+    files_temp_dir(dir, sizeof(dir));
+    const struct tally_options options = {.dir = dir, .create = true, .edges = 1};
+    cr_assert_eq(tally_open(&tally, &options, &report), 0, "%s", report.text);
+    handle_open(&handle, tally);
+    handle_worker(&handle, "w", BUILDS);
+    for (int i = 0; i < BUILDS; i++) {
+        cr_assert_eq(handle_result(&handle, edge_submit(handle.edge, &one), NULL), 0);
+    }
+    for (uint32_t i = 1; i <= BUILDS; i++) {
+        struct edge_claimed held;
+        ask.lease_ms = i * TICK_MS;
+        cr_assert_eq(edge_claim(handle.edge, &ask, &held), 0);
+    }
+    handle_settle(&handle);
+    uint64_t commits = edge_commits(handle.edge);
+    while (edge_commits(handle.edge) < commits + 2) {
+        next_pass(&handle);
+    }
+    files_remove_tree(dir);
+    while (edge_mode(handle.edge) != TALLY_READONLY) {
+        next_pass(&handle);
+    }
+    handle_close(&handle);
+    return tally_close(tally);
+}
+
+/* It goes on until the moment was met: a committer that waits for the log then waits for ever. */
+Test(readonly, a_close_does_not_wait_for_a_removed_log, .exit_code = 74, .timeout = 30)
+{
+    while (close_without_log() == TALLY_IO) {
+    }
 }
