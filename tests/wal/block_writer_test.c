@@ -3,6 +3,7 @@
 #include "wal/files/block_writer.h"
 
 #include "tests/lib/count.h"
+#include "tests/lib/files.h"
 #include "tests/wal/fault.h"
 #include "tests/wal/log_dir.h"
 
@@ -17,7 +18,7 @@
 #define FILE_BYTES   WAL_SEGMENT_BYTES_MIN
 #define PIECE_BYTES  4096U
 
-/* The signal by which a failed CHECK ends the process. */
+/* The exit code of a process that a failed CHECK has ended. */
 #define CHECK_FAILED 70
 
 static const struct wal_segment_head home = {
@@ -161,23 +162,30 @@ Test(wal_block_writer, the_last_page_is_the_seals)
     cr_expect_eq(writer.offset, FILE_BYTES);
 }
 
+/* A put that ends the process: the directory goes before, since no teardown comes after. */
+static void put_that_ends(struct wal_block_header *header)
+{
+    files_remove_tree(dir.path);
+    wal_block_writer_put(&writer, block, header);
+}
+
 Test(wal_block_writer, a_block_in_the_seals_page_is_a_bug, .exit_code = CHECK_FAILED)
 {
     writer.offset = FILE_BYTES - WAL_PAGE_BYTES;
     struct wal_block_header header = make(1, 100);
-    wal_block_writer_put(&writer, block, &header);
+    put_that_ends(&header);
 }
 
 Test(wal_block_writer, a_block_between_two_pages_is_a_bug, .exit_code = CHECK_FAILED)
 {
     struct wal_block_header header = make(1, 100);
     writer.offset += 512;
-    wal_block_writer_put(&writer, block, &header);
+    put_that_ends(&header);
 }
 
 Test(wal_block_writer, to_call_itself_durable_is_a_bug, .exit_code = CHECK_FAILED)
 {
     struct wal_block_header header = make(1, 100);
     header.durable_lsn = 1;
-    wal_block_writer_put(&writer, block, &header);
+    put_that_ends(&header);
 }
