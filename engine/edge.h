@@ -93,8 +93,9 @@ uint64_t edge_applied(const struct edge *edge);
  */
 uint64_t edge_commits(const struct edge *edge);
 
-/* Results below this lane position have been read; their slots may be used again. REQUIRES: pos
- * does not go back, and is no more than edge_applied(). */
+/* Results below this lane position have been read, or are of no interest; their slots may be used
+ * again. REQUIRES: pos does not go back, and is no more than edge_applied(); edge_apply_result has
+ * not said PARK for any of them. */
 void edge_free(struct edge *edge, uint64_t pos);
 
 /* Hands the appended records to the committer, and wakes it if it sleeps. Cheap when there are no
@@ -289,13 +290,26 @@ int edge_worker(struct edge *edge, const struct edge_worker *ask);
  * offered again; or NOTFOUND. Errors: NOTFOUND, when that is already certain. */
 int edge_bye(struct edge *edge, struct span worker);
 
+/* The reply to an ordered request that was taken. */
+struct edge_result {
+    uint64_t value;      /* the one number that most replies have: an id, a count */
+    bool nil;            /* there was nothing to do */
+    bool dup;            /* the first reply to this KEY once more */
+    uint8_t value_count; /* numbers at `values`, one for each option of a ballot; 0: `value` says
+                             all */
+    uint8_t prev_count;  /* numbers at `prev` */
+    const uint64_t *values;
+    const uint64_t *prev; /* the options that had the voter's vote before */
+};
+
 /*
  * Reads the result of the ordered request that was appended last when edge_tail() was pos.
- * Returns 0 or the refusal, with the number in *value; PARK, the request is applied, but its
- * effects are not yet: ask again after the next commit.
+ * Returns 0, and the reply in *result; the refusal, and its number in result->value; PARK, the
+ * request is not answered yet, or its effects are still to come: ask again after the next commit.
  * REQUIRES: edge_applied() >= pos, and edge_free(pos) was not called yet.
+ * Owns: the numbers live until edge_free(pos).
  */
-int edge_apply_result(struct edge *edge, uint64_t pos, uint64_t *value);
+int edge_apply_result(struct edge *edge, uint64_t pos, struct edge_result *result);
 
 /* ---- limits and waiting ---- */
 

@@ -13,6 +13,8 @@
 /* ---- texts ---- */
 enum {
     NAME_LEN_MAX = 64, /* of a poll, queue, worker or tag; of a UNIQ, too */
+    VOTER_LEN_MAX = 64,
+    KEY_LEN_MAX = 64,
     LABEL_CHARACTERS_MAX = 50,
     LABEL_BYTES_MAX = 4 * LABEL_CHARACTERS_MAX,
     LABEL_FOLD_BYTES_MAX = 4096,
@@ -24,7 +26,11 @@ enum {
 };
 
 /* ---- votes ---- */
-enum { VOTES_BITS = 40, VOTE_N_MAX = 1 << 20 };
+enum {
+    VOTES_BITS = 40,
+    VOTE_N_MAX = 1 << 20,
+    BALLOT_OPTIONS_MAX = 60, /* of one vote: so many words of a line can be options */
+};
 #define VOTES_MASK  (((uint64_t)1 << VOTES_BITS) - 1)
 #define VOTES_RANGE ((uint64_t)1 << 39) /* an option that has as many takes no more votes */
 #define COUNT_MAX   ((uint64_t)1 << 62) /* votes of all options together, and any other count */

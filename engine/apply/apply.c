@@ -174,7 +174,7 @@ static int apply_option(struct state *state, const struct record *record, struct
     free(key);
     if (same != NULL) {
         v->err = TALLY_EXISTS;
-        v->value = same->id;
+        v->reply.value = same->id;
         return 0;
     }
     if (FIELD_OWN(poll->option_count) >= POLL_OPTIONS_MAX ||
@@ -183,7 +183,7 @@ static int apply_option(struct state *state, const struct record *record, struct
         return 0;
     }
     int err = option_new(state, poll, record);
-    v->value = FIELD_OWN(state->option_count);
+    v->reply.value = FIELD_OWN(state->option_count);
     return err;
 }
 

@@ -2,6 +2,7 @@
 #ifndef TALLY_ENGINE_APPLY_APPLY_H
 #define TALLY_ENGINE_APPLY_APPLY_H
 
+#include "engine/edge.h"
 #include "engine/log/record.h"
 #include "engine/state/state.h"
 
@@ -38,13 +39,14 @@ struct effect {
 
 enum { EFFECTS_MAX = 2 };
 
-/* The decision about an ordered record (an error of the protocol, or a number for the reply), and
- * the effects of any record. */
+/* The decision about an ordered record (an error of the protocol, or the reply), and the effects of
+ * any record. The numbers of the reply stand in `numbers`, or in the state. */
 struct apply_result {
     int err;
     uint32_t effect_count;
-    uint64_t value;
+    struct edge_result reply;
     struct effect effects[EFFECTS_MAX]; /* filled in below effect_count */
+    uint64_t numbers[2 * BALLOT_OPTIONS_MAX];
 };
 
 /*

@@ -163,7 +163,7 @@ static int decide_submit(struct state *state, const struct record *record, struc
     free(key);
     if (same != NULL) {
         v->err = TALLY_EXISTS;
-        v->value = same->id;
+        v->reply.value = same->id;
     }
     return 0;
 }
@@ -250,7 +250,7 @@ static int apply_submit(struct state *state, const struct record *record, struct
     DCHECK(status_token(build->accepted) <= BUILD_TOKEN_MAX / 2 + 1);
     err = apply_build_count(build, BUILD_NONE, to);
     offer_effect(v, build, to);
-    v->value = build->id;
+    v->reply.value = build->id;
     return err;
 }
 

@@ -20,7 +20,11 @@ static inline void apply_result_clear(struct apply_result *result)
 {
     result->err = 0;
     result->effect_count = 0;
-    result->value = 0;
+    result->reply.value = 0;
+    result->reply.nil = false;
+    result->reply.dup = false;
+    result->reply.value_count = 0;
+    result->reply.prev_count = 0;
 }
 
 /* Sets the poll's vote_until: until when votes are taken, as committed. */

@@ -110,7 +110,7 @@ int apply_worker(struct state *state, const struct record *record, struct apply_
     DCHECK(FIELD_OWN(worker->slots) > 0 && FIELD_OWN(worker->slots) <= WORKER_SLOTS_MAX);
     FIELD_PUT(worker->state, WORKER_ONLINE);
     ledger_add(&state->ledger, LEDGER_ENTITIES, worker_weight(worker) - weight);
-    v->value = is_new ? 0 : 1;
+    v->reply.value = is_new ? 0 : 1;
     return err;
 }
 

@@ -89,24 +89,28 @@ static void leave_step(struct lane_slot *slot)
     slot->result.bytes = bytes;
 }
 
-/* Called when the ordered request in a slot was applied: frees it, and leaves its result. */
+/* Called when the ordered request in a slot was applied: answers it, or frees the committer's own.
+ */
 static void leave_ordered(struct committer *committer, struct lane_slot *slot,
                           const struct apply_result *result)
 {
     struct ordered_request *request = slot->ordered.request;
-    struct lane_result *left = &slot->result;
-    left->err = (int16_t)result->err;
-    left->bytes = (uint32_t)request->bytes;
-    left->value = result->value;
+    slot->result.bytes = (uint32_t)request->bytes;
+    if (request->is_own) {
+        ordered_request_free(&committer->state->ledger, request);
+        return;
+    }
     if (slot->type == RECORD_BYE) {
-        left->until = own_lane_tail(&committer->own);
+        request->until = own_lane_tail(&committer->own);
     } else if (slot->type == RECORD_POLL && result->err == 0) {
         const struct effect *altered = &result->effects[0];
         CHECK(result->effect_count == 1 && altered->kind == EFFECT_ALTERED); /* apply_poll */
-        left->value = altered->poll->altered;
-        left->poll = altered->poll;
+        request->until = altered->poll->altered;
+        request->poll = altered->poll;
     }
-    ordered_request_free(&committer->state->ledger, request);
+    if (ordered_request_answer(request, result->err, &result->reply) != 0) {
+        alarm_fatal(committer->options, 71, "out of memory for a result");
+    }
 }
 
 /* Works off the effects of a record. The result of a BYE, the number of builds given back, is set
@@ -129,7 +133,7 @@ static void work_off(struct committer *committer, struct apply_result *result)
             timers_left(&committer->timers, effect->build, effect->worker);
             break;
         case EFFECT_GONE:
-            result->value = timers_gone(&committer->timers, effect->worker);
+            result->reply.value = timers_gone(&committer->timers, effect->worker);
             break;
         case EFFECT_RETAGGED:
             timers_retagged(&committer->timers);

@@ -43,6 +43,7 @@ void own_lane_append(struct own_lane *own, enum record_type type, const uint64_t
     if (request == NULL) {
         alarm_fatal(own->options, 71, "out of memory in the timers");
     }
+    request->is_own = true;
     memcpy(request->record.num, num, OWN_LANE_NUMS * sizeof num[0]);
     lane_append(own->lane)->ordered =
         (struct lane_ordered){.type = (uint8_t)type, .request = request};

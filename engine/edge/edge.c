@@ -112,6 +112,9 @@ uint64_t edge_offers(const struct edge *edge)
 void edge_free(struct edge *edge, uint64_t pos)
 {
     DCHECK(pos >= edge->lane->freed && pos <= edge_applied(edge));
+    if (edge->requests > 0) {
+        edge_free_requests(edge, pos);
+    }
     edge->lane->freed = pos;
 }
 

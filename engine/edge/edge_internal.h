@@ -32,8 +32,9 @@ struct edge {
     void *arg;
     bool in_use;
     _Atomic uint32_t reads_open;
-    uint64_t now_ms; /* log time, once a pass; never less than before */
-    uint64_t run_ms; /* running time */
+    uint32_t requests; /* ordered requests that are not freed yet */
+    uint64_t now_ms;   /* log time, once a pass; never less than before */
+    uint64_t run_ms;   /* running time */
     /* votes of this pass, by option */
     uint32_t vote_count;
     uint16_t vote_generation;
@@ -62,6 +63,9 @@ void edge_nudge(struct edge *edge);
 int edge_mode_completion(const struct edge *edge);
 
 /* ---- edge_ordered.c ---- */
+
+/* Frees the ordered requests in the slots from `freed` to pos. */
+void edge_free_requests(struct edge *edge, uint64_t pos);
 
 /* Appends a record that brings an offline worker back. Without room in the lane it does nothing:
  * the next sign of life tries again. */

@@ -64,6 +64,7 @@ static int ordered_append(struct edge *edge, struct ordered_request *request)
     }
     DCHECK(edge_room(edge) > 0); /* ordered_begin has looked */
     edge->lane->bytes_in += request->bytes;
+    edge->requests++;
     lane_append(edge->lane)->ordered =
         (struct lane_ordered){.type = (uint8_t)request->record.type, .request = request};
     return 0;
@@ -210,20 +211,36 @@ int edge_bye(struct edge *edge, struct span name)
     return err != 0 ? err : ordered_append(edge, request);
 }
 
-int edge_apply_result(struct edge *edge, uint64_t pos, uint64_t *value)
+int edge_apply_result(struct edge *edge, uint64_t pos, struct edge_result *result)
 {
     /* callers ask for the oldest reply in flight, once applied, and free only slots before it */
     CHECK(pos > edge->lane->freed && pos <= edge_applied(edge));
-    const struct lane_result *result = &lane_at(edge->lane, pos - 1)->result;
-    DCHECK(result->err <= 0);
-    *value = result->value;
-    if (result->type == RECORD_BYE && result->err == 0) {
-        return lane_applied(edge->shared->own) >= result->until ? 0 : TALLY_PARK;
+    const struct ordered_request *request = lane_at(edge->lane, pos - 1)->result.request;
+    if (!ordered_request_is_done(request)) {
+        return TALLY_PARK;
     }
-    if (result->type == RECORD_POLL && result->err == 0) {
+    DCHECK(request->err <= 0);
+    *result = request->reply;
+    if (request->record.type == RECORD_BYE && request->err == 0) {
+        return lane_applied(edge->shared->own) >= request->until ? 0 : TALLY_PARK;
+    }
+    if (request->poll != NULL) {
         /* a vote that comes after the OK is judged by the new times: engine/commit/gate.h */
-        *value = 0;
-        return FIELD_GET(result->poll->settled) >= result->value ? 0 : TALLY_PARK;
+        return FIELD_GET(request->poll->settled) >= request->until ? 0 : TALLY_PARK;
     }
-    return result->err;
+    return request->err;
+}
+
+void edge_free_requests(struct edge *edge, uint64_t pos)
+{
+    for (uint64_t at = edge->lane->freed; at != pos && edge->requests > 0; at++) {
+        const struct lane_slot *slot = lane_at(edge->lane, at);
+        if (slot->type == RECORD_VOTE || record_is_build_step(slot->type)) {
+            continue;
+        }
+        struct ordered_request *request = slot->result.request;
+        CHECK(ordered_request_is_done(request)); /* else its result was PARK, and it is in flight */
+        ordered_request_free(&edge->state->ledger, request);
+        edge->requests--;
+    }
 }

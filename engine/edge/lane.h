@@ -72,19 +72,14 @@ struct lane_step {
 
 struct lane_ordered {
     uint8_t type;
-    struct ordered_request *request; /* owned by the slot */
+    struct ordered_request *request; /* of this edge or, in the committer's lane, of any */
 };
 
-/* The result that the committer leaves when it has applied the record. */
+/* What the committer leaves when it has taken the record. */
 struct lane_result {
-    uint8_t type;                /* as it was */
-    int16_t err;                 /* of an ordered record: 0 or the error of the reply */
-    uint32_t bytes;              /* of its texts, which have left the lane */
-    uint64_t value;              /* of an ordered record: a number for the reply */
-    union {                      /* what the reply waits for */
-        uint64_t until;          /* BYE: until the committer's lane is applied up to here */
-        const struct poll *poll; /* POLL: until this poll has settled `value` */
-    };
+    uint8_t type;                    /* as it was */
+    uint32_t bytes;                  /* of its texts, which have left the lane */
+    struct ordered_request *request; /* of an ordered record, with its result; else unset */
 };
 
 /* A tagged union: `type` (enum record_type) and the slot's place say which member it holds. Between

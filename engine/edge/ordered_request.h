@@ -1,23 +1,48 @@
-/* Ordered requests: a record on its way through a lane, with its own copy of the texts. */
+/* Ordered requests: a record on its way through a lane, with its own copy of the texts, and its
+ * result on the way back. */
 #ifndef TALLY_ENGINE_EDGE_ORDERED_REQUEST_H
 #define TALLY_ENGINE_EDGE_ORDERED_REQUEST_H
 
 #include "engine/base/ledger.h"
+#include "engine/edge.h"
 #include "engine/log/record.h"
+
+#include <stdatomic.h>
 
 /* The bytes that an ordered request counts beside its texts: about those of its numbers in the log.
  */
 enum { ORDERED_REQUEST_NUMS_BYTES = 64 };
 
+/* Numbers of a reply that need no allocation. */
+enum { ORDERED_REQUEST_NUMBERS = 4 };
+
+struct poll;
+
 /*
- * The record and its texts in one allocation. The thread that appends it to its lane owns it until
- * it publishes the slot, the committer from then on: it frees the request when the record is
- * applied.
+ * The record and its texts in one allocation.
+ *
+ *     edge: new, append ── publish ──▶ committer: record, answer ── is_done ──▶ edge: read, free
+ *
+ * Synchronization: the edge that made it has it until it publishes the slot, the committer from
+ * then on until it sets is_done (Q5 release), and the edge again when it has seen that (Q6
+ * acquire). Mostly is_done is set before the slot's lane position is applied; a request that waits
+ * for something else (the gate, a step of the committer) is answered later.
+ * Reclamation: the edge frees it, with its slot (edge_free); the committer's own requests, which
+ * nobody reads, it frees itself.
  */
 struct ordered_request {
     struct record record;
     size_t bytes;
     uint64_t weight; /* in the ledger: its own bytes, and those that apply will add to the state */
+    /* the result */
+    _Atomic bool is_done;
+    bool is_own; /* the committer's: nobody reads the result */
+    int err;
+    struct edge_result reply;
+    uint64_t few[ORDERED_REQUEST_NUMBERS];
+    uint64_t *many; /* owned; the numbers of the reply, when they are more */
+    uint64_t until; /* BYE: the reply waits until the committer's lane is applied up to here */
+    const struct poll *poll; /* POLL: until this poll has settled `until`; else NULL */
     char texts[];
 };
 
@@ -27,5 +52,17 @@ struct ordered_request *ordered_request_new(struct ledger *ledger, enum record_t
                                             const struct span *texts, unsigned count,
                                             uint64_t growth);
 void ordered_request_free(struct ledger *ledger, struct ordered_request *request);
+
+/* Leaves a result, and hands the request back to its edge: the caller has it no more. The numbers
+ * are copied. Errors: NOMEM; then nothing has changed. Threads: the committer. */
+int ordered_request_answer(struct ordered_request *request, int err,
+                           const struct edge_result *reply);
+
+/* Whether it is answered. Order: acquire; the result is seen. */
+static inline bool ordered_request_is_done(const struct ordered_request *request)
+{
+    /* Q6: acquire; pairs with Q5 */
+    return atomic_load_explicit(&request->is_done, memory_order_acquire);
+}
 
 #endif

@@ -92,14 +92,16 @@ static int session_end(struct edge *edge, int err)
 /* The result of the ordered request just appended. */
 static int session_result(struct edge *edge, int err, uint64_t *value)
 {
+    struct edge_result result = {0};
     DCHECK(err != TALLY_PARK && err != TALLY_ROOM); /* the lane of this edge was empty */
     if (err == 0) {
         session_settle(edge);
-        err = edge_apply_result(edge, edge_tail(edge), value);
+        err = edge_apply_result(edge, edge_tail(edge), &result);
         while (err == TALLY_PARK) {
             next_commit(edge);
-            err = edge_apply_result(edge, edge_tail(edge), value);
+            err = edge_apply_result(edge, edge_tail(edge), &result);
         }
+        *value = result.value;
     }
     return session_end(edge, err);
 }

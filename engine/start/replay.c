@@ -156,8 +156,8 @@ static void apply_builds(const struct replay *replay, struct replay_share *share
 {
     const struct replay_list *builds = &replay->applied->builds;
     const struct record *records = builds->at;
+    struct apply_result result; /* outside the loop: the compiler zeroes it at its declaration */
     for (size_t i = 0; i < builds->count && share->err == 0; i++) {
-        struct apply_result result;
         int err = apply_of_builds(replay->state, &records[i], &result);
         if (err != 0) {
             share_fail(share, err, records[i].lsn, records[i].type);
@@ -327,11 +327,10 @@ static int decode(struct replay_batch *batch, const struct wal_block *block, uin
 static int apply_one(void *arg, const struct record *record)
 {
     struct replay *replay = arg;
-    struct apply_result result;
     if (record->lsn <= FIELD_OWN(replay->state->lsn)) {
         return 0;
     }
-    int err = apply(replay->state, record, &result);
+    int err = apply(replay->state, record, &replay->result);
     if (err == TALLY_CORRUPT) {
         replay->bad_lsn = record->lsn;
         replay->bad_type = record->type;

@@ -51,6 +51,7 @@ struct replay {
     struct replay_batch *applied; /* by the tasks that are under way; NULL: none are */
     uint32_t share_count;         /* of votes; a power of two */
     struct replay_share shares[REPLAY_SHARES_MAX + 1]; /* the first one: builds */
+    struct apply_result result; /* of a record that is applied alone */
     /* after CORRUPT: the record that contradicts the state; 0: the block is to blame */
     uint64_t bad_lsn;
     unsigned bad_type;

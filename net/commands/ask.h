@@ -29,7 +29,7 @@ struct ask {
     const struct request *request;
     struct reply reply;
     enum stop stop;
-    void (*on_result)(struct reply *reply, int err, uint64_t value);
+    void (*on_result)(struct reply *reply, int err, const struct edge_result *result);
     struct reading *reading;
 };
 

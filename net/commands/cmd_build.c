@@ -14,13 +14,13 @@ enum {
 
 /* ---- SUBMIT ---- */
 
-static void answer_submit(struct reply *reply, int err, uint64_t value)
+static void answer_submit(struct reply *reply, int err, const struct edge_result *result)
 {
     if (err == 0) {
-        reply_ok_number(reply, value);
+        reply_ok_number(reply, result->value);
     } else if (err == TALLY_EXISTS) {
         reply_err(reply, err, "id=%llu an unfinished build has this UNIQ",
-                  (unsigned long long)value);
+                  (unsigned long long)result->value);
     } else {
         refusal_put(reply, err, "queue");
     }

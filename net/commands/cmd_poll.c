@@ -19,9 +19,9 @@ enum {
 
 /* ---- POLL ---- */
 
-static void answer_ok(struct reply *reply, int err, uint64_t value)
+static void answer_ok(struct reply *reply, int err, const struct edge_result *result)
 {
-    (void)value;
+    (void)result;
     if (err != 0) {
         refusal_put(reply, err, "poll");
     } else {
@@ -153,14 +153,15 @@ enum outcome cmd_polls(struct ask *ask)
 
 /* ---- OPTION ---- */
 
-static void answer_option(struct reply *reply, int err, uint64_t value)
+static void answer_option(struct reply *reply, int err, const struct edge_result *result)
 {
     if (err == 0) {
-        reply_ok_number(reply, value);
+        reply_ok_number(reply, result->value);
     } else if (err == TALLY_INVAL) {
         reply_err(reply, err, "a label is 1 to 50 characters of UTF-8, no control characters");
     } else if (err == TALLY_EXISTS) {
-        reply_err(reply, err, "option %llu has this label already", (unsigned long long)value);
+        reply_err(reply, err, "option %llu has this label already",
+                  (unsigned long long)result->value);
     } else {
         refusal_put(reply, err, "poll");
     }

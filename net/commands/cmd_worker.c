@@ -10,14 +10,14 @@
 
 /* ---- WORKER ---- */
 
-static void answer_worker(struct reply *reply, int err, uint64_t value)
+static void answer_worker(struct reply *reply, int err, const struct edge_result *result)
 {
     if (err != 0) {
         refusal_put(reply, err, "worker");
         return;
     }
     reply_begin(reply);
-    reply_name(reply, NULL, value == 0 ? SPAN("new") : SPAN("again"));
+    reply_name(reply, NULL, result->value == 0 ? SPAN("new") : SPAN("again"));
     reply_end(reply);
 }
 
@@ -57,14 +57,14 @@ enum outcome cmd_worker(struct ask *ask)
 
 /* ---- BYE ---- */
 
-static void answer_bye(struct reply *reply, int err, uint64_t value)
+static void answer_bye(struct reply *reply, int err, const struct edge_result *result)
 {
     if (err != 0) {
         refusal_put(reply, err, "worker");
         return;
     }
     reply_begin(reply);
-    reply_number(reply, "released", value);
+    reply_number(reply, "released", result->value);
     reply_end(reply);
 }
 

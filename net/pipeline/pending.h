@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct conn;
+struct edge_result;
 struct reading;
 struct reply;
 
@@ -39,7 +40,7 @@ struct pending_entry {
     uint64_t pos; /* the reply may leave when the lane is applied up to here */
     struct conn *conn;
     size_t held_bytes; /* length of the reply in the held buffer, for PENDING_HELD */
-    void (*on_result)(struct reply *reply, int err, uint64_t value);
+    void (*on_result)(struct reply *reply, int err, const struct edge_result *result);
     struct reading *reading; /* owned; the reply when the result is EXISTS */
     uint8_t kind;
     uint8_t flags;

@@ -58,20 +58,25 @@ void pipeline_give_returns(struct pipeline *pipeline)
 
 /* ---- the way back ---- */
 
+/* Returns false when the result is not there yet. A connection that has gone gets no reply, but its
+ * request is in flight until there is a result. */
 static bool answer_result(struct pipeline *pipeline, struct pending_entry *entry,
                           struct reply *reply)
 {
-    uint64_t value = 0;
-    int err = edge_apply_result(pipeline->edge, entry->pos, &value);
+    struct edge_result result;
+    int err = edge_apply_result(pipeline->edge, entry->pos, &result);
     if (err == TALLY_PARK) {
         return false;
+    }
+    if (entry->conn->fd < 0) {
+        return true;
     }
     if (err == TALLY_EXISTS && entry->reading != NULL) {
         entry->reading->format(entry->reading, reply);
     } else {
         /* every handler that appends an ordered request sets on_result */
         CHECK(entry->on_result != NULL);
-        entry->on_result(reply, err, value);
+        entry->on_result(reply, err, &result);
     }
     counter_add(&pipeline->counters.errors, reply->is_err);
     return true;
@@ -88,7 +93,7 @@ static bool answer_entry(struct pipeline *pipeline, struct pending_entry *entry)
         if ((entry->flags & PENDING_CLAIM) != 0) {
             handed_leave(&conn->handed, entry->pos, conn->sent_bytes + buf_len(&conn->out));
         }
-    } else if (conn->fd >= 0 && !answer_result(pipeline, entry, &reply)) {
+    } else if (!answer_result(pipeline, entry, &reply)) {
         return false;
     }
     conn_answered(conn, entry);

@@ -64,7 +64,7 @@ bool handle_again(struct handle *handle, int err)
 
 int handle_result(struct handle *handle, int err, uint64_t *value)
 {
-    uint64_t ignored = 0;
+    struct edge_result result = {0};
     if (err != 0) {
         return err;
     }
@@ -73,12 +73,14 @@ int handle_result(struct handle *handle, int err, uint64_t *value)
         handle_wait(handle);
     }
     do {
-        err = edge_apply_result(handle->edge, edge_tail(handle->edge),
-                                value != NULL ? value : &ignored);
+        err = edge_apply_result(handle->edge, edge_tail(handle->edge), &result);
         if (err == TALLY_PARK) {
             handle_wait(handle);
         }
     } while (err == TALLY_PARK);
+    if (value != NULL) {
+        *value = result.value;
+    }
     edge_free(handle->edge, edge_applied(handle->edge));
     return err;
 }

@@ -31,8 +31,8 @@ static void take_verdicts(struct lane *lane)
     uint64_t applied = lane_applied(lane);
     for (; lane->freed < applied; lane->freed++) {
         const struct lane_slot *slot = lane_at(lane, lane->freed);
-        EXPECT(slot->result.value == ~word_of(lane->freed), "slot %lu: another's result",
-               (unsigned long)lane->freed);
+        EXPECT((uintptr_t)slot->result.request == (uintptr_t)~word_of(lane->freed),
+               "slot %lu: another's result", (unsigned long)lane->freed);
     }
 }
 
@@ -64,7 +64,8 @@ static void commit_all(struct lane *lane)
             uint64_t word = slot->vote.before;
             EXPECT(slot->vote.n == (uint32_t)lane->taken && word == word_of(lane->taken),
                    "slot %lu is not what was appended", (unsigned long)lane->taken);
-            slot->result = (struct lane_result){.value = ~word};
+            slot->result =
+                (struct lane_result){.request = (struct ordered_request *)(uintptr_t)~word};
         }
         lane_apply(lane, lane->taken);
         sched_yield();

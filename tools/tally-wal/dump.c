@@ -125,7 +125,7 @@ static void print_result(const struct record_schema *schema, const struct apply_
     if (result->err != 0) {
         fields_name(fields, "refused", span_of(tally_err_name(result->err)));
     } else if (schema->makes != RECORD_MAKES_NOTHING) {
-        fields_number(fields, "id", result->value);
+        fields_number(fields, "id", result->reply.value);
     }
 }
 

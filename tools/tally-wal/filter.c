@@ -82,7 +82,7 @@ static uint64_t id_of(const struct record *record, const struct apply_result *re
             return record->num[i];
         }
     }
-    return schema->makes == makes ? result->value : 0;
+    return schema->makes == makes ? result->reply.value : 0;
 }
 
 static uint64_t option_of(const struct record *record, const struct apply_result *result)

@@ -92,15 +92,16 @@ static int take_record(struct inspector *inspector, const struct record *record,
 static int see_record(void *arg, const struct record *record)
 {
     struct inspector *inspector = arg;
-    struct apply_result result = {.err = 0};
-    int err = take_record(inspector, record, &result);
+    inspector->result.err = 0;
+    inspector->result.reply.value = 0;
+    int err = take_record(inspector, record, &inspector->result);
     if (err != 0) {
         inspector->bad_lsn = record->lsn;
         inspector->bad_type = record_type_name(record->type);
         return err;
     }
     inspector->by_type[record->type]++;
-    return inspector->see != NULL ? inspector->see(inspector->arg, record, &result) : 0;
+    return inspector->see != NULL ? inspector->see(inspector->arg, record, &inspector->result) : 0;
 }
 
 int inspector_see_block(void *arg, const struct wal_block *block)

@@ -38,6 +38,7 @@ struct inspector {
     uint64_t seen_bytes;
     bool has_begun;    /* a block was seen */
     uint64_t lost_lsn; /* the first record in the log, when no snapshot holds those before it */
+    struct apply_result result; /* of the record that is seen */
     uint64_t bad_lsn;  /* the record that contradicts the state before it; 0: none */
     const char *bad_type;
 };
