@@ -43,6 +43,10 @@ enum {
     POLL_SECONDS = 64, /* a poll counts the votes of each of the last 64 seconds */
 };
 
+/* ---- keys of requests ---- */
+enum { KEYS_MAX = 1 << 20 };                        /* so many are remembered: the newest */
+#define KEYS_WINDOW_MS ((uint64_t)24 * 3600 * 1000) /* ... and for so long */
+
 /* ---- builds ---- */
 enum {
     BUILD_PRIORITIES = 10, /* 0 first */

@@ -42,7 +42,8 @@ void index_fini(struct index *index);
  * Errors: NOMEM. */
 int index_reserve(struct index *index, uint64_t count);
 
-/* Adds an entity. REQUIRES: its key is not there. Errors: NOMEM. */
+/* Adds an entity. REQUIRES: its key is not there, or only that of an entity that is removed next.
+ * Errors: NOMEM. */
 int index_put(struct index *index, void *entity);
 void index_remove(struct index *index, const void *entity);
 

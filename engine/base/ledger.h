@@ -28,7 +28,7 @@
     X(PAYLOADS, payload_bytes) /* of builds */                                                     \
     X(RESULTS, result_bytes)                                                                       \
     X(ERRORS, error_bytes)           /* texts of FAIL */                                           \
-    X(ENTITIES, entity_bytes)        /* polls, options, queues, builds, workers, their names */    \
+    X(ENTITIES, entity_bytes)        /* polls, options, queues, builds, workers, names, keys */    \
     X(IN_FLIGHT, in_flight_bytes)    /* ordered requests, and the entities they will make */       \
     X(REPLIES, reply_bytes)          /* waiting for the disk or the client, and rows of reads */   \
     X(CONNECTIONS, connection_bytes) /* connections, and the input they have sent */               \

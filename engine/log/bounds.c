@@ -101,6 +101,8 @@ static bool text_fits(struct span text, enum bounds_text is)
         return text.len <= WORKER_TITLE_BYTES_MAX;
     case BOUNDS_TEXT_UNIQ:
         return text.len <= NAME_LEN_MAX;
+    case BOUNDS_TEXT_KEY:
+        return text.len <= KEY_LEN_MAX;
     case BOUNDS_TEXT_QUEUE_UNIQ:
         return text.len <= 2 * NAME_LEN_MAX + 1;
     case BOUNDS_TEXT_BLOB:

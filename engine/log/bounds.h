@@ -29,6 +29,7 @@ enum bounds_text {
     BOUNDS_TEXT_TAGS,       /* as tags_sort leaves them */
     BOUNDS_TEXT_TITLE,      /* a worker's name for people */
     BOUNDS_TEXT_UNIQ,       /* as in SUBMIT */
+    BOUNDS_TEXT_KEY,        /* of the request, or none */
     BOUNDS_TEXT_QUEUE_UNIQ, /* behind the queue's name and a '/' */
     BOUNDS_TEXT_BLOB,       /* a payload, result or error */
     BOUNDS_TEXT_SECONDS,    /* of a poll: engine/log/image.h */

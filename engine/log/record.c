@@ -1,6 +1,8 @@
 /* The schema of the records as tables, made from the lists of record.h. */
 #include "engine/log/record.h"
 
+#include "engine/log/bounds.h"
+
 #include <stddef.h>
 
 #define NUM_ROW(index, name, what, ...)   [index] = {name, RECORD_NUM_##what},
@@ -28,4 +30,19 @@ const struct record_schema *record_schema(unsigned type)
 const char *record_type_name(unsigned type)
 {
     return type < RECORD_TYPES ? schemas[type].name : NULL;
+}
+
+/* For each type a bit at the index of its key, if it has one. */
+static const uint8_t keys_at[RECORD_TYPES] = {
+#define KEY_BIT(index, name, shown, is) | (BOUNDS_TEXT_##is == BOUNDS_TEXT_KEY) << (index)
+#define X(type, number, ...)            [number] = 0 type##_TEXTS(KEY_BIT),
+    RECORD_LIST(X)
+#undef X
+#undef KEY_BIT
+};
+_Static_assert(RECORD_TEXTS <= 8, "a bit for each text");
+
+int record_key_index(unsigned type)
+{
+    return type < RECORD_TYPES && keys_at[type] != 0 ? __builtin_ctz(keys_at[type]) : -1;
 }

@@ -60,7 +60,7 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
     N(VOTE_OPTION, "option", OPTION, BOUNDS_ANY)                                                   \
     N(VOTE_BEFORE, "before", VOTES_BEFORE, BOUNDS_ANY)                                             \
     N(VOTE_N, "n", PLAIN, BOUNDS_ANY)
-#define VOTE_TEXTS(T) T(VOTE_VOTER, "voter", IN_JSON, ANY) T(VOTE_KEY, "key", IN_JSON, ANY)
+#define VOTE_TEXTS(T) T(VOTE_VOTER, "voter", IN_JSON, ANY) T(VOTE_KEY, "key", IN_JSON, KEY)
 
 #define POLL_NUMS(N)                                                                               \
     N(POLL_KEEP_MASK, "keep", PLAIN, BOUNDS_ANY)                                                   \
@@ -75,7 +75,7 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
     T(OPTION_POLL, "poll", QUOTED, NAME)                                                           \
     T(OPTION_LABEL, "label", QUOTED, LABEL)                                                        \
     T(OPTION_FOLD, "fold", QUOTED, FOLD)                                                           \
-    T(OPTION_KEY, "key", QUOTED, ANY)
+    T(OPTION_KEY, "key", QUOTED, KEY)
 
 #define SUBMIT_NUMS(N)                                                                             \
     N(SUBMIT_PRI, "pri", PLAIN, BUILD_PRIORITIES - 1)                                              \
@@ -87,7 +87,7 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
     T(SUBMIT_NEED, "need", QUOTED, TAGS)                                                           \
     T(SUBMIT_UNIQ, "uniq", QUOTED, UNIQ)                                                           \
     T(SUBMIT_PAYLOAD, "payload", BYTES, BLOB)                                                      \
-    T(SUBMIT_KEY, "key", QUOTED, ANY)
+    T(SUBMIT_KEY, "key", QUOTED, KEY)
 
 #define WORKER_NUMS(N)                                                                             \
     N(WORKER_SLOTS, "slots", PLAIN, WORKER_SLOTS_MAX)                                              \
@@ -253,6 +253,9 @@ const struct record_schema *record_schema(unsigned type);
 /* Returns "VOTE" ...; NULL for a number that is no type. Static storage. */
 const char *record_type_name(unsigned type);
 
+/* Returns which text of a type is the key of the request (its form is KEY); -1: it has none. */
+int record_key_index(unsigned type);
+
 /* The types as bits, 1 << type. */
 enum {
 #define BIT_OF(name, ...) | 1 << RECORD_##name
@@ -301,6 +304,13 @@ struct record {
     struct span text[RECORD_TEXTS]; /* borrowed */
     enum record_type type;
 };
+
+/* Returns the key of the request; empty: it has none. */
+static inline struct span record_key(const struct record *record)
+{
+    int at = record_key_index(record->type);
+    return at >= 0 ? record->text[at] : (struct span){NULL, 0};
+}
 
 /* Consecutive VOTE records without texts, which are most of a log. */
 enum { VOTE_RUN_MAX = 64 };
