@@ -263,7 +263,7 @@ struct edge_poll {
     struct span name;
     int64_t open_ms;  /* wall time, 0 for "always"; EDGE_KEEP: as it was */
     int64_t close_ms; /* wall time, 0 for "never"; EDGE_KEEP */
-    int64_t rate_n;   /* votes per client address in rate_ms, 0 for no limit; EDGE_KEEP */
+    int64_t rate_n;   /* votes in rate_ms by the same client, 0 for no limit; EDGE_KEEP */
     int64_t rate_ms;  /* with rate_n: both are named or both are kept */
 };
 
@@ -313,8 +313,8 @@ int edge_apply_result(struct edge *edge, uint64_t pos, struct edge_result *resul
 
 /* ---- limits and waiting ---- */
 
-/* Reads the vote limit of the poll of an option: n votes in per_ms for each client address, and the
- * poll's id. Returns false when the poll has no limit. */
+/* Reads the vote limit of the poll of an option: n votes in per_ms for each client, and the poll's
+ * id. Returns false when the poll has no limit. */
 bool edge_vote_rate(struct edge *edge, uint64_t option, uint64_t *n, uint64_t *per_ms,
                     uint64_t *poll);
 

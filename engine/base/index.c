@@ -26,10 +26,14 @@ struct index_array {
 
 static char tomb;
 
-/* The seed keeps clients from choosing keys that collide. */
+uint64_t index_hash(struct span key, uint64_t seed)
+{
+    return wal_codec_checksum(key.at, key.len, seed);
+}
+
 static uint32_t hash_of(const struct index *index, struct span key)
 {
-    return (uint32_t)wal_codec_checksum(key.at, key.len, index->seed);
+    return (uint32_t)index_hash(key, index->seed);
 }
 
 static struct index_array *array_new(uint64_t slots)

@@ -34,6 +34,10 @@ struct index {
     uint64_t count;
 };
 
+/* Returns the hash of a key. The seed, from random_seed, keeps clients from choosing keys that
+ * collide. */
+uint64_t index_hash(struct span key, uint64_t seed);
+
 /* Makes an empty index. Errors: NOMEM. */
 int index_init(struct index *index, struct span (*key_of)(const void *entity));
 void index_fini(struct index *index);

@@ -24,7 +24,7 @@
       "lists polls by name")                                                                       \
     X(OPTION, option, 2, 2, NEVER, 0, "OPTION poll label",                                         \
       "adds an option to a poll, answers its id")                                                  \
-    X(VOTE, vote, 1, ANY, NEVER, COMMAND_VOTE, "VOTE option [N n]",                                \
+    X(VOTE, vote, 1, ANY, NEVER, COMMAND_VOTE, "VOTE option [N n] [BY word]",                      \
       "votes for an option, by id or poll/label; answers the count after it")                      \
     X(TALLY, tally, 1, ANY, NEVER, COMMAND_READ | COMMAND_LARGE, "TALLY poll [TOP n]",             \
       "the counts of a poll, most votes first")                                                    \

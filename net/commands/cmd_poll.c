@@ -208,13 +208,21 @@ enum outcome cmd_vote(struct ask *ask)
     uint64_t option = 0;
     uint64_t retry_ms = 0;
     struct span later = {0};
+    struct vote_from from = {RATE_BY_ADDRESS, {0}};
     const struct keyword keywords[] = {
         {"N", KEYWORD_NUMBER, 1, VOTE_N_MAX, &n},
+        {"BY", KEYWORD_TEXT, 0, 0, &from.name},
         {"VOTER", KEYWORD_TEXT, 0, 0, &later},
         {"KEY", KEYWORD_TEXT, 0, 0, &later},
     };
-    if (!ask_keywords(ask, 1, keywords, 3)) {
+    if (!ask_keywords(ask, 1, keywords, 4)) {
         return ASK_ANSWERED;
+    }
+    if (from.name.at != NULL) {
+        if (from.name.len == 0 || from.name.len > RATE_NAME_MAX) {
+            return ask_error(ask, TALLY_INVAL, "BY is 1 to 64 bytes");
+        }
+        from.kind = RATE_BY_WORD;
     }
     if (later.at != NULL) {
         return ask_error(ask, TALLY_INVAL, "VOTER and KEY are not available yet");
@@ -224,7 +232,7 @@ enum outcome cmd_vote(struct ask *ask)
         return ask_error(ask, err, "an option is named by its id or as poll/label");
     }
     if (err == 0) {
-        err = votes_cast(ask->conn, option, n, &retry_ms);
+        err = votes_cast(ask->conn, option, n, &from, &retry_ms);
     }
     if (err == 0) {
         return ASK_VOTED;

@@ -1,67 +1,95 @@
-/* Vote limits per client address: the times of the votes in each window, in bounded memory. */
+/* Vote limits: the times of the votes in each window, in bounded memory. */
 #include "net/pipeline/rate.h"
 
+#include "engine/base/index.h"
+#include "net/pipeline/buckets.h"
+#include "wal/base/bytes.h"
 #include "wal/base/check.h"
 #include "wal/base/err.h"
 #include "wal/base/random.h"
 
 #include <pthread.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 /*
- *     shard of the address ── buckets ── entry {poll, address} ── ring of times
- *       (one lock)                  `─── entry {0, address}: the sum of the address, over all polls
+ *     shard of the key     ── buckets ── entry {poll, kind, name} ── ring of times
+ *       (one lock)                         │
+ *     shard of the address ── buckets ── account {address}: the bytes of the entries that votes
+ *       (one lock)                         from this address have made
  *
- * All entries of an address are in one shard. A time is `ms << TIME_BITS | votes`. The hash has a
- * secret seed, so no client can aim at a bucket.
+ * A time is `ms << TIME_BITS | votes`. An entry is found by its whole key, so no two voters share
+ * one; the hash has a secret seed, so no client can aim at a bucket. An account lives as long as an
+ * entry is counted in it.
  *
- * Synchronization table: all of a shard is under its lock; `bytes`, of all shards, is a count (R1).
+ * Synchronization table: entries are under the lock of their shard, accounts under that of theirs.
+ * Who needs both takes the entry's first; nobody has two locks of one kind. The account of an entry
+ * is set before the entry is in the table, and stays.
  */
 enum {
     SHARDS = 64,
-    BUCKETS_MIN = 16, /* of a shard */
     TIMES_FEW = 4,    /* in the entry itself */
     TIME_BITS = 20,   /* bits of a time that hold its votes: a limit is below 2^20 */
-    SWEEP = 4,        /* buckets swept for each vote */
+    SWEEP = 4,        /* chains swept for each vote */
     SWEEP_BUSY = 256, /* the same when memory is short */
     SWEEP_TURN = 64,  /* the same in each shard by rate_sweep */
     BUSY_RETRY_MS = 1000,
+    KEY_HEAD_BYTES = 9, /* poll and kind */
+    KEY_BYTES_MAX = KEY_HEAD_BYTES + RATE_NAME_MAX,
+    ADDRESS_BYTES = 16,
 };
 #define VOTES_OF_TIME (((uint64_t)1 << TIME_BITS) - 1)
 
-struct rate_entry {
-    struct rate_entry *next; /* in the bucket */
-    uint64_t poll;           /* 0: this is the sum of an address */
+struct rate_account {
+    struct bucket_link link;
     struct rate_address from;
-    uint64_t bytes;  /* its own; of a sum: those of all entries of the address, and its own */
-    uint64_t end_ms; /* when its last vote leaves the window; 0 in a sum */
+    uint64_t bytes; /* its own, and those of its entries */
+};
+
+struct rate_entry {
+    struct bucket_link link;
+    struct rate_account *account;
+    uint64_t end_ms; /* when its last vote leaves the window */
     uint64_t *times; /* a ring; its capacity is a power of two */
     uint32_t capacity;
     uint32_t first;
     uint32_t count;
     uint32_t votes; /* in all times */
     uint64_t few[TIMES_FEW];
+    uint8_t key_len;
+    char key[]; /* poll, kind, name */
 };
 
-struct shard {
+struct rate_shard {
     _Alignas(64) pthread_mutex_t lock;
-    struct rate_entry **buckets;
-    uint64_t bucket_count; /* a power of two */
-    uint64_t entry_count;
-    uint64_t swept; /* number of buckets swept so far */
+    struct buckets buckets;
+    uint64_t swept; /* number of chains swept so far */
 };
 
 struct rate {
-    struct shard shards[SHARDS];
+    struct rate_shard entries[SHARDS];
+    struct rate_shard accounts[SHARDS];
     struct ledger *ledger;
-    uint64_t seed[3];
+    uint64_t seed;
     uint64_t bytes_max;
 };
 
-/* An entry and its share of the buckets. */
-enum { ENTRY_BYTES = sizeof(struct rate_entry) + 2 * sizeof(struct rate_entry *) };
+enum { ACCOUNT_BYTES = sizeof(struct rate_account) + BUCKETS_ENTRY_BYTES };
+
+static int shard_init(struct rate_shard *shard)
+{
+    shard->swept = 0;
+    pthread_mutex_init(&shard->lock, NULL);
+    return buckets_init(&shard->buckets);
+}
+
+static void shard_fini(struct rate_shard *shard)
+{
+    buckets_fini(&shard->buckets);
+    pthread_mutex_destroy(&shard->lock);
+}
 
 int rate_new(struct rate **out, struct ledger *ledger)
 {
@@ -70,212 +98,61 @@ int rate_new(struct rate **out, struct ledger *ledger)
         return TALLY_NOMEM;
     }
     uint64_t most = ledger->ceiling / LEDGER_RESERVE_SHARE;
-    *rate =
-        (struct rate){.ledger = ledger, .bytes_max = most < RATE_BYTES_MAX ? most : RATE_BYTES_MAX};
-    bool good = true;
-    random_fill(rate->seed, sizeof(rate->seed));
+    int err = 0;
+    rate->ledger = ledger;
+    rate->seed = random_seed();
+    rate->bytes_max = most < RATE_BYTES_MAX ? most : RATE_BYTES_MAX;
     for (int i = 0; i < SHARDS; i++) {
-        struct shard *shard = &rate->shards[i];
-        pthread_mutex_init(&shard->lock, NULL);
-        shard->bucket_count = BUCKETS_MIN;
-        shard->buckets = calloc(BUCKETS_MIN, sizeof(struct rate_entry *));
-        good = good && shard->buckets != NULL;
+        int entries_err = shard_init(&rate->entries[i]);
+        int accounts_err = shard_init(&rate->accounts[i]);
+        err = entries_err != 0 ? entries_err : accounts_err != 0 ? accounts_err : err;
     }
-    if (!good) {
+    if (err != 0) {
         rate_destroy(rate);
-        return TALLY_NOMEM;
+        return err;
     }
     *out = rate;
     return 0;
 }
 
-/* ---- the entries of a shard ---- */
+/* ---- keys ---- */
 
-static uint64_t mix(uint64_t x)
+struct rate_key {
+    uint64_t hash;
+    size_t len;
+    char at[KEY_BYTES_MAX];
+};
+
+static void put_address(char *to, const struct rate_address *address)
 {
-    x ^= x >> 32;
-    x *= 0x9e3779b97f4a7c15u;
-    x ^= x >> 29;
-    x *= 0xd6e8feb86659fd93u;
-    return x ^ (x >> 32);
+    put_le64(to, address->high);
+    put_le64(to + 8, address->low);
 }
 
-static uint64_t hash_address(const struct rate *rate, const struct rate_address *from)
+static void make_key(const struct rate *rate, const struct rate_ask *ask, struct rate_key *key)
 {
-    return mix(rate->seed[0] ^ mix(rate->seed[1] ^ from->high ^ mix(rate->seed[2] ^ from->low)));
-}
-
-static struct rate_entry **bucket_of(const struct rate *rate, const struct shard *shard,
-                                     uint64_t poll, const struct rate_address *from)
-{
-    uint64_t hash = mix(hash_address(rate, from) ^ mix(rate->seed[1] + poll));
-    return &shard->buckets[hash & (shard->bucket_count - 1)];
-}
-
-/* Returns the link to the entry, or the end of its bucket. */
-static struct rate_entry **entry_find(const struct rate *rate, const struct shard *shard,
-                                      uint64_t poll, const struct rate_address *from)
-{
-    struct rate_entry **at = bucket_of(rate, shard, poll, from);
-    while (*at != NULL && ((*at)->poll != poll || (*at)->from.high != from->high ||
-                           (*at)->from.low != from->low)) {
-        at = &(*at)->next;
-    }
-    return at;
-}
-
-/* Adds buckets if there is memory for them; with fewer the table is only slower. */
-static void grow(const struct rate *rate, struct shard *shard)
-{
-    struct shard grown = *shard;
-    grown.bucket_count *= 2;
-    grown.buckets = calloc(grown.bucket_count, sizeof(struct rate_entry *));
-    if (grown.buckets == NULL) {
-        return;
-    }
-    for (uint64_t i = 0; i < shard->bucket_count; i++) {
-        struct rate_entry *next;
-        for (struct rate_entry *entry = shard->buckets[i]; entry != NULL; entry = next) {
-            next = entry->next;
-            struct rate_entry **at = bucket_of(rate, &grown, entry->poll, &entry->from);
-            entry->next = *at;
-            *at = entry;
-        }
-    }
-    free(shard->buckets);
-    shard->buckets = grown.buckets;
-    shard->bucket_count = grown.bucket_count;
-}
-
-static void count_bytes(struct rate *rate, struct rate_entry *sum, int64_t bytes)
-{
-    /* a sum has the bytes of all entries of its address, so they can be taken off */
-    CHECK(sum->poll == 0 && (bytes > 0 || sum->bytes >= (uint64_t)-bytes));
-    sum->bytes += (uint64_t)bytes;
-    if (bytes > 0) {
-        ledger_add(rate->ledger, LEDGER_RATES, (uint64_t)bytes);
+    put_le64(key->at, ask->poll);
+    key->at[KEY_HEAD_BYTES - 1] = (char)ask->kind;
+    key->len = KEY_HEAD_BYTES;
+    if (ask->kind == RATE_BY_ADDRESS) {
+        put_address(key->at + KEY_HEAD_BYTES, &ask->from);
+        key->len += ADDRESS_BYTES;
     } else {
-        ledger_sub(rate->ledger, LEDGER_RATES, (uint64_t)-bytes);
+        /* cmd_vote refuses longer words */
+        CHECK(ask->name.len > 0 && ask->name.len <= RATE_NAME_MAX);
+        memcpy(key->at + KEY_HEAD_BYTES, ask->name.at, ask->name.len);
+        key->len += ask->name.len;
     }
+    key->hash = index_hash((struct span){key->at, key->len}, rate->seed);
 }
 
-static struct rate_entry *entry_new(struct rate *rate, struct shard *shard, uint64_t poll,
-                                    const struct rate_address *from)
+/* The shard is chosen by other bits of a hash than the chain. */
+static size_t shard_of(uint64_t hash)
 {
-    struct rate_entry *entry = malloc(sizeof(*entry));
-    if (entry == NULL) {
-        return NULL;
-    }
-    *entry = (struct rate_entry){
-        .poll = poll, .from = *from, .bytes = ENTRY_BYTES, .capacity = TIMES_FEW};
-    entry->times = entry->few;
-    if (++shard->entry_count > shard->bucket_count) {
-        grow(rate, shard);
-    }
-    struct rate_entry **at = bucket_of(rate, shard, poll, from);
-    entry->next = *at;
-    *at = entry;
-    return entry;
+    return hash >> 32 & (SHARDS - 1);
 }
 
-static void entry_free(struct shard *shard, struct rate_entry **at)
-{
-    struct rate_entry *entry = *at;
-    /* callers have found the entry in this shard, under its lock */
-    CHECK(entry != NULL && shard->entry_count > 0);
-    *at = entry->next;
-    shard->entry_count--;
-    if (entry->times != entry->few) {
-        free(entry->times);
-    }
-    free(entry);
-}
-
-/* Frees the entry of a poll, and with the address's last one the sum. */
-static void forget(struct rate *rate, struct shard *shard, struct rate_entry **at)
-{
-    const struct rate_address from = (*at)->from;
-    struct rate_entry **sum = entry_find(rate, shard, 0, &from);
-    /* an address with an entry has a sum: entry_for makes both or none */
-    CHECK((*at)->poll != 0 && *sum != NULL);
-    count_bytes(rate, *sum, -(int64_t)(*at)->bytes);
-    bool is_last = (*sum)->bytes == ENTRY_BYTES;
-    entry_free(shard, at);
-    if (is_last) {
-        sum = entry_find(rate, shard, 0, &from); /* its link may have been in the freed entry */
-        count_bytes(rate, *sum, -(int64_t)ENTRY_BYTES);
-        entry_free(shard, sum);
-    }
-}
-
-void rate_destroy(struct rate *rate)
-{
-    for (int i = 0; i < SHARDS; i++) {
-        struct shard *shard = &rate->shards[i];
-        for (uint64_t k = 0; shard->buckets != NULL && k < shard->bucket_count; k++) {
-            while (shard->buckets[k] != NULL) {
-                struct rate_entry *entry = shard->buckets[k];
-                ledger_sub(rate->ledger, LEDGER_RATES,
-                           entry->poll == 0 ? ENTRY_BYTES : entry->bytes);
-                entry_free(shard, &shard->buckets[k]);
-            }
-        }
-        DCHECK(shard->entry_count == 0);
-        free(shard->buckets);
-        pthread_mutex_destroy(&shard->lock);
-    }
-    free(rate);
-}
-
-/* Forgets entries whose votes have left the window, in the next few buckets. */
-static void sweep(struct rate *rate, struct shard *shard, uint64_t now_ms, unsigned buckets)
-{
-    while (buckets-- > 0) {
-        uint64_t bucket = shard->swept++ & (shard->bucket_count - 1);
-        struct rate_entry **at = &shard->buckets[bucket];
-        while (*at != NULL) {
-            if ((*at)->poll != 0 && (*at)->end_ms <= now_ms) {
-                forget(rate, shard, at);
-                at = &shard->buckets[bucket]; /* the sum may have been freed from it, too */
-            } else {
-                at = &(*at)->next;
-            }
-        }
-    }
-}
-
-/* Gives back an empty shard's buckets, except for BUCKETS_MIN. */
-static void shrink(struct shard *shard)
-{
-    /* rate_sweep calls it only for an empty shard */
-    CHECK(shard->entry_count == 0);
-    struct rate_entry **few = calloc(BUCKETS_MIN, sizeof(struct rate_entry *));
-    if (few != NULL) {
-        free(shard->buckets);
-        shard->buckets = few;
-        shard->bucket_count = BUCKETS_MIN;
-    }
-}
-
-bool rate_sweep(struct rate *rate, uint64_t now_ms)
-{
-    bool more = false;
-    for (int i = 0; i < SHARDS; i++) {
-        struct shard *shard = &rate->shards[i];
-        pthread_mutex_lock(&shard->lock);
-        if (shard->entry_count > 0) {
-            sweep(rate, shard, now_ms, SWEEP_TURN);
-        }
-        if (shard->entry_count == 0 && shard->bucket_count > BUCKETS_MIN) {
-            shrink(shard);
-        }
-        more = more || shard->entry_count > 0;
-        pthread_mutex_unlock(&shard->lock);
-    }
-    return more;
-}
-
-/* ---- memory ---- */
+/* ---- accounts ---- */
 
 /* Whether an address that has has_bytes may have so many bytes more. */
 static bool may_have(const struct rate *rate, uint64_t has_bytes, uint64_t bytes)
@@ -287,55 +164,206 @@ static bool may_have(const struct rate *rate, uint64_t has_bytes, uint64_t bytes
                                               has_bytes + bytes <= free_bytes / RATE_FREE_SHARE);
 }
 
-/* Returns the entry of the poll and address, made if it is new; NULL: no memory for it. */
-static struct rate_entry *entry_for(struct rate *rate, struct shard *shard,
-                                    const struct rate_ask *ask)
+static struct rate_shard *account_shard(struct rate *rate, const struct rate_address *from,
+                                        uint64_t *hash)
 {
-    struct rate_entry *entry = *entry_find(rate, shard, ask->poll, &ask->from);
+    char bytes[ADDRESS_BYTES];
+    put_address(bytes, from);
+    *hash = index_hash((struct span){bytes, sizeof(bytes)}, rate->seed);
+    return &rate->accounts[shard_of(*hash)];
+}
+
+/* Returns the link to the account, or the end of its chain. */
+static struct bucket_link **account_find(const struct rate_shard *shard, uint64_t hash,
+                                         const struct rate_address *from)
+{
+    struct bucket_link **at = buckets_chain(&shard->buckets, hash);
+    while (*at != NULL) {
+        const struct rate_account *account = (struct rate_account *)*at;
+        if (account->from.high == from->high && account->from.low == from->low) {
+            break;
+        }
+        at = &(*at)->next;
+    }
+    return at;
+}
+
+/* Adds bytes to the account of an address, which is made if it is new. Returns the account; NULL:
+ * the address may not have so many, or there is no memory. */
+static struct rate_account *account_charge(struct rate *rate, const struct rate_address *from,
+                                           uint64_t bytes)
+{
+    uint64_t hash = 0;
+    struct rate_shard *shard = account_shard(rate, from, &hash);
+    pthread_mutex_lock(&shard->lock);
+    struct rate_account *account = (struct rate_account *)*account_find(shard, hash, from);
+    uint64_t more = account != NULL ? bytes : bytes + ACCOUNT_BYTES;
+    if (!may_have(rate, account != NULL ? account->bytes : 0, more)) {
+        account = NULL;
+    } else {
+        if (account == NULL && (account = malloc(sizeof(*account))) != NULL) {
+            *account = (struct rate_account){.from = *from};
+            buckets_put(&shard->buckets, &account->link, hash);
+        }
+        if (account != NULL) {
+            account->bytes += more;
+            ledger_add(rate->ledger, LEDGER_RATES, more);
+        }
+    }
+    pthread_mutex_unlock(&shard->lock);
+    return account;
+}
+
+/* Takes bytes off an account, and frees it with the last of its entries. */
+static void account_credit(struct rate *rate, struct rate_account *account, uint64_t bytes)
+{
+    uint64_t hash = 0;
+    struct rate_shard *shard = account_shard(rate, &account->from, &hash);
+    pthread_mutex_lock(&shard->lock);
+    /* all that is taken off was added by account_charge */
+    CHECK(account->bytes >= bytes + ACCOUNT_BYTES);
+    account->bytes -= bytes;
+    ledger_sub(rate->ledger, LEDGER_RATES, bytes);
+    if (account->bytes == ACCOUNT_BYTES) {
+        ledger_sub(rate->ledger, LEDGER_RATES, ACCOUNT_BYTES);
+        free(buckets_take(&shard->buckets, account_find(shard, hash, &account->from)));
+    }
+    pthread_mutex_unlock(&shard->lock);
+}
+
+/* ---- the entries of a shard ---- */
+
+/* Without its times; rounded as malloc does it. */
+static uint64_t entry_bytes(size_t key_len)
+{
+    return (offsetof(struct rate_entry, key) + key_len + 8 + 15) / 16 * 16 + BUCKETS_ENTRY_BYTES;
+}
+
+static uint64_t times_bytes(const struct rate_entry *entry)
+{
+    return entry->times != entry->few ? entry->capacity * sizeof(uint64_t) : 0;
+}
+
+/* Returns the link to the entry, or the end of its chain. */
+static struct bucket_link **entry_find(const struct rate_shard *shard, const struct rate_key *key)
+{
+    struct bucket_link **at = buckets_chain(&shard->buckets, key->hash);
+    while (*at != NULL) {
+        const struct rate_entry *entry = (struct rate_entry *)*at;
+        if (entry->link.hash == key->hash && entry->key_len == key->len &&
+            memcmp(entry->key, key->at, key->len) == 0) {
+            break;
+        }
+        at = &(*at)->next;
+    }
+    return at;
+}
+
+static void forget(struct rate *rate, struct rate_shard *shard, struct bucket_link **at)
+{
+    struct rate_entry *entry = (struct rate_entry *)buckets_take(&shard->buckets, at);
+    account_credit(rate, entry->account, entry_bytes(entry->key_len) + times_bytes(entry));
+    if (entry->times != entry->few) {
+        free(entry->times);
+    }
+    free(entry);
+}
+
+void rate_destroy(struct rate *rate)
+{
+    for (int i = 0; i < SHARDS; i++) {
+        struct rate_shard *shard = &rate->entries[i];
+        for (uint64_t k = 0; k < shard->buckets.chain_count; k++) {
+            while (shard->buckets.chains[k] != NULL) {
+                forget(rate, shard, &shard->buckets.chains[k]);
+            }
+        }
+        shard_fini(shard);
+    }
+    for (int i = 0; i < SHARDS; i++) {
+        shard_fini(&rate->accounts[i]); /* the last entries have taken the accounts with them */
+    }
+    free(rate);
+}
+
+/* Forgets entries whose votes have left the window, in the next few chains. */
+static void sweep(struct rate *rate, struct rate_shard *shard, uint64_t now_ms, unsigned chains)
+{
+    while (chains-- > 0) {
+        struct bucket_link **at = buckets_chain(&shard->buckets, shard->swept++);
+        while (*at != NULL) {
+            if (((struct rate_entry *)*at)->end_ms <= now_ms) {
+                forget(rate, shard, at);
+            } else {
+                at = &(*at)->next;
+            }
+        }
+    }
+}
+
+bool rate_sweep(struct rate *rate, uint64_t now_ms)
+{
+    bool more = false;
+    for (int i = 0; i < SHARDS; i++) {
+        struct rate_shard *shard = &rate->entries[i];
+        pthread_mutex_lock(&shard->lock);
+        if (shard->buckets.entry_count > 0) {
+            sweep(rate, shard, now_ms, SWEEP_TURN);
+            if (shard->buckets.entry_count == 0) {
+                buckets_shrink(&shard->buckets);
+            }
+        }
+        more = more || shard->buckets.entry_count > 0;
+        pthread_mutex_unlock(&shard->lock);
+    }
+    return more;
+}
+
+/* Returns the entry of the key, made if it is new; NULL: no memory for it. */
+static struct rate_entry *entry_for(struct rate *rate, struct rate_shard *shard,
+                                    const struct rate_ask *ask, const struct rate_key *key)
+{
+    struct rate_entry *entry = (struct rate_entry *)*entry_find(shard, key);
     if (entry != NULL) {
         return entry;
     }
-    struct rate_entry *sum = *entry_find(rate, shard, 0, &ask->from);
-    if (!may_have(rate, sum != NULL ? sum->bytes : 0, (sum != NULL ? 1 : 2) * ENTRY_BYTES)) {
+    uint64_t bytes = entry_bytes(key->len);
+    struct rate_account *account = account_charge(rate, &ask->from, bytes);
+    if (account == NULL) {
         sweep(rate, shard, ask->now_ms, SWEEP_BUSY);
-        sum = *entry_find(rate, shard, 0, &ask->from);
-        if (!may_have(rate, sum != NULL ? sum->bytes : 0, (sum != NULL ? 1 : 2) * ENTRY_BYTES)) {
-            return NULL;
-        }
+        account = account_charge(rate, &ask->from, bytes);
     }
-    bool is_new = sum == NULL;
-    sum = is_new ? entry_new(rate, shard, 0, &ask->from) : sum;
-    entry = sum != NULL ? entry_new(rate, shard, ask->poll, &ask->from) : NULL;
-    if (entry == NULL && is_new && sum != NULL) {
-        entry_free(shard, entry_find(rate, shard, 0, &ask->from));
-    }
-    if (entry == NULL) {
+    if (account == NULL) {
         return NULL;
     }
-    if (is_new) {
-        sum->bytes = 0;
-        count_bytes(rate, sum, ENTRY_BYTES);
+    entry = malloc(offsetof(struct rate_entry, key) + key->len);
+    if (entry == NULL) {
+        account_credit(rate, account, bytes);
+        return NULL;
     }
-    count_bytes(rate, sum, ENTRY_BYTES);
+    *entry = (struct rate_entry){
+        .account = account, .capacity = TIMES_FEW, .key_len = (uint8_t)key->len};
+    entry->times = entry->few;
+    memcpy(entry->key, key->at, key->len);
+    buckets_put(&shard->buckets, &entry->link, key->hash);
     return entry;
 }
 
 /* Makes room for one more time. False: the address may not have more memory, or there is none. */
-static bool reserve(struct rate *rate, struct shard *shard, struct rate_entry *entry)
+static bool reserve(struct rate *rate, struct rate_entry *entry)
 {
-    struct rate_entry *sum = *entry_find(rate, shard, 0, &entry->from);
-    /* entry_for makes the sum before the entry, and forget frees the sum after the entry */
-    CHECK(sum != NULL && entry->count <= entry->capacity);
+    DCHECK(entry->count <= entry->capacity);
     if (entry->count < entry->capacity) {
         return true;
     }
     uint64_t bytes = 2 * (uint64_t)entry->capacity * sizeof(uint64_t);
-    uint64_t before = entry->bytes - ENTRY_BYTES;
-    if (!may_have(rate, sum->bytes, bytes - before)) {
+    uint64_t before = times_bytes(entry);
+    if (account_charge(rate, &entry->account->from, bytes - before) == NULL) {
         return false;
     }
     uint64_t *times = malloc(bytes);
     if (times == NULL) {
+        account_credit(rate, entry->account, bytes - before);
         return false;
     }
     for (uint32_t i = 0; i < entry->count; i++) {
@@ -347,8 +375,6 @@ static bool reserve(struct rate *rate, struct shard *shard, struct rate_entry *e
     entry->times = times;
     entry->capacity *= 2;
     entry->first = 0;
-    entry->bytes = ENTRY_BYTES + bytes;
-    count_bytes(rate, sum, (int64_t)(bytes - before));
     return true;
 }
 
@@ -400,13 +426,12 @@ static uint64_t entry_wait_ms(const struct rate_entry *entry, const struct rate_
     return 0;
 }
 
-static bool count_votes(struct rate *rate, struct shard *shard, struct rate_entry *entry,
-                        const struct rate_ask *ask)
+static bool count_votes(struct rate *rate, struct rate_entry *entry, const struct rate_ask *ask)
 {
     uint64_t ms = vote_ms(entry, ask);
     bool is_same = entry->count > 0 && ms_of(*time_at(entry, entry->count - 1)) == ms;
     if (!is_same) {
-        if (!reserve(rate, shard, entry)) {
+        if (!reserve(rate, entry)) {
             return false;
         }
         entry->count++;
@@ -421,29 +446,25 @@ static bool count_votes(struct rate *rate, struct shard *shard, struct rate_entr
     return true;
 }
 
-static struct shard *shard_of(struct rate *rate, const struct rate_ask *ask)
-{
-    return &rate->shards[hash_address(rate, &ask->from) >> 32 & (SHARDS - 1)];
-}
-
 int rate_take(struct rate *rate, const struct rate_ask *ask, uint64_t *retry_ms)
 {
-    struct shard *shard = shard_of(rate, ask);
+    struct rate_key key;
     int err = 0;
-    /* 0 is the sum's; and callers ask only about polls with a limit: edge_vote_rate */
-    CHECK(ask->poll != 0 && ask->per_ms > 0);
+    CHECK(ask->per_ms > 0); /* callers ask only about polls with a limit: edge_vote_rate */
     if (ask->votes > ask->n) {
         return TALLY_RANGE;
     }
+    make_key(rate, ask, &key);
+    struct rate_shard *shard = &rate->entries[shard_of(key.hash)];
     pthread_mutex_lock(&shard->lock);
     sweep(rate, shard, ask->now_ms, SWEEP);
-    struct rate_entry *entry = entry_for(rate, shard, ask);
+    struct rate_entry *entry = entry_for(rate, shard, ask, &key);
     if (entry != NULL) {
         slide(entry, ask);
         *retry_ms = entry_wait_ms(entry, ask);
         err = *retry_ms > 0 ? TALLY_RATE : 0;
     }
-    if (entry == NULL || (err == 0 && !count_votes(rate, shard, entry, ask))) {
+    if (entry == NULL || (err == 0 && !count_votes(rate, entry, ask))) {
         *retry_ms = BUSY_RETRY_MS;
         err = TALLY_BUSY;
     }
@@ -453,9 +474,11 @@ int rate_take(struct rate *rate, const struct rate_ask *ask, uint64_t *retry_ms)
 
 void rate_give_back(struct rate *rate, const struct rate_ask *ask)
 {
-    struct shard *shard = shard_of(rate, ask);
+    struct rate_key key;
+    make_key(rate, ask, &key);
+    struct rate_shard *shard = &rate->entries[shard_of(key.hash)];
     pthread_mutex_lock(&shard->lock);
-    struct rate_entry *entry = *entry_find(rate, shard, ask->poll, &ask->from);
+    struct rate_entry *entry = (struct rate_entry *)*entry_find(shard, &key);
     uint64_t *time = NULL; /* the first at or after the ask's: other votes may have come since */
     for (uint32_t i = entry != NULL ? entry->count : 0;
          i > 0 && ms_of(*time_at(entry, i - 1)) >= ask->now_ms; i--) {

@@ -10,21 +10,32 @@
 /* Nineteen digits always fit 64 bits; the strict reader reads longer numbers. */
 enum { FAST_DIGITS_MAX = 19, REPLY_BYTES_MAX = NUMBER_DIGITS_MAX + 5 };
 
-static int check_rate(struct conn *conn, uint64_t option, uint64_t votes, struct rate_ask *ask,
-                      uint64_t *retry_ms)
+static const struct vote_from from_address = {RATE_BY_ADDRESS, {NULL, 0}};
+
+static struct vote_unrated *unrated_place(struct pipeline *pipeline, uint64_t option)
+{
+    return &pipeline->votes.unrated[option % VOTES_UNRATED];
+}
+
+static bool is_unrated(struct pipeline *pipeline, uint64_t option)
+{
+    const struct vote_unrated *unrated = unrated_place(pipeline, option);
+    return unrated->option == option && unrated->commits == pipeline->commits;
+}
+
+/* Asks the limiter. ask->votes is 0 when there is nothing to give back. */
+static int check_rate(struct conn *conn, uint64_t option, const struct vote_from *from,
+                      struct rate_ask *ask, uint64_t *retry_ms)
 {
     struct pipeline *pipeline = conn->pipeline;
-    struct vote_unrated *unrated = &pipeline->votes.unrated[option % VOTES_UNRATED];
-    ask->votes = 0;
-    if (unrated->option == option && unrated->commits == pipeline->commits) {
-        return 0;
-    }
     if (!edge_vote_rate(pipeline->edge, option, &ask->n, &ask->per_ms, &ask->poll)) {
-        *unrated = (struct vote_unrated){option, pipeline->commits};
+        *unrated_place(pipeline, option) = (struct vote_unrated){option, pipeline->commits};
+        ask->votes = 0;
         return 0;
     }
     ask->from = conn->address;
-    ask->votes = votes;
+    ask->kind = from->kind;
+    ask->name = from->name;
     /* the pass may have begun before the vote was sent */
     ask->now_ms = clock_mono_ns() / NS_PER_MS;
     if (pipeline->sweep_at_ns == 0) {
@@ -57,15 +68,20 @@ static void run_end(struct pipeline *pipeline, const struct cast_run *run)
 }
 
 static inline int cast_one(struct conn *conn, struct cast_run *run, uint64_t option, uint64_t n,
-                           uint64_t *retry_ms)
+                           const struct vote_from *from, uint64_t *retry_ms)
 {
     struct pipeline *pipeline = conn->pipeline;
     struct votes *votes = &pipeline->votes;
     struct rate_ask rate;
+    int err = 0;
     if (votes->cast_count == VOTES_MAX) {
         return TALLY_ROOM;
     }
-    int err = check_rate(conn, option, n, &rate, retry_ms);
+    rate.votes = 0;
+    if (!is_unrated(pipeline, option)) {
+        rate.votes = n;
+        err = check_rate(conn, option, from, &rate, retry_ms);
+    }
     if (err != 0) {
         return err;
     }
@@ -83,13 +99,14 @@ static inline int cast_one(struct conn *conn, struct cast_run *run, uint64_t opt
     return 0;
 }
 
-int votes_cast(struct conn *conn, uint64_t option, uint64_t n, uint64_t *retry_ms)
+int votes_cast(struct conn *conn, uint64_t option, uint64_t n, const struct vote_from *from,
+               uint64_t *retry_ms)
 {
     struct cast_run *run = run_begin(conn->pipeline, conn);
     if (run == NULL) {
         return TALLY_ROOM;
     }
-    int err = cast_one(conn, run, option, n, retry_ms);
+    int err = cast_one(conn, run, option, n, from, retry_ms);
     run_end(conn->pipeline, run);
     return err;
 }
@@ -115,7 +132,7 @@ size_t votes_read(struct conn *conn, const char *at, size_t len)
             next++;
         }
         if (next == end || *next != '\n' || digits == 0 || digits > FAST_DIGITS_MAX ||
-            cast_one(conn, run, option, 1, &retry_ms) != 0) {
+            cast_one(conn, run, option, 1, &from_address, &retry_ms) != 0) {
             break;
         }
         at = next + 1;

@@ -3,6 +3,7 @@
 #define TALLY_NET_PIPELINE_VOTES_H
 
 #include "engine/edge.h"
+#include "net/pipeline/rate.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -35,12 +36,19 @@ struct votes {
  */
 size_t votes_read(struct conn *conn, const char *at, size_t len);
 
+/* By what a vote is counted in a poll with a limit: an address is the connection's. */
+struct vote_from {
+    enum rate_kind kind;
+    struct span name;
+};
+
 /*
  * Casts n votes; the next flush writes the reply. Errors: those of edge_vote; RATE and BUSY with
  * *retry_ms; ROOM also when too many replies are in flight, or VOTES_MAX are cast: votes_cast never
  * flushes, because a request may be under way.
  */
-int votes_cast(struct conn *conn, uint64_t option, uint64_t n, uint64_t *retry_ms);
+int votes_cast(struct conn *conn, uint64_t option, uint64_t n, const struct vote_from *from,
+               uint64_t *retry_ms);
 
 /*
  * Makes the steps and the replies of all votes since the last flush, and publishes the steps: other

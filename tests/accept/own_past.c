@@ -40,6 +40,7 @@ static const struct past_request requests[] = {
     {"OPTION", "OPTION {p} first", true},
     {"VOTE", "VOTE {o}", true},
     {"VOTE", "vote {p}/new n 2", true},
+    {"VOTE", "VOTE {o} BY desk", true},
     {"TALLY", "TALLY {p}", false},
     {"SUBMIT", "SUBMIT {q} UNIQ u :more", true},
     {"SUBMIT", "SUBMIT {q}new PRI 0 :other", true},

@@ -20,15 +20,23 @@ enum { READ_STEP_BYTES = 65536 };
 
 bool client_try_open(struct client *client, int port)
 {
+    return client_try_open_from(client, port, 0);
+}
+
+bool client_try_open_from(struct client *client, int port, uint32_t host)
+{
     int one = 1;
     struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
+    struct sockaddr_in from = {.sin_family = AF_INET};
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    from.sin_addr.s_addr = htonl(host != 0 ? INADDR_LOOPBACK - 1 + host : INADDR_ANY);
     memset(client, 0, sizeof(*client));
     client->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (client->fd < 0) {
         return false;
     }
-    if (connect(client->fd, (struct sockaddr *)&to, sizeof(to)) != 0) {
+    if ((host != 0 && bind(client->fd, (struct sockaddr *)&from, sizeof(from)) != 0) ||
+        connect(client->fd, (struct sockaddr *)&to, sizeof(to)) != 0) {
         close(client->fd);
         client->fd = -1;
         return false;

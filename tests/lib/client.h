@@ -35,6 +35,8 @@ struct client {
  * never end a test. */
 void client_open(struct client *client, const struct server *server);
 bool client_try_open(struct client *client, int port);
+/* From 127.0.0.host, as if it were another machine; 0: from any address. */
+bool client_try_open_from(struct client *client, int port, uint32_t host);
 void client_close(struct client *client);
 
 /* Connects `count` clients, one after the other, before anything is sent. */

@@ -1,4 +1,5 @@
-/* Vote limits per address: an exact sliding window, in memory that no address can use up. */
+/* Vote limits per voter, BY word or address: an exact sliding window, in memory that no address can
+ * use up. */
 #include "net/pipeline/rate.h"
 
 #include "tests/lib/seed.h"
@@ -6,6 +7,7 @@
 
 #include <criterion/criterion.h>
 #include <pthread.h>
+#include <stdio.h>
 
 static struct ledger ledger;
 static struct rate *rate;
@@ -25,11 +27,18 @@ static void tear_down(void)
 TestSuite(rate, .init = set_up, .fini = tear_down);
 
 static uint64_t retry_ms;
+static enum rate_kind taken_by;
 
 static int take(uint64_t now_ms, uint64_t votes, uint64_t n, uint64_t per_ms)
 {
-    const struct rate_ask ask = {
-        .poll = 1, .from = {0, 5}, .n = n, .per_ms = per_ms, .votes = votes, .now_ms = now_ms};
+    const struct rate_ask ask = {.poll = 1,
+                                 .from = {0, 5},
+                                 .kind = taken_by,
+                                 .name = SPAN("anna"),
+                                 .n = n,
+                                 .per_ms = per_ms,
+                                 .votes = votes,
+                                 .now_ms = now_ms};
     return rate_take(rate, &ask, &retry_ms);
 }
 
@@ -38,6 +47,27 @@ static int take_from(uint64_t address, uint64_t poll, uint64_t now_ms)
     const struct rate_ask ask = {
         .poll = poll, .from = {0, address}, .n = 1, .per_ms = 60000, .votes = 1, .now_ms = now_ms};
     return rate_take(rate, &ask, &retry_ms);
+}
+
+static int take_as(enum rate_kind kind, struct span name, uint64_t address, uint64_t now_ms)
+{
+    const struct rate_ask ask = {.poll = 1,
+                                 .from = {0, address},
+                                 .kind = kind,
+                                 .name = name,
+                                 .n = 1,
+                                 .per_ms = 60000,
+                                 .votes = 1,
+                                 .now_ms = now_ms};
+    return rate_take(rate, &ask, &retry_ms);
+}
+
+/* A voter that nobody else has. */
+static int take_invented(uint64_t number, uint64_t address, uint64_t now_ms)
+{
+    char name[RATE_NAME_MAX + 1];
+    int len = snprintf(name, sizeof(name), "voter-%lu", (unsigned long)number);
+    return take_as(RATE_BY_VOTER, (struct span){name, (size_t)len}, address, now_ms);
 }
 
 /* ---- exact ---- */
@@ -101,13 +131,15 @@ static uint64_t held(const struct dated_votes *told, size_t count, uint64_t now_
     return votes;
 }
 
-/* Compares with a plain list of all votes; the retry_ms of a refusal is exact. */
+/* Compares with a plain list of all votes, of addresses, BY words and voters in turn; the retry_ms
+ * of a refusal is exact. */
 Test(rate, it_is_what_a_list_of_all_votes_says)
 {
     enum { ASKS = 2000 };
     static struct dated_votes told[ASKS];
-    for (uint64_t start = 1; start <= 20; start++) {
+    for (uint64_t start = 1; start <= 21; start++) {
         struct seed seed = {start};
+        taken_by = (enum rate_kind)(start % 3);
         uint64_t n = 1 + seed_below(&seed, start % 2 == 0 ? 8 : 100);
         uint64_t per_ms = 1 + seed_below(&seed, 5000);
         uint64_t now_ms = start * 100000000;
@@ -182,6 +214,51 @@ Test(rate, polls_and_addresses_count_apart)
     cr_assert_eq(take_from(5, 1, 1000), TALLY_RATE);
 }
 
+Test(rate, voters_of_one_address_count_apart)
+{
+    cr_assert_eq(take_as(RATE_BY_VOTER, SPAN("anna"), 5, 1000), 0);
+    cr_assert_eq(take_as(RATE_BY_VOTER, SPAN("ann"), 5, 1000), 0);
+    cr_assert_eq(take_as(RATE_BY_VOTER, SPAN("anna"), 5, 1001), TALLY_RATE);
+    cr_assert_eq(retry_ms, 59999);
+    cr_assert_eq(take_as(RATE_BY_VOTER, SPAN("ann"), 5, 1001), TALLY_RATE);
+}
+
+Test(rate, a_voter_is_one_from_whatever_address)
+{
+    cr_assert_eq(take_as(RATE_BY_VOTER, SPAN("anna"), 5, 1000), 0);
+    cr_assert_eq(take_as(RATE_BY_VOTER, SPAN("anna"), 6, 1001), TALLY_RATE);
+    cr_assert_eq(take_as(RATE_BY_WORD, SPAN("desk"), 5, 1000), 0);
+    cr_assert_eq(take_as(RATE_BY_WORD, SPAN("desk"), 6, 1001), TALLY_RATE);
+}
+
+/* A name with the bytes of an address, and one name as a voter and as a BY word. */
+Test(rate, the_kinds_do_not_meet)
+{
+    static const char address[16] = {5}; /* low: 5 */
+    char as_stored[16] = {0};
+    as_stored[8] = 5;
+    const struct span names[] = {{address, 16}, {as_stored, 16}, SPAN("anna"), SPAN("\x01")};
+    cr_assert_eq(take_as(RATE_BY_ADDRESS, (struct span){0}, 5, 1000), 0);
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        cr_assert_eq(take_as(RATE_BY_VOTER, names[i], 5, 1000), 0);
+        cr_assert_eq(take_as(RATE_BY_WORD, names[i], 5, 1000), 0);
+        cr_assert_eq(take_as(RATE_BY_VOTER, names[i], 5, 1000), TALLY_RATE);
+        cr_assert_eq(take_as(RATE_BY_WORD, names[i], 5, 1000), TALLY_RATE);
+    }
+    cr_assert_eq(take_as(RATE_BY_ADDRESS, (struct span){0}, 5, 1000), TALLY_RATE);
+}
+
+Test(rate, a_name_may_be_any_1_to_64_bytes)
+{
+    char name[RATE_NAME_MAX] = {0};
+    for (size_t len = 1; len <= RATE_NAME_MAX; len++) {
+        cr_assert_eq(take_as(RATE_BY_VOTER, (struct span){name, len}, 5, 1000), 0);
+    }
+    for (size_t len = 1; len <= RATE_NAME_MAX; len++) {
+        cr_assert_eq(take_as(RATE_BY_VOTER, (struct span){name, len}, 5, 1000), TALLY_RATE);
+    }
+}
+
 Test(rate, refused_votes_are_given_back)
 {
     for (uint64_t i = 0; i < 100000; i++) {
@@ -230,7 +307,7 @@ Test(rate, one_client_in_very_many_polls_leaves_room_for_all)
         polls++;
     }
     cr_assert_lt(polls, 130000, "it is refused");
-    cr_assert_gt(polls, 16384);
+    cr_assert_gt(polls, 65536);
     cr_assert_leq(ledger_sum(&ledger), RATE_BYTES_MAX / 2 / RATE_FREE_SHARE);
     for (uint64_t i = 1; i <= 65536; i++) {
         cr_assert_eq(take_from(i * 256, 1, 1000), 0, "address %d", (int)i);
@@ -245,6 +322,48 @@ Test(rate, a_thousand_clients_in_very_many_polls_leave_room_for_others)
     }
     for (uint64_t i = 4; i <= 100000; i++) {
         cr_assert_eq(take_from(i * 256, 1, 1000), 0, "address %d", (int)i);
+    }
+}
+
+/* The share in PROTOCOL.md: a sixth. A new voter with each vote is refused some time; others are
+ * not. */
+Test(rate, one_client_that_invents_voters_leaves_room_for_all)
+{
+    uint64_t invented = 0;
+    while (invented < 400000 && take_invented(invented, 1, 1000) == 0) {
+        invented++;
+    }
+    cr_assert_eq(retry_ms, 1000);
+    cr_assert_lt(invented, 400000, "it is refused");
+    cr_assert_gt(invented, 65536, "but a web server with so many voters is not");
+    cr_assert_leq(ledger_sum(&ledger), RATE_BYTES_MAX / 6 + 1024);
+    for (uint64_t i = 0; i < 32768; i++) {
+        cr_assert_eq(take_invented(1000000 + i, 2, 1000), 0, "voter %d", (int)i);
+    }
+    for (uint64_t i = 0; i < 65536; i++) {
+        cr_assert_eq(take_invented(2000000 + i, i + 3, 1000), 0, "address %d", (int)i);
+    }
+    for (uint64_t i = 0; i < invented; i++) {
+        cr_assert_eq(take_invented(i, 4, 1001), TALLY_RATE, "nobody is forgotten");
+    }
+    uint64_t refused = 0; /* when the windows are over, refused votes make room for others */
+    for (uint64_t i = 0; i < 65536; i++) {
+        refused += take_invented(3000000 + i, 1, 61000) != 0;
+    }
+    cr_assert_lt(refused, 1000, "%lu refused", (unsigned long)refused);
+}
+
+Test(rate, a_thousand_clients_that_invent_voters_leave_room_for_others)
+{
+    uint64_t invented = 0;
+    for (uint64_t client = 1; client <= 1000; client++) {
+        while (take_invented(invented, client, 1000) == 0) {
+            invented++;
+        }
+    }
+    cr_assert_leq(ledger_sum(&ledger), RATE_BYTES_MAX / 2 + 1000 * RATE_LITTLE_BYTES);
+    for (uint64_t i = 1; i <= 100000; i++) {
+        cr_assert_eq(take_invented(invented + i, 1000 + i, 1000), 0, "address %d", (int)i);
     }
 }
 
@@ -278,23 +397,34 @@ Test(rate, what_is_over_is_given_back_when_nobody_votes_any_more)
 
 /* ---- many threads ---- */
 
-enum { THREADS = 4, LIMIT = 5000 };
-static _Atomic uint64_t passed;
+enum { THREADS = 4, LIMIT = 5000, NAMES = 3 };
+static _Atomic uint64_t passed[NAMES];
 
+/* Each thread has an address of its own; the voters are the same. One vote in 16 is of a voter that
+ * is forgotten soon, so entries and accounts come and go meanwhile. */
 static void *take_main(void *arg)
 {
+    static const struct span names[NAMES] = {SPAN("anna"), SPAN("bert"), SPAN("carl")};
     struct seed seed = {(uint64_t)(uintptr_t)arg};
     uint64_t retry = 0;
-    for (int i = 0; i < 20000; i++) {
-        const struct rate_ask ask = {.poll = 1,
-                                     .from = {0, 5},
-                                     .n = LIMIT,
-                                     .per_ms = 60000,
-                                     .votes = 1,
-                                     .now_ms = 1000 + seed_below(&seed, 3)};
-        if (rate_take(rate, &ask, &retry) == 0) {
+    for (int i = 0; i < 60000; i++) {
+        size_t name = seed_below(&seed, NAMES);
+        struct rate_ask ask = {.poll = 1,
+                               .from = {0, (uint64_t)(uintptr_t)arg},
+                               .kind = RATE_BY_VOTER,
+                               .name = names[name],
+                               .n = LIMIT,
+                               .per_ms = 60000,
+                               .votes = 1,
+                               .now_ms = 1000 + seed_below(&seed, 3)};
+        if (i % 16 == 0) {
+            ask.kind = RATE_BY_WORD;
+            ask.poll = 2 + seed_below(&seed, 1000);
+            ask.per_ms = 1;
+            rate_take(rate, &ask, &retry);
+        } else if (rate_take(rate, &ask, &retry) == 0) {
             /* T1: relaxed: a count, read after the join */
-            atomic_fetch_add_explicit(&passed, 1, memory_order_relaxed);
+            atomic_fetch_add_explicit(&passed[name], 1, memory_order_relaxed);
         }
     }
     return NULL;
@@ -309,5 +439,7 @@ Test(rate, threads_with_times_of_their_own_pass_no_more_than_the_limit)
     for (int i = 0; i < THREADS; i++) {
         pthread_join(threads[i], NULL);
     }
-    cr_assert_eq(passed, LIMIT);
+    for (int i = 0; i < NAMES; i++) {
+        cr_assert_eq(passed[i], LIMIT);
+    }
 }
