@@ -1,8 +1,8 @@
 /* The load generator: one epoll loop.
  *
  * Each connection works in windows: one send with P requests, then P replies, then the next window.
- * A window of a mix is one step; a window of builds has three steps (hand in P builds, take P,
- * finish those taken); each step is sent when the step before is answered.
+ * A window of a mix or of ballots is one step; a window of builds has three steps (hand in P builds,
+ * take P, finish those taken); each step is sent when the step before is answered.
  *
  * Closed loop: a window begins when the last one ends, and a reply's time counts from the send.
  * Open loop: windows begin at set times, whatever the server does; a late window begins as soon as
@@ -26,6 +26,7 @@
 #include "bench/ask.h"
 #include "bench/cpu.h"
 #include "bench/mix.h"
+#include "bench/voter.h"
 
 #define NS_PER_S       1000000000u
 #define SILENCE_NS     (10ull * NS_PER_S)
@@ -33,7 +34,7 @@
 #define RECEIVE_BYTES  65536u
 #define EVENTS_AT_ONCE 64
 
-enum step { STEP_IDLE, STEP_MIX, STEP_GIVE, STEP_TAKE, STEP_FINISH };
+enum step { STEP_IDLE, STEP_MIX, STEP_BALLOTS, STEP_GIVE, STEP_TAKE, STEP_FINISH };
 
 struct load_conn {
     int fd;
@@ -46,6 +47,7 @@ struct load_conn {
     uint64_t since_ns; /* from when this step's replies are timed */
     uint64_t windows;  /* begun so far */
     size_t mix_position;
+    struct text ballots; /* of this window: each window has voters of its own */
     struct text in;
     struct text take;   /* P requests, the same every time */
     struct text finish; /* made from the replies to `take` */
@@ -60,11 +62,13 @@ struct load {
     struct mix mix;
     struct text give; /* P requests, the same every time */
     struct load_conn *conns;
+    enum step first_step; /* of a window */
     int epoll;
     unsigned busy; /* connections within a window */
     bool counting;
     bool counted;
-    uint64_t begun; /* requests of all windows so far */
+    uint64_t begun;  /* requests of all windows so far */
+    uint64_t voters; /* that have voted so far */
     uint64_t now_ns;
     uint64_t heard_ns; /* time of the last reply */
     uint64_t start_ns;
@@ -193,6 +197,20 @@ static void send_some(struct load *l, struct load_conn *c)
     }
 }
 
+static void write_ballots(struct load *l, struct load_conn *c)
+{
+    const struct options *o = l->options;
+    char voter[VOTER_ROOM];
+
+    c->ballots.len = 0;
+    for (unsigned i = 0; i < o->depth; i++) {
+        uint64_t id = l->stage->id[l->voters % o->ids];
+
+        voter_name(voter, l->voters++, o->short_voters);
+        l->proto->add_ballot(&c->ballots, l->stage, id, voter);
+    }
+}
+
 static void begin_step(struct load *l, struct load_conn *c, enum step step)
 {
     const struct text *batch = &l->give;
@@ -204,7 +222,11 @@ static void begin_step(struct load *l, struct load_conn *c, enum step step)
         c->out = mix_next(&l->mix, &c->mix_position, l->options->depth, &c->out_len);
         return;
     }
-    if (step == STEP_TAKE) {
+    if (step == STEP_BALLOTS) {
+        write_ballots(l, c);
+        c->awaited *= l->proto->requests_of_ballot;
+        batch = &c->ballots;
+    } else if (step == STEP_TAKE) {
         c->finish.len = 0;
         c->to_finish = 0;
         batch = &c->take;
@@ -229,7 +251,7 @@ static bool begin_window(struct load *l, struct load_conn *c)
     if (l->busy++ == 0) {
         l->heard_ns = l->now_ns;
     }
-    begin_step(l, c, l->options->cycle ? STEP_GIVE : STEP_MIX);
+    begin_step(l, c, l->first_step);
     c->since_ns = due;
     c->windows++;
     l->begun += requests_in_window(l->options);
@@ -273,6 +295,15 @@ static void heard_in_cycle(struct load *l, struct load_conn *c, const struct pro
     }
 }
 
+/* Returns how many requests `awaited` replies leave without an answer; a ballot is one request,
+ * however many the dialect needs for it. */
+static unsigned unanswered(const struct load *l, unsigned awaited)
+{
+    unsigned each = l->options->ballots ? l->proto->requests_of_ballot : 1;
+
+    return (awaited + each - 1) / each;
+}
+
 /* Takes the replies at the front of the received bytes. Returns their length. */
 static size_t hear(struct load *l, struct load_conn *c)
 {
@@ -298,12 +329,12 @@ static size_t hear(struct load *l, struct load_conn *c)
         if (reply.kind == REPLY_ERR) {
             note_error(l->result, &reply);
         }
-        if (c->step != STEP_MIX) {
+        if (c->step >= STEP_GIVE) {
             heard_in_cycle(l, c, &reply);
         }
     }
     if (l->counting) {
-        unsigned heard = awaited_before - c->awaited;
+        unsigned heard = unanswered(l, awaited_before) - unanswered(l, c->awaited);
         uint64_t waited_ns = l->now_ns > c->since_ns ? l->now_ns - c->since_ns : 0;
 
         histogram_add(&l->result->latency_ns, waited_ns, heard);
@@ -425,7 +456,7 @@ static void conn_arm(struct load *l, struct load_conn *c)
         for (unsigned i = 0; i < o->depth; i++) {
             l->proto->add_take(&c->take, l->stage, c->index);
         }
-    } else {
+    } else if (!o->ballots) {
         c->mix_position = c->index * l->mix.count / o->connections;
     }
     if (fcntl(c->fd, F_SETFL, O_NONBLOCK) != 0 ||
@@ -444,6 +475,7 @@ static void conn_fini(struct load *l, struct load_conn *c)
     }
     close(c->fd);
     text_fini(&c->in);
+    text_fini(&c->ballots);
     text_fini(&c->take);
     text_fini(&c->finish);
 }
@@ -464,6 +496,7 @@ void load_run(struct stage *stage, struct result *result)
     const struct options *o = stage->options;
     struct load l = {.options = o, .proto = o->proto, .stage = stage, .result = result};
 
+    l.first_step = o->cycle ? STEP_GIVE : o->ballots ? STEP_BALLOTS : STEP_MIX;
     l.epoll = epoll_create1(EPOLL_CLOEXEC);
     l.conns = calloc(o->connections, sizeof *l.conns);
     if (l.epoll < 0 || l.conns == NULL) {
@@ -478,7 +511,7 @@ void load_run(struct stage *stage, struct result *result)
         for (unsigned i = 0; i < o->depth; i++) {
             l.proto->add_give(&l.give, stage);
         }
-    } else {
+    } else if (!o->ballots) {
         mix_init(&l.mix, stage);
     }
     for (unsigned i = 0; i < o->connections; i++) {

@@ -18,6 +18,7 @@
 #define PAYLOAD_BYTES_MOST 1048576
 #define RATE_MOST          1e9
 #define SECONDS_MOST       86400
+#define TOP_MOST           65536
 
 enum key {
     KEY_HOST = 1000,
@@ -25,6 +26,8 @@ enum key {
     KEY_PROTO,
     KEY_IDS,
     KEY_PAYLOAD,
+    KEY_VOTERS,
+    KEY_TOP,
     KEY_SECONDS,
     KEY_REQUESTS,
     KEY_WARMUP,
@@ -45,11 +48,13 @@ static const struct argp_option entries[] = {
     {"ceiling", KEY_CEILING, NULL, 0, "drive a do-nothing server of its own instead", 1},
     {"connections", 'c', "N", 0, "connections (50)", 2},
     {"depth", 'd', "N", 0, "requests in flight on each connection (16)", 2},
-    {"verbs", 'v', "MIX", 0, "build, or one or more of vote, ping, tally: vote=90,tally=10 (vote)",
-     2},
+    {"verbs", 'v', "MIX", 0,
+     "build, or ballot, or one or more of vote, ping, tally: vote=90,tally=10 (vote)", 2},
     {"ids", KEY_IDS, "WHICH", 0,
      "hot:N: N options in turn; uniform:N: N options, drawn at random (hot:10)", 2},
     {"payload", KEY_PAYLOAD, "BYTES", 0, "payload of a build (100)", 2},
+    {"voters", KEY_VOTERS, "FORM", 0, "voters of ballots are named like uuid or short (uuid)", 2},
+    {"top", KEY_TOP, "N", 0, "ask TALLY for TOP N (all)", 2},
     {"seconds", KEY_SECONDS, "S", 0, "how long to count (2)", 3},
     {"requests", KEY_REQUESTS, "N", 0, "count about N requests instead", 3},
     {"warmup", KEY_WARMUP, "S", 0, "load before counting begins (0.5; 0 with --requests)", 3},
@@ -107,6 +112,10 @@ static void read_verb(struct options *o, struct argp_state *state, char *word)
         o->cycle = true;
         return;
     }
+    if (strcmp(word, "ballot") == 0) {
+        o->ballots = true;
+        return;
+    }
     for (int v = 0; v < VERB_COUNT; v++) {
         if (strcmp(word, names[v]) == 0) {
             o->weight[v] = weight;
@@ -131,8 +140,8 @@ static void read_verbs(struct options *o, struct argp_state *state)
         read_verb(o, state, word);
         words++;
     }
-    if (o->cycle && words > 1) {
-        argp_error(state, "--verbs: build cannot be mixed");
+    if ((o->cycle || o->ballots) && words > 1) {
+        argp_error(state, "--verbs: build and ballot cannot be mixed");
     }
 }
 
@@ -142,11 +151,22 @@ static void check_together(struct options *o, struct argp_state *state)
     if (o->cycle && o->depth > DEPTH_MOST_CYCLES) {
         argp_error(state, "--depth: a worker has at most %d slots", DEPTH_MOST_CYCLES);
     }
+    if (o->ballots && o->proto->add_ballot == NULL) {
+        argp_error(state, "--verbs: the dialect %s has no ballot", o->proto->name);
+    }
     if (o->ceiling && (o->cycle || o->weight[VERB_TALLY] > 0 || o->proto != &proto_line)) {
         argp_error(state, "--ceiling: the do-nothing server knows one-line replies only");
     }
     if (o->warmup_s < 0) {
         o->warmup_s = o->requests > 0 ? 0 : 0.5;
+    }
+}
+
+static void read_voters(struct options *o, struct argp_state *state, const char *text)
+{
+    o->short_voters = strcmp(text, "short") == 0;
+    if (!o->short_voters && strcmp(text, "uuid") != 0) {
+        argp_error(state, "--voters %s: uuid or short is wanted", text);
     }
 }
 
@@ -207,6 +227,12 @@ static error_t read_option(int key, char *arg, struct argp_state *state)
         break;
     case KEY_PAYLOAD:
         o->payload_bytes = (size_t)whole(state, "payload", arg, PAYLOAD_BYTES_MOST);
+        break;
+    case KEY_VOTERS:
+        read_voters(o, state, arg);
+        break;
+    case KEY_TOP:
+        o->top = (unsigned)whole(state, "top", arg, TOP_MOST);
         break;
     case KEY_SECONDS:
         o->duration_s = number(state, "seconds", arg, SECONDS_MOST);

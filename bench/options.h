@@ -18,8 +18,11 @@ struct options {
     unsigned connections;
     unsigned depth; /* requests in flight on each connection */
     const char *verbs;
-    unsigned weight[VERB_COUNT]; /* of each verb in the mix; all 0 means build cycles */
+    unsigned weight[VERB_COUNT]; /* of each verb in the mix; all 0: one of the next two */
     bool cycle;                  /* build cycles: hand in, take, finish */
+    bool ballots;                /* votes of voters, each of whom votes once */
+    bool short_voters;           /* names of voters as `v17`; else as random UUIDs */
+    unsigned top;                /* lines that a TALLY asks for; 0: all */
     uint64_t ids;                /* options that are voted for */
     bool ids_in_turn;            /* one after the other; else drawn evenly at random */
     size_t payload_bytes;

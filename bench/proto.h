@@ -44,6 +44,11 @@ struct proto {
     /* Adds one request of a mix. Returns false when the dialect has no such verb. */
     bool (*add_verb)(struct text *t, const struct stage *stage, enum verb verb, uint64_t id);
 
+    /* Adds the requests that count the vote of a new voter; each has a reply. NULL when the dialect
+     * has no voters. */
+    void (*add_ballot)(struct text *t, const struct stage *stage, uint64_t id, const char *voter);
+    unsigned requests_of_ballot;
+
     /* The three requests of a build cycle; NULL when the dialect has no builds. `add_finish` is
      * given the reply that handed the build out. */
     void (*add_give)(struct text *t, const struct stage *stage);

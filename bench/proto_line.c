@@ -1,4 +1,4 @@
-/* tally's own line dialect: VOTE PING TALLY, and SUBMIT, CLAIM, DONE for builds. */
+/* tally's own line dialect: VOTE PING TALLY, VOTE VOTER, and SUBMIT, CLAIM, DONE for builds. */
 #include <err.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,6 +91,25 @@ static void heard_option(const struct proto_reply *reply, uint64_t i, void *arg)
     stage->id[i] = strtoull(reply->bytes + 3, NULL, 10);
 }
 
+/* Votes that differ, so that a TALLY has something to sort and to divide. */
+static void add_first_votes(struct text *t, uint64_t i, void *arg)
+{
+    const struct stage *stage = arg;
+
+    text_add_string(t, "VOTE ");
+    text_add_number(t, stage->id[i]);
+    text_add_string(t, " N ");
+    text_add_number(t, i * 7919 % 1000 + 1);
+    text_add_string(t, "\n");
+}
+
+static void heard_first_votes(const struct proto_reply *reply, uint64_t i, void *arg)
+{
+    (void)i;
+    (void)arg;
+    ask_must(reply, NULL);
+}
+
 static void line_prepare(struct stage *stage, int fd)
 {
     struct text poll = {0};
@@ -100,17 +119,22 @@ static void line_prepare(struct stage *stage, int fd)
     }
     text_add_string(&poll, "POLL ");
     text_add_string(&poll, stage->name);
-    text_add_string(&poll, "\n");
+    text_add_string(&poll, stage->options->ballots ? " MODE once\n" : "\n");
     ask_one(fd, &proto_line, &poll, NULL);
     text_fini(&poll);
 
-    const struct questions options = {.fd = fd,
-                                      .proto = &proto_line,
-                                      .count = stage->options->ids,
-                                      .add = add_option,
-                                      .heard = heard_option,
-                                      .arg = stage};
+    struct questions options = {.fd = fd,
+                                .proto = &proto_line,
+                                .count = stage->options->ids,
+                                .add = add_option,
+                                .heard = heard_option,
+                                .arg = stage};
     ask_all(&options);
+    if (stage->options->weight[VERB_TALLY] > 0) {
+        options.add = add_first_votes;
+        options.heard = heard_first_votes;
+        ask_all(&options);
+    }
 }
 
 static void authenticate(int fd, const char *file)
@@ -181,9 +205,24 @@ static bool line_add_verb(struct text *t, const struct stage *stage, enum verb v
     } else {
         text_add_string(t, "TALLY ");
         text_add_string(t, stage->name);
+        if (stage->options->top > 0) {
+            text_add_string(t, " TOP ");
+            text_add_number(t, stage->options->top);
+        }
     }
     text_add_string(t, "\n");
     return true;
+}
+
+static void line_add_ballot(struct text *t, const struct stage *stage, uint64_t id,
+                            const char *voter)
+{
+    (void)stage;
+    text_add_string(t, "VOTE ");
+    text_add_number(t, id);
+    text_add_string(t, " VOTER ");
+    text_add_string(t, voter);
+    text_add_string(t, "\n");
 }
 
 static void line_add_give(struct text *t, const struct stage *stage)
@@ -227,6 +266,8 @@ const struct proto proto_line = {
     .join = line_join,
     .leave = line_leave,
     .add_verb = line_add_verb,
+    .add_ballot = line_add_ballot,
+    .requests_of_ballot = 1,
     .add_give = line_add_give,
     .add_take = line_add_take,
     .add_finish = line_add_finish,

@@ -1,4 +1,5 @@
-/* Redis: INCR for a vote; a stream with one consumer group for builds. Requests are RESP arrays. */
+/* Redis: INCR for a vote; SADD and INCR for that of a voter, who is held to be new; a stream with
+ * one consumer group for builds. Requests are RESP arrays. */
 #include <err.h>
 #include <stdio.h>
 #include <string.h>
@@ -100,6 +101,17 @@ static bool redis_add_verb(struct text *t, const struct stage *stage, enum verb 
     return true;
 }
 
+/* Both in one pipeline: a client that looked at the reply to SADD first would need two rounds. */
+static void redis_add_ballot(struct text *t, const struct stage *stage, uint64_t id,
+                             const char *voter)
+{
+    char key[32];
+
+    snprintf(key, sizeof key, "opt:%llu", (unsigned long long)id);
+    text_add_command(t, 3, (const char *const[]){"SADD", stage->name, voter});
+    text_add_command(t, 2, (const char *const[]){"INCR", key});
+}
+
 static void redis_add_give(struct text *t, const struct stage *stage)
 {
     text_add_string(t, "*5\r\n$4\r\nXADD\r\n$5\r\nbench\r\n$1\r\n*\r\n$1\r\np\r\n");
@@ -144,6 +156,8 @@ const struct proto proto_redis = {
     .parse = redis_parse,
     .prepare = redis_prepare,
     .add_verb = redis_add_verb,
+    .add_ballot = redis_add_ballot,
+    .requests_of_ballot = 2,
     .add_give = redis_add_give,
     .add_take = redis_add_take,
     .add_finish = redis_add_finish,

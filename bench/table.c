@@ -29,8 +29,19 @@ static const struct table_server build_servers[] = {
     {0},
 };
 
+static const struct table_server ballot_servers[] = {
+    {"tally", "**tally**, on disk before every reply"},
+    {"redis-always", "Redis `appendfsync always`, `SADD` + `INCR`"},
+    {"nothing", "a server that does nothing"},
+    {0},
+};
+
+static const struct table_server tally_servers[] = {{"tally", "**tally**"}, {0}};
+
 static const unsigned vote_depths[] = {1, 16, 64, 256, 0};
+static const unsigned ballot_depths[] = {1, 16, 64, 0};
 static const unsigned build_depths[] = {1, 16, 0};
+static const unsigned tally_depths[] = {1, 16, 0};
 
 /* A target of tally: a least ratio to a peer or, without a peer, an upper limit. */
 struct target {
@@ -54,6 +65,10 @@ static const struct target targets[] = {
     {"votes vs the do-nothing server", "vote", "nothing", 64, METRIC_REQUESTS_PER_S, 0.5, 0.75},
     {"votes vs the do-nothing server", "vote", "nothing", 256, METRIC_REQUESTS_PER_S, 0.6, 0.9},
     {"server CPU per vote, µs", "vote", NULL, 64, METRIC_SERVER_CPU_US, 0.3, 0.15},
+    {"votes with `VOTER` vs Redis `always`", "ballot", "redis-always", 16, METRIC_REQUESTS_PER_S, 1,
+     2},
+    {"votes with `VOTER` vs Redis `always`", "ballot", "redis-always", 64, METRIC_REQUESTS_PER_S,
+     1.5, 3},
     {"builds vs beanstalkd fsync per write", "build", "beanstalkd-fsync", 1, METRIC_BUILDS_PER_S, 8,
      15},
     {"builds vs beanstalkd fsync per write", "build", "beanstalkd-fsync", 16, METRIC_BUILDS_PER_S,
@@ -121,6 +136,13 @@ static const struct block blocks[] = {
     {"votes/s, median (least–most)", "vote", vote_servers, vote_depths, print_speed},
     {"server CPU µs per vote", "vote", vote_servers, vote_depths, print_cpu},
     {"votes: p50 / p99 / p99.9 ms, closed loop", "vote", vote_servers, vote_depths, print_latency},
+    {"votes with `VOTER`/s, median (least–most)", "ballot", ballot_servers, ballot_depths,
+     print_speed},
+    {"server CPU µs per vote with `VOTER`", "ballot", ballot_servers, ballot_depths, print_cpu},
+    {"votes with `VOTER`: p50 / p99 / p99.9 ms", "ballot", ballot_servers, ballot_depths,
+     print_latency},
+    {"`TALLY` of 20 options/s, median (least–most)", "tally", tally_servers, tally_depths,
+     print_speed},
     {"builds/s, median (least–most)", "build", build_servers, build_depths, print_speed},
     {"server CPU µs per request of a build", "build", build_servers, build_depths, print_cpu},
     {"builds: p50 / p99 / p99.9 ms a request", "build", build_servers, build_depths, print_latency},
@@ -131,18 +153,21 @@ static bool has_runs(const struct runs *runs, const struct which *which)
     return runs_spread(runs, which, METRIC_REQUESTS_PER_S).count > 0;
 }
 
+static bool is_measured(const struct runs *runs, const struct block *block,
+                        const struct table_server *server)
+{
+    for (const unsigned *depth = block->depths; *depth > 0; depth++) {
+        struct which which = {server->name, block->verbs, *depth, 0};
+        if (has_runs(runs, &which)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void print_row(const struct runs *runs, const struct block *block,
                       const struct table_server *server)
 {
-    bool measured = false;
-
-    for (const unsigned *depth = block->depths; *depth > 0; depth++) {
-        struct which which = {server->name, block->verbs, *depth, 0};
-        measured |= has_runs(runs, &which);
-    }
-    if (!measured) {
-        return;
-    }
     printf("| %s |", server->title);
     for (const unsigned *depth = block->depths; *depth > 0; depth++) {
         struct which which = {server->name, block->verbs, *depth, 0};
@@ -158,7 +183,7 @@ static void print_row(const struct runs *runs, const struct block *block,
     printf("\n");
 }
 
-static void print_block(const struct runs *runs, const struct block *block)
+static void print_head(const struct block *block)
 {
     printf("| %s |", block->title);
     for (const unsigned *depth = block->depths; *depth > 0; depth++) {
@@ -169,10 +194,25 @@ static void print_block(const struct runs *runs, const struct block *block)
         printf("---:|");
     }
     printf("\n");
+}
+
+static void print_block(const struct runs *runs, const struct block *block)
+{
+    bool begun = false;
+
     for (const struct table_server *server = block->servers; server->name != NULL; server++) {
+        if (!is_measured(runs, block, server)) {
+            continue;
+        }
+        if (!begun) {
+            print_head(block);
+            begun = true;
+        }
         print_row(runs, block, server);
     }
-    printf("\n");
+    if (begun) {
+        printf("\n");
+    }
 }
 
 static void print_target(const struct runs *runs, const struct target *t)
