@@ -1,8 +1,8 @@
 /* The load generator: one epoll loop.
  *
  * Each connection works in windows: one send with P requests, then P replies, then the next window.
- * A window of a mix or of ballots is one step; a window of builds has three steps (hand in P builds,
- * take P, finish those taken); each step is sent when the step before is answered.
+ * A window of a mix or of ballots is one step; a window of builds has three (hand in P builds, take
+ * P, finish those taken); each step is sent when the step before is answered.
  *
  * Closed loop: a window begins when the last one ends, and a reply's time counts from the send.
  * Open loop: windows begin at set times, whatever the server does; a late window begins as soon as
