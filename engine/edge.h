@@ -113,8 +113,8 @@ struct edge_vote {
  * Adds n votes for an option. Votes of one pass for one option are combined: the step itself is
  * made by edge_flush, and only then edge_votes_after can tell the number.
  * Returns 0, and *vote for edge_votes_after.
- * Errors: NOTFOUND; CLOSED, the poll takes no votes now; RANGE, n is not in 1..VOTE_N_MAX, or the
- * count would pass 2^39; READONLY, DRAINING, PARK, ROOM.
+ * Errors: NOTFOUND; CLOSED, the poll takes no votes now; INVAL, its mode asks for a voter; RANGE, n
+ * is not in 1..VOTE_N_MAX, or the count would pass 2^39; READONLY, DRAINING, PARK, ROOM.
  */
 int edge_vote(struct edge *edge, uint64_t option, uint64_t n, struct edge_vote *vote);
 
@@ -265,10 +265,11 @@ struct edge_poll {
     int64_t close_ms; /* wall time, 0 for "never"; EDGE_KEEP */
     int64_t rate_n;   /* votes in rate_ms by the same client, 0 for no limit; EDGE_KEEP */
     int64_t rate_ms;  /* with rate_n: both are named or both are kept */
+    int64_t mode;     /* enum poll_mode; EDGE_KEEP: free, for a new poll */
 };
 
-/* Creates a poll, or alters the fields that are not EDGE_KEEP. Result: 0, when the poll is open or
- * closed as its times say; or FULL, there are POLLS_MAX. */
+/* Creates a poll, or alters the fields that are not EDGE_KEEP. Result: 0, when the poll has this
+ * mode and is open or closed as its times say; or FULL, there are POLLS_MAX. */
 int edge_poll(struct edge *edge, const struct edge_poll *ask);
 
 /* Adds an option; the label is trimmed. Result: its id; or NOTFOUND, no such poll; EXISTS, the poll

@@ -111,6 +111,7 @@ struct poll_row {
     struct span name;
     uint64_t options;
     uint64_t votes;
+    uint32_t mode; /* enum poll_mode */
     bool open;
 };
 struct read_polls {

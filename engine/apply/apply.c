@@ -17,9 +17,15 @@ void apply_poll_set_window(struct poll *poll, bool open)
     uint64_t close_ms = FIELD_OWN(poll->close_ms);
     FIELD_PUT(poll->open, open);
     uint64_t until = !open ? VOTES_CLOSED : close_ms != 0 ? close_ms : VOTES_EVER;
-    /* a closing time of 1 ms is long past; as vote_until it would mean VOTES_WAIT */
     DCHECK(until != VOTES_CLOSED || !open);
-    FIELD_PUT(poll->vote_until, poll->gated ? VOTES_WAIT : until == VOTES_WAIT ? 0 : until);
+    if (poll->gated) {
+        until = VOTES_WAIT;
+    } else if (until <= VOTES_BALLOTS) {
+        until = VOTES_CLOSED; /* 1 and 2 ms are long past; as vote_until they would mean more */
+    }
+    bool is_free = FIELD_OWN(poll->mode) == POLL_FREE;
+    FIELD_PUT(poll->ballot_until, until);
+    FIELD_PUT(poll->vote_until, is_free || until == VOTES_WAIT ? until : VOTES_BALLOTS);
 }
 
 static int poll_new(struct state *state, const struct record *record, struct poll **out)
@@ -75,8 +81,14 @@ static int apply_poll(struct state *state, const struct record *record, struct a
     if (!keeps(record, POLL_RATE_N)) {
         FIELD_PUT(poll->rate, rate_word(record->num[POLL_RATE_N], record->num[POLL_RATE_MS]));
     }
-    /* an existing poll is opened and closed only by POLL_WINDOW, which comes after the gate; a new
-     * poll has no votes to wait for */
+    if (!keeps(record, POLL_MODE)) {
+        poll->mode_wanted = (uint32_t)record->num[POLL_MODE];
+    }
+    if (is_new) {
+        FIELD_PUT(poll->mode, poll->mode_wanted);
+    }
+    /* an existing poll is opened and closed, and changes its mode, only by POLL_WINDOW, which comes
+     * after the gate; a new poll has no votes to wait for */
     bool open = is_new ? window_is_open(FIELD_OWN(poll->open_ms), FIELD_OWN(poll->close_ms),
                                         record->time_ms)
                        : FIELD_OWN(poll->open);
@@ -89,11 +101,12 @@ static int apply_poll_window(struct state *state, const struct record *record,
                              struct apply_result *v)
 {
     struct poll *poll = table_get(&state->poll_ids, record->num[POLL_WINDOW_POLL]);
-    if (poll == NULL) {
+    if (poll == NULL || bounds_record_error(record) != NULL) {
         return TALLY_CORRUPT;
     }
     snapshot_capture_poll(state, poll);
     poll->gated = false;
+    FIELD_PUT(poll->mode, (uint32_t)record->num[POLL_WINDOW_MODE]);
     apply_poll_set_window(poll, record->num[POLL_WINDOW_OPEN] != 0);
     apply_effect_add(v, EFFECT_WINDOWED)->poll = poll;
     return 0;

@@ -34,7 +34,9 @@
     SHARED(IPOLL_CLOSE_MS, uint64_t, close_ms)                                                     \
     OTHER(IPOLL_RATE_N)                                                                            \
     OTHER(IPOLL_RATE_MS)                                                                           \
-    OTHER(IPOLL_OPEN)
+    OTHER(IPOLL_OPEN)                                                                              \
+    SHARED(IPOLL_MODE, uint32_t, mode)                                                             \
+    OWN(IPOLL_MODE_WANTED, uint32_t, mode_wanted)
 
 #define OPTION_FIELDS(OWN, SHARED, OTHER)                                                          \
     OWN(IOPTION_ID, uint64_t, id)                                                                  \

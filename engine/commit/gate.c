@@ -1,4 +1,5 @@
-/* The gate: finds polls whose times have come, and runs the phases that close them. */
+/* The gate: finds polls whose times have come, and runs the phases that close them or change their
+ * mode. */
 #include "engine/commit/gate.h"
 
 #include "wal/base/check.h"
@@ -39,6 +40,24 @@ static void look_later(struct gate *gate, struct poll *poll, uint64_t tick)
     poll->window = WINDOW_TIMED;
 }
 
+/* Whether the poll's times say that it is open now. */
+static bool wants_open(const struct gate *gate, const struct poll *poll)
+{
+    return window_is_open(FIELD_OWN(poll->open_ms), FIELD_OWN(poll->close_ms),
+                          gate->shared->time.log_ms);
+}
+
+/* Appends the record that opens or closes the poll and gives it the mode that was asked for. */
+static void say_window(struct gate *gate, struct poll *poll)
+{
+    own_lane_append(gate->own, RECORD_POLL_WINDOW,
+                    (const uint64_t[OWN_LANE_NUMS]){[POLL_WINDOW_POLL] = poll->id,
+                                                    [POLL_WINDOW_OPEN] = wants_open(gate, poll),
+                                                    [POLL_WINDOW_MODE] = poll->mode_wanted});
+    poll->decided = poll->altered;
+    poll->window = WINDOW_MOVING;
+}
+
 static void look_at_poll(struct gate *gate, struct poll *poll)
 {
     if (poll->window == WINDOW_MOVING) {
@@ -48,21 +67,19 @@ static void look_at_poll(struct gate *gate, struct poll *poll)
     uint64_t log_ms = gate->shared->time.log_ms;
     uint64_t open_ms = FIELD_OWN(poll->open_ms);
     uint64_t close_ms = FIELD_OWN(poll->close_ms);
-    bool want = window_is_open(open_ms, close_ms, log_ms);
-    if (want == FIELD_OWN(poll->open)) {
+    bool want = wants_open(gate, poll);
+    bool has_mode = poll->mode_wanted == FIELD_OWN(poll->mode);
+    if (has_mode && want == FIELD_OWN(poll->open)) {
         poll_settle(poll, poll->altered);
         uint64_t next_ms = open_ms > log_ms ? open_ms : close_ms;
         if (next_ms > log_ms) {
             look_later(gate, poll, wheel_tick(next_ms));
         }
-    } else if (!want) {
+    } else if (!has_mode || !want) {
         timer_ring_add(&gate->waiting, &poll->timer);
         poll->window = WINDOW_WAITING;
     } else if (own_lane_has_room(gate->own)) {
-        own_lane_append(gate->own, RECORD_POLL_WINDOW,
-                        (const uint64_t[OWN_LANE_NUMS]){poll->id, 1});
-        poll->decided = poll->altered;
-        poll->window = WINDOW_MOVING;
+        say_window(gate, poll);
     } else {
         look_later(gate, poll, gate->windows.now + 1);
     }
@@ -132,9 +149,9 @@ static void gate_fill(struct gate *gate)
         timer_ring_remove(&poll->timer);
         timer_ring_add(&gate->closing, &poll->timer);
         poll->window = WINDOW_MOVING;
-        poll->decided = poll->altered;
         poll->gated = true;
         FIELD_PUT(poll->vote_until, VOTES_WAIT);
+        FIELD_PUT(poll->ballot_until, VOTES_WAIT);
         gate->count++;
     }
     if (gate->count > 0 && (timer_ring_is_empty(&gate->waiting) || gate->count == GATE_MAX)) {
@@ -169,8 +186,7 @@ static void gate_say(struct gate *gate)
         struct poll *poll = poll_of(gate->closing.next);
         CHECK(poll->window == WINDOW_MOVING && poll->gated); /* gate_fill has marked it */
         timer_ring_remove(&poll->timer);
-        own_lane_append(gate->own, RECORD_POLL_WINDOW,
-                        (const uint64_t[OWN_LANE_NUMS]){poll->id, 0});
+        say_window(gate, poll);
         gate->count--;
     }
     if (gate->count == 0) {

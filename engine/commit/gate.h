@@ -1,4 +1,5 @@
-/* The gate: it opens and closes polls at their times, and waits for votes before it closes one. */
+/* The gate: it opens and closes polls at their times and changes their modes, and waits for votes
+ * before it closes one or changes its mode. */
 #ifndef TALLY_ENGINE_COMMIT_GATE_H
 #define TALLY_ENGINE_COMMIT_GATE_H
 
@@ -11,26 +12,27 @@
 
 /*
  *                              ┌───────────────────────────────────┐
- *     WINDOW_NONE ── look ─────┤ as its times say   ── WINDOW_TIMED ┘ in the wheel till the next
+ *     WINDOW_NONE ── look ─────┤ as it shall be     ── WINDOW_TIMED ┘ in the wheel till the next
  *          ▲                   │                                      of its times; or nowhere
- *          │                   ├ to be opened       ── WINDOW_MOVING ── POLL_WINDOW open=1 ──┐
- *          │                   └ to be closed       ── WINDOW_WAITING ── gate ── WINDOW_MOVING │
- *          │                                                             POLL_WINDOW open=0 ──┤
- *          └──────────────────────────── applied ─────────────────────────────────────────────┘
+ *          │                   ├ only to be opened  ── WINDOW_MOVING ── POLL_WINDOW open=1 ───┐
+ *          │                   └ to be closed, or   ── WINDOW_WAITING ── gate ── WINDOW_MOVING │
+ *          │                     to get another mode                        POLL_WINDOW ───────┤
+ *          └──────────────────────────── applied ──────────────────────────────────────────────┘
  *
- * A POLL is answered OK when its poll is open or closed as its times say, or has been opened or
- * closed once since the POLL was applied: `altered` counts the POLLs, `decided` is that count when
- * the last opening or closing was begun, and `settled` is the count that is done, for which the
- * result waits. So the wait ends even if other clients alter the poll meanwhile.
+ * A POLL_WINDOW has what the times and the last POLL say when it is appended: a poll that shall be
+ * open again by then is opened. A POLL is answered OK when its poll is as it shall be, or a
+ * POLL_WINDOW that was appended after the POLL was applied is applied: `altered` counts the POLLs,
+ * `decided` is that count when the last POLL_WINDOW was appended, and `settled` is the count that
+ * is done, for which the result waits. So the wait ends even if other clients alter the poll.
  *
  *     GATE_IDLE ──▶ GATE_GRACE ──▶ GATE_TAILS ──▶ GATE_SAYS ──▶ GATE_IDLE
  *     polls are     each edge      the lanes are  POLL_WINDOW
- *     marked        ends its pass  applied up to  open=0 for
- *                                  these tails    each
+ *     marked        ends its pass  applied up to  for each
+ *                                  these tails
  *
  * Synchronization table
- *   poll->vote_until   written by apply and by the gate, both the committer (FIELD_PUT), read by
- *                      edges with each vote (FIELD_GET)
+ *   poll->vote_until,  written by apply and by the gate, both the committer (FIELD_PUT), read by
+ *   ballot_until       edges with each vote (FIELD_GET)
  *   poll->settled      written here (FIELD_PUT), read by the edge whose POLL waits (FIELD_GET)
  *   grace              engine/commit/grace.h
  *   lanes              tails and applied positions: engine/edge/lane.h
@@ -41,7 +43,7 @@ enum gate_phase {
     GATE_IDLE,  /* polls that wait for the gate are marked */
     GATE_GRACE, /* the passes with earlier votes end */
     GATE_TAILS, /* these votes are applied */
-    GATE_SAYS,  /* POLL_WINDOW records that close the polls are appended */
+    GATE_SAYS,  /* a POLL_WINDOW record is appended for each poll */
 };
 
 struct gate {
@@ -67,13 +69,13 @@ void gate_start(struct gate *gate);
 /* Threads, of this and the rest: the committer. */
 /* Looks at polls whose times have come. */
 void gate_run_windows(struct gate *gate);
-/* Closes polls that wait to be closed. */
+/* Closes polls that wait to be closed, and changes modes. */
 void gate_run(struct gate *gate);
-/* Whether a poll is being closed; whether a poll has a time to come. */
+/* Whether a poll is in the gate; whether a poll has a time to come. */
 bool gate_is_busy(const struct gate *gate);
 bool gate_has_times(const struct gate *gate);
 
-/* The effects of records: a POLL was applied; a poll was opened or closed. */
+/* The effects of records: a POLL was applied; a POLL_WINDOW was applied. */
 void gate_poll_altered(struct gate *gate, struct poll *poll);
 void gate_poll_windowed(struct gate *gate, struct poll *poll);
 

@@ -205,7 +205,9 @@ int edge_vote(struct edge *edge, uint64_t id, uint64_t n, struct edge_vote *vote
     }
     uint64_t until = FIELD_GET(option->poll->vote_until);
     if (edge->now_ms >= until) {
-        return until == VOTES_WAIT ? TALLY_PARK : TALLY_CLOSED;
+        return until == VOTES_WAIT      ? TALLY_PARK
+               : until == VOTES_BALLOTS ? TALLY_INVAL
+                                        : TALLY_CLOSED;
     }
     uint32_t at = vote_find(edge, option);
     if (at == VOTE_SLOTS) {

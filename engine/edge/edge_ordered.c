@@ -116,7 +116,8 @@ int edge_poll(struct edge *edge, const struct edge_poll *ask)
     const int64_t values[] = {[POLL_OPEN_MS] = ask->open_ms,
                               [POLL_CLOSE_MS] = ask->close_ms,
                               [POLL_RATE_N] = ask->rate_n,
-                              [POLL_RATE_MS] = ask->rate_ms};
+                              [POLL_RATE_MS] = ask->rate_ms,
+                              [POLL_MODE] = ask->mode};
     static const struct poll poll;
     bool is_new = state_poll(edge->state, ask->name) == NULL;
     struct ordered_ask what = {RECORD_POLL, &ask->name, 1, is_new ? poll_weight(&poll) : 0};
@@ -125,7 +126,7 @@ int edge_poll(struct edge *edge, const struct edge_poll *ask)
     if (err != 0) {
         return err;
     }
-    for (unsigned i = POLL_OPEN_MS; i <= POLL_RATE_MS; i++) {
+    for (unsigned i = POLL_OPEN_MS; i <= POLL_MODE; i++) {
         if (values[i] == EDGE_KEEP) {
             request->record.num[POLL_KEEP_MASK] |= (uint64_t)1 << i;
         } else {

@@ -171,7 +171,7 @@ static int add_poll(struct read *read, void *entity)
         return TALLY_NOMEM;
     }
     *row = (struct poll_row){name, FIELD_GET(poll->option_count), FIELD_GET(poll->total),
-                             FIELD_GET(poll->open)};
+                             FIELD_GET(poll->mode), FIELD_GET(poll->open)};
     return 0;
 }
 

@@ -108,7 +108,7 @@ static int session_result(struct edge *edge, int err, uint64_t *value)
 
 int tally_poll(struct session *s, const char *name)
 {
-    struct edge_poll ask = {span_of(name), EDGE_KEEP, EDGE_KEEP, EDGE_KEEP, EDGE_KEEP};
+    struct edge_poll ask = {span_of(name), EDGE_KEEP, EDGE_KEEP, EDGE_KEEP, EDGE_KEEP, EDGE_KEEP};
     uint64_t value = 0;
     session_begin(s);
     return session_result(s->edge, edge_poll(s->edge, &ask), &value);

@@ -53,7 +53,9 @@ enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 5 };
     N(IPOLL_CLOSE_MS, "close_ms", TIME_MS_MAX)                                                     \
     N(IPOLL_RATE_N, "rate_n", BOUNDS_ANY)                                                          \
     N(IPOLL_RATE_MS, "rate_ms", BOUNDS_ANY)                                                        \
-    N(IPOLL_OPEN, "open", 1)
+    N(IPOLL_OPEN, "open", 1)                                                                       \
+    N(IPOLL_MODE, "mode", POLL_MODES - 1)                                                          \
+    N(IPOLL_MODE_WANTED, "mode_wanted", POLL_MODES - 1)
 #define IMAGE_POLL_TEXTS(T) T(IPOLL_NAME, "poll", NAME) T(IPOLL_SECONDS, "seconds", SECONDS)
 
 #define IMAGE_OPTION_NUMS(N)                                                                       \

@@ -67,7 +67,8 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
     N(POLL_OPEN_MS, "open_ms", PLAIN, TIME_MS_MAX)                                                 \
     N(POLL_CLOSE_MS, "close_ms", PLAIN, TIME_MS_MAX)                                               \
     N(POLL_RATE_N, "rate_n", PLAIN, BOUNDS_ANY)                                                    \
-    N(POLL_RATE_MS, "rate_ms", PLAIN, BOUNDS_ANY)
+    N(POLL_RATE_MS, "rate_ms", PLAIN, BOUNDS_ANY)                                                  \
+    N(POLL_MODE, "mode", MODE, POLL_MODES - 1)
 #define POLL_TEXTS(T) T(POLL_NAME, "poll", QUOTED, NAME)
 
 #define OPTION_NUMS(N)
@@ -105,7 +106,8 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
 
 #define POLL_WINDOW_NUMS(N)                                                                        \
     N(POLL_WINDOW_POLL, "poll", PLAIN, BOUNDS_ANY)                                                 \
-    N(POLL_WINDOW_OPEN, "open", PLAIN, BOUNDS_ANY)
+    N(POLL_WINDOW_OPEN, "open", PLAIN, BOUNDS_ANY)                                                 \
+    N(POLL_WINDOW_MODE, "mode", MODE, POLL_MODES - 1)
 #define POLL_WINDOW_TEXTS(T)
 
 /* lsns: builds that ended, and workers that left, up to this lsn */
@@ -220,6 +222,7 @@ enum record_num {
     RECORD_NUM_LEASE_MS,      /* of a step */
     RECORD_NUM_DELAY_MS,      /* of a step; shown where it is not 0 */
     RECORD_NUM_DEAD,          /* not shown: the state after shows it */
+    RECORD_NUM_MODE,          /* of a poll; its name is shown, but not that of 0 */
 };
 
 enum record_shown {

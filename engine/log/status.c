@@ -1,4 +1,4 @@
-/* The names of the states of a build. */
+/* The names of the states of a build and of the modes of a poll. */
 #include "engine/log/status.h"
 
 const char *status_state_name(enum build_state state)
@@ -10,4 +10,11 @@ const char *status_state_name(enum build_state state)
         [BUILD_FAILED] = "failed",     [BUILD_CANCELLED] = "cancelled",
     };
     return state < BUILD_STATES ? names[state] : names[BUILD_NONE];
+}
+
+const char *status_mode_name(uint32_t mode)
+{
+    static const char *const names[POLL_MODES] = {
+        [POLL_FREE] = "free", [POLL_ONCE] = "once", [POLL_CHANGE] = "change"};
+    return mode < POLL_MODES ? names[mode] : names[POLL_FREE];
 }

@@ -1,4 +1,5 @@
-/* The states of builds and workers, in the numbers that records and images carry. */
+/* The states of builds and workers and the modes of polls, in the numbers that records and images
+ * carry. */
 #ifndef TALLY_ENGINE_LOG_STATUS_H
 #define TALLY_ENGINE_LOG_STATUS_H
 
@@ -26,6 +27,13 @@ enum build_state {
 
 /* Returns "pending" ...; "none" for a number that is no state. Static storage. */
 const char *status_state_name(enum build_state state);
+
+/* How often a voter may vote in a poll: as often as it likes, and no voter has to be named; once;
+ * or once, but it may change its vote. */
+enum poll_mode { POLL_FREE, POLL_ONCE, POLL_CHANGE, POLL_MODES };
+
+/* Returns "free", "once" or "change"; "free" for a number that is no mode. Static storage. */
+const char *status_mode_name(uint32_t mode);
 
 enum worker_state { WORKER_ONLINE, WORKER_OFFLINE, WORKER_GONE };
 

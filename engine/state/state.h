@@ -39,8 +39,11 @@
  *   state and token of a build        the upper half of its word, and of `applied`
  *   votes and changes of an option    its word; as committed, others read `votes` alone
  *   n and ms of a limit               poll.rate: rate_word()
- *   open, close, being closed         poll.vote_until; the edges read nothing else of a poll's
- *                                     times, `open` is for POLLS, the rest is the committer's
+ *   open, close, being closed         poll.vote_until and ballot_until; the edges read nothing else
+ *                                     of a poll's times, `open` is for POLLS, the rest is the
+ *                                     committer's
+ *   mode of a poll, as plain votes    poll.vote_until: VOTES_BALLOTS; `mode` is for POLLS and for a
+ *   meet it                           first look at a ballot, which apply judges
  *   second[] and second_votes[]       a cut
  *   total and the options' votes      a cut
  *   options and option_count          a place below the count is set for good before the count
@@ -124,9 +127,13 @@ struct timer {
     struct timer *next;
 };
 
-/* poll.vote_until: the log time until which the poll takes votes, or one of these values: */
-enum { VOTES_CLOSED = 0, VOTES_WAIT = 1 }; /* closed; being closed, and votes wait */
-#define VOTES_EVER UINT64_MAX              /* no end is set */
+/*
+ * poll.vote_until and poll.ballot_until: the log time until which the poll takes plain votes, and
+ * ballots (votes that name a voter), or one of these values: closed; in the gate, and votes wait;
+ * the mode asks for ballots (vote_until alone).
+ */
+enum { VOTES_CLOSED = 0, VOTES_WAIT = 1, VOTES_BALLOTS = 2 };
+#define VOTES_EVER UINT64_MAX /* no end is set */
 
 /* The state of a poll in the gate, which opens and closes it: engine/commit/gate.h. */
 enum poll_window { WINDOW_NONE, WINDOW_TIMED, WINDOW_WAITING, WINDOW_MOVING };
@@ -141,11 +148,13 @@ struct poll {
     /* read by the edges with each vote, written seldom */
     uint64_t id;
     struct blob *name;
-    _Atomic uint64_t vote_until; /* log ms, VOTES_CLOSED, VOTES_WAIT or VOTES_EVER */
-    _Atomic uint64_t rate;       /* rate_word() */
+    _Atomic uint64_t vote_until;   /* of plain votes: log ms, or VOTES_ */
+    _Atomic uint64_t ballot_until; /* of ballots */
+    _Atomic uint64_t rate;         /* rate_word() */
     _Atomic uint64_t open_ms;
     _Atomic uint64_t close_ms;
-    _Atomic bool open; /* as the last applied record says */
+    _Atomic bool open;     /* as the last applied record says */
+    _Atomic uint32_t mode; /* enum poll_mode, as the last applied record says */
     _Atomic uint64_t option_count;
     _Atomic(struct option *_Atomic *) options[POLL_PARTS]; /* by place: poll_option */
     /* volatile, not state: engine/commit/gate.h */
@@ -154,7 +163,8 @@ struct poll {
     uint64_t decided;
     struct timer timer;
     enum poll_window window;
-    bool gated; /* votes wait for it to be closed */
+    bool gated;           /* votes wait for it to be closed, or to change its mode */
+    uint32_t mode_wanted; /* as the last POLL says: state, not volatile */
     /* written with each vote: the parts of the options keep it off the line of the first group */
     uint32_t captured; /* the committer alone: engine/apply/snapshot_capture.h */
     struct feed *feed; /* the committer alone: set while the reader ranks the poll; or NULL */

@@ -18,7 +18,8 @@
       "numbers: server clients memory log polls queues latency")                                   \
     X(SNAPSHOT, snapshot, 0, 0, NEVER, COMMAND_READ, "SNAPSHOT",                                   \
       "saves the state; answers when that is on disk: the lsn, and the file's bytes")              \
-    X(POLL, poll, 1, ANY, NEVER, 0, "POLL name [MODE free] [OPEN ms] [CLOSE ms] [RATE n/ms]",      \
+    X(POLL, poll, 1, ANY, NEVER, 0,                                                                \
+      "POLL name [MODE free|once|change] [OPEN ms] [CLOSE ms] [RATE n/ms]",                        \
       "makes a poll, or alters what is named")                                                     \
     X(POLLS, polls, 0, ANY, NEVER, COMMAND_READ | COMMAND_LARGE, "POLLS [AFTER name] [COUNT n]",   \
       "lists polls by name")                                                                       \

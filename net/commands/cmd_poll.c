@@ -53,16 +53,22 @@ static bool read_rate(struct ask *ask, struct span word, struct edge_poll *poll)
     return true;
 }
 
-static bool read_mode(struct ask *ask, struct span mode)
+/* Reads a mode; without one it stays as it is. False: the ERR is written. */
+static bool read_mode(struct ask *ask, struct span word, int64_t *mode)
 {
-    if (mode.at == NULL || word_equal(mode, "FREE")) {
-        return true;
+    static const char *const names[POLL_MODES] = {
+        [POLL_FREE] = "FREE", [POLL_ONCE] = "ONCE", [POLL_CHANGE] = "CHANGE"};
+    *mode = EDGE_KEEP;
+    for (int64_t i = 0; word.at != NULL && i < POLL_MODES; i++) {
+        if (word_equal(word, names[i])) {
+            *mode = i;
+        }
     }
-    bool known = word_equal(mode, "ONCE") || word_equal(mode, "CHANGE");
-    ask_error(ask, TALLY_INVAL,
-              known ? "MODE once and change are not available yet"
-                    : "MODE is free, once or change");
-    return false;
+    if (word.at != NULL && *mode == EDGE_KEEP) {
+        ask_error(ask, TALLY_INVAL, "MODE is free, once or change");
+        return false;
+    }
+    return true;
 }
 
 enum outcome cmd_poll(struct ask *ask)
@@ -80,7 +86,7 @@ enum outcome cmd_poll(struct ask *ask)
     struct edge_poll poll = {
         .name = ask->request->words[0], .rate_n = EDGE_KEEP, .rate_ms = EDGE_KEEP};
     if (!ask_name(ask, poll.name, "poll's name") || !ask_keywords(ask, 1, keywords, 4) ||
-        !read_mode(ask, mode) || (rate.at != NULL && !read_rate(ask, rate, &poll))) {
+        !read_mode(ask, mode, &poll.mode) || (rate.at != NULL && !read_rate(ask, rate, &poll))) {
         return ASK_ANSWERED;
     }
     poll.open_ms = open_ms == UINT64_MAX ? EDGE_KEEP : (int64_t)open_ms;
@@ -106,7 +112,7 @@ static void put_poll(const struct reading *reading, size_t i, struct reply *repl
     reply_name(reply, NULL, row->name);
     reply_number(reply, "options", row->options);
     reply_number(reply, "votes", row->votes);
-    reply_name(reply, "mode", SPAN("free"));
+    reply_name(reply, "mode", span_of(status_mode_name(row->mode)));
     reply_number(reply, "open", row->open);
 }
 
@@ -236,6 +242,9 @@ enum outcome cmd_vote(struct ask *ask)
     }
     if (err == 0) {
         return ASK_VOTED;
+    }
+    if (err == TALLY_INVAL) {
+        return ask_error(ask, err, "the mode of this poll asks for a VOTER");
     }
     if (err == TALLY_RANGE) {
         return ask_error(ask, err,

@@ -51,8 +51,8 @@ static void live(unsigned seconds)
 
 static int poll_times(const char *name, uint64_t open_ms, uint64_t close_ms)
 {
-    struct edge_poll ask = {span_of(name), (int64_t)open_ms, (int64_t)close_ms, EDGE_KEEP,
-                            EDGE_KEEP};
+    struct edge_poll ask = {span_of(name), (int64_t)open_ms, (int64_t)close_ms,
+                            EDGE_KEEP,     EDGE_KEEP,        EDGE_KEEP};
     return handle_result(&handle, edge_poll(handle.edge, &ask), NULL);
 }
 
@@ -425,7 +425,7 @@ Test(clock, the_verdict_comes_however_often_a_poll_is_altered)
     enum { TIMES = 400 };
     for (int round = 0; round < 5; round++) {
         for (int i = 0; i < TIMES; i++) {
-            struct edge_poll ask = {SPAN("votes"), 0, i % 2, EDGE_KEEP, EDGE_KEEP};
+            struct edge_poll ask = {SPAN("votes"), 0, i % 2, EDGE_KEEP, EDGE_KEEP, EDGE_KEEP};
             cr_assert_eq(edge_poll(handle.edge, &ask), 0);
         }
         cr_assert_eq(handle_result(&handle, 0, NULL), 0);

@@ -87,7 +87,7 @@ int handle_result(struct handle *handle, int err, uint64_t *value)
 
 void handle_poll(struct handle *handle, const char *name)
 {
-    struct edge_poll ask = {span_of(name), EDGE_KEEP, EDGE_KEEP, EDGE_KEEP, EDGE_KEEP};
+    struct edge_poll ask = {span_of(name), EDGE_KEEP, EDGE_KEEP, EDGE_KEEP, EDGE_KEEP, EDGE_KEEP};
     int err = handle_result(handle, edge_poll(handle->edge, &ask), NULL);
     EXPECT(err == 0, "poll %s: %s", name, tally_err_name(err));
 }

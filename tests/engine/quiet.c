@@ -60,7 +60,7 @@ static void *close_main(void *arg)
     struct asker *asker = arg;
     struct handle handle;
     handle_open(&handle, asker->tally);
-    struct edge_poll ask = {SPAN("ends"), EDGE_KEEP, 1, EDGE_KEEP, EDGE_KEEP};
+    struct edge_poll ask = {SPAN("ends"), EDGE_KEEP, 1, EDGE_KEEP, EDGE_KEEP, EDGE_KEEP};
     int err = handle_result(&handle, edge_poll(handle.edge, &ask), NULL);
     EXPECT(err == 0, "poll: %s", tally_err_name(err));
     for (bool open = true; open;) {

@@ -155,8 +155,10 @@ static void make_ordered(struct record_history *h, const struct state *state)
         record->num[POLL_OPEN_MS] = record->num[POLL_CLOSE_MS] / 10;
         record->num[POLL_RATE_N] = seed_below(&h->seed, 3);
         record->num[POLL_RATE_MS] = 1000;
+        record->num[POLL_MODE] = seed_below(&h->seed, POLL_MODES);
         record->num[POLL_KEEP_MASK] = seed_below(&h->seed, 8) | /* both numbers of a rate or none */
-                                      seed_below(&h->seed, 2) * (3U << POLL_RATE_N);
+                                      seed_below(&h->seed, 2) * (3U << POLL_RATE_N) |
+                                      seed_below(&h->seed, 2) << POLL_MODE;
         text(h, POLL_NAME, "poll", seed_below(&h->seed, 6));
         break;
     case 1:
@@ -179,6 +181,7 @@ static void make_ordered(struct record_history *h, const struct state *state)
         record = next_record(h, RECORD_POLL_WINDOW);
         record->num[POLL_WINDOW_POLL] = 1 + seed_below(&h->seed, polls == 0 ? 1 : polls);
         record->num[POLL_WINDOW_OPEN] = seed_below(&h->seed, 2);
+        record->num[POLL_WINDOW_MODE] = seed_below(&h->seed, POLL_MODES);
         if (polls == 0) {
             record->type = RECORD_BYE;
         }

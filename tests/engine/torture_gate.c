@@ -1,8 +1,11 @@
-/* Polls are closed and opened under votes: after the OK to a close their counts do not move, and
- * each count is the number of acknowledged votes. */
+/* Polls are closed and opened, and change their mode, under votes: after the OK to it their counts
+ * do not move, each count is the number of acknowledged votes, and in the log no plain vote stands
+ * behind a record that ends plain votes. */
+#include "engine/log/columns.h"
 #include "tests/engine/handle.h"
 #include "tests/lib/seed.h"
 #include "wal/base/clock.h"
+#include "wal/wal.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -18,7 +21,8 @@ static uint64_t option[POLLS];
 struct gate_voter {
     struct tally *tally;
     uint64_t seed;
-    uint64_t closed; /* refusals */
+    uint64_t closed;   /* refusals */
+    uint64_t balloted; /* refusals: the mode asks for a voter */
     pthread_t thread;
 };
 
@@ -46,10 +50,11 @@ static void vote(struct gate_voter *voter, struct handle *handle, struct seed *s
         struct edge_vote vote;
         uint64_t poll = seed_below(seed, POLLS);
         int err = edge_vote(handle->edge, option[poll], 1, &vote);
-        EXPECT(err == 0 || err == TALLY_CLOSED || err == TALLY_PARK, "vote: %s",
-               tally_err_name(err));
+        EXPECT(err == 0 || err == TALLY_CLOSED || err == TALLY_INVAL || err == TALLY_PARK,
+               "vote: %s", tally_err_name(err));
         cast[poll] += err == 0;
         voter->closed += err == TALLY_CLOSED;
+        voter->balloted += err == TALLY_INVAL;
     }
     if (seed_below(seed, 4) == 0) {
         dawdle(handle->edge);
@@ -84,12 +89,12 @@ static void name_of(char name[16], int poll)
     snprintf(name, 16, "p%d", poll);
 }
 
-static void close_at(struct handle *handle, int poll, uint64_t close_ms)
+/* Closes a poll or gives it another mode; or makes it an open and free one again. */
+static void alter(struct handle *handle, int poll, int64_t close_ms, int64_t mode)
 {
     char name[16];
     name_of(name, poll);
-    const struct edge_poll ask = {span_of(name), EDGE_KEEP, (int64_t)close_ms, EDGE_KEEP,
-                                  EDGE_KEEP};
+    const struct edge_poll ask = {span_of(name), EDGE_KEEP, close_ms, EDGE_KEEP, EDGE_KEEP, mode};
     int err = handle_result(handle, edge_poll(handle->edge, &ask), NULL);
     EXPECT(err == 0, "poll: %s", tally_err_name(err));
 }
@@ -107,14 +112,18 @@ static uint64_t total_of(struct handle *handle, int poll)
     return total;
 }
 
-/* Closes some polls and opens them again, and looks at their counts meanwhile. */
+/* Ends plain votes for some polls and lets them go on, and looks at their counts meanwhile. */
 static void close_round(struct handle *handle, struct seed *seed)
 {
     uint64_t which = 1 + seed_below(seed, (1U << POLLS) - 1);
     uint64_t before[POLLS];
     for (int i = 0; i < POLLS; i++) {
         if ((which >> i & 1) != 0) {
-            close_at(handle, i, 1);
+            uint64_t how = seed_below(seed, 4);
+            alter(handle, i, how == 0 || how == 3 ? 1 : EDGE_KEEP,
+                  how == 0   ? EDGE_KEEP
+                  : how == 1 ? POLL_ONCE
+                             : POLL_CHANGE);
             before[i] = total_of(handle, i);
         }
     }
@@ -122,14 +131,53 @@ static void close_round(struct handle *handle, struct seed *seed)
         handle_poll(handle, "other"); /* a commit */
         for (int i = 0; i < POLLS; i++) {
             EXPECT((which >> i & 1) == 0 || total_of(handle, i) == before[i],
-                   "a vote was counted in a poll that is closed");
+                   "a vote was counted in a poll that is closed to plain votes");
         }
     }
     for (int i = 0; i < POLLS; i++) {
         if ((which >> i & 1) != 0) {
-            close_at(handle, i, 0);
+            alter(handle, i, 0, POLL_FREE);
         }
     }
+}
+
+/* ---- the log ---- */
+
+static bool takes_votes[POLLS + 2]; /* by id, as the records up to here say */
+
+static int check_record(void *arg, const struct record *record)
+{
+    uint64_t *windows = arg;
+    if (record->type == RECORD_POLL_WINDOW && record->num[POLL_WINDOW_POLL] <= POLLS) {
+        takes_votes[record->num[POLL_WINDOW_POLL]] =
+            record->num[POLL_WINDOW_OPEN] != 0 && record->num[POLL_WINDOW_MODE] == POLL_FREE;
+        ++*windows;
+    } else if (record->type == RECORD_VOTE) {
+        /* each poll has one option, made behind it: the two have one id */
+        EXPECT(takes_votes[record->num[VOTE_OPTION]], "a vote stands behind what ends votes");
+    }
+    return 0;
+}
+
+static int check_block(void *arg, const struct wal_block *block)
+{
+    return block->count == 0 ? 0
+                             : columns_decode(block->raw, block->raw_bytes, block->first_lsn,
+                                              block->count, check_record, arg);
+}
+
+static void check_log(const char *dir)
+{
+    struct wal_io *io;
+    struct wal_report report;
+    uint64_t windows = 0;
+    for (int i = 1; i <= POLLS; i++) {
+        takes_votes[i] = true;
+    }
+    EXPECT(wal_file_io_new(&io, dir, 0) == 0, "wal_file_io_new");
+    EXPECT(wal_reader_once(io, check_block, &windows, &report) == 0, "%s", report.text);
+    EXPECT(windows > ROUNDS, "%lu windows", (unsigned long)windows);
+    io->ops->destroy(io);
 }
 
 int main(void)
@@ -140,6 +188,7 @@ int main(void)
     struct handle handle;
     struct seed seed = {1};
     uint64_t closed = 0;
+    uint64_t balloted = 0;
     files_temp_dir(dir, sizeof(dir));
     struct tally *tally = handle_engine(dir, VOTERS + 1);
     handle_open(&handle, tally);
@@ -164,16 +213,18 @@ int main(void)
             handle_poll(&handle, "other"); /* ends this thread's pass, for which the gate waits */
         }
         closed += voters[i].closed;
+        balloted += voters[i].balloted;
     }
     for (int i = 0; i < POLLS; i++) {
         uint64_t told = atomic_load_explicit(&acknowledged[i], memory_order_relaxed); /* T2 */
         EXPECT(total_of(&handle, i) == told, "poll %d counts what was not acknowledged", i);
         printf("%lu ", (unsigned long)told);
     }
-    printf("votes, %lu refused\n", (unsigned long)closed);
+    printf("votes, %lu and %lu refused\n", (unsigned long)closed, (unsigned long)balloted);
     handle_close(&handle);
-    EXPECT(closed > 0, "no vote met a closed poll");
+    EXPECT(closed > 0 && balloted > 0, "no vote met a closed poll, or one for voters");
     EXPECT(tally_close(tally) == 0, "close");
+    check_log(dir);
     files_remove_tree(dir);
     return 0;
 }

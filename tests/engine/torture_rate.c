@@ -64,8 +64,8 @@ static void alter(struct handle *handle)
     struct seed seed = {1};
     for (int i = 0; i < ALTERATIONS; i++) {
         const struct limit *limit = &limits[seed_below(&seed, LIMITS)];
-        const struct edge_poll ask = {SPAN("p"), EDGE_KEEP, EDGE_KEEP, (int64_t)limit->n,
-                                      (int64_t)limit->per_ms};
+        const struct edge_poll ask = {
+            SPAN("p"), EDGE_KEEP, EDGE_KEEP, (int64_t)limit->n, (int64_t)limit->per_ms, EDGE_KEEP};
         int err;
         HANDLE_ASK(err, handle, edge_poll(handle->edge, &ask));
         EXPECT(err == 0, "poll: %s", tally_err_name(err));

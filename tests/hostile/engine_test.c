@@ -106,6 +106,9 @@ static const struct number_case {
     {"an opening near 2^64", FORGED_POLL, IPOLL_OPEN_MS, UINT64_MAX - 5},
     {"a closing near 2^64", FORGED_POLL, IPOLL_CLOSE_MS, UINT64_MAX - 5},
     {"open is 2", FORGED_POLL, IPOLL_OPEN, 2},
+    {"a mode 3", FORGED_POLL, IPOLL_MODE, POLL_MODES},
+    {"a mode near 2^64", FORGED_POLL, IPOLL_MODE, UINT64_MAX},
+    {"a mode 3 wanted", FORGED_POLL, IPOLL_MODE_WANTED, POLL_MODES},
     {"the total of a poll", FORGED_POLL, IPOLL_TOTAL, 6},
     {"a poll's id", FORGED_POLL, IMAGE_ID, 2},
     {"an option with 2^40 votes", FORGED_OPTION, IOPTION_VOTES, TIB},
@@ -433,6 +436,7 @@ static const struct record_number_case {
     {"a period of 0", RECORD_POLL, POLL_RATE_MS, 0},
     {"an opening near 2^64", RECORD_POLL, POLL_OPEN_MS, UINT64_MAX},
     {"a closing near 2^64", RECORD_POLL, POLL_CLOSE_MS, UINT64_MAX},
+    {"a mode 3", RECORD_POLL, POLL_MODE, POLL_MODES},
     {"no vote", RECORD_VOTE, VOTE_N, 0},
     {"2^32 votes", RECORD_VOTE, VOTE_N, (uint64_t)1 << 32},
     {"a priority of 10", RECORD_SUBMIT, SUBMIT_PRI, 10},
@@ -446,6 +450,7 @@ static const struct record_number_case {
     {"a delay near 2^64 at a fail", RECORD_FAIL, STEP_DELAY_MS, UINT64_MAX},
     {"a delay near 2^64 at a done", RECORD_DONE, STEP_DELAY_MS, UINT64_MAX},
     {"a poll that is not there", RECORD_POLL_WINDOW, POLL_WINDOW_POLL, 2},
+    {"a mode 3 of a window", RECORD_POLL_WINDOW, POLL_WINDOW_MODE, POLL_MODES},
     {"a worker that is not there", RECORD_OFFLINE, 0, 2},
 };
 
@@ -535,6 +540,8 @@ Test(hostile_engine, the_edge_refuses_what_apply_would)
     cr_expect_eq(edge_submit(handle.edge, &bad), TALLY_INVAL, "a payload of 4 MiB and more");
     struct edge_poll poll = {.name = {"p", 1}, .open_ms = INT64_MAX};
     cr_expect_eq(edge_poll(handle.edge, &poll), TALLY_INVAL, "an opening near 2^63");
+    poll = (struct edge_poll){.name = {"p", 1}, .mode = POLL_MODES};
+    cr_expect_eq(edge_poll(handle.edge, &poll), TALLY_INVAL, "a mode 3");
     struct edge_worker worker = {.id = {"w", 1}, .name = {payload, 300}, .slots = 1};
     cr_expect_eq(edge_worker(handle.edge, &worker), TALLY_INVAL, "a name of 300 bytes");
     cr_expect_eq(edge_tail(handle.edge), 0, "nothing was appended");

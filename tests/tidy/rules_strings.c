@@ -32,6 +32,7 @@ static const struct c_string {
     {"net/listen/address.c", "", "--bind, from the command line"},
     {"net/listen/listener.c", "strchr", "an address, from getnameinfo"},
     {"net/commands/cmd_server.c", "span_of", "the table of commands"},
+    {"net/commands/cmd_poll.c", "span_of", "names of modes"},
     {"net/commands/cmd_show.c", "span_of", "names of states"},
     {"tools/tallyd/main.c", "", "the command line, the environment, the key's file"},
     {"tools/tally-wal/arguments.c", "", "the command line"},
@@ -42,7 +43,7 @@ static const struct c_string {
     {"tools/tally-wal/picture.c", "strcmp", "the name of the locale's character set"},
     {"tools/tally-wal/verify.c", "span_of", "our own messages"},
     {"tools/tally-wal/dump.c", "span_of",
-     "names of states, errors and types; a time that was formatted"},
+     "names of states, modes, errors and types; a time that was formatted"},
 };
 
 static bool is_string_call(const char *code, size_t start, size_t len)

@@ -71,6 +71,11 @@ static void print_num(const struct state *state, const struct record *record, un
         break;
     case RECORD_NUM_DEAD:
         break;
+    case RECORD_NUM_MODE:
+        if (num != POLL_FREE) {
+            fields_name(fields, key, span_of(status_mode_name((uint32_t)num)));
+        }
+        break;
     case RECORD_NUM_OPTION:
         print_option(state, num, key, fields);
         break;
