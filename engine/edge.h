@@ -246,11 +246,18 @@ struct edge_submit {
     struct span need;    /* tags with commas between, or empty */
     struct span uniq;    /* or empty */
     struct span payload; /* copied */
+    struct span key;     /* or empty */
     uint32_t pri;        /* 0..9, 0 first */
     uint32_t delay_ms;
     uint32_t lease_ms;
     uint32_t tries;
 };
+
+/*
+ * Requests with a key: the first reply is remembered (engine/state/keys.h). A request of the same
+ * type with the same key and the same fields changes nothing and has the first reply as its result,
+ * with dup set; with other fields its result is EXISTS, with dup set, too.
+ */
 
 /* Adds a build. Result: its id; or EXISTS, an unfinished build of the queue has this uniq, and the
  * value is its id; FULL, the limit of the queue, of its need sets, or of all queues is reached.
@@ -274,7 +281,7 @@ int edge_poll(struct edge *edge, const struct edge_poll *ask);
 
 /* Adds an option; the label is trimmed. Result: its id; or NOTFOUND, no such poll; EXISTS, the poll
  * has this label, and the value is its id; FULL. Errors: NOTFOUND, when that is already certain. */
-int edge_option(struct edge *edge, struct span poll, struct span label);
+int edge_option(struct edge *edge, struct span poll, struct span label, struct span key);
 
 struct edge_worker {
     struct span id;
@@ -295,7 +302,8 @@ int edge_bye(struct edge *edge, struct span worker);
 struct edge_result {
     uint64_t value;      /* the one number that most replies have: an id, a count */
     bool nil;            /* there was nothing to do */
-    bool dup;            /* the first reply to this KEY once more */
+    bool dup;            /* the first reply to this KEY once more; with EXISTS: the KEY was another
+                             request's */
     uint8_t value_count; /* numbers at `values`, one for each option of a ballot; 0: `value` says
                              all */
     uint8_t prev_count;  /* numbers at `prev` */

@@ -165,9 +165,10 @@ static int engine_start(struct tally *tally, const struct committer_log *log)
     if (tally->state.retirer == NULL) {
         return TALLY_NOMEM;
     }
-    struct index *indexes[] = {&tally->state.polls,  &tally->state.labels,
-                               &tally->state.queues, &tally->state.workers,
-                               &tally->state.uniqs,  &tally->state.beginnings};
+    struct index *indexes[] = {&tally->state.polls,       &tally->state.labels,
+                               &tally->state.queues,      &tally->state.workers,
+                               &tally->state.uniqs,       &tally->state.beginnings,
+                               &tally->state.keys.by_name};
     for (size_t i = 0; i < sizeof indexes / sizeof indexes[0]; i++) {
         indexes[i]->retirer = tally->state.retirer;
     }

@@ -208,7 +208,7 @@ static int apply_by_type(struct state *state, const struct record *record, struc
     case RECORD_POLL:
         return apply_poll(state, record, v);
     case RECORD_OPTION:
-        return apply_option(state, record, v);
+        return apply_keyed(state, record, v, apply_option);
     case RECORD_POLL_WINDOW:
         return apply_poll_window(state, record, v);
     case RECORD_SUBMIT:

@@ -65,6 +65,14 @@ struct apply_result {
 int apply(struct state *state, const struct record *record, struct apply_result *result);
 
 /*
+ * Whether the KEY of a record is known at a time. Then the result is in *result: the first reply
+ * once more; or EXISTS, the key was another request's, also with reply.dup set. Its numbers live
+ * until the next call of apply. Threads: as apply.
+ */
+bool apply_key_is_known(const struct state *state, const struct record *record, uint64_t time_ms,
+                        struct apply_result *result);
+
+/*
  * The parts of apply that a replay may run side by side (engine/README.md, "Replay"). Votes touch
  * options and their polls, records of builds touch queues, builds and workers, so the two do not
  * meet. Votes of different options do not meet, either, as long as their sums for the polls are

@@ -499,7 +499,7 @@ int apply_of_builds(struct state *state, const struct record *record, struct app
     }
     switch (record->type) {
     case RECORD_SUBMIT:
-        return apply_submit(state, record, result);
+        return apply_keyed(state, record, result, apply_submit);
     case RECORD_WORKER:
         return apply_worker(state, record, result);
     case RECORD_BYE:

@@ -54,6 +54,14 @@ void apply_build_add_ended(struct state *state, struct build *build);
 /* A build ends with this record. */
 void apply_build_end(struct state *state, struct build *build, const struct record *record);
 
+/*
+ * Decides a record whose request may have a KEY, and remembers its reply; a record whose key is
+ * known gets the first reply instead. `decide` is as apply. Every type with a key comes through
+ * here.
+ */
+int apply_keyed(struct state *state, const struct record *record, struct apply_result *v,
+                int (*decide)(struct state *, const struct record *, struct apply_result *));
+
 /* As apply, for a FORGET. */
 int apply_forget(struct state *state, const struct record *record);
 

@@ -77,7 +77,7 @@ static uint64_t submit_growth(const struct edge *edge, const struct edge_submit 
     static const struct queue queue;
     static const struct need_set set;
     bool is_new = state_queue(edge->state, ask->queue) == NULL;
-    return build_weight(&build) + (is_new ? queue_weight(&queue) : 0) +
+    return keys_growth(ask->key, 0) + build_weight(&build) + (is_new ? queue_weight(&queue) : 0) +
            (is_new || ask->need.len > 0 ? need_set_weight(&set) : 0);
 }
 
@@ -86,14 +86,16 @@ int edge_submit(struct edge *edge, const struct edge_submit *ask)
     char need[TAGS_BYTES_MAX];
     size_t need_len = 0;
     int err = tags_sort(ask->need, need, &need_len);
-    if (err != 0 || !name_is_valid(ask->queue) || ask->uniq.len > NAME_LEN_MAX) {
+    if (err != 0 || !name_is_valid(ask->queue) || ask->uniq.len > NAME_LEN_MAX ||
+        ask->key.len > KEY_LEN_MAX) {
         return err != 0 ? err : TALLY_INVAL;
     }
     struct span texts[] = {[SUBMIT_QUEUE] = ask->queue,
                            [SUBMIT_NEED] = {need, need_len},
                            [SUBMIT_UNIQ] = ask->uniq,
-                           [SUBMIT_PAYLOAD] = ask->payload};
-    struct ordered_ask what = {RECORD_SUBMIT, texts, 4, submit_growth(edge, ask)};
+                           [SUBMIT_PAYLOAD] = ask->payload,
+                           [SUBMIT_KEY] = ask->key};
+    struct ordered_ask what = {RECORD_SUBMIT, texts, SUBMIT_TEXT_COUNT, submit_growth(edge, ask)};
     struct ordered_request *request = NULL;
     err = ordered_begin(edge, &what, &request);
     if (err != 0) {
@@ -136,12 +138,13 @@ int edge_poll(struct edge *edge, const struct edge_poll *ask)
     return ordered_append(edge, request);
 }
 
-int edge_option(struct edge *edge, struct span poll, struct span text)
+int edge_option(struct edge *edge, struct span poll, struct span text, struct span key)
 {
     struct label clean;
     char *fold = NULL;
     size_t fold_len = 0;
-    int err = name_is_valid(poll) ? label_clean(text, &clean) : TALLY_INVAL;
+    bool is_good = name_is_valid(poll) && key.len <= KEY_LEN_MAX;
+    int err = is_good ? label_clean(text, &clean) : TALLY_INVAL;
     if (err == 0 && state_poll(edge->state, poll) == NULL && nothing_in_flight(edge)) {
         return TALLY_NOTFOUND;
     }
@@ -153,9 +156,11 @@ int edge_option(struct edge *edge, struct span poll, struct span text)
     }
     struct span texts[] = {[OPTION_POLL] = poll,
                            [OPTION_LABEL] = label_span(&clean),
-                           [OPTION_FOLD] = {fold, fold_len}};
+                           [OPTION_FOLD] = {fold, fold_len},
+                           [OPTION_KEY] = key};
     static const struct option option;
-    struct ordered_ask what = {RECORD_OPTION, texts, 3, option_weight(&option)};
+    struct ordered_ask what = {RECORD_OPTION, texts, OPTION_TEXT_COUNT,
+                               option_weight(&option) + keys_growth(key, 0)};
     struct ordered_request *request = NULL;
     err = ordered_begin(edge, &what, &request);
     free(fold);

@@ -117,7 +117,8 @@ int tally_poll(struct session *s, const char *name)
 int tally_option(struct session *s, const char *poll, const char *label, uint64_t *option)
 {
     session_begin(s);
-    return session_result(s->edge, edge_option(s->edge, span_of(poll), span_of(label)), option);
+    return session_result(s->edge, edge_option(s->edge, span_of(poll), span_of(label), SPAN("")),
+                          option);
 }
 
 int tally_vote(struct session *s, uint64_t option, uint64_t n, uint64_t *votes_after)

@@ -70,9 +70,20 @@ static size_t bytes_of(size_t numbers, size_t name_len)
     return sizeof(struct keyed_reply) + numbers * sizeof(uint64_t) + name_len;
 }
 
+static uint64_t weight_of(size_t numbers, size_t name_len)
+{
+    return bytes_of(numbers, name_len) + 2 * WEIGHT_PLACES + WEIGHT_ALLOCATION;
+}
+
 uint64_t keys_weight(const struct keyed_reply *key)
 {
-    return bytes_of(number_count(key), key->name_len) + WEIGHT_PLACES + WEIGHT_ALLOCATION;
+    return weight_of(number_count(key), key->name_len);
+}
+
+uint64_t keys_growth(struct span text, unsigned numbers)
+{
+    DCHECK(numbers <= 2 * BALLOT_OPTIONS_MAX);
+    return text.len > 0 ? weight_of(numbers, 1 + text.len) : 0;
 }
 
 static struct keyed_reply *key_new(const struct key_entry *entry, struct span name)

@@ -90,8 +90,10 @@ const struct keyed_reply *keys_next(const struct keys *keys, const struct keyed_
 /* Fills in what was put. Owns: its text and numbers are the key's. */
 void keys_entry(const struct keyed_reply *key, struct key_entry *entry);
 
-/* The memory of a key, about. */
+/* The memory of a key, about; and that of a new one with this text and so many numbers beside its
+ * value: 0 without a text. */
 uint64_t keys_weight(const struct keyed_reply *key);
+uint64_t keys_growth(struct span text, unsigned numbers);
 
 /*
  * Returns the hash of what a request asks for: of all fields of its record but the key, and but

@@ -59,6 +59,7 @@ int state_init(struct state *state)
     err = err != 0 ? err : index_init(&state->workers, worker_key);
     err = err != 0 ? err : index_init(&state->uniqs, uniq_key);
     err = err != 0 ? err : label_index_init(state);
+    err = err != 0 ? err : keys_init(&state->keys, KEYS_MAX, &state->ledger);
     atomic_init(&state->build_next, 1);
     TAILQ_INIT(&state->ended);
     TAILQ_INIT(&state->idle);
@@ -152,6 +153,7 @@ void state_fini(struct state *state)
         build_free(build);
     }
     label_index_fini(state);
+    keys_fini(&state->keys);
     struct option *option;
     for (uint64_t id = 1; (option = table_next(&state->options, &id)) != NULL; id++) {
         free_option(option);

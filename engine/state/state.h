@@ -4,6 +4,7 @@
 
 #include "engine/base/index.h"
 #include "engine/base/ledger.h"
+#include "engine/state/keys.h"
 #include "engine/state/oldest.h"
 #include "engine/base/parcel.h"
 #include "engine/base/seq.h"
@@ -308,6 +309,7 @@ struct state {
     uint64_t ended_count, ended_bytes;
     struct queue_list idle;      /* ... queues without unfinished builds, the longest idle first */
     struct worker_list gone;     /* the committer alone: workers in the order in which they left */
+    struct keys keys;            /* the committer alone: requests that may be repeated */
     struct capture *capture;     /* the committer alone: the snapshot that is being made, or NULL */
     uint32_t captures;           /* the committer alone: captures begun so far */
     struct rcu_retirer *retirer; /* NULL while there are no readers */

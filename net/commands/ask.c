@@ -103,6 +103,35 @@ bool ask_tags(struct ask *ask, struct span tags)
     return true;
 }
 
+bool ask_key(struct ask *ask, struct span key)
+{
+    if (key.at != NULL && (key.len == 0 || key.len > KEY_LEN_MAX)) {
+        ask_error(ask, TALLY_INVAL, "KEY is 1 to 64 bytes");
+        return false;
+    }
+    return true;
+}
+
+void ask_ok_number(struct reply *reply, const struct edge_result *result)
+{
+    DCHECK(!result->nil && result->value_count == 0); /* of a reply that is one number */
+    reply_begin(reply);
+    reply_number(reply, NULL, result->value);
+    if (result->dup) {
+        reply_number(reply, "dup", 1);
+    }
+    reply_end(reply);
+}
+
+bool ask_key_clashes(struct reply *reply, int err, const struct edge_result *result)
+{
+    if (err != TALLY_EXISTS || !result->dup) {
+        return false;
+    }
+    reply_err(reply, err, "this KEY was used with other arguments: a new request needs a new one");
+    return true;
+}
+
 static bool read_number(struct ask *ask, struct span word, const struct keyword *keyword)
 {
     /* callers pass rows of this kind */

@@ -59,6 +59,15 @@ struct span ask_keep(char *to, struct span name);
 /* Checks that a word is a list of tags. False: the ERR is written. */
 bool ask_tags(struct ask *ask, struct span tags);
 
+/* Checks a KEY: 1 to KEY_LEN_MAX bytes, or none at all. False: the ERR is written. */
+bool ask_key(struct ask *ask, struct span key);
+
+/* Writes `OK number`, and `dup=1` where the request is a repetition. */
+void ask_ok_number(struct reply *reply, const struct edge_result *result);
+
+/* Writes the ERR of a KEY that was another request's; returns false when it is another EXISTS. */
+bool ask_key_clashes(struct reply *reply, int err, const struct edge_result *result);
+
 /* Writes `ERR code`. */
 enum outcome ask_error(struct ask *ask, int err, const char *text);
 

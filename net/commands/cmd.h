@@ -23,14 +23,15 @@
       "makes a poll, or alters what is named")                                                     \
     X(POLLS, polls, 0, ANY, NEVER, COMMAND_READ | COMMAND_LARGE, "POLLS [AFTER name] [COUNT n]",   \
       "lists polls by name")                                                                       \
-    X(OPTION, option, 2, 2, NEVER, 0, "OPTION poll label",                                         \
+    X(OPTION, option, 2, ANY, NEVER, 0, "OPTION poll label [KEY k]",                               \
       "adds an option to a poll, answers its id")                                                  \
     X(VOTE, vote, 1, ANY, NEVER, COMMAND_VOTE, "VOTE option [N n] [BY word]",                      \
       "votes for an option, by id or poll/label; answers the count after it")                      \
     X(TALLY, tally, 1, ANY, NEVER, COMMAND_READ | COMMAND_LARGE, "TALLY poll [TOP n]",             \
       "the counts of a poll, most votes first")                                                    \
     X(SUBMIT, submit, 1, ANY, LAST, 0,                                                             \
-      "SUBMIT queue [PRI 0-9] [DELAY ms] [LEASE ms] [TRIES n] [NEED tag,...] [UNIQ u] payload",    \
+      "SUBMIT queue [PRI 0-9] [DELAY ms] [LEASE ms] [TRIES n] [NEED tag,...] [UNIQ u] [KEY k] "    \
+      "payload",                                                                                   \
       "puts a build in a queue, answers its id")                                                   \
     X(CLAIM, claim, 2, ANY, NEVER, COMMAND_CLAIM | COMMAND_LARGE,                                  \
       "CLAIM worker queue[,queue...] [WAIT ms] [COUNT n] [LEASE ms]",                              \

@@ -17,7 +17,9 @@ enum {
 static void answer_submit(struct reply *reply, int err, const struct edge_result *result)
 {
     if (err == 0) {
-        reply_ok_number(reply, result->value);
+        ask_ok_number(reply, result);
+    } else if (ask_key_clashes(reply, err, result)) {
+        return;
     } else if (err == TALLY_EXISTS) {
         reply_err(reply, err, "id=%llu an unfinished build has this UNIQ",
                   (unsigned long long)result->value);
@@ -41,9 +43,10 @@ enum outcome cmd_submit(struct ask *ask)
         {"TRIES", KEYWORD_NUMBER, 1, BUILD_TRIES_MAX, &tries},
         {"NEED", KEYWORD_TEXT, 0, 0, &submit.need},
         {"UNIQ", KEYWORD_TEXT, 0, 0, &submit.uniq},
+        {"KEY", KEYWORD_TEXT, 0, 0, &submit.key},
     };
-    if (!ask_name(ask, submit.queue, "queue's name") || !ask_keywords(ask, 1, keywords, 6) ||
-        !ask_tags(ask, submit.need)) {
+    if (!ask_name(ask, submit.queue, "queue's name") || !ask_keywords(ask, 1, keywords, 7) ||
+        !ask_tags(ask, submit.need) || !ask_key(ask, submit.key)) {
         return ASK_ANSWERED;
     }
     if (submit.uniq.at != NULL && (submit.uniq.len == 0 || submit.uniq.len > NAME_LEN_MAX)) {

@@ -162,7 +162,9 @@ enum outcome cmd_polls(struct ask *ask)
 static void answer_option(struct reply *reply, int err, const struct edge_result *result)
 {
     if (err == 0) {
-        reply_ok_number(reply, result->value);
+        ask_ok_number(reply, result);
+    } else if (ask_key_clashes(reply, err, result)) {
+        return;
     } else if (err == TALLY_INVAL) {
         reply_err(reply, err, "a label is 1 to 50 characters of UTF-8, no control characters");
     } else if (err == TALLY_EXISTS) {
@@ -177,10 +179,13 @@ enum outcome cmd_option(struct ask *ask)
 {
     struct span poll = ask->request->words[0];
     struct span label = ask->request->words[1];
-    if (!ask_name(ask, poll, "poll's name")) {
+    struct span key = {0};
+    const struct keyword keywords[] = {{"KEY", KEYWORD_TEXT, 0, 0, &key}};
+    if (!ask_name(ask, poll, "poll's name") || !ask_keywords(ask, 2, keywords, 1) ||
+        !ask_key(ask, key)) {
         return ASK_ANSWERED;
     }
-    int err = edge_option(ask->edge, poll, label);
+    int err = edge_option(ask->edge, poll, label, key);
     if (err == 0) {
         ask->on_result = answer_option;
         ask->reading = similar_new(

@@ -71,7 +71,7 @@ static bool answer_result(struct pipeline *pipeline, struct pending_entry *entry
     if (entry->conn->fd < 0) {
         return true;
     }
-    if (err == TALLY_EXISTS && entry->reading != NULL) {
+    if (err == TALLY_EXISTS && !result.dup && entry->reading != NULL) {
         entry->reading->format(entry->reading, reply);
     } else {
         /* every handler that appends an ordered request sets on_result */

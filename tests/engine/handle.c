@@ -95,7 +95,8 @@ void handle_poll(struct handle *handle, const char *name)
 uint64_t handle_option(struct handle *handle, const char *poll, const char *label)
 {
     uint64_t id = 0;
-    int err = handle_result(handle, edge_option(handle->edge, span_of(poll), span_of(label)), &id);
+    int err = handle_result(
+        handle, edge_option(handle->edge, span_of(poll), span_of(label), SPAN("")), &id);
     EXPECT(err == 0, "option %s: %s", label, tally_err_name(err));
     return id;
 }

@@ -222,7 +222,7 @@ static void more_options(struct handle *handle)
     for (int i = 0; i <= READ_SLICE; i++) {
         char label[16];
         snprintf(label, sizeof(label), "more %d", i);
-        cr_assert_eq(edge_option(handle->edge, SPAN("p"), span_of(label)), 0);
+        cr_assert_eq(edge_option(handle->edge, SPAN("p"), span_of(label), SPAN("")), 0);
     }
     handle_settle(handle);
 }

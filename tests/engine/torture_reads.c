@@ -36,7 +36,8 @@ static void fill(struct handle *handle)
         for (unsigned i = 0; i < OPTIONS; i++) {
             char label[16];
             snprintf(label, sizeof label, "o%u", i);
-            EXPECT(edge_option(handle->edge, span_of(poll), span_of(label)) == 0, "OPTION");
+            EXPECT(edge_option(handle->edge, span_of(poll), span_of(label), SPAN("")) == 0,
+                   "OPTION");
         }
         handle_settle(handle);
         uint64_t id = 0;

@@ -87,8 +87,8 @@ void actor_create(struct actor *actor, struct handle *handle)
         uint64_t id = handle_option(handle, poll, label);
         int err = edge_option_find(handle->edge, span_of(poll), span_of(label), &found);
         EXPECT(err == 0 && found == id, "option %s is not found again", label);
-        err =
-            handle_result(handle, edge_option(handle->edge, span_of(poll), span_of(label)), &found);
+        err = handle_result(
+            handle, edge_option(handle->edge, span_of(poll), span_of(label), SPAN("")), &found);
         EXPECT(err == TALLY_EXISTS && found == id, "%s twice: %s", label, tally_err_name(err));
     }
 }

@@ -87,8 +87,7 @@ static void change_all(void)
         .queue = {"q", 1}, .payload = {"make", 4}, .lease_ms = 1000, .tries = 3};
     int err = handle_result(&handle, edge_poll(handle.edge, &poll), NULL);
     EXPECT(err == 0, "a poll: %s", tally_err_name(err));
-    err = handle_result(
-        &handle, edge_option(handle.edge, (struct span){"p", 1}, (struct span){"New", 3}), NULL);
+    err = handle_result(&handle, edge_option(handle.edge, SPAN("p"), SPAN("New"), SPAN("")), NULL);
     EXPECT(err == 0 || err == TALLY_EXISTS, "an option: %s", tally_err_name(err));
     err = handle_result(&handle, edge_worker(handle.edge, &worker), NULL);
     EXPECT(err == 0, "a worker: %s", tally_err_name(err));

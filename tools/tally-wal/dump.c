@@ -132,6 +132,9 @@ static void print_result(const struct record_schema *schema, const struct apply_
     } else if (schema->makes != RECORD_MAKES_NOTHING) {
         fields_number(fields, "id", result->reply.value);
     }
+    if (result->reply.dup) {
+        fields_number(fields, "dup", 1);
+    }
 }
 
 static void print_fields(const struct state *state, const struct record *record,

@@ -1,0 +1,62 @@
+/* apply for the KEY of a request: the first reply is kept, and given again to a repetition. */
+#include "engine/apply/apply_internal.h"
+
+#include "engine/log/bounds.h"
+#include "wal/base/err.h"
+
+/* A key that is put drops so many old ones at most, so no record takes long; and no record puts
+ * more than one, so the keys of a busy server are never more than KEYS_MAX. */
+enum { KEYS_DROP_MAX = 4 };
+
+bool apply_key_is_known(const struct state *state, const struct record *record, uint64_t time_ms,
+                        struct apply_result *result)
+{
+    struct span text = record_key(record);
+    const struct keyed_reply *key =
+        text.len > 0 ? keys_find(&state->keys, record->type, text, time_ms) : NULL;
+    if (key == NULL) {
+        return false;
+    }
+    struct key_entry entry;
+    keys_entry(key, &entry);
+    apply_result_clear(result);
+    if (entry.fingerprint != keys_fingerprint(record)) {
+        result->err = TALLY_EXISTS;
+    } else {
+        result->reply = entry.reply;
+    }
+    result->reply.dup = true;
+    return true;
+}
+
+static int remember(struct state *state, const struct record *record,
+                    const struct edge_result *reply)
+{
+    struct keys *keys = &state->keys;
+    for (int i = 0; i < KEYS_DROP_MAX && keys_due(keys, record->time_ms) != NULL; i++) {
+        keys_drop(keys);
+    }
+    const struct key_entry entry = {.verb = record->type,
+                                    .text = record_key(record),
+                                    .fingerprint = keys_fingerprint(record),
+                                    .lsn = record->lsn,
+                                    .time_ms = record->time_ms,
+                                    .reply = *reply};
+    return keys_put(keys, &entry);
+}
+
+int apply_keyed(struct state *state, const struct record *record, struct apply_result *v,
+                int (*decide)(struct state *, const struct record *, struct apply_result *))
+{
+    if (record_key(record).len == 0) {
+        return decide(state, record, v);
+    }
+    if (bounds_record_error(record) != NULL) {
+        return TALLY_CORRUPT; /* the edge asks the same before it appends: bounds.h */
+    }
+    if (apply_key_is_known(state, record, record->time_ms, v)) {
+        return 0;
+    }
+    int err = decide(state, record, v);
+    return err == 0 && v->err == 0 ? remember(state, record, &v->reply) : err;
+}
