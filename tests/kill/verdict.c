@@ -3,7 +3,7 @@
 
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
-#include "tests/lib/dump.h"
+#include "tests/lib/fold.h"
 #include "tests/lib/scene.h"
 
 #include <inttypes.h>
@@ -45,14 +45,15 @@ static void expect_told_once(const struct crew *crew, size_t option, uint64_t vo
 void verdict_votes(const struct crew *crew, const struct server *server, bool is_whole)
 {
     struct client client;
-    struct dump_votes events = {0};
+    struct fold fold = {0};
     uint64_t sum = 0;
     for (size_t c = 0; c < CREW; c++) {
         EXPECT(crew[c].history.fault[0] == '\0', "%s", crew[c].history.fault);
     }
     client_open(&client, server);
     if (is_whole) {
-        dump_votes_read(&events, server);
+        fold_begin(&fold, server);
+        fold_all(&fold);
     }
     for (size_t i = 0; i < OPTIONS; i++) {
         uint64_t acked = 0, sent = 0;
@@ -67,7 +68,7 @@ void verdict_votes(const struct crew *crew, const struct server *server, bool is
                acked, votes, sent);
         expect_told_once(crew, i, votes);
         if (is_whole) {
-            dump_votes_expect(&events, crew[0].options[i], votes);
+            fold_expect_votes(&fold, crew[0].options[i], votes);
         }
         printf("  option %zu: %" PRIu64 " votes acknowledged, %" PRIu64 " counted, %" PRIu64
                " sent\n",
@@ -75,7 +76,7 @@ void verdict_votes(const struct crew *crew, const struct server *server, bool is
     }
     uint64_t total = scene_total(&client, "race");
     EXPECT(total == sum, "total=%" PRIu64 " and the options have %" PRIu64, total, sum);
-    dump_votes_fini(&events);
+    fold_fini(&fold);
     client_close(&client);
 }
 

@@ -2,6 +2,7 @@
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/dump.h"
+#include "tests/lib/fold.h"
 #include "tests/lib/scene.h"
 #include "tests/lib/server.h"
 #include "tests/limits/traced.h"
@@ -71,10 +72,11 @@ static void failing_from(const char *inject)
     scene_vote_times(&client, option, votes, 3);
     printf("  %" PRIu64 " votes acknowledged, %" PRIu64 " counted\n", acked, votes);
 
-    struct dump_votes events;
-    dump_votes_read(&events, &server);
-    dump_votes_expect(&events, option, votes + 3);
-    dump_votes_fini(&events);
+    struct fold fold;
+    fold_begin(&fold, &server);
+    fold_all(&fold);
+    fold_expect_votes(&fold, option, votes + 3);
+    fold_fini(&fold);
     client_close(&client);
     server_stop(&server);
 }
