@@ -197,6 +197,7 @@ static const struct module {
     {"engine/read.h", {"edge_"}},
     {"engine/base/label.h", {"name_", "tags_"}},
     {"engine/log/status.h", {"ending_"}},
+    {"engine/state/voters_arena.h", {"voters_"}},
     {"engine/state/state.h",
      {"blob_", "build_", "key_of_two", "need_set_", "option_", "poll_", "queue_", "rate_word",
       "window_", "worker_"}},
