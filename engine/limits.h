@@ -43,6 +43,13 @@ enum {
     POLL_SECONDS = 64, /* a poll counts the votes of each of the last 64 seconds */
 };
 
+/* ---- trends (engine/state/trend.h) ---- */
+enum {
+    TREND_BUCKET_MS = 5000,
+    TREND_SAMPLES_MIN = 4, /* capacities of a trend's array, powers of two */
+    TREND_SAMPLES_MAX = 512,
+};
+
 /* ---- keys of requests ---- */
 enum { KEYS_MAX = 1 << 20 };                        /* so many are remembered: the newest */
 #define KEYS_WINDOW_MS ((uint64_t)24 * 3600 * 1000) /* ... and for so long */

@@ -93,10 +93,11 @@ static inline struct vote_step apply_vote_step_of(uint64_t option, uint64_t befo
     return (struct vote_step){before, is_possible ? (uint32_t)option : 0, (uint32_t)n};
 }
 
-/* The votes that one second adds to a poll. */
+/* Votes of one second that are to be added to a poll. */
 struct vote_sum {
     struct poll *poll;
     uint64_t second;
+    uint64_t lsn; /* of the first of them */
     uint64_t votes;
 };
 
@@ -105,24 +106,26 @@ enum { VOTE_STEPS_MAX = 128 };
 /* The steps of one second that belong to one share: those of options with this remainder. */
 struct vote_share {
     uint64_t second;
-    uint32_t shares; /* a power of two */
+    uint64_t first_lsn; /* of the steps of a call */
+    uint32_t shares;    /* a power of two */
     uint32_t share;
+    int err; /* set by apply_vote_steps */
 };
 
 /*
  * Applies the steps of a share in their order, but for the sums of their polls: these are appended
  * to the *sum_count sums, and the caller leaves room for count more. The options of all steps are
  * prefetched first, since a replay mostly waits for memory; count is at most VOTE_STEPS_MAX.
- * Returns how many steps it has looked at; less than count: the next one is CORRUPT. Threads: one
- * for a share; no other code uses the state meanwhile.
+ * Returns how many steps it has looked at; less than count: the next one fails with share->err,
+ * CORRUPT or NOMEM. Threads: one for a share; no other code uses the state meanwhile.
  */
-size_t apply_vote_steps(struct state *state, const struct vote_share *share,
+size_t apply_vote_steps(struct state *state, struct vote_share *share,
                         const struct vote_step *steps, size_t count, struct vote_sum *sums,
                         size_t *sum_count);
 
-/* Adds the sums that apply_vote_steps has left out. REQUIRES: no sum of one call is POLL_SECONDS
- * older than another. Threads: one, alone. */
-void apply_vote_sums(struct state *state, const struct vote_sum *sums, size_t count);
+/* Adds a sum that apply_vote_steps has left out. REQUIRES: sums come in the order of their lsns,
+ * those of all shares together. Errors: NOMEM. Threads: one, alone. */
+int apply_vote_sum(struct state *state, const struct vote_sum *sum);
 
 /* Applies a record of builds or workers (record_is_of_builds). Errors, result: as apply. Threads:
  * one; others may be in apply_vote_steps. */

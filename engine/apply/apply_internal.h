@@ -81,6 +81,18 @@ int apply_replace_text(struct state *state, _Atomic(struct blob *) *place, struc
 /* Makes the worker able to hold so many builds. Errors: NOMEM. */
 int apply_worker_reserve(struct state *state, struct worker *worker, uint32_t slots);
 
+/*
+ * To be called before votes of an option change, and with them perhaps the total of its poll: keeps
+ * the counts of the bucket before (engine/state/trend.h). Both are captured already. Errors: NOMEM.
+ */
+int apply_touch_now(struct state *state, struct option *option, uint64_t now_ms);
+static inline int apply_touch(struct state *state, struct option *option, uint64_t now_ms)
+{
+    /* a poll is touched with each of its options, so the option's time says enough */
+    return trend_is_due(&option->trend_until_ms, now_ms) ? apply_touch_now(state, option, now_ms)
+                                                         : 0;
+}
+
 /* As apply, for a VOTE. */
 int apply_vote(struct state *state, const struct record *record);
 

@@ -5,11 +5,29 @@
 #include "wal/base/check.h"
 #include "wal/base/err.h"
 
+static int touch_poll(struct state *state, struct poll *poll, uint64_t now_ms)
+{
+    snapshot_capture_poll(state, poll);
+    return trend_touch(state, poll_trend(state, poll), FIELD_OWN(poll->total), now_ms);
+}
+
+static int touch_option(struct state *state, struct option *option, uint64_t now_ms)
+{
+    return trend_touch(state, option_trend(state, option), FIELD_OWN(option->votes), now_ms);
+}
+
+int apply_touch_now(struct state *state, struct option *option, uint64_t now_ms)
+{
+    int err = touch_option(state, option, now_ms);
+    return err != 0 ? err : touch_poll(state, option->poll, now_ms);
+}
+
 static void poll_add(struct state *state, struct poll *poll, uint64_t second, uint64_t votes)
 {
     unsigned place = (unsigned)(second % POLL_SECONDS);
     DCHECK(FIELD_OWN(poll->second[place]) % POLL_SECONDS == place ||
            FIELD_OWN(poll->second[place]) == 0);
+    DCHECK(!trend_is_due(&poll->trend_until_ms, second * 1000));
     snapshot_capture_poll(state, poll);
     if (FIELD_OWN(poll->second[place]) != second) {
         FIELD_PUT(poll->second_votes[place], 0);
@@ -20,19 +38,18 @@ static void poll_add(struct state *state, struct poll *poll, uint64_t second, ui
     FIELD_ADD(state->votes, votes);
 }
 
-/* Applies a step to its option, but not to the sums of its poll and of the state. Returns whether
- * the step fits. */
-static bool option_take(struct state *state, struct option *option, const struct vote_step *step)
+static bool option_fits(const struct option *option, const struct vote_step *step)
 {
-    if (option == NULL || step->n == 0 || FIELD_OWN(option->votes) != step->before ||
-        step->before + step->n > VOTES_MASK) {
-        return false;
-    }
+    return option != NULL && step->n != 0 && FIELD_OWN(option->votes) == step->before &&
+           step->before + step->n <= VOTES_MASK;
+}
+
+/* Applies a step that fits to its option, but not to the sums of its poll and of the state. */
+static void option_take(struct option *option, const struct vote_step *step)
+{
     DCHECK(option->changes <= FIELD_OWN(option->votes)); /* each change was a vote or more */
-    snapshot_capture_option(state, option);
     FIELD_PUT(option->votes, step->before + step->n);
     option->changes++;
-    return true;
 }
 
 int apply_vote(struct state *state, const struct record *record)
@@ -40,9 +57,14 @@ int apply_vote(struct state *state, const struct record *record)
     const struct vote_step step =
         apply_vote_step_of(record->num[VOTE_OPTION], record->num[VOTE_BEFORE], record->num[VOTE_N]);
     struct option *option = state_option(state, step.option);
-    if (!option_take(state, option, &step)) {
+    if (!option_fits(option, &step)) {
         return TALLY_CORRUPT;
     }
+    snapshot_capture_option(state, option);
+    if (apply_touch(state, option, record->time_ms) != 0) {
+        return TALLY_NOMEM;
+    }
+    option_take(option, &step);
     poll_add(state, option->poll, record->time_ms / 1000, step.n);
     if (option->poll->feed != NULL) {
         feed_note(option->poll->feed, option, step.before + step.n);
@@ -84,13 +106,29 @@ static void options_fetch(const struct state *state, const struct vote_step *ste
     }
 }
 
-size_t apply_vote_steps(struct state *state, const struct vote_share *share,
+/* Applies a step in a replay; as option_take. Errors: CORRUPT, NOMEM. */
+static int take_step(struct state *state, struct option *option, const struct vote_step *step,
+                     uint64_t now_ms)
+{
+    if (!option_fits(option, step)) {
+        return TALLY_CORRUPT;
+    }
+    DCHECK(state->capture == NULL); /* there are no snapshots in a replay */
+    if (trend_is_due(&option->trend_until_ms, now_ms) && touch_option(state, option, now_ms) != 0) {
+        return TALLY_NOMEM;
+    }
+    option_take(option, step);
+    return 0;
+}
+
+size_t apply_vote_steps(struct state *state, struct vote_share *share,
                         const struct vote_step *steps, size_t count, struct vote_sum *sums,
                         size_t *sum_count)
 {
     struct option *options[VOTE_STEPS_MAX];
     unsigned char picks[VOTE_STEPS_MAX];
     struct vote_sum sum = {.poll = NULL, .second = share->second};
+    const uint64_t now_ms = share->second * 1000;
     size_t used = *sum_count;
     size_t i = 0;
     /* the replay cuts its batch into runs of at most VOTE_STEPS_MAX steps */
@@ -100,13 +138,15 @@ size_t apply_vote_steps(struct state *state, const struct vote_share *share,
     options_fetch(state, steps, picks, picked, options);
     for (; i < picked; i++) {
         const struct vote_step *step = &steps[picks[i]];
-        if (!option_take(state, options[i], step)) {
+        share->err = take_step(state, options[i], step, now_ms);
+        if (share->err != 0) {
             break;
         }
         if (options[i]->poll != sum.poll && sum.poll != NULL) {
             sums[used++] = sum;
             sum.votes = 0;
         }
+        sum.lsn = sum.votes == 0 ? share->first_lsn + picks[i] : sum.lsn;
         sum.poll = options[i]->poll;
         sum.votes += step->n;
     }
@@ -118,9 +158,13 @@ size_t apply_vote_steps(struct state *state, const struct vote_share *share,
     return i == picked ? count : picks[i];
 }
 
-void apply_vote_sums(struct state *state, const struct vote_sum *sums, size_t count)
+int apply_vote_sum(struct state *state, const struct vote_sum *sum)
 {
-    for (size_t i = 0; i < count; i++) {
-        poll_add(state, sums[i].poll, sums[i].second, sums[i].votes);
+    uint64_t now_ms = sum->second * 1000;
+    if (trend_is_due(&sum->poll->trend_until_ms, now_ms) &&
+        touch_poll(state, sum->poll, now_ms) != 0) {
+        return TALLY_NOMEM;
     }
+    poll_add(state, sum->poll, sum->second, sum->votes);
+    return 0;
 }

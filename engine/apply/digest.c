@@ -49,18 +49,26 @@ static uint64_t mix_image(uint64_t digest, const struct image *image)
     return digest;
 }
 
+/* Mixes a poll or an option, but not its trend. */
+static uint64_t mix_image_but(uint64_t digest, struct image *image, unsigned trend)
+{
+    image->text[trend].len = 0;
+    return mix_image(digest, image);
+}
+
 static uint64_t mix_poll(uint64_t digest, const struct state *state, const struct poll *poll)
 {
-    unsigned char seconds[SNAPSHOT_SECONDS_BYTES];
+    struct snapshot_texts texts;
     struct image image;
-    snapshot_image_poll(&image, poll, seconds);
-    digest = MIX(mix_image(digest, &image), FIELD_OWN(poll->option_count),
+    snapshot_image_poll(&image, poll, &texts);
+    digest = MIX(mix_image_but(digest, &image, IPOLL_TREND), FIELD_OWN(poll->option_count),
                  state_poll(state, blob_span(poll->name)) == poll);
     for (uint64_t i = 0; i < FIELD_OWN(poll->option_count); i++) {
         const struct option *option = poll_option(poll, i);
         DCHECK(option->place == i && option->poll == poll);
-        snapshot_image_option(&image, option);
-        digest = MIX(mix_image(digest, &image), state_option(state, option->id) == option,
+        snapshot_image_option(&image, option, &texts);
+        digest = MIX(mix_image_but(digest, &image, IOPTION_TREND),
+                     state_option(state, option->id) == option,
                      index_get(&state->labels, blob_span(option->key)) == option);
     }
     return digest;
@@ -114,7 +122,30 @@ static uint64_t mix_build(uint64_t digest, const struct state *state, const stru
                build->uniq == NULL || index_get(&state->uniqs, blob_span(build->uniq)) == build);
 }
 
+static uint64_t digest_trends(const struct state *state)
+{
+    struct snapshot_texts texts;
+    struct image image;
+    uint64_t digest = mix_all(1, state->trend_pools, TREND_POOLS);
+    const struct poll *poll;
+    for (uint64_t id = 1; (poll = table_next(&state->poll_ids, &id)) != NULL; id++) {
+        snapshot_image_poll(&image, poll, &texts);
+        digest = mix_text(digest, image.text[IPOLL_TREND]);
+    }
+    const struct option *option;
+    for (uint64_t id = 1; (option = table_next(&state->options, &id)) != NULL; id++) {
+        snapshot_image_option(&image, option, &texts);
+        digest = mix_text(digest, image.text[IOPTION_TREND]);
+    }
+    return digest;
+}
+
 uint64_t digest_state(const struct state *state)
+{
+    return mix(digest_but_trends(state), digest_trends(state));
+}
+
+uint64_t digest_but_trends(const struct state *state)
 {
     DCHECK(state->queues.count == FIELD_OWN(state->queue_count));
     struct image head;

@@ -10,4 +10,7 @@
  */
 uint64_t digest_state(const struct state *state);
 
+/* The same without the trends: a snapshot of an earlier tally has none, and its log has. */
+uint64_t digest_but_trends(const struct state *state);
+
 #endif

@@ -30,9 +30,9 @@ static void put(struct capture *capture, const struct image *image)
 
 void snapshot_capture_take_poll(struct capture *capture, struct poll *poll)
 {
-    unsigned char seconds[SNAPSHOT_SECONDS_BYTES];
+    struct snapshot_texts texts;
     struct image image;
-    snapshot_image_poll(&image, poll, seconds);
+    snapshot_image_poll(&image, poll, &texts);
     DCHECK(poll->captured != capture->number); /* an entity is in a snapshot once */
     poll->captured = capture->number;
     put(capture, &image);
@@ -40,8 +40,9 @@ void snapshot_capture_take_poll(struct capture *capture, struct poll *poll)
 
 void snapshot_capture_take_option(struct capture *capture, struct option *option)
 {
+    struct snapshot_texts texts;
     struct image image;
-    snapshot_image_option(&image, option);
+    snapshot_image_option(&image, option, &texts);
     snapshot_capture_poll(capture->state, option->poll);
     DCHECK(option->captured != capture->number); /* an entity is in a snapshot once */
     option->captured = capture->number;

@@ -25,22 +25,23 @@ static struct span seconds_of(const struct poll *poll, unsigned char *into)
             len += put_varint(into + len, FIELD_OWN(poll->second_votes[i]));
         }
     }
-    DCHECK(len <= SNAPSHOT_SECONDS_BYTES);
+    DCHECK(len <= sizeof((struct snapshot_texts *)0)->seconds);
     return (struct span){(const char *)into, len};
 }
 
-void snapshot_image_poll(struct image *image, const struct poll *from,
-                         unsigned char seconds[SNAPSHOT_SECONDS_BYTES])
+void snapshot_image_poll(struct image *image, const struct poll *from, struct snapshot_texts *into)
 {
     uint64_t rate = FIELD_OWN(from->rate);
-    *image = (struct image){
-        .kind = IMAGE_POLL,
-        .num = {[IPOLL_RATE_N] = rate_word_n(rate),
-                [IPOLL_RATE_MS] = rate_word_ms(rate),
-                [IPOLL_OPEN] = FIELD_OWN(from->open),
-                NUMS_OF(POLL)},
-        .text = {
-            [IPOLL_NAME] = blob_span(from->name), [IPOLL_SECONDS] = seconds_of(from, seconds)}};
+    const struct trend_view trend =
+        trend_view(&from->samples, &from->trend_until_ms, FIELD_OWN(from->total));
+    *image = (struct image){.kind = IMAGE_POLL,
+                            .num = {[IPOLL_RATE_N] = rate_word_n(rate),
+                                    [IPOLL_RATE_MS] = rate_word_ms(rate),
+                                    [IPOLL_OPEN] = FIELD_OWN(from->open),
+                                    NUMS_OF(POLL)},
+                            .text = {[IPOLL_NAME] = blob_span(from->name),
+                                     [IPOLL_SECONDS] = seconds_of(from, into->seconds),
+                                     [IPOLL_TREND] = trend_text(&trend, into->trend)}};
 }
 
 /* The folded label: the part of the option's key behind the poll's name. */
@@ -51,12 +52,16 @@ static struct span fold_of(const struct option *option)
     return (struct span){option->key->at + skip, option->key->len - skip};
 }
 
-void snapshot_image_option(struct image *image, const struct option *from)
+void snapshot_image_option(struct image *image, const struct option *from,
+                           struct snapshot_texts *into)
 {
-    *image = (struct image){
-        .kind = IMAGE_OPTION,
-        .num = {[IOPTION_POLL] = from->poll->id, NUMS_OF(OPTION)},
-        .text = {[IOPTION_LABEL] = blob_span(from->label), [IOPTION_FOLD] = fold_of(from)}};
+    const struct trend_view trend =
+        trend_view(&from->samples, &from->trend_until_ms, FIELD_OWN(from->votes));
+    *image = (struct image){.kind = IMAGE_OPTION,
+                            .num = {[IOPTION_POLL] = from->poll->id, NUMS_OF(OPTION)},
+                            .text = {[IOPTION_LABEL] = blob_span(from->label),
+                                     [IOPTION_FOLD] = fold_of(from),
+                                     [IOPTION_TREND] = trend_text(&trend, into->trend)}};
 }
 
 void snapshot_image_queue(struct image *image, const struct queue *from)

@@ -6,18 +6,21 @@
 #include "engine/state/state.h"
 #include "wal/base/bytes.h"
 
-/* The most bytes that the `seconds` of a poll take. */
-enum { SNAPSHOT_SECONDS_BYTES = POLL_SECONDS * 3 * VARINT_BYTES_MAX };
+/* Room for the texts of an image that do not stand in its entity. */
+struct snapshot_texts {
+    unsigned char seconds[POLL_SECONDS * 3 * VARINT_BYTES_MAX];
+    unsigned char trend[TREND_TEXT_MAX];
+};
 
 /*
- * Each function fills the image from the entity. The texts point into the entity, those of a poll
- * also into `seconds`. A queue's image lacks the tags of its need sets, which the capture joins to
- * one text. Threads: the committer, or the only one.
+ * Each function fills the image from the entity. The texts point into the entity, and those of a
+ * poll or an option also into `into`. A queue's image lacks the tags of its need sets, which the
+ * capture joins to one text. Threads: the committer, or the only one.
  */
 void snapshot_image_head(struct image *image, const struct state *from);
-void snapshot_image_poll(struct image *image, const struct poll *from,
-                         unsigned char seconds[SNAPSHOT_SECONDS_BYTES]);
-void snapshot_image_option(struct image *image, const struct option *from);
+void snapshot_image_poll(struct image *image, const struct poll *from, struct snapshot_texts *into);
+void snapshot_image_option(struct image *image, const struct option *from,
+                           struct snapshot_texts *into);
 void snapshot_image_queue(struct image *image, const struct queue *from);
 void snapshot_image_worker(struct image *image, const struct worker *from);
 void snapshot_image_build(struct image *image, const struct build *from);

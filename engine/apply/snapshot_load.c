@@ -80,7 +80,11 @@ static int load_poll(struct snapshot_load *load, const struct image *image)
     apply_poll_set_window(to, num[IPOLL_OPEN] != 0);
     ledger_add(&state->ledger, LEDGER_ENTITIES, poll_weight(to));
     load_seconds(to, image->text[IPOLL_SECONDS]);
-    return 0;
+    if (image->text[IPOLL_TREND].len == 0 && FIELD_OWN(to->total) > 0) {
+        /* an earlier tally made the snapshot: when these votes came is not known */
+        return trend_begin(state, poll_trend(state, to), state->time_ms / TREND_BUCKET_MS + 1);
+    }
+    return trend_load(state, poll_trend(state, to), image->text[IPOLL_TREND]);
 }
 
 static int load_option(struct snapshot_load *load, const struct image *image)
@@ -100,7 +104,10 @@ static int load_option(struct snapshot_load *load, const struct image *image)
     };
     MEMBERS_OF(OPTION)
     bool is_whole = to->label != NULL && to->key != NULL;
-    return table_put(&state->options, to->id, to) == 0 && is_whole ? 0 : TALLY_NOMEM;
+    int err = table_put(&state->options, to->id, to) == 0 && is_whole ? 0 : TALLY_NOMEM;
+    err = err != 0 ? err : trend_load(state, option_trend(state, to), image->text[IOPTION_TREND]);
+    bool is_past = FIELD_OWN(to->trend_until_ms) <= FIELD_OWN(poll->trend_until_ms);
+    return err != 0 || is_past ? err : wrong(load, "votes that changed after those of their poll");
 }
 
 /* REQUIRES: bounds.c has checked the tags. */

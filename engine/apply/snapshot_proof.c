@@ -116,8 +116,17 @@ static int take_head(struct snapshot_proof *proof, const struct image *image)
     return proof->totals != NULL && proof->claimed != NULL ? 0 : TALLY_NOMEM;
 }
 
+/* Whether the last change of a trend is no later than the state. */
+static bool is_past(const struct snapshot_proof *proof, struct span trend)
+{
+    return trend_text_until(trend) <= proof->head.num[HEAD_TIME_MS] / TREND_BUCKET_MS + 1;
+}
+
 static int take_poll(struct snapshot_proof *proof, const struct image *image)
 {
+    if (!is_past(proof, image->text[IPOLL_TREND])) {
+        return wrong(proof, "a trend that goes on behind the last record");
+    }
     int err = take_id(proof, IMAGE_POLL, image->num[IMAGE_ID], "a poll twice, or beyond the last");
     if (err == 0) {
         DCHECK(image->num[IMAGE_ID] <= proof->head.num[HEAD_POLLS]); /* take_id checks it */
@@ -129,6 +138,9 @@ static int take_poll(struct snapshot_proof *proof, const struct image *image)
 static int take_option(struct snapshot_proof *proof, const struct image *image)
 {
     uint64_t poll = image->num[IOPTION_POLL];
+    if (!is_past(proof, image->text[IOPTION_TREND])) {
+        return wrong(proof, "a trend that goes on behind the last record");
+    }
     if (!is_there(proof, IMAGE_POLL, poll)) {
         return wrong(proof, "an option without its poll");
     }

@@ -82,6 +82,39 @@ static bool are_seconds(struct span text)
     return true;
 }
 
+/* Whether a text is the trend of a count: the bucket behind the last change, from when on it is
+ * exact, a capacity, and samples in rising buckets before that of the last change. */
+static bool is_trend(struct span text)
+{
+    const unsigned char *at = (const unsigned char *)text.at;
+    const unsigned char *end = at + text.len;
+    const uint64_t bucket_max = TIME_MS_MAX / TREND_BUCKET_MS;
+    uint64_t until = 0;
+    uint64_t exact_from = 0;
+    uint64_t capacity = 0;
+    uint64_t bucket = 0;
+    if (text.len == 0) {
+        return true;
+    }
+    if (get_varint(&at, end, &until) != 0 || get_varint(&at, end, &exact_from) != 0 ||
+        get_varint(&at, end, &capacity) != 0 || until > bucket_max + 1 ||
+        exact_from > bucket_max + 1 || capacity > TREND_SAMPLES_MAX ||
+        (capacity & (capacity - 1)) != 0 || (capacity != 0 && capacity < TREND_SAMPLES_MIN)) {
+        return false;
+    }
+    for (uint64_t i = 0; at != end; i++) {
+        uint64_t more = 0;
+        uint64_t count = 0;
+        if (i == capacity || get_varint(&at, end, &more) != 0 ||
+            get_varint(&at, end, &count) != 0 || count > COUNT_MAX || (more == 0 && i > 0) ||
+            more >= until || bucket + more + 1 >= until) {
+            return false;
+        }
+        bucket += more;
+    }
+    return true;
+}
+
 static bool text_fits(struct span text, enum bounds_text is)
 {
     switch (is) {
@@ -109,6 +142,8 @@ static bool text_fits(struct span text, enum bounds_text is)
         return text.len <= BUILD_TEXT_BYTES_MAX;
     case BOUNDS_TEXT_SECONDS:
         return are_seconds(text);
+    case BOUNDS_TEXT_TREND:
+        return is_trend(text);
     }
     return false;
 }

@@ -33,6 +33,7 @@ enum bounds_text {
     BOUNDS_TEXT_QUEUE_UNIQ, /* behind the queue's name and a '/' */
     BOUNDS_TEXT_BLOB,       /* a payload, result or error */
     BOUNDS_TEXT_SECONDS,    /* of a poll: engine/log/image.h */
+    BOUNDS_TEXT_TREND,      /* of a count: engine/state/trend.h */
 };
 
 /* Returns what is wrong with a record or an image, in a few static words; NULL: it is within its

@@ -45,7 +45,8 @@ enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 5 };
     N(HEAD_QUEUE_LAST, "queue_last", COUNT_MAX)
 #define IMAGE_HEAD_TEXTS(T)
 
-/* seconds: three varints for each place that holds votes: place, second, votes */
+/* seconds: three varints for each place that holds votes: place, second, votes; trend: of the
+ * total, engine/state/trend.h */
 #define IMAGE_POLL_NUMS(N)                                                                         \
     N(IPOLL_ID, "id", BOUNDS_ANY)                                                                  \
     N(IPOLL_TOTAL, "total", COUNT_MAX)                                                             \
@@ -56,14 +57,20 @@ enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 5 };
     N(IPOLL_OPEN, "open", 1)                                                                       \
     N(IPOLL_MODE, "mode", POLL_MODES - 1)                                                          \
     N(IPOLL_MODE_WANTED, "mode_wanted", POLL_MODES - 1)
-#define IMAGE_POLL_TEXTS(T) T(IPOLL_NAME, "poll", NAME) T(IPOLL_SECONDS, "seconds", SECONDS)
+#define IMAGE_POLL_TEXTS(T)                                                                        \
+    T(IPOLL_NAME, "poll", NAME)                                                                    \
+    T(IPOLL_SECONDS, "seconds", SECONDS)                                                           \
+    T(IPOLL_TREND, "trend", TREND)
 
 #define IMAGE_OPTION_NUMS(N)                                                                       \
     N(IOPTION_ID, "id", BOUNDS_ANY)                                                                \
     N(IOPTION_POLL, "poll", BOUNDS_ANY)                                                            \
     N(IOPTION_VOTES, "votes", VOTES_MASK)                                                          \
     N(IOPTION_CHANGES, "changes", BOUNDS_ANY)
-#define IMAGE_OPTION_TEXTS(T) T(IOPTION_LABEL, "label", LABEL) T(IOPTION_FOLD, "fold", FOLD)
+#define IMAGE_OPTION_TEXTS(T)                                                                      \
+    T(IOPTION_LABEL, "label", LABEL)                                                               \
+    T(IOPTION_FOLD, "fold", FOLD)                                                                  \
+    T(IOPTION_TREND, "trend", TREND)
 
 /* tags: the need sets in their order, ';' between */
 #define IMAGE_QUEUE_NUMS(N)                                                                        \

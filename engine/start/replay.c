@@ -133,11 +133,12 @@ static void apply_span(const struct replay *replay, struct replay_share *share,
             share_fail(share, TALLY_NOMEM, 0, RECORD_VOTE);
             return;
         }
+        of.first_lsn = span->first_lsn + (i - span->begin);
         size_t done = apply_vote_steps(replay->state, &of, steps + i, count, share->sums.at,
                                        &share->sums.count);
         i += done;
         if (done < count) {
-            share_fail(share, TALLY_CORRUPT, span->first_lsn + (i - span->begin), RECORD_VOTE);
+            share_fail(share, of.err, span->first_lsn + (i - span->begin), RECORD_VOTE);
         }
     }
 }
@@ -198,6 +199,31 @@ static int judge_shares(struct replay *replay)
     return replay->bad_lsn == 0 ? 0 : TALLY_CORRUPT;
 }
 
+/* Adds the sums of all shares to the polls, in the order of their lsns. */
+static int add_sums(const struct replay *replay)
+{
+    size_t next[REPLAY_SHARES_MAX + 1] = {0};
+    for (;;) {
+        unsigned first = 0;
+        uint64_t first_lsn = UINT64_MAX;
+        for (unsigned i = 1; i <= replay->share_count; i++) {
+            const struct vote_sum *sums = replay->shares[i].sums.at;
+            if (next[i] < replay->shares[i].sums.count && sums[next[i]].lsn < first_lsn) {
+                first = i;
+                first_lsn = sums[next[i]].lsn;
+            }
+        }
+        if (first == 0) {
+            return 0;
+        }
+        const struct vote_sum *sums = replay->shares[first].sums.at;
+        int err = apply_vote_sum(replay->state, &sums[next[first]++]);
+        if (err != 0) {
+            return err;
+        }
+    }
+}
+
 /* Waits until the batch under way is applied. */
 static int finish(struct replay *replay)
 {
@@ -207,10 +233,7 @@ static int finish(struct replay *replay)
     }
     parallel_wait(&replay->parallel);
     int err = judge_shares(replay);
-    for (unsigned i = 1; i <= replay->share_count && err == 0; i++) {
-        const struct replay_list *sums = &replay->shares[i].sums;
-        apply_vote_sums(replay->state, sums->at, sums->count);
-    }
+    err = err != 0 ? err : add_sums(replay);
     DCHECK(batch->last_ms >= replay->state->time_ms &&
            batch->last_lsn > FIELD_OWN(replay->state->lsn));
     replay->state->time_ms = batch->last_ms;

@@ -7,6 +7,7 @@
 #include "wal/wal.h"
 
 enum { REPLAY_SHARES_MAX = PARALLEL_THREADS_MAX / 2 };
+_Static_assert(TREND_OPTION_POOLS % REPLAY_SHARES_MAX == 0, "a pool of trends is of one share");
 
 /* An array that grows and keeps its memory. */
 struct replay_list {
@@ -51,7 +52,7 @@ struct replay {
     struct replay_batch *applied; /* by the tasks that are under way; NULL: none are */
     uint32_t share_count;         /* of votes; a power of two */
     struct replay_share shares[REPLAY_SHARES_MAX + 1]; /* the first one: builds */
-    struct apply_result result; /* of a record that is applied alone */
+    struct apply_result result;                        /* of a record that is applied alone */
     /* after CORRUPT: the record that contradicts the state; 0: the block is to blame */
     uint64_t bad_lsn;
     unsigned bad_type;

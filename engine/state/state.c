@@ -73,6 +73,7 @@ static void free_option(struct option *option)
     if (option != NULL) {
         free(option->label);
         free(option->key);
+        free(FIELD_OWN(option->samples));
         free(option);
     }
 }
@@ -82,6 +83,7 @@ static void free_poll(void *arg, void *entity)
     (void)arg;
     struct poll *poll = entity;
     free(poll->name);
+    free(FIELD_OWN(poll->samples));
     for (unsigned part = 0; part < POLL_PARTS; part++) {
         free((void *)FIELD_OWN(poll->options[part]));
     }

@@ -10,6 +10,7 @@
 #include "engine/base/seq.h"
 #include "engine/base/table.h"
 #include "engine/state/ticket.h"
+#include "engine/state/trend.h"
 #include "engine/state/word.h"
 #include "wal/base/check.h"
 
@@ -46,6 +47,7 @@
  *   mode of a poll, as plain votes    poll.vote_until: VOTES_BALLOTS; `mode` is for POLLS and for a
  *   meet it                           first look at a ballot, which apply judges
  *   second[] and second_votes[]       a cut
+ *   a trend, and its count            a cut: engine/state/trend.h
  *   total and the options' votes      a cut
  *   options and option_count          a place below the count is set for good before the count
  *                                     moves
@@ -88,16 +90,18 @@ static inline struct span blob_span(const struct blob *blob)
 }
 
 struct option {
-    /* stepped by the edges */
+    /* stepped by the edges; beside it what is read or changed seldom */
     _Alignas(64) _Atomic uint64_t word;
+    struct blob *key;                        /* poll id and folded label: the key of state.labels */
+    _Atomic(struct trend_samples *) samples; /* of its trend */
     /* written by the committer */
     _Alignas(64) uint64_t accepted;
     _Atomic uint64_t votes;
+    _Atomic uint64_t trend_until_ms; /* of its trend */
     uint64_t changes;
     uint64_t id;
     struct poll *poll;
     struct blob *label;
-    struct blob *key;  /* poll id and folded label: the key of state.labels */
     uint32_t captured; /* the committer alone: engine/apply/snapshot_capture.h */
     uint32_t place;    /* in its poll */
 };
@@ -170,6 +174,8 @@ struct poll {
     uint32_t captured; /* the committer alone: engine/apply/snapshot_capture.h */
     struct feed *feed; /* the committer alone: set while the reader ranks the poll; or NULL */
     _Atomic uint64_t total;
+    _Atomic uint64_t trend_until_ms; /* of the trend of its total */
+    _Atomic(struct trend_samples *) samples;
     /* votes by second: place is second mod POLL_SECONDS */
     _Atomic uint64_t second[POLL_SECONDS];
     _Atomic uint64_t second_votes[POLL_SECONDS];
@@ -301,6 +307,7 @@ struct state {
     _Atomic uint64_t builds_in_memory, payload_bytes;
     _Atomic uint64_t by_state[BUILD_STATES]; /* builds of all queues */
     _Atomic uint64_t votes;
+    uint64_t trend_pools[TREND_POOLS]; /* apply alone; in a replay, each of the options its own */
     struct ledger ledger;
     /* the committer alone: all finished builds, oldest first, and forgotten in this order; the
      * first one whose bytes are kept; and the bytes that are kept */
@@ -335,9 +342,21 @@ static inline struct build *state_build(const struct state *state, uint64_t id)
     return table_get(&state->builds, id);
 }
 
+/* The trends of an option's votes, and of a poll's total. */
+static inline struct trend option_trend(struct state *state, struct option *option)
+{
+    return (struct trend){&option->samples, &option->trend_until_ms,
+                          &state->trend_pools[option->id % TREND_OPTION_POOLS]};
+}
+static inline struct trend poll_trend(struct state *state, struct poll *poll)
+{
+    return (struct trend){&poll->samples, &poll->trend_until_ms,
+                          &state->trend_pools[TREND_POOL_OF_POLLS]};
+}
+
 /*
  * The memory of an entity, about: with its names, its places in indexes, tables and lists, and the
- * overhead of the allocator; without payload, result and error. The weight is added to
+ * overhead of the allocator; without payload, result, error and trends. The weight is added to
  * LEDGER_ENTITIES when the entity is made and subtracted when it is retired; a part that changes is
  * weighed before and after.
  */

@@ -17,9 +17,10 @@ static void text(struct record_history *h, unsigned i, const char *kind, uint64_
 static struct record *next_record(struct record_history *h, enum record_type type)
 {
     struct record *record = &h->records[h->count];
-    uint64_t time_ms = h->count > 0 ? h->records[h->count - 1].time_ms : 1000;
+    uint64_t time_ms = h->count > 0 ? h->records[h->count - 1].time_ms : 1000000;
     *record = (struct record){.type = type, .lsn = h->count + 1};
-    record->time_ms = time_ms + seed_below(&h->seed, 3);
+    /* now and then into another bucket of the trends */
+    record->time_ms = time_ms + seed_below(&h->seed, seed_below(&h->seed, 20) == 0 ? 20000 : 3);
     return record;
 }
 
