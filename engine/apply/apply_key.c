@@ -1,6 +1,7 @@
 /* apply for the KEY of a request: the first reply is kept, and given again to a repetition. */
 #include "engine/apply/apply_internal.h"
 
+#include "engine/apply/snapshot_capture.h"
 #include "engine/log/bounds.h"
 #include "wal/base/err.h"
 
@@ -34,6 +35,7 @@ static int remember(struct state *state, const struct record *record,
 {
     struct keys *keys = &state->keys;
     for (int i = 0; i < KEYS_DROP_MAX && keys_due(keys, record->time_ms) != NULL; i++) {
+        snapshot_capture_oldest_key(state);
         keys_drop(keys);
     }
     const struct key_entry entry = {.verb = record->type,

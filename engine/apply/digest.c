@@ -122,11 +122,11 @@ static uint64_t mix_build(uint64_t digest, const struct state *state, const stru
                build->uniq == NULL || index_get(&state->uniqs, blob_span(build->uniq)) == build);
 }
 
-static uint64_t digest_trends(const struct state *state)
+static uint64_t mix_trends(uint64_t digest, const struct state *state)
 {
     struct snapshot_texts texts;
     struct image image;
-    uint64_t digest = mix_all(1, state->trend_pools, TREND_POOLS);
+    digest = mix_all(digest, state->trend_pools, TREND_POOLS);
     const struct poll *poll;
     for (uint64_t id = 1; (poll = table_next(&state->poll_ids, &id)) != NULL; id++) {
         snapshot_image_poll(&image, poll, &texts);
@@ -140,16 +140,32 @@ static uint64_t digest_trends(const struct state *state)
     return digest;
 }
 
-uint64_t digest_state(const struct state *state)
+/* Mixes the keys that are known now. Those whose time is over are left out: nothing depends on them
+ * any more, only on when they are dropped. */
+static uint64_t mix_keys(uint64_t digest, const struct state *state)
 {
-    return mix(digest_but_trends(state), digest_trends(state));
+    struct snapshot_texts texts;
+    const struct keys *keys = &state->keys;
+    struct image image;
+    struct key_entry entry;
+    for (const struct keyed_reply *key = keys_next(keys, NULL); key != NULL;
+         key = keys_next(keys, key)) {
+        keys_entry(key, &entry);
+        if (keys_find(keys, entry.verb, entry.text, state->time_ms) == key) {
+            snapshot_image_key(&image, key, &texts);
+            digest = mix_image(digest, &image);
+        }
+    }
+    return digest;
 }
 
-uint64_t digest_but_trends(const struct state *state)
+static uint64_t mix_entities(const struct state *state)
 {
     DCHECK(state->queues.count == FIELD_OWN(state->queue_count));
     struct image head;
     snapshot_image_head(&head, state);
+    head.num[HEAD_KEYS] = 0;     /* counts those whose time is over, too */
+    head.num[HEAD_HAS_KEYS] = 0; /* is not of the state */
     uint64_t digest =
         MIX(mix_image(1, &head), state->polls.count, state->labels.count, state->queues.count,
             state->uniqs.count, FIELD_OWN(state->worker_count), state->ended_count,
@@ -179,4 +195,16 @@ uint64_t digest_but_trends(const struct state *state)
         digest = mix_build(mix(digest, id), state, build);
     }
     return digest;
+}
+
+uint64_t digest_with(const struct state *state, unsigned parts)
+{
+    uint64_t digest = mix_entities(state);
+    digest = (parts & DIGEST_TRENDS) != 0 ? mix_trends(digest, state) : digest;
+    return (parts & DIGEST_KEYS) != 0 ? mix_keys(digest, state) : digest;
+}
+
+uint64_t digest_state(const struct state *state)
+{
+    return digest_with(state, DIGEST_TRENDS | DIGEST_KEYS);
 }

@@ -10,7 +10,10 @@
  */
 uint64_t digest_state(const struct state *state);
 
-/* The same without the trends: a snapshot of an earlier tally has none, and its log has. */
-uint64_t digest_but_trends(const struct state *state);
+/* What earlier tallies did not have: their snapshots have none of it, even where their logs do. */
+enum digest_part { DIGEST_TRENDS = 1, DIGEST_KEYS = 2 };
+
+/* The same with these parts alone, and with all that has always been there. */
+uint64_t digest_with(const struct state *state, unsigned parts);
 
 #endif

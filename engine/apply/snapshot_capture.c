@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum phase { POLLS, QUEUES, WORKERS, OPTIONS, BUILDS, DONE };
+enum phase { KEYS, POLLS, QUEUES, WORKERS, OPTIONS, BUILDS, DONE };
 
 static void hand_over(struct capture *capture)
 {
@@ -100,6 +100,19 @@ void snapshot_capture_take_build(struct capture *capture, struct build *build)
     put(capture, &image);
 }
 
+void snapshot_capture_take_key(struct capture *capture)
+{
+    struct snapshot_texts texts;
+    struct image image;
+    DCHECK(capture->key != NULL && capture->key->lsn <= capture->lsn);
+    snapshot_image_key(&image, capture->key, &texts);
+    capture->key = keys_next(&capture->state->keys, capture->key);
+    if (capture->key != NULL && capture->key->lsn > capture->lsn) {
+        capture->key = NULL;
+    }
+    put(capture, &image);
+}
+
 void snapshot_capture_begin(struct capture *capture, struct state *state,
                             int (*emit)(void *arg, struct image_buf *buf), void *arg)
 {
@@ -110,8 +123,9 @@ void snapshot_capture_begin(struct capture *capture, struct state *state,
     *capture = (struct capture){.state = state,
                                 .number = state->captures,
                                 .lsn = FIELD_OWN(state->lsn),
-                                .phase = POLLS,
+                                .phase = KEYS,
                                 .id = 1,
+                                .key = keys_next(&state->keys, NULL),
                                 .emit = emit,
                                 .arg = arg};
     snapshot_image_head(&capture->head, state);
@@ -120,7 +134,7 @@ void snapshot_capture_begin(struct capture *capture, struct state *state,
 
 static uint64_t last_id(const struct capture *capture)
 {
-    DCHECK(capture->phase < DONE);
+    DCHECK(capture->phase > KEYS && capture->phase < DONE);
     static const unsigned counts[] = {[POLLS] = HEAD_POLLS,
                                       [QUEUES] = HEAD_QUEUE_LAST,
                                       [WORKERS] = HEAD_WORKER_LAST,
@@ -140,10 +154,25 @@ static const struct table *table_of(const struct capture *capture)
     return tables[capture->phase];
 }
 
-static void capture_one(const struct capture *capture, void *entity)
+/* Finds the entity at which the walk stands; `entity` is NULL for a key. Returns false when the
+ * phase has no more. */
+static bool walk_finds(struct capture *capture, void **entity)
+{
+    if (capture->phase == KEYS) {
+        *entity = NULL;
+        return capture->key != NULL;
+    }
+    *entity = table_next(table_of(capture), &capture->id);
+    return *entity != NULL && capture->id <= last_id(capture);
+}
+
+static void capture_one(struct capture *capture, void *entity)
 {
     struct state *state = capture->state;
     switch ((enum phase)capture->phase) {
+    case KEYS:
+        snapshot_capture_take_key(capture);
+        break;
     case POLLS:
         snapshot_capture_poll(state, entity);
         break;
@@ -167,8 +196,8 @@ static void capture_one(const struct capture *capture, void *entity)
 bool snapshot_capture_walk(struct capture *capture, uint64_t entities_max)
 {
     for (uint64_t i = 0; capture->err == 0 && capture->phase != DONE;) {
-        void *entity = table_next(table_of(capture), &capture->id);
-        if (entity == NULL || capture->id > last_id(capture)) {
+        void *entity = NULL;
+        if (!walk_finds(capture, &entity)) {
             capture->phase++;
             capture->id = 1;
         } else if (i++ < entities_max) {

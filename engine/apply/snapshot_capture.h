@@ -20,6 +20,10 @@
  * that existed at S is captured exactly once, as it was at S, and entities made after S are left
  * out.
  *
+ * Keys never change, stand in the order of their lsns, and go in this order
+ * (engine/state/keys.h). So a pointer to the next one is enough: only that one is captured when
+ * apply drops it.
+ *
  * Members that follow from the entities are not captured but made again by a load: the counts of a
  * queue, its list of finished builds, the options of a poll, the builds that a worker holds, the
  * index of unique builds. So a change of those alone needs no capture.
@@ -37,6 +41,7 @@ struct capture {
     /* the position of the walk */
     unsigned phase;
     uint64_t id;
+    const struct keyed_reply *key; /* the next one; NULL: all of S are captured */
     /* Takes the bytes over (and sets *buf to its empty state). 0 or an error. */
     int (*emit)(void *arg, struct image_buf *buf);
     void *arg;
@@ -74,5 +79,15 @@ CAPTURE_FIRST(queue)
 CAPTURE_FIRST(worker)
 CAPTURE_FIRST(build)
 #undef CAPTURE_FIRST
+
+/* The oldest key is about to be dropped. */
+void snapshot_capture_take_key(struct capture *capture);
+static inline void snapshot_capture_oldest_key(const struct state *state)
+{
+    if (state->capture != NULL && state->capture->key != NULL &&
+        state->capture->key == keys_next(&state->keys, NULL)) {
+        snapshot_capture_take_key(state->capture);
+    }
+}
 
 #endif

@@ -25,7 +25,9 @@
     OTHER(HEAD_BUILDS)                                                                             \
     OTHER(HEAD_PAYLOAD_BYTES)                                                                      \
     SHARED(HEAD_WORKER_LAST, uint64_t, worker_last)                                                \
-    SHARED(HEAD_QUEUE_LAST, uint64_t, queue_last)
+    SHARED(HEAD_QUEUE_LAST, uint64_t, queue_last)                                                  \
+    OTHER(HEAD_KEYS)                                                                               \
+    OTHER(HEAD_HAS_KEYS)
 
 #define POLL_FIELDS(OWN, SHARED, OTHER)                                                            \
     OWN(IPOLL_ID, uint64_t, id)                                                                    \
@@ -79,6 +81,15 @@
     OTHER(IBUILD_FORGOTTEN)                                                                        \
     OWN(IBUILD_BYES, uint8_t, byes)                                                                \
     SHARED(IBUILD_GOES_BACK, bool, goes_back)
+
+/* of a struct key_entry */
+#define KEY_FIELDS(OWN, SHARED, OTHER)                                                             \
+    OWN(IKEY_LSN, uint64_t, lsn)                                                                   \
+    OWN(IKEY_TIME_MS, uint64_t, time_ms)                                                           \
+    OWN(IKEY_VERB, unsigned, verb)                                                                 \
+    OWN(IKEY_FINGERPRINT, uint64_t, fingerprint)                                                   \
+    OWN(IKEY_NIL, bool, reply.nil)                                                                 \
+    OWN(IKEY_VALUE, uint64_t, reply.value)
 
 #define END_FIELDS(OWN, SHARED, OTHER) OTHER(END_IMAGES)
 

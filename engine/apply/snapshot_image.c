@@ -12,6 +12,8 @@ void snapshot_image_head(struct image *image, const struct state *from)
                             .num = {[HEAD_WORKERS] = from->workers.count,
                                     [HEAD_BUILDS] = FIELD_OWN(from->builds_in_memory),
                                     [HEAD_PAYLOAD_BYTES] = FIELD_OWN(from->payload_bytes),
+                                    [HEAD_KEYS] = from->keys.count,
+                                    [HEAD_HAS_KEYS] = 1,
                                     NUMS_OF(HEAD)}};
 }
 
@@ -95,4 +97,29 @@ void snapshot_image_build(struct image *image, const struct build *from)
                                      [IBUILD_ERROR] = parcel_span(FIELD_OWN(from->error)),
                                      [IBUILD_UNIQ] = blob_span(from->uniq),
                                      [IBUILD_BY] = blob_span(FIELD_OWN(from->by))}};
+}
+
+static struct span numbers_of(const uint64_t *numbers, unsigned count, unsigned char *into)
+{
+    size_t len = 0;
+    DCHECK(count <= BALLOT_OPTIONS_MAX);
+    for (unsigned i = 0; i < count; i++) {
+        len += put_varint(into + len, numbers[i]);
+    }
+    return (struct span){(const char *)into, len};
+}
+
+void snapshot_image_key(struct image *image, const struct keyed_reply *key,
+                        struct snapshot_texts *into)
+{
+    struct key_entry entry;
+    const struct key_entry *from = &entry;
+    keys_entry(key, &entry);
+    struct span values = numbers_of(entry.reply.values, entry.reply.value_count, into->numbers);
+    struct span prev =
+        numbers_of(entry.reply.prev, entry.reply.prev_count, into->numbers + values.len);
+    *image = (struct image){
+        .kind = IMAGE_KEY,
+        .num = {NUMS_OF(KEY)},
+        .text = {[IKEY_KEY] = entry.text, [IKEY_VALUES] = values, [IKEY_PREV] = prev}};
 }

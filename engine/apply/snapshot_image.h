@@ -10,12 +10,13 @@
 struct snapshot_texts {
     unsigned char seconds[POLL_SECONDS * 3 * VARINT_BYTES_MAX];
     unsigned char trend[TREND_TEXT_MAX];
+    unsigned char numbers[BALLOT_OPTIONS_MAX * 2 * VARINT_BYTES_MAX];
 };
 
 /*
  * Each function fills the image from the entity. The texts point into the entity, and those of a
- * poll or an option also into `into`. A queue's image lacks the tags of its need sets, which the
- * capture joins to one text. Threads: the committer, or the only one.
+ * poll, an option or a key also into `into`. A queue's image lacks the tags of its need sets, which
+ * the capture joins to one text. Threads: the committer, or the only one.
  */
 void snapshot_image_head(struct image *image, const struct state *from);
 void snapshot_image_poll(struct image *image, const struct poll *from, struct snapshot_texts *into);
@@ -24,5 +25,7 @@ void snapshot_image_option(struct image *image, const struct option *from,
 void snapshot_image_queue(struct image *image, const struct queue *from);
 void snapshot_image_worker(struct image *image, const struct worker *from);
 void snapshot_image_build(struct image *image, const struct build *from);
+void snapshot_image_key(struct image *image, const struct keyed_reply *key,
+                        struct snapshot_texts *into);
 
 #endif

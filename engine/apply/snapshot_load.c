@@ -283,6 +283,39 @@ static int load_build(struct snapshot_load *load, const struct image *image)
     return err != 0 ? err : build_hold(load, to);
 }
 
+/* Reads the numbers of a reply. Returns how many. REQUIRES: bounds.c has checked the text. */
+static uint8_t read_numbers(struct span text, uint64_t numbers[BALLOT_OPTIONS_MAX])
+{
+    const unsigned char *at = (const unsigned char *)text.at;
+    const unsigned char *end = at + text.len;
+    unsigned count = 0;
+    while (at != end && count < BALLOT_OPTIONS_MAX && get_varint(&at, end, &numbers[count]) == 0) {
+        count++;
+    }
+    DCHECK(at == end);
+    return (uint8_t)count;
+}
+
+/* A key may be there twice if the first one's time was over when the second one was put. */
+static int load_key(struct snapshot_load *load, const struct image *image)
+{
+    struct keys *keys = &load->state->keys;
+    const uint64_t *num = image->num;
+    uint64_t values[BALLOT_OPTIONS_MAX];
+    uint64_t prev[BALLOT_OPTIONS_MAX];
+    struct key_entry entry = {.text = image->text[IKEY_KEY]};
+    struct key_entry *to = &entry;
+    MEMBERS_OF(KEY)
+    entry.reply.values = values;
+    entry.reply.value_count = read_numbers(image->text[IKEY_VALUES], values);
+    entry.reply.prev = prev;
+    entry.reply.prev_count = read_numbers(image->text[IKEY_PREV], prev);
+    if (keys_find(keys, entry.verb, entry.text, entry.time_ms) != NULL) {
+        return wrong(load, "a key twice");
+    }
+    return keys_put(keys, &entry);
+}
+
 static int load_entity(struct snapshot_load *load, const struct image *image)
 {
     switch (image->kind) {
@@ -298,6 +331,8 @@ static int load_entity(struct snapshot_load *load, const struct image *image)
         return load_worker(load, image);
     case IMAGE_BUILD:
         return load_build(load, image);
+    case IMAGE_KEY:
+        return load_key(load, image);
     case IMAGE_END:
         return 0;
     case IMAGE_NONE:

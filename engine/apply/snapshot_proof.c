@@ -173,6 +173,24 @@ static int take_build(struct snapshot_proof *proof, const struct image *image)
     return take_id(proof, IMAGE_BUILD, num[IMAGE_ID], "a build twice, or beyond the last");
 }
 
+/* Keys come in the order of their lsns, and were put within the state's past. */
+static int take_key(struct snapshot_proof *proof, const struct image *image)
+{
+    uint64_t *last = &proof->last[IMAGE_KEY];
+    uint64_t lsn = image->num[IKEY_LSN];
+    uint64_t time_ms = image->num[IKEY_TIME_MS];
+    if (lsn <= *last || lsn > proof->head.num[HEAD_LSN] || time_ms < proof->key_ms ||
+        time_ms > proof->head.num[HEAD_TIME_MS]) {
+        return wrong(proof, "a key out of its order");
+    }
+    if (proof->counts[IMAGE_KEY] >= proof->head.num[HEAD_KEYS]) {
+        return wrong(proof, "more keys than its head says");
+    }
+    *last = lsn;
+    proof->key_ms = time_ms;
+    return 0;
+}
+
 static int take_end(struct snapshot_proof *proof, const struct image *image)
 {
     if (image->num[END_IMAGES] != proof->images) {
@@ -202,6 +220,8 @@ static int take(struct snapshot_proof *proof, const struct image *image)
                        "a worker twice, or beyond the last");
     case IMAGE_BUILD:
         return take_build(proof, image);
+    case IMAGE_KEY:
+        return take_key(proof, image);
     case IMAGE_END:
         return take_end(proof, image);
     case IMAGE_NONE:
@@ -236,6 +256,7 @@ int snapshot_proof_end(struct snapshot_proof *proof)
         proof->counts[IMAGE_QUEUE] != num[HEAD_QUEUES] ||
         proof->counts[IMAGE_WORKER] != num[HEAD_WORKERS] ||
         proof->counts[IMAGE_BUILD] != num[HEAD_BUILDS] ||
+        proof->counts[IMAGE_KEY] != num[HEAD_KEYS] ||
         proof->payload_bytes != num[HEAD_PAYLOAD_BYTES]) {
         return wrong(proof, "something is missing");
     }

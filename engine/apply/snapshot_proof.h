@@ -12,9 +12,9 @@
  * The proof checks that each image is within its bounds (bounds.h), stands in its place, has a new
  * id, and refers to images before it; at the end, that nothing is missing and the sums are right.
  * The loader asks the proof about each image first. So a load accepts what the proof accepts, but
- * for errors that only the indexes of the loader find: a name or label that is there twice, two
- * builds in one slot of a worker. A snapshot of a live state has none, since apply asks the same
- * indexes.
+ * for errors that only the indexes of the loader find: a name, label or key that is there twice,
+ * two builds in one slot of a worker. A snapshot of a live state has none, since apply asks the
+ * same indexes.
  *
  * The proof takes a bit for each id and 8 bytes for each poll. Unused ids take no memory: the bits
  * stand in pages of 4,096.
@@ -32,6 +32,7 @@ struct snapshot_proof {
     uint64_t *totals;  /* owned; by poll id: the votes of its options */
     uint64_t *claimed; /* owned; by poll id: the sum that its image states */
     uint64_t payload_bytes;
+    uint64_t key_ms; /* time of the last key */
     bool ended;
     const char *why; /* what did not fit; static */
 };

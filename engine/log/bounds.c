@@ -115,6 +115,21 @@ static bool is_trend(struct span text)
     return true;
 }
 
+/* Whether a text is varints, at most one for each option of a ballot. */
+static bool are_numbers(struct span text)
+{
+    const unsigned char *at = (const unsigned char *)text.at;
+    const unsigned char *end = at + text.len;
+    unsigned count = 0;
+    while (at != end) {
+        uint64_t number = 0;
+        if (get_varint(&at, end, &number) != 0 || ++count > BALLOT_OPTIONS_MAX) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static bool text_fits(struct span text, enum bounds_text is)
 {
     switch (is) {
@@ -144,6 +159,8 @@ static bool text_fits(struct span text, enum bounds_text is)
         return are_seconds(text);
     case BOUNDS_TEXT_TREND:
         return is_trend(text);
+    case BOUNDS_TEXT_NUMBERS:
+        return are_numbers(text);
     }
     return false;
 }
@@ -355,6 +372,8 @@ static bool image_fits(const struct image *image)
         return is_worker_image(num);
     case IMAGE_BUILD:
         return is_build_image(image);
+    case IMAGE_KEY:
+        return record_key_index((unsigned)num[IKEY_VERB]) >= 0 && image->text[IKEY_KEY].len > 0;
     case IMAGE_END:
         return true;
     case IMAGE_NONE:
@@ -369,6 +388,7 @@ const char *bounds_image_error(const struct image *image)
         [IMAGE_HEAD] = "counts beyond the limits",   [IMAGE_POLL] = "a poll that cannot be",
         [IMAGE_OPTION] = "an option that cannot be", [IMAGE_QUEUE] = "a queue that cannot be",
         [IMAGE_WORKER] = "a worker that cannot be",  [IMAGE_BUILD] = "a build that cannot be",
+        [IMAGE_KEY] = "a key that cannot be",
     };
     bool fits = fields_fit(&images[image->kind], image->num, image->text) && image_fits(image);
     return fits ? NULL : whys[image->kind];

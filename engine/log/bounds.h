@@ -34,6 +34,7 @@ enum bounds_text {
     BOUNDS_TEXT_BLOB,       /* a payload, result or error */
     BOUNDS_TEXT_SECONDS,    /* of a poll: engine/log/image.h */
     BOUNDS_TEXT_TREND,      /* of a count: engine/state/trend.h */
+    BOUNDS_TEXT_NUMBERS,    /* of a reply: engine/log/image.h */
 };
 
 /* Returns what is wrong with a record or an image, in a few static words; NULL: it is within its

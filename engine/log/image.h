@@ -28,8 +28,10 @@ enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 5 };
     X(QUEUE, 4)                                                                                    \
     X(WORKER, 5)                                                                                   \
     X(BUILD, 6)                                                                                    \
-    X(END, 7)
+    X(END, 7)                                                                                      \
+    X(KEY, 8)
 
+/* has_keys is 1; an earlier tally, whose snapshots have no keys, wrote 0 */
 #define IMAGE_HEAD_NUMS(N)                                                                         \
     N(HEAD_LSN, "lsn", WAL_LSN_MAX)                                                                \
     N(HEAD_TIME_MS, "time_ms", TIME_MS_MAX)                                                        \
@@ -42,7 +44,9 @@ enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 5 };
     N(HEAD_BUILDS, "builds", BOUNDS_ANY)                                                           \
     N(HEAD_PAYLOAD_BYTES, "payload_bytes", BOUNDS_ANY)                                             \
     N(HEAD_WORKER_LAST, "worker_last", COUNT_MAX)                                                  \
-    N(HEAD_QUEUE_LAST, "queue_last", COUNT_MAX)
+    N(HEAD_QUEUE_LAST, "queue_last", COUNT_MAX)                                                    \
+    N(HEAD_KEYS, "keys", KEYS_MAX)                                                                 \
+    N(HEAD_HAS_KEYS, "has_keys", 1)
 #define IMAGE_HEAD_TEXTS(T)
 
 /* seconds: three varints for each place that holds votes: place, second, votes; trend: of the
@@ -122,6 +126,19 @@ enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 5 };
     T(IBUILD_UNIQ, "uniq", QUEUE_UNIQ)                                                             \
     T(IBUILD_BY, "by", NAME_OR_NONE)
 
+/* values and prev: a varint for each number of the reply */
+#define IMAGE_KEY_NUMS(N)                                                                          \
+    N(IKEY_LSN, "lsn", BOUNDS_ANY)                                                                 \
+    N(IKEY_TIME_MS, "time_ms", TIME_MS_MAX)                                                        \
+    N(IKEY_VERB, "verb", RECORD_TYPES - 1)                                                         \
+    N(IKEY_FINGERPRINT, "fingerprint", BOUNDS_ANY)                                                 \
+    N(IKEY_NIL, "nil", 1)                                                                          \
+    N(IKEY_VALUE, "value", BOUNDS_ANY)
+#define IMAGE_KEY_TEXTS(T)                                                                         \
+    T(IKEY_KEY, "key", KEY)                                                                        \
+    T(IKEY_VALUES, "values", NUMBERS)                                                              \
+    T(IKEY_PREV, "prev", NUMBERS)
+
 #define IMAGE_END_NUMS(N) N(END_IMAGES, "images", BOUNDS_ANY)
 #define IMAGE_END_TEXTS(T)
 
@@ -150,7 +167,7 @@ IMAGE_LIST(X)
 #undef X
 #undef FIELD_INDEX
 
-enum { IMAGE_ID }; /* of all but HEAD and END */
+enum { IMAGE_ID }; /* of all but HEAD, KEY and END */
 _Static_assert((int)IPOLL_ID == (int)IMAGE_ID && (int)IOPTION_ID == (int)IMAGE_ID &&
                    (int)IQUEUE_ID == (int)IMAGE_ID && (int)IWORKER_ID_NUM == (int)IMAGE_ID &&
                    (int)IBUILD_ID == (int)IMAGE_ID,

@@ -103,6 +103,8 @@ static void counted_once(void)
             EXPECT(ask_at_once(&verbs[i], round, 0) == verbs[i].first[round], "%s", verbs[i].verb);
     }
     expect_counts(&clients[0]);
+    /* from the log, and from a snapshot and the log behind it */
+    EXPECT(reply_is_ok(client_get(&clients[0], "SNAPSHOT")), "no snapshot");
     crash();
     for (size_t i = 0; i < COUNT_OF(verbs); i++)
         expect_known(&clients[1], &verbs[i]);

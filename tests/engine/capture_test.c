@@ -9,6 +9,7 @@
 #include "wal/base/err.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 enum { BUFS_MAX = 4096, RECORDS = 3000 };
@@ -41,10 +42,11 @@ static int load_one(void *arg, const struct image *image)
     return snapshot_load_image(arg, image);
 }
 
-static int handed_bufs_load(const struct handed_bufs *shelf, struct state *state)
+static int handed_bufs_load(const struct handed_bufs *shelf, struct state *state, uint64_t keys_max)
 {
     struct snapshot_load load;
     int err = state_init(state);
+    state->keys.count_max = keys_max;
     snapshot_load_init(&load, state);
     for (uint32_t i = 0; err == 0 && i < shelf->count; i++) {
         const struct image_buf *buf = &shelf->bufs[i];
@@ -62,6 +64,11 @@ static void apply_one(struct state *state, const struct record *record)
     cr_assert_eq(apply(state, record, &result), 0);
 }
 
+static uint64_t keys_max_of(const struct record_history *h)
+{
+    return h->keys_max != 0 ? h->keys_max : KEYS_MAX;
+}
+
 /* Captures at record `at` of the history, a slice of at most `slice` entities before each record;
  * with 0, the whole walk comes after the last record. */
 static uint64_t save_at(const struct record_history *h, uint32_t at, uint64_t slice,
@@ -71,6 +78,7 @@ static uint64_t save_at(const struct record_history *h, uint32_t at, uint64_t sl
     struct capture capture;
     struct seed seed = {at};
     cr_assert_eq(state_init(&state), 0);
+    state.keys.count_max = keys_max_of(h);
     for (uint32_t i = 0; i < at; i++) {
         apply_one(&state, &h->records[i]);
     }
@@ -123,6 +131,10 @@ static void expect_counted(const struct state *state, const struct state *whole)
             parcels += FIELD_OWN(build->error) != NULL ? sizeof(struct parcel) : 0;
         }
     }
+    for (const struct keyed_reply *key = keys_next(&state->keys, NULL); key != NULL;
+         key = keys_next(&state->keys, key)) {
+        entities += keys_weight(key);
+    }
     /* the label index is counted, too, but this test cannot weigh it */
     uint64_t counted = ledger_of(&state->ledger, LEDGER_ENTITIES);
     cr_expect_geq(counted, entities);
@@ -174,7 +186,7 @@ static void check_save(const struct record_history *h, const struct state *whole
     static struct handed_bufs shelf;
     static struct state loaded;
     uint64_t digest = save_at(h, at, slice, &shelf);
-    cr_assert_eq(handed_bufs_load(&shelf, &loaded), 0);
+    cr_assert_eq(handed_bufs_load(&shelf, &loaded, keys_max_of(h)), 0);
     cr_expect_eq(digest_state(&loaded), digest, "at %u, slices of %lu", at, (unsigned long)slice);
     for (uint32_t i = at; i < h->count; i++) {
         apply_one(&loaded, &h->records[i]);
@@ -186,15 +198,72 @@ static void check_save(const struct record_history *h, const struct state *whole
     handed_bufs_fini(&shelf);
 }
 
+/* ---- keys ---- */
+
+/* Puts keys with replies of up to all numbers, some of which are large. */
+static void put_replies(struct state *state)
+{
+    static uint64_t numbers[2 * BALLOT_OPTIONS_MAX];
+    for (unsigned i = 0; i <= BALLOT_OPTIONS_MAX; i++) {
+        char text[8];
+        numbers[i] = UINT64_MAX >> (i % 64);
+        snprintf(text, sizeof(text), "k%u", i);
+        const struct key_entry entry = {.verb = RECORD_SUBMIT,
+                                        .text = span_of(text),
+                                        .fingerprint = i + 1,
+                                        .lsn = i + 1,
+                                        .time_ms = 1000 + i,
+                                        .reply = {.value = i,
+                                                  .nil = i % 2 == 1,
+                                                  .value_count = (uint8_t)i,
+                                                  .prev_count = (uint8_t)(BALLOT_OPTIONS_MAX - i),
+                                                  .values = numbers,
+                                                  .prev = numbers}};
+        cr_assert_eq(keys_put(&state->keys, &entry), 0);
+        FIELD_PUT(state->lsn, entry.lsn);
+        state->time_ms = entry.time_ms;
+    }
+}
+
+static void check_long_replies(void)
+{
+    static struct handed_bufs shelf;
+    static struct state state;
+    static struct state loaded;
+    struct capture capture;
+    cr_assert_eq(state_init(&state), 0);
+    put_replies(&state);
+    uint64_t digest = digest_state(&state);
+    snapshot_capture_begin(&capture, &state, handed_bufs_put, &shelf);
+    cr_assert(!snapshot_capture_walk(&capture, 10));
+    while (state.keys.count > 30) { /* some are captured already, others are not */
+        snapshot_capture_oldest_key(&state);
+        keys_drop(&state.keys);
+    }
+    cr_assert(snapshot_capture_walk(&capture, 1000) && capture.err == 0);
+    snapshot_capture_end(&capture);
+    cr_assert_eq(handed_bufs_load(&shelf, &loaded, KEYS_MAX), 0);
+    cr_expect_eq(digest_state(&loaded), digest);
+    cr_expect_neq(digest_with(&loaded, DIGEST_TRENDS), digest);
+    note_images(&shelf);
+    handed_bufs_fini(&shelf);
+    state_fini(&loaded);
+    state_fini(&state);
+}
+
+/* ---- histories ---- */
+
 Test(capture, snapshot_and_rest_are_the_whole_log)
 {
     static const uint64_t slices[] = {0, 1, 2, 7, 1000000};
     uint64_t gone_queues = 0;
     uint64_t gone_workers = 0;
+    uint64_t keys = 0;
     for (uint64_t start = 1; start <= 25; start++) {
-        struct record_history h = {.count = 0};
+        struct record_history h = {.is_long = true, .keys_max = start % 2 == 0 ? 20 : 0};
         static struct state whole;
         record_history_init(&h, &whole, start, RECORDS);
+        keys += whole.keys.count;
         gone_queues += FIELD_OWN(whole.queue_last) - whole.queues.count;
         gone_workers += FIELD_OWN(whole.worker_last) - whole.workers.count;
         for (size_t i = 0; i < COUNT_OF(slices); i++) {
@@ -203,7 +272,9 @@ Test(capture, snapshot_and_rest_are_the_whole_log)
         state_fini(&whole);
         record_history_fini(&h);
     }
+    check_long_replies();
     expect_each_seen();
+    cr_assert_gt(keys, 400);
     cr_assert(gone_queues > 50 && gone_workers > 10, "%lu queues and %lu workers went",
               (unsigned long)gone_queues, (unsigned long)gone_workers);
 }
@@ -277,7 +348,7 @@ Test(capture, builds_dropped_after_its_lsn_are_in_it)
     }
     snapshot_capture_end(&capture);
     cr_assert_null(state_build(&state, 11));
-    cr_assert_eq(handed_bufs_load(&shelf, &loaded), 0);
+    cr_assert_eq(handed_bufs_load(&shelf, &loaded, KEYS_MAX), 0);
     cr_expect_eq(digest_state(&loaded), digest);
     handed_bufs_fini(&shelf);
     state_fini(&loaded);

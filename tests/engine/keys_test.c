@@ -1,7 +1,10 @@
 /* The keys of requests, compared with a plain array; the edges of their window; fingerprints. */
 #include "engine/state/keys.h"
+
+#include "engine/apply/apply.h"
 #include "tests/lib/count.h"
 #include "tests/lib/seed.h"
+#include "wal/base/err.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -267,4 +270,90 @@ Test(keys, the_votes_before_a_step_are_not_of_the_request)
     cr_expect_eq(keys_fingerprint(&record), first);
     record.num[VOTE_N] = 2;
     cr_expect_neq(keys_fingerprint(&record), first);
+}
+
+/* ---- by apply ---- */
+
+static struct apply_result result;
+
+static void submit_at(struct state *state, uint64_t time_ms, struct span key, struct span payload)
+{
+    const struct record record = {
+        .type = RECORD_SUBMIT,
+        .lsn = FIELD_OWN(state->lsn) + 1,
+        .time_ms = time_ms,
+        .num = {[SUBMIT_TRIES] = 3},
+        .text = {[SUBMIT_QUEUE] = SPAN("ci"), [SUBMIT_PAYLOAD] = payload, [SUBMIT_KEY] = key}};
+    cr_assert_eq(apply(state, &record, &result), 0);
+}
+
+static void expect_reply(int err, uint64_t value, bool dup, bool has_effect)
+{
+    cr_expect(result.err == err && result.reply.value == value && result.reply.dup == dup &&
+                  result.effect_count == has_effect,
+              "%d %d %d %d", result.err, (int)result.reply.value, result.reply.dup,
+              (int)result.effect_count);
+}
+
+Test(keys, a_repetition_changes_nothing_and_gets_the_first_reply)
+{
+    static struct state state;
+    cr_assert_eq(state_init(&state), 0);
+    submit_at(&state, 1000, SPAN("a"), SPAN("make"));
+    expect_reply(0, 1, false, true);
+    submit_at(&state, 1000, SPAN("b"), SPAN("make"));
+    expect_reply(0, 2, false, true);
+    submit_at(&state, 2000, SPAN("a"), SPAN("make"));
+    expect_reply(0, 1, true, false);
+    submit_at(&state, 2000, SPAN("a"), SPAN("clean"));
+    expect_reply(TALLY_EXISTS, 0, true, false);
+    submit_at(&state, 1000 + KEYS_WINDOW_MS, SPAN("a"), SPAN("make"));
+    expect_reply(0, 1, true, false);
+    submit_at(&state, 1001 + KEYS_WINDOW_MS, SPAN("a"), SPAN("make"));
+    expect_reply(0, 3, false, true);
+    cr_expect_eq(FIELD_OWN(state.builds_in_memory), 3);
+    state_fini(&state);
+}
+
+Test(keys, what_was_refused_is_tried_anew)
+{
+    static struct state state;
+    struct record record = {.type = RECORD_OPTION,
+                            .time_ms = 1000,
+                            .text = {[OPTION_POLL] = SPAN("p"),
+                                     [OPTION_LABEL] = SPAN("A"),
+                                     [OPTION_FOLD] = SPAN("a"),
+                                     [OPTION_KEY] = SPAN("k")}};
+    const struct record poll = {
+        .type = RECORD_POLL, .lsn = 2, .time_ms = 1000, .text = {[POLL_NAME] = SPAN("p")}};
+    cr_assert_eq(state_init(&state), 0);
+    record.lsn = 1;
+    cr_assert_eq(apply(&state, &record, &result), 0);
+    expect_reply(TALLY_NOTFOUND, 0, false, false);
+    cr_assert_eq(apply(&state, &poll, &result), 0);
+    record.lsn = 3;
+    cr_assert_eq(apply(&state, &record, &result), 0);
+    expect_reply(0, 1, false, false);
+    state_fini(&state);
+}
+
+/* Many keys whose time is over do not make one record slow. */
+Test(keys, a_record_drops_four_at_most)
+{
+    static struct state state;
+    char text[24];
+    cr_assert_eq(state_init(&state), 0);
+    for (int i = 0; i < 20; i++) {
+        snprintf(text, sizeof(text), "old %d", i);
+        submit_at(&state, 1000, span_of(text), SPAN("make"));
+    }
+    uint64_t now_ms = 1001 + KEYS_WINDOW_MS;
+    for (uint64_t i = 1; i <= 5; i++) {
+        snprintf(text, sizeof(text), "new %d", (int)i);
+        submit_at(&state, now_ms, span_of(text), SPAN("make"));
+        cr_expect_eq(state.keys.count, 20 - EVICT_MAX * i + i);
+    }
+    submit_at(&state, now_ms, SPAN("new 6"), SPAN("make"));
+    cr_expect_eq(state.keys.count, 6);
+    state_fini(&state);
 }

@@ -21,6 +21,9 @@ static struct record *next_record(struct record_history *h, enum record_type typ
     *record = (struct record){.type = type, .lsn = h->count + 1};
     /* now and then into another bucket of the trends */
     record->time_ms = time_ms + seed_below(&h->seed, seed_below(&h->seed, 20) == 0 ? 20000 : 3);
+    if (h->is_long && seed_below(&h->seed, 300) == 0) {
+        record->time_ms += seed_below(&h->seed, 9) * 3600 * 1000;
+    }
     return record;
 }
 
@@ -124,6 +127,14 @@ static uint64_t gone_until(const struct state *state)
     return until;
 }
 
+/* Often a key that was used before; seldom the request is the same. */
+static void make_key(struct record_history *h, unsigned i)
+{
+    if (seed_below(&h->seed, 2) == 0) {
+        text(h, i, "key", seed_below(&h->seed, 60));
+    }
+}
+
 static void make_submit(struct record_history *h)
 {
     struct record *record = next_record(h, RECORD_SUBMIT);
@@ -139,6 +150,7 @@ static void make_submit(struct record_history *h)
     if (seed_below(&h->seed, 3) == 0) {
         text(h, SUBMIT_UNIQ, "uniq", seed_below(&h->seed, 40));
     }
+    make_key(h, SUBMIT_KEY);
 }
 
 static void make_ordered(struct record_history *h, const struct state *state)
@@ -167,6 +179,7 @@ static void make_ordered(struct record_history *h, const struct state *state)
         text(h, OPTION_POLL, "poll", seed_below(&h->seed, 8));
         text(h, OPTION_LABEL, "Label", seed_below(&h->seed, labels));
         text(h, OPTION_FOLD, "label", seed_below(&h->seed, labels));
+        make_key(h, OPTION_KEY);
         break;
     case 2:
         next_record(h, RECORD_WORKER)->num[WORKER_SLOTS] = seed_below(&h->seed, 9);
@@ -212,6 +225,7 @@ void record_history_init(struct record_history *h, struct state *state, uint64_t
     h->seed = (struct seed){start};
     h->count = 0;
     CHECK(h->records != NULL && h->texts != NULL && state_init(state) == 0);
+    state->keys.count_max = h->keys_max != 0 ? h->keys_max : KEYS_MAX;
     while (h->count < records) {
         struct apply_result result;
         bool is_calm = h->votes_from != 0 && h->count >= h->votes_from;

@@ -14,11 +14,13 @@ struct record_history {
     uint32_t count;
     uint32_t polls_until; /* number of records after which polls and options stay as they are */
     uint32_t votes_from;  /* number of records after which there are only votes */
+    bool is_long;         /* it lasts for days, so keys are forgotten */
+    uint64_t keys_max;    /* keys of requests that the state remembers; 0: as many as ever */
     struct seed seed;
 };
 
-/* Makes a history and applies it to a new state on the way. The caller sets polls_until and
- * votes_from; 0: never. */
+/* Makes a history and applies it to a new state on the way. The caller sets all but
+ * records, texts and count; 0: never. */
 void record_history_init(struct record_history *h, struct state *state, uint64_t start,
                          uint32_t records);
 void record_history_fini(struct record_history *h);

@@ -149,6 +149,20 @@ static const struct number_case {
     {"pending, and ended", FORGED_PENDING, IBUILD_ENDED_LSN, 5},
     {"build 2^30", FORGED_ENDED, IMAGE_ID, 1 << 30},
     {"a build twice", FORGED_ENDED, IMAGE_ID, 1},
+    {"a key missing", FORGED_HEAD, HEAD_KEYS, 3},
+    {"a key too many", FORGED_HEAD, HEAD_KEYS, 1},
+    {"2^20 keys and one", FORGED_HEAD, HEAD_KEYS, KEYS_MAX + 1},
+    {"a key of record 0", FORGED_KEY, IKEY_LSN, 0},
+    {"two keys of one record", FORGED_KEY_2, IKEY_LSN, 11},
+    {"keys that do not rise", FORGED_KEY_2, IKEY_LSN, 10},
+    {"a key of a later record", FORGED_KEY_2, IKEY_LSN, FORGE_LSN + 1},
+    {"a key whose time goes back", FORGED_KEY_2, IKEY_TIME_MS, FORGE_MS - 1001},
+    {"a key of a later time", FORGED_KEY_2, IKEY_TIME_MS, FORGE_MS + 1},
+    {"a key of no verb", FORGED_KEY, IKEY_VERB, 0},
+    {"a key of a verb without keys", FORGED_KEY, IKEY_VERB, RECORD_CLAIM},
+    {"a key of verb 2^32", FORGED_KEY, IKEY_VERB, (uint64_t)1 << 32 | RECORD_SUBMIT},
+    {"a key twice", FORGED_KEY_2, IKEY_VERB, RECORD_SUBMIT},
+    {"a reply that is NIL twice", FORGED_KEY, IKEY_NIL, 2},
 };
 
 Test(hostile_engine, a_snapshot_with_a_number_that_cannot_be_is_refused)
@@ -216,6 +230,12 @@ static const struct text_case {
     {"a UNIQ of nothing", FORGED_PENDING, IBUILD_UNIQ, TEXT("q/")},
     {"a UNIQ that has ended", FORGED_ENDED, IBUILD_UNIQ, TEXT("q/other")},
     {"a UNIQ twice", FORGED_DELAYED, IBUILD_UNIQ, TEXT("q/nightly")},
+    {"an empty key", FORGED_KEY, IKEY_KEY, {NULL, 0}},
+    {"a key of 65 bytes", FORGED_KEY, IKEY_KEY,
+     TEXT("12345678901234567890123456789012345678901234567890123456789012345")},
+    {"values that do not decode", FORGED_KEY_2, IKEY_VALUES, TEXT("\x01\x80")},
+    {"61 values", FORGED_KEY_2, IKEY_PREV,
+     TEXT("1234567890123456789012345678901234567890123456789012345678901")},
 };
 
 Test(hostile_engine, a_snapshot_with_a_text_that_cannot_be_is_refused)
@@ -482,6 +502,10 @@ static const struct record_text_case {
     {"a label that is no UTF-8", RECORD_OPTION, OPTION_LABEL, TEXT("\xff")},
     {"no folded label", RECORD_OPTION, OPTION_FOLD, {NULL, 0}},
     {"a queue's name with a line end", RECORD_SUBMIT, SUBMIT_QUEUE, TEXT("q\r\n")},
+    {"a key of 65 bytes", RECORD_SUBMIT, SUBMIT_KEY,
+     TEXT("12345678901234567890123456789012345678901234567890123456789012345")},
+    {"a key of 65 bytes, too", RECORD_OPTION, OPTION_KEY,
+     TEXT("12345678901234567890123456789012345678901234567890123456789012345")},
     {"tags such as a;b", RECORD_SUBMIT, SUBMIT_NEED, TEXT("a;b")},
     {"tags that do not rise", RECORD_SUBMIT, SUBMIT_NEED, TEXT("b,a")},
     {"a worker's id with a line end", RECORD_WORKER, WORKER_ID, TEXT("w\n")},

@@ -61,7 +61,9 @@ void forge_images(struct forge_images *images)
                                              [HEAD_BUILDS] = 4,
                                              [HEAD_PAYLOAD_BYTES] = 16,
                                              [HEAD_WORKER_LAST] = 1,
-                                             [HEAD_QUEUE_LAST] = 1}};
+                                             [HEAD_QUEUE_LAST] = 1,
+                                             [HEAD_KEYS] = 2,
+                                             [HEAD_HAS_KEYS] = 1}};
     at[FORGED_POLL] = (struct image){.kind = IMAGE_POLL,
                                      .num = {[IMAGE_ID] = 1, [IPOLL_TOTAL] = 5, [IPOLL_OPEN] = 1},
                                      .text = {TEXT("p")}};
@@ -80,6 +82,12 @@ void forge_images(struct forge_images *images)
     at[FORGED_DELAYED] = build_image(3, BUILD_DELAYED, 1);
     at[FORGED_ENDED] = build_image(4, BUILD_COMPLETED, 3);
     at[FORGED_ENDED].num[IBUILD_ENDING] = ending_word(HOW_DONE, 2, 0);
+    at[FORGED_KEY] = (struct image){.kind = IMAGE_KEY,
+                                    .num = {11, FORGE_MS - 1000, RECORD_SUBMIT, 77, 0, 1},
+                                    .text = {TEXT("k")}};
+    at[FORGED_KEY_2] = (struct image){.kind = IMAGE_KEY,
+                                      .num = {12, FORGE_MS, RECORD_OPTION, 78, 0, 2},
+                                      .text = {TEXT("k"), TEXT("\2\3"), TEXT("\1")}};
     at[FORGED_END] = (struct image){.kind = IMAGE_END, .num = {FORGED_END}};
 }
 

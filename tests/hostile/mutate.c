@@ -152,6 +152,7 @@ static void put_right(struct forge_images *images)
         head->num[HEAD_WORKER_LAST] = counts[IMAGE_WORKER];
         head->num[HEAD_QUEUE_LAST] = counts[IMAGE_QUEUE];
         head->num[HEAD_BUILDS] = counts[IMAGE_BUILD];
+        head->num[HEAD_KEYS] = counts[IMAGE_KEY];
     }
 }
 

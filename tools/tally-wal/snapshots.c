@@ -20,6 +20,11 @@ static void tell(struct snapshot_file *file, const char *what)
     snprintf(file->text, sizeof file->text, "%s: %s", name, what);
 }
 
+static uint64_t digest_of(const struct snapshot_file *file, const struct state *state)
+{
+    return digest_with(state, file->has_keys ? DIGEST_KEYS : 0);
+}
+
 /* Loads a snapshot into a state of its own, which is freed. Returns what wal_snapshot_read
  * returned. */
 static int load(struct snapshot_file *file, struct wal_io *io)
@@ -31,7 +36,8 @@ static int load(struct snapshot_file *file, struct wal_io *io)
     snapshot_load_init(&load, &state);
     err = err != 0 ? err : wal_snapshot_read(io, file->lsn, snapshot_load_block, &load, &info);
     if (err == 0) {
-        file->digest = digest_but_trends(&state);
+        file->has_keys = load.proof.head.num[HEAD_HAS_KEYS] != 0;
+        file->digest = digest_of(file, &state);
         file->is_whole = true;
         file->is_right = true;
     } else if (info.text[0] != '\0') {
@@ -75,7 +81,7 @@ void snapshots_compare(struct snapshots *snapshots, uint64_t lsn, const struct s
 {
     for (size_t i = 0; i < snapshots->count; i++) {
         struct snapshot_file *file = &snapshots->at[i];
-        if (file->is_whole && file->lsn == lsn && file->digest != digest_but_trends(state)) {
+        if (file->is_whole && file->lsn == lsn && file->digest != digest_of(file, state)) {
             file->is_right = false;
             tell(file, "it is not the state that the log leads to at that record");
         }

@@ -13,6 +13,7 @@ enum { SNAPSHOTS_MAX = 16 };
 struct snapshot_file {
     uint64_t lsn;
     uint64_t digest; /* of the state that it holds */
+    bool has_keys;   /* it was made by a tally that stores the keys of requests */
     bool is_whole;   /* it can be loaded */
     bool is_right;   /* it is whole and, as far as the log was read, the state at its lsn */
     char text[224];  /* its fault */
