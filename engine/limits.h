@@ -48,6 +48,8 @@ enum {
     TREND_BUCKET_MS = 5000,
     TREND_SAMPLES_MIN = 4, /* capacities of a trend's array, powers of two */
     TREND_SAMPLES_MAX = 512,
+    TREND_WINDOWS = 4,     /* 5 min, 1 h, 12 h, 24 h */
+    TREND_LINES_MAX = 144, /* buckets of a window */
 };
 
 /* ---- keys of requests ---- */

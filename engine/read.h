@@ -46,6 +46,10 @@ struct read {
     int (*run)(struct read *read, const struct state *state);
     void (*end)(struct read *read);               /* hands the rows to the typed read */
     int (*compare)(const void *a, const void *b); /* rows; NULL: they are made in order */
+    /* makes the rows of what a whole slice has copied, as run; NULL: the slice made them */
+    int (*settle)(struct read *read);
+    /* goes on with the rows of a ranked poll, as run; NULL: they are the read */
+    int (*ranked)(struct read *read);
     size_t wanted;                                /* rows, at most */
     /* the outcome */
     int err;         /* what the last run returned */
@@ -94,6 +98,35 @@ struct read_tally {
 /* The rows are top at most; SIZE_MAX: all. */
 void read_tally_init(struct read_tally *r, struct span poll, size_t top);
 void read_tally_fini(struct read_tally *r);
+
+/* ---- TREND ---- */
+enum { TREND_TOP_MAX = 100 };
+struct trend_row { /* an option: its votes at the ends of all buckets */
+    uint64_t id;
+    uint64_t votes[TREND_LINES_MAX];
+};
+/*
+ * The buckets of a window, oldest first; the last one is under way. All counts are those of one
+ * moment, also of a poll with a rank, whose options are chosen a moment before. Before from_ms the
+ * counts are those of some bucket before (engine/state/trend.h).
+ */
+struct read_trend {
+    struct read_tally top;
+    unsigned window;
+    uint64_t first_ms; /* beginning of the first bucket */
+    uint64_t every_ms; /* length of a bucket */
+    uint64_t from_ms;
+    size_t line_count;
+    uint64_t totals[TREND_LINES_MAX];
+    struct trend_row *rows; /* options with most votes now, as TALLY's */
+    size_t row_count;
+    /* while it runs: the options that a rank has chosen */
+    uint64_t picked[TREND_TOP_MAX];
+    size_t picked_count;
+};
+/* REQUIRES: window < TREND_WINDOWS, top <= TREND_TOP_MAX. */
+void read_trend_init(struct read_trend *r, struct span poll, unsigned window, size_t top);
+void read_trend_fini(struct read_trend *r);
 
 /* ---- similar labels ---- */
 enum { SIMILAR_MAX = 5 };

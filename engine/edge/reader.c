@@ -91,6 +91,29 @@ static void reader_answer(struct read *read)
     atomic_fetch_sub_explicit(&edge->reads_open, 1, memory_order_release);
 }
 
+/* Makes a slice; waits a moment after one that was not whole. */
+static void try_slice(struct reader *reader, struct read *read)
+{
+    const struct timespec pause = {.tv_nsec = RETRY_NS};
+    if (!slice_make(read, reader->shared->state)) {
+        read->err = READ_MORE;
+        (void)nanosleep(&pause, NULL); /* a block is being applied: its end is near */
+    }
+    rcu_quiescent();
+}
+
+/* Makes a read of a ranked poll. One that goes on with the rank's rows has one slice more. */
+static void make_ranked(struct reader *reader, struct read *read)
+{
+    read->err = reader_tally(reader, read);
+    if (read->err == 0 && read->ranked != NULL) {
+        read->err = read->ranked(read);
+    }
+    while (read->err == READ_MORE) {
+        try_slice(reader, read);
+    }
+}
+
 static bool has_room(const struct reader *reader)
 {
     /* rows that no client fetches do not use up the memory */
@@ -115,7 +138,11 @@ static void take_asked(struct reader *reader)
         oldest = read->asked_before;
         read->asked_before = NULL;
         if (read->err == READ_BESIDE) {
-            read->err = has_room(reader) ? reader_tally(reader, read) : TALLY_BUSY;
+            if (has_room(reader)) {
+                make_ranked(reader, read);
+            } else {
+                read->err = TALLY_BUSY;
+            }
             slice_end(read);
             reader_answer(read);
         } else {
@@ -127,23 +154,20 @@ static void take_asked(struct reader *reader)
 
 static void ranking_make(struct reader *reader, struct read *read)
 {
-    const struct timespec pause = {.tv_nsec = RETRY_NS};
     read->err = has_room(reader) ? READ_MORE : TALLY_BUSY;
     while (read->err == READ_MORE) {
         /* R9: relaxed: only a hint */
         if (atomic_load_explicit(&read->unwanted, memory_order_relaxed)) {
             read->err = TALLY_NOTFOUND;
-        } else if (!slice_make(read, reader->shared->state)) {
-            read->err = READ_MORE;
-            (void)nanosleep(&pause, NULL); /* a block is being applied: its end is near */
+        } else {
+            try_slice(reader, read);
         }
-        rcu_quiescent();
         slice_trim(read);
         take_asked(reader);
     }
     DCHECK(read->err != READ_MORE);
     if (read->err == READ_BESIDE) {
-        read->err = reader_tally(reader, read);
+        make_ranked(reader, read);
     }
     slice_end(read);
 }

@@ -41,7 +41,7 @@ void reader_ask(struct reader *reader, struct edge *edge, struct read *read);
 /* Attaches and detaches feeds. Threads: the committer, between two blocks. */
 void reader_serve(struct reader *reader);
 
-/* Makes a whole TALLY from a rank. Threads: the reader. */
+/* Makes a TALLY, or the beginning of a TREND, from a rank. Threads: the reader. */
 int reader_tally(struct reader *reader, struct read *read);
 
 #endif

@@ -69,8 +69,9 @@ bool slice_make(struct read *read, const struct state *state)
         read->rows.count = before.count;
         texts_back(&read->rows, before.text, used);
         parcels_back(&read->rows, before.parcel_count);
+    } else if (read->err == 0 && read->settle != NULL) {
+        read->err = read->settle(read);
     }
-    DCHECK(read->rows.count >= before.count);
     count(read);
     return is_whole;
 }
@@ -101,6 +102,16 @@ void slice_end(struct read *read)
     DCHECK(read->err != 0 || read->rows.count <= read->wanted);
     count(read);
     read->end(read);
+}
+
+void slice_empty(struct read *read, size_t size)
+{
+    DCHECK(read->rows.text == NULL && read->rows.parcel_count == 0);
+    free(read->rows.at);
+    read->rows.at = NULL;
+    read->rows.count = 0;
+    read->rows.capacity = 0;
+    read->rows.size = size;
 }
 
 void slice_fini(struct read *read)

@@ -13,7 +13,8 @@
  * `run` begins at read->next, looks at no more than READ_SLICE, adds rows by slice_row, and
  * returns 0 at the end, READ_MORE with read->next set, READ_BESIDE when only the reader can make
  * the read, or the error to answer. It may meet a state that is being changed, and must not crash
- * then: the rows of such a slice are dropped.
+ * then: the rows of such a slice are dropped. `settle` is called once, with the slice that returned
+ * 0 and was whole; it may look at what that slice found, but for what only a cut shows.
  */
 enum { READ_SLICE = 512, READ_MORE = 3, READ_BESIDE = 4 };
 
@@ -25,6 +26,9 @@ void slice_trim(struct read *read);
 
 /* Ends the read: sorts its rows and keeps no more than are wanted. */
 void slice_end(struct read *read);
+
+/* Drops all rows; those that follow have another size. REQUIRES: no row has a text or a parcel. */
+void slice_empty(struct read *read, size_t size);
 
 /* Frees the rows, and the texts with them. */
 void slice_fini(struct read *read);

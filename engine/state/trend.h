@@ -50,8 +50,6 @@ enum {
     TREND_POOL_OF_POLLS = TREND_OPTION_POOLS,
     TREND_POOLS,
     TREND_POOL_MAX = 1 << 18, /* samples beyond the least capacities: 4 MiB a pool */
-    TREND_LINES_MAX = 144,    /* buckets of a window */
-    TREND_WINDOWS = 4,
 };
 
 /* A window: `lines` buckets of so many short ones, the last one being under way. */

@@ -29,6 +29,9 @@
       "votes for an option, by id or poll/label; answers the count after it")                      \
     X(TALLY, tally, 1, ANY, NEVER, COMMAND_READ | COMMAND_LARGE, "TALLY poll [TOP n]",             \
       "the counts of a poll, most votes first")                                                    \
+    X(TREND, trend, 2, ANY, NEVER, COMMAND_READ | COMMAND_LARGE,                                   \
+      "TREND poll 5m|1h|12h|24h [TOP n]",                                                          \
+      "the counts of a poll at the end of each bucket: ms total id=votes ...")                     \
     X(SUBMIT, submit, 1, ANY, LAST, 0,                                                             \
       "SUBMIT queue [PRI 0-9] [DELAY ms] [LEASE ms] [TRIES n] [NEED tag,...] [UNIQ u] [KEY k] "    \
       "payload",                                                                                   \

@@ -42,6 +42,7 @@ static const struct past_request requests[] = {
     {"VOTE", "vote {p}/new n 2", true},
     {"VOTE", "VOTE {o} BY desk", true},
     {"TALLY", "TALLY {p}", false},
+    {"TREND", "TREND {p} 24h", false},
     {"SUBMIT", "SUBMIT {q} UNIQ u :more", true},
     {"SUBMIT", "SUBMIT {q}new PRI 0 :other", true},
     {"CLAIM", "CLAIM {w} {q}", true},
@@ -97,12 +98,15 @@ static void say_line(struct side *side, const char *line, size_t lease)
     }
 }
 
-/* The index of the word that is the rest of a lease: in a repeated claim, and in HELD. */
+/* The index of the word that is the rest of a lease (a repeated claim, HELD), or a bucket's time. */
 static size_t lease_in(const char *line, const char *of, bool is_row)
 {
     char field[LINE_MAX_BYTES];
     bool is_again = line_field(line, "again", field, sizeof(field));
     bool is_held = is_row && strncmp(of, "HELD", 4) == 0;
+    if (is_row && strncmp(of, "TREND", 5) == 0) {
+        return 0;
+    }
     return is_again || is_held ? (is_row ? 4 : 5) : SIZE_MAX;
 }
 
@@ -114,7 +118,10 @@ static void hear(struct side *side, const char *of)
         return;
     }
     say_line(side, reply->line, lease_in(reply->line, of, false));
-    for (size_t i = 0; i < reply->row_count; i++) {
+    /* of a TREND the last row alone: the others tell when the votes came */
+    bool is_trend = strncmp(of, "TREND", 5) == 0 && reply->row_count > 0;
+    size_t first = is_trend ? reply->row_count - 1 : 0;
+    for (size_t i = first; i < reply->row_count; i++) {
         say_line(side, reply->rows[i], lease_in(reply->rows[i], of, true));
     }
     if (reply->blob != NULL) {
