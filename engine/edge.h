@@ -298,6 +298,30 @@ int edge_worker(struct edge *edge, const struct edge_worker *ask);
  * offered again; or NOTFOUND. Errors: NOTFOUND, when that is already certain. */
 int edge_bye(struct edge *edge, struct span worker);
 
+struct edge_ballot {
+    uint64_t options[BALLOT_OPTIONS_MAX]; /* ids, of one poll */
+    unsigned option_count;
+    uint64_t n; /* votes; 1 where each voter has one vote */
+    struct span voter;
+    struct span key; /* or empty */
+};
+
+/*
+ * Votes in a way that needs more than edge_vote: for a voter, with a key, for several options. In a
+ * poll of mode once or change a ballot needs a voter, may have several options, all of which count
+ * or none, and n is 1; in a free poll it has one option, and the voter is only noted in the log.
+ * Result: the counts just after this ballot, in the order of the options; or NOTFOUND; CLOSED;
+ * VOTED, the voter has voted in a poll of mode once; RANGE; INVAL, the poll's mode has changed.
+ * Errors: NOTFOUND; INVAL also when the poll's mode, or another poll of one of the options, speaks
+ * against it; RANGE, n; CLOSED, unless it has a key; PARK.
+ */
+int edge_ballot(struct edge *edge, const struct edge_ballot *ask);
+
+/* Takes a voter's vote back. Result: the counts just after it, in the order of the voter's options;
+ * nil, the voter has no vote; or NOTFOUND, CLOSED; INVAL, the poll is free. Errors: NOTFOUND, when
+ * that is already certain; PARK. */
+int edge_unvote(struct edge *edge, struct span poll, struct span voter, struct span key);
+
 /* The reply to an ordered request that was taken. */
 struct edge_result {
     uint64_t value;      /* the one number that most replies have: an id, a count */

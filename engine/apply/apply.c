@@ -9,6 +9,7 @@
 #include "engine/log/bounds.h"
 #include "wal/base/check.h"
 #include "wal/base/err.h"
+#include "wal/base/random.h"
 
 #include <stdlib.h>
 
@@ -36,6 +37,7 @@ static int poll_new(struct state *state, const struct record *record, struct pol
     }
     poll->id = FIELD_OWN(state->poll_count) + 1;
     poll->captured = state->captures;
+    voters_init(&poll->voters, random_seed());
     poll->name = blob_new(record->text[POLL_NAME]);
     if (poll->name == NULL || table_put(&state->poll_ids, poll->id, poll) != 0 ||
         index_put(&state->polls, poll) != 0) {
@@ -205,6 +207,10 @@ static int apply_by_type(struct state *state, const struct record *record, struc
     switch (record->type) {
     case RECORD_VOTE:
         return apply_vote(state, record);
+    case RECORD_BALLOT:
+        return apply_keyed(state, record, v, apply_ballot);
+    case RECORD_UNVOTE:
+        return apply_keyed(state, record, v, apply_unvote);
     case RECORD_POLL:
         return apply_poll(state, record, v);
     case RECORD_OPTION:
@@ -243,8 +249,7 @@ void apply_replay_end(struct state *state)
 {
     struct option *option;
     for (uint64_t id = 1; (option = table_next(&state->options, &id)) != NULL; id++) {
-        uint64_t changes = option->changes & (((uint64_t)1 << (64 - VOTES_BITS)) - 1);
-        option->accepted = changes << VOTES_BITS | FIELD_OWN(option->votes);
+        option->accepted = option_word(option->changes, FIELD_OWN(option->votes));
         DCHECK(option_votes(option->accepted) == FIELD_OWN(option->votes));
         word_set(&option->word, option->accepted);
     }

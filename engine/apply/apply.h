@@ -73,6 +73,16 @@ bool apply_key_is_known(const struct state *state, const struct record *record, 
                         struct apply_result *result);
 
 /*
+ * Whether a poll takes votes at a time, as committed; and what apply would answer to a BALLOT or an
+ * UNVOTE if it were the next record: 0 or the refusal. The merge answers with it what the committed
+ * state refuses for certain (engine/commit/judge.h).
+ * REQUIRES: the record is within its bounds. Threads: the committer.
+ */
+bool apply_poll_takes_votes(const struct poll *poll, uint64_t time_ms);
+int apply_ballot_look(const struct state *state, const struct record *record);
+int apply_unvote_look(const struct state *state, const struct record *record);
+
+/*
  * The parts of apply that a replay may run side by side (engine/README.md, "Replay"). Votes touch
  * options and their polls, records of builds touch queues, builds and workers, so the two do not
  * meet. Votes of different options do not meet, either, as long as their sums for the polls are

@@ -517,6 +517,8 @@ int apply_of_builds(struct state *state, const struct record *record, struct app
     case RECORD_POLL:
     case RECORD_OPTION:
     case RECORD_POLL_WINDOW:
+    case RECORD_BALLOT:
+    case RECORD_UNVOTE:
         break;
     }
     return TALLY_CORRUPT;

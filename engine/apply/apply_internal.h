@@ -62,6 +62,9 @@ void apply_build_end(struct state *state, struct build *build, const struct reco
 int apply_keyed(struct state *state, const struct record *record, struct apply_result *v,
                 int (*decide)(struct state *, const struct record *, struct apply_result *));
 
+/* Remembers the KEY of a VOTE that was applied. Errors: CORRUPT, it is known already; NOMEM. */
+int apply_key_of_vote(struct state *state, const struct record *vote);
+
 /* As apply, for a FORGET. */
 int apply_forget(struct state *state, const struct record *record);
 
@@ -93,7 +96,13 @@ static inline int apply_touch(struct state *state, struct option *option, uint64
                                                          : 0;
 }
 
-/* As apply, for a VOTE. */
+/* As apply, for a VOTE, a BALLOT, an UNVOTE. */
 int apply_vote(struct state *state, const struct record *record);
+int apply_ballot(struct state *state, const struct record *record, struct apply_result *v);
+int apply_unvote(struct state *state, const struct record *record, struct apply_result *v);
+
+/* Adds votes to the sums of a poll and of the state, and takes others from them. */
+void apply_poll_add(struct state *state, struct poll *poll, uint64_t second, uint64_t votes,
+                    uint64_t taken);
 
 #endif

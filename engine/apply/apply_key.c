@@ -2,6 +2,7 @@
 #include "engine/apply/apply_internal.h"
 
 #include "engine/apply/snapshot_capture.h"
+#include "engine/log/ballot.h"
 #include "engine/log/bounds.h"
 #include "wal/base/err.h"
 
@@ -45,6 +46,17 @@ static int remember(struct state *state, const struct record *record,
                                     .time_ms = record->time_ms,
                                     .reply = *reply};
     return keys_put(keys, &entry);
+}
+
+int apply_key_of_vote(struct state *state, const struct record *vote)
+{
+    struct record ballot;
+    const struct edge_result reply = {.value = vote->num[VOTE_BEFORE] + vote->num[VOTE_N]};
+    ballot_of_vote(vote, &ballot);
+    if (keys_find(&state->keys, RECORD_BALLOT, record_key(vote), vote->time_ms) != NULL) {
+        return TALLY_CORRUPT; /* the committer makes no step for a key that is known: judge.h */
+    }
+    return remember(state, &ballot, &reply);
 }
 
 int apply_keyed(struct state *state, const struct record *record, struct apply_result *v,

@@ -2,6 +2,7 @@
 #include "engine/apply/apply_internal.h"
 #include "engine/state/feed.h"
 #include "engine/apply/snapshot_capture.h"
+#include "engine/log/bounds.h"
 #include "wal/base/check.h"
 #include "wal/base/err.h"
 
@@ -22,7 +23,8 @@ int apply_touch_now(struct state *state, struct option *option, uint64_t now_ms)
     return err != 0 ? err : touch_poll(state, option->poll, now_ms);
 }
 
-static void poll_add(struct state *state, struct poll *poll, uint64_t second, uint64_t votes)
+void apply_poll_add(struct state *state, struct poll *poll, uint64_t second, uint64_t votes,
+                    uint64_t taken)
 {
     unsigned place = (unsigned)(second % POLL_SECONDS);
     DCHECK(FIELD_OWN(poll->second[place]) % POLL_SECONDS == place ||
@@ -34,8 +36,9 @@ static void poll_add(struct state *state, struct poll *poll, uint64_t second, ui
         FIELD_PUT(poll->second[place], second);
     }
     FIELD_ADD(poll->second_votes[place], votes);
-    FIELD_ADD(poll->total, votes);
-    FIELD_ADD(state->votes, votes);
+    DCHECK(FIELD_OWN(poll->total) + votes >= taken); /* they were added before */
+    FIELD_PUT(poll->total, FIELD_OWN(poll->total) + votes - taken);
+    FIELD_PUT(state->votes, FIELD_OWN(state->votes) + votes - taken);
 }
 
 static bool option_fits(const struct option *option, const struct vote_step *step)
@@ -47,7 +50,6 @@ static bool option_fits(const struct option *option, const struct vote_step *ste
 /* Applies a step that fits to its option, but not to the sums of its poll and of the state. */
 static void option_take(struct option *option, const struct vote_step *step)
 {
-    DCHECK(option->changes <= FIELD_OWN(option->votes)); /* each change was a vote or more */
     FIELD_PUT(option->votes, step->before + step->n);
     option->changes++;
 }
@@ -57,7 +59,8 @@ int apply_vote(struct state *state, const struct record *record)
     const struct vote_step step =
         apply_vote_step_of(record->num[VOTE_OPTION], record->num[VOTE_BEFORE], record->num[VOTE_N]);
     struct option *option = state_option(state, step.option);
-    if (!option_fits(option, &step)) {
+    bool has_key = record->text[VOTE_KEY].len > 0;
+    if (!option_fits(option, &step) || (has_key && bounds_record_error(record) != NULL)) {
         return TALLY_CORRUPT;
     }
     snapshot_capture_option(state, option);
@@ -65,11 +68,11 @@ int apply_vote(struct state *state, const struct record *record)
         return TALLY_NOMEM;
     }
     option_take(option, &step);
-    poll_add(state, option->poll, record->time_ms / 1000, step.n);
+    apply_poll_add(state, option->poll, record->time_ms / 1000, step.n, 0);
     if (option->poll->feed != NULL) {
         feed_note(option->poll->feed, option, step.before + step.n);
     }
-    return 0;
+    return has_key ? apply_key_of_vote(state, record) : 0;
 }
 
 /* Up to this many options stay in the cache. */
@@ -165,6 +168,6 @@ int apply_vote_sum(struct state *state, const struct vote_sum *sum)
         touch_poll(state, sum->poll, now_ms) != 0) {
         return TALLY_NOMEM;
     }
-    poll_add(state, sum->poll, sum->second, sum->votes);
+    apply_poll_add(state, sum->poll, sum->second, sum->votes, 0);
     return 0;
 }

@@ -6,6 +6,7 @@
 #include "wal/base/bytes.h"
 #include "wal/base/check.h"
 #include "wal/base/err.h"
+#include "wal/base/random.h"
 
 #include <stdlib.h>
 
@@ -71,6 +72,7 @@ static int load_poll(struct snapshot_load *load, const struct image *image)
         return TALLY_NOMEM;
     }
     MEMBERS_OF(POLL)
+    voters_init(&to->voters, random_seed());
     to->name = blob_new(image->text[IPOLL_NAME]);
     if (to->name == NULL || table_put(&state->poll_ids, to->id, to) != 0 ||
         index_put(&state->polls, to) != 0) {

@@ -25,13 +25,17 @@ int committer_init(struct committer *committer, const struct tally_options *opti
         (struct committer){.options = options, .state = state, .shared = shared, .edges = edges};
     int err = own_lane_init(&committer->own, &state->ledger, options);
     shared->own = committer->own.lane;
-    return err != 0 ? err : merge_init(&committer->merge, edges, committer->own.lane, options);
+    committer->judge = (struct judge){
+        .state = state, .shared = shared, .own = &committer->own, .options = options};
+    err = err != 0 ? err : judge_init(&committer->judge);
+    return err != 0 ? err : merge_init(&committer->merge, edges, &committer->judge, options);
 }
 
 void committer_fini(struct committer *committer)
 {
     snapshot_stop(&committer->snapshot);
     merge_fini(&committer->merge);
+    judge_fini(&committer->judge);
     own_lane_fini(&committer->own);
 }
 
@@ -108,9 +112,7 @@ static void leave_ordered(struct committer *committer, struct lane_slot *slot,
         request->until = altered->poll->altered;
         request->poll = altered->poll;
     }
-    if (ordered_request_answer(request, result->err, &result->reply) != 0) {
-        alarm_fatal(committer->options, 71, "out of memory for a result");
-    }
+    judge_answer(&committer->judge, request, result->err, &result->reply);
 }
 
 /* Works off the effects of a record. The result of a BYE, the number of builds given back, is set
@@ -162,6 +164,13 @@ static void apply_slot(struct committer *committer, struct lane_slot *slot, stru
     }
     if (slot->type == RECORD_VOTE) {
         slot->result.bytes = 0;
+        return;
+    }
+    if (slot->type == LANE_BALLOT_VOTE) {
+        const struct lane_vote *vote = &slot->vote;
+        struct edge_result reply = {.value = option_votes(vote->before) + vote->n};
+        judge_answer(&committer->judge, vote->request, 0, &reply);
+        slot->result.bytes = 0; /* they are counted in the lane that brought the ballot */
         return;
     }
     work_off(committer, result);
@@ -270,7 +279,7 @@ static bool commit(struct committer *committer)
         stuck_look(&committer->stuck, &committer->merge, committer->state->retirer,
                    FIELD_OWN(committer->shared->commits));
     }
-    if (committer->merge.batch_count == 0) {
+    if (committer->merge.batch_count == 0 && committer->merge.alone_count == 0) {
         return answer_nudge(committer);
     }
     if (committer->merge.columns.count > 0) {
@@ -278,7 +287,9 @@ static bool commit(struct committer *committer)
         write_block(committer);
         rcu_online();
     }
-    apply_batch(committer);
+    if (committer->merge.batch_count > 0) {
+        apply_batch(committer);
+    }
     space_judge(&committer->space);
     publish_commit(committer);
     count_commit(committer, began_ns);

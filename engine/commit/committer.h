@@ -4,6 +4,7 @@
 
 #include "engine/commit/forget.h"
 #include "engine/commit/gate.h"
+#include "engine/commit/judge.h"
 #include "engine/commit/merge.h"
 #include "engine/commit/own_lane.h"
 #include "engine/commit/snapshot.h"
@@ -46,6 +47,7 @@ struct committer {
     /* the thread's */
     _Alignas(64) uint64_t last_commit_ns;
     struct own_lane own;
+    struct judge judge;
     struct merge merge;
     struct stuck stuck;
     struct timers timers;

@@ -14,10 +14,11 @@ enum {
     BATCH_BYTES_MAX = 8 << 20,
 };
 
-int merge_init(struct merge *merge, const struct edges *edges, struct lane *own,
+int merge_init(struct merge *merge, const struct edges *edges, struct judge *judge,
                const struct tally_options *options)
 {
-    *merge = (struct merge){.edges = edges, .own = own, .options = options};
+    *merge =
+        (struct merge){.edges = edges, .own = judge->own->lane, .judge = judge, .options = options};
     merge->batch = malloc(BATCH_RECORDS_MAX * sizeof(struct lane_slot *));
     return merge->batch != NULL ? 0 : TALLY_NOMEM;
 }
@@ -34,6 +35,10 @@ static void must_fit(const struct merge *merge, int err)
         alarm_fatal(merge->options, 71, "out of memory while a block is made");
     }
 }
+
+/* What the merge has taken: nothing, since the slot is not next; a record; or a request that needs
+ * none. */
+enum taken { TAKEN_NOT, TAKEN_RECORD, TAKEN_ALONE };
 
 static bool take_vote(struct merge *merge, const struct lane_slot *slot)
 {
@@ -91,11 +96,22 @@ static void step_record(const struct lane_step *step, struct record *record)
 
 void merge_slot_record(const struct lane_slot *slot, struct record *record)
 {
-    if (slot->type == RECORD_VOTE) {
+    if (slot->type == LANE_BALLOT_VOTE) {
+        const struct record *ballot = &slot->vote.request->record;
+        *record = (struct record){
+            .type = RECORD_VOTE,
+            .num = {[VOTE_OPTION] = slot->vote.option->id,
+                    [VOTE_BEFORE] = option_votes(slot->vote.before),
+                    [VOTE_N] = slot->vote.n},
+            .text = {
+                [VOTE_VOTER] = ballot->text[BALLOT_VOTER], [VOTE_KEY] = ballot->text[BALLOT_KEY]}};
+    } else if (slot->type == RECORD_VOTE) {
         record->type = RECORD_VOTE;
         record->num[VOTE_OPTION] = slot->vote.option->id;
         record->num[VOTE_BEFORE] = option_votes(slot->vote.before);
         record->num[VOTE_N] = slot->vote.n;
+        record->text[VOTE_VOTER].len = 0;
+        record->text[VOTE_KEY].len = 0;
     } else if (record_is_build_step(slot->type)) {
         step_record(&slot->step, record);
     } else {
@@ -116,16 +132,51 @@ static bool take_step(struct merge *merge, const struct lane_step *step)
     return true;
 }
 
-static bool take_slot(struct merge *merge, const struct lane_slot *slot)
+/* As take_vote, for the committer's vote that answers a ballot. */
+static bool take_ballot_vote(struct merge *merge, const struct lane_slot *slot)
 {
-    if (slot->type == RECORD_VOTE) {
-        return take_vote(merge, slot);
+    struct option *option = slot->vote.option;
+    struct record record;
+    if (option->accepted != slot->vote.before) {
+        return false;
     }
-    if (record_is_build_step(slot->type)) {
-        return take_step(merge, &slot->step);
-    }
-    must_fit(merge, columns_add(&merge->columns, &slot->ordered.request->record));
+    option->accepted = slot->vote.before + option_step(slot->vote.n);
+    merge_slot_record(slot, &record);
+    must_fit(merge, columns_add(&merge->columns, &record));
     return true;
+}
+
+/* Takes an ordered request, with or without a record. */
+static enum taken take_ordered(struct merge *merge, struct lane_slot *slot)
+{
+    struct ordered_request *request = slot->ordered.request;
+    uint32_t bytes = (uint32_t)request->bytes;
+    switch (judge_request(merge->judge, request)) {
+    case JUDGED_LOG:
+        must_fit(merge, columns_add(&merge->columns, &request->record));
+        return TAKEN_RECORD;
+    case JUDGED_TAKEN:
+        slot->result.bytes = bytes;
+        return TAKEN_ALONE;
+    case JUDGED_LATER:
+        break;
+    }
+    return TAKEN_NOT;
+}
+
+static enum taken take_slot(struct merge *merge, struct lane_slot *slot)
+{
+    bool is_next = false;
+    if (slot->type == RECORD_VOTE) {
+        is_next = take_vote(merge, slot);
+    } else if (record_is_build_step(slot->type)) {
+        is_next = take_step(merge, &slot->step);
+    } else if (slot->type == LANE_BALLOT_VOTE) {
+        is_next = take_ballot_vote(merge, slot);
+    } else {
+        return take_ordered(merge, slot);
+    }
+    return is_next ? TAKEN_RECORD : TAKEN_NOT;
 }
 
 /* Takes from one lane as long as its head is next. Returns whether it took anything. */
@@ -136,10 +187,15 @@ static bool take_lane(struct merge *merge, struct lane *lane)
     while (lane->taken != tail && merge->batch_count < BATCH_RECORDS_MAX &&
            columns_bytes(&merge->columns) < BATCH_BYTES_MAX) {
         struct lane_slot *slot = lane_at(lane, lane->taken);
-        if (!take_slot(merge, slot)) {
+        enum taken taken = take_slot(merge, slot);
+        if (taken == TAKEN_NOT) {
             break;
         }
-        merge->batch[merge->batch_count++] = slot;
+        if (taken == TAKEN_RECORD) {
+            merge->batch[merge->batch_count++] = slot;
+        } else {
+            merge->alone_count++;
+        }
         lane->taken++;
     }
     return lane->taken != from;
@@ -150,6 +206,7 @@ uint32_t merge_take(struct merge *merge)
     uint32_t edges = edges_count(merge->edges);
     bool moved = true;
     merge->batch_count = 0;
+    merge->alone_count = 0;
     while (moved) {
         moved = take_lane(merge, merge->own);
         for (uint32_t i = 0; i < edges; i++) {
@@ -162,6 +219,7 @@ uint32_t merge_take(struct merge *merge)
 void merge_begin(struct merge *merge, uint64_t time_ms)
 {
     columns_begin(&merge->columns, time_ms);
+    judge_begin(merge->judge, time_ms);
 }
 
 void merge_end(struct merge *merge, const unsigned char **block, size_t *len)

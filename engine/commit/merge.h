@@ -2,6 +2,7 @@
 #ifndef TALLY_ENGINE_COMMIT_MERGE_H
 #define TALLY_ENGINE_COMMIT_MERGE_H
 
+#include "engine/commit/judge.h"
 #include "engine/edge/edges.h"
 #include "engine/edge/lane.h"
 #include "engine/log/columns.h"
@@ -10,7 +11,7 @@
 /*
  *     lane 0 ──┐
  *     lane 1 ──┼─▶ its head, when its entity's accepted word is its `before` ─▶ batch (slots)
- *     own lane ┘                                                             └▶ columns (block)
+ *     own lane ┘                └ an ordered request: judge.h                └▶ columns (block)
  *
  * engine/README.md, "The order argument", says why some head can always be taken.
  *
@@ -23,15 +24,17 @@ struct merge {
     /* written once */
     const struct edges *edges;
     struct lane *own;
+    struct judge *judge;
     const struct tally_options *options;
     /* of the block that is being made */
     struct columns columns;
     struct lane_slot **batch;
     uint32_t batch_count;
+    uint32_t alone_count; /* slots taken without a record */
 };
 
-/* Makes a merge over all lanes. Errors: NOMEM. */
-int merge_init(struct merge *merge, const struct edges *edges, struct lane *own,
+/* Makes a merge over all lanes; the judge is borrowed. Errors: NOMEM. */
+int merge_init(struct merge *merge, const struct edges *edges, struct judge *judge,
                const struct tally_options *options);
 void merge_fini(struct merge *merge);
 

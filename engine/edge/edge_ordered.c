@@ -4,10 +4,14 @@
 
 #include "engine/edge/ordered_request.h"
 #include "engine/base/label.h"
+#include "engine/log/ballot.h"
 #include "engine/log/bounds.h"
 #include "wal/base/check.h"
 
 #include <stdlib.h>
+
+/* What a ballot may add to the state beside its texts: a voter, a key. */
+enum { BALLOT_GROWTH = 64 };
 
 static bool nothing_in_flight(const struct edge *edge)
 {
@@ -216,6 +220,93 @@ int edge_bye(struct edge *edge, struct span name)
     int err = ordered_begin(edge, &what, &request);
     return err != 0 ? err : ordered_append(edge, request);
 }
+
+/* ---- ballots ---- */
+
+/* Whether a poll lets ballots in now: 0, PARK while it is in the gate, or CLOSED. */
+static int ballots_may_come(const struct edge *edge, const struct poll *poll)
+{
+    uint64_t until = FIELD_GET(poll->ballot_until);
+    return edge->now_ms < until ? 0 : until == VOTES_WAIT ? TALLY_PARK : TALLY_CLOSED;
+}
+
+/* Whether the options are different ones of one poll, which is then in *poll. */
+static int ballot_poll(const struct edge *edge, const struct edge_ballot *ask, struct poll **poll)
+{
+    *poll = NULL;
+    for (unsigned i = 0; i < ask->option_count; i++) {
+        const struct option *option = state_option(edge->state, ask->options[i]);
+        if (option == NULL) {
+            return TALLY_NOTFOUND;
+        }
+        for (unsigned k = 0; k < i; k++) {
+            if (ask->options[k] == ask->options[i]) {
+                return TALLY_INVAL;
+            }
+        }
+        if (*poll != NULL && *poll != option->poll) {
+            return TALLY_INVAL;
+        }
+        *poll = option->poll;
+    }
+    return *poll != NULL ? 0 : TALLY_INVAL;
+}
+
+/* Whether the ballot has the form that its poll asks for. */
+static bool ballot_fits_mode(const struct edge_ballot *ask, const struct poll *poll)
+{
+    return FIELD_GET(poll->mode) == POLL_FREE ? ask->option_count == 1
+                                              : ask->voter.len > 0 && ask->n == 1;
+}
+
+int edge_ballot(struct edge *edge, const struct edge_ballot *ask)
+{
+    struct poll *poll = NULL;
+    char more[BALLOT_MORE_BYTES_MAX];
+    int err = ballot_poll(edge, ask, &poll);
+    if (err == 0 && (ask->n == 0 || ask->n > VOTE_N_MAX)) {
+        err = TALLY_RANGE;
+    }
+    err = err != 0 ? err : ballots_may_come(edge, poll);
+    /* a ballot that was counted before is told so after the close, too */
+    if (err != 0 && (err != TALLY_CLOSED || ask->key.len == 0)) {
+        return err;
+    }
+    if (!ballot_fits_mode(ask, poll)) {
+        return TALLY_INVAL;
+    }
+    size_t more_len = ballot_more_put(more, ask->options, ask->option_count);
+    struct span texts[] = {
+        [BALLOT_VOTER] = ask->voter, [BALLOT_KEY] = ask->key, [BALLOT_MORE] = {more, more_len}};
+    bool grows = FIELD_GET(poll->mode) != POLL_FREE || ask->key.len > 0;
+    struct ordered_ask what = {RECORD_BALLOT, texts, 3, grows ? BALLOT_GROWTH : 0};
+    struct ordered_request *request = NULL;
+    err = ordered_begin(edge, &what, &request);
+    if (err != 0) {
+        return err;
+    }
+    request->record.num[BALLOT_OPTION] = ask->options[0];
+    request->record.num[BALLOT_N] = ask->n;
+    return ordered_append(edge, request);
+}
+
+int edge_unvote(struct edge *edge, struct span name, struct span voter, struct span key)
+{
+    const struct poll *poll = state_poll(edge->state, name);
+    if (poll == NULL && nothing_in_flight(edge)) {
+        return TALLY_NOTFOUND;
+    }
+    if (poll != NULL && FIELD_GET(poll->ballot_until) == VOTES_WAIT) {
+        return TALLY_PARK;
+    }
+    struct span texts[] = {[UNVOTE_POLL] = name, [UNVOTE_VOTER] = voter, [UNVOTE_KEY] = key};
+    struct ordered_ask what = {RECORD_UNVOTE, texts, 3, 0};
+    struct ordered_request *request = NULL;
+    int err = ordered_begin(edge, &what, &request);
+    return err != 0 ? err : ordered_append(edge, request);
+}
+
+/* ---- results ---- */
 
 int edge_apply_result(struct edge *edge, uint64_t pos, struct edge_result *result)
 {

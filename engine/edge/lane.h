@@ -47,11 +47,15 @@ struct poll;
 struct ordered_request;
 struct worker;
 
+/* The type of a vote in the committer's lane that answers a ballot: no record_type. */
+enum { LANE_BALLOT_VOTE = 0x80 };
+
 struct lane_vote {
-    uint8_t type;    /* RECORD_VOTE */
+    uint8_t type;    /* RECORD_VOTE, or LANE_BALLOT_VOTE */
     uint32_t n;      /* votes */
     uint64_t before; /* the option's word before them */
     struct option *option;
+    struct ordered_request *request; /* LANE_BALLOT_VOTE: the ballot */
 };
 
 struct lane_step {

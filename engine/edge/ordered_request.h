@@ -40,7 +40,9 @@ struct ordered_request {
     int err;
     struct edge_result reply;
     uint64_t few[ORDERED_REQUEST_NUMBERS];
-    uint64_t *many; /* owned; the numbers of the reply, when they are more */
+    uint64_t *many;                  /* owned; the numbers of the reply, when they are more */
+    bool is_under_way;               /* the judge has it among those with a KEY */
+    struct ordered_request *repeats; /* those with the same KEY that wait for its answer, a list */
     uint64_t until; /* BYE: the reply waits until the committer's lane is applied up to here */
     const struct poll *poll; /* POLL: until this poll has settled `until`; else NULL */
     char texts[];

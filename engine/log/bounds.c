@@ -2,6 +2,7 @@
 #include "engine/log/bounds.h"
 
 #include "engine/base/label.h"
+#include "engine/log/ballot.h"
 #include "wal/base/bytes.h"
 #include "wal/base/glyph.h"
 #include "wal/format/segment.h"
@@ -157,6 +158,10 @@ static bool text_fits(struct span text, enum bounds_text is)
         return text.len <= BUILD_TEXT_BYTES_MAX;
     case BOUNDS_TEXT_SECONDS:
         return are_seconds(text);
+    case BOUNDS_TEXT_VOTER:
+        return text.len <= VOTER_LEN_MAX;
+    case BOUNDS_TEXT_OPTIONS:
+        return ballot_more_count(text) < BALLOT_OPTIONS_MAX;
     case BOUNDS_TEXT_TREND:
         return is_trend(text);
     case BOUNDS_TEXT_NUMBERS:
@@ -239,6 +244,10 @@ static bool record_fits(const struct record *record)
         return bounds_rate_is_valid(num[POLL_RATE_N], num[POLL_RATE_MS]);
     case RECORD_SUBMIT:
         return num[SUBMIT_TRIES] > 0;
+    case RECORD_BALLOT:
+        return num[BALLOT_N] > 0;
+    case RECORD_UNVOTE:
+        return record->text[UNVOTE_VOTER].len > 0;
         RECORD_BUILD_STEPS(RECORD_CASE)
         return is_step(record);
     case RECORD_VOTE:
@@ -365,7 +374,7 @@ static bool image_fits(const struct image *image)
     case IMAGE_POLL:
         return bounds_rate_is_valid(num[IPOLL_RATE_N], num[IPOLL_RATE_MS]);
     case IMAGE_OPTION:
-        return num[IOPTION_CHANGES] <= num[IOPTION_VOTES];
+        return true;
     case IMAGE_QUEUE:
         return are_sets(image->text[IQUEUE_TAGS], num[IQUEUE_SETS]);
     case IMAGE_WORKER:

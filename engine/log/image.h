@@ -70,7 +70,7 @@ enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 5 };
     N(IOPTION_ID, "id", BOUNDS_ANY)                                                                \
     N(IOPTION_POLL, "poll", BOUNDS_ANY)                                                            \
     N(IOPTION_VOTES, "votes", VOTES_MASK)                                                          \
-    N(IOPTION_CHANGES, "changes", BOUNDS_ANY)
+    N(IOPTION_CHANGES, "changes", COUNT_MAX)
 #define IMAGE_OPTION_TEXTS(T)                                                                      \
     T(IOPTION_LABEL, "label", LABEL)                                                               \
     T(IOPTION_FOLD, "fold", FOLD)                                                                  \

@@ -41,7 +41,9 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
     X(OFFLINE, 7, ORDERED, WORKER, NOTHING)                                                        \
     X(POLL_WINDOW, 8, ORDERED, POLL, NOTHING)                                                      \
     X(FORGET, 9, ORDERED, BUILD, NOTHING)                                                          \
-    X(SEEN, 10, ORDERED, WORKER, NOTHING)
+    X(SEEN, 10, ORDERED, WORKER, NOTHING)                                                          \
+    X(BALLOT, 11, ORDERED, POLL, NOTHING)                                                          \
+    X(UNVOTE, 12, ORDERED, POLL, NOTHING)
 
 #define RECORD_LIST(X)                                                                             \
     X(VOTE, 1, STEP, VOTE, NOTHING)                                                                \
@@ -60,7 +62,7 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
     N(VOTE_OPTION, "option", OPTION, BOUNDS_ANY)                                                   \
     N(VOTE_BEFORE, "before", VOTES_BEFORE, BOUNDS_ANY)                                             \
     N(VOTE_N, "n", PLAIN, BOUNDS_ANY)
-#define VOTE_TEXTS(T) T(VOTE_VOTER, "voter", IN_JSON, ANY) T(VOTE_KEY, "key", IN_JSON, KEY)
+#define VOTE_TEXTS(T) T(VOTE_VOTER, "voter", IN_JSON, VOTER) T(VOTE_KEY, "key", IN_JSON, KEY)
 
 #define POLL_NUMS(N)                                                                               \
     N(POLL_KEEP_MASK, "keep", PLAIN, BOUNDS_ANY)                                                   \
@@ -77,6 +79,21 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
     T(OPTION_LABEL, "label", QUOTED, LABEL)                                                        \
     T(OPTION_FOLD, "fold", QUOTED, FOLD)                                                           \
     T(OPTION_KEY, "key", QUOTED, KEY)
+
+/* a vote that apply decides: engine/log/ballot.h. The first texts are those of VOTE. */
+#define BALLOT_NUMS(N)                                                                             \
+    N(BALLOT_OPTION, "option", OPTION, BOUNDS_ANY)                                                 \
+    N(BALLOT_N, "n", PLAIN, VOTE_N_MAX)
+#define BALLOT_TEXTS(T)                                                                            \
+    T(BALLOT_VOTER, "voter", QUOTED, VOTER)                                                        \
+    T(BALLOT_KEY, "key", QUOTED, KEY)                                                              \
+    T(BALLOT_MORE, "more", QUOTED, OPTIONS)
+
+#define UNVOTE_NUMS(N)
+#define UNVOTE_TEXTS(T)                                                                            \
+    T(UNVOTE_POLL, "poll", QUOTED, NAME)                                                           \
+    T(UNVOTE_VOTER, "voter", QUOTED, VOTER)                                                        \
+    T(UNVOTE_KEY, "key", QUOTED, KEY)
 
 #define SUBMIT_NUMS(N)                                                                             \
     N(SUBMIT_PRI, "pri", PLAIN, BUILD_PRIORITIES - 1)                                              \

@@ -11,6 +11,7 @@
 #include "engine/base/table.h"
 #include "engine/state/ticket.h"
 #include "engine/state/trend.h"
+#include "engine/state/voters.h"
 #include "engine/state/word.h"
 #include "wal/base/check.h"
 
@@ -168,8 +169,11 @@ struct poll {
     uint64_t decided;
     struct timer timer;
     enum poll_window window;
-    bool gated;           /* votes wait for it to be closed, or to change its mode */
-    uint32_t mode_wanted; /* as the last POLL says: state, not volatile */
+    bool gated;             /* votes wait for it to be closed, or to change its mode */
+    uint32_t mode_wanted;   /* as the last POLL says: state, not volatile */
+    uint32_t voted_batch;   /* the last of the merge's batches with a BALLOT for it, */
+    uint32_t unvoted_batch; /* ... with an UNVOTE: engine/commit/judge.h */
+    struct voters voters;
     /* written with each vote: the parts of the options keep it off the line of the first group */
     uint32_t captured; /* the committer alone: engine/apply/snapshot_capture.h */
     struct feed *feed; /* the committer alone: set while the reader ranks the poll; or NULL */

@@ -20,6 +20,13 @@ static inline uint64_t option_step(uint64_t n)
     return ((uint64_t)1 << VOTES_BITS) + n;
 }
 
+/* Returns the word after so many changes, which are counted without end elsewhere. */
+static inline uint64_t option_word(uint64_t changes, uint64_t votes)
+{
+    DCHECK(votes <= VOTES_MASK);
+    return changes << VOTES_BITS | votes;
+}
+
 static inline uint64_t option_votes(uint64_t word)
 {
     return word & VOTES_MASK;

@@ -15,6 +15,7 @@ enum outcome {
     ASK_CLAIMED,  /* as ASK_STEPPED; later claims need not wait for it */
     ASK_VOTED,    /* the next flush writes the reply */
     ASK_ORDERED,  /* ask->on_result writes the reply */
+    ASK_BALLOT,   /* as ASK_ORDERED; later ballots need not wait for it */
     ASK_STOPPED,  /* ask->stop says why; nothing was changed or written */
     ASK_UNLOCKED, /* answered; the key was shown, or none is asked for */
     ASK_LAST,     /* answered; the connection closes behind the reply */

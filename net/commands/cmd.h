@@ -25,8 +25,11 @@
       "lists polls by name")                                                                       \
     X(OPTION, option, 2, ANY, NEVER, 0, "OPTION poll label [KEY k]",                               \
       "adds an option to a poll, answers its id")                                                  \
-    X(VOTE, vote, 1, ANY, NEVER, COMMAND_VOTE, "VOTE option [N n] [BY word]",                      \
+    X(VOTE, vote, 1, ANY, NEVER, COMMAND_VOTE,                                                     \
+      "VOTE option ... [N n] [VOTER v] [BY word] [KEY k]",                                         \
       "votes for an option, by id or poll/label; answers the count after it")                      \
+    X(UNVOTE, unvote, 1, ANY, NEVER, COMMAND_STEP, "UNVOTE poll VOTER v [KEY k]",                  \
+      "takes a voter's vote back; answers the count after it")                                     \
     X(TALLY, tally, 1, ANY, NEVER, COMMAND_READ | COMMAND_LARGE, "TALLY poll [TOP n]",             \
       "the counts of a poll, most votes first")                                                    \
     X(TREND, trend, 2, ANY, NEVER, COMMAND_READ | COMMAND_LARGE,                                   \

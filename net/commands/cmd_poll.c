@@ -3,6 +3,7 @@
 
 #include "engine/base/label.h"
 #include "engine/read.h"
+#include "net/commands/ballot.h"
 #include "net/commands/refusal.h"
 #include "net/commands/similar.h"
 #include "net/protocol/number.h"
@@ -213,43 +214,54 @@ static int read_option(struct ask *ask, struct span word, uint64_t *option)
     return name_is_valid(poll) ? edge_option_find(ask->edge, poll, label, option) : TALLY_INVAL;
 }
 
-enum outcome cmd_vote(struct ask *ask)
+/* Whether a word behind the first can be an option: no option word is a number, or has a '/'. */
+static bool is_option(struct span word)
 {
-    uint64_t n = 1;
-    uint64_t option = 0;
-    uint64_t retry_ms = 0;
-    struct span later = {0};
-    struct vote_from from = {RATE_BY_ADDRESS, {0}};
-    const struct keyword keywords[] = {
-        {"N", KEYWORD_NUMBER, 1, VOTE_N_MAX, &n},
-        {"BY", KEYWORD_TEXT, 0, 0, &from.name},
-        {"VOTER", KEYWORD_TEXT, 0, 0, &later},
-        {"KEY", KEYWORD_TEXT, 0, 0, &later},
-    };
-    if (!ask_keywords(ask, 1, keywords, 4)) {
-        return ASK_ANSWERED;
-    }
-    if (from.name.at != NULL) {
-        if (from.name.len == 0 || from.name.len > RATE_NAME_MAX) {
-            return ask_error(ask, TALLY_INVAL, "BY is 1 to 64 bytes");
+    return word.len > 0 &&
+           ((unsigned char)(word.at[0] - '0') <= 9 || memchr(word.at, '/', word.len) != NULL);
+}
+
+/* Reads the options with which the words begin, into the ballot. Returns how many words they are;
+ * 0: *outcome says what became of the request. */
+static size_t read_options(struct ask *ask, struct edge_ballot *ballot, enum outcome *outcome)
+{
+    const struct request *request = ask->request;
+    size_t at = 0;
+    *outcome = ASK_ANSWERED;
+    while (at < request->count && (at == 0 || is_option(request->words[at]))) {
+        if (at == BALLOT_OPTIONS_MAX) {
+            *outcome = ask_error(ask, TALLY_RANGE, "more than 60 options");
+            return 0;
         }
-        from.kind = RATE_BY_WORD;
+        int err = read_option(ask, request->words[at], &ballot->options[at]);
+        if (err == TALLY_INVAL || err == TALLY_RANGE) {
+            *outcome = ask_error(ask, err, "an option is named by its id or as poll/label");
+            return 0;
+        }
+        if (err != 0) {
+            *outcome = ask_refused(ask, err, "option");
+            return 0;
+        }
+        at++;
     }
-    if (later.at != NULL) {
-        return ask_error(ask, TALLY_INVAL, "VOTER and KEY are not available yet");
+    ballot->option_count = (unsigned)at;
+    return at;
+}
+
+/* Casts a plain vote. */
+static enum outcome cast_plain(struct ask *ask, uint64_t option, uint64_t n,
+                               const struct vote_from *from)
+{
+    uint64_t retry_ms = 0;
+    if (ask->conn->ballots > 0) {
+        return ask_stop(ask, STOP_ORDERED); /* else it could be counted before them */
     }
-    int err = read_option(ask, ask->request->words[0], &option);
-    if (err == TALLY_INVAL || err == TALLY_RANGE) {
-        return ask_error(ask, err, "an option is named by its id or as poll/label");
-    }
-    if (err == 0) {
-        err = votes_cast(ask->conn, option, n, &from, &retry_ms);
-    }
+    int err = votes_cast(ask->conn, option, n, from, &retry_ms);
     if (err == 0) {
         return ASK_VOTED;
     }
     if (err == TALLY_INVAL) {
-        return ask_error(ask, err, "the mode of this poll asks for a VOTER");
+        return ask_error(ask, err, "the poll's MODE asks for a VOTER");
     }
     if (err == TALLY_RANGE) {
         return ask_error(ask, err,
@@ -262,6 +274,35 @@ enum outcome cmd_vote(struct ask *ask)
         return ASK_ANSWERED;
     }
     return ask_refused(ask, err, "option");
+}
+
+enum outcome cmd_vote(struct ask *ask)
+{
+    struct edge_ballot ballot = {.n = 1};
+    struct vote_from by = {RATE_BY_ADDRESS, {0}};
+    const struct keyword keywords[] = {
+        {"N", KEYWORD_NUMBER, 1, VOTE_N_MAX, &ballot.n},
+        {"BY", KEYWORD_TEXT, 0, 0, &by.name},
+        {"VOTER", KEYWORD_TEXT, 0, 0, &ballot.voter},
+        {"KEY", KEYWORD_TEXT, 0, 0, &ballot.key},
+    };
+    enum outcome outcome;
+    size_t from = read_options(ask, &ballot, &outcome);
+    if (from == 0) {
+        return outcome;
+    }
+    if (!ask_keywords(ask, from, keywords, 4) || !ask_key(ask, ballot.key) ||
+        (ballot.voter.at != NULL && !ballot_voter(ask, ballot.voter))) {
+        return ASK_ANSWERED;
+    }
+    if (by.name.at != NULL) {
+        if (by.name.len == 0 || by.name.len > RATE_NAME_MAX) {
+            return ask_error(ask, TALLY_INVAL, "BY is 1 to 64 bytes");
+        }
+        by.kind = RATE_BY_WORD;
+    }
+    bool is_plain = ballot.option_count == 1 && ballot.voter.at == NULL && ballot.key.at == NULL;
+    return is_plain ? cast_plain(ask, ballot.options[0], ballot.n, &by) : ballot_cast(ask, &ballot);
 }
 
 /* ---- TALLY ---- */

@@ -80,9 +80,10 @@ static void place(struct ask *ask, enum outcome outcome)
         entry.flags = PENDING_CLAIM;
         entry.held_bytes = hold_reply(conn);
         break;
+    case ASK_BALLOT:
     case ASK_ORDERED:
         entry.kind = PENDING_RESULT;
-        entry.flags = PENDING_CHANGE | PENDING_ORDERED;
+        entry.flags = PENDING_CHANGE | (outcome == ASK_ORDERED ? PENDING_ORDERED : PENDING_BALLOT);
         DCHECK(ask->on_result != NULL && buf_len(&conn->pipeline->reply) == 0);
         entry.on_result = ask->on_result;
         break;
@@ -275,7 +276,8 @@ static size_t run_next(struct conn_io *io, const char *at, size_t len)
     if (io->drop_err != 0) {
         return run_drop(io, at, len);
     }
-    size_t voted = io->conn.is_authed && io->conn.ordered == 0 ? votes_read(&io->conn, at, len) : 0;
+    bool may_vote = io->conn.is_authed && io->conn.ordered == 0 && io->conn.ballots == 0;
+    size_t voted = may_vote ? votes_read(&io->conn, at, len) : 0;
     if (voted > 0) {
         io->is_known = true;
         loop_worked(io->loop, voted);

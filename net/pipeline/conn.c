@@ -72,6 +72,7 @@ void conn_await(struct conn *conn, const struct pending_entry *entry)
         conn->in_flight++;
         conn->changes += (mine.flags & PENDING_CHANGE) != 0;
         conn->ordered += (mine.flags & PENDING_ORDERED) != 0;
+        conn->ballots += (mine.flags & PENDING_BALLOT) != 0;
     }
     DCHECK(conn->in_flight > 0 && conn->in_flight <= PENDING_MAX);
     DCHECK(conn->ordered <= conn->changes && conn->changes <= conn->in_flight);
@@ -83,6 +84,7 @@ void conn_answered(struct conn *conn, const struct pending_entry *entry)
     conn->in_flight--;
     conn->changes -= (entry->flags & PENDING_CHANGE) != 0;
     conn->ordered -= (entry->flags & PENDING_ORDERED) != 0;
+    conn->ballots -= (entry->flags & PENDING_BALLOT) != 0;
     DCHECK(conn->ordered <= conn->changes && conn->changes <= conn->in_flight);
     if (entry->reading != NULL) {
         entry->reading->destroy(entry->reading);
@@ -139,7 +141,7 @@ bool conn_may_resume(const struct conn *conn)
     case STOP_CHANGES:
         return conn->changes == 0;
     case STOP_ORDERED:
-        return conn->ordered == 0;
+        return conn->ordered == 0 && conn->ballots == 0;
     case STOP_COMMIT:
         return pipeline->commits != conn->stop_seen;
     case STOP_ROOM:

@@ -71,6 +71,7 @@ struct conn {
     uint32_t in_flight; /* its entries in the pipeline's pending queue */
     uint32_t changes;   /* of them, those with PENDING_CHANGE */
     uint32_t ordered;   /* of them, those with PENDING_ORDERED */
+    uint32_t ballots;   /* of them, those with PENDING_BALLOT */
     uint32_t votes;     /* cast, and not yet flushed */
     enum stop stop;
     uint64_t stop_seen;      /* the value, when it stopped, of the count that has to move */

@@ -25,7 +25,8 @@ enum pending_kind {
 enum {
     PENDING_CHANGE = 1, /* the connection's own later claims and reads must not overtake it */
     PENDING_ORDERED = 2,
-    PENDING_CLAIM = 4, /* the reply hands out builds */
+    PENDING_CLAIM = 4,  /* the reply hands out builds */
+    PENDING_BALLOT = 8, /* a vote that the committer counts: plain votes must not overtake it */
 };
 
 /*

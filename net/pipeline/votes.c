@@ -115,7 +115,7 @@ size_t votes_read(struct conn *conn, const char *at, size_t len)
 {
     const char *const start = at;
     const char *const end = at + len;
-    DCHECK(conn->is_authed && conn->ordered == 0); /* rule 8, run_next */
+    DCHECK(conn->is_authed && conn->ordered == 0 && conn->ballots == 0); /* rule 8, run_next */
     uint64_t retry_ms;
     struct cast_run *run = run_begin(conn->pipeline, conn);
     if (run == NULL) {

@@ -113,7 +113,7 @@ static const struct number_case {
     {"a poll's id", FORGED_POLL, IMAGE_ID, 2},
     {"an option with 2^40 votes", FORGED_OPTION, IOPTION_VOTES, TIB},
     {"an option of no poll", FORGED_OPTION, IOPTION_POLL, 2},
-    {"more changes than votes", FORGED_OPTION, IOPTION_CHANGES, UINT64_MAX},
+    {"changes without end", FORGED_OPTION, IOPTION_CHANGES, UINT64_MAX},
     {"an option twice", FORGED_OPTION_2, IMAGE_ID, 1},
     {"option 0", FORGED_OPTION_2, IMAGE_ID, 0},
     {"fewer sets than tags", FORGED_QUEUE, IQUEUE_SETS, 1},

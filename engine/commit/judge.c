@@ -1,0 +1,193 @@
+/* The judge: answers requests that need no record, and makes the steps of ballots in free polls. */
+#include "engine/commit/judge.h"
+
+#include "engine/apply/apply.h"
+#include "engine/base/alarm.h"
+#include "wal/base/check.h"
+#include "wal/base/err.h"
+
+void judge_begin(struct judge *judge, uint64_t time_ms)
+{
+    judge->time_ms = time_ms;
+    judge->batch++;
+    judge->has_poll_moved = false;
+}
+
+/* ---- answers ---- */
+
+static struct span key_of(const void *request)
+{
+    return record_key(&((const struct ordered_request *)request)->record);
+}
+
+int judge_init(struct judge *judge)
+{
+    int err = 0;
+    for (int i = 0; i < JUDGE_VERBS && err == 0; i++) {
+        err = index_init(&judge->under_way[i], key_of);
+    }
+    return err;
+}
+
+void judge_fini(struct judge *judge)
+{
+    for (int i = 0; i < JUDGE_VERBS; i++) {
+        index_fini(&judge->under_way[i]);
+    }
+}
+
+/* Returns the index of the requests of this verb that are under way. */
+static struct index *under_way_of(struct judge *judge, const struct ordered_request *request)
+{
+    /* the callers make other types wait for nothing but their record */
+    CHECK(request->record.type == RECORD_BALLOT);
+    return &judge->under_way[0];
+}
+
+static void answer_one(const struct judge *judge, struct ordered_request *request, int err,
+                       const struct edge_result *reply)
+{
+    if (ordered_request_answer(request, err, reply) != 0) {
+        alarm_fatal(judge->options, 71, "out of memory for a result");
+    }
+}
+
+/* Answers the requests that repeat one which was decided. */
+static void answer_repeats(const struct judge *judge, const struct ordered_request *request,
+                           int err, const struct edge_result *reply)
+{
+    uint64_t fingerprint = keys_fingerprint(&request->record);
+    struct edge_result again = *reply;
+    again.dup = true;
+    for (struct ordered_request *next, *repeat = request->repeats; repeat != NULL; repeat = next) {
+        bool is_same = keys_fingerprint(&repeat->record) == fingerprint;
+        next = repeat->repeats;
+        answer_one(judge, repeat, is_same ? err : TALLY_EXISTS, &again);
+    }
+}
+
+void judge_answer(struct judge *judge, struct ordered_request *request, int err,
+                  const struct edge_result *reply)
+{
+    if (request->is_under_way) {
+        index_remove(under_way_of(judge, request), request);
+        answer_repeats(judge, request, err, reply);
+    }
+    answer_one(judge, request, err, reply);
+}
+
+/* Puts a request that will be answered later among those under way, if it has a KEY. Returns false
+ * when one with this KEY is there: then it waits for that one's answer. */
+static bool is_first_under_way(struct judge *judge, struct ordered_request *request)
+{
+    struct span key = record_key(&request->record);
+    if (key.len == 0) {
+        return true;
+    }
+    struct index *under_way = under_way_of(judge, request);
+    struct ordered_request *first = index_get(under_way, key);
+    if (first != NULL) {
+        request->repeats = first->repeats;
+        first->repeats = request;
+        return false;
+    }
+    if (index_put(under_way, request) != 0) {
+        alarm_fatal(judge->options, 71, "out of memory for a key");
+    }
+    request->is_under_way = true;
+    return true;
+}
+
+static enum judged refuse(const struct judge *judge, struct ordered_request *request, int err)
+{
+    answer_one(judge, request, err, &(struct edge_result){.value = 0});
+    return JUDGED_TAKEN;
+}
+
+/* ---- ballots ---- */
+
+/* The committer's step for a ballot in a free poll. REQUIRES: the poll takes it. */
+static enum judged step_ballot(struct judge *judge, struct ordered_request *request,
+                               struct option *option)
+{
+    uint64_t n = request->record.num[BALLOT_N];
+    if (option_votes(word_get(&option->word)) + n > VOTES_RANGE) {
+        bool sure = FIELD_OWN(option->votes) + n > VOTES_RANGE;
+        return sure ? refuse(judge, request, TALLY_RANGE) : JUDGED_LATER;
+    }
+    if (!own_lane_has_room(judge->own)) {
+        return JUDGED_LATER;
+    }
+    if (is_first_under_way(judge, request)) {
+        own_lane_vote(judge->own, option, request);
+        own_lane_publish(judge->own);
+    }
+    return JUDGED_TAKEN;
+}
+
+static enum judged judge_ballot(struct judge *judge, struct ordered_request *request)
+{
+    struct record *record = &request->record;
+    struct option *option = state_option(judge->state, record->num[BALLOT_OPTION]);
+    if (option == NULL) {
+        return refuse(judge, request, TALLY_NOTFOUND);
+    }
+    struct poll *poll = option->poll;
+    record->time_ms = judge->time_ms;
+    if (FIELD_OWN(poll->mode) == POLL_FREE) {
+        bool is_one = record->text[BALLOT_MORE].len == 0;
+        bool is_open = apply_poll_takes_votes(poll, record->time_ms);
+        return !is_one    ? refuse(judge, request, TALLY_INVAL)
+               : !is_open ? refuse(judge, request, TALLY_CLOSED)
+                          : step_ballot(judge, request, option);
+    }
+    int err = apply_ballot_look(judge->state, record);
+    if (err != 0 && poll->unvoted_batch != judge->batch && !judge->has_poll_moved) {
+        return refuse(judge, request, err);
+    }
+    poll->voted_batch = judge->batch;
+    return JUDGED_LOG;
+}
+
+static enum judged judge_unvote(struct judge *judge, struct ordered_request *request)
+{
+    struct record *record = &request->record;
+    struct poll *poll = state_poll(judge->state, record->text[UNVOTE_POLL]);
+    struct voters_view view;
+    if (poll == NULL || judge->has_poll_moved || poll->voted_batch == judge->batch) {
+        return JUDGED_LOG;
+    }
+    record->time_ms = judge->time_ms;
+    int err = apply_unvote_look(judge->state, record);
+    if (err != 0) {
+        return refuse(judge, request, err);
+    }
+    /* with a KEY the NIL is remembered, so it has a record */
+    if (record->text[UNVOTE_KEY].len == 0 &&
+        !voters_find(&poll->voters, record->text[UNVOTE_VOTER], &view)) {
+        answer_one(judge, request, 0, &(struct edge_result){.nil = true});
+        return JUDGED_TAKEN;
+    }
+    poll->unvoted_batch = judge->batch;
+    return JUDGED_LOG;
+}
+
+enum judged judge_request(struct judge *judge, struct ordered_request *request)
+{
+    if (apply_key_is_known(judge->state, &request->record, judge->time_ms, &judge->result)) {
+        answer_one(judge, request, judge->result.err, &judge->result.reply);
+        return JUDGED_TAKEN;
+    }
+    switch (request->record.type) {
+    case RECORD_BALLOT:
+        return judge_ballot(judge, request);
+    case RECORD_UNVOTE:
+        return judge_unvote(judge, request);
+    case RECORD_POLL:
+    case RECORD_POLL_WINDOW:
+        judge->has_poll_moved = true;
+        return JUDGED_LOG;
+    default:
+        return JUDGED_LOG;
+    }
+}

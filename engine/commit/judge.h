@@ -1,0 +1,69 @@
+/* The judge: what the merge does with a request before it is logged. */
+#ifndef TALLY_ENGINE_COMMIT_JUDGE_H
+#define TALLY_ENGINE_COMMIT_JUDGE_H
+
+#include "engine/apply/apply.h"
+#include "engine/base/index.h"
+#include "engine/commit/own_lane.h"
+#include "engine/edge/ordered_request.h"
+#include "engine/edge/shared.h"
+#include "engine/state/state.h"
+#include "engine/tally.h"
+
+/*
+ *     request ── judge_request ─┬─ JUDGED_LOG    its record is next, and apply decides it
+ *                               ├─ JUDGED_TAKEN  no record of its own: it is answered, or will be
+ *                               └─ JUDGED_LATER  it stays in its lane until the next commit
+ *
+ * All votes that are no plain VOTE come here as ballots.
+ *
+ * 1. A ballot that the committed state refuses for certain is answered at once, so only races reach
+ *    the log as refusals. An earlier record of the same batch may still change the answer: behind
+ *    one that might, the ballot is logged, and apply decides.
+ * 2. A ballot in a free poll is a step, and the committer makes it: it adds to the option's word
+ *    and appends a VOTE with the ballot's texts to its own lane. The ballot is answered when that
+ *    is applied. The step's place in the order is that of the committer's lane, as for every step
+ *    of the committer; the lane that brought the ballot has no record of it. While a poll is in the
+ *    gate (gate.h), ballots that came before are stepped here, and their records stand in the own
+ *    lane before the gate's.
+ *
+ * 3. A request with a known KEY gets its first reply, without a record. A request that is answered
+ *    later (2, or by the gate) is among those under way until then: another one with the same KEY
+ *    waits for its answer, and is then a repetition.
+ *
+ * Synchronization: the committer's thread alone. Requests: engine/edge/ordered_request.h.
+ */
+enum judged { JUDGED_LOG, JUDGED_TAKEN, JUDGED_LATER };
+
+enum { JUDGE_VERBS = 1 }; /* whose requests may be under way with a KEY: under_way_of() */
+
+struct judge {
+    /* written once */
+    struct state *state;
+    struct shared *shared;
+    struct own_lane *own;
+    const struct tally_options *options;
+    /* of the batch under way */
+    uint64_t time_ms;
+    uint32_t batch;      /* its number */
+    bool has_poll_moved; /* it has a record that opens, closes or changes polls */
+    /* the rest */
+    struct index under_way[JUDGE_VERBS]; /* requests, by KEY */
+    struct apply_result result;
+};
+
+/* Sets it up; the fields written once are set. Errors: NOMEM. */
+int judge_init(struct judge *judge);
+void judge_fini(struct judge *judge);
+
+/* Begins a batch, whose records have this time. */
+void judge_begin(struct judge *judge, uint64_t time_ms);
+
+/* Judges the request at the head of a lane. JUDGED_TAKEN: it was answered, or will be. */
+enum judged judge_request(struct judge *judge, struct ordered_request *request);
+
+/* Answers a request, and those that repeat it. */
+void judge_answer(struct judge *judge, struct ordered_request *request, int err,
+                  const struct edge_result *reply);
+
+#endif
