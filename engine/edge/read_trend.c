@@ -5,6 +5,7 @@
 #include "engine/state/trend.h"
 #include "wal/base/check.h"
 #include "wal/base/err.h"
+#include "wal/base/mutant.h"
 
 #include <stdlib.h>
 
@@ -130,6 +131,7 @@ static int settle(struct read *read)
     struct trend_copy *copies = read->rows.at;
     size_t count = read->rows.count;
     int err = 0;
+    mutant_pause(MUTANT(MUTANT_TREND_FREE_AT_ONCE));
     read->rows.at = NULL;
     slice_empty(read, sizeof(struct trend_row));
     find_lines(r, &copies[0].view);

@@ -4,6 +4,7 @@
 #include "engine/state/state.h"
 #include "wal/base/check.h"
 #include "wal/base/err.h"
+#include "wal/base/mutant.h"
 
 #include <stdlib.h>
 
@@ -126,6 +127,10 @@ static void samples_publish(struct state *state, const struct trend *trend,
     ledger_add(&state->ledger, LEDGER_ENTITIES, trend_weight(samples));
     ledger_sub(&state->ledger, LEDGER_ENTITIES, trend_weight(before));
     FIELD_PUT(*trend->samples, samples);
+    if (MUTANT(MUTANT_TREND_FREE_AT_ONCE)) {
+        free(before);
+        return;
+    }
     state_retire(state, before, free);
 }
 

@@ -23,7 +23,8 @@
     X(ENDING_APART, "the token and the end of a claim read at two moments")                        \
     X(TOLD_APART, "a claim taken back after a look whether it was told again")                     \
     X(MARK_LATE, "nothing pending now in the need sets there were before")                         \
-    X(FORGET_AT_ONCE, "a worker forgotten while a claim of it is on its way")
+    X(FORGET_AT_ONCE, "a worker forgotten while a claim of it is on its way")                      \
+    X(TREND_FREE_AT_ONCE, "an array of a trend freed while it is read")
 
 enum mutant {
     MUTANT_NONE,
