@@ -76,8 +76,8 @@ void judge_answer(struct judge *judge, struct ordered_request *request, int err,
     answer_one(judge, request, err, reply);
 }
 
-/* Puts a request that will be answered later among those under way, if it has a KEY. Returns false
- * when one with this KEY is there: then it waits for that one's answer. */
+/* Puts a ballot that is not answered yet among those under way, if it has a KEY. Returns false when
+ * one with this KEY is there: then it waits for that one's answer. */
 static bool is_first_under_way(struct judge *judge, struct ordered_request *request)
 {
     struct span key = record_key(&request->record);
@@ -144,6 +144,9 @@ static enum judged judge_ballot(struct judge *judge, struct ordered_request *req
     int err = apply_ballot_look(judge->state, record);
     if (err != 0 && poll->unvoted_batch != judge->batch && !judge->has_poll_moved) {
         return refuse(judge, request, err);
+    }
+    if (!is_first_under_way(judge, request)) {
+        return JUDGED_TAKEN;
     }
     poll->voted_batch = judge->batch;
     return JUDGED_LOG;

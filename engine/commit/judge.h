@@ -27,9 +27,10 @@
  *    gate (gate.h), ballots that came before are stepped here, and their records stand in the own
  *    lane before the gate's.
  *
- * 3. A request with a known KEY gets its first reply, without a record. A request that is answered
- *    later (2, or by the gate) is among those under way until then: another one with the same KEY
- *    waits for its answer, and is then a repetition.
+ * 3. A request with a known KEY gets its first reply, without a record. A ballot is among those
+ *    under way until it is answered: another one with the same KEY waits for its answer, and is
+ *    then a repetition. That holds for ballots with a record of their own, too: apply could not
+ *    refuse the vote of a step (2) whose key it has met in another poll's ballot meanwhile.
  *
  * Synchronization: the committer's thread alone. Requests: engine/edge/ordered_request.h.
  */

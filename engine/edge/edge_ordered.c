@@ -10,7 +10,7 @@
 
 #include <stdlib.h>
 
-/* What a ballot may add to the state beside its texts: a voter, a key. */
+/* What a ballot may add to the state beside its texts and its key: a voter. */
 enum { BALLOT_GROWTH = 64 };
 
 static bool nothing_in_flight(const struct edge *edge)
@@ -278,8 +278,9 @@ int edge_ballot(struct edge *edge, const struct edge_ballot *ask)
     size_t more_len = ballot_more_put(more, ask->options, ask->option_count);
     struct span texts[] = {
         [BALLOT_VOTER] = ask->voter, [BALLOT_KEY] = ask->key, [BALLOT_MORE] = {more, more_len}};
-    bool grows = FIELD_GET(poll->mode) != POLL_FREE || ask->key.len > 0;
-    struct ordered_ask what = {RECORD_BALLOT, texts, 3, grows ? BALLOT_GROWTH : 0};
+    uint64_t growth = keys_growth(ask->key, 2 * ask->option_count) +
+                      (FIELD_GET(poll->mode) != POLL_FREE ? BALLOT_GROWTH : 0);
+    struct ordered_ask what = {RECORD_BALLOT, texts, BALLOT_TEXT_COUNT, growth};
     struct ordered_request *request = NULL;
     err = ordered_begin(edge, &what, &request);
     if (err != 0) {
@@ -300,7 +301,7 @@ int edge_unvote(struct edge *edge, struct span name, struct span voter, struct s
         return TALLY_PARK;
     }
     struct span texts[] = {[UNVOTE_POLL] = name, [UNVOTE_VOTER] = voter, [UNVOTE_KEY] = key};
-    struct ordered_ask what = {RECORD_UNVOTE, texts, 3, 0};
+    struct ordered_ask what = {RECORD_UNVOTE, texts, UNVOTE_TEXT_COUNT, keys_growth(key, 1)};
     struct ordered_request *request = NULL;
     int err = ordered_begin(edge, &what, &request);
     return err != 0 ? err : ordered_append(edge, request);

@@ -16,11 +16,11 @@ enum { CLIENTS = 50, ROUNDS = 20, LINE_ROOM = 256 };
 static struct server server;
 static struct client clients[CLIENTS];
 
-/* A verb with a KEY. */
+/* A request with a KEY, another one in each round. */
 struct keyed_verb {
-    const char *verb;
+    const char *what;
     void (*write)(char line[LINE_ROOM], size_t round);
-    uint64_t first[ROUNDS]; /* the number of the first reply */
+    char first[ROUNDS][LINE_ROOM]; /* the first reply */
 };
 
 static void write_option(char line[LINE_ROOM], size_t round)
@@ -33,53 +33,109 @@ static void write_submit(char line[LINE_ROOM], size_t round)
     snprintf(line, LINE_ROOM, "SUBMIT line UNIQ u-%zu KEY k-%zu build", round, round);
 }
 
+static void write_vote(char line[LINE_ROOM], size_t round)
+{
+    snprintf(line, LINE_ROOM, "VOTE free/A N 3 KEY k-%zu", round);
+}
+
+static void write_vote_once(char line[LINE_ROOM], size_t round)
+{
+    snprintf(line, LINE_ROOM, "VOTE once/A VOTER v-%zu KEY once-%zu", round, round);
+}
+
+/* The voters of two rounds are the same: the second ballot moves the first one. */
+static void write_vote_change(char line[LINE_ROOM], size_t round)
+{
+    static const uint64_t two[] = {4, 5};
+    snprintf(line, LINE_ROOM, "VOTE %" PRIu64 " 6 VOTER v-%zu KEY change-%zu", two[round % 2],
+             round / 2, round);
+}
+
+/* Takes back what write_vote_once has voted; in every third round there is nothing to take back. */
+static void write_unvote(char line[LINE_ROOM], size_t round)
+{
+    snprintf(line, LINE_ROOM, "UNVOTE once VOTER %c-%zu KEY k-%zu", round % 3 == 0 ? 'n' : 'v',
+             round, round);
+}
+
 static struct keyed_verb verbs[] = {
-    {.verb = "OPTION", .write = write_option},
-    {.verb = "SUBMIT", .write = write_submit},
+    {.what = "OPTION", .write = write_option},
+    {.what = "SUBMIT", .write = write_submit},
+    {.what = "VOTE, free", .write = write_vote},
+    {.what = "VOTE, once", .write = write_vote_once},
+    {.what = "VOTE, change", .write = write_vote_change},
+    {.what = "UNVOTE", .write = write_unvote},
 };
 
-/* All clients send the same request before any reply is read: exactly one is no repetition, and all
- * have one number. Returns the number. */
-static uint64_t ask_at_once(const struct keyed_verb *keyed, size_t round, size_t originals)
+static void set_up(struct client *client)
+{
+    scene_poll(client, "lang");
+    scene_poll(client, "free");
+    client_expect(client, "OK", "POLL once MODE once");
+    client_expect(client, "OK", "POLL change MODE change");
+    EXPECT(scene_option(client, "free", "A") == 1 && scene_option(client, "once", "A") == 2 &&
+               scene_option(client, "once", "B") == 3 && scene_option(client, "change", "A") == 4 &&
+               scene_option(client, "change", "B") == 5 && scene_option(client, "change", "C") == 6,
+           "other ids");
+}
+
+/* Whether a reply is a repetition; takes the words off that say so. NIL never says so. */
+static bool take_dup(char *line)
+{
+    size_t len = strlen(line);
+    bool is_dup = len > 6 && strcmp(line + len - 6, " dup=1") == 0;
+    if (is_dup)
+        line[len - 6] = '\0';
+    return is_dup;
+}
+
+/* All clients send the same request before any reply is read: so many are no repetition, and all
+ * have one reply, which is left in the verb. */
+static void ask_at_once(struct keyed_verb *keyed, size_t round, size_t originals)
 {
     char line[LINE_ROOM];
-    uint64_t number = UINT64_MAX;
+    char *first = keyed->first[round];
     size_t firsts = 0;
     keyed->write(line, round);
     for (size_t i = 0; i < CLIENTS; i++)
         EXPECT(client_send(&clients[i], "%s", line), "cut off");
     for (size_t i = 0; i < CLIENTS; i++) {
         const struct reply *reply = client_next(&clients[i]);
-        EXPECT(reply_is_ok(reply), "%s: client %zu got '%s'", keyed->verb, i, reply->line);
-        uint64_t got = line_number(reply->line, 1);
-        bool is_dup = line_field_number(reply->line, "dup") == 1;
-        firsts += !is_dup;
-        EXPECT(number == UINT64_MAX || got == number, "%s: %" PRIu64 " and %" PRIu64, keyed->verb,
-               number, got);
-        number = got;
+        bool is_nil = reply_is(reply, "NIL");
+        EXPECT(reply_is_ok(reply) || is_nil, "'%s': '%s'", line, reply->line);
+        firsts += !take_dup(reply->line);
+        if (first[0] == '\0')
+            snprintf(first, LINE_ROOM, "%s", reply->line);
+        EXPECT(strcmp(first, reply->line) == 0, "'%s': '%s' and '%s'", line, first, reply->line);
+        EXPECT(!is_nil || firsts == i + 1, "'%s'", reply->line);
     }
-    EXPECT(firsts == originals, "%s: %zu of the replies were no repetition", keyed->verb, firsts);
-    return number;
+    EXPECT(firsts == originals || strcmp(first, "NIL") == 0, "'%s': %zu were no repetition", line,
+           firsts);
 }
 
 static void expect_known(struct client *client, const struct keyed_verb *keyed)
 {
     char line[LINE_ROOM];
-    char wanted[64];
     for (size_t round = 0; round < ROUNDS; round++) {
         keyed->write(line, round);
-        snprintf(wanted, sizeof(wanted), "OK %" PRIu64 " dup=1", keyed->first[round]);
-        client_expect(client, wanted, "%s", line);
+        const struct reply *reply = client_get(client, "%s", line);
+        bool is_dup = take_dup(reply->line);
+        EXPECT(is_dup || reply_is(reply, "NIL"), "'%s' is no repetition", line);
+        EXPECT(strcmp(reply->line, keyed->first[round]) == 0, "'%s': '%s'", line, reply->line);
     }
 }
 
 static void expect_counts(struct client *client)
 {
-    const struct reply *reply = client_get(client, "POLLS");
-    EXPECT(reply->row_count == 1 && line_field_number(reply->rows[0], "options") == ROUNDS, "'%s'",
-           reply->rows[0]);
+    const struct reply *reply = client_get(client, "POLLS AFTER free");
+    EXPECT(line_field_number(reply->rows[0], "options") == ROUNDS, "'%s'", reply->rows[0]);
     reply = client_get(client, "QUEUES line");
     EXPECT(line_field_number(reply->rows[0], "pending") == ROUNDS, "'%s'", reply->rows[0]);
+    EXPECT(scene_votes(client, "free", 1) == 3 * ROUNDS, "free");
+    EXPECT(scene_votes(client, "once", 2) == (ROUNDS + 2) / 3, "once");
+    EXPECT(scene_votes(client, "change", 4) == 0, "change, moved away");
+    EXPECT(scene_votes(client, "change", 5) == ROUNDS / 2, "change, moved to");
+    EXPECT(scene_votes(client, "change", 6) == ROUNDS / 2, "change, kept");
 }
 
 static void crash(void)
@@ -93,14 +149,14 @@ static void counted_once(void)
 {
     server_start(&server, NULL);
     client_open_all(clients, CLIENTS, &server);
-    scene_poll(&clients[0], "lang");
+    set_up(&clients[0]);
     for (size_t round = 0; round < ROUNDS; round++) {
         for (size_t i = 0; i < COUNT_OF(verbs); i++)
-            verbs[i].first[round] = ask_at_once(&verbs[i], round, 1);
+            ask_at_once(&verbs[i], round, 1);
         if (round % 8 == 7)
             crash();
         for (size_t i = 0; i < COUNT_OF(verbs); i++)
-            EXPECT(ask_at_once(&verbs[i], round, 0) == verbs[i].first[round], "%s", verbs[i].verb);
+            ask_at_once(&verbs[i], round, 0);
     }
     expect_counts(&clients[0]);
     /* from the log, and from a snapshot and the log behind it */
@@ -143,6 +199,39 @@ static void repeated_after_a_crash(void)
     const struct reply *reply = client_get(&client, "QUEUES line");
     EXPECT(line_field_number(reply->rows[0], "pending") == MANY, "'%s'", reply->rows[0]);
     client_close(&client);
+    server_stop(&server);
+}
+
+/* A ballot of a poll of MODE once has a record, that of a free poll is a step of the committer:
+ * with one key, sent at once, one of them is done. */
+static void two_polls_with_one_key(void)
+{
+    enum { TIMES = 500 };
+    struct client both[2];
+    uint64_t done = 0;
+    server_start(&server, NULL);
+    client_open_all(both, 2, &server);
+    set_up(&both[0]);
+    for (size_t i = 0; i < TIMES; i++) {
+        for (size_t k = 0; k < 2; k++) {
+            bool is_free = (i + k) % 2 == 0;
+            EXPECT(is_free ? client_send(&both[k], "VOTE 1 KEY k-%zu", i)
+                           : client_send(&both[k], "VOTE 2 VOTER v-%zu KEY k-%zu", i, i),
+                   "cut off");
+        }
+    }
+    for (size_t i = 0; i < 2 * TIMES; i++) {
+        const struct reply *reply = client_next(&both[i / TIMES]);
+        EXPECT(reply_is_ok(reply) || reply_is_err(reply, "EXISTS"), "'%s'", reply->line);
+        done += reply_is_ok(reply);
+    }
+    EXPECT(done == TIMES, "%" PRIu64 " of %d keys were used", done, TIMES);
+    EXPECT(scene_total(&both[0], "free") + scene_total(&both[0], "once") == TIMES, "votes");
+    server_crash(&server);
+    client_close_all(both, 2);
+    client_open(&both[0], &server);
+    EXPECT(scene_total(&both[0], "free") + scene_total(&both[0], "once") == TIMES, "after a crash");
+    client_close(&both[0]);
     server_stop(&server);
 }
 
@@ -191,6 +280,8 @@ static const struct check_test tests[] = {
     {"a key sent from 50 connections at once, and again after kill -9, counts once", counted_once},
     {"requests whose replies were lost are sent again, and each is done once",
      repeated_after_a_crash},
+    {"of two ballots with one key one is done, whatever the modes of their polls are",
+     two_polls_with_one_key},
     {"a key belongs to one request of one verb; a refused request is tried anew", told_apart},
 };
 
