@@ -119,7 +119,7 @@ int apply_forget(struct state *state, const struct record *record)
 {
     const uint64_t *num = record->num;
     if (num[FORGET_BYTES_UNTIL] >= record->lsn || num[FORGET_BUILDS_UNTIL] >= record->lsn ||
-        num[FORGET_WORKERS_UNTIL] >= record->lsn) {
+        num[FORGET_WORKERS_UNTIL] >= record->lsn || num[FORGET_KEYS_UNTIL] >= record->lsn) {
         return TALLY_CORRUPT;
     }
     while (state->ended_kept != NULL && state->ended_kept->ended_lsn <= num[FORGET_BYTES_UNTIL]) {
@@ -130,6 +130,7 @@ int apply_forget(struct state *state, const struct record *record)
            first->ended_lsn <= num[FORGET_BUILDS_UNTIL]) {
         forget_build(state, first->queue);
     }
+    apply_forget_keys(state, num[FORGET_KEYS_UNTIL]);
     return apply_forget_workers(state, num[FORGET_WORKERS_UNTIL]);
 }
 

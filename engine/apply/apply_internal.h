@@ -74,6 +74,9 @@ int apply_bye(struct state *state, const struct record *record, struct apply_res
 int apply_offline(struct state *state, const struct record *record);
 int apply_seen(struct state *state, const struct record *record);
 
+/* Drops the keys of records up to this lsn. */
+void apply_forget_keys(struct state *state, uint64_t until);
+
 /* Forgets the workers that have left by a record up to this lsn. CORRUPT when one still holds a
  * build. */
 int apply_forget_workers(struct state *state, uint64_t until);

@@ -59,6 +59,15 @@ int apply_key_of_vote(struct state *state, const struct record *vote)
     return remember(state, &ballot, &reply);
 }
 
+void apply_forget_keys(struct state *state, uint64_t until)
+{
+    const struct keyed_reply *oldest;
+    while ((oldest = keys_next(&state->keys, NULL)) != NULL && oldest->lsn <= until) {
+        snapshot_capture_oldest_key(state);
+        keys_drop(&state->keys);
+    }
+}
+
 int apply_keyed(struct state *state, const struct record *record, struct apply_result *v,
                 int (*decide)(struct state *, const struct record *, struct apply_result *))
 {

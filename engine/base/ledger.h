@@ -49,8 +49,9 @@ struct ledger {
 };
 
 enum {
-    LEDGER_RESERVE_SHARE = 16,      /* 1/16 is kept for the ends of claims */
-    LEDGER_FINISHED_SHARE = 4,      /* finished builds keep payload, result and error in this */
+    LEDGER_RESERVE_SHARE = 16, /* 1/16 is kept for the ends of claims */
+    /* finished builds keep payload, result and error in this, and all keys are kept in this */
+    LEDGER_FINISHED_SHARE = 4,
     LEDGER_FINISHED_SHARE_MIN = 16, /* ... in this, while the last eighth of the ceiling is used */
     LEDGER_ENDED_SHARE = 8,         /* ... and are kept themselves up to this */
     LEDGER_REPLIES_SHARE = 8,       /* large replies begin while all buffers take less */

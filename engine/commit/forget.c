@@ -1,4 +1,4 @@
-/* Finds the builds and workers that can be forgotten, and appends the FORGET. */
+/* Finds the builds, workers and keys that can be forgotten, and appends the FORGET. */
 #include "engine/commit/forget.h"
 
 #include "wal/base/check.h"
@@ -68,7 +68,7 @@ void forget_run(struct forget *forget)
     static const struct build none;
     bool is_on_its_way = lane_applied(forget->own->lane) < forget->said_at; /* of the last FORGET */
     look_at_gone(forget);
-    if (state->ended_count == 0 && TAILQ_EMPTY(&state->gone)) {
+    if (state->ended_count == 0 && TAILQ_EMPTY(&state->gone) && state->keys.count == 0) {
         return;
     }
     if (is_on_its_way || !own_lane_has_room(forget->own)) {
@@ -88,11 +88,13 @@ void forget_run(struct forget *forget)
     uint64_t workers_until = gone_until(forget);
     /* claims for a worker may be appended until its grace period has passed */
     CHECK(workers_until <= forget->passed_lsn || MUTANT(MUTANT_FORGET_AT_ONCE));
-    if (bytes_until != 0 || builds_until != 0 || workers_until != 0) {
+    uint64_t keys_until = keys_surplus(&state->keys, state->time_ms, ceiling / share);
+    if (bytes_until != 0 || builds_until != 0 || workers_until != 0 || keys_until != 0) {
         own_lane_append(forget->own, RECORD_FORGET,
                         (const uint64_t[OWN_LANE_NUMS]){[FORGET_BYTES_UNTIL] = bytes_until,
                                                         [FORGET_BUILDS_UNTIL] = builds_until,
-                                                        [FORGET_WORKERS_UNTIL] = workers_until});
+                                                        [FORGET_WORKERS_UNTIL] = workers_until,
+                                                        [FORGET_KEYS_UNTIL] = keys_until});
         forget->said_at = own_lane_tail(forget->own);
     }
 }

@@ -1,4 +1,5 @@
-/* FORGET records: they free bytes of finished builds, the builds, and workers that have left. */
+/* FORGET records: they free bytes of finished builds, the builds, workers that have left, and keys.
+ */
 #ifndef TALLY_ENGINE_COMMIT_FORGET_H
 #define TALLY_ENGINE_COMMIT_FORGET_H
 
@@ -7,7 +8,8 @@
 #include "engine/state/state.h"
 
 /*
- *     memory of finished builds, state.gone ── look ──▶ FORGET in the own lane ──▶ apply frees
+ *     bytes of finished builds and of keys, state.gone ── look ──▶ FORGET in the own lane
+ *                                                                     └──▶ apply frees
  *
  * A FORGET removes a worker that has said BYE and holds nothing; no record behind the FORGET in the
  * log may need the worker. Only a claim could, which names the worker by its id:

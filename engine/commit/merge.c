@@ -70,6 +70,7 @@ static uint64_t step_num(const struct lane_step *step, enum record_num what)
     case RECORD_NUM_BUILD:
     case RECORD_NUM_STATUS_BEFORE:
     case RECORD_NUM_STATUS_AFTER:
+    case RECORD_NUM_SELDOM:
     case RECORD_NUM_MODE:
         break;
     }

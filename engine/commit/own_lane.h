@@ -18,7 +18,7 @@
  * Reclamation: a slot is free when it is applied (own_lane_applied); the lane lives as long as the
  * committer.
  */
-enum { OWN_LANE_SPARE = LANE_SLOTS / 8, OWN_LANE_NUMS = 3 };
+enum { OWN_LANE_SPARE = LANE_SLOTS / 8, OWN_LANE_NUMS = 4 };
 
 struct own_lane {
     struct lane *lane;

@@ -127,11 +127,12 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
     N(POLL_WINDOW_MODE, "mode", MODE, POLL_MODES - 1)
 #define POLL_WINDOW_TEXTS(T)
 
-/* lsns: builds that ended, and workers that left, up to this lsn */
+/* lsns: builds that ended, workers that left, and keys that were put, up to this lsn */
 #define FORGET_NUMS(N)                                                                             \
     N(FORGET_BYTES_UNTIL, "bytes_until", PLAIN, BOUNDS_ANY)                                        \
     N(FORGET_BUILDS_UNTIL, "builds_until", PLAIN, BOUNDS_ANY)                                      \
-    N(FORGET_WORKERS_UNTIL, "workers_until", PLAIN, BOUNDS_ANY)
+    N(FORGET_WORKERS_UNTIL, "workers_until", PLAIN, BOUNDS_ANY)                                    \
+    N(FORGET_KEYS_UNTIL, "keys_until", SELDOM, BOUNDS_ANY)
 #define FORGET_TEXTS(T)
 
 #define SEEN_NUMS(N) N(SEEN_WORKER, "worker", PLAIN, BOUNDS_ANY)
@@ -239,6 +240,7 @@ enum record_num {
     RECORD_NUM_LEASE_MS,      /* of a step */
     RECORD_NUM_DELAY_MS,      /* of a step; shown where it is not 0 */
     RECORD_NUM_DEAD,          /* not shown: the state after shows it */
+    RECORD_NUM_SELDOM,        /* shown where it is not 0 */
     RECORD_NUM_MODE,          /* of a poll; its name is shown, but not that of 0 */
 };
 

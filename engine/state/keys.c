@@ -132,6 +132,7 @@ int keys_put(struct keys *keys, const struct key_entry *entry)
     }
     TAILQ_INSERT_TAIL(&keys->order, key, order);
     keys->count++;
+    keys->bytes += keys_weight(key);
     ledger_add(keys->ledger, LEDGER_ENTITIES, keys_weight(key));
     return 0;
 }
@@ -144,6 +145,21 @@ const struct keyed_reply *keys_due(const struct keys *keys, uint64_t now_ms)
     return is_due ? oldest : NULL;
 }
 
+uint64_t keys_surplus(const struct keys *keys, uint64_t now_ms, uint64_t bytes_max)
+{
+    enum { SLICE = 4096, /* in less than 1 ms */ SPARE_MS = 3600 * 1000 };
+    uint64_t bytes = keys->bytes;
+    uint64_t until = 0;
+    uint64_t then_ms = now_ms > SPARE_MS ? now_ms - SPARE_MS : 0;
+    const struct keyed_reply *key = TAILQ_FIRST(&keys->order);
+    for (int i = 0; i < SLICE && key != NULL && (bytes > bytes_max || is_over(key, then_ms)); i++) {
+        bytes -= keys_weight(key);
+        until = key->lsn;
+        key = TAILQ_NEXT(key, order);
+    }
+    return until;
+}
+
 void keys_drop(struct keys *keys)
 {
     struct keyed_reply *key = TAILQ_FIRST(&keys->order);
@@ -153,6 +169,7 @@ void keys_drop(struct keys *keys)
     }
     TAILQ_REMOVE(&keys->order, key, order);
     keys->count--;
+    keys->bytes -= keys_weight(key);
     ledger_sub(keys->ledger, LEDGER_ENTITIES, keys_weight(key));
     free(key);
 }

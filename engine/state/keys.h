@@ -16,7 +16,9 @@
  *     order:  oldest ── key ── key ── key ── newest        lsns rise, times never fall
  *             keys_drop ▲                       ▲ keys_put
  *
- * A key is remembered for KEYS_WINDOW_MS of record time, while it is among the newest KEYS_MAX. A
+ * A key is remembered for KEYS_WINDOW_MS of record time, while it is among the newest KEYS_MAX, and
+ * until a FORGET drops it because keys take more than their share of the memory
+ * (engine/commit/forget.h). A
  * key whose time is over counts as absent at once, though its entry goes only when it is the
  * oldest: an entry is never taken out of the middle. A request with such a key gets a new entry,
  * and the old one, which nobody can find any more, stays until its turn. So the order is that of
@@ -47,6 +49,7 @@ struct keys {
     struct keyed_reply_list order;
     uint64_t count;
     uint64_t count_max;
+    uint64_t bytes;        /* the weight of all */
     struct ledger *ledger; /* borrowed */
 };
 
@@ -80,6 +83,11 @@ int keys_put(struct keys *keys, const struct key_entry *entry);
 /* Returns the oldest key if it has to be dropped before another one is put: its time is over, or
  * there is no room. NULL: none has to be. */
 const struct keyed_reply *keys_due(const struct keys *keys, uint64_t now_ms);
+
+/* Returns the lsn up to which keys are to be dropped, oldest first, so that no more than bytes_max
+ * are left, and none whose time was over an hour ago; at most a slice of them. 0: none. For the
+ * committer; apply drops what stands in the record. */
+uint64_t keys_surplus(const struct keys *keys, uint64_t now_ms, uint64_t bytes_max);
 
 /* Drops the oldest key. REQUIRES: there is one. */
 void keys_drop(struct keys *keys);

@@ -186,6 +186,7 @@ Test(apply, what_contradicts_the_state_is_corrupt)
         {"no worker lives", {.type = RECORD_SEEN, .num = {2}}},
         {"workers forgotten ahead of time", {.type = RECORD_FORGET, .num = {0, 0, 8}}},
         {"bytes forgotten ahead of time", {.type = RECORD_FORGET, .num = {8, 0}}},
+        {"keys forgotten ahead of time", {.type = RECORD_FORGET, .num = {0, 0, 0, 8}}},
         {"builds forgotten ahead of time", {.type = RECORD_FORGET, .num = {0, 8}}},
         {"no type", {.type = RECORD_NONE}},
     };

@@ -272,6 +272,35 @@ Test(keys, the_votes_before_a_step_are_not_of_the_request)
     cr_expect_neq(keys_fingerprint(&record), first);
 }
 
+Test(keys, the_surplus_is_what_is_beyond_the_memory_or_long_over)
+{
+    enum { MANY = 10000 };
+    struct ledger ledger = {.ceiling = UINT64_MAX};
+    struct keys keys;
+    char text[24];
+    cr_assert_eq(keys_init(&keys, MANY, &ledger), 0);
+    cr_expect_eq(keys_surplus(&keys, 5000, 0), 0);
+    for (uint64_t i = 1; i <= MANY; i++) {
+        snprintf(text, sizeof(text), "k%05d", (int)i);
+        put(&keys, RECORD_OPTION, text, i * 3, 1000 + i);
+    }
+    uint64_t each = 0; /* of the first three, which differ in their numbers */
+    for (const struct keyed_reply *key = keys_next(&keys, NULL); key->lsn <= 9;
+         key = keys_next(&keys, key))
+        each += keys_weight(key);
+    cr_expect_eq(ledger_of(&ledger, LEDGER_ENTITIES), keys.bytes);
+    cr_expect_eq(keys_surplus(&keys, 5000, keys.bytes), 0);
+    cr_expect_eq(keys_surplus(&keys, 5000, keys.bytes - 1), 3);
+    cr_expect_eq(keys_surplus(&keys, 5000, keys.bytes - each), 9);
+    cr_expect_eq(keys_surplus(&keys, 5000, keys.bytes - each - 1), 12);
+    cr_expect_eq(keys_surplus(&keys, 5000, 0), 4096 * 3, "a slice");
+    uint64_t over_ms = 1001 + KEYS_WINDOW_MS + 3600 * 1000;
+    cr_expect_eq(keys_surplus(&keys, over_ms, UINT64_MAX), 0);
+    cr_expect_eq(keys_surplus(&keys, over_ms + 1, UINT64_MAX), 3);
+    cr_expect_eq(keys_surplus(&keys, over_ms + 5, UINT64_MAX), 15);
+    keys_fini(&keys);
+}
+
 /* ---- by apply ---- */
 
 static struct apply_result result;
@@ -355,5 +384,24 @@ Test(keys, a_record_drops_four_at_most)
     }
     submit_at(&state, now_ms, SPAN("new 6"), SPAN("make"));
     cr_expect_eq(state.keys.count, 6);
+    state_fini(&state);
+}
+
+Test(keys, a_forget_drops_them)
+{
+    static struct state state;
+    cr_assert_eq(state_init(&state), 0);
+    submit_at(&state, 1000, SPAN("a"), SPAN("make"));
+    submit_at(&state, 1000, SPAN("b"), SPAN("make"));
+    struct record forget = {
+        .type = RECORD_FORGET, .lsn = 3, .time_ms = 1000, .num = {[FORGET_KEYS_UNTIL] = 1}};
+    cr_assert_eq(apply(&state, &forget, &result), 0);
+    submit_at(&state, 1000, SPAN("b"), SPAN("make"));
+    expect_reply(0, 2, true, false);
+    submit_at(&state, 1000, SPAN("a"), SPAN("make"));
+    expect_reply(0, 3, false, true);
+    forget.lsn = 6;
+    forget.num[FORGET_KEYS_UNTIL] = 6;
+    cr_expect_eq(apply(&state, &forget, &result), TALLY_CORRUPT, "ahead of time");
     state_fini(&state);
 }

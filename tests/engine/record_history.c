@@ -206,6 +206,8 @@ static void make_ordered(struct record_history *h, const struct state *state)
             record->num[FORGET_BYTES_UNTIL] = seed_below(&h->seed, record->lsn);
             record->num[FORGET_BUILDS_UNTIL] = record->num[FORGET_BYTES_UNTIL] / 4;
             record->num[FORGET_WORKERS_UNTIL] = gone_until(state);
+            record->num[FORGET_KEYS_UNTIL] =
+                seed_below(&h->seed, 4) == 0 ? seed_below(&h->seed, record->lsn) : 0;
             break;
         }
         record = next_record(h, workers == 0 ? RECORD_BYE : RECORD_OFFLINE);

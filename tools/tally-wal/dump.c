@@ -65,6 +65,7 @@ static void print_num(const struct state *state, const struct record *record, un
         fields_number(fields, key, num);
         break;
     case RECORD_NUM_DELAY_MS:
+    case RECORD_NUM_SELDOM:
         if (num != 0) {
             fields_number(fields, key, num);
         }
