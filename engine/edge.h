@@ -322,6 +322,18 @@ int edge_ballot(struct edge *edge, const struct edge_ballot *ask);
  * that is already certain; PARK. */
 int edge_unvote(struct edge *edge, struct span poll, struct span voter, struct span key);
 
+struct edge_seed {
+    uint64_t option;
+    uint64_t n;
+    uint64_t over_ms; /* at most SEED_OVER_MS_MAX */
+    struct span key;  /* or empty */
+};
+
+/* Adds votes that are dated back, spread evenly over the last over_ms, but not behind the last
+ * RESET of the poll. Result: the option's votes just after them; or NOTFOUND; CLOSED; RANGE;
+ * DENIED, the poll is not free. Errors: the same, when it is already certain; PARK. */
+int edge_seed(struct edge *edge, const struct edge_seed *ask);
+
 /* The reply to an ordered request that was taken. */
 struct edge_result {
     uint64_t value;      /* the one number that most replies have: an id, a count */

@@ -37,6 +37,7 @@ enum {
 
 /* ---- polls ---- */
 enum {
+    SEED_OVER_MS_MAX = 24 * 3600 * 1000, /* how far votes are dated back, the longest window */
     POLL_RATE_N_MAX = 1000 * 1000,
     POLL_RATE_MS_MAX = 24 * 3600 * 1000,
     POLL_OPTIONS_MAX = 1 << 24,

@@ -209,6 +209,8 @@ static int apply_by_type(struct state *state, const struct record *record, struc
         return apply_vote(state, record);
     case RECORD_BALLOT:
         return apply_keyed(state, record, v, apply_ballot);
+    case RECORD_SEED:
+        return apply_seed(state, record, v);
     case RECORD_UNVOTE:
         return apply_keyed(state, record, v, apply_unvote);
     case RECORD_POLL:

@@ -519,6 +519,7 @@ int apply_of_builds(struct state *state, const struct record *record, struct app
     case RECORD_POLL_WINDOW:
     case RECORD_BALLOT:
     case RECORD_UNVOTE:
+    case RECORD_SEED:
         break;
     }
     return TALLY_CORRUPT;

@@ -62,8 +62,10 @@ void apply_build_end(struct state *state, struct build *build, const struct reco
 int apply_keyed(struct state *state, const struct record *record, struct apply_result *v,
                 int (*decide)(struct state *, const struct record *, struct apply_result *));
 
-/* Remembers the KEY of a VOTE that was applied. Errors: CORRUPT, it is known already; NOMEM. */
+/* Remember the KEY of a step that was applied, if it has one. Errors: CORRUPT, it is known already;
+ * NOMEM. */
 int apply_key_of_vote(struct state *state, const struct record *vote);
+int apply_key_of_seed(struct state *state, const struct record *seed);
 
 /* As apply, for a FORGET. */
 int apply_forget(struct state *state, const struct record *record);
@@ -99,10 +101,11 @@ static inline int apply_touch(struct state *state, struct option *option, uint64
                                                          : 0;
 }
 
-/* As apply, for a VOTE, a BALLOT, an UNVOTE. */
+/* As apply, for a VOTE, a BALLOT, an UNVOTE, a SEED. */
 int apply_vote(struct state *state, const struct record *record);
 int apply_ballot(struct state *state, const struct record *record, struct apply_result *v);
 int apply_unvote(struct state *state, const struct record *record, struct apply_result *v);
+int apply_seed(struct state *state, const struct record *record, struct apply_result *v);
 
 /* Adds votes to the sums of a poll and of the state, and takes others from them. */
 void apply_poll_add(struct state *state, struct poll *poll, uint64_t second, uint64_t votes,

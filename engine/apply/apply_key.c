@@ -48,15 +48,28 @@ static int remember(struct state *state, const struct record *record,
     return keys_put(keys, &entry);
 }
 
+/* Remembers the KEY of a step; the committer makes none for a key that is known (judge.h). */
+static int remember_step(struct state *state, const struct record *record, uint64_t votes)
+{
+    const struct edge_result reply = {.value = votes};
+    if (keys_find(&state->keys, record->type, record_key(record), record->time_ms) != NULL) {
+        return TALLY_CORRUPT;
+    }
+    return remember(state, record, &reply);
+}
+
 int apply_key_of_vote(struct state *state, const struct record *vote)
 {
     struct record ballot;
-    const struct edge_result reply = {.value = vote->num[VOTE_BEFORE] + vote->num[VOTE_N]};
     ballot_of_vote(vote, &ballot);
-    if (keys_find(&state->keys, RECORD_BALLOT, record_key(vote), vote->time_ms) != NULL) {
-        return TALLY_CORRUPT; /* the committer makes no step for a key that is known: judge.h */
-    }
-    return remember(state, &ballot, &reply);
+    return remember_step(state, &ballot, vote->num[VOTE_BEFORE] + vote->num[VOTE_N]);
+}
+
+int apply_key_of_seed(struct state *state, const struct record *seed)
+{
+    return record_key(seed).len == 0
+               ? 0
+               : remember_step(state, seed, seed->num[SEED_BEFORE] + seed->num[SEED_N]);
 }
 
 void apply_forget_keys(struct state *state, uint64_t until)

@@ -39,9 +39,10 @@ void judge_fini(struct judge *judge)
 /* Returns the index of the requests of this verb that are under way. */
 static struct index *under_way_of(struct judge *judge, const struct ordered_request *request)
 {
+    bool is_seed = request->record.type == RECORD_SEED;
     /* the callers make other types wait for nothing but their record */
-    CHECK(request->record.type == RECORD_BALLOT);
-    return &judge->under_way[0];
+    CHECK(is_seed || request->record.type == RECORD_BALLOT);
+    return &judge->under_way[is_seed];
 }
 
 static void answer_one(const struct judge *judge, struct ordered_request *request, int err,
@@ -106,11 +107,10 @@ static enum judged refuse(const struct judge *judge, struct ordered_request *req
 
 /* ---- ballots ---- */
 
-/* The committer's step for a ballot in a free poll. REQUIRES: the poll takes it. */
-static enum judged step_ballot(struct judge *judge, struct ordered_request *request,
-                               struct option *option)
+/* The committer's step for n votes of a request, in a free poll. REQUIRES: the poll takes them. */
+static enum judged step_votes(struct judge *judge, struct ordered_request *request,
+                              struct option *option, uint64_t n)
 {
-    uint64_t n = request->record.num[BALLOT_N];
     if (option_votes(word_get(&option->word)) + n > VOTES_RANGE) {
         bool sure = FIELD_OWN(option->votes) + n > VOTES_RANGE;
         return sure ? refuse(judge, request, TALLY_RANGE) : JUDGED_LATER;
@@ -119,7 +119,7 @@ static enum judged step_ballot(struct judge *judge, struct ordered_request *requ
         return JUDGED_LATER;
     }
     if (is_first_under_way(judge, request)) {
-        own_lane_vote(judge->own, option, request);
+        own_lane_vote(judge->own, option, request, n);
         own_lane_publish(judge->own);
     }
     return JUDGED_TAKEN;
@@ -139,7 +139,7 @@ static enum judged judge_ballot(struct judge *judge, struct ordered_request *req
         bool is_open = apply_poll_takes_votes(poll, record->time_ms);
         return !is_one    ? refuse(judge, request, TALLY_INVAL)
                : !is_open ? refuse(judge, request, TALLY_CLOSED)
-                          : step_ballot(judge, request, option);
+                          : step_votes(judge, request, option, record->num[BALLOT_N]);
     }
     int err = apply_ballot_look(judge->state, record);
     if (err != 0 && poll->unvoted_batch != judge->batch && !judge->has_poll_moved) {
@@ -150,6 +150,21 @@ static enum judged judge_ballot(struct judge *judge, struct ordered_request *req
     }
     poll->voted_batch = judge->batch;
     return JUDGED_LOG;
+}
+
+static enum judged judge_seed(struct judge *judge, struct ordered_request *request)
+{
+    const struct record *record = &request->record;
+    struct option *option = state_option(judge->state, record->num[SEED_OPTION]);
+    if (option == NULL) {
+        return refuse(judge, request, TALLY_NOTFOUND);
+    }
+    if (FIELD_OWN(option->poll->mode) != POLL_FREE) {
+        return refuse(judge, request, TALLY_DENIED); /* such votes would have no voters */
+    }
+    return apply_poll_takes_votes(option->poll, judge->time_ms)
+               ? step_votes(judge, request, option, record->num[SEED_N])
+               : refuse(judge, request, TALLY_CLOSED);
 }
 
 static enum judged judge_unvote(struct judge *judge, struct ordered_request *request)
@@ -186,6 +201,8 @@ enum judged judge_request(struct judge *judge, struct ordered_request *request)
         return judge_ballot(judge, request);
     case RECORD_UNVOTE:
         return judge_unvote(judge, request);
+    case RECORD_SEED:
+        return judge_seed(judge, request);
     case RECORD_POLL:
     case RECORD_POLL_WINDOW:
         judge->has_poll_moved = true;

@@ -27,16 +27,18 @@
  *    gate (gate.h), ballots that came before are stepped here, and their records stand in the own
  *    lane before the gate's.
  *
- * 3. A request with a known KEY gets its first reply, without a record. A ballot is among those
- *    under way until it is answered: another one with the same KEY waits for its answer, and is
- *    then a repetition. That holds for ballots with a record of their own, too: apply could not
+ *    A SEED is made in the same way: its own record is the step.
+ *
+ * 3. A request with a known KEY gets its first reply, without a record. A ballot or a SEED is among
+ *    those under way until it is answered: another one with the same KEY waits for its answer, and
+ *    is then a repetition. That holds for ballots with a record of their own, too: apply could not
  *    refuse the vote of a step (2) whose key it has met in another poll's ballot meanwhile.
  *
  * Synchronization: the committer's thread alone. Requests: engine/edge/ordered_request.h.
  */
 enum judged { JUDGED_LOG, JUDGED_TAKEN, JUDGED_LATER };
 
-enum { JUDGE_VERBS = 1 }; /* whose requests may be under way with a KEY: under_way_of() */
+enum { JUDGE_VERBS = 2 }; /* whose requests may be under way with a KEY: under_way_of() */
 
 struct judge {
     /* written once */

@@ -95,17 +95,28 @@ static void step_record(const struct lane_step *step, struct record *record)
     }
 }
 
+/* The record of votes that answer a request: the SEED itself, or the VOTE of a ballot. */
+static void answer_record(const struct lane_vote *vote, struct record *record)
+{
+    const struct record *request = &vote->request->record;
+    if (request->type == RECORD_SEED) {
+        *record = *request;
+        record->num[SEED_BEFORE] = option_votes(vote->before);
+        return;
+    }
+    *record = (struct record){
+        .type = RECORD_VOTE,
+        .num = {[VOTE_OPTION] = vote->option->id,
+                [VOTE_BEFORE] = option_votes(vote->before),
+                [VOTE_N] = vote->n},
+        .text = {
+            [VOTE_VOTER] = request->text[BALLOT_VOTER], [VOTE_KEY] = request->text[BALLOT_KEY]}};
+}
+
 void merge_slot_record(const struct lane_slot *slot, struct record *record)
 {
     if (slot->type == LANE_BALLOT_VOTE) {
-        const struct record *ballot = &slot->vote.request->record;
-        *record = (struct record){
-            .type = RECORD_VOTE,
-            .num = {[VOTE_OPTION] = slot->vote.option->id,
-                    [VOTE_BEFORE] = option_votes(slot->vote.before),
-                    [VOTE_N] = slot->vote.n},
-            .text = {
-                [VOTE_VOTER] = ballot->text[BALLOT_VOTER], [VOTE_KEY] = ballot->text[BALLOT_KEY]}};
+        answer_record(&slot->vote, record);
     } else if (slot->type == RECORD_VOTE) {
         record->type = RECORD_VOTE;
         record->num[VOTE_OPTION] = slot->vote.option->id;

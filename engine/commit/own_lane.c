@@ -36,16 +36,16 @@ bool own_lane_step(struct own_lane *own, struct build *build, uint64_t seen, enu
     return true;
 }
 
-void own_lane_vote(struct own_lane *own, struct option *option, struct ordered_request *ballot)
+void own_lane_vote(struct own_lane *own, struct option *option, struct ordered_request *request,
+                   uint64_t n)
 {
     CHECK(own_lane_has_slot(own)); /* each caller has asked for room */
-    uint64_t n = ballot->record.num[BALLOT_N];
     uint64_t before = word_add(&option->word, option_step(n));
     lane_append(own->lane)->vote = (struct lane_vote){.type = LANE_BALLOT_VOTE,
                                                       .n = (uint32_t)n,
                                                       .before = before,
                                                       .option = option,
-                                                      .request = ballot};
+                                                      .request = request};
 }
 
 void own_lane_append(struct own_lane *own, enum record_type type, const uint64_t num[OWN_LANE_NUMS])

@@ -47,9 +47,10 @@ static inline bool own_lane_has_slot(const struct own_lane *own)
 bool own_lane_step(struct own_lane *own, struct build *build, uint64_t seen, enum record_type type,
                    enum build_state to);
 
-/* Adds the votes of a ballot to the word of its option, and appends the VOTE that answers it.
- * REQUIRES: own_lane_has_slot. */
-void own_lane_vote(struct own_lane *own, struct option *option, struct ordered_request *ballot);
+/* Adds n votes to the word of an option, and appends the VOTE or SEED that answers the request, a
+ * ballot or a SEED. REQUIRES: own_lane_has_slot. */
+void own_lane_vote(struct own_lane *own, struct option *option, struct ordered_request *request,
+                   uint64_t n);
 
 /* Appends an ordered record with these numbers. REQUIRES: own_lane_has_slot. */
 void own_lane_append(struct own_lane *own, enum record_type type,

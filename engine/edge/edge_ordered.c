@@ -307,6 +307,35 @@ int edge_unvote(struct edge *edge, struct span name, struct span voter, struct s
     return err != 0 ? err : ordered_append(edge, request);
 }
 
+int edge_seed(struct edge *edge, const struct edge_seed *ask)
+{
+    const struct option *option = state_option(edge->state, ask->option);
+    if (option == NULL) {
+        return TALLY_NOTFOUND;
+    }
+    if (ask->n == 0 || ask->n > VOTE_N_MAX || ask->over_ms > SEED_OVER_MS_MAX) {
+        return TALLY_RANGE;
+    }
+    int err = ballots_may_come(edge, option->poll);
+    if (err == 0 && FIELD_GET(option->poll->mode) != POLL_FREE) {
+        err = TALLY_DENIED;
+    }
+    /* one that was counted before is told so afterwards, too */
+    if (err == TALLY_PARK || (err != 0 && ask->key.len == 0)) {
+        return err;
+    }
+    struct ordered_ask what = {RECORD_SEED, &ask->key, 1, keys_growth(ask->key, 0)};
+    struct ordered_request *request = NULL;
+    err = ordered_begin(edge, &what, &request);
+    if (err != 0) {
+        return err;
+    }
+    request->record.num[SEED_OPTION] = ask->option;
+    request->record.num[SEED_N] = ask->n;
+    request->record.num[SEED_OVER_MS] = ask->over_ms;
+    return ordered_append(edge, request);
+}
+
 /* ---- results ---- */
 
 int edge_apply_result(struct edge *edge, uint64_t pos, struct edge_result *result)

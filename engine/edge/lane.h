@@ -47,7 +47,7 @@ struct poll;
 struct ordered_request;
 struct worker;
 
-/* The type of a vote in the committer's lane that answers a ballot: no record_type. */
+/* The type of votes in the committer's lane that answer a ballot or a SEED: no record_type. */
 enum { LANE_BALLOT_VOTE = 0x80 };
 
 struct lane_vote {
@@ -55,7 +55,7 @@ struct lane_vote {
     uint32_t n;      /* votes */
     uint64_t before; /* the option's word before them */
     struct option *option;
-    struct ordered_request *request; /* LANE_BALLOT_VOTE: the ballot */
+    struct ordered_request *request; /* LANE_BALLOT_VOTE: what it answers */
 };
 
 struct lane_step {

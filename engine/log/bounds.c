@@ -244,6 +244,8 @@ static bool record_fits(const struct record *record)
         return bounds_rate_is_valid(num[POLL_RATE_N], num[POLL_RATE_MS]);
     case RECORD_SUBMIT:
         return num[SUBMIT_TRIES] > 0;
+    case RECORD_SEED:
+        return num[SEED_N] > 0;
     case RECORD_BALLOT:
         return num[BALLOT_N] > 0;
     case RECORD_UNVOTE:

@@ -43,7 +43,8 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
     X(FORGET, 9, ORDERED, BUILD, NOTHING)                                                          \
     X(SEEN, 10, ORDERED, WORKER, NOTHING)                                                          \
     X(BALLOT, 11, ORDERED, POLL, NOTHING)                                                          \
-    X(UNVOTE, 12, ORDERED, POLL, NOTHING)
+    X(UNVOTE, 12, ORDERED, POLL, NOTHING)                                                          \
+    X(SEED, 13, ORDERED, POLL, NOTHING)
 
 #define RECORD_LIST(X)                                                                             \
     X(VOTE, 1, STEP, VOTE, NOTHING)                                                                \
@@ -94,6 +95,14 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
     T(UNVOTE_POLL, "poll", QUOTED, NAME)                                                           \
     T(UNVOTE_VOTER, "voter", QUOTED, VOTER)                                                        \
     T(UNVOTE_KEY, "key", QUOTED, KEY)
+
+/* votes that are dated back; a step of the committer. The first numbers are those of VOTE. */
+#define SEED_NUMS(N)                                                                               \
+    N(SEED_OPTION, "option", OPTION, BOUNDS_ANY)                                                   \
+    N(SEED_BEFORE, "before", VOTES_BEFORE, VOTES_MASK)                                             \
+    N(SEED_N, "n", PLAIN, VOTE_N_MAX)                                                              \
+    N(SEED_OVER_MS, "over_ms", PLAIN, SEED_OVER_MS_MAX)
+#define SEED_TEXTS(T) T(SEED_KEY, "key", QUOTED, KEY)
 
 #define SUBMIT_NUMS(N)                                                                             \
     N(SUBMIT_PRI, "pri", PLAIN, BUILD_PRIORITIES - 1)                                              \
@@ -201,6 +210,10 @@ enum { RECORD_SKIPPABLE = 0x80 };
 RECORD_LIST(X)
 #undef X
 #undef FIELD_INDEX
+
+_Static_assert((int)SEED_OPTION == (int)VOTE_OPTION && (int)SEED_BEFORE == (int)VOTE_BEFORE &&
+                   (int)SEED_N == (int)VOTE_N,
+               "SEED and VOTE are told alike");
 
 /* The indexes of any build step; a step without a delay or a text has 0 or an empty text there. */
 enum {

@@ -103,6 +103,29 @@ bool ask_tags(struct ask *ask, struct span tags)
     return true;
 }
 
+/* Returns 0 or the error to answer. */
+static int find_option(struct ask *ask, struct span word, uint64_t *option)
+{
+    const char *slash = word.len > 0 ? memchr(word.at, '/', word.len) : NULL;
+    if (slash == NULL) {
+        return number_read(word, 0, UINT64_MAX, option);
+    }
+    struct span poll = {word.at, (size_t)(slash - word.at)};
+    struct span label = {slash + 1, word.len - poll.len - 1};
+    return name_is_valid(poll) ? edge_option_find(ask->edge, poll, label, option) : TALLY_INVAL;
+}
+
+bool ask_option(struct ask *ask, struct span word, uint64_t *option, enum outcome *outcome)
+{
+    int err = find_option(ask, word, option);
+    if (err == TALLY_INVAL || err == TALLY_RANGE) {
+        *outcome = ask_error(ask, err, "an option is named by its id or as poll/label");
+    } else if (err != 0) {
+        *outcome = ask_refused(ask, err, "option");
+    }
+    return err == 0;
+}
+
 bool ask_key(struct ask *ask, struct span key)
 {
     if (key.at != NULL && (key.len == 0 || key.len > KEY_LEN_MAX)) {

@@ -54,6 +54,10 @@ bool ask_number(struct ask *ask, size_t word, const char *what, uint64_t max, ui
 /* Checks that a word is a name (letters, digits, `_.-`). False: the ERR is written. */
 bool ask_name(struct ask *ask, struct span word, const char *what);
 
+/* Finds the option that a word names: by its id, or as poll/label. False: *outcome says what became
+ * of the request. */
+bool ask_option(struct ask *ask, struct span word, uint64_t *option, enum outcome *outcome);
+
 /* Copies a name that ask_name has taken into NAME_LEN_MAX bytes; one at NULL stays there. */
 struct span ask_keep(char *to, struct span name);
 

@@ -30,6 +30,8 @@
       "votes for an option, by id or poll/label; answers the count after it")                      \
     X(UNVOTE, unvote, 1, ANY, NEVER, COMMAND_STEP, "UNVOTE poll VOTER v [KEY k]",                  \
       "takes a voter's vote back; answers the count after it")                                     \
+    X(SEED, seed, 2, ANY, NEVER, COMMAND_STEP, "SEED option n [OVER ms] [KEY k]",                  \
+      "adds votes that are dated back; answers the count after them")                              \
     X(TALLY, tally, 1, ANY, NEVER, COMMAND_READ | COMMAND_LARGE, "TALLY poll [TOP n]",             \
       "the counts of a poll, most votes first")                                                    \
     X(TREND, trend, 2, ANY, NEVER, COMMAND_READ | COMMAND_LARGE,                                   \

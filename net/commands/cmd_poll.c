@@ -202,18 +202,6 @@ enum outcome cmd_option(struct ask *ask)
 
 /* ---- VOTE ---- */
 
-/* Finds the option a word names: an id, or poll/label. Returns 0 or the error to answer. */
-static int read_option(struct ask *ask, struct span word, uint64_t *option)
-{
-    const char *slash = word.len > 0 ? memchr(word.at, '/', word.len) : NULL;
-    if (slash == NULL) {
-        return number_read(word, 0, UINT64_MAX, option);
-    }
-    struct span poll = {word.at, (size_t)(slash - word.at)};
-    struct span label = {slash + 1, word.len - poll.len - 1};
-    return name_is_valid(poll) ? edge_option_find(ask->edge, poll, label, option) : TALLY_INVAL;
-}
-
 /* Whether a word behind the first can be an option: no option word is a number, or has a '/'. */
 static bool is_option(struct span word)
 {
@@ -233,13 +221,7 @@ static size_t read_options(struct ask *ask, struct edge_ballot *ballot, enum out
             *outcome = ask_error(ask, TALLY_RANGE, "more than 60 options");
             return 0;
         }
-        int err = read_option(ask, request->words[at], &ballot->options[at]);
-        if (err == TALLY_INVAL || err == TALLY_RANGE) {
-            *outcome = ask_error(ask, err, "an option is named by its id or as poll/label");
-            return 0;
-        }
-        if (err != 0) {
-            *outcome = ask_refused(ask, err, "option");
+        if (!ask_option(ask, request->words[at], &ballot->options[at], outcome)) {
             return 0;
         }
         at++;

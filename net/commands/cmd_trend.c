@@ -1,4 +1,4 @@
-/* The command TREND: the counts of a poll at the ends of the buckets of a window. */
+/* TREND: the counts of a poll at the ends of the buckets of a window; SEED, which dates back. */
 #include "net/commands/cmd.h"
 
 #include "engine/read.h"
@@ -80,4 +80,45 @@ enum outcome cmd_trend(struct ask *ask)
     mine->reading = (struct reading){
         .read = &mine->trend.top.read, .format = format_trend, .destroy = destroy_trend};
     return ask_read(ask, &mine->reading);
+}
+
+/* ---- SEED ---- */
+
+static void answer_seed(struct reply *reply, int err, const struct edge_result *result)
+{
+    if (err == 0) {
+        ask_ok_number(reply, result);
+    } else if (err == TALLY_DENIED) {
+        reply_err(reply, err, "in MODE once and change every vote is a voter's");
+    } else if (!ask_key_clashes(reply, err, result)) {
+        refusal_put(reply, err, "option");
+    }
+}
+
+enum outcome cmd_seed(struct ask *ask)
+{
+    struct edge_seed seed = {.over_ms = SEED_OVER_MS_MAX};
+    enum outcome outcome = ASK_ANSWERED;
+    const struct keyword keywords[] = {
+        {"OVER", KEYWORD_NUMBER, 0, SEED_OVER_MS_MAX, &seed.over_ms},
+        {"KEY", KEYWORD_TEXT, 0, 0, &seed.key},
+    };
+    if (!ask_number(ask, 1, "the number of votes", VOTE_N_MAX, &seed.n) ||
+        !ask_keywords(ask, 2, keywords, 2) || !ask_key(ask, seed.key) ||
+        !ask_option(ask, ask->request->words[0], &seed.option, &outcome)) {
+        return outcome;
+    }
+    if (seed.n == 0) {
+        return ask_error(ask, TALLY_RANGE, "the number of votes is from 1 to 1048576");
+    }
+    if (ask->conn->votes > 0) {
+        return ask_stop(ask, STOP_FLUSH); /* replies leave in order */
+    }
+    int err = edge_seed(ask->edge, &seed);
+    ask->on_result = answer_seed;
+    if (err == TALLY_DENIED) {
+        answer_seed(&ask->reply, err, &(struct edge_result){.value = 0});
+        return ASK_ANSWERED;
+    }
+    return err == 0 ? ASK_BALLOT : ask_refused(ask, err, "option");
 }

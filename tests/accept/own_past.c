@@ -46,6 +46,7 @@ static const struct past_request requests[] = {
     {"VOTE", "VOTE {o} VOTER v", true},
     {"VOTE", "VOTE {o} {p}/new VOTER v", true},
     {"UNVOTE", "UNVOTE {p} VOTER v", true},
+    {"SEED", "SEED {o} 5 OVER 1000", true},
     {"TALLY", "TALLY {p}", false},
     {"TREND", "TREND {p} 24h", false},
     {"SUBMIT", "SUBMIT {q} UNIQ u :more", true},
@@ -103,7 +104,7 @@ static void say_line(struct side *side, const char *line, size_t lease)
     }
 }
 
-/* The index of the word that is the rest of a lease (a repeated claim, HELD), or a bucket's time. */
+/* The index of the rest of a lease (a repeated claim, HELD), or of the time of a bucket. */
 static size_t lease_in(const char *line, const char *of, bool is_row)
 {
     char field[LINE_MAX_BYTES];

@@ -108,7 +108,12 @@ static bool make_vote(struct record_history *h, const struct state *state)
         return false;
     }
     const struct option *option = state_option(state, 1 + seed_below(&h->seed, count));
-    struct record *record = next_record(h, RECORD_VOTE);
+    bool is_seed = (h->votes_from == 0 || h->count < h->votes_from) &&
+                   FIELD_GET(option->poll->mode) == POLL_FREE && seed_below(&h->seed, 10) == 0;
+    struct record *record = next_record(h, is_seed ? RECORD_SEED : RECORD_VOTE);
+    if (is_seed) {
+        record->num[SEED_OVER_MS] = seed_below(&h->seed, SEED_OVER_MS_MAX + 1);
+    }
     record->num[VOTE_OPTION] = option->id;
     record->num[VOTE_BEFORE] = FIELD_GET(option->votes);
     record->num[VOTE_N] = 1 + seed_below(&h->seed, 100);

@@ -15,7 +15,7 @@ enum {
     BATCH = 16, /* votes between two waits */
 };
 
-/* The second poll is ranked; there only the leading options are voted for, so that all are shown. */
+/* The second poll is ranked; only its leading options are voted for, so that all of them show. */
 static const unsigned option_counts[POLLS] = {20, READ_SLICE + 50};
 enum { VOTED_OPTIONS = 20 };
 
