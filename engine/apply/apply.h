@@ -72,6 +72,10 @@ int apply(struct state *state, const struct record *record, struct apply_result 
 bool apply_key_is_known(const struct state *state, const struct record *record, uint64_t time_ms,
                         struct apply_result *result);
 
+/* The same with the fingerprint of the request, for a record that has the KEY alone. */
+bool apply_key_is_known_as(const struct state *state, const struct record *record,
+                           uint64_t fingerprint, uint64_t time_ms, struct apply_result *result);
+
 /*
  * Whether a poll takes votes at a time, as committed; and what apply would answer to a BALLOT or an
  * UNVOTE if it were the next record: 0 or the refusal. The merge answers with it what the committed

@@ -10,25 +10,46 @@
  * more than one, so the keys of a busy server are never more than KEYS_MAX. */
 enum { KEYS_DROP_MAX = 4 };
 
-bool apply_key_is_known(const struct state *state, const struct record *record, uint64_t time_ms,
-                        struct apply_result *result)
+static const struct keyed_reply *find(const struct state *state, const struct record *record,
+                                      uint64_t time_ms)
 {
     struct span text = record_key(record);
-    const struct keyed_reply *key =
-        text.len > 0 ? keys_find(&state->keys, record->type, text, time_ms) : NULL;
-    if (key == NULL) {
-        return false;
-    }
+    return text.len > 0 ? keys_find(&state->keys, record->type, text, time_ms) : NULL;
+}
+
+/* Fills in the result of a repetition. */
+static void tell(const struct keyed_reply *key, uint64_t fingerprint, struct apply_result *result)
+{
     struct key_entry entry;
     keys_entry(key, &entry);
     apply_result_clear(result);
-    if (entry.fingerprint != keys_fingerprint(record)) {
+    if (entry.fingerprint != fingerprint) {
         result->err = TALLY_EXISTS;
     } else {
         result->reply = entry.reply;
     }
     result->reply.dup = true;
-    return true;
+}
+
+bool apply_key_is_known_as(const struct state *state, const struct record *record,
+                           uint64_t fingerprint, uint64_t time_ms, struct apply_result *result)
+{
+    const struct keyed_reply *key = find(state, record, time_ms);
+    if (key != NULL) {
+        tell(key, fingerprint, result);
+    }
+    return key != NULL;
+}
+
+bool apply_key_is_known(const struct state *state, const struct record *record, uint64_t time_ms,
+                        struct apply_result *result)
+{
+    /* the fingerprint reads all of a payload, so it is made only when it is compared */
+    const struct keyed_reply *key = find(state, record, time_ms);
+    if (key != NULL) {
+        tell(key, keys_fingerprint(record), result);
+    }
+    return key != NULL;
 }
 
 static int remember(struct state *state, const struct record *record,

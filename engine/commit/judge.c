@@ -190,8 +190,23 @@ static enum judged judge_unvote(struct judge *judge, struct ordered_request *req
     return JUDGED_LOG;
 }
 
+/* Answers a request that may have no record: the first reply if its KEY is known, or a refusal. */
+static enum judged judge_probe(struct judge *judge, struct ordered_request *request)
+{
+    struct apply_result *result = &judge->result;
+    if (!apply_key_is_known_as(judge->state, &request->record, request->fingerprint, judge->time_ms,
+                               result)) {
+        return refuse(judge, request, request->unless_known);
+    }
+    answer_one(judge, request, result->err, &result->reply);
+    return JUDGED_TAKEN;
+}
+
 enum judged judge_request(struct judge *judge, struct ordered_request *request)
 {
+    if (request->unless_known != 0) {
+        return judge_probe(judge, request);
+    }
     if (apply_key_is_known(judge->state, &request->record, judge->time_ms, &judge->result)) {
         answer_one(judge, request, judge->result.err, &judge->result.reply);
         return JUDGED_TAKEN;

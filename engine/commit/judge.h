@@ -34,6 +34,10 @@
  *    is then a repetition. That holds for ballots with a record of their own, too: apply could not
  *    refuse the vote of a step (2) whose key it has met in another poll's ballot meanwhile.
  *
+ * 4. Where new work is refused (READONLY, DRAINING, no memory) a repetition still gets its first
+ *    reply. The edge does not know the keys; it lets a request with a KEY pass that is to be
+ *    refused unless its KEY is known (unless_known).
+ *
  * Synchronization: the committer's thread alone. Requests: engine/edge/ordered_request.h.
  */
 enum judged { JUDGED_LOG, JUDGED_TAKEN, JUDGED_LATER };

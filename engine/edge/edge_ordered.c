@@ -18,25 +18,6 @@ static bool nothing_in_flight(const struct edge *edge)
     return edge->lane->next == edge_applied(edge);
 }
 
-static int ordered_may_append(const struct edge *edge, const struct span *texts, unsigned count,
-                              uint64_t growth)
-{
-    int err = edge_mode(edge);
-    if (err != 0) {
-        return err;
-    }
-    DCHECK(count <= RECORD_TEXTS);
-    uint64_t bytes = ORDERED_REQUEST_NUMS_BYTES;
-    for (unsigned i = 0; i < count; i++) {
-        bytes += texts[i].len;
-    }
-    if (growth > 0 && !ledger_takes(&edge->state->ledger, growth + bytes, false)) {
-        return TALLY_MEMORY;
-    }
-    bool room = edge_room(edge) > 0 && lane_takes_bytes(edge->lane, bytes);
-    return room ? 0 : TALLY_ROOM;
-}
-
 /* An ordered request, and how much it adds to the state beside its texts; 0: nothing, and then the
  * ledger is not asked. */
 struct ordered_ask {
@@ -46,17 +27,70 @@ struct ordered_ask {
     uint64_t growth;
 };
 
+static uint64_t ordered_bytes(const struct ordered_ask *what)
+{
+    uint64_t bytes = ORDERED_REQUEST_NUMS_BYTES;
+    DCHECK(what->count <= RECORD_TEXTS);
+    for (unsigned i = 0; i < what->count; i++) {
+        bytes += what->texts[i].len;
+    }
+    return bytes;
+}
+
+/* Whether new work is refused now, and why. */
+static int ordered_refusal(const struct edge *edge, const struct ordered_ask *what)
+{
+    uint64_t bytes = what->growth + ordered_bytes(what);
+    int err = edge_mode(edge);
+    bool is_much = what->growth > 0 && !ledger_takes(&edge->state->ledger, bytes, false);
+    return err == 0 && is_much ? TALLY_MEMORY : err;
+}
+
+/* Whether the committer can say if the request is the repetition of one that was done. */
+static bool may_be_known(const struct edge *edge, const struct ordered_ask *what)
+{
+    int key = record_key_index(what->type);
+    return key >= 0 && (unsigned)key < what->count && what->texts[key].len > 0 &&
+           edge_mode_completion(edge) == 0;
+}
+
 /* Makes a request once there is room in the lane; the caller fills it in and appends it. */
 static int ordered_begin(struct edge *edge, const struct ordered_ask *what,
                          struct ordered_request **out)
 {
-    int err = ordered_may_append(edge, what->texts, what->count, what->growth);
-    if (err != 0) {
-        return err;
+    int refusal = ordered_refusal(edge, what);
+    if (refusal != 0 && !may_be_known(edge, what)) {
+        return refusal;
+    }
+    if (edge_room(edge) == 0 || !lane_takes_bytes(edge->lane, ordered_bytes(what))) {
+        return TALLY_ROOM;
     }
     *out = ordered_request_new(&edge->state->ledger, what->type, what->texts, what->count,
-                               what->growth);
-    return *out != NULL ? 0 : TALLY_NOMEM;
+                               refusal == 0 ? what->growth : 0);
+    if (*out == NULL) {
+        return TALLY_NOMEM;
+    }
+    (*out)->unless_known = refusal;
+    return 0;
+}
+
+/* Replaces a request that is refused unless its KEY is known by one that has no more than this
+ * takes, since memory may be short. Returns NULL without memory; the old one is freed. */
+static struct ordered_request *ordered_probe(struct edge *edge, struct ordered_request *request)
+{
+    struct ledger *ledger = &edge->state->ledger;
+    const struct record *record = &request->record;
+    int key = record_key_index(record->type);
+    struct span texts[RECORD_TEXTS] = {[0] = {NULL, 0}};
+    texts[key] = record->text[key];
+    struct ordered_request *probe =
+        ordered_request_new(ledger, record->type, texts, RECORD_TEXTS, 0);
+    if (probe != NULL) {
+        probe->unless_known = request->unless_known;
+        probe->fingerprint = keys_fingerprint(record);
+    }
+    ordered_request_free(ledger, request);
+    return probe;
 }
 
 /* Appends a request, unless apply would refuse its record. */
@@ -65,6 +99,9 @@ static int ordered_append(struct edge *edge, struct ordered_request *request)
     if (bounds_record_error(&request->record) != NULL) {
         ordered_request_free(&edge->state->ledger, request);
         return TALLY_INVAL;
+    }
+    if (request->unless_known != 0 && (request = ordered_probe(edge, request)) == NULL) {
+        return TALLY_NOMEM;
     }
     DCHECK(edge_room(edge) > 0); /* ordered_begin has looked */
     edge->lane->bytes_in += request->bytes;

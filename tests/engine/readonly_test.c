@@ -204,6 +204,28 @@ static void vote(struct handle *handle, uint64_t option, int wanted)
     cr_assert_eq(err, wanted, "vote: %s", tally_err_name(err));
 }
 
+static int submit_with_key(struct handle *handle, const char *key, const char *payload,
+                           uint64_t *id)
+{
+    struct edge_submit ask = {.queue = SPAN("keyed"),
+                              .payload = span_of(payload),
+                              .key = span_of(key),
+                              .lease_ms = 60000,
+                              .tries = 1};
+    return handle_result(handle, edge_submit(handle->edge, &ask), id);
+}
+
+/* What was done before the disk was full is told once more; nothing new is done. */
+static void check_keys(struct handle *handle, uint64_t first)
+{
+    uint64_t id = 0;
+    cr_assert_eq(submit_with_key(handle, "known", "make", &id), 0);
+    cr_assert_eq(id, first);
+    cr_assert_eq(submit_with_key(handle, "known", "clean", &id), TALLY_EXISTS);
+    cr_assert_eq(submit_with_key(handle, "new", "make", &id), TALLY_READONLY);
+    cr_assert_eq(submit_with_key(handle, "", "make", &id), TALLY_READONLY);
+}
+
 /* Checks what a full disk still allows: reads, and ends of claims. */
 static void check_full(struct handle *handle, uint64_t option, const struct edge_claimed *held)
 {
@@ -257,9 +279,13 @@ Test(readonly, a_full_disk_refuses_and_space_heals)
     cr_assert_eq(edge_claim(handle.edge, &ask, &held), 0);
     handle_settle(&handle);
 
+    uint64_t keyed = 0;
+    cr_assert_eq(submit_with_key(&handle, "known", "make", &keyed), 0);
+
     set_full(&full, true);
-    uint64_t taken = 1 + fill(&handle, payload);
+    uint64_t taken = 2 + fill(&handle, payload);
     check_full(&handle, option, &held);
+    check_keys(&handle, keyed);
     cr_assert_eq(builds_of(&handle), taken);
 
     set_full(&full, false);

@@ -6,6 +6,7 @@
 #include "tests/lib/server.h"
 
 #include <inttypes.h>
+#include <string.h>
 
 enum { KEYS = 100000, TURN = 500, MEMORY_BYTES = 16 << 20 };
 
@@ -48,9 +49,47 @@ static void a_share_of_the_memory(void)
     server_stop(&server);
 }
 
+/* Where there is no memory for new work, what was done is told once more. */
+static void no_memory(void)
+{
+    enum { BUILDS_MAX = 100000 };
+    static char payload[64 * 1024];
+    server_start(&server, small);
+    client_open(&client, &server);
+    scene_poll(&client, "p");
+    client_expect(&client, "OK", "POLL once MODE once");
+    client_expect(&client, "OK 1", "OPTION p A KEY option");
+    client_expect(&client, "OK 2", "OPTION once A");
+    client_expect(&client, "OK 1", "SUBMIT q KEY build make");
+    client_expect(&client, "OK 1", "VOTE 1 KEY vote");
+    client_expect(&client, "OK 1", "VOTE 2 VOTER v KEY once");
+    memset(payload, 'p', sizeof(payload));
+    bool is_full = false;
+    for (int i = 0; i < BUILDS_MAX && !is_full; i++) {
+        client_send_blob(&client, "SUBMIT q", payload, sizeof(payload));
+        is_full = reply_is_err(client_next(&client), "FULL");
+    }
+    for (int i = 0; i < BUILDS_MAX && is_full; i++) /* ... and what is left */
+        is_full = !reply_is_err(client_get(&client, "SUBMIT q make"), "FULL");
+    EXPECT(!is_full, "it does not fill up");
+    client_expect(&client, "OK 1 dup=1", "OPTION p A KEY option");
+    client_expect(&client, "OK 1 dup=1", "SUBMIT q KEY build make");
+    client_expect(&client, "OK 1 dup=1", "VOTE 1 KEY vote");
+    client_expect(&client, "OK 1 dup=1", "VOTE 2 VOTER v KEY once");
+    client_expect_err(&client, "EXISTS", "SUBMIT q KEY build clean");
+    client_expect_err(&client, "EXISTS", "VOTE 1 N 2 KEY vote");
+    client_expect_err(&client, "FULL", "OPTION p B KEY option2");
+    client_expect_err(&client, "FULL", "SUBMIT q KEY build2 make");
+    client_expect_err(&client, "FULL", "VOTE 1 KEY vote2");
+    client_expect(&client, "OK 2", "VOTE 1");
+    client_close(&client);
+    server_stop(&server);
+}
+
 static const struct check_test tests[] = {
     {"Keys take a quarter of the memory at most: the oldest are forgotten, nothing is refused",
      a_share_of_the_memory},
+    {"Where memory is used up, a repetition still gets its first reply", no_memory},
 };
 
 int main(int argc, char **argv)
