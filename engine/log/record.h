@@ -63,7 +63,7 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
     N(VOTE_OPTION, "option", OPTION, BOUNDS_ANY)                                                   \
     N(VOTE_BEFORE, "before", VOTES_BEFORE, BOUNDS_ANY)                                             \
     N(VOTE_N, "n", PLAIN, BOUNDS_ANY)
-#define VOTE_TEXTS(T) T(VOTE_VOTER, "voter", IN_JSON, VOTER) T(VOTE_KEY, "key", IN_JSON, KEY)
+#define VOTE_TEXTS(T) T(VOTE_VOTER, "voter", QUOTED, VOTER) T(VOTE_KEY, "key", QUOTED, KEY)
 
 #define POLL_NUMS(N)                                                                               \
     N(POLL_KEEP_MASK, "keep", PLAIN, BOUNDS_ANY)                                                   \
@@ -260,8 +260,7 @@ enum record_num {
 enum record_shown {
     RECORD_TEXT_QUOTED, /* unless it is empty */
     RECORD_TEXT_QUOTED_ALWAYS,
-    RECORD_TEXT_BYTES,   /* its length; in JSON length and text */
-    RECORD_TEXT_IN_JSON, /* as QUOTED, but in JSON alone */
+    RECORD_TEXT_BYTES, /* its length; in JSON length and text */
 };
 
 /* The schema of one type. */

@@ -4,22 +4,23 @@
 
 static void a1_hundred_clients(void)
 {
-    vote_race_run(&(struct vote_race){.voters = 100, .options = 1});
+    vote_race_run(&(struct vote_race){.runs = VOTE_RACE_RUNS, .voters = 100, .options = 1});
 }
 
 static void a2_twenty_events(void)
 {
-    vote_race_run(&(struct vote_race){.voters = 20, .options = 1});
+    vote_race_run(&(struct vote_race){.runs = VOTE_RACE_RUNS, .voters = 20, .options = 1});
 }
 
 static void a3_three_options(void)
 {
-    vote_race_run(&(struct vote_race){.voters = 90, .options = 3});
+    vote_race_run(&(struct vote_race){.runs = VOTE_RACE_RUNS, .voters = 90, .options = 3});
 }
 
 static void a4_on_top_of_existing(void)
 {
-    vote_race_run(&(struct vote_race){.voters = 25, .options = 1, .before = 50});
+    vote_race_run(
+        &(struct vote_race){.runs = VOTE_RACE_RUNS, .voters = 25, .options = 1, .before = 50});
 }
 
 static void a5_bad_ids(void)

@@ -145,7 +145,7 @@ static void expect_events(const struct vote_race *race)
     while (fold_next(&fold)) {
         expect_told(&fold.record, race->has_voter);
     }
-    for (size_t run = 0; run < VOTE_RACE_RUNS; run++) {
+    for (size_t run = 0; run < race->runs; run++) {
         for (size_t i = 0; i < race->options; i++) {
             fold_expect_votes(&fold, option_ids[run][i],
                               race->before + race->voters / race->options);
@@ -158,7 +158,7 @@ void vote_race_run(const struct vote_race *race)
 {
     server_start(&server, NULL);
     client_open_all(voters, race->voters, &server);
-    for (size_t run = 0; run < VOTE_RACE_RUNS; run++) {
+    for (size_t run = 0; run < race->runs; run++) {
         set_up_poll(&voters[0], race, run);
         vote_at_once(race, run);
         server_crash(&server);
@@ -171,7 +171,7 @@ void vote_race_run(const struct vote_race *race)
     server_crash(&server);
     client_close_all(voters, race->voters);
     client_open(&voters[0], &server);
-    for (size_t run = 0; run < VOTE_RACE_RUNS; run++) {
+    for (size_t run = 0; run < race->runs; run++) {
         expect_tally(&voters[0], race, run);
     }
     client_close(&voters[0]);

@@ -9,6 +9,7 @@
 enum { VOTE_RACE_RUNS = 100, VOTE_RACE_VOTERS_MAX = 100, VOTE_RACE_OPTIONS_MAX = 3 };
 
 struct vote_race {
+    size_t runs; /* up to VOTE_RACE_RUNS */
     size_t voters;
     size_t options;   /* the voters choose them in turn */
     uint64_t before;  /* votes that each option has when the race starts */

@@ -107,7 +107,7 @@ Test(inspect_dump, the_plain_lines_are_these)
               "10 1795255204000 VOTE option=1 label=\"A\" poll=p votes=7 n=2\n"
               "11 1795255205000 DONE build=1 queue=q from=assigned to=completed token=3 "
               "result_bytes=2\n"
-              "12 1795255206000 VOTE option=1 label=\"A\" poll=p votes=8 n=1\n");
+              "12 1795255206000 VOTE option=1 label=\"A\" poll=p votes=8 n=1 voter=\"v\"\n");
     free(text);
 }
 

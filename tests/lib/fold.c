@@ -11,7 +11,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MODE_FREE, MODE_ONCE, KEEPS_OPEN_MS = 1, KEEPS_CLOSE_MS = 2 };
+enum { MODE_FREE, MODE_ONCE, MODE_CHANGE };
+enum { KEEPS_OPEN_MS = 1, KEEPS_CLOSE_MS = 2 };
 
 struct fold_voter {
     size_t poll;
@@ -61,6 +62,20 @@ static bool is_refused(const char *line)
     return line_field(line, "refused", word, sizeof(word));
 }
 
+/* A request whose key is known: it did nothing, and its reply was the first one. */
+static bool is_dup(const char *line)
+{
+    return line_field_number(line, "dup") == 1;
+}
+
+static uint64_t mode_of(const char *line)
+{
+    char word[FOLD_WORD_MAX];
+    word_of(line, "mode", word);
+    bool is_free = word[0] == '\0' || strcmp(word, "free") == 0;
+    return is_free ? MODE_FREE : strcmp(word, "once") == 0 ? MODE_ONCE : MODE_CHANGE;
+}
+
 static void *grown(void *list, size_t *room, size_t wanted, size_t item_bytes)
 {
     if (wanted < *room) {
@@ -101,7 +116,7 @@ static void take_poll(struct fold *fold, const char *line)
         at = ++fold->poll_count;
         fold->polls = grown(fold->polls, &fold->poll_room, at, sizeof(*fold->polls));
         snprintf(fold->polls[at].name, FOLD_WORD_MAX, "%s", name);
-        fold->polls[at].mode = number_or_0(line, "mode");
+        fold->polls[at].mode = mode_of(line);
     }
     struct fold_poll *poll = &fold->polls[at];
     if ((keep >> KEEPS_OPEN_MS & 1) == 0) {
@@ -121,7 +136,7 @@ static void take_window(struct fold *fold, const char *line)
     uint64_t at = line_field_number(line, "poll");
     EXPECT(at > 0 && at <= fold->poll_count, "'%s' is of no poll", line);
     fold->polls[at].is_open = number_or_0(line, "open") != 0;
-    fold->polls[at].mode = number_or_0(line, "mode");
+    fold->polls[at].mode = mode_of(line);
 }
 
 static void take_option(struct fold *fold, const char *line)
@@ -254,8 +269,8 @@ static void take_ballot(struct fold *fold, const char *line)
     struct fold_voter *voter = voter_of(fold, record->poll);
     bool may_vote = poll->mode != MODE_ONCE || voter->option_count == 0;
     record->has_counted = is_open_now(fold, poll) && may_vote && key_is_new(fold, "VOTE");
-    EXPECT(record->has_counted == !is_refused(line), "'%s' should %s", line,
-           record->has_counted ? "count" : "be refused");
+    EXPECT(record->has_counted == (!is_refused(line) && !is_dup(line)), "'%s' should %s", line,
+           record->has_counted ? "count" : "do nothing");
     if (!record->has_counted) {
         return;
     }
@@ -277,9 +292,10 @@ static void take_unvote(struct fold *fold, const char *line)
     record->poll = find_poll(fold, name);
     EXPECT(record->poll != 0 && fold->polls[record->poll].mode != MODE_FREE, "'%s'", line);
     struct fold_voter *voter = voter_of(fold, record->poll);
-    record->has_counted = voter->option_count > 0 &&
-                          is_open_now(fold, &fold->polls[record->poll]) &&
-                          key_is_new(fold, "UNVOTE");
+    bool is_good = is_open_now(fold, &fold->polls[record->poll]) && key_is_new(fold, "UNVOTE");
+    EXPECT(is_good == (!is_refused(line) && !is_dup(line)), "'%s' should %s", line,
+           is_good ? "be done" : "do nothing");
+    record->has_counted = is_good && voter->option_count > 0;
     if (record->has_counted) {
         lose_votes(fold, voter);
     }

@@ -61,7 +61,7 @@ struct fold {
 void fold_begin(struct fold *fold, const struct server *server);
 void fold_fini(struct fold *fold);
 
-/* Takes the next record, and expects that it follows from those before. Returns false at the end. */
+/* Takes the next record, expects that it follows from those before. Returns false at the end. */
 bool fold_next(struct fold *fold);
 
 /* Takes all records up to this one, which must be there; or all. */

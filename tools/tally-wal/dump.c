@@ -116,11 +116,6 @@ static void print_text(const struct record *record, unsigned i, struct fields *f
     case RECORD_TEXT_BYTES:
         fields_bytes(fields, key, text);
         break;
-    case RECORD_TEXT_IN_JSON:
-        if (fields->is_json && text.len > 0) {
-            fields_quoted(fields, key, text);
-        }
-        break;
     }
 }
 
