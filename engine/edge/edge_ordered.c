@@ -309,7 +309,8 @@ int edge_ballot(struct edge *edge, const struct edge_ballot *ask)
     if (err != 0 && (err != TALLY_CLOSED || ask->key.len == 0)) {
         return err;
     }
-    if (!ballot_fits_mode(ask, poll)) {
+    /* ... and after another MODE */
+    if (!ballot_fits_mode(ask, poll) && ask->key.len == 0) {
         return TALLY_INVAL;
     }
     size_t more_len = ballot_more_put(more, ask->options, ask->option_count);

@@ -58,6 +58,11 @@ static void write_unvote(char line[LINE_ROOM], size_t round)
              round, round);
 }
 
+static void write_seed(char line[LINE_ROOM], size_t round)
+{
+    snprintf(line, LINE_ROOM, "SEED free/A 100 OVER 60000 KEY k-%zu", round);
+}
+
 static struct keyed_verb verbs[] = {
     {.what = "OPTION", .write = write_option},
     {.what = "SUBMIT", .write = write_submit},
@@ -65,6 +70,7 @@ static struct keyed_verb verbs[] = {
     {.what = "VOTE, once", .write = write_vote_once},
     {.what = "VOTE, change", .write = write_vote_change},
     {.what = "UNVOTE", .write = write_unvote},
+    {.what = "SEED", .write = write_seed},
 };
 
 static void set_up(struct client *client)
@@ -131,7 +137,7 @@ static void expect_counts(struct client *client)
     EXPECT(line_field_number(reply->rows[0], "options") == ROUNDS, "'%s'", reply->rows[0]);
     reply = client_get(client, "QUEUES line");
     EXPECT(line_field_number(reply->rows[0], "pending") == ROUNDS, "'%s'", reply->rows[0]);
-    EXPECT(scene_votes(client, "free", 1) == 3 * ROUNDS, "free");
+    EXPECT(scene_votes(client, "free", 1) == 103 * ROUNDS, "free");
     EXPECT(scene_votes(client, "once", 2) == (ROUNDS + 2) / 3, "once");
     EXPECT(scene_votes(client, "change", 4) == 0, "change, moved away");
     EXPECT(scene_votes(client, "change", 5) == ROUNDS / 2, "change, moved to");
@@ -256,6 +262,16 @@ static void told_apart(void)
     client_expect(&client, "OK 1 dup=1", "submit line pri 5 key k $5\nbuild");
     client_expect_err(&client, "EXISTS", "SUBMIT line KEY k other");
     client_expect_err(&client, "EXISTS", "SUBMIT line PRI 1 KEY k build");
+    /* what was counted is told also when it would not be counted now */
+    client_expect(&client, "OK 1", "VOTE 1 KEY v");
+    client_expect(&client, "OK 1 dup=1", "VOTE lang/RUST KEY v");
+    client_expect(&client, "OK", "POLL lang MODE once");
+    client_expect(&client, "OK 1 dup=1", "VOTE 1 KEY v");
+    client_expect_err(&client, "INVAL", "VOTE 1 KEY v2");
+    client_expect(&client, "OK", "POLL lang CLOSE 1");
+    client_expect(&client, "OK 1 dup=1", "VOTE 1 KEY v");
+    client_expect_err(&client, "EXISTS", "VOTE 1 N 2 KEY v");
+    client_expect_err(&client, "CLOSED", "VOTE 1 VOTER me KEY v2");
     /* what was refused is tried anew */
     client_expect_err(&client, "NOTFOUND", "OPTION later Rust KEY n");
     scene_poll(&client, "later");
