@@ -128,16 +128,24 @@ struct read_trend {
 void read_trend_init(struct read_trend *r, struct span poll, unsigned window, size_t top);
 void read_trend_fini(struct read_trend *r);
 
-/* ---- similar labels ---- */
-enum { SIMILAR_MAX = 5 };
+/* ---- FIND, similar labels ---- */
+enum { FOUND_MAX = 5 };
+struct found_label {
+    uint64_t id;
+    struct span label;
+};
+
 /*
- * Finds labels of a poll that are similar to a label: itself first, then the most similar
- * (engine/state/label_index.h). The label is as label_clean makes it.
- * Returns how many; 0 also when there is no such poll. Errors: NOMEM, INVAL.
- * Owns: the labels live as long as the engine. Threads: any, in a pass.
+ * Finds the options of a poll whose labels fit a text that somebody types: the same label first,
+ * then by how well they fit (engine/base/label_match.h). edge_similar has labels that are only
+ * similar at its end. The text is as label_clean makes it.
+ * Returns how many. Errors: NOTFOUND, no such poll; NOMEM, INVAL.
+ * Owns: the labels live as long as the engine. Threads: any, in a pass; takes less than 1 ms.
  */
+int edge_find(struct edge *edge, struct span poll, struct span text,
+              struct found_label rows[FOUND_MAX]);
 int edge_similar(struct edge *edge, struct span poll, struct span label,
-                 struct span rows[SIMILAR_MAX]);
+                 struct found_label rows[FOUND_MAX]);
 
 /* ---- POLLS ---- */
 struct poll_row {

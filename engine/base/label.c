@@ -263,6 +263,15 @@ static int map(struct span text, utf8proc_option_t how, char **to, size_t *len)
     return 0;
 }
 
+bool label_is_of_word(uint32_t c)
+{
+    if (c < 0x80) {
+        return is_within(c, 'a', 'z') || is_within(c, 'A', 'Z') || is_within(c, '0', '9');
+    }
+    utf8proc_propval_t category = property_of(c)->category;
+    return category >= UTF8PROC_CATEGORY_LU && category <= UTF8PROC_CATEGORY_NO;
+}
+
 static bool is_ascii(struct span text)
 {
     size_t i = 0;

@@ -6,6 +6,7 @@
 #include "wal/base/span.h"
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* 1 to 64 of A-Z a-z 0-9 _ . - */
 bool name_is_valid(struct span name);
@@ -39,6 +40,10 @@ int label_clean(struct span text, struct label *label);
  * Owned by the caller: free(). Errors: INVAL, NOMEM.
  */
 int label_fold(struct span label, char **folded, size_t *len);
+
+/* Whether a character of a folded label belongs to a word with its neighbours: a letter, mark or
+ * digit. */
+bool label_is_of_word(uint32_t c);
 
 /*
  * Sorts tags, which are names with commas between, and drops repeats, so that equal sets are equal

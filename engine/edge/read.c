@@ -135,24 +135,39 @@ void read_tally_fini(struct read_tally *r)
     slice_fini(&r->read);
 }
 
-/* ---- similar labels ---- */
+/* ---- FIND, similar labels ---- */
 
-int edge_similar(struct edge *edge, struct span poll, struct span label,
-                 struct span rows[SIMILAR_MAX])
+_Static_assert(FOUND_MAX == (int)ALIKE_MAX, "the index finds as many as are told");
+
+static int find_labels(const struct edge *edge, struct span poll_name, struct span text,
+                       enum label_match_way least, struct found_label rows[FOUND_MAX])
 {
-    const struct option *found[SIMILAR_MAX];
+    const struct poll *poll = state_poll(edge->state, poll_name);
+    const struct option *found[ALIKE_MAX];
     char *fold = NULL;
     size_t len = 0;
-    int count = label_fold(label, &fold, &len);
+    int count = poll != NULL ? label_fold(text, &fold, &len) : TALLY_NOTFOUND;
     if (count == 0) {
-        count = label_index_find(edge->state, poll, (struct span){fold, len}, found, SIMILAR_MAX);
+        count = label_index_find(edge->state, poll, (struct span){fold, len}, least, found);
     }
     free(fold);
-    DCHECK(count <= SIMILAR_MAX);
+    DCHECK(count <= FOUND_MAX);
     for (int i = 0; i < count; i++) {
-        rows[i] = blob_span(found[i]->label);
+        rows[i] = (struct found_label){found[i]->id, blob_span(found[i]->label)};
     }
     return count;
+}
+
+int edge_find(struct edge *edge, struct span poll, struct span text,
+              struct found_label rows[FOUND_MAX])
+{
+    return find_labels(edge, poll, text, LABEL_MATCH_CLOSE, rows);
+}
+
+int edge_similar(struct edge *edge, struct span poll, struct span label,
+                 struct found_label rows[FOUND_MAX])
+{
+    return find_labels(edge, poll, label, LABEL_MATCH_ALIKE, rows);
 }
 
 /* ---- POLLS ---- */

@@ -1,86 +1,89 @@
-/* The index of the beginnings of words, and the choice of the most similar labels. */
+/* The index of the beginnings of words, and the choice of the labels that fit best. */
 #include "engine/state/label_index.h"
 
 #include "wal/base/check.h"
 #include "wal/base/err.h"
 #include "wal/base/glyph.h"
+#include "wal/base/mutant.h"
 
 #include <stdlib.h>
 
 enum {
-    BEGINNING_BYTES = 3,
-    WORDS_MAX = 8,         /* of a label; further words are not indexed */
-    ALIKE_LOOKS_MAX = 512, /* labels; about 0.2 ms when none of them is in the cache */
+    BEGINNING_BYTES_MAX = 48, /* a list of such a beginning is not split */
+    FULL = 256,               /* entries of a list that is split next */
+    ALL_MAX = 512,            /* options of a poll that are all looked at */
+    LOOKS_MAX = 640,          /* labels that are looked at in a larger poll */
 };
 
 struct label_entry {
     struct option *option;
-    struct label_entry *next;
+    _Atomic(struct label_entry *) next;
+    uint32_t word; /* where the word begins in the folded label */
 };
 
 struct beginning {
-    struct blob *key;
+    struct blob *key; /* poll and beginning */
     _Atomic(struct label_entry *) first;
+    _Atomic bool is_split;
+    uint32_t count;                     /* this and the next: apply alone */
+    _Atomic(struct label_entry *) *end; /* where the next entry is linked */
 };
 
-static struct span beginning_key(const void *entity)
+/* A poll and a beginning as one key. */
+struct beginning_key {
+    size_t poll_len;
+    char at[NAME_LEN_MAX + 1 + BEGINNING_BYTES_MAX];
+};
+
+static struct span beginning_span(const void *entity)
 {
     return blob_span(((const struct beginning *)entity)->key);
 }
 
 int label_index_init(struct state *state)
 {
-    return index_init(&state->beginnings, beginning_key);
+    return index_init(&state->beginnings, beginning_span);
 }
 
-static struct label_entry *first_of(const struct beginning *beginning)
+/* Returns the entry that is linked here, or NULL at the end of a list. */
+static struct label_entry *linked(const _Atomic(struct label_entry *) *link)
 {
     /* A1: acquire; pairs with A2 */
-    return atomic_load_explicit(&beginning->first, memory_order_acquire);
+    return atomic_load_explicit(link, memory_order_acquire);
 }
 
-static bool is_of_word(char c)
+static bool is_split(const struct beginning *beginning)
 {
-    unsigned char byte = (unsigned char)c;
-    return byte >= 0x80 || (byte >= 'a' && byte <= 'z') || (byte >= '0' && byte <= '9');
+    /* A3: acquire; pairs with A4 */
+    return atomic_load_explicit(&beginning->is_split, memory_order_acquire);
 }
 
-static struct span beginning_of(struct span word)
+static void key_begin(struct beginning_key *key, const struct poll *poll)
 {
-    size_t len = 0;
-    while (len < BEGINNING_BYTES && len < word.len) {
-        uint32_t c = 0;
-        size_t bytes = glyph_read((struct span){word.at + len, word.len - len}, &c);
-        len += bytes > 0 ? bytes : 1;
-    }
-    DCHECK(len <= word.len);
-    return (struct span){word.at, len};
+    key->poll_len = poll->name->len;
+    CHECK(key->poll_len <= NAME_LEN_MAX); /* bounds.c lets no longer name in */
+    memcpy(key->at, poll->name->at, key->poll_len);
+    key->at[key->poll_len++] = '/';
 }
 
-/* The different beginnings of a folded label. Returns how many. */
-static size_t beginnings_of(struct span fold, struct span beginnings[WORDS_MAX])
+/* Completes the key of the first `len` bytes of a text. */
+static struct span key_of(struct beginning_key *key, struct span text, size_t len)
 {
-    size_t count = 0;
-    for (size_t at = 0; at < fold.len && count < WORDS_MAX;) {
-        size_t begin = at;
-        while (at < fold.len && is_of_word(fold.at[at])) {
-            at++;
-        }
-        struct span beginning = beginning_of((struct span){fold.at + begin, at - begin});
-        size_t same = 0;
-        while (same < count && !span_equal(beginnings[same], beginning)) {
-            same++;
-        }
-        if (beginning.len > 0 && same == count) {
-            beginnings[count++] = beginning;
-        }
-        at = at == begin ? at + 1 : at;
+    DCHECK(len <= text.len && len <= BEGINNING_BYTES_MAX);
+    memcpy(key->at + key->poll_len, text.at, len);
+    return (struct span){key->at, key->poll_len + len};
+}
+
+/* Returns the length of the next longer beginning of a text; 0 when there is none. */
+static size_t longer(struct span text, size_t len)
+{
+    uint32_t c = 0;
+    if (len == text.len) {
+        return 0;
     }
-    if (count == 0) {
-        beginnings[count++] = beginning_of(fold);
-    }
-    DCHECK(count > 0 && count <= WORDS_MAX);
-    return count;
+    size_t bytes = glyph_read((struct span){text.at + len, text.len - len}, &c);
+    len += bytes > 0 ? bytes : 1;
+    return len <= BEGINNING_BYTES_MAX ? len : 0;
 }
 
 /* An option's key is `poll/fold`. */
@@ -91,53 +94,124 @@ static struct span fold_of(const struct option *option)
     return (struct span){option->key->at + before, option->key->len - before};
 }
 
+/* The label from the word of an entry on. */
+static struct span text_of(const struct label_entry *entry)
+{
+    struct span fold = fold_of(entry->option);
+    DCHECK(entry->word < fold.len);
+    return (struct span){fold.at + entry->word, fold.len - entry->word};
+}
+
 /* ---- adding ---- */
 
-static struct beginning *beginning_get(struct state *state, struct blob *key)
+static struct beginning *beginning_get(struct state *state, struct span key)
 {
-    DCHECK(key->len > 0);
-    struct beginning *beginning = index_get(&state->beginnings, blob_span(key));
+    struct beginning *beginning = index_get(&state->beginnings, key);
     if (beginning != NULL) {
-        free(key);
         return beginning;
     }
     beginning = calloc(1, sizeof *beginning);
-    if (beginning == NULL) {
-        free(key);
+    if (beginning == NULL || (beginning->key = blob_new(key)) == NULL) {
+        free(beginning);
         return NULL;
     }
-    beginning->key = key;
+    beginning->end = &beginning->first;
     ledger_add(&state->ledger, LEDGER_ENTITIES,
                sizeof *beginning + WEIGHT_PLACES + blob_weight(beginning->key));
     return index_put(&state->beginnings, beginning) == 0 ? beginning : NULL;
 }
 
-int label_index_add(struct state *state, struct option *option)
+static int entry_add(struct state *state, struct beginning *beginning, struct option *option,
+                     uint32_t word)
 {
-    struct span beginnings[WORDS_MAX];
-    size_t count = beginnings_of(fold_of(option), beginnings);
-    for (size_t i = 0; i < count; i++) {
-        struct blob *key = key_of_two(blob_span(option->poll->name), beginnings[i]);
-        struct beginning *beginning = key != NULL ? beginning_get(state, key) : NULL;
-        struct label_entry *entry = malloc(sizeof *entry);
-        if (beginning == NULL || entry == NULL) {
-            free(entry);
+    struct label_entry *entry = malloc(sizeof *entry);
+    if (entry == NULL) {
+        return TALLY_NOMEM;
+    }
+    ledger_add(&state->ledger, LEDGER_ENTITIES, sizeof *entry + WEIGHT_ALLOCATION);
+    *entry = (struct label_entry){.option = option, .word = word};
+    /* A2: release; pairs with A1 */
+    atomic_store_explicit(beginning->end, entry, memory_order_release);
+    beginning->end = &entry->next;
+    beginning->count++;
+    return 0;
+}
+
+static void mark_split(struct beginning *beginning)
+{
+    /* A4: release; pairs with A3 */
+    atomic_store_explicit(&beginning->is_split, true, memory_order_release);
+}
+
+/* Puts the entries of a beginning of `len` bytes into the lists of the longer beginnings. */
+static int split(struct state *state, struct beginning_key *key, struct beginning *beginning,
+                 size_t len)
+{
+    unsigned copied = 0;
+    if (MUTANT(MUTANT_SPLIT_EARLY)) {
+        mark_split(beginning);
+    }
+    for (const struct label_entry *entry = linked(&beginning->first); entry != NULL;
+         entry = linked(&entry->next)) {
+        struct span text = text_of(entry);
+        size_t more = longer(text, len);
+        if (more == 0) {
+            continue; /* the label ends here */
+        }
+        struct beginning *to = beginning_get(state, key_of(key, text, more));
+        if (to == NULL || entry_add(state, to, entry->option, entry->word) != 0) {
             return TALLY_NOMEM;
         }
-        ledger_add(&state->ledger, LEDGER_ENTITIES, sizeof *entry + WEIGHT_ALLOCATION);
-        *entry = (struct label_entry){option, first_of(beginning)};
-        /* A2: release; pairs with A1 */
-        atomic_store_explicit(&beginning->first, entry, memory_order_release);
+        mutant_pause(MUTANT(MUTANT_SPLIT_EARLY) && ++copied == FULL / 2);
     }
+    mark_split(beginning);
     return 0;
+}
+
+/* Adds the entry of one word: to the list of its shortest beginning that is not split. */
+static int add_word(struct state *state, struct option *option, struct span word, bool *may_split)
+{
+    struct span fold = fold_of(option);
+    struct span text = {word.at, (size_t)(fold.at + fold.len - word.at)};
+    struct beginning_key key;
+    key_begin(&key, option->poll);
+    size_t more = 0;
+    for (size_t len = longer(text, 0);; len = more) {
+        struct beginning *beginning = beginning_get(state, key_of(&key, text, len));
+        if (beginning == NULL) {
+            return TALLY_NOMEM;
+        }
+        more = longer(text, len);
+        if (more != 0 && !is_split(beginning) && beginning->count >= FULL && *may_split) {
+            *may_split = false;
+            if (split(state, &key, beginning, len) != 0) {
+                return TALLY_NOMEM;
+            }
+        }
+        if (more == 0 || !is_split(beginning)) {
+            return entry_add(state, beginning, option, (uint32_t)(word.at - fold.at));
+        }
+    }
+}
+
+int label_index_add(struct state *state, struct option *option)
+{
+    struct span words[LABEL_MATCH_WORDS_MAX];
+    size_t count = label_match_words(fold_of(option), words);
+    bool may_split = true;
+    int err = 0;
+    for (size_t i = 0; err == 0 && i < count; i++) {
+        err = add_word(state, option, words[i], &may_split);
+    }
+    return err;
 }
 
 static void beginning_free(void *arg, void *entity)
 {
     (void)arg;
     struct beginning *beginning = entity;
-    for (struct label_entry *entry = first_of(beginning); entry != NULL;) {
-        struct label_entry *next = entry->next;
+    for (struct label_entry *entry = linked(&beginning->first); entry != NULL;) {
+        struct label_entry *next = linked(&entry->next);
         free(entry);
         entry = next;
     }
@@ -154,33 +228,12 @@ void label_index_fini(struct state *state)
 /* ---- finding ---- */
 
 struct label_choice {
-    struct span fold;
+    struct label_match match;
+    enum label_match_way least;
     const struct option **found; /* best first */
-    size_t scores[ALIKE_MAX];
+    uint64_t scores[ALIKE_MAX];
     int count;
-    int max;
 };
-
-static bool contains(struct span whole, struct span part)
-{
-    return part.len > 0 && part.len <= whole.len &&
-           memmem(whole.at, whole.len, part.at, part.len) != NULL;
-}
-
-/* Returns how much two labels share: most for the same label, and more if one contains the other
- * than for a common beginning. */
-static size_t score_of(struct span a, struct span b)
-{
-    size_t len = a.len < b.len ? a.len : b.len;
-    size_t alike = 0;
-    while (alike < len && a.at[alike] == b.at[alike]) {
-        alike++;
-    }
-    if (alike == len && a.len == b.len) {
-        return SIZE_MAX;
-    }
-    return contains(a, b) || contains(b, a) ? len * 2 + 1 : alike;
-}
 
 static bool is_chosen(const struct label_choice *choice, const struct option *option)
 {
@@ -194,60 +247,128 @@ static bool is_chosen(const struct label_choice *choice, const struct option *op
 /* Puts an option among the found ones by its score; of equal scores the older option is before. */
 static void choose(struct label_choice *choice, const struct option *option)
 {
-    size_t score = score_of(fold_of(option), choice->fold);
+    uint64_t score = label_match_score(&choice->match, fold_of(option), choice->least);
     int at = choice->count;
-    if (is_chosen(choice, option)) {
+    if (score == 0 || is_chosen(choice, option)) {
         return;
     }
     while (at > 0 && (choice->scores[at - 1] < score || (choice->scores[at - 1] == score &&
                                                          choice->found[at - 1]->id > option->id))) {
         at--;
     }
-    if (at == choice->max) {
+    if (at == ALIKE_MAX) {
         return;
     }
-    choice->count += choice->count < choice->max;
+    choice->count += choice->count < ALIKE_MAX;
     for (int i = choice->count - 1; i > at; i--) {
         choice->found[i] = choice->found[i - 1];
         choice->scores[i] = choice->scores[i - 1];
     }
-    DCHECK(at < choice->count && choice->count <= choice->max);
+    DCHECK(at < choice->count && choice->count <= ALIKE_MAX);
     choice->found[at] = option;
     choice->scores[at] = score;
+    enum label_match_way worst = label_match_way_of(choice->scores[choice->count - 1]);
+    if (choice->count == ALIKE_MAX && worst > choice->least) {
+        choice->least = worst; /* none that fits in a worse way could be among them */
+    }
+    if (choice->least == LABEL_MATCH_CLOSE && label_match_way_of(score) > LABEL_MATCH_CLOSE) {
+        choice->least = LABEL_MATCH_CLOSE + 1; /* the text has no typing error */
+    }
 }
 
-static int look_at(const struct state *state, struct span poll, struct span beginning, size_t looks,
-                   struct label_choice *choice)
+/* Drops those that were found before a better one has set the least way. */
+static int chosen_count(const struct label_choice *choice)
 {
-    struct blob *key = key_of_two(poll, beginning);
+    int count = choice->count;
+    while (count > 0 && label_match_way_of(choice->scores[count - 1]) < choice->least) {
+        count--;
+    }
+    return count;
+}
+
+/* Looks at the labels with a word that begins with the text; if there are none, at those that begin
+ * with as much of it as any label does, among which are those with a typing error behind that. */
+static void look_at(const struct state *state, const struct poll *poll, struct span text,
+                    size_t looks, struct label_choice *choice)
+{
+    struct beginning_key key;
+    const struct beginning *deepest = NULL;
+    key_begin(&key, poll);
+    for (size_t len = longer(text, 0); len != 0; len = longer(text, len)) {
+        const struct beginning *beginning = index_get(&state->beginnings, key_of(&key, text, len));
+        if (beginning == NULL) {
+            break;
+        }
+        deepest = beginning;
+        if (!is_split(beginning)) {
+            break;
+        }
+    }
+    const struct label_entry *entry = deepest != NULL ? linked(&deepest->first) : NULL;
+    for (; entry != NULL && looks > 0; entry = linked(&entry->next), looks--) {
+        choose(choice, entry->option);
+    }
+}
+
+/* Looks at all options, from the oldest on. */
+static void look_at_all(const struct poll *poll, uint64_t count, struct label_choice *choice)
+{
+    for (uint64_t place = 0; place < count; place++) {
+        choose(choice, poll_option(poll, place));
+    }
+}
+
+/* The words of the text that are not all of it, each once. Returns how many. */
+static size_t single_words(const struct label_match *match,
+                           struct span words[LABEL_MATCH_WORDS_MAX])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < match->word_count; i++) {
+        size_t same = 0;
+        while (same < count && !span_equal(words[same], match->words[i])) {
+            same++;
+        }
+        if (same == count && match->words[i].len < match->text.len) {
+            words[count++] = match->words[i];
+        }
+    }
+    return count;
+}
+
+/* Looks at the same label, and at the labels that begin with the text and with each of its words.
+ */
+static int look_at_some(const struct state *state, const struct poll *poll,
+                        struct label_choice *choice)
+{
+    struct span words[LABEL_MATCH_WORDS_MAX];
+    size_t count = single_words(&choice->match, words);
+    struct blob *key = key_of_two(blob_span(poll->name), choice->match.text);
     if (key == NULL) {
         return TALLY_NOMEM;
     }
-    const struct beginning *found = index_get(&state->beginnings, blob_span(key));
-    const struct label_entry *entry = found != NULL ? first_of(found) : NULL;
+    const struct option *same = index_get(&state->labels, blob_span(key));
     free(key);
-    for (; entry != NULL && looks > 0; entry = entry->next, looks--) {
-        choose(choice, entry->option);
+    if (same != NULL) {
+        choose(choice, same);
+    }
+    look_at(state, poll, choice->match.text, count > 0 ? LOOKS_MAX / 2 : LOOKS_MAX, choice);
+    for (size_t i = 0; i < count; i++) {
+        look_at(state, poll, words[i], LOOKS_MAX / 2 / count, choice);
     }
     return 0;
 }
 
-int label_index_find(const struct state *state, struct span poll, struct span fold,
-                     const struct option **found, int max)
+int label_index_find(const struct state *state, const struct poll *poll, struct span fold,
+                     enum label_match_way least, const struct option *found[ALIKE_MAX])
 {
-    struct span beginnings[WORDS_MAX];
-    struct label_choice choice = {
-        .fold = fold, .found = found, .max = max < ALIKE_MAX ? max : ALIKE_MAX};
-    size_t count = beginnings_of(fold, beginnings);
-    struct blob *key = key_of_two(poll, fold);
-    int err = key != NULL ? 0 : TALLY_NOMEM;
-    const struct option *same = err == 0 ? index_get(&state->labels, blob_span(key)) : NULL;
-    free(key);
-    if (same != NULL) {
-        choose(&choice, same);
+    struct label_choice choice = {.least = least, .found = found};
+    uint64_t count = FIELD_GET(poll->option_count);
+    int err = 0;
+    label_match_init(&choice.match, fold);
+    if (count <= ALL_MAX) {
+        look_at_all(poll, count, &choice);
+    } else {
+        err = look_at_some(state, poll, &choice);
     }
-    for (size_t i = 0; err == 0 && i < count; i++) {
-        err = look_at(state, poll, beginnings[i], ALIKE_LOOKS_MAX / count, &choice);
-    }
-    return err != 0 ? err : choice.count;
+    return err != 0 ? err : chosen_count(&choice);
 }

@@ -25,6 +25,8 @@
       "lists polls by name")                                                                       \
     X(OPTION, option, 2, ANY, NEVER, 0, "OPTION poll label [KEY k]",                               \
       "adds an option to a poll, answers its id")                                                  \
+    X(FIND, find, 2, 2, NEVER, COMMAND_READ, "FIND poll text",                                     \
+      "finds up to 5 options by what somebody has typed so far: id and label, best first")         \
     X(VOTE, vote, 1, ANY, NEVER, COMMAND_VOTE,                                                     \
       "VOTE option ... [N n] [VOTER v] [BY word] [KEY k]",                                         \
       "votes for an option, by id or poll/label; answers the count after it")                      \

@@ -169,7 +169,7 @@ static void answer_option(struct reply *reply, int err, const struct edge_result
     } else if (err == TALLY_INVAL) {
         reply_err(reply, err, "a label is 1 to 50 characters of UTF-8, no control characters");
     } else if (err == TALLY_EXISTS) {
-        reply_err(reply, err, "option %llu has this label already",
+        reply_err(reply, err, "id=%llu the poll has this label already",
                   (unsigned long long)result->value);
     } else {
         refusal_put(reply, err, "poll");

@@ -2,7 +2,6 @@
 #include "net/commands/similar.h"
 
 #include "engine/base/label.h"
-#include "engine/read.h"
 #include "wal/base/check.h"
 
 #include <stdlib.h>
@@ -15,15 +14,16 @@ struct similar {
     struct label label;
 };
 
+enum { ID_BYTES_MAX = sizeof("id= ") + 20 };
 static const char clash[] = "the poll has this label already";
 static const char intro[] = "; similar:";
 
-size_t similar_list(char *to, size_t room, const struct span *labels, size_t count)
+size_t similar_list(char *to, size_t room, const struct found_label *labels, size_t count)
 {
     size_t len = 0;
     for (size_t i = 0; i < count; i++) {
         char quoted[LABEL_BYTES_MAX * REPLY_ESCAPED_BYTES_MAX + 2];
-        size_t bytes = reply_quote(quoted, sizeof(quoted), labels[i]);
+        size_t bytes = reply_quote(quoted, sizeof(quoted), labels[i].label);
         if (len + 1 + bytes > room) {
             break; /* half a label would be a different label */
         }
@@ -38,15 +38,21 @@ size_t similar_list(char *to, size_t room, const struct span *labels, size_t cou
 static bool format_similar(struct reading *reading, struct reply *reply)
 {
     const struct similar *mine = (const struct similar *)reading;
-    char text[REPLY_ERR_BYTES_MAX - sizeof(clash) - sizeof(intro) + 2];
-    struct span rows[SIMILAR_MAX];
+    char text[REPLY_ERR_BYTES_MAX - sizeof(clash) - sizeof(intro) - ID_BYTES_MAX];
+    struct found_label rows[FOUND_MAX];
     int count = edge_similar(mine->edge, (struct span){mine->poll, mine->poll_len},
                              label_span(&mine->label), rows);
-    size_t len = similar_list(text, sizeof(text) - 1, rows, count > 0 ? (size_t)count : 0);
+    if (count <= 0) {
+        reply_err(reply, TALLY_EXISTS, "%s", clash);
+        return true;
+    }
+    size_t len = similar_list(text, sizeof(text) - 1, rows, (size_t)count);
     /* similar_list had room for one byte less than there are */
     CHECK(len < sizeof(text));
     text[len] = '\0';
-    reply_err(reply, TALLY_EXISTS, "%s%s%s", clash, len > 0 ? intro : "", text);
+    /* the label that clashes is there, and comes first */
+    reply_err(reply, TALLY_EXISTS, "id=%llu %s%s%s", (unsigned long long)rows[0].id, clash,
+              len > 0 ? intro : "", text);
     return true;
 }
 

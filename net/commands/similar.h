@@ -3,6 +3,7 @@
 #define TALLY_NET_COMMANDS_SIMILAR_H
 
 #include "engine/edge.h"
+#include "engine/read.h"
 #include "net/pipeline/reading.h"
 #include "wal/base/span.h"
 
@@ -12,6 +13,6 @@
 struct reading *similar_new(struct edge *edge, struct span poll, struct span label);
 
 /* Adds quoted labels, each behind a blank, as long as they fit whole. Returns the bytes written. */
-size_t similar_list(char *to, size_t room, const struct span *labels, size_t count);
+size_t similar_list(char *to, size_t room, const struct found_label *labels, size_t count);
 
 #endif

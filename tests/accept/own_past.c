@@ -40,6 +40,7 @@ static const struct past_request requests[] = {
     {"POLLS", "POLLS AFTER a COUNT 1", false},
     {"OPTION", "OPTION {p} new", true},
     {"OPTION", "OPTION {p} first", true},
+    {"FIND", "FIND {p} ne", false},
     {"VOTE", "VOTE {o}", true},
     {"VOTE", "vote {p}/new n 2", true},
     {"VOTE", "VOTE {o} BY desk", true},

@@ -13,7 +13,8 @@ Test(similar, no_label_is_cut_in_the_middle)
         memcpy(wide + i, "\U0001F600", 4);
     }
     wide[LABEL_BYTES_MAX] = '\0';
-    const struct span labels[] = {SPAN("a b"), span_of(wide), SPAN("plain"), SPAN("\u202E\"")};
+    const struct found_label labels[] = {
+        {1, SPAN("a b")}, {2, span_of(wide)}, {3, SPAN("plain")}, {4, SPAN("\u202E\"")}};
     char text[512];
     for (size_t room = 0; room < sizeof text; room++) {
         size_t len = similar_list(text, room, labels, 4);

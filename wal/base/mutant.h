@@ -24,7 +24,8 @@
     X(TOLD_APART, "a claim taken back after a look whether it was told again")                     \
     X(MARK_LATE, "nothing pending now in the need sets there were before")                         \
     X(FORGET_AT_ONCE, "a worker forgotten while a claim of it is on its way")                      \
-    X(TREND_FREE_AT_ONCE, "an array of a trend freed while it is read")
+    X(TREND_FREE_AT_ONCE, "an array of a trend freed while it is read")                            \
+    X(SPLIT_EARLY, "a list of labels split before its entries are in the longer ones")
 
 enum mutant {
     MUTANT_NONE,
