@@ -14,15 +14,25 @@ static const char *inspector(void)
     return path;
 }
 
-char *dump_text(const struct server *server)
+static char *dump_as(const struct server *server, const char *option)
 {
-    const char *argv[] = {inspector(), "dump", server->data, NULL};
+    const char *argv[] = {inspector(), "dump", server->data, option, NULL};
     char *text = NULL;
     int code = proc_run(argv, &text);
     /* 4 is a torn tail: what a kill leaves behind before the next start mends it */
     EXPECT(code == 0 || code == 4, "tally-wal dump ended with code %d", code);
     EXPECT(text != NULL, "no output");
     return text;
+}
+
+char *dump_text(const struct server *server)
+{
+    return dump_as(server, NULL);
+}
+
+char *dump_json(const struct server *server)
+{
+    return dump_as(server, "--json");
 }
 
 void dump_verify(const struct server *server)

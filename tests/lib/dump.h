@@ -8,6 +8,9 @@
  * environment's TALLY_WAL. Owns: the text is the caller's to free. */
 char *dump_text(const struct server *server);
 
+/* The same, a JSON object a line. */
+char *dump_json(const struct server *server);
+
 /* Expects that `tally-wal verify` finds nothing wrong: exit 0. */
 void dump_verify(const struct server *server);
 
