@@ -17,7 +17,8 @@ enum {
     ROUNDS = 40,
     BURST = 32, /* votes of a connection in a round */
     READS = 3,  /* of a reader in a round */
-    NAMES = 60, /* of voters: they meet, on several connections */
+    NAMES = 60, /* of voters who change their votes: they meet, on several connections */
+    NAMES_ONCE = 4000,
     SEEN_MAX = (ROUNDS + 2) * READERS * READS
 };
 
@@ -42,15 +43,17 @@ static size_t seen_count;
 
 static void set_up(const struct tally_load *load)
 {
-    char label[32];
     server_start(&server, NULL);
     client_open_all(voters, VOTERS, &server);
     client_open_all(readers, READERS, &server);
     client_expect(&voters[0], "OK", "POLL load MODE %s", load->mode);
     option_ids = calloc(load->options, sizeof(*option_ids));
     for (size_t i = 0; i < load->options; i++) {
-        snprintf(label, sizeof(label), "Option-%zu", i);
-        option_ids[i] = scene_option(&voters[0], "load", label);
+        EXPECT(client_send(&voters[0], "OPTION load Option-%zu", i), "cut off");
+    }
+    for (size_t i = 0; i < load->options; i++) {
+        option_ids[i] = line_number(client_next(&voters[0])->line, 1);
+        EXPECT(option_ids[i] != UINT64_MAX, "option %zu has no id", i);
     }
     seen_count = 0;
 }
@@ -58,11 +61,12 @@ static void set_up(const struct tally_load *load)
 static void send_votes(const struct tally_load *load, struct seed *seed)
 {
     char words[64] = "";
+    uint64_t names = strcmp(load->mode, "once") == 0 ? NAMES_ONCE : NAMES;
     for (size_t i = 0; i < BURST; i++) {
         for (size_t v = 0; v < VOTERS; v++) {
             uint64_t option = option_ids[seed_below(seed, load->options)];
             if (strcmp(load->mode, "free") != 0) {
-                snprintf(words, sizeof(words), " VOTER v%d", (int)seed_below(seed, NAMES));
+                snprintf(words, sizeof(words), " VOTER v%" PRIu64, seed_below(seed, names));
             }
             EXPECT(client_send(&voters[v], "VOTE %" PRIu64 "%s", option, words), "cut off");
         }
@@ -238,10 +242,22 @@ static void top_of_a_large_poll(void)
     run_load(&(struct tally_load){.options = 2000, .mode = "free", .top = 20});
 }
 
+static void of_voters_who_change(void)
+{
+    run_load(&(struct tally_load){.options = 5, .mode = "change"});
+}
+
+static void of_a_large_poll_of_voters(void)
+{
+    run_load(&(struct tally_load){.options = 2000, .mode = "once", .top = 20});
+}
+
 static const struct check_test tests[] = {
     {"TALLY under votes is the log at its lsn, and never goes back", of_plain_votes},
     {"TALLY of a large poll, too", of_a_large_poll},
     {"TALLY TOP of a large poll, too", top_of_a_large_poll},
+    {"TALLY of voters who change their votes, too", of_voters_who_change},
+    {"TALLY TOP of a large poll of voters, too", of_a_large_poll_of_voters},
 };
 
 int main(int argc, char **argv)
