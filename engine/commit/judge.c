@@ -202,6 +202,33 @@ static enum judged judge_probe(struct judge *judge, struct ordered_request *requ
     return JUDGED_TAKEN;
 }
 
+/* Returns the poll of a ballot, or NULL. */
+static const struct poll *ballot_poll(const struct judge *judge,
+                                      const struct ordered_request *request)
+{
+    const struct option *option =
+        request->record.type == RECORD_BALLOT
+            ? state_option(judge->state, request->record.num[BALLOT_OPTION])
+            : NULL;
+    return option != NULL ? option->poll : NULL;
+}
+
+void judge_prefetch(const struct judge *judge, const struct ordered_request *request)
+{
+    const struct poll *poll = ballot_poll(judge, request);
+    if (poll != NULL) {
+        voters_prefetch(&poll->voters, request->record.text[BALLOT_VOTER]);
+    }
+}
+
+void judge_prefetch_near(const struct judge *judge, const struct ordered_request *request)
+{
+    const struct poll *poll = ballot_poll(judge, request);
+    if (poll != NULL) {
+        voters_prefetch_entry(&poll->voters, request->record.text[BALLOT_VOTER]);
+    }
+}
+
 enum judged judge_request(struct judge *judge, struct ordered_request *request)
 {
     if (request->unless_known != 0) {

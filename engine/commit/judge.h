@@ -69,6 +69,11 @@ void judge_begin(struct judge *judge, uint64_t time_ms);
 /* Judges the request at the head of a lane. JUDGED_TAKEN: it was answered, or will be. */
 enum judged judge_request(struct judge *judge, struct ordered_request *request);
 
+/* Bring near what judge_request will read of a request that comes soon: the nearer of two steps
+ * reads what the other one has brought. */
+void judge_prefetch(const struct judge *judge, const struct ordered_request *request);
+void judge_prefetch_near(const struct judge *judge, const struct ordered_request *request);
+
 /* Answers a request, and those that repeat it. */
 void judge_answer(struct judge *judge, struct ordered_request *request, int err,
                   const struct edge_result *reply);

@@ -176,6 +176,49 @@ static enum taken take_ordered(struct merge *merge, struct lane_slot *slot)
     return TAKEN_NOT;
 }
 
+/* So many slots ahead a request, what it looks for, and what that leads to are brought near: a voter
+ * is somewhere in much memory, and the wait for it would be most of the work of a ballot. */
+enum { AHEAD_REQUEST = 24, AHEAD = 16, AHEAD_NEAR = 8 };
+
+static const struct ordered_request *ballot_in(const struct lane_slot *slot)
+{
+    return slot->type == RECORD_BALLOT ? slot->ordered.request : NULL;
+}
+
+/* Looks ahead in a lane, before the merge judges. */
+static void look_ahead(const struct merge *merge, const struct lane *lane, uint64_t tail)
+{
+    uint64_t at = lane->taken;
+    const struct ordered_request *request;
+    if (at + AHEAD_REQUEST < tail &&
+        (request = ballot_in(lane_at(lane, at + AHEAD_REQUEST))) != NULL) {
+        __builtin_prefetch(&request->record);
+        __builtin_prefetch(&request->record.text);
+        __builtin_prefetch(request->texts);
+    }
+    if (at + AHEAD < tail && (request = ballot_in(lane_at(lane, at + AHEAD))) != NULL) {
+        judge_prefetch(merge->judge, request);
+    }
+    if (at + AHEAD_NEAR < tail && (request = ballot_in(lane_at(lane, at + AHEAD_NEAR))) != NULL) {
+        judge_prefetch_near(merge->judge, request);
+    }
+}
+
+void merge_look_ahead(const struct merge *merge, uint32_t i)
+{
+    const struct ordered_request *request;
+    if (ballot_in(merge->batch[i]) == NULL) {
+        return;
+    }
+    if (i + AHEAD < merge->batch_count && (request = ballot_in(merge->batch[i + AHEAD])) != NULL) {
+        judge_prefetch(merge->judge, request);
+    }
+    if (i + AHEAD_NEAR < merge->batch_count &&
+        (request = ballot_in(merge->batch[i + AHEAD_NEAR])) != NULL) {
+        judge_prefetch_near(merge->judge, request);
+    }
+}
+
 static enum taken take_slot(struct merge *merge, struct lane_slot *slot)
 {
     bool is_next = false;
@@ -199,6 +242,9 @@ static bool take_lane(struct merge *merge, struct lane *lane)
     while (lane->taken != tail && merge->batch_count < BATCH_RECORDS_MAX &&
            columns_bytes(&merge->columns) < BATCH_BYTES_MAX) {
         struct lane_slot *slot = lane_at(lane, lane->taken);
+        if (slot->type == RECORD_BALLOT) {
+            look_ahead(merge, lane, tail);
+        }
         enum taken taken = take_slot(merge, slot);
         if (taken == TAKEN_NOT) {
             break;

@@ -15,6 +15,7 @@ enum {
     BUCKETS_A_VOTER = 2,     /* at least, but for what a failed allocation has put off */
     BUCKETS_A_VOTER_MAX = 4, /* when more voters have left, buckets are taken away */
     SPLITS_A_PUT = 3,
+    SPLITS_AHEAD = 16,
     MERGES_A_REMOVE = 16,
     MOVES = 12,         /* blocks that a change passes in the chunk that is being emptied */
     CHUNKS_AT_ONCE = 8, /* the rest of an empty set is freed with its last voter */
@@ -155,11 +156,22 @@ static bool split(struct voters *voters)
     return true;
 }
 
-/* Brings near what the splits after the next ones will read. */
+/* The first entry of the bucket that a later split will read; 0: none. */
+static uint32_t split_entry(const struct voters *voters, uint64_t ahead)
+{
+    uint64_t buddy = buddy_of_last(voters->buckets + ahead);
+    return *bucket_at(voters, buddy < voters->buckets ? buddy : 0);
+}
+
+/* Brings near what later splits will read: the first entry of a bucket, then the second. */
 static void prefetch_split(const struct voters *voters)
 {
-    uint64_t buddy = buddy_of_last(voters->buckets + SPLITS_A_PUT);
-    uint32_t offset = *bucket_at(voters, buddy < voters->buckets ? buddy : 0);
+    uint32_t offset = split_entry(voters, SPLITS_AHEAD);
+    if (offset != 0) {
+        __builtin_prefetch(entry_at(voters, offset));
+    }
+    offset = split_entry(voters, SPLITS_AHEAD / 2);
+    offset = offset != 0 ? entry_at(voters, offset)[NEXT] : 0;
     if (offset != 0) {
         __builtin_prefetch(entry_at(voters, offset));
     }
@@ -283,6 +295,15 @@ void voters_prefetch(const struct voters *voters, struct span voter)
 {
     if (voters->count > 0) {
         __builtin_prefetch(bucket_at(voters, bucket_of(voters, hash_of(voters, voter))));
+    }
+}
+
+void voters_prefetch_entry(const struct voters *voters, struct span voter)
+{
+    uint32_t offset =
+        voters->count > 0 ? *bucket_at(voters, bucket_of(voters, hash_of(voters, voter))) : 0;
+    if (offset != 0) {
+        __builtin_prefetch(entry_at(voters, offset));
     }
 }
 

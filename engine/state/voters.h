@@ -60,8 +60,10 @@ bool voters_free_some(struct voters *voters, uint64_t pieces);
  * it does less. */
 void voters_reserve(struct voters *voters, uint64_t count);
 
-/* Brings a voter's bucket near, before a find or put that follows soon. */
+/* Bring a voter's bucket near, before a find or put that follows soon; and, when the bucket is
+ * near, its first entry. */
 void voters_prefetch(const struct voters *voters, struct span voter);
+void voters_prefetch_entry(const struct voters *voters, struct span voter);
 
 /* Returns whether the voter is in the set, and then its entry in *view. */
 bool voters_find(const struct voters *voters, struct span voter, struct voters_view *view);
