@@ -6,15 +6,72 @@
 #include "wal/base/check.h"
 #include "wal/base/err.h"
 
+/* So many other trends are looked at with a change in a pool that is nearly full. */
+enum { SWEPT = 8 };
+
+/* Which ones: a function of the log, and others with each bucket and each entity. */
+static uint64_t sweep_from(uint64_t id, uint64_t now_ms)
+{
+    return (id + now_ms / TREND_BUCKET_MS) * SWEPT;
+}
+
+static void sweep_polls(struct state *state, const struct poll *of, uint64_t now_ms)
+{
+    uint64_t from = sweep_from(of->id, now_ms);
+    for (uint64_t i = 0; i < SWEPT; i++) {
+        uint64_t id = 1 + (from + i) % FIELD_OWN(state->poll_count);
+        struct poll *poll = table_get(&state->poll_ids, id);
+        struct trend trend = poll_trend(state, poll);
+        if (trend_is_idle(&trend, now_ms)) {
+            snapshot_capture_poll(state, poll);
+            trend_drop(state, &trend);
+        }
+    }
+}
+
+/* In a replay the thread of the share has all options of the pool. */
+static void sweep_options(struct state *state, const struct option *of, uint64_t now_ms)
+{
+    uint64_t pool = of->id % TREND_OPTION_POOLS;
+    uint64_t places = FIELD_OWN(state->option_count) / TREND_OPTION_POOLS + 1;
+    uint64_t from = sweep_from(of->id / TREND_OPTION_POOLS, now_ms);
+    for (uint64_t i = 0; i < SWEPT; i++) {
+        uint64_t id = (from + i) % places * TREND_OPTION_POOLS + pool;
+        struct option *option = state_option(state, id);
+        struct trend trend;
+        if (option == NULL) {
+            continue;
+        }
+        trend = option_trend(state, option);
+        if (trend_is_idle(&trend, now_ms)) {
+            snapshot_capture_option(state, option);
+            trend_drop(state, &trend);
+        }
+    }
+}
+
+/* Only a poll that is due is touched, so a replay, which adds sums, sweeps when a live engine does.
+ */
 static int touch_poll(struct state *state, struct poll *poll, uint64_t now_ms)
 {
+    struct trend trend = poll_trend(state, poll);
+    if (!trend_is_due(&poll->trend_until_ms, now_ms)) {
+        return 0;
+    }
     snapshot_capture_poll(state, poll);
-    return trend_touch(state, poll_trend(state, poll), FIELD_OWN(poll->total), now_ms);
+    if (trend_is_low(&trend)) {
+        sweep_polls(state, poll, now_ms);
+    }
+    return trend_touch(state, trend, FIELD_OWN(poll->total), now_ms);
 }
 
 static int touch_option(struct state *state, struct option *option, uint64_t now_ms)
 {
-    return trend_touch(state, option_trend(state, option), FIELD_OWN(option->votes), now_ms);
+    struct trend trend = option_trend(state, option);
+    if (trend_is_low(&trend)) {
+        sweep_options(state, option, now_ms);
+    }
+    return trend_touch(state, trend, FIELD_OWN(option->votes), now_ms);
 }
 
 int apply_touch_now(struct state *state, struct option *option, uint64_t now_ms)
@@ -163,9 +220,7 @@ size_t apply_vote_steps(struct state *state, struct vote_share *share,
 
 int apply_vote_sum(struct state *state, const struct vote_sum *sum)
 {
-    uint64_t now_ms = sum->second * 1000;
-    if (trend_is_due(&sum->poll->trend_until_ms, now_ms) &&
-        touch_poll(state, sum->poll, now_ms) != 0) {
+    if (touch_poll(state, sum->poll, sum->second * 1000) != 0) {
         return TALLY_NOMEM;
     }
     apply_poll_add(state, sum->poll, sum->second, sum->votes, 0);

@@ -350,12 +350,12 @@ static inline struct build *state_build(const struct state *state, uint64_t id)
 static inline struct trend option_trend(struct state *state, struct option *option)
 {
     return (struct trend){&option->samples, &option->trend_until_ms,
-                          &state->trend_pools[option->id % TREND_OPTION_POOLS]};
+                          &state->trend_pools[option->id % TREND_OPTION_POOLS], TREND_POOL_MAX};
 }
 static inline struct trend poll_trend(struct state *state, struct poll *poll)
 {
     return (struct trend){&poll->samples, &poll->trend_until_ms,
-                          &state->trend_pools[TREND_POOL_OF_POLLS]};
+                          &state->trend_pools[TREND_POOL_OF_POLLS], TREND_POOL_POLLS_MAX};
 }
 
 /*

@@ -116,14 +116,19 @@ static int samples_new(uint32_t capacity, uint64_t exact_from, struct trend_samp
     return 0;
 }
 
-/* Publishes an array in place of the one before, and counts both. */
+/* Returns what an array has of its pool. */
+static uint64_t pool_share(const struct trend_samples *samples)
+{
+    return samples != NULL ? samples->capacity - TREND_SAMPLES_MIN : 0;
+}
+
+/* Publishes an array, or none, in place of the one before, and counts both. */
 static void samples_publish(struct state *state, const struct trend *trend,
                             struct trend_samples *samples)
 {
     struct trend_samples *before = FIELD_OWN(*trend->samples);
-    uint64_t had = before != NULL ? before->capacity - TREND_SAMPLES_MIN : 0;
-    DCHECK(*trend->pool >= had); /* each capacity was added */
-    *trend->pool += samples->capacity - TREND_SAMPLES_MIN - had;
+    DCHECK(*trend->pool >= pool_share(before)); /* each capacity was added */
+    *trend->pool += pool_share(samples) - pool_share(before);
     ledger_add(&state->ledger, LEDGER_ENTITIES, trend_weight(samples));
     ledger_sub(&state->ledger, LEDGER_ENTITIES, trend_weight(before));
     FIELD_PUT(*trend->samples, samples);
@@ -148,7 +153,7 @@ static int samples_renew(struct state *state, const struct trend *trend, struct 
         capacity *= 2;
     }
     DCHECK(capacity <= TREND_SAMPLES_MAX); /* a thinned array has room */
-    if (capacity > had && *trend->pool + (capacity - had) > TREND_POOL_MAX) {
+    if (capacity > had && *trend->pool + (capacity - had) > trend->pool_max) {
         capacity = had;
         count = drop(at, count, room_of(capacity) - 1, now, &exact_from);
     }
@@ -182,6 +187,18 @@ static int append(struct state *state, const struct trend *trend, struct trend_s
     samples->at[count] = sample;
     FIELD_PUT(samples->count, count + 1);
     return 0;
+}
+
+bool trend_is_idle(const struct trend *trend, uint64_t now_ms)
+{
+    const struct trend_window *longest = &trend_windows[TREND_WINDOWS - 1];
+    const uint64_t window_ms = (longest->lines + 1) * longest->unit * TREND_BUCKET_MS;
+    return FIELD_OWN(*trend->samples) != NULL && FIELD_OWN(*trend->until_ms) + window_ms < now_ms;
+}
+
+void trend_drop(struct state *state, const struct trend *trend)
+{
+    samples_publish(state, trend, NULL);
 }
 
 /* ---- changes ---- */

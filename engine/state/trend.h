@@ -29,9 +29,11 @@
  * and one from before all windows. At most TREND_KEPT_MAX samples stay, and the windows show the
  * same as before.
  *
- * Limit: the capacities beyond the least one are summed up in pools, and beyond TREND_POOL_MAX an
- * array does not grow any more. Then samples are dropped whose buckets are short for their age.
- * `exact_from` is the first bucket from which none was.
+ * Limit: the capacities beyond the least one are summed up in pools. In a pool that is full an
+ * array does not grow any more; samples are dropped whose buckets are short for their age.
+ * `exact_from` is the first bucket from which none was. So that polls of the past leave their room
+ * to those of today, each change in a pool that is nearly full looks at a few other trends of the
+ * pool, and drops the arrays of those that no window shows any more (engine/apply/apply_vote.c).
  *
  * Synchronization table
  *   samples   replaced by apply (FIELD_PUT), the old array is retired; read by any thread
@@ -49,7 +51,8 @@ enum {
     TREND_OPTION_POOLS = 16,
     TREND_POOL_OF_POLLS = TREND_OPTION_POOLS,
     TREND_POOLS,
-    TREND_POOL_MAX = 1 << 18, /* samples beyond the least capacities: 4 MiB a pool */
+    TREND_POOL_MAX = 1 << 18,       /* samples of options beyond the least: 4 MiB a pool */
+    TREND_POOL_POLLS_MAX = 1 << 21, /* ... of polls: 32 MiB */
 };
 
 /* A window: `lines` buckets of so many short ones, the last one being under way. */
@@ -76,6 +79,7 @@ struct trend {
     _Atomic(struct trend_samples *) *samples;
     _Atomic uint64_t *until_ms; /* 0: it was never changed */
     uint64_t *pool;
+    uint64_t pool_max;
 };
 
 struct state;
@@ -91,6 +95,17 @@ static inline bool trend_is_due(const _Atomic uint64_t *until_ms, uint64_t now_m
  * Errors: NOMEM; then nothing has changed. Threads: apply, or a replay's one for the pool.
  */
 int trend_touch(struct state *state, struct trend trend, uint64_t before, uint64_t now_ms);
+
+/* Whether the pool of a trend is nearly full. */
+static inline bool trend_is_low(const struct trend *trend)
+{
+    return *trend->pool + TREND_SAMPLES_MAX > trend->pool_max;
+}
+
+/* Whether a trend has an array, and was not changed for so long that no window shows it; drops such
+ * an array. Threads: as trend_touch. */
+bool trend_is_idle(const struct trend *trend, uint64_t now_ms);
+void trend_drop(struct state *state, const struct trend *trend);
 
 /* n that are added to a count at `now_ms`, but are dated back: spread evenly over the time from
  * from_ms on. */
