@@ -303,7 +303,9 @@ struct edge_ballot {
     unsigned option_count;
     uint64_t n; /* votes; 1 where each voter has one vote */
     struct span voter;
-    struct span key; /* or empty */
+    struct span key;  /* or empty */
+    int unless_known; /* 0; or the refusal that it gets unless the KEY is known: RATE, BUSY ... */
+    uint64_t unless_value;
 };
 
 /*
@@ -311,7 +313,8 @@ struct edge_ballot {
  * poll of mode once or change a ballot needs a voter, may have several options, all of which count
  * or none, and n is 1; in a free poll it has one option, and the voter is only noted in the log.
  * Result: the counts just after this ballot, in the order of the options; or NOTFOUND; CLOSED;
- * VOTED, the voter has voted in a poll of mode once; RANGE; INVAL, the poll's mode has changed.
+ * VOTED, the voter has voted in a poll of mode once; RANGE; INVAL, the poll's mode has changed; or
+ * unless_known, with unless_value as its number.
  * Errors: NOTFOUND; INVAL also when the poll's mode, or another poll of one of the options, speaks
  * against it; RANGE, n; CLOSED, unless it has a key; PARK.
  */

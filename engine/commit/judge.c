@@ -53,15 +53,21 @@ static void answer_one(const struct judge *judge, struct ordered_request *reques
     }
 }
 
+/* A request that is refused unless its KEY is known has lost all else that is hashed. */
+static uint64_t fingerprint_of(const struct ordered_request *request)
+{
+    return request->unless_known != 0 ? request->fingerprint : keys_fingerprint(&request->record);
+}
+
 /* Answers the requests that repeat one which was decided. */
 static void answer_repeats(const struct judge *judge, const struct ordered_request *request,
                            int err, const struct edge_result *reply)
 {
-    uint64_t fingerprint = keys_fingerprint(&request->record);
+    uint64_t fingerprint = fingerprint_of(request);
     struct edge_result again = *reply;
     again.dup = true;
     for (struct ordered_request *next, *repeat = request->repeats; repeat != NULL; repeat = next) {
-        bool is_same = keys_fingerprint(&repeat->record) == fingerprint;
+        bool is_same = fingerprint_of(repeat) == fingerprint;
         next = repeat->repeats;
         answer_one(judge, repeat, is_same ? err : TALLY_EXISTS, &again);
     }
@@ -77,6 +83,18 @@ void judge_answer(struct judge *judge, struct ordered_request *request, int err,
     answer_one(judge, request, err, reply);
 }
 
+/* Whether a request with this KEY is under way: then this one waits for that one's answer. */
+static bool waits_for_first(struct judge *judge, struct ordered_request *request)
+{
+    struct ordered_request *first =
+        index_get(under_way_of(judge, request), record_key(&request->record));
+    if (first != NULL) {
+        request->repeats = first->repeats;
+        first->repeats = request;
+    }
+    return first != NULL;
+}
+
 /* Puts a ballot that is not answered yet among those under way, if it has a KEY. Returns false when
  * one with this KEY is there: then it waits for that one's answer. */
 static bool is_first_under_way(struct judge *judge, struct ordered_request *request)
@@ -85,14 +103,10 @@ static bool is_first_under_way(struct judge *judge, struct ordered_request *requ
     if (key.len == 0) {
         return true;
     }
-    struct index *under_way = under_way_of(judge, request);
-    struct ordered_request *first = index_get(under_way, key);
-    if (first != NULL) {
-        request->repeats = first->repeats;
-        first->repeats = request;
+    if (waits_for_first(judge, request)) {
         return false;
     }
-    if (index_put(under_way, request) != 0) {
+    if (index_put(under_way_of(judge, request), request) != 0) {
         alarm_fatal(judge->options, 71, "out of memory for a key");
     }
     request->is_under_way = true;
@@ -190,15 +204,19 @@ static enum judged judge_unvote(struct judge *judge, struct ordered_request *req
     return JUDGED_LOG;
 }
 
-/* Answers a request that may have no record: the first reply if its KEY is known, or a refusal. */
+/* Answers a request that may have no record: the first reply if its KEY is known or comes to be, or
+ * a refusal. */
 static enum judged judge_probe(struct judge *judge, struct ordered_request *request)
 {
     struct apply_result *result = &judge->result;
-    if (!apply_key_is_known_as(judge->state, &request->record, request->fingerprint, judge->time_ms,
-                               result)) {
-        return refuse(judge, request, request->unless_known);
+    enum record_type type = request->record.type;
+    if (apply_key_is_known_as(judge->state, &request->record, request->fingerprint, judge->time_ms,
+                              result)) {
+        answer_one(judge, request, result->err, &result->reply);
+    } else if ((type != RECORD_BALLOT && type != RECORD_SEED) || !waits_for_first(judge, request)) {
+        const struct edge_result refusal = {.value = request->unless_value};
+        answer_one(judge, request, request->unless_known, &refusal);
     }
-    answer_one(judge, request, result->err, &result->reply);
     return JUDGED_TAKEN;
 }
 

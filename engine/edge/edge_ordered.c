@@ -87,6 +87,7 @@ static struct ordered_request *ordered_probe(struct edge *edge, struct ordered_r
         ordered_request_new(ledger, record->type, texts, RECORD_TEXTS, 0);
     if (probe != NULL) {
         probe->unless_known = request->unless_known;
+        probe->unless_value = request->unless_value;
         probe->fingerprint = keys_fingerprint(record);
     }
     ordered_request_free(ledger, request);
@@ -323,6 +324,10 @@ int edge_ballot(struct edge *edge, const struct edge_ballot *ask)
     err = ordered_begin(edge, &what, &request);
     if (err != 0) {
         return err;
+    }
+    if (ask->unless_known != 0 && request->unless_known == 0) {
+        request->unless_known = ask->unless_known;
+        request->unless_value = ask->unless_value;
     }
     request->record.num[BALLOT_OPTION] = ask->options[0];
     request->record.num[BALLOT_N] = ask->n;

@@ -36,7 +36,8 @@ struct ordered_request {
     uint64_t weight;  /* in the ledger: its own bytes, and those that apply will add to the state */
     int unless_known; /* what it is told unless its KEY is known; then it has no other text, and
                              no record. 0: it may have one */
-    uint64_t fingerprint; /* of the whole request; if unless_known is not 0 */
+    uint64_t unless_value; /* the number of that refusal */
+    uint64_t fingerprint;  /* of the whole request; if unless_known is not 0 */
     /* the result */
     _Atomic bool is_done;
     bool is_own; /* the committer's: nobody reads the result */

@@ -32,6 +32,7 @@ struct ask {
     enum stop stop;
     void (*on_result)(struct reply *reply, int err, const struct edge_result *result);
     struct reading *reading;
+    struct rate_ask *taken; /* of an ordered vote: what the limiter has counted */
 };
 
 enum { ERROR_TEXT_BYTES_MAX = 4096 };

@@ -6,8 +6,8 @@
 
 #include "engine/edge.h"
 
-/* Casts the vote of a request. */
-enum outcome ballot_cast(struct ask *ask, const struct edge_ballot *ballot);
+/* Casts the vote of a request, which is counted by `from` in a poll with a limit. */
+enum outcome ballot_cast(struct ask *ask, struct edge_ballot *ballot, const struct vote_from *from);
 
 /* Checks a VOTER. False: the ERR is written. */
 bool ballot_voter(struct ask *ask, struct span voter);

@@ -44,6 +44,8 @@ static void answer_ballot(struct reply *reply, int err, const struct edge_result
 {
     if (err == 0) {
         put_counts(reply, result);
+    } else if (err == TALLY_RATE || (err == TALLY_BUSY && result->value > 0)) {
+        refusal_put_retry(reply, err, result->value);
     } else if (err == TALLY_INVAL) {
         reply_err(reply, err, "the poll's MODE does not take such a vote");
     } else if (!ask_key_clashes(reply, err, result)) {
@@ -51,12 +53,49 @@ static void answer_ballot(struct reply *reply, int err, const struct edge_result
     }
 }
 
-enum outcome ballot_cast(struct ask *ask, const struct edge_ballot *ballot)
+/*
+ * Asks the limiter. A refused ballot with a KEY goes to the engine all the same: if it repeats one
+ * that was counted, it gets that one's reply. Returns the refusal of a ballot that goes no further.
+ */
+static int limit_ballot(struct ask *ask, struct edge_ballot *ballot, const struct vote_from *from,
+                        struct rate_ask *rate, uint64_t *retry_ms)
 {
+    rate->votes = ballot->n;
+    int err = votes_limit(ask->conn, ballot->options[0], from, rate, retry_ms);
+    if (err == 0) {
+        return 0;
+    }
+    rate->votes = 0;
+    if (ballot->key.len == 0 || err == TALLY_RANGE) {
+        return err;
+    }
+    ballot->unless_known = err;
+    ballot->unless_value = *retry_ms;
+    return 0;
+}
+
+enum outcome ballot_cast(struct ask *ask, struct edge_ballot *ballot, const struct vote_from *from)
+{
+    struct rate *limiter = ask->pipeline->service->rate;
+    struct rate_ask rate;
+    uint64_t retry_ms = 0;
     if (ask->conn->votes > 0) {
         return ask_stop(ask, STOP_FLUSH); /* replies leave in order */
     }
-    int err = edge_ballot(ask->edge, ballot);
+    int err = limit_ballot(ask, ballot, from, &rate, &retry_ms);
+    if (err == TALLY_RANGE) {
+        return ask_error(ask, err, "more votes at once than the poll's RATE allows");
+    }
+    if (err != 0) {
+        refusal_put_retry(&ask->reply, err, retry_ms);
+        return ASK_ANSWERED;
+    }
+    err = edge_ballot(ask->edge, ballot);
+    if (rate.votes > 0 && err != 0) {
+        rate_give_back(limiter, &rate);
+    } else if (rate.votes > 0) {
+        ask->taken = rate_keep(limiter, &rate);
+    }
     ask->on_result = answer_ballot;
     if (err == TALLY_INVAL) {
         return ask_error(ask, err,

@@ -251,8 +251,7 @@ static enum outcome cast_plain(struct ask *ask, uint64_t option, uint64_t n,
                          "option can still count");
     }
     if (err == TALLY_RATE || (err == TALLY_BUSY && retry_ms > 0)) {
-        reply_err(&ask->reply, err, "retry_ms=%llu %s", (unsigned long long)retry_ms,
-                  tally_err_text(err));
+        refusal_put_retry(&ask->reply, err, retry_ms);
         return ASK_ANSWERED;
     }
     return ask_refused(ask, err, "option");
@@ -261,10 +260,11 @@ static enum outcome cast_plain(struct ask *ask, uint64_t option, uint64_t n,
 enum outcome cmd_vote(struct ask *ask)
 {
     struct edge_ballot ballot = {.n = 1};
-    struct vote_from by = {RATE_BY_ADDRESS, {0}};
+    struct vote_from counted = {RATE_BY_ADDRESS, {0}};
+    struct span by = {0};
     const struct keyword keywords[] = {
         {"N", KEYWORD_NUMBER, 1, VOTE_N_MAX, &ballot.n},
-        {"BY", KEYWORD_TEXT, 0, 0, &by.name},
+        {"BY", KEYWORD_TEXT, 0, 0, &by},
         {"VOTER", KEYWORD_TEXT, 0, 0, &ballot.voter},
         {"KEY", KEYWORD_TEXT, 0, 0, &ballot.key},
     };
@@ -277,14 +277,17 @@ enum outcome cmd_vote(struct ask *ask)
         (ballot.voter.at != NULL && !ballot_voter(ask, ballot.voter))) {
         return ASK_ANSWERED;
     }
-    if (by.name.at != NULL) {
-        if (by.name.len == 0 || by.name.len > RATE_NAME_MAX) {
-            return ask_error(ask, TALLY_INVAL, "BY is 1 to 64 bytes");
-        }
-        by.kind = RATE_BY_WORD;
+    if (by.at != NULL && (by.len == 0 || by.len > RATE_NAME_MAX)) {
+        return ask_error(ask, TALLY_INVAL, "BY is 1 to 64 bytes");
+    }
+    if (ballot.voter.at != NULL) {
+        counted = (struct vote_from){RATE_BY_VOTER, ballot.voter};
+    } else if (by.at != NULL) {
+        counted = (struct vote_from){RATE_BY_WORD, by};
     }
     bool is_plain = ballot.option_count == 1 && ballot.voter.at == NULL && ballot.key.at == NULL;
-    return is_plain ? cast_plain(ask, ballot.options[0], ballot.n, &by) : ballot_cast(ask, &ballot);
+    return is_plain ? cast_plain(ask, ballot.options[0], ballot.n, &counted)
+                    : ballot_cast(ask, &ballot, &counted);
 }
 
 /* ---- TALLY ---- */

@@ -40,3 +40,8 @@ void refusal_put(struct reply *reply, int err, const char *what)
         reply_err(reply, code, "%s", advice(err));
     }
 }
+
+void refusal_put_retry(struct reply *reply, int err, uint64_t retry_ms)
+{
+    reply_err(reply, err, "retry_ms=%llu %s", (unsigned long long)retry_ms, tally_err_text(err));
+}

@@ -8,4 +8,7 @@
  * BUSY, and MEMORY as FULL. */
 void refusal_put(struct reply *reply, int err, const char *what);
 
+/* Writes the ERR of a refusal that says when to try again: RATE, BUSY. */
+void refusal_put_retry(struct reply *reply, int err, uint64_t retry_ms);
+
 #endif

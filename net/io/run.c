@@ -56,7 +56,8 @@ static void place(struct ask *ask, enum outcome outcome)
     struct conn *conn = ask->conn;
     /* behind votes that are not flushed a request stops first: run_request */
     CHECK(outcome == ASK_VOTED || conn->votes == 0);
-    struct pending_entry entry = {.pos = edge_tail(ask->edge), .reading = ask->reading};
+    struct pending_entry entry = {
+        .pos = edge_tail(ask->edge), .reading = ask->reading, .taken = ask->taken};
     switch (outcome) {
     case ASK_VOTED:
     case ASK_STOPPED:

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 struct conn;
+struct rate_ask;
 struct edge_result;
 struct reading;
 struct reply;
@@ -43,6 +44,7 @@ struct pending_entry {
     size_t held_bytes; /* length of the reply in the held buffer, for PENDING_HELD */
     void (*on_result)(struct reply *reply, int err, const struct edge_result *result);
     struct reading *reading; /* owned; the reply when the result is EXISTS */
+    struct rate_ask *taken;  /* owned; votes that the limiter has counted; NULL: none */
     uint8_t kind;
     uint8_t flags;
 };

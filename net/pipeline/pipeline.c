@@ -68,6 +68,7 @@ static bool answer_result(struct pipeline *pipeline, struct pending_entry *entry
     if (err == TALLY_PARK) {
         return false;
     }
+    rate_settle(pipeline->service->rate, entry->taken, err == 0 && !result.dup);
     if (entry->conn->fd < 0) {
         return true;
     }

@@ -496,3 +496,39 @@ void rate_give_back(struct rate *rate, const struct rate_ask *ask)
     }
     pthread_mutex_unlock(&shard->lock);
 }
+
+/* ---- asks that are kept ---- */
+
+struct rate_kept {
+    struct rate_ask ask;
+    char name[RATE_NAME_MAX];
+};
+
+struct rate_ask *rate_keep(struct rate *rate, const struct rate_ask *ask)
+{
+    struct rate_kept *kept = malloc(sizeof(*kept));
+    if (kept == NULL) {
+        return NULL;
+    }
+    kept->ask = *ask;
+    kept->ask.name = (struct span){kept->name, ask->name.len};
+    if (ask->name.len > 0) {
+        /* make_key has checked it */
+        CHECK(ask->name.len <= sizeof(kept->name));
+        memcpy(kept->name, ask->name.at, ask->name.len);
+    }
+    ledger_add(rate->ledger, LEDGER_IN_FLIGHT, sizeof(*kept));
+    return &kept->ask;
+}
+
+void rate_settle(struct rate *rate, struct rate_ask *kept, bool is_counted)
+{
+    if (kept == NULL) {
+        return;
+    }
+    if (!is_counted) {
+        rate_give_back(rate, kept);
+    }
+    ledger_sub(rate->ledger, LEDGER_IN_FLIGHT, sizeof(struct rate_kept));
+    free(kept); /* the ask is its first member */
+}

@@ -69,4 +69,11 @@ bool rate_sweep(struct rate *rate, uint64_t now_ms);
 /* Undoes the rate_take of the same ask, for votes that were not counted after all. */
 void rate_give_back(struct rate *rate, const struct rate_ask *ask);
 
+/* Copies an ask that was taken, until it is known whether its votes are counted. Returns NULL
+ * without memory: then they stay taken. Owned by the caller, who ends it by rate_settle. */
+struct rate_ask *rate_keep(struct rate *rate, const struct rate_ask *ask);
+
+/* Ends a kept ask, and gives its votes back if they were not counted. NULL is allowed. */
+void rate_settle(struct rate *rate, struct rate_ask *kept, bool is_counted);
+
 #endif

@@ -23,9 +23,8 @@ static bool is_unrated(struct pipeline *pipeline, uint64_t option)
     return unrated->option == option && unrated->commits == pipeline->commits;
 }
 
-/* Asks the limiter. ask->votes is 0 when there is nothing to give back. */
-static int check_rate(struct conn *conn, uint64_t option, const struct vote_from *from,
-                      struct rate_ask *ask, uint64_t *retry_ms)
+int votes_limit(struct conn *conn, uint64_t option, const struct vote_from *from,
+                struct rate_ask *ask, uint64_t *retry_ms)
 {
     struct pipeline *pipeline = conn->pipeline;
     if (!edge_vote_rate(pipeline->edge, option, &ask->n, &ask->per_ms, &ask->poll)) {
@@ -80,7 +79,7 @@ static inline int cast_one(struct conn *conn, struct cast_run *run, uint64_t opt
     rate.votes = 0;
     if (!is_unrated(pipeline, option)) {
         rate.votes = n;
-        err = check_rate(conn, option, from, &rate, retry_ms);
+        err = votes_limit(conn, option, from, &rate, retry_ms);
     }
     if (err != 0) {
         return err;

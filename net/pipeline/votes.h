@@ -43,6 +43,14 @@ struct vote_from {
 };
 
 /*
+ * Asks the limiter for ask->votes, and fills in the rest of the ask, whose name is that of `from`.
+ * ask->votes is 0 afterwards when the poll has no limit: then there is nothing to give back.
+ * Errors: RATE and BUSY with *retry_ms; RANGE: more votes than the limit ever allows.
+ */
+int votes_limit(struct conn *conn, uint64_t option, const struct vote_from *from,
+                struct rate_ask *ask, uint64_t *retry_ms);
+
+/*
  * Casts n votes; the next flush writes the reply. Errors: those of edge_vote; RATE and BUSY with
  * *retry_ms; ROOM also when too many replies are in flight, or VOTES_MAX are cast: votes_cast never
  * flushes, because a request may be under way.

@@ -1,4 +1,5 @@
-/* Limits of votes: by BY word or client address, exact, and in memory that no client can use up. */
+/* Limits of votes: by VOTER, BY word or client address, exact, and in memory that no client can use
+ * up. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/count.h"
@@ -107,11 +108,133 @@ static void bounds_of_by(void)
     end();
 }
 
+/* ---- voters ---- */
+
+static void expect_dup(const char *request, const char *first)
+{
+    char reply[64];
+    snprintf(reply, sizeof(reply), "%s dup=1", first);
+    client_expect(&client, reply, "%s", request);
+}
+
+/* Whatever else the vote has, and from whatever address: a VOTER counts by itself. */
+static void voters(void)
+{
+    struct client other;
+    begin(NULL, "2/3600000");
+    open_from(&other, 2);
+    client_expect(&client, "OK 1", "VOTE p/a VOTER anna BY desk");
+    client_expect(&client, "OK 2", "VOTE p/a BY desk VOTER anna KEY k1");
+    client_expect_err(&client, "RATE", "VOTE p/a VOTER anna");
+    client_expect_err(&client, "RATE", "VOTE p/a VOTER anna BY another");
+    client_expect_err(&other, "RATE", "VOTE p/a VOTER anna KEY k2");
+    client_expect(&client, "OK 3", "VOTE p/a BY anna");
+    client_expect(&client, "OK 4", "VOTE p/a BY desk");
+    client_expect(&client, "OK 6", "VOTE p/a N 2 VOTER bert");
+    client_expect_err(&client, "RANGE", "VOTE p/a N 3 VOTER carl");
+    client_expect_err(&client, "RATE", "VOTE p/a N 2 VOTER bert");
+    client_expect(&client, "OK 7", "VOTE p/a KEY k3"); /* by address */
+    client_expect(&client, "OK 8", "VOTE p/a");
+    client_expect_err(&client, "RATE", "VOTE p/a KEY k4");
+    client_expect(&other, "OK 9", "VOTE p/a KEY k5");
+    EXPECT(scene_total(&client, "p") == 9, "a vote over the rate was counted");
+    client_close(&other);
+    end();
+}
+
+static void each_vote_of_change(void)
+{
+    begin(NULL, "2/3600000");
+    scene_option(&client, "p", "b");
+    scene_option(&client, "p", "c");
+    client_expect(&client, "OK", "POLL p MODE change");
+    client_expect(&client, "OK 1 1", "VOTE 1 2 VOTER anna"); /* one vote, of several options */
+    EXPECT(reply_is_ok(client_get(&client, "VOTE 3 VOTER anna")), "the second vote");
+    const struct reply *reply = client_get(&client, "VOTE 1 VOTER anna");
+    EXPECT(reply_is_err(reply, "RATE") && line_field_number(reply->line, "retry_ms") > 0, "%s",
+           reply->line);
+    EXPECT(scene_votes(&client, "p", 3) == 1, "the refused vote has changed something");
+    end();
+}
+
+/* What the engine refuses, and what it knows already, is no vote. */
+static void refused_votes_are_given_back(void)
+{
+    enum { TRIES = 20 };
+    begin(NULL, "1/3600000");
+    client_expect(&client, "OK", "POLL p CLOSE 1");
+    for (int i = 0; i < TRIES; i++) {
+        client_expect_err(&client, "CLOSED", "VOTE p/a VOTER anna");
+        client_expect_err(&client, "CLOSED", "VOTE p/a VOTER anna KEY k%d", i);
+        client_expect_err(&client, "NOTFOUND", "VOTE 77 VOTER anna");
+    }
+    client_expect(&client, "OK", "POLL p CLOSE 0 MODE once");
+    for (int i = 0; i < TRIES; i++) {
+        client_expect_err(&client, "INVAL", "VOTE p/a N 1 BY anna");
+    }
+    client_expect(&client, "OK 1", "VOTE p/a VOTER anna");
+    client_expect(&client, "OK", "POLL p RATE 2/3600000");
+    for (int i = 0; i < TRIES; i++) { /* there is room for one more */
+        client_expect_err(&client, "VOTED", "VOTE p/a VOTER anna");
+        client_expect_err(&client, "VOTED", "VOTE p/a VOTER anna KEY k%d", i);
+    }
+    client_expect(&client, "OK", "POLL p RATE 1/3600000");
+    client_expect_err(&client, "RATE", "VOTE p/a VOTER anna");
+    end();
+}
+
+/* A lost reply is asked for by the same KEY; the limit does not hide it. */
+static void repetitions(void)
+{
+    static const char first[] = "VOTE p/a VOTER anna KEY k";
+    begin(NULL, "1/3600000");
+    client_expect(&client, "OK 1", "%s", first);
+    for (int i = 0; i < 5; i++) {
+        expect_dup(first, "OK 1");
+    }
+    client_expect_err(&client, "RATE", "VOTE p/a VOTER anna KEY other");
+    client_expect_err(&client, "RATE", "VOTE p/a VOTER anna");
+    client_expect_err(&client, "EXISTS", "VOTE p/a N 1 VOTER bert KEY k");
+    client_close(&client);
+    server_crash(&server);
+    client_open(&client, &server);
+    expect_dup(first, "OK 1"); /* after a start the counts are empty; it is no vote all the same */
+    client_expect(&client, "OK 2", "VOTE p/a VOTER anna KEY next");
+    expect_dup(first, "OK 1");
+    client_expect_err(&client, "RATE", "VOTE p/a VOTER anna KEY over");
+    end();
+}
+
+/* From many connections at once: one is counted, and all are told its number. */
+static void repetitions_at_once(void)
+{
+    enum { CLIENTS = 50, ROUNDS = 5 };
+    static struct client clients[CLIENTS];
+    begin(NULL, "1/3600000");
+    client_open_all(clients, CLIENTS, &server);
+    for (int round = 1; round <= ROUNDS; round++) {
+        char reply[32];
+        size_t dups = 0;
+        for (int i = 0; i < CLIENTS; i++) {
+            client_send(&clients[i], "VOTE p/a VOTER v%d KEY k%d", round, round);
+        }
+        snprintf(reply, sizeof(reply), "OK %d", round);
+        for (int i = 0; i < CLIENTS; i++) {
+            const char *line = client_next(&clients[i])->line;
+            EXPECT(strncmp(line, reply, strlen(reply)) == 0, "%s", line);
+            dups += strstr(line, "dup=1") != NULL;
+        }
+        EXPECT(dups == CLIENTS - 1, "%zu of them were told that they repeat", dups);
+    }
+    client_close_all(clients, CLIENTS);
+    end();
+}
+
 /* ---- the window slides exactly ---- */
 
-enum { SLIDES = 60, SLIDE_N = 3, DESKS = 3 };
+enum { SLIDES = 60, SLIDE_N = 3, DESKS = 4 };
 
-/* The votes of one BY word that were counted: the server's time lies between these two. */
+/* The votes of one BY word or VOTER that were counted: the server's time lies between these two. */
 struct slide_desk {
     uint64_t sent_ms[SLIDES];
     uint64_t came_ms[SLIDES];
@@ -123,7 +246,8 @@ struct slide_desk {
 static void slide_vote(struct slide_desk *desk, int number, uint64_t per_ms)
 {
     uint64_t sent_ms = wait_now_ms();
-    const struct reply *reply = client_get(&client, "VOTE %" PRIu64 " BY desk-%d", option, number);
+    const char *kind = number % 2 == 0 ? "BY" : "VOTER";
+    const struct reply *reply = client_get(&client, "VOTE p/a %s desk-%d", kind, number / 2);
     uint64_t came_ms = wait_now_ms();
     size_t count = desk->count;
     if (reply_is_err(reply, "RATE")) {
@@ -172,7 +296,8 @@ static void exact_sliding(void)
 
 /* ---- memory ---- */
 
-/* Casts votes with a BY word that nobody else has, until some are BUSY. Returns how many passed. */
+/* Casts votes with a BY word or VOTER that nobody else has, until some are BUSY. Returns how many
+ * passed. */
 static uint64_t flood(void)
 {
     enum { BATCH = 500, MOST = 100000 };
@@ -180,7 +305,8 @@ static uint64_t flood(void)
     for (uint64_t busy = 0; busy == 0;) {
         EXPECT(invented < MOST, "so many BY words have room");
         for (uint64_t i = 0; i < BATCH; i++) {
-            client_send(&client, "VOTE %" PRIu64 " BY invented-%" PRIu64, option, invented + i);
+            client_send(&client, "VOTE p/a %s invented-%" PRIu64, i % 2 == 0 ? "BY" : "VOTER",
+                        invented + i);
         }
         uint64_t passed = 0;
         for (uint64_t i = 0; i < BATCH; i++) {
@@ -212,10 +338,13 @@ static void invented_words(void)
         reply = client_get(&other, "VOTE %" PRIu64 " BY real-%u", option, host);
         EXPECT(reply_is_ok(reply), "%u: %s", host, reply->line);
         client_expect_err(&other, "RATE", "VOTE %" PRIu64 " BY real-%u", option, host);
+        reply = client_get(&other, "VOTE p/a VOTER real-%u", host);
+        EXPECT(reply_is_ok(reply), "%u: %s", host, reply->line);
         client_expect_err(&other, "RATE", "VOTE %" PRIu64, option);
         client_close(&other);
     }
-    EXPECT(scene_total(&client, "p") == 1 + invented + 2 * 98, "the count is not what was told");
+    EXPECT(scene_total(&client, "p") == 1 + invented + 3 * 98, "the count is not what was told");
+    client_expect_err(&client, "BUSY", "VOTE p/a VOTER another KEY k");
     client_expect(&client, "OK", "POLL open"); /* a poll without a limit needs no memory */
     uint64_t free_option = scene_option(&client, "open", "a");
     client_expect(&client, "OK 1", "VOTE %" PRIu64 " BY another", free_option);
@@ -226,8 +355,13 @@ static const struct check_test tests[] = {
     {"Each BY word of an office has votes of its own, from whatever address", an_office},
     {"A BY word and an address never meet", mixed_kinds},
     {"BY is 1 to 64 bytes, and counts nothing in a poll without a limit", bounds_of_by},
-    {"The window of each BY word slides exactly", exact_sliding},
-    {"A flood of invented BY words leaves room for others", invented_words},
+    {"Each VOTER has votes of its own, whatever else the vote has", voters},
+    {"In mode change each vote of a VOTER counts as one", each_vote_of_change},
+    {"Votes that are refused do not count", refused_votes_are_given_back},
+    {"A repetition by KEY gets its first reply, and is no vote", repetitions},
+    {"So do repetitions that are sent at once", repetitions_at_once},
+    {"The window of each VOTER and BY word slides exactly", exact_sliding},
+    {"A flood of invented VOTERs and BY words leaves room for others", invented_words},
 };
 
 int main(int argc, char **argv)
