@@ -118,10 +118,14 @@ static bool make_vote(struct record_history *h, const struct state *state)
     record->num[VOTE_BEFORE] = FIELD_GET(option->votes);
     record->num[VOTE_N] = 1 + seed_below(&h->seed, 100);
     if (h->votes_from == 0 && seed_below(&h->seed, 4) == 0) {
-        text(h, VOTE_VOTER, "voter", seed_below(&h->seed, 100));
-        text(h, VOTE_KEY, "key", seed_below(&h->seed, 200));
-        if (keys_find(&state->keys, RECORD_BALLOT, record_key(record), record->time_ms) != NULL) {
-            record->text[VOTE_KEY].len = 0; /* no step is made for a key that is known */
+        unsigned key = is_seed ? SEED_KEY : VOTE_KEY;
+        unsigned verb = is_seed ? RECORD_SEED : RECORD_BALLOT;
+        if (!is_seed) {
+            text(h, VOTE_VOTER, "voter", seed_below(&h->seed, 100));
+        }
+        text(h, key, "key", seed_below(&h->seed, 200));
+        if (keys_find(&state->keys, verb, record_key(record), record->time_ms) != NULL) {
+            record->text[key].len = 0; /* no step is made for a key that is known */
         }
     }
     return true;
