@@ -186,7 +186,11 @@ static enum judged judge_unvote(struct judge *judge, struct ordered_request *req
     struct record *record = &request->record;
     struct poll *poll = state_poll(judge->state, record->text[UNVOTE_POLL]);
     struct voters_view view;
-    if (poll == NULL || judge->has_poll_moved || poll->voted_batch == judge->batch) {
+    if (poll == NULL) {
+        return JUDGED_LOG;
+    }
+    if (judge->has_poll_moved || poll->voted_batch == judge->batch) {
+        poll->unvoted_batch = judge->batch;
         return JUDGED_LOG;
     }
     record->time_ms = judge->time_ms;
