@@ -5,6 +5,7 @@
 #include "engine/base/alarm.h"
 #include "wal/base/check.h"
 #include "wal/base/err.h"
+#include "wal/base/mutant.h"
 
 void judge_begin(struct judge *judge, uint64_t time_ms)
 {
@@ -100,7 +101,7 @@ static bool waits_for_first(struct judge *judge, struct ordered_request *request
 static bool is_first_under_way(struct judge *judge, struct ordered_request *request)
 {
     struct span key = record_key(&request->record);
-    if (key.len == 0) {
+    if (key.len == 0 || MUTANT(MUTANT_KEY_UNDER_WAY)) {
         return true;
     }
     if (waits_for_first(judge, request)) {
