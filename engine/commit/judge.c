@@ -12,6 +12,7 @@ void judge_begin(struct judge *judge, uint64_t time_ms)
     judge->time_ms = time_ms;
     judge->batch++;
     judge->has_poll_moved = false;
+    judge->seeds = 0;
 }
 
 /* ---- answers ---- */
@@ -167,6 +168,8 @@ static enum judged judge_ballot(struct judge *judge, struct ordered_request *req
     return JUDGED_LOG;
 }
 
+enum { SEEDS_MAX = 8 }; /* of a batch: less than 1 ms */
+
 static enum judged judge_seed(struct judge *judge, struct ordered_request *request)
 {
     const struct record *record = &request->record;
@@ -177,9 +180,11 @@ static enum judged judge_seed(struct judge *judge, struct ordered_request *reque
     if (FIELD_OWN(option->poll->mode) != POLL_FREE) {
         return refuse(judge, request, TALLY_DENIED); /* such votes would have no voters */
     }
-    return apply_poll_takes_votes(option->poll, judge->time_ms)
-               ? step_votes(judge, request, option, record->num[SEED_N])
-               : refuse(judge, request, TALLY_CLOSED);
+    if (!apply_poll_takes_votes(option->poll, judge->time_ms)) {
+        return refuse(judge, request, TALLY_CLOSED);
+    }
+    return ++judge->seeds > SEEDS_MAX ? JUDGED_LATER
+                                      : step_votes(judge, request, option, record->num[SEED_N]);
 }
 
 static enum judged judge_unvote(struct judge *judge, struct ordered_request *request)

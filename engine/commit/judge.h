@@ -27,7 +27,8 @@
  *    gate (gate.h), ballots that came before are stepped here, and their records stand in the own
  *    lane before the gate's.
  *
- *    A SEED is made in the same way: its own record is the step.
+ *    A SEED is made in the same way: its own record is the step. It is longer work for apply than
+ *    other records, so a batch has a few of them.
  *
  * 3. A request with a known KEY gets its first reply, without a record. A ballot or a SEED is among
  *    those under way until it is answered: another one with the same KEY waits for its answer, and
@@ -54,6 +55,7 @@ struct judge {
     uint64_t time_ms;
     uint32_t batch;      /* its number */
     bool has_poll_moved; /* it has a record that opens, closes or changes polls */
+    uint32_t seeds;      /* it has so many new SEEDs */
     /* the rest */
     struct index under_way[JUDGE_VERBS]; /* requests, by KEY */
     struct apply_result result;

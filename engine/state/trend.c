@@ -19,7 +19,6 @@ enum {
     /* thinning leaves at most so many: of each window those buckets that lie before the shorter
      * window, one at each border, and one from before all */
     TREND_KEPT_MAX = 60 + 111 + 134 + 74 + 1,
-    GRID_MAX = 60 + 120 + 144 + 144,
 };
 _Static_assert(TREND_KEPT_MAX < TREND_SAMPLES_MAX / 4 * 3, "a thinned array has room");
 
@@ -139,7 +138,7 @@ static void samples_publish(struct state *state, const struct trend *trend,
     state_retire(state, before, free);
 }
 
-/* Makes the array anew from samples, thinned, with room for more. Changes the samples. */
+/* Makes the array anew from samples, which it may drop some of, with room for more. */
 static int samples_renew(struct state *state, const struct trend *trend, struct trend_sample *at,
                          uint32_t count, uint64_t now)
 {
@@ -148,7 +147,7 @@ static int samples_renew(struct state *state, const struct trend *trend, struct 
     uint64_t exact_from = before != NULL ? before->exact_from : 0;
     uint32_t capacity = TREND_SAMPLES_MIN;
     struct trend_samples *samples = NULL;
-    count = thin(at, count, now);
+    DCHECK(count <= TREND_KEPT_MAX);
     while (room_of(capacity) < count + 1) {
         capacity *= 2;
     }
@@ -176,7 +175,7 @@ static int append(struct state *state, const struct trend *trend, struct trend_s
         if (count > 0) {
             memcpy(at, samples->at, count * sizeof *at);
         }
-        if (samples_renew(state, trend, at, count, now) != 0) {
+        if (samples_renew(state, trend, at, thin(at, count, now), now) != 0) {
             return TALLY_NOMEM;
         }
         samples = FIELD_OWN(*trend->samples);
@@ -234,54 +233,48 @@ uint64_t trend_seeded(const struct trend_seed *seed, uint64_t at_ms)
                       (seed->now_ms - seed->from_ms));
 }
 
-static int compare_buckets(const void *a, const void *b)
+/* Returns the first short bucket of a window. */
+static uint64_t first_of(const struct trend_window *window, uint64_t now)
 {
-    uint64_t x = *(const uint64_t *)a;
-    uint64_t y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
+    uint64_t last = now / window->unit;
+    return last + 1 > window->lines ? (last + 1 - window->lines) * window->unit : 0;
 }
 
-/* Adds the ends of all buckets of all windows at `now` that lie from `from` on, and before now. */
-static uint32_t grid_add(uint64_t *buckets, uint32_t count, uint64_t from, uint64_t now)
+/* Returns the first end of a bucket, from `bucket` on, that a window shows at `now` or may show
+ * later. Each bucket is one of the shortest window that has it; a walk begins with the longest. */
+static uint64_t next_end(uint64_t bucket, uint64_t now, unsigned *window)
 {
-    for (unsigned i = 0; i < TREND_WINDOWS; i++) {
-        const struct trend_window *window = &trend_windows[i];
-        uint64_t last = now / window->unit;
-        for (uint64_t k = last + 1 > window->lines ? last + 1 - window->lines : 0; k <= last; k++) {
-            uint64_t end = k * window->unit + window->unit - 1;
-            if (end >= from && end < now) {
-                buckets[count++] = end;
-            }
+    for (;;) {
+        uint64_t unit = trend_windows[*window].unit;
+        uint64_t end = bucket / unit * unit + unit - 1;
+        if (*window == 0 || end < first_of(&trend_windows[*window - 1], now)) {
+            return end;
         }
+        --*window;
+        bucket = first_of(&trend_windows[*window], now);
     }
-    return count;
 }
 
 int trend_touch_seed(struct state *state, struct trend trend, uint64_t before,
                      const struct trend_seed *seed)
 {
-    uint64_t buckets[TREND_SAMPLES_MAX + 1 + GRID_MAX];
-    struct trend_sample at[TREND_SAMPLES_MAX + 1 + GRID_MAX];
-    const uint64_t now = seed->now_ms / TREND_BUCKET_MS;
     const struct trend_view view = trend_view(trend.samples, trend.until_ms, before);
+    const uint64_t now = seed->now_ms / TREND_BUCKET_MS;
+    struct trend_sample at[TREND_KEPT_MAX];
     struct trend_at walk = {0};
-    uint32_t count = 0;
+    unsigned window = TREND_WINDOWS - 1;
     uint32_t used = 0;
-    for (uint32_t i = 0; i < view.sample_count; i++) {
-        buckets[count++] = view.samples->at[i].bucket;
+    uint64_t bucket = first_of(&trend_windows[window], now);
+    if (seed->from_ms / TREND_BUCKET_MS == now) {
+        return trend_touch(state, trend, before, seed->now_ms); /* none is dated before */
     }
-    if (view.until <= now && (view.until != 0 || before != 0)) {
-        buckets[count++] = view.until != 0 ? view.until - 1 : 0;
-    }
-    count = grid_add(buckets, count, seed->from_ms / TREND_BUCKET_MS, now);
-    qsort(buckets, count, sizeof buckets[0], compare_buckets);
-    for (uint32_t i = 0; i < count; i++) {
-        if (i + 1 < count && buckets[i] == buckets[i + 1]) {
-            continue;
+    while ((bucket = next_end(bucket, now, &window)) < now) {
+        uint64_t seeded = trend_seeded(seed, (bucket + 1) * TREND_BUCKET_MS);
+        uint64_t count = trend_count(&view, &walk, bucket) + seeded;
+        if (count != (used > 0 ? at[used - 1].count : 0)) {
+            at[used++] = (struct trend_sample){bucket, count};
         }
-        uint64_t seeded = trend_seeded(seed, (buckets[i] + 1) * TREND_BUCKET_MS);
-        at[used++] =
-            (struct trend_sample){buckets[i], trend_count(&view, &walk, buckets[i]) + seeded};
+        bucket++;
     }
     int err = samples_renew(state, &trend, at, used, now);
     if (err == 0 && view.until <= now) {
