@@ -189,12 +189,11 @@ static void apply_slot(struct committer *committer, struct lane_slot *slot, stru
 static void apply_batch(struct committer *committer)
 {
     struct record record = {0};
-    struct apply_result result; /* outside the loop: the compiler zeroes it at its declaration */
     uint64_t lsn = FIELD_OWN(committer->state->lsn);
     seq_write_begin(&committer->state->seq);
     for (uint32_t i = 0; i < committer->merge.batch_count; i++) {
         merge_look_ahead(&committer->merge, i);
-        apply_slot(committer, committer->merge.batch[i], &record, &result);
+        apply_slot(committer, committer->merge.batch[i], &record, &committer->result);
     }
     seq_write_end(&committer->state->seq);
     /* the log counts the same number of records: merge_end */

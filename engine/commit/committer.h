@@ -55,6 +55,7 @@ struct committer {
     struct forget forget;
     struct space space;
     struct snapshot snapshot;
+    struct apply_result result; /* of the record that is applied */
 };
 
 /* Sets the parts up. Errors: NOMEM; call committer_fini in any case. */

@@ -176,8 +176,8 @@ static enum taken take_ordered(struct merge *merge, struct lane_slot *slot)
     return TAKEN_NOT;
 }
 
-/* So many slots ahead a request, what it looks for, and what that leads to are brought near: a voter
- * is somewhere in much memory, and the wait for it would be most of the work of a ballot. */
+/* So many slots ahead a request, what it looks for, and what that leads to are brought near: a
+ * voter is somewhere in much memory, and the wait for it would be most of the work of a ballot. */
 enum { AHEAD_REQUEST = 24, AHEAD = 16, AHEAD_NEAR = 8 };
 
 static const struct ordered_request *ballot_in(const struct lane_slot *slot)
