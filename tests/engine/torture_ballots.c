@@ -265,7 +265,7 @@ static int fold_record(void *arg, const struct record *record)
         char name[16] = "";
         EXPECT(voter.len < sizeof name, "a voter of %zu bytes", voter.len);
         memcpy(name, voter.at, voter.len);
-        has_vote[atoi(name + 1)] = is_ballot;
+        has_vote[strtoull(name + 1, NULL, 10) % VOTERS] = is_ballot;
     }
     return 0;
 }
