@@ -196,7 +196,7 @@ static enum judged judge_unvote(struct judge *judge, struct ordered_request *req
         return JUDGED_LOG;
     }
     if (judge->has_poll_moved || poll->voted_batch == judge->batch) {
-        poll->unvoted_batch = judge->batch;
+        poll->unvoted_batch = MUTANT(MUTANT_UNVOTE_UNNOTED) ? 0 : judge->batch;
         return JUDGED_LOG;
     }
     record->time_ms = judge->time_ms;

@@ -26,7 +26,8 @@
     X(FORGET_AT_ONCE, "a worker forgotten while a claim of it is on its way")                      \
     X(TREND_FREE_AT_ONCE, "an array of a trend freed while it is read")                            \
     X(SPLIT_EARLY, "a list of labels split before its entries are in the longer ones")             \
-    X(KEY_UNDER_WAY, "a ballot that does not wait for another one with its key")
+    X(KEY_UNDER_WAY, "a ballot that does not wait for another one with its key")                   \
+    X(UNVOTE_UNNOTED, "a ballot refused for a vote that its batch has taken back")
 
 enum mutant {
     MUTANT_NONE,
