@@ -192,7 +192,9 @@ static void apply_batch(struct committer *committer)
     uint64_t lsn = FIELD_OWN(committer->state->lsn);
     seq_write_begin(&committer->state->seq);
     for (uint32_t i = 0; i < committer->merge.batch_count; i++) {
-        merge_look_ahead(&committer->merge, i);
+        if (committer->merge.batch[i]->type == RECORD_BALLOT) {
+            merge_look_ahead(&committer->merge, i);
+        }
         apply_slot(committer, committer->merge.batch[i], &record, &committer->result);
     }
     seq_write_end(&committer->state->seq);

@@ -207,9 +207,6 @@ static void look_ahead(const struct merge *merge, const struct lane *lane, uint6
 void merge_look_ahead(const struct merge *merge, uint32_t i)
 {
     const struct ordered_request *request;
-    if (ballot_in(merge->batch[i]) == NULL) {
-        return;
-    }
     if (i + AHEAD < merge->batch_count && (request = ballot_in(merge->batch[i + AHEAD])) != NULL) {
         judge_prefetch(merge->judge, request);
     }

@@ -51,7 +51,7 @@ void merge_end(struct merge *merge, const unsigned char **block, size_t *len);
 /* Returns the first lane with a record that was not taken; NULL when all are empty. */
 struct lane *merge_waiting_lane(const struct merge *merge);
 
-/* Brings near what apply will read for the slots behind slot i of the batch. */
+/* Brings near what apply will read for the ballots behind slot i of the batch. */
 void merge_look_ahead(const struct merge *merge, uint32_t i);
 
 /* Fills in the record of a slot, but for its lsn and time. */
