@@ -283,6 +283,13 @@ int edge_poll(struct edge *edge, const struct edge_poll *ask);
  * has this label, and the value is its id; FULL. Errors: NOTFOUND, when that is already certain. */
 int edge_option(struct edge *edge, struct span poll, struct span label, struct span key);
 
+/*
+ * Sets the votes of all options of a poll to 0, as one act: each vote is before it or behind it.
+ * Result: the votes that the poll had. Errors: NOTFOUND; PARK, the poll may be made by a request
+ * that is under way.
+ */
+int edge_reset(struct edge *edge, struct span poll, struct span key);
+
 struct edge_worker {
     struct span id;
     struct span name; /* for people; at NULL: as it was */

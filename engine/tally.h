@@ -176,6 +176,13 @@ int tally_option(struct session *s, const char *poll, const char *label, uint64_
  */
 int tally_vote(struct session *s, uint64_t option, uint64_t n, uint64_t *votes_after);
 
+/*
+ * Sets the votes of all options of a poll to 0, as one act: each vote is before it or behind it.
+ * Returns 0, and in *votes_before the votes that the poll had.
+ * Errors: NOTFOUND, no such poll; INVAL, it is no name.
+ */
+int tally_reset(struct session *s, const char *poll, uint64_t *votes_before);
+
 struct tally_count {
     uint64_t option;
     uint64_t votes;

@@ -13,22 +13,6 @@
 
 #include <stdlib.h>
 
-void apply_poll_set_window(struct poll *poll, bool open)
-{
-    uint64_t close_ms = FIELD_OWN(poll->close_ms);
-    FIELD_PUT(poll->open, open);
-    uint64_t until = !open ? VOTES_CLOSED : close_ms != 0 ? close_ms : VOTES_EVER;
-    DCHECK(until != VOTES_CLOSED || !open);
-    if (poll->gated) {
-        until = VOTES_WAIT;
-    } else if (until <= VOTES_BALLOTS) {
-        until = VOTES_CLOSED; /* 1 and 2 ms are long past; as vote_until they would mean more */
-    }
-    bool is_free = FIELD_OWN(poll->mode) == POLL_FREE;
-    FIELD_PUT(poll->ballot_until, until);
-    FIELD_PUT(poll->vote_until, is_free || until == VOTES_WAIT ? until : VOTES_BALLOTS);
-}
-
 static int poll_new(struct state *state, const struct record *record, struct poll **out)
 {
     struct poll *poll = calloc(1, sizeof *poll);
@@ -38,6 +22,7 @@ static int poll_new(struct state *state, const struct record *record, struct pol
     poll->id = FIELD_OWN(state->poll_count) + 1;
     poll->captured = state->captures;
     voters_init(&poll->voters, random_seed());
+    STAILQ_INIT(&poll->resets);
     poll->name = blob_new(record->text[POLL_NAME]);
     if (poll->name == NULL || table_put(&state->poll_ids, poll->id, poll) != 0 ||
         index_put(&state->polls, poll) != 0) {
@@ -94,7 +79,8 @@ static int apply_poll(struct state *state, const struct record *record, struct a
     bool open = is_new ? window_is_open(FIELD_OWN(poll->open_ms), FIELD_OWN(poll->close_ms),
                                         record->time_ms)
                        : FIELD_OWN(poll->open);
-    apply_poll_set_window(poll, open);
+    FIELD_PUT(poll->open, open);
+    poll_set_until(poll);
     apply_effect_add(v, EFFECT_ALTERED)->poll = poll;
     return 0;
 }
@@ -107,10 +93,42 @@ static int apply_poll_window(struct state *state, const struct record *record,
         return TALLY_CORRUPT;
     }
     snapshot_capture_poll(state, poll);
-    poll->gated = false;
     FIELD_PUT(poll->mode, (uint32_t)record->num[POLL_WINDOW_MODE]);
-    apply_poll_set_window(poll, record->num[POLL_WINDOW_OPEN] != 0);
+    FIELD_PUT(poll->open, record->num[POLL_WINDOW_OPEN] != 0);
+    poll_set_until(poll);
     apply_effect_add(v, EFFECT_WINDOWED)->poll = poll;
+    return 0;
+}
+
+/*
+ * The options are not touched, however many there are: their votes are of an older generation from
+ * now on, and count no more (option_votes_now); nor is each voter. In a live engine the gate sets
+ * the words of the options afterwards, and votes wait until that is done.
+ */
+static int apply_reset(struct state *state, const struct record *record, struct apply_result *v)
+{
+    struct poll *poll = table_get(&state->poll_ids, record->num[RESET_POLL]);
+    if (poll == NULL || bounds_record_error(record) != NULL) {
+        return TALLY_CORRUPT;
+    }
+    uint32_t generation = FIELD_OWN(poll->generation);
+    if (generation == UINT32_MAX) {
+        v->err = TALLY_FULL;
+        return 0;
+    }
+    snapshot_capture_poll(state, poll);
+    if (apply_touch_poll(state, poll, record->time_ms) != 0 ||
+        state_drop_voters(state, poll) != 0) {
+        return TALLY_NOMEM;
+    }
+    v->reply.value = FIELD_OWN(poll->total);
+    DCHECK(FIELD_OWN(state->votes) >= v->reply.value); /* the sum over all polls */
+    FIELD_PUT(state->votes, FIELD_OWN(state->votes) - v->reply.value);
+    FIELD_PUT(poll->total, 0);
+    FIELD_PUT(poll->generation, generation + 1);
+    if (poll->feed != NULL) {
+        FIELD_PUT(poll->feed->broken, true); /* the reader makes the rank anew */
+    }
     return 0;
 }
 
@@ -143,7 +161,7 @@ int apply_poll_add_option(struct state *state, struct poll *poll, struct option 
     option->place = (uint32_t)count;
     FIELD_PUT(poll->option_count, count + 1);
     if (poll->feed != NULL) {
-        feed_note(poll->feed, option, FIELD_OWN(option->votes));
+        feed_note(poll->feed, option, option_votes_now(option));
     }
     return 0;
 }
@@ -155,9 +173,10 @@ static int option_new(struct state *state, struct poll *poll, const struct recor
         return TALLY_NOMEM;
     }
     *option = (struct option){
-        .id = FIELD_OWN(state->option_count) + 1,
+        .id = (uint32_t)FIELD_OWN(state->option_count) + 1,
         .captured = state->captures,
         .poll = poll,
+        .generation = FIELD_OWN(poll->generation),
         .label = blob_new(record->text[OPTION_LABEL]),
         .key = key_of_two(record->text[OPTION_POLL], record->text[OPTION_FOLD]),
     };
@@ -219,6 +238,8 @@ static int apply_by_type(struct state *state, const struct record *record, struc
         return apply_keyed(state, record, v, apply_option);
     case RECORD_POLL_WINDOW:
         return apply_poll_window(state, record, v);
+    case RECORD_RESET:
+        return apply_keyed(state, record, v, apply_reset);
     case RECORD_SUBMIT:
     case RECORD_WORKER:
     case RECORD_BYE:
@@ -251,9 +272,7 @@ void apply_replay_end(struct state *state)
 {
     struct option *option;
     for (uint64_t id = 1; (option = table_next(&state->options, &id)) != NULL; id++) {
-        option->accepted = option_word(option->changes, FIELD_OWN(option->votes));
-        DCHECK(option_votes(option->accepted) == FIELD_OWN(option->votes));
-        word_set(&option->word, option->accepted);
+        option_set_word(option);
     }
     struct build *build;
     for (uint64_t id = 1; (build = table_next(&state->builds, &id)) != NULL; id++) {

@@ -97,7 +97,7 @@ static int ballot_judge(const struct record *record, const struct ballot *ballot
         return TALLY_VOTED;
     }
     for (unsigned i = 0; i < ballot->count; i++) {
-        if (FIELD_OWN(ballot->options[i]->votes) >= VOTES_RANGE) {
+        if (option_votes_now(ballot->options[i]) >= VOTES_RANGE) {
             return TALLY_RANGE;
         }
     }
@@ -115,17 +115,16 @@ int apply_ballot_look(const struct state *state, const struct record *record)
 /* Adds one vote to an option, or takes one from it, in a poll where no edge steps its word. */
 static int option_move(struct state *state, struct option *option, int by, uint64_t now_ms)
 {
-    uint64_t votes = FIELD_OWN(option->votes);
+    uint64_t votes = option_votes_now(option);
     DCHECK(by > 0 || votes > 0); /* a voter's vote was counted */
     snapshot_capture_option(state, option);
     if (apply_touch(state, option, now_ms) != 0) {
         return TALLY_NOMEM;
     }
     votes = by > 0 ? votes + 1 : votes - 1;
-    FIELD_PUT(option->votes, votes);
+    option_put_votes(option, votes);
     option->changes++;
-    option->accepted = option_word(option->changes, votes);
-    word_set(&option->word, option->accepted);
+    option_set_word(option);
     if (option->poll->feed != NULL) {
         feed_note(option->poll->feed, option, votes);
     }
@@ -194,7 +193,7 @@ int apply_ballot(struct state *state, const struct record *record, struct apply_
     uint64_t *values = v->numbers;
     uint64_t *prev = v->numbers + BALLOT_OPTIONS_MAX;
     for (unsigned i = 0; i < ballot.count; i++) {
-        values[i] = FIELD_OWN(ballot.options[i]->votes);
+        values[i] = option_votes_now(ballot.options[i]);
     }
     for (unsigned i = 0; i < old.count; i++) {
         prev[i] = poll_option(ballot.poll, old.places[i])->id;
@@ -240,7 +239,7 @@ int apply_unvote(struct state *state, const struct record *record, struct apply_
     (void)voters_remove(&poll->voters, voter);
     int err = vote_move(state, poll, &old, &none, record->time_ms);
     for (unsigned i = 0; i < old.count; i++) {
-        v->numbers[i] = FIELD_OWN(poll_option(poll, old.places[i])->votes);
+        v->numbers[i] = option_votes_now(poll_option(poll, old.places[i]));
     }
     v->reply.value = v->numbers[0];
     v->reply.value_count = (uint8_t)old.count;

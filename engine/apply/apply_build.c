@@ -520,6 +520,7 @@ int apply_of_builds(struct state *state, const struct record *record, struct app
     case RECORD_BALLOT:
     case RECORD_UNVOTE:
     case RECORD_SEED:
+    case RECORD_RESET:
         break;
     }
     return TALLY_CORRUPT;

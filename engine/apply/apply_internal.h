@@ -27,9 +27,6 @@ static inline void apply_result_clear(struct apply_result *result)
     result->reply.prev_count = 0;
 }
 
-/* Sets the poll's vote_until: until when votes are taken, as committed. */
-void apply_poll_set_window(struct poll *poll, bool open);
-
 /* Puts a new option at the end of its poll, and into the indexes under its key. REQUIRES: it is in
  * the table under its id. Errors: NOMEM. */
 int apply_poll_add_option(struct state *state, struct poll *poll, struct option *option);
@@ -100,6 +97,9 @@ static inline int apply_touch(struct state *state, struct option *option, uint64
     return trend_is_due(&option->trend_until_ms, now_ms) ? apply_touch_now(state, option, now_ms)
                                                          : 0;
 }
+
+/* As apply_touch, for a change of the total of a poll alone. */
+int apply_touch_poll(struct state *state, struct poll *poll, uint64_t now_ms);
 
 /* As apply, for a VOTE, a BALLOT, an UNVOTE, a SEED. */
 int apply_vote(struct state *state, const struct record *record);

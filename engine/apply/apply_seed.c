@@ -33,7 +33,7 @@ static bool seed_fits(const struct option *option, const struct record *record)
 {
     uint64_t before = record->num[SEED_BEFORE];
     return bounds_record_error(record) == NULL && option != NULL &&
-           FIELD_OWN(option->poll->mode) == POLL_FREE && FIELD_OWN(option->votes) == before &&
+           FIELD_OWN(option->poll->mode) == POLL_FREE && option_votes_now(option) == before &&
            before + record->num[SEED_N] <= VOTES_MASK;
 }
 
@@ -51,11 +51,12 @@ int apply_seed(struct state *state, const struct record *record, struct apply_re
                                     record->time_ms};
     snapshot_capture_option(state, option);
     snapshot_capture_poll(state, poll);
-    if (trend_touch_seed(state, option_trend(state, option), votes - n, &seed) != 0 ||
+    if (trend_touch_seed(state, option_trend(state, option), FIELD_OWN(option->votes), &seed) !=
+            0 ||
         trend_touch_seed(state, poll_trend(state, poll), FIELD_OWN(poll->total), &seed) != 0) {
         return TALLY_NOMEM;
     }
-    FIELD_PUT(option->votes, votes);
+    option_put_votes(option, votes);
     option->changes++;
     seconds_add(poll, &seed);
     FIELD_ADD(poll->total, n);

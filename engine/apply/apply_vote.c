@@ -52,7 +52,7 @@ static void sweep_options(struct state *state, const struct option *of, uint64_t
 
 /* Only a poll that is due is touched, so a replay, which adds sums, sweeps when a live engine does.
  */
-static int touch_poll(struct state *state, struct poll *poll, uint64_t now_ms)
+int apply_touch_poll(struct state *state, struct poll *poll, uint64_t now_ms)
 {
     struct trend trend = poll_trend(state, poll);
     if (!trend_is_due(&poll->trend_until_ms, now_ms)) {
@@ -77,7 +77,7 @@ static int touch_option(struct state *state, struct option *option, uint64_t now
 int apply_touch_now(struct state *state, struct option *option, uint64_t now_ms)
 {
     int err = touch_option(state, option, now_ms);
-    return err != 0 ? err : touch_poll(state, option->poll, now_ms);
+    return err != 0 ? err : apply_touch_poll(state, option->poll, now_ms);
 }
 
 void apply_poll_add(struct state *state, struct poll *poll, uint64_t second, uint64_t votes,
@@ -100,14 +100,14 @@ void apply_poll_add(struct state *state, struct poll *poll, uint64_t second, uin
 
 static bool option_fits(const struct option *option, const struct vote_step *step)
 {
-    return option != NULL && step->n != 0 && FIELD_OWN(option->votes) == step->before &&
+    return option != NULL && step->n != 0 && option_votes_now(option) == step->before &&
            step->before + step->n <= VOTES_MASK;
 }
 
 /* Applies a step that fits to its option, but not to the sums of its poll and of the state. */
 static void option_take(struct option *option, const struct vote_step *step)
 {
-    FIELD_PUT(option->votes, step->before + step->n);
+    option_put_votes(option, step->before + step->n);
     option->changes++;
 }
 
@@ -220,7 +220,7 @@ size_t apply_vote_steps(struct state *state, struct vote_share *share,
 
 int apply_vote_sum(struct state *state, const struct vote_sum *sum)
 {
-    if (touch_poll(state, sum->poll, sum->second * 1000) != 0) {
+    if (apply_touch_poll(state, sum->poll, sum->second * 1000) != 0) {
         return TALLY_NOMEM;
     }
     apply_poll_add(state, sum->poll, sum->second, sum->votes, 0);

@@ -36,15 +36,17 @@
     SHARED(IPOLL_CLOSE_MS, uint64_t, close_ms)                                                     \
     OTHER(IPOLL_RATE_N)                                                                            \
     OTHER(IPOLL_RATE_MS)                                                                           \
-    OTHER(IPOLL_OPEN)                                                                              \
+    SHARED(IPOLL_OPEN, bool, open)                                                                 \
     SHARED(IPOLL_MODE, uint32_t, mode)                                                             \
-    OWN(IPOLL_MODE_WANTED, uint32_t, mode_wanted)
+    OWN(IPOLL_MODE_WANTED, uint32_t, mode_wanted)                                                  \
+    SHARED(IPOLL_GENERATION, uint32_t, generation)
 
 #define OPTION_FIELDS(OWN, SHARED, OTHER)                                                          \
-    OWN(IOPTION_ID, uint64_t, id)                                                                  \
+    OWN(IOPTION_ID, uint32_t, id)                                                                  \
     OTHER(IOPTION_POLL)                                                                            \
     SHARED(IOPTION_VOTES, uint64_t, votes)                                                         \
-    OWN(IOPTION_CHANGES, uint64_t, changes)
+    OWN(IOPTION_CHANGES, uint64_t, changes)                                                        \
+    SHARED(IOPTION_GENERATION, uint32_t, generation)
 
 #define QUEUE_FIELDS(OWN, SHARED, OTHER)                                                           \
     OWN(IQUEUE_ID, uint64_t, id)                                                                   \

@@ -39,7 +39,6 @@ void snapshot_image_poll(struct image *image, const struct poll *from, struct sn
     *image = (struct image){.kind = IMAGE_POLL,
                             .num = {[IPOLL_RATE_N] = rate_word_n(rate),
                                     [IPOLL_RATE_MS] = rate_word_ms(rate),
-                                    [IPOLL_OPEN] = FIELD_OWN(from->open),
                                     NUMS_OF(POLL)},
                             .text = {[IPOLL_NAME] = blob_span(from->name),
                                      [IPOLL_SECONDS] = seconds_of(from, into->seconds),

@@ -79,7 +79,8 @@ static int load_poll(struct snapshot_load *load, const struct image *image)
         return TALLY_NOMEM;
     }
     FIELD_PUT(to->rate, rate_word(num[IPOLL_RATE_N], num[IPOLL_RATE_MS]));
-    apply_poll_set_window(to, num[IPOLL_OPEN] != 0);
+    STAILQ_INIT(&to->resets);
+    poll_set_until(to);
     ledger_add(&state->ledger, LEDGER_ENTITIES, poll_weight(to));
     load_seconds(to, image->text[IPOLL_SECONDS]);
     if (image->text[IPOLL_TREND].len == 0 && FIELD_OWN(to->total) > 0) {

@@ -30,8 +30,10 @@ void snapshot_proof_fini(struct snapshot_proof *proof)
     free_ids(&proof->used);
     free(proof->totals);
     free(proof->claimed);
+    free(proof->generations);
     proof->totals = NULL;
     proof->claimed = NULL;
+    proof->generations = NULL;
 }
 
 static int wrong(struct snapshot_proof *proof, const char *why)
@@ -113,7 +115,9 @@ static int take_head(struct snapshot_proof *proof, const struct image *image)
     size_t polls = (size_t)image->num[HEAD_POLLS] + 1;
     proof->totals = calloc(polls, sizeof *proof->totals);
     proof->claimed = calloc(polls, sizeof *proof->claimed);
-    return proof->totals != NULL && proof->claimed != NULL ? 0 : TALLY_NOMEM;
+    proof->generations = calloc(polls, sizeof *proof->generations);
+    bool has_all = proof->totals != NULL && proof->claimed != NULL && proof->generations != NULL;
+    return has_all ? 0 : TALLY_NOMEM;
 }
 
 /* Whether the last change of a trend is no later than the state. */
@@ -131,6 +135,7 @@ static int take_poll(struct snapshot_proof *proof, const struct image *image)
     if (err == 0) {
         DCHECK(image->num[IMAGE_ID] <= proof->head.num[HEAD_POLLS]); /* take_id checks it */
         proof->claimed[image->num[IMAGE_ID]] = image->num[IPOLL_TOTAL];
+        proof->generations[image->num[IMAGE_ID]] = (uint32_t)image->num[IPOLL_GENERATION];
     }
     return err;
 }
@@ -145,7 +150,12 @@ static int take_option(struct snapshot_proof *proof, const struct image *image)
         return wrong(proof, "an option without its poll");
     }
     DCHECK(poll <= proof->head.num[HEAD_POLLS]);
-    proof->totals[poll] += image->num[IOPTION_VOTES];
+    if (image->num[IOPTION_CHANGES] > proof->head.num[HEAD_LSN] ||
+        image->num[IOPTION_GENERATION] > proof->generations[poll]) {
+        return wrong(proof, "an option with changes that are still to come");
+    }
+    bool counts = image->num[IOPTION_GENERATION] == proof->generations[poll];
+    proof->totals[poll] += counts ? image->num[IOPTION_VOTES] : 0; /* else they were reset */
     if (proof->totals[poll] > COUNT_MAX) {
         return wrong(proof, "more votes than there can be");
     }

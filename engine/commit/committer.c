@@ -25,8 +25,11 @@ int committer_init(struct committer *committer, const struct tally_options *opti
         (struct committer){.options = options, .state = state, .shared = shared, .edges = edges};
     int err = own_lane_init(&committer->own, &state->ledger, options);
     shared->own = committer->own.lane;
-    committer->judge = (struct judge){
-        .state = state, .shared = shared, .own = &committer->own, .options = options};
+    committer->judge = (struct judge){.state = state,
+                                      .shared = shared,
+                                      .own = &committer->own,
+                                      .gate = &committer->gate,
+                                      .options = options};
     err = err != 0 ? err : judge_init(&committer->judge);
     return err != 0 ? err : merge_init(&committer->merge, edges, &committer->judge, options);
 }
@@ -179,6 +182,10 @@ static void apply_slot(struct committer *committer, struct lane_slot *slot, stru
         FIELD_PUT(worker->seen_ms, time_run_ms(&committer->shared->time));
         FIELD_ADD(worker->left, 1); /* the worker may have more slots now */
     }
+    if (slot->type == RECORD_RESET) { /* told also when it was refused, or was a repetition */
+        gate_poll_reset(&committer->gate,
+                        table_get(&committer->state->poll_ids, record->num[RESET_POLL]));
+    }
     if (record_is_build_step(slot->type)) {
         leave_step(slot);
     } else {
@@ -301,8 +308,9 @@ static bool commit(struct committer *committer)
 
 /* ---- the rounds ---- */
 
-/* Appends the steps and records that are due to the own lane. */
-static void keep_time(struct committer *committer)
+/* Appends the steps and records that are due to the own lane. Returns whether there is more to do
+ * at once. */
+static bool keep_time(struct committer *committer)
 {
     timers_run_leases(&committer->timers);
     if (FIELD_OWN(committer->shared->space) == SPACE_PLENTY) {
@@ -312,7 +320,10 @@ static void keep_time(struct committer *committer)
         forget_run(&committer->forget);
     }
     gate_run(&committer->gate);
+    bool goes_on = gate_sweep(&committer->gate);
+    goes_on = state_free_dropped(committer->state) || goes_on;
     own_lane_publish(&committer->own);
+    return goes_on;
 }
 
 /* How long the committer may sleep. */
@@ -372,9 +383,9 @@ static void *committer_main(void *arg)
     (void)time_look(&committer->shared->time); /* the start does not count as running time */
     /* E7: acquire; pairs with E8 */
     while (!atomic_load_explicit(&committer->stopping, memory_order_acquire)) {
-        keep_time(committer);
+        bool goes_on = keep_time(committer);
         reader_serve(committer->shared->reader);
-        bool goes_on = snapshot_run(&committer->snapshot);
+        goes_on = snapshot_run(&committer->snapshot) || goes_on;
         if (commit(committer)) {
             continue;
         }

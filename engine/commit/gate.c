@@ -2,13 +2,15 @@
  * mode. */
 #include "engine/commit/gate.h"
 
+#include "engine/edge/ordered_request.h"
 #include "wal/base/check.h"
 #include "wal/base/mutant.h"
 
 #include <stddef.h>
 
 enum {
-    GATE_SLICE = 1024, /* polls marked, or closed by a record, in one round */
+    GATE_SLICE = 1024, /* polls marked, or records appended, in one round */
+    GATE_SWEEP = 4096, /* options of which the words are set in one round: about 0.1 ms */
     GATE_MAX = 1 << 16,
 };
 
@@ -47,6 +49,13 @@ static bool wants_open(const struct gate *gate, const struct poll *poll)
                           gate->shared->time.log_ms);
 }
 
+/* Whether the poll is open or closed as its times say, and has the mode that was asked for. */
+static bool is_as_wanted(const struct gate *gate, const struct poll *poll)
+{
+    return wants_open(gate, poll) == FIELD_OWN(poll->open) &&
+           poll->mode_wanted == FIELD_OWN(poll->mode);
+}
+
 /* Appends the record that opens or closes the poll and gives it the mode that was asked for. */
 static void say_window(struct gate *gate, struct poll *poll)
 {
@@ -56,6 +65,7 @@ static void say_window(struct gate *gate, struct poll *poll)
                                                     [POLL_WINDOW_MODE] = poll->mode_wanted});
     poll->decided = poll->altered;
     poll->window = WINDOW_MOVING;
+    poll->holds++;
 }
 
 static void look_at_poll(struct gate *gate, struct poll *poll)
@@ -65,19 +75,20 @@ static void look_at_poll(struct gate *gate, struct poll *poll)
     }
     poll_leave(gate, poll);
     uint64_t log_ms = gate->shared->time.log_ms;
-    uint64_t open_ms = FIELD_OWN(poll->open_ms);
-    uint64_t close_ms = FIELD_OWN(poll->close_ms);
-    bool want = wants_open(gate, poll);
     bool has_mode = poll->mode_wanted == FIELD_OWN(poll->mode);
-    if (has_mode && want == FIELD_OWN(poll->open)) {
+    bool is_good = is_as_wanted(gate, poll);
+    if (is_good) {
         poll_settle(poll, poll->altered);
-        uint64_t next_ms = open_ms > log_ms ? open_ms : close_ms;
+    }
+    if (poll->reset_count > 0 || !has_mode || (!is_good && FIELD_OWN(poll->open))) {
+        timer_ring_add(&gate->waiting, &poll->timer);
+        poll->window = WINDOW_WAITING;
+    } else if (is_good) {
+        uint64_t open_ms = FIELD_OWN(poll->open_ms);
+        uint64_t next_ms = open_ms > log_ms ? open_ms : FIELD_OWN(poll->close_ms);
         if (next_ms > log_ms) {
             look_later(gate, poll, wheel_tick(next_ms));
         }
-    } else if (!has_mode || !want) {
-        timer_ring_add(&gate->waiting, &poll->timer);
-        poll->window = WINDOW_WAITING;
     } else if (own_lane_has_room(gate->own)) {
         say_window(gate, poll);
     } else {
@@ -91,11 +102,55 @@ void gate_poll_altered(struct gate *gate, struct poll *poll)
     look_at_poll(gate, poll);
 }
 
+/* Lets the votes of a poll go on: those that are parked are asked for again, even if no commit
+ * comes. */
+static void poll_let_go(struct gate *gate, struct poll *poll)
+{
+    if (poll->gated) {
+        poll->gated = false;
+        poll_set_until(poll);
+        /* E12: release; pairs with E11 */
+        atomic_store_explicit(&gate->shared->nudged, true, memory_order_release);
+    }
+    poll->window = WINDOW_NONE;
+    look_at_poll(gate, poll);
+}
+
+/* One of the poll's records is applied, or its round is over. Behind the last one the poll is let
+ * go, or its words are set first. */
+static void poll_release(struct gate *gate, struct poll *poll)
+{
+    /* only the gate appends such records, and it counts them */
+    CHECK(poll->window == WINDOW_MOVING && poll->holds > 0);
+    if (--poll->holds > 0) {
+        return;
+    }
+    if (poll->words_generation != FIELD_OWN(poll->generation)) {
+        poll->swept = 0;
+        timer_ring_add(&gate->sweeping, &poll->timer);
+    } else {
+        poll_let_go(gate, poll);
+    }
+}
+
 void gate_poll_windowed(struct gate *gate, struct poll *poll)
 {
-    CHECK(poll->window == WINDOW_MOVING); /* only the gate appends a POLL_WINDOW */
-    poll->window = WINDOW_NONE;
     poll_settle(poll, poll->decided);
+    poll_release(gate, poll);
+}
+
+void gate_poll_reset(struct gate *gate, struct poll *poll)
+{
+    poll_release(gate, poll);
+}
+
+void gate_take_reset(struct gate *gate, struct ordered_request *request)
+{
+    struct poll *poll = table_get(&gate->state->poll_ids, request->record.num[RESET_POLL]);
+    CHECK(poll != NULL); /* edge_reset has found it, and no poll goes */
+    request->is_next = true;
+    STAILQ_INSERT_TAIL(&poll->resets, request, waiting);
+    poll->reset_count++;
     look_at_poll(gate, poll);
 }
 
@@ -103,9 +158,11 @@ void gate_start(struct gate *gate)
 {
     timer_ring_init(&gate->waiting);
     timer_ring_init(&gate->closing);
+    timer_ring_init(&gate->sweeping);
     wheel_init(&gate->windows, gate->shared->time.log_ms / WHEEL_TICK_MS);
     struct poll *poll;
     for (uint64_t id = 1; (poll = table_next(&gate->state->poll_ids, &id)) != NULL; id++) {
+        poll->words_generation = FIELD_OWN(poll->generation); /* apply_replay_end */
         look_at_poll(gate, poll);
     }
 }
@@ -149,9 +206,10 @@ static void gate_fill(struct gate *gate)
         timer_ring_remove(&poll->timer);
         timer_ring_add(&gate->closing, &poll->timer);
         poll->window = WINDOW_MOVING;
+        poll->holds = 1; /* by this round */
+        poll->resets_due = poll->reset_count;
         poll->gated = true;
-        FIELD_PUT(poll->vote_until, VOTES_WAIT);
-        FIELD_PUT(poll->ballot_until, VOTES_WAIT);
+        poll_set_until(poll);
         gate->count++;
     }
     if (gate->count > 0 && (timer_ring_is_empty(&gate->waiting) || gate->count == GATE_MAX)) {
@@ -180,14 +238,33 @@ static bool gate_tails_applied(const struct gate *gate)
     return true;
 }
 
+static void say_reset(struct gate *gate, struct poll *poll)
+{
+    struct ordered_request *request = STAILQ_FIRST(&poll->resets);
+    CHECK(request != NULL && poll->reset_count >= poll->resets_due); /* each is in the list */
+    STAILQ_REMOVE_HEAD(&poll->resets, waiting);
+    poll->reset_count--;
+    poll->resets_due--;
+    own_lane_append_request(gate->own, request);
+    poll->holds++;
+}
+
+/* Appends the records of the polls, one in each turn of the loop. */
 static void gate_say(struct gate *gate)
 {
     for (int i = 0; i < GATE_SLICE && gate->count > 0 && own_lane_has_room(gate->own); i++) {
         struct poll *poll = poll_of(gate->closing.next);
         CHECK(poll->window == WINDOW_MOVING && poll->gated); /* gate_fill has marked it */
+        if (poll->resets_due > 0) {
+            say_reset(gate, poll);
+            continue;
+        }
         timer_ring_remove(&poll->timer);
-        say_window(gate, poll);
         gate->count--;
+        if (!is_as_wanted(gate, poll)) {
+            say_window(gate, poll);
+        }
+        poll_release(gate, poll);
     }
     if (gate->count == 0) {
         gate_enter(gate, GATE_IDLE);
@@ -212,6 +289,28 @@ void gate_run(struct gate *gate)
     if (gate->phase == GATE_SAYS) {
         gate_say(gate);
     }
+}
+
+bool gate_sweep(struct gate *gate)
+{
+    uint64_t left = GATE_SWEEP;
+    for (int i = 0; i < GATE_SLICE && left > 0 && !timer_ring_is_empty(&gate->sweeping); i++) {
+        struct poll *poll = poll_of(gate->sweeping.next);
+        uint64_t count = FIELD_OWN(poll->option_count);
+        uint64_t end = count - poll->swept < left ? count : poll->swept + left;
+        left -= end - poll->swept;
+        timer_ring_remove(&poll->timer);
+        for (; poll->swept < end; poll->swept++) {
+            option_set_word(poll_option(poll, poll->swept));
+        }
+        if (end == count) {
+            poll->words_generation = FIELD_OWN(poll->generation);
+            poll_let_go(gate, poll);
+        } else {
+            timer_ring_add(&gate->sweeping, &poll->timer); /* behind the others */
+        }
+    }
+    return !timer_ring_is_empty(&gate->sweeping);
 }
 
 bool gate_is_busy(const struct gate *gate)

@@ -46,6 +46,8 @@ enum gate_phase {
     GATE_SAYS,  /* a POLL_WINDOW record is appended for each poll */
 };
 
+struct ordered_request;
+
 struct gate {
     /* written once */
     struct state *state;
@@ -55,9 +57,10 @@ struct gate {
     /* the rest */
     struct wheel windows; /* polls that open or close, in ticks of log time */
     enum gate_phase phase;
-    struct timer waiting; /* polls for the next round of the gate */
-    struct timer closing; /* polls of this round */
-    uint32_t count;       /* in `closing` */
+    struct timer waiting;  /* polls for the next round of the gate */
+    struct timer closing;  /* polls of this round */
+    uint32_t count;        /* in `closing` */
+    struct timer sweeping; /* polls that were reset: the words of their options are being set */
     struct grace grace;
     uint32_t tail_count;
     uint64_t tails[EDGES_MAX];
@@ -69,14 +72,22 @@ void gate_start(struct gate *gate);
 /* Threads, of this and the rest: the committer. */
 /* Looks at polls whose times have come. */
 void gate_run_windows(struct gate *gate);
-/* Closes polls that wait to be closed, and changes modes. */
+/* Closes polls that wait to be closed, changes modes, and resets. */
 void gate_run(struct gate *gate);
+/* Sets the words of options of polls that were reset, a slice of them. Returns whether there are
+ * more. */
+bool gate_sweep(struct gate *gate);
 /* Whether a poll is in the gate; whether a poll has a time to come. */
 bool gate_is_busy(const struct gate *gate);
 bool gate_has_times(const struct gate *gate);
 
-/* The effects of records: a POLL was applied; a POLL_WINDOW was applied. */
+/* Takes a RESET from the lane of its edge: its record follows behind the gate, in the own lane, and
+ * the request is answered when that is applied. */
+void gate_take_reset(struct gate *gate, struct ordered_request *request);
+
+/* The effects of records: a POLL was applied; a POLL_WINDOW, a RESET of the gate was applied. */
 void gate_poll_altered(struct gate *gate, struct poll *poll);
 void gate_poll_windowed(struct gate *gate, struct poll *poll);
+void gate_poll_reset(struct gate *gate, struct poll *poll);
 
 #endif

@@ -128,7 +128,7 @@ static enum judged step_votes(struct judge *judge, struct ordered_request *reque
                               struct option *option, uint64_t n)
 {
     if (option_votes(word_get(&option->word)) + n > VOTES_RANGE) {
-        bool sure = FIELD_OWN(option->votes) + n > VOTES_RANGE;
+        bool sure = option_votes_now(option) + n > VOTES_RANGE;
         return sure ? refuse(judge, request, TALLY_RANGE) : JUDGED_LATER;
     }
     if (!own_lane_has_room(judge->own)) {
@@ -262,6 +262,10 @@ enum judged judge_request(struct judge *judge, struct ordered_request *request)
     if (request->unless_known != 0) {
         return judge_probe(judge, request);
     }
+    if (request->record.type == RECORD_RESET && request->is_next) {
+        judge->has_poll_moved = true;
+        return JUDGED_LOG; /* even if its key is known by now: the gate waits for the record */
+    }
     if (apply_key_is_known(judge->state, &request->record, judge->time_ms, &judge->result)) {
         answer_one(judge, request, judge->result.err, &judge->result.reply);
         return JUDGED_TAKEN;
@@ -273,6 +277,9 @@ enum judged judge_request(struct judge *judge, struct ordered_request *request)
         return judge_unvote(judge, request);
     case RECORD_SEED:
         return judge_seed(judge, request);
+    case RECORD_RESET:
+        gate_take_reset(judge->gate, request);
+        return JUDGED_TAKEN;
     case RECORD_POLL:
     case RECORD_POLL_WINDOW:
         judge->has_poll_moved = true;

@@ -4,6 +4,7 @@
 
 #include "engine/apply/apply.h"
 #include "engine/base/index.h"
+#include "engine/commit/gate.h"
 #include "engine/commit/own_lane.h"
 #include "engine/edge/ordered_request.h"
 #include "engine/edge/shared.h"
@@ -39,6 +40,8 @@
  *    reply. The edge does not know the keys; it lets a request with a KEY pass that is to be
  *    refused unless its KEY is known (unless_known).
  *
+ * 5. A RESET goes through the gate first, and comes back in the own lane (gate.h).
+ *
  * Synchronization: the committer's thread alone. Requests: engine/edge/ordered_request.h.
  */
 enum judged { JUDGED_LOG, JUDGED_TAKEN, JUDGED_LATER };
@@ -50,6 +53,7 @@ struct judge {
     struct state *state;
     struct shared *shared;
     struct own_lane *own;
+    struct gate *gate;
     const struct tally_options *options;
     /* of the batch under way */
     uint64_t time_ms;

@@ -61,6 +61,13 @@ void own_lane_append(struct own_lane *own, enum record_type type, const uint64_t
         (struct lane_ordered){.type = (uint8_t)type, .request = request};
 }
 
+void own_lane_append_request(struct own_lane *own, struct ordered_request *request)
+{
+    CHECK(own_lane_has_slot(own)); /* each caller has asked for room */
+    lane_append(own->lane)->ordered =
+        (struct lane_ordered){.type = (uint8_t)request->record.type, .request = request};
+}
+
 uint64_t own_lane_tail(const struct own_lane *own)
 {
     return own->lane->next;

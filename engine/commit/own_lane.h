@@ -56,6 +56,10 @@ void own_lane_vote(struct own_lane *own, struct option *option, struct ordered_r
 void own_lane_append(struct own_lane *own, enum record_type type,
                      const uint64_t num[OWN_LANE_NUMS]);
 
+/* Appends the request of an edge, which is answered when its record is applied. REQUIRES:
+ * own_lane_has_slot. */
+void own_lane_append_request(struct own_lane *own, struct ordered_request *request);
+
 /* Returns the position behind the last appended record. */
 uint64_t own_lane_tail(const struct own_lane *own);
 

@@ -215,7 +215,7 @@ int edge_vote(struct edge *edge, uint64_t id, uint64_t n, struct edge_vote *vote
     }
     struct vote_slot *slot = &edge->votes[at];
     if (slot->base + slot->n + n > VOTES_RANGE) {
-        bool sure = FIELD_GET(option->votes) + n > VOTES_RANGE;
+        bool sure = option_votes_now(option) + n > VOTES_RANGE;
         return sure ? TALLY_RANGE : TALLY_PARK;
     }
     if (slot->n + n > UINT32_MAX) {

@@ -209,6 +209,26 @@ int edge_option(struct edge *edge, struct span poll, struct span text, struct sp
     return err != 0 ? err : ordered_append(edge, request);
 }
 
+int edge_reset(struct edge *edge, struct span name, struct span key)
+{
+    if (!name_is_valid(name) || key.len > KEY_LEN_MAX) {
+        return TALLY_INVAL;
+    }
+    const struct poll *poll = state_poll(edge->state, name);
+    if (poll == NULL) {
+        return nothing_in_flight(edge) ? TALLY_NOTFOUND : TALLY_PARK;
+    }
+    const struct span texts[] = {[RESET_KEY] = key};
+    struct ordered_ask what = {RECORD_RESET, texts, RESET_TEXT_COUNT, keys_growth(key, 0)};
+    struct ordered_request *request = NULL;
+    int err = ordered_begin(edge, &what, &request);
+    if (err != 0) {
+        return err;
+    }
+    request->record.num[RESET_POLL] = poll->id;
+    return ordered_append(edge, request);
+}
+
 int edge_worker(struct edge *edge, const struct edge_worker *ask)
 {
     char tags[TAGS_BYTES_MAX];

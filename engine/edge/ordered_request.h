@@ -8,6 +8,7 @@
 #include "engine/log/record.h"
 
 #include <stdatomic.h>
+#include <sys/queue.h>
 
 /* The bytes that an ordered request counts beside its texts: about those of its numbers in the log.
  */
@@ -40,7 +41,9 @@ struct ordered_request {
     uint64_t fingerprint;  /* of the whole request; if unless_known is not 0 */
     /* the result */
     _Atomic bool is_done;
-    bool is_own; /* the committer's: nobody reads the result */
+    bool is_own;                           /* the committer's: nobody reads the result */
+    bool is_next;                          /* RESET: it has passed the gate */
+    STAILQ_ENTRY(ordered_request) waiting; /* RESET: in poll->resets */
     int err;
     struct edge_result reply;
     uint64_t few[ORDERED_REQUEST_NUMBERS];

@@ -106,7 +106,7 @@ static int run_tally(struct read *read, const struct state *state)
             return TALLY_NOMEM;
         }
         const struct option *option = poll_option(poll, i);
-        *row = (struct tally_row){option->id, FIELD_GET(option->votes), blob_span(option->label)};
+        *row = (struct tally_row){option->id, option_votes_now(option), blob_span(option->label)};
     }
     r->total = FIELD_GET(poll->total);
     r->rate_per_min = slice_poll_last_minute(poll, read->log_ms);

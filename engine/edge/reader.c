@@ -280,7 +280,7 @@ static uint64_t *copy_votes(const struct poll *poll, uint32_t *count)
             rcu_quiescent();
         }
         const struct option *option = poll_option(poll, i);
-        votes[i] = FIELD_GET(option->votes);
+        votes[i] = option_votes_now(option);
     }
     return votes;
 }

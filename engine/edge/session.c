@@ -138,6 +138,12 @@ int tally_vote(struct session *s, uint64_t option, uint64_t n, uint64_t *votes_a
     return session_end(s->edge, err);
 }
 
+int tally_reset(struct session *s, const char *poll, uint64_t *votes_before)
+{
+    session_begin(s);
+    return session_result(s->edge, edge_reset(s->edge, span_of(poll), SPAN("")), votes_before);
+}
+
 int tally_tally(struct session *s, const char *poll, struct tally_count *rows, size_t *count)
 {
     struct read_tally r;

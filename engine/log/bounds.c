@@ -259,6 +259,7 @@ static bool record_fits(const struct record *record)
     case RECORD_OFFLINE:
     case RECORD_SEEN:
     case RECORD_POLL_WINDOW:
+    case RECORD_RESET:
     case RECORD_FORGET:
         return true;
     case RECORD_NONE:
@@ -375,8 +376,6 @@ static bool image_fits(const struct image *image)
         return is_head_image(num);
     case IMAGE_POLL:
         return bounds_rate_is_valid(num[IPOLL_RATE_N], num[IPOLL_RATE_MS]);
-    case IMAGE_OPTION:
-        return true;
     case IMAGE_QUEUE:
         return are_sets(image->text[IQUEUE_TAGS], num[IQUEUE_SETS]);
     case IMAGE_WORKER:
@@ -385,6 +384,7 @@ static bool image_fits(const struct image *image)
         return is_build_image(image);
     case IMAGE_KEY:
         return record_key_index((unsigned)num[IKEY_VERB]) >= 0 && image->text[IKEY_KEY].len > 0;
+    case IMAGE_OPTION:
     case IMAGE_END:
         return true;
     case IMAGE_NONE:

@@ -60,7 +60,8 @@ enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 5 };
     N(IPOLL_RATE_MS, "rate_ms", BOUNDS_ANY)                                                        \
     N(IPOLL_OPEN, "open", 1)                                                                       \
     N(IPOLL_MODE, "mode", POLL_MODES - 1)                                                          \
-    N(IPOLL_MODE_WANTED, "mode_wanted", POLL_MODES - 1)
+    N(IPOLL_MODE_WANTED, "mode_wanted", POLL_MODES - 1)                                            \
+    N(IPOLL_GENERATION, "generation", UINT32_MAX)
 #define IMAGE_POLL_TEXTS(T)                                                                        \
     T(IPOLL_NAME, "poll", NAME)                                                                    \
     T(IPOLL_SECONDS, "seconds", SECONDS)                                                           \
@@ -70,7 +71,8 @@ enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 5 };
     N(IOPTION_ID, "id", BOUNDS_ANY)                                                                \
     N(IOPTION_POLL, "poll", BOUNDS_ANY)                                                            \
     N(IOPTION_VOTES, "votes", VOTES_MASK)                                                          \
-    N(IOPTION_CHANGES, "changes", COUNT_MAX)
+    N(IOPTION_CHANGES, "changes", WAL_LSN_MAX)                                                     \
+    N(IOPTION_GENERATION, "generation", UINT32_MAX)
 #define IMAGE_OPTION_TEXTS(T)                                                                      \
     T(IOPTION_LABEL, "label", LABEL)                                                               \
     T(IOPTION_FOLD, "fold", FOLD)                                                                  \

@@ -44,7 +44,8 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
     X(SEEN, 10, ORDERED, WORKER, NOTHING)                                                          \
     X(BALLOT, 11, ORDERED, POLL, NOTHING)                                                          \
     X(UNVOTE, 12, ORDERED, POLL, NOTHING)                                                          \
-    X(SEED, 13, ORDERED, POLL, NOTHING)
+    X(SEED, 13, ORDERED, POLL, NOTHING)                                                            \
+    X(RESET, 14, ORDERED, POLL, NOTHING)
 
 #define RECORD_LIST(X)                                                                             \
     X(VOTE, 1, STEP, VOTE, NOTHING)                                                                \
@@ -146,6 +147,9 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
 
 #define SEEN_NUMS(N) N(SEEN_WORKER, "worker", PLAIN, BOUNDS_ANY)
 #define SEEN_TEXTS(T)
+
+#define RESET_NUMS(N)  N(RESET_POLL, "poll", PLAIN, BOUNDS_ANY)
+#define RESET_TEXTS(T) T(RESET_KEY, "key", QUOTED, KEY)
 
 /* the fields with which all build steps begin */
 #define STEP_NUMS(N, type)                                                                         \

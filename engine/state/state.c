@@ -9,6 +9,8 @@
 
 #include <stdlib.h>
 
+enum { FREED_PIECES = 16 }; /* of dropped voters, at once */
+
 struct blob *blob_new(struct span bytes)
 {
     struct blob *blob = malloc(sizeof *blob + bytes.len + 1);
@@ -64,6 +66,7 @@ int state_init(struct state *state)
     TAILQ_INIT(&state->ended);
     TAILQ_INIT(&state->idle);
     TAILQ_INIT(&state->gone);
+    STAILQ_INIT(&state->dropped);
     state->ledger.ceiling = UINT64_MAX;
     return err;
 }
@@ -162,6 +165,8 @@ void state_fini(struct state *state)
         free_option(option);
     }
     index_each(&state->polls, free_poll, NULL);
+    while (state_free_dropped(state)) {
+    }
     index_each(&state->queues, free_queue, NULL);
     index_each(&state->workers, free_worker, NULL);
     index_fini(&state->polls);
@@ -174,6 +179,56 @@ void state_fini(struct state *state)
     table_fini(&state->poll_ids);
     table_fini(&state->queue_ids);
     table_fini(&state->worker_ids);
+}
+
+void poll_set_until(struct poll *poll)
+{
+    bool is_open = FIELD_OWN(poll->open);
+    uint64_t close_ms = FIELD_OWN(poll->close_ms);
+    uint64_t until = !is_open ? VOTES_CLOSED : close_ms != 0 ? close_ms : VOTES_EVER;
+    DCHECK(until != VOTES_CLOSED || !is_open);
+    if (poll->gated) {
+        until = VOTES_WAIT;
+    } else if (until <= VOTES_BALLOTS) {
+        until = VOTES_CLOSED; /* 1 and 2 ms are long past; as vote_until they would mean more */
+    }
+    bool is_free = FIELD_OWN(poll->mode) == POLL_FREE;
+    FIELD_PUT(poll->ballot_until, until);
+    FIELD_PUT(poll->vote_until, is_free || until == VOTES_WAIT ? until : VOTES_BALLOTS);
+}
+
+void option_set_word(struct option *option)
+{
+    option->accepted = option_word(option->changes, option_votes_now(option));
+    DCHECK(option_votes(option->accepted) == option_votes_now(option));
+    word_set(&option->word, option->accepted);
+}
+
+int state_drop_voters(struct state *state, struct poll *poll)
+{
+    uint64_t seed = poll->voters.seed;
+    if (state->retirer == NULL || voters_bytes(&poll->voters) == 0) {
+        voters_fini(&poll->voters);
+    } else {
+        struct dropped_voters *dropped = malloc(sizeof *dropped);
+        if (dropped == NULL) {
+            return TALLY_NOMEM;
+        }
+        dropped->voters = poll->voters;
+        STAILQ_INSERT_TAIL(&state->dropped, dropped, next);
+    }
+    voters_init(&poll->voters, seed);
+    return 0;
+}
+
+bool state_free_dropped(struct state *state)
+{
+    struct dropped_voters *dropped = STAILQ_FIRST(&state->dropped);
+    if (dropped != NULL && voters_free_some(&dropped->voters, FREED_PIECES)) {
+        STAILQ_REMOVE_HEAD(&state->dropped, next);
+        free(dropped);
+    }
+    return !STAILQ_EMPTY(&state->dropped);
 }
 
 uint64_t blob_weight(const struct blob *blob)

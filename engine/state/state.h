@@ -41,6 +41,8 @@
  *
  *   state and token of a build        the upper half of its word, and of `applied`
  *   votes and changes of an option    its word; as committed, others read `votes` alone
+ *   votes and generation of an        a cut, as option_votes_now says
+ *   option, generation of its poll
  *   n and ms of a limit               poll.rate: rate_word()
  *   open, close, being closed         poll.vote_until and ballot_until; the edges read nothing else
  *                                     of a poll's times, `open` is for POLLS, the rest is the
@@ -90,6 +92,14 @@ static inline struct span blob_span(const struct blob *blob)
     return blob != NULL ? (struct span){blob->at, blob->len} : (struct span){NULL, 0};
 }
 
+/* A set of voters that a RESET has dropped, until it is freed. */
+struct dropped_voters {
+    struct voters voters;
+    STAILQ_ENTRY(dropped_voters) next;
+};
+
+STAILQ_HEAD(dropped_list, dropped_voters);
+
 struct option {
     /* stepped by the edges; beside it what is read or changed seldom */
     _Alignas(64) _Atomic uint64_t word;
@@ -97,10 +107,11 @@ struct option {
     _Atomic(struct trend_samples *) samples; /* of its trend */
     /* written by the committer */
     _Alignas(64) uint64_t accepted;
-    _Atomic uint64_t votes;
+    _Atomic uint64_t votes;          /* of its generation: option_votes_now */
     _Atomic uint64_t trend_until_ms; /* of its trend */
     uint64_t changes;
-    uint64_t id;
+    uint32_t id;
+    _Atomic uint32_t generation; /* that of its poll when it got its last votes */
     struct poll *poll;
     struct blob *label;
     uint32_t captured; /* the committer alone: engine/apply/snapshot_capture.h */
@@ -150,6 +161,9 @@ static inline bool window_is_open(uint64_t open_ms, uint64_t close_ms, uint64_t 
     return open_ms <= log_ms && (close_ms == 0 || log_ms < close_ms);
 }
 
+struct ordered_request; /* engine/edge/ordered_request.h */
+STAILQ_HEAD(request_list, ordered_request);
+
 struct poll {
     /* read by the edges with each vote, written seldom */
     uint64_t id;
@@ -159,8 +173,9 @@ struct poll {
     _Atomic uint64_t rate;         /* rate_word() */
     _Atomic uint64_t open_ms;
     _Atomic uint64_t close_ms;
-    _Atomic bool open;     /* as the last applied record says */
-    _Atomic uint32_t mode; /* enum poll_mode, as the last applied record says */
+    _Atomic bool open;           /* as the last applied record says */
+    _Atomic uint32_t mode;       /* enum poll_mode, as the last applied record says */
+    _Atomic uint32_t generation; /* how often it was reset */
     _Atomic uint64_t option_count;
     _Atomic(struct option *_Atomic *) options[POLL_PARTS]; /* by place: poll_option */
     /* volatile, not state: engine/commit/gate.h */
@@ -169,10 +184,16 @@ struct poll {
     uint64_t decided;
     struct timer timer;
     enum poll_window window;
-    bool gated;             /* votes wait for it to be closed, or to change its mode */
-    uint32_t mode_wanted;   /* as the last POLL says: state, not volatile */
-    uint32_t voted_batch;   /* the last of the merge's batches with a BALLOT for it, */
-    uint32_t unvoted_batch; /* ... with an UNVOTE: engine/commit/judge.h */
+    bool gated;                 /* votes wait for what the gate does with it */
+    uint32_t mode_wanted;       /* as the last POLL says: state, not volatile */
+    uint32_t words_generation;  /* of which the words of its options are, unless it is gated */
+    uint32_t holds;             /* records of the gate in the committer's lane, and its round */
+    struct request_list resets; /* RESETs that wait for the gate */
+    uint32_t reset_count;       /* in `resets` */
+    uint32_t resets_due;        /* of these: in this round of the gate */
+    uint64_t swept;             /* options of which the words are set already */
+    uint32_t voted_batch;       /* the last of the merge's batches with a BALLOT for it, */
+    uint32_t unvoted_batch;     /* ... with an UNVOTE: engine/commit/judge.h */
     struct voters voters;
     /* written with each vote: the parts of the options keep it off the line of the first group */
     uint32_t captured; /* the committer alone: engine/apply/snapshot_capture.h */
@@ -184,6 +205,29 @@ struct poll {
     _Atomic uint64_t second[POLL_SECONDS];
     _Atomic uint64_t second_votes[POLL_SECONDS];
 };
+
+/* Sets vote_until and ballot_until: until when votes are taken, by what is committed and by the
+ * gate. Threads: the committer. */
+void poll_set_until(struct poll *poll);
+
+/* Returns the votes of an option: those that were counted before the last RESET of its poll are
+ * none. Threads: the committer, and others in a cut; without one, it may be of no moment. */
+static inline uint64_t option_votes_now(const struct option *option)
+{
+    uint64_t votes = FIELD_GET(option->votes);
+    return FIELD_GET(option->generation) == FIELD_GET(option->poll->generation) ? votes : 0;
+}
+
+/* Sets the votes that an option has. Threads: apply. */
+static inline void option_put_votes(struct option *option, uint64_t votes)
+{
+    FIELD_PUT(option->votes, votes);
+    FIELD_PUT(option->generation, FIELD_OWN(option->poll->generation));
+}
+
+/* Sets the word of an option to what is committed. REQUIRES: no step on it is in flight, and none
+ * can begin. Threads: the committer. */
+void option_set_word(struct option *option);
 
 /* Returns the part of a place, and in *in_part the index in it. */
 static inline unsigned poll_part(uint64_t place, uint64_t *in_part)
@@ -321,6 +365,7 @@ struct state {
     struct queue_list idle;      /* ... queues without unfinished builds, the longest idle first */
     struct worker_list gone;     /* the committer alone: workers in the order in which they left */
     struct keys keys;            /* the committer alone: requests that may be repeated */
+    struct dropped_list dropped; /* the committer alone: sets of voters to be freed */
     struct capture *capture;     /* the committer alone: the snapshot that is being made, or NULL */
     uint32_t captures;           /* the committer alone: captures begun so far */
     struct rcu_retirer *retirer; /* NULL while there are no readers */
@@ -329,6 +374,14 @@ struct state {
 /* Makes an empty state. Errors: NOMEM. */
 int state_init(struct state *state);
 void state_fini(struct state *state);
+
+/* Takes the voters of a poll away; they are freed later, or at once while the log is replayed.
+ * Errors: NOMEM; then nothing has changed. Threads: the committer. */
+int state_drop_voters(struct state *state, struct poll *poll);
+
+/* Frees some of the voters that were dropped, for about 0.2 ms. Returns whether there are more.
+ * Threads: the committer. */
+bool state_free_dropped(struct state *state);
 
 /* Frees p after a grace period, when no reader can have it any more. */
 void state_retire(struct state *state, void *p, void (*free_fn)(void *p));

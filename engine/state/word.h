@@ -136,7 +136,7 @@ static inline uint32_t word_lease_deadline(const _Atomic uint64_t *word)
 
 static inline void word_set(_Atomic uint64_t *word, uint64_t to)
 {
-    /* B4: release; pairs with B3: only before an entity is published */
+    /* B4: release; pairs with B3: only before an entity is published, or behind the gate */
     atomic_store_explicit(word, to, memory_order_release);
 }
 

@@ -23,6 +23,8 @@
       "makes a poll, or alters what is named")                                                     \
     X(POLLS, polls, 0, ANY, NEVER, COMMAND_READ | COMMAND_LARGE, "POLLS [AFTER name] [COUNT n]",   \
       "lists polls by name")                                                                       \
+    X(RESET, reset, 1, ANY, NEVER, 0, "RESET poll [KEY k]",                                        \
+      "takes all votes of a poll away, answers how many there were")                               \
     X(OPTION, option, 2, ANY, NEVER, 0, "OPTION poll label [KEY k]",                               \
       "adds an option to a poll, answers its id")                                                  \
     X(FIND, find, 2, 2, NEVER, COMMAND_READ, "FIND poll text",                                     \

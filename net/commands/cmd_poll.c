@@ -1,4 +1,4 @@
-/* Commands about polls: POLL POLLS OPTION VOTE TALLY. */
+/* Commands about polls: POLL POLLS RESET OPTION VOTE TALLY. */
 #include "net/commands/cmd.h"
 
 #include "engine/base/label.h"
@@ -156,6 +156,31 @@ enum outcome cmd_polls(struct ask *ask)
     mine->reading = (struct reading){
         .read = &mine->polls.read, .format = format_polls, .destroy = destroy_polls};
     return ask_read(ask, &mine->reading);
+}
+
+/* ---- RESET ---- */
+
+static void answer_reset(struct reply *reply, int err, const struct edge_result *result)
+{
+    if (err == 0) {
+        ask_ok_number(reply, result);
+    } else if (!ask_key_clashes(reply, err, result)) {
+        refusal_put(reply, err, "poll");
+    }
+}
+
+enum outcome cmd_reset(struct ask *ask)
+{
+    struct span poll = ask->request->words[0];
+    struct span key = {0};
+    const struct keyword keywords[] = {{"KEY", KEYWORD_TEXT, 0, 0, &key}};
+    if (!ask_name(ask, poll, "poll's name") || !ask_keywords(ask, 1, keywords, 1) ||
+        !ask_key(ask, key)) {
+        return ASK_ANSWERED;
+    }
+    int err = edge_reset(ask->edge, poll, key);
+    ask->on_result = answer_reset;
+    return err == 0 ? ASK_ORDERED : ask_refused(ask, err, "poll");
 }
 
 /* ---- OPTION ---- */

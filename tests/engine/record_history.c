@@ -115,7 +115,7 @@ static bool make_vote(struct record_history *h, const struct state *state)
         record->num[SEED_OVER_MS] = seed_below(&h->seed, SEED_OVER_MS_MAX + 1);
     }
     record->num[VOTE_OPTION] = option->id;
-    record->num[VOTE_BEFORE] = FIELD_GET(option->votes);
+    record->num[VOTE_BEFORE] = option_votes_now(option);
     record->num[VOTE_N] = 1 + seed_below(&h->seed, 100);
     if (h->votes_from == 0 && seed_below(&h->seed, 4) == 0) {
         unsigned key = is_seed ? SEED_KEY : VOTE_KEY;
@@ -169,15 +169,33 @@ static void make_submit(struct record_history *h)
     make_key(h, SUBMIT_KEY);
 }
 
+/* A POLL_WINDOW or a RESET. */
+static void make_act_of_gate(struct record_history *h, uint64_t polls, bool resets)
+{
+    if (polls == 0) {
+        next_record(h, RECORD_BYE);
+        text(h, BYE_WORKER, "w", seed_below(&h->seed, 12));
+    } else if (resets || seed_below(&h->seed, 3) == 0) {
+        next_record(h, RECORD_RESET)->num[RESET_POLL] = 1 + seed_below(&h->seed, polls);
+        make_key(h, RESET_KEY);
+    } else {
+        struct record *record = next_record(h, RECORD_POLL_WINDOW);
+        record->num[POLL_WINDOW_POLL] = 1 + seed_below(&h->seed, polls);
+        record->num[POLL_WINDOW_OPEN] = seed_below(&h->seed, 2);
+        record->num[POLL_WINDOW_MODE] = seed_below(&h->seed, POLL_MODES);
+    }
+}
+
 static void make_ordered(struct record_history *h, const struct state *state)
 {
-    uint64_t polls = FIELD_GET(state->poll_count);
     uint64_t workers = FIELD_GET(state->worker_last);
     uint64_t labels = h->polls_until != 0 ? 200 : 20;
     struct record *record = NULL;
     uint64_t dice = seed_below(&h->seed, 10);
     bool is_settled = h->polls_until != 0 && h->count >= h->polls_until;
-    switch (is_settled && (dice < 2 || dice == 4) ? 9 : dice) {
+    /* a record of a poll makes the replay apply all before it */
+    bool is_rare = is_settled && (dice < 2 || (dice == 4 && seed_below(&h->seed, 20) > 0));
+    switch (is_rare ? 9 : dice) {
     case 0:
         record = next_record(h, RECORD_POLL);
         record->num[POLL_CLOSE_MS] = seed_below(&h->seed, 2) * 5000;
@@ -208,13 +226,7 @@ static void make_ordered(struct record_history *h, const struct state *state)
         text(h, BYE_WORKER, "w", seed_below(&h->seed, 12));
         break;
     case 4:
-        record = next_record(h, RECORD_POLL_WINDOW);
-        record->num[POLL_WINDOW_POLL] = 1 + seed_below(&h->seed, polls == 0 ? 1 : polls);
-        record->num[POLL_WINDOW_OPEN] = seed_below(&h->seed, 2);
-        record->num[POLL_WINDOW_MODE] = seed_below(&h->seed, POLL_MODES);
-        if (polls == 0) {
-            record->type = RECORD_BYE;
-        }
+        make_act_of_gate(h, FIELD_GET(state->poll_count), is_settled);
         break;
     case 5:
         if (seed_below(&h->seed, 3) == 0) {

@@ -1,5 +1,5 @@
-/* Snapshots one after the other under votes and builds: each snapshot with the records behind it
- * makes the same state as the whole log. */
+/* Snapshots one after the other under votes, resets and builds: each snapshot with the records
+ * behind it makes the same state as the whole log. */
 #include "engine/apply/digest.h"
 #include "engine/apply/snapshot_load.h"
 #include "engine/apply/apply.h"
@@ -10,7 +10,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { OPTIONS = 300, VOTERS = 2, VOTES = 1500, BUILDS = 400, SNAPSHOTS_MIN = 3, SLICE = 8 };
+enum {
+    OPTIONS = 300,
+    VOTERS = 2,
+    VOTES = 1500,
+    BUILDS = 400,
+    SNAPSHOTS_MIN = 3,
+    SLICE = 8,
+    RESET_EACH = 30
+};
 
 static atomic_bool over;
 
@@ -41,11 +49,13 @@ static void *build_main(void *arg)
     struct session *s = NULL;
     struct tally_claim claim;
     uint64_t id = 0;
+    uint64_t votes = 0;
     EXPECT(tally_session_new(&s, job->tally) == 0, "session");
     EXPECT(tally_worker(s, "w", 2) == 0, "worker");
     pthread_barrier_wait(job->start);
     for (int i = 0; i < BUILDS; i++) {
         EXPECT(tally_submit(s, i % 3 == 0 ? "p" : "q", SPAN("make"), &id) == 0, "submit");
+        EXPECT(i % RESET_EACH != 0 || tally_reset(s, "poll", &votes) == 0, "reset");
         EXPECT(tally_claim(s, "w", i % 3 == 0 ? "p" : "q", &claim) == 0, "claim");
         free(claim.payload);
         int err = i % 4 == 0   ? tally_release(s, claim.id, claim.token)
