@@ -6,6 +6,7 @@
 #include "wal/base/bytes.h"
 #include "wal/base/check.h"
 #include "wal/base/err.h"
+#include "wal/base/mutant.h"
 #include "wal/base/random.h"
 
 #include <pthread.h>
@@ -197,6 +198,12 @@ static struct rate_account *account_charge(struct rate *rate, const struct rate_
     struct rate_shard *shard = account_shard(rate, from, &hash);
     pthread_mutex_lock(&shard->lock);
     struct rate_account *account = (struct rate_account *)*account_find(shard, hash, from);
+    if (MUTANT(MUTANT_ACCOUNT_APART)) {
+        bool has_one = account != NULL && account->bytes < ACCOUNT_BYTES + 2 * bytes;
+        pthread_mutex_unlock(&shard->lock);
+        mutant_pause(has_one);
+        pthread_mutex_lock(&shard->lock);
+    }
     uint64_t more = account != NULL ? bytes : bytes + ACCOUNT_BYTES;
     if (!may_have(rate, account != NULL ? account->bytes : 0, more)) {
         account = NULL;

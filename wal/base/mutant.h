@@ -27,7 +27,8 @@
     X(TREND_FREE_AT_ONCE, "an array of a trend freed while it is read")                            \
     X(SPLIT_EARLY, "a list of labels split before its entries are in the longer ones")             \
     X(KEY_UNDER_WAY, "a ballot that does not wait for another one with its key")                   \
-    X(UNVOTE_UNNOTED, "a ballot refused for a vote that its batch has taken back")
+    X(UNVOTE_UNNOTED, "a ballot refused for a vote that its batch has taken back")                 \
+    X(ACCOUNT_APART, "an account found and charged at two moments")
 
 enum mutant {
     MUTANT_NONE,
