@@ -33,6 +33,7 @@ struct edge {
     bool in_use;
     _Atomic uint32_t reads_open;
     uint32_t requests; /* ordered requests that are not freed yet */
+    uint32_t seeds;    /* of them, those of type SEED */
     uint64_t now_ms;   /* log time, once a pass; never less than before */
     uint64_t run_ms;   /* running time */
     /* votes of this pass, by option */

@@ -370,6 +370,9 @@ int edge_unvote(struct edge *edge, struct span name, struct span voter, struct s
     return err != 0 ? err : ordered_append(edge, request);
 }
 
+/* A batch takes few SEEDs, and what stands behind one that it does not take waits with it. */
+enum { EDGE_SEEDS_MAX = 2 };
+
 int edge_seed(struct edge *edge, const struct edge_seed *ask)
 {
     const struct option *option = state_option(edge->state, ask->option);
@@ -387,6 +390,9 @@ int edge_seed(struct edge *edge, const struct edge_seed *ask)
     if (err == TALLY_PARK || (err != 0 && ask->key.len == 0)) {
         return err;
     }
+    if (edge->seeds >= EDGE_SEEDS_MAX) {
+        return TALLY_PARK;
+    }
     struct ordered_ask what = {RECORD_SEED, &ask->key, 1, keys_growth(ask->key, 0)};
     struct ordered_request *request = NULL;
     err = ordered_begin(edge, &what, &request);
@@ -396,7 +402,9 @@ int edge_seed(struct edge *edge, const struct edge_seed *ask)
     request->record.num[SEED_OPTION] = ask->option;
     request->record.num[SEED_N] = ask->n;
     request->record.num[SEED_OVER_MS] = ask->over_ms;
-    return ordered_append(edge, request);
+    err = ordered_append(edge, request);
+    edge->seeds += err == 0;
+    return err;
 }
 
 /* ---- results ---- */
@@ -430,6 +438,7 @@ void edge_free_requests(struct edge *edge, uint64_t pos)
         }
         struct ordered_request *request = slot->result.request;
         CHECK(ordered_request_is_done(request)); /* else its result was PARK, and it is in flight */
+        edge->seeds -= request->record.type == RECORD_SEED;
         ordered_request_free(&edge->state->ledger, request);
         edge->requests--;
     }
