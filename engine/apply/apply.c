@@ -118,6 +118,7 @@ static int apply_reset(struct state *state, const struct record *record, struct 
     }
     snapshot_capture_poll(state, poll);
     if (apply_touch_poll(state, poll, record->time_ms) != 0 ||
+        trend_touch(state, poll_reset_trend(state, poll), generation, record->time_ms) != 0 ||
         state_drop_voters(state, poll) != 0) {
         return TALLY_NOMEM;
     }

@@ -37,6 +37,18 @@ static bool seed_fits(const struct option *option, const struct record *record)
            before + record->num[SEED_N] <= VOTES_MASK;
 }
 
+/* From when on the votes are dated: none before the end of the bucket of the last RESET, since it
+ * would take those away. */
+static uint64_t seed_from(const struct poll *poll, const struct record *record)
+{
+    uint64_t now_ms = record->time_ms;
+    uint64_t over_ms = record->num[SEED_OVER_MS];
+    uint64_t from_ms = now_ms > over_ms ? now_ms - over_ms : 0;
+    uint64_t reset_ms = FIELD_OWN(poll->reset_until_ms);
+    from_ms = from_ms > reset_ms ? from_ms : reset_ms;
+    return from_ms < now_ms ? from_ms : now_ms;
+}
+
 int apply_seed(struct state *state, const struct record *record, struct apply_result *v)
 {
     struct option *option = state_option(state, record->num[SEED_OPTION]);
@@ -45,14 +57,12 @@ int apply_seed(struct state *state, const struct record *record, struct apply_re
     }
     struct poll *poll = option->poll;
     uint64_t n = record->num[SEED_N];
-    uint64_t over_ms = record->num[SEED_OVER_MS];
     uint64_t votes = record->num[SEED_BEFORE] + n;
-    const struct trend_seed seed = {n, record->time_ms > over_ms ? record->time_ms - over_ms : 0,
-                                    record->time_ms};
+    const struct trend_seed seed = {n, seed_from(poll, record), record->time_ms};
     snapshot_capture_option(state, option);
     snapshot_capture_poll(state, poll);
-    if (trend_touch_seed(state, option_trend(state, option), FIELD_OWN(option->votes), &seed) !=
-            0 ||
+    if (apply_touch(state, option, record->time_ms) != 0 ||
+        trend_touch_seed(state, option_trend(state, option), votes - n, &seed) != 0 ||
         trend_touch_seed(state, poll_trend(state, poll), FIELD_OWN(poll->total), &seed) != 0) {
         return TALLY_NOMEM;
     }

@@ -65,11 +65,32 @@ int apply_touch_poll(struct state *state, struct poll *poll, uint64_t now_ms)
     return trend_touch(state, trend, FIELD_OWN(poll->total), now_ms);
 }
 
+/* Touches the trend of an option that was reset since its last change: its votes of then, and 0
+ * from the end of the bucket of that RESET on. */
+static int touch_reset(struct state *state, const struct option *option, struct trend trend,
+                       uint64_t now_ms)
+{
+    const struct poll *poll = option->poll;
+    const struct trend_view resets =
+        trend_view(&poll->reset_samples, &poll->reset_until_ms, FIELD_OWN(poll->generation));
+    uint64_t reset = trend_first_above(&resets, FIELD_OWN(option->generation));
+    uint64_t reset_ms = reset < now_ms / TREND_BUCKET_MS ? reset * TREND_BUCKET_MS : now_ms;
+    if (!trend_is_due(trend.until_ms, reset_ms)) {
+        return trend_touch(state, trend, 0, now_ms); /* both were in one bucket */
+    }
+    int err = trend_touch(state, trend, FIELD_OWN(option->votes), reset_ms);
+    return err != 0 ? err : trend_touch(state, trend, 0, now_ms);
+}
+
 static int touch_option(struct state *state, struct option *option, uint64_t now_ms)
 {
     struct trend trend = option_trend(state, option);
     if (trend_is_low(&trend)) {
         sweep_options(state, option, now_ms);
+    }
+    bool was_reset = FIELD_OWN(option->generation) != FIELD_OWN(option->poll->generation);
+    if (was_reset && FIELD_OWN(option->votes) > 0) {
+        return touch_reset(state, option, trend, now_ms);
     }
     return trend_touch(state, trend, FIELD_OWN(option->votes), now_ms);
 }

@@ -49,10 +49,11 @@ static uint64_t mix_image(uint64_t digest, const struct image *image)
     return digest;
 }
 
-/* Mixes a poll or an option, but not its trend. */
-static uint64_t mix_image_but(uint64_t digest, struct image *image, unsigned trend)
+/* Mixes a poll or an option, but not its trends. */
+static uint64_t mix_image_but(uint64_t digest, struct image *image, unsigned trend, unsigned other)
 {
     image->text[trend].len = 0;
+    image->text[other].len = 0;
     return mix_image(digest, image);
 }
 
@@ -61,13 +62,13 @@ static uint64_t mix_poll(uint64_t digest, const struct state *state, const struc
     struct snapshot_texts texts;
     struct image image;
     snapshot_image_poll(&image, poll, &texts);
-    digest = MIX(mix_image_but(digest, &image, IPOLL_TREND), FIELD_OWN(poll->option_count),
-                 state_poll(state, blob_span(poll->name)) == poll);
+    digest = MIX(mix_image_but(digest, &image, IPOLL_TREND, IPOLL_RESETS),
+                 FIELD_OWN(poll->option_count), state_poll(state, blob_span(poll->name)) == poll);
     for (uint64_t i = 0; i < FIELD_OWN(poll->option_count); i++) {
         const struct option *option = poll_option(poll, i);
         DCHECK(option->place == i && option->poll == poll);
         snapshot_image_option(&image, option, &texts);
-        digest = MIX(mix_image_but(digest, &image, IOPTION_TREND),
+        digest = MIX(mix_image_but(digest, &image, IOPTION_TREND, IOPTION_TREND),
                      state_option(state, option->id) == option,
                      index_get(&state->labels, blob_span(option->key)) == option);
     }
@@ -130,7 +131,7 @@ static uint64_t mix_trends(uint64_t digest, const struct state *state)
     const struct poll *poll;
     for (uint64_t id = 1; (poll = table_next(&state->poll_ids, &id)) != NULL; id++) {
         snapshot_image_poll(&image, poll, &texts);
-        digest = mix_text(digest, image.text[IPOLL_TREND]);
+        digest = mix_text(mix_text(digest, image.text[IPOLL_TREND]), image.text[IPOLL_RESETS]);
     }
     const struct option *option;
     for (uint64_t id = 1; (option = table_next(&state->options, &id)) != NULL; id++) {

@@ -36,13 +36,16 @@ void snapshot_image_poll(struct image *image, const struct poll *from, struct sn
     uint64_t rate = FIELD_OWN(from->rate);
     const struct trend_view trend =
         trend_view(&from->samples, &from->trend_until_ms, FIELD_OWN(from->total));
+    const struct trend_view resets =
+        trend_view(&from->reset_samples, &from->reset_until_ms, FIELD_OWN(from->generation));
     *image = (struct image){.kind = IMAGE_POLL,
                             .num = {[IPOLL_RATE_N] = rate_word_n(rate),
                                     [IPOLL_RATE_MS] = rate_word_ms(rate),
                                     NUMS_OF(POLL)},
                             .text = {[IPOLL_NAME] = blob_span(from->name),
                                      [IPOLL_SECONDS] = seconds_of(from, into->seconds),
-                                     [IPOLL_TREND] = trend_text(&trend, into->trend)}};
+                                     [IPOLL_TREND] = trend_text(&trend, into->trend),
+                                     [IPOLL_RESETS] = trend_text(&resets, into->resets)}};
 }
 
 /* The folded label: the part of the option's key behind the poll's name. */

@@ -10,6 +10,7 @@
 struct snapshot_texts {
     unsigned char seconds[POLL_SECONDS * 3 * VARINT_BYTES_MAX];
     unsigned char trend[TREND_TEXT_MAX];
+    unsigned char resets[TREND_TEXT_MAX];
     unsigned char numbers[BALLOT_OPTIONS_MAX * 2 * VARINT_BYTES_MAX];
 };
 

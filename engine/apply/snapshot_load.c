@@ -83,6 +83,9 @@ static int load_poll(struct snapshot_load *load, const struct image *image)
     poll_set_until(to);
     ledger_add(&state->ledger, LEDGER_ENTITIES, poll_weight(to));
     load_seconds(to, image->text[IPOLL_SECONDS]);
+    if (trend_load(state, poll_reset_trend(state, to), image->text[IPOLL_RESETS]) != 0) {
+        return TALLY_NOMEM;
+    }
     if (image->text[IPOLL_TREND].len == 0 && FIELD_OWN(to->total) > 0) {
         /* an earlier tally made the snapshot: when these votes came is not known */
         return trend_begin(state, poll_trend(state, to), state->time_ms / TREND_BUCKET_MS + 1);

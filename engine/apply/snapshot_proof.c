@@ -128,7 +128,7 @@ static bool is_past(const struct snapshot_proof *proof, struct span trend)
 
 static int take_poll(struct snapshot_proof *proof, const struct image *image)
 {
-    if (!is_past(proof, image->text[IPOLL_TREND])) {
+    if (!is_past(proof, image->text[IPOLL_TREND]) || !is_past(proof, image->text[IPOLL_RESETS])) {
         return wrong(proof, "a trend that goes on behind the last record");
     }
     int err = take_id(proof, IMAGE_POLL, image->num[IMAGE_ID], "a poll twice, or beyond the last");

@@ -16,9 +16,13 @@
  * freed. So the slice is as short as TALLY's, and a busy server does not hold the read up.
  */
 struct trend_copy {
-    uint64_t id; /* of an option; 0: the poll's total */
+    uint64_t id;         /* of an option */
+    uint64_t generation; /* to which its count belongs */
     struct trend_view view;
 };
+
+/* The first copies are the poll's: its total, and the trend of its generation. */
+enum { COPY_TOTAL, COPY_RESETS, COPY_OPTIONS };
 
 static int copy_option(struct read *read, const struct option *option)
 {
@@ -26,18 +30,24 @@ static int copy_option(struct read *read, const struct option *option)
     if (copy == NULL) {
         return TALLY_NOMEM;
     }
-    *copy = (struct trend_copy){option->id, trend_view(&option->samples, &option->trend_until_ms,
-                                                       FIELD_GET(option->votes))};
+    *copy = (struct trend_copy){
+        .id = option->id,
+        .generation = FIELD_GET(option->generation),
+        .view = trend_view(&option->samples, &option->trend_until_ms, FIELD_GET(option->votes))};
     return 0;
 }
 
-static int copy_total(struct read *read, const struct poll *poll)
+static int copy_poll(struct read *read, const struct poll *poll)
 {
-    struct trend_copy *copy = slice_row(read);
-    if (copy == NULL) {
+    struct trend_copy *total = slice_row(read);
+    struct trend_copy *resets = total != NULL ? slice_row(read) : NULL;
+    if (resets == NULL) {
         return TALLY_NOMEM;
     }
-    copy->view = trend_view(&poll->samples, &poll->trend_until_ms, FIELD_GET(poll->total));
+    total = (struct trend_copy *)read->rows.at + COPY_TOTAL; /* the second row may move the first */
+    total->view = trend_view(&poll->samples, &poll->trend_until_ms, FIELD_GET(poll->total));
+    resets->view =
+        trend_view(&poll->reset_samples, &poll->reset_until_ms, FIELD_GET(poll->generation));
     return 0;
 }
 
@@ -57,7 +67,7 @@ static int run_trend(struct read *read, const struct state *state)
         slice_empty(read, sizeof(struct trend_copy));
     }
     DCHECK(read->rows.count == 0); /* a TREND is one slice */
-    int err = copy_total(read, poll);
+    int err = copy_poll(read, poll);
     for (size_t i = 0; i < r->picked_count && err == 0; i++) {
         err = copy_option(read, state_option(state, r->picked[i]));
     }
@@ -80,12 +90,25 @@ static int pick(struct read *read)
     return READ_MORE;
 }
 
+/* An option that was not changed since a RESET has its old count up to the bucket of that. */
+static void void_reset(struct trend_copy *copy, const struct trend_view *resets)
+{
+    if (copy->generation != resets->count) {
+        copy->view.void_from = trend_first_above(resets, copy->generation);
+    }
+}
+
+static uint64_t count_now(const struct trend_copy *copy)
+{
+    return copy->view.void_from == UINT64_MAX ? copy->view.count : 0;
+}
+
 static int compare_copies(const void *a, const void *b)
 {
     const struct trend_copy *x = a;
     const struct trend_copy *y = b;
-    if (x->view.count != y->view.count) {
-        return x->view.count < y->view.count ? 1 : -1;
+    if (count_now(x) != count_now(y)) {
+        return count_now(x) < count_now(y) ? 1 : -1;
     }
     return (x->id > y->id) - (x->id < y->id);
 }
@@ -134,11 +157,15 @@ static int settle(struct read *read)
     mutant_pause(MUTANT(MUTANT_TREND_FREE_AT_ONCE));
     read->rows.at = NULL;
     slice_empty(read, sizeof(struct trend_row));
-    find_lines(r, &copies[0].view);
-    note_exact(r, &copies[0].view);
-    fill(r, &copies[0].view, r->totals);
-    qsort(copies + 1, count - 1, sizeof *copies, compare_copies);
-    for (size_t i = 1; i < count && i <= read->wanted && err == 0; i++) {
+    find_lines(r, &copies[COPY_TOTAL].view);
+    note_exact(r, &copies[COPY_TOTAL].view);
+    note_exact(r, &copies[COPY_RESETS].view);
+    fill(r, &copies[COPY_TOTAL].view, r->totals);
+    for (size_t i = COPY_OPTIONS; i < count; i++) {
+        void_reset(&copies[i], &copies[COPY_RESETS].view);
+    }
+    qsort(copies + COPY_OPTIONS, count - COPY_OPTIONS, sizeof *copies, compare_copies);
+    for (size_t i = COPY_OPTIONS; i < count && i < read->wanted + COPY_OPTIONS && err == 0; i++) {
         struct trend_row *row = slice_row(read);
         if (row == NULL) {
             err = TALLY_NOMEM;

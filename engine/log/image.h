@@ -50,7 +50,7 @@ enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 5 };
 #define IMAGE_HEAD_TEXTS(T)
 
 /* seconds: three varints for each place that holds votes: place, second, votes; trend: of the
- * total, engine/state/trend.h */
+ * total, engine/state/trend.h; resets: the trend of the generation */
 #define IMAGE_POLL_NUMS(N)                                                                         \
     N(IPOLL_ID, "id", BOUNDS_ANY)                                                                  \
     N(IPOLL_TOTAL, "total", COUNT_MAX)                                                             \
@@ -65,7 +65,8 @@ enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 5 };
 #define IMAGE_POLL_TEXTS(T)                                                                        \
     T(IPOLL_NAME, "poll", NAME)                                                                    \
     T(IPOLL_SECONDS, "seconds", SECONDS)                                                           \
-    T(IPOLL_TREND, "trend", TREND)
+    T(IPOLL_TREND, "trend", TREND)                                                                 \
+    T(IPOLL_RESETS, "resets", TREND)
 
 #define IMAGE_OPTION_NUMS(N)                                                                       \
     N(IOPTION_ID, "id", BOUNDS_ANY)                                                                \

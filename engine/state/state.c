@@ -87,6 +87,7 @@ static void free_poll(void *arg, void *entity)
     struct poll *poll = entity;
     free(poll->name);
     free(FIELD_OWN(poll->samples));
+    free(FIELD_OWN(poll->reset_samples));
     voters_fini(&poll->voters);
     for (unsigned part = 0; part < POLL_PARTS; part++) {
         free((void *)FIELD_OWN(poll->options[part]));

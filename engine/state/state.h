@@ -201,6 +201,8 @@ struct poll {
     _Atomic uint64_t total;
     _Atomic uint64_t trend_until_ms; /* of the trend of its total */
     _Atomic(struct trend_samples *) samples;
+    _Atomic uint64_t reset_until_ms; /* of the trend of its generation */
+    _Atomic(struct trend_samples *) reset_samples;
     /* votes by second: place is second mod POLL_SECONDS */
     _Atomic uint64_t second[POLL_SECONDS];
     _Atomic uint64_t second_votes[POLL_SECONDS];
@@ -399,7 +401,9 @@ static inline struct build *state_build(const struct state *state, uint64_t id)
     return table_get(&state->builds, id);
 }
 
-/* The trends of an option's votes, and of a poll's total. */
+/* The trends of an option's votes, of a poll's total, and of its generation. A RESET touches none
+ * of an option: its count is that of its own generation, and 0 from the next one on, which the trend
+ * of the poll's generation tells (trend_first_above). */
 static inline struct trend option_trend(struct state *state, struct option *option)
 {
     return (struct trend){&option->samples, &option->trend_until_ms,
@@ -408,6 +412,11 @@ static inline struct trend option_trend(struct state *state, struct option *opti
 static inline struct trend poll_trend(struct state *state, struct poll *poll)
 {
     return (struct trend){&poll->samples, &poll->trend_until_ms,
+                          &state->trend_pools[TREND_POOL_OF_POLLS], TREND_POOL_POLLS_MAX};
+}
+static inline struct trend poll_reset_trend(struct state *state, struct poll *poll)
+{
+    return (struct trend){&poll->reset_samples, &poll->reset_until_ms,
                           &state->trend_pools[TREND_POOL_OF_POLLS], TREND_POOL_POLLS_MAX};
 }
 

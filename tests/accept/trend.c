@@ -211,6 +211,9 @@ static void change_something(struct seed *seed, unsigned step)
                        (unsigned)seed_below(seed, step % 2 == 0 ? 86400001 : 100000));
         EXPECT(reply_is_ok(reply), "'%s'", reply->line);
     }
+    if (step % 7 == 3) {
+        EXPECT(reply_is_ok(client_get(&client, "RESET lang")), "RESET");
+    }
     if (step % 5 == 4) {
         EXPECT(reply_is_ok(client_get(&client, "SNAPSHOT")), "SNAPSHOT");
     }

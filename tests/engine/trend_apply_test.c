@@ -23,9 +23,8 @@ static uint64_t take(struct record record)
 
 static void vote(uint64_t option, uint64_t n)
 {
-    take((struct record){
-        .type = RECORD_VOTE,
-        .num = {option, option_votes(FIELD_GET(state_option(&state, option)->votes)), n}});
+    take((struct record){.type = RECORD_VOTE,
+                         .num = {option, option_votes_now(state_option(&state, option)), n}});
 }
 
 static void make_option(const char *poll, unsigned number)
@@ -55,25 +54,33 @@ static void teardown(void)
 
 TestSuite(trend_apply, .init = setup, .fini = teardown);
 
-static uint64_t count_at(const struct trend *trend, uint64_t count, uint64_t bucket)
+static uint64_t count_at(const struct trend_view *view, uint64_t bucket)
 {
     struct trend_at at = {0};
-    const struct trend_view view = trend_view(trend->samples, trend->until_ms, count);
-    return trend_count(&view, &at, bucket);
+    return trend_count(view, &at, bucket);
 }
 
+/* As TREND reads it (engine/edge/read_trend.c). */
 static uint64_t option_at(uint64_t id, uint64_t bucket)
 {
-    struct option *option = state_option(&state, id);
-    const struct trend trend = option_trend(&state, option);
-    return count_at(&trend, FIELD_GET(option->votes), bucket);
+    const struct option *option = state_option(&state, id);
+    const struct poll *poll = option->poll;
+    struct trend_view view =
+        trend_view(&option->samples, &option->trend_until_ms, FIELD_GET(option->votes));
+    const struct trend_view resets =
+        trend_view(&poll->reset_samples, &poll->reset_until_ms, FIELD_GET(poll->generation));
+    if (FIELD_GET(option->generation) != FIELD_GET(poll->generation)) {
+        view.void_from = trend_first_above(&resets, FIELD_GET(option->generation));
+    }
+    return count_at(&view, bucket);
 }
 
 static uint64_t poll_at(uint64_t id, uint64_t bucket)
 {
-    struct poll *poll = table_get(&state.poll_ids, id);
-    const struct trend trend = poll_trend(&state, poll);
-    return count_at(&trend, FIELD_GET(poll->total), bucket);
+    const struct poll *poll = table_get(&state.poll_ids, id);
+    const struct trend_view view =
+        trend_view(&poll->samples, &poll->trend_until_ms, FIELD_GET(poll->total));
+    return count_at(&view, bucket);
 }
 
 static uint64_t bucket_now(void)
@@ -118,6 +125,58 @@ Test(trend_apply, a_seed_adds_to_votes_by_second)
     /* 10 a second: 50 in each bucket that lies wholly in the two minutes */
     cr_expect_eq(option_at(1, bucket_now() - 12), option_at(1, bucket_now() - 13) + 50);
     cr_expect_eq(option_at(1, bucket_now() - 25), 0);
+}
+
+static void reset(void)
+{
+    take((struct record){.type = RECORD_RESET, .num = {1}});
+}
+
+Test(trend_apply, a_reset_is_0_from_its_bucket_on_and_the_past_stays)
+{
+    uint64_t first = bucket_now();
+    vote(1, 5);
+    vote(2, 7);
+    now_ms += TREND_BUCKET_MS;
+    vote(2, 1);
+    reset();
+    for (int is_changed_again = 0; is_changed_again < 2; is_changed_again++) {
+        cr_expect_eq(option_at(1, first), 5);
+        cr_expect_eq(option_at(2, first), 7);
+        cr_expect_eq(poll_at(1, first), 12);
+        for (uint64_t bucket = first + 1; bucket < first + 4; bucket++) {
+            cr_expect_eq(option_at(1, bucket), 0);
+            cr_expect_eq(option_at(2, bucket), 0);
+            cr_expect_eq(poll_at(1, bucket), 0);
+        }
+        if (is_changed_again == 0) {
+            now_ms += 3 * TREND_BUCKET_MS;
+            reset(); /* one more, behind which the votes come */
+            vote(1, 3);
+            vote(2, 4);
+        }
+    }
+    cr_expect_eq(option_at(1, first + 4), 3);
+    cr_expect_eq(option_at(2, first + 4), 4);
+    cr_expect_eq(poll_at(1, first + 4), 7);
+}
+
+Test(trend_apply, a_seed_is_not_dated_before_a_reset)
+{
+    uint64_t first = bucket_now();
+    vote(1, 5);
+    reset();
+    now_ms += 10 * TREND_BUCKET_MS + 2500;
+    take((struct record){.type = RECORD_SEED, .num = {1, 0, 1000, SEED_OVER_MS_MAX}});
+    cr_expect_eq(option_at(1, first - 1), 0);
+    cr_expect_eq(option_at(1, first), 0);
+    cr_expect(option_at(1, first + 1) >= 100 && option_at(1, first + 9) < 1000);
+    cr_expect_eq(option_at(1, first + 10), 1000);
+    now_ms += TREND_BUCKET_MS;
+    reset();
+    take((struct record){.type = RECORD_SEED, .num = {1, 0, 10, 1000}});
+    cr_expect_eq(option_at(1, first + 10), 1000);
+    cr_expect_eq(option_at(1, first + 11), 10);
 }
 
 /* Fills the arrays of all options and of the first poll, then lets them rest. */
