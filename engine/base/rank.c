@@ -21,13 +21,6 @@ static uint64_t key_of(uint32_t place, uint64_t votes)
     return (VOTES_MASK - (votes & VOTES_MASK)) << RANK_PLACE_BITS | place;
 }
 
-static int compare_keys(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a;
-    uint64_t y = *(const uint64_t *)b;
-    return (x > y) - (x < y);
-}
-
 /* Returns how many of the sorted keys are below `key`. */
 static size_t count_below(const uint64_t *keys, size_t count, uint64_t key)
 {
@@ -158,6 +151,50 @@ static void key_remove(struct rank *rank, uint64_t key)
 
 /* ---- the rank ---- */
 
+enum { DIGIT_BITS = 10, DIGITS = 1 << DIGIT_BITS };
+
+static size_t digit_of(uint64_t key, unsigned shift)
+{
+    return key >> shift & (DIGITS - 1);
+}
+
+/* Copies the keys in the order of one digit, and of equal digits in the order they had. Returns
+ * false, and copies nothing, when all have the same digit. */
+static bool sort_by_digit(const uint64_t *keys, uint64_t *to, uint32_t count, unsigned shift)
+{
+    uint32_t place[DIGITS] = {0};
+    for (uint32_t i = 0; i < count; i++) {
+        place[digit_of(keys[i], shift)]++;
+    }
+    if (place[digit_of(keys[0], shift)] == count) {
+        return false;
+    }
+    uint32_t before = 0;
+    for (size_t digit = 0; digit < DIGITS; digit++) {
+        uint32_t of_digit = place[digit];
+        place[digit] = before;
+        before += of_digit;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        to[place[digit_of(keys[i], shift)]++] = keys[i];
+    }
+    return true;
+}
+
+/* Sorts keys whose places rise, so that only the votes have to be looked at: digit by digit, which
+ * takes a fraction of the time of qsort. Returns where the sorted keys are: `keys` or `spare`. */
+static uint64_t *sort_keys(uint64_t *keys, uint64_t *spare, uint32_t count)
+{
+    for (unsigned shift = RANK_PLACE_BITS; count > 0 && shift < 64; shift += DIGIT_BITS) {
+        if (sort_by_digit(keys, spare, count, shift)) {
+            uint64_t *sorted = spare;
+            spare = keys;
+            keys = sorted;
+        }
+    }
+    return keys;
+}
+
 static int fill(struct rank *rank, const uint64_t *keys, uint32_t count)
 {
     enum { FILL = RANK_CHUNK * 3 / 4 };
@@ -184,7 +221,7 @@ int rank_build(struct rank *rank, uint64_t *votes, uint32_t count)
     DCHECK(rank->chunk_count == 0 && rank->total == 0);
     rank->votes = votes;
     rank->count = rank->capacity = count;
-    uint64_t *keys = malloc((count + (size_t)1) * sizeof *keys);
+    uint64_t *keys = malloc((2 * (size_t)count + 1) * sizeof *keys);
     if (keys == NULL) {
         return TALLY_NOMEM;
     }
@@ -192,8 +229,7 @@ int rank_build(struct rank *rank, uint64_t *votes, uint32_t count)
         keys[i] = key_of(i, votes[i]);
         rank->total += votes[i];
     }
-    qsort(keys, count, sizeof *keys, compare_keys);
-    int err = fill(rank, keys, count);
+    int err = fill(rank, sort_keys(keys, keys + count, count), count);
     free(keys);
     return err;
 }

@@ -74,6 +74,22 @@ Test(rank, is_what_a_sort_makes)
     }
 }
 
+/* Votes that differ in some of their digits only, and in all of them. */
+Test(rank, is_built_from_any_votes)
+{
+    struct seed seed = {3};
+    for (unsigned bits = 0; bits <= RANK_VOTES_BITS; bits++) {
+        struct rank rank;
+        build(&rank, &seed, 2000, (uint64_t)1 << bits);
+        rank_fini(&rank);
+    }
+    for (uint32_t count = 0; count < 4; count++) {
+        struct rank rank;
+        build(&rank, &seed, count, (uint64_t)1 << RANK_VOTES_BITS);
+        rank_fini(&rank);
+    }
+}
+
 Test(rank, may_be_empty_and_go_through_all_votes_there_can_be)
 {
     struct seed seed = {7};
