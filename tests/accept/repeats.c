@@ -63,6 +63,12 @@ static void write_seed(char line[LINE_ROOM], size_t round)
     snprintf(line, LINE_ROOM, "SEED free/A 100 OVER 60000 KEY k-%zu", round);
 }
 
+/* A poll that gets one vote before each; the first reply says how many votes it took away. */
+static void write_reset(char line[LINE_ROOM], size_t round)
+{
+    snprintf(line, LINE_ROOM, "RESET fresh KEY k-%zu", round);
+}
+
 static struct keyed_verb verbs[] = {
     {.what = "OPTION", .write = write_option},
     {.what = "SUBMIT", .write = write_submit},
@@ -71,6 +77,7 @@ static struct keyed_verb verbs[] = {
     {.what = "VOTE, change", .write = write_vote_change},
     {.what = "UNVOTE", .write = write_unvote},
     {.what = "SEED", .write = write_seed},
+    {.what = "RESET", .write = write_reset},
 };
 
 static void set_up(struct client *client)
@@ -83,6 +90,9 @@ static void set_up(struct client *client)
                scene_option(client, "once", "B") == 3 && scene_option(client, "change", "A") == 4 &&
                scene_option(client, "change", "B") == 5 && scene_option(client, "change", "C") == 6,
            "other ids");
+    scene_poll(client, "fresh");
+    EXPECT(scene_option(client, "fresh", "A") == 7, "another id");
+    client_expect(client, "OK 1", "VOTE 7");
 }
 
 /* Whether a reply is a repetition; takes the words off that say so. NIL never says so. */
@@ -133,7 +143,7 @@ static void expect_known(struct client *client, const struct keyed_verb *keyed)
 
 static void expect_counts(struct client *client)
 {
-    const struct reply *reply = client_get(client, "POLLS AFTER free");
+    const struct reply *reply = client_get(client, "POLLS AFTER fresh");
     EXPECT(line_field_number(reply->rows[0], "options") == ROUNDS, "'%s'", reply->rows[0]);
     reply = client_get(client, "QUEUES line");
     EXPECT(line_field_number(reply->rows[0], "pending") == ROUNDS, "'%s'", reply->rows[0]);
@@ -159,6 +169,9 @@ static void counted_once(void)
     for (size_t round = 0; round < ROUNDS; round++) {
         for (size_t i = 0; i < COUNT_OF(verbs); i++)
             ask_at_once(&verbs[i], round, 1);
+        /* it counts from 0 each time: the reset of this round took one vote away, once */
+        EXPECT(strcmp(verbs[COUNT_OF(verbs) - 1].first[round], "OK 1") == 0, "RESET");
+        client_expect(&clients[0], "OK 1", "VOTE fresh/A");
         if (round % 8 == 7)
             crash();
         for (size_t i = 0; i < COUNT_OF(verbs); i++)
