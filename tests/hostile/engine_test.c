@@ -82,6 +82,31 @@ Test(hostile_engine, a_forged_state_that_can_be_is_served)
     close_engine();
 }
 
+/* Votes of an older generation are not counted. */
+Test(hostile_engine, a_forged_poll_that_was_reset_is_served)
+{
+    struct forge_images images;
+    struct engine_info info;
+    forge_images(&images);
+    images.at[FORGED_HEAD].num[HEAD_VOTES] = 2;
+    images.at[FORGED_POLL].num[IPOLL_GENERATION] = UINT32_MAX;
+    images.at[FORGED_POLL].num[IPOLL_TOTAL] = 2;
+    images.at[FORGED_OPTION].num[IOPTION_GENERATION] = UINT32_MAX - 1;
+    images.at[FORGED_OPTION].num[IOPTION_VOTES] = VOTES_MASK;
+    images.at[FORGED_OPTION_2].num[IOPTION_GENERATION] = UINT32_MAX;
+    forge_saved(dir, &images);
+    cr_assert_eq(open_engine(), 0, "%s", report.text);
+    edge_info(handle.edge, &info);
+    cr_expect_eq(info.votes, 2);
+    cr_expect_eq(option_votes_now(state_option(handle.edge->state, 1)), 0);
+    cr_expect_eq(option_votes_now(state_option(handle.edge->state, 2)), 2);
+    int err = handle_result(&handle, edge_reset(handle.edge, SPAN("p"), SPAN("")), NULL);
+    cr_expect_eq(err, TALLY_FULL, "it cannot be reset more often");
+    close_engine();
+    cr_assert_eq(open_engine(), 0, "%s", report.text);
+    close_engine();
+}
+
 static const struct number_case {
     const char *what;
     unsigned image;
@@ -114,6 +139,10 @@ static const struct number_case {
     {"an option with 2^40 votes", FORGED_OPTION, IOPTION_VOTES, TIB},
     {"an option of no poll", FORGED_OPTION, IOPTION_POLL, 2},
     {"changes without end", FORGED_OPTION, IOPTION_CHANGES, UINT64_MAX},
+    {"more changes than records", FORGED_OPTION, IOPTION_CHANGES, FORGE_LSN + 1},
+    {"votes of a reset that is to come", FORGED_OPTION, IOPTION_GENERATION, 1},
+    {"resets without end", FORGED_POLL, IPOLL_GENERATION, (uint64_t)UINT32_MAX + 1},
+    {"a total of votes that were reset", FORGED_POLL, IPOLL_GENERATION, 1},
     {"an option twice", FORGED_OPTION_2, IMAGE_ID, 1},
     {"option 0", FORGED_OPTION_2, IMAGE_ID, 0},
     {"fewer sets than tags", FORGED_QUEUE, IQUEUE_SETS, 1},
@@ -487,6 +516,8 @@ static const struct record_number_case {
     {"a delay near 2^64 at a fail", RECORD_FAIL, STEP_DELAY_MS, UINT64_MAX},
     {"a delay near 2^64 at a done", RECORD_DONE, STEP_DELAY_MS, UINT64_MAX},
     {"a poll that is not there", RECORD_POLL_WINDOW, POLL_WINDOW_POLL, 2},
+    {"a reset of no poll", RECORD_RESET, RESET_POLL, 2},
+    {"a reset near 2^64", RECORD_RESET, RESET_POLL, UINT64_MAX},
     {"a mode 3 of a window", RECORD_POLL_WINDOW, POLL_WINDOW_MODE, POLL_MODES},
     {"a worker that is not there", RECORD_OFFLINE, 0, 2},
 };

@@ -151,6 +151,8 @@ void forge_records(struct forge_records *records)
         {.type = RECORD_OFFLINE, .num = {1}},
         {.type = RECORD_VOTE, .num = {1, 3, 2}},
         {.type = RECORD_BYE, .text = {TEXT("w")}},
+        {.type = RECORD_RESET, .num = {1}, .text = {TEXT("k")}},
+        {.type = RECORD_VOTE, .num = {1, 0, 4}},
     };
     _Static_assert(COUNT_OF(all) <= FORGE_RECORDS_MAX, "room for all");
     records->count = COUNT_OF(all);
