@@ -71,7 +71,10 @@ static void no_memory(void)
     }
     for (int i = 0; i < BUILDS_MAX && is_full; i++) /* ... and what is left */
         is_full = !reply_is_err(client_get(&client, "SUBMIT q make"), "FULL");
-    EXPECT(!is_full, "it does not fill up");
+    for (int i = 0; i < BUILDS_MAX && !is_full; i++)
+        is_full = reply_is_err(client_get(&client, "VOTE 1 KEY fill-%d", i), "FULL");
+    EXPECT(is_full, "it does not fill up");
+    uint64_t votes = scene_votes(&client, "p", 1);
     client_expect(&client, "OK 1 dup=1", "OPTION p A KEY option");
     client_expect(&client, "OK 1 dup=1", "SUBMIT q KEY build make");
     client_expect(&client, "OK 1 dup=1", "VOTE 1 KEY vote");
@@ -81,7 +84,7 @@ static void no_memory(void)
     client_expect_err(&client, "FULL", "OPTION p B KEY option2");
     client_expect_err(&client, "FULL", "SUBMIT q KEY build2 make");
     client_expect_err(&client, "FULL", "VOTE 1 KEY vote2");
-    client_expect(&client, "OK 2", "VOTE 1");
+    EXPECT(scene_votes(&client, "p", 1) == votes, "a vote that was refused");
     client_close(&client);
     server_stop(&server);
 }
