@@ -402,8 +402,8 @@ static inline struct build *state_build(const struct state *state, uint64_t id)
 }
 
 /* The trends of an option's votes, of a poll's total, and of its generation. A RESET touches none
- * of an option: its count is that of its own generation, and 0 from the next one on, which the trend
- * of the poll's generation tells (trend_first_above). */
+ * of an option: its count is that of its own generation, and 0 from the next one on, which the
+ * trend of the poll's generation tells (trend_first_above). */
 static inline struct trend option_trend(struct state *state, struct option *option)
 {
     return (struct trend){&option->samples, &option->trend_until_ms,

@@ -163,8 +163,8 @@ static void repeated(void)
 
 /* ---- in its place in a connection, and at the end of the server ---- */
 
-/* Requests of one connection are done in their order: so is a RESET among votes, a CLOSE and another
- * mode. */
+/* Requests of one connection are done in their order: so is a RESET among votes, a CLOSE and
+ * another mode. */
 static void in_order(void)
 {
     static const char *const pairs[][2] = {

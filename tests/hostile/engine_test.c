@@ -5,6 +5,7 @@
 #include "engine/state/state.h"
 #include "tests/engine/handle.h"
 #include "tests/hostile/forge_state.h"
+#include "tests/hostile/opened.h"
 #include "tests/lib/count.h"
 
 #include <criterion/criterion.h>
@@ -12,57 +13,20 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static char dir[128];
-static struct tally *tally;
-static struct tally_report report;
-static struct handle handle;
-
-static void setup(void)
-{
-    files_temp_dir(dir, sizeof(dir));
-}
-
-static void teardown(void)
-{
-    files_remove_tree(dir);
-}
-
-TestSuite(hostile_engine, .init = setup, .fini = teardown);
-
-static int open_engine(void)
-{
-    struct tally_options options = {.dir = dir, .create = true, .edges = 1};
-    int err = tally_open(&tally, &options, &report);
-    if (err == 0) {
-        handle_open(&handle, tally);
-    }
-    return err;
-}
-
-static void close_engine(void)
-{
-    handle_close(&handle);
-    cr_assert_eq(tally_close(tally), 0);
-}
-
-static void fresh_dir(void)
-{
-    files_remove_tree(dir);
-    files_temp_dir(dir, sizeof(dir));
-}
+TestSuite(hostile_engine, .init = opened_init, .fini = opened_fini);
 
 /* ---- snapshots ---- */
 
 static void expect_saved_refused(const struct forge_images *images, const char *what)
 {
-    fresh_dir();
+    opened_fresh();
     forge_saved(dir, images);
-    int err = open_engine();
+    int err = opened_start();
     cr_expect_eq(err, TALLY_DAMAGE, "%s: %d, %s", what, err, report.text);
     cr_expect_not_null(strstr(report.text, "the snapshot contradicts itself"), "%s: %s", what,
                        report.text);
     if (err == 0) {
-        close_engine();
+        opened_stop();
     }
 }
 
@@ -74,12 +38,12 @@ Test(hostile_engine, a_forged_state_that_can_be_is_served)
     struct engine_info info;
     forge_images(&images);
     forge_saved(dir, &images);
-    cr_assert_eq(open_engine(), 0, "%s", report.text);
+    cr_assert_eq(opened_start(), 0, "%s", report.text);
     edge_info(handle.edge, &info);
     cr_expect(info.polls == 1 && info.votes == 5);
-    close_engine();
-    cr_assert_eq(open_engine(), 0, "%s", report.text);
-    close_engine();
+    opened_stop();
+    cr_assert_eq(opened_start(), 0, "%s", report.text);
+    opened_stop();
 }
 
 /* Votes of an older generation are not counted. */
@@ -95,16 +59,16 @@ Test(hostile_engine, a_forged_poll_that_was_reset_is_served)
     images.at[FORGED_OPTION].num[IOPTION_VOTES] = VOTES_MASK;
     images.at[FORGED_OPTION_2].num[IOPTION_GENERATION] = UINT32_MAX;
     forge_saved(dir, &images);
-    cr_assert_eq(open_engine(), 0, "%s", report.text);
+    cr_assert_eq(opened_start(), 0, "%s", report.text);
     edge_info(handle.edge, &info);
     cr_expect_eq(info.votes, 2);
     cr_expect_eq(option_votes_now(state_option(handle.edge->state, 1)), 0);
     cr_expect_eq(option_votes_now(state_option(handle.edge->state, 2)), 2);
     int err = handle_result(&handle, edge_reset(handle.edge, SPAN("p"), SPAN("")), NULL);
     cr_expect_eq(err, TALLY_FULL, "it cannot be reset more often");
-    close_engine();
-    cr_assert_eq(open_engine(), 0, "%s", report.text);
-    close_engine();
+    opened_stop();
+    cr_assert_eq(opened_start(), 0, "%s", report.text);
+    opened_stop();
 }
 
 static const struct number_case {
@@ -416,16 +380,16 @@ Test(hostile_engine, a_build_with_the_last_token_but_few_fails_and_ends_nothing)
     forge_images(&images);
     images.at[FORGED_PENDING].num[IBUILD_APPLIED] = status_make(BUILD_PENDING, BUILD_TOKEN_MAX - 4);
     forge_saved(dir, &images);
-    cr_assert_eq(open_engine(), 0, "%s", report.text);
+    cr_assert_eq(opened_start(), 0, "%s", report.text);
     cr_assert_eq(claim(&token, &id), 0);
     const struct edge_fail ask = {.id = id, .token = token};
     HANDLE_ASK(err, &handle, edge_fail(handle.edge, &ask, &how));
     cr_assert_eq(err, 0);
     handle_settle(&handle);
     cr_expect(how.final, "there is no token for another try");
-    close_engine();
-    cr_assert_eq(open_engine(), 0, "%s", report.text);
-    close_engine();
+    opened_stop();
+    cr_assert_eq(opened_start(), 0, "%s", report.text);
+    opened_stop();
 }
 
 Test(hostile_engine, an_option_with_nearly_2_to_the_40_votes_refuses_more_and_ends_nothing)
@@ -437,14 +401,14 @@ Test(hostile_engine, an_option_with_nearly_2_to_the_40_votes_refuses_more_and_en
     images.at[FORGED_POLL].num[IPOLL_TOTAL] = VOTES_MASK + 2;
     images.at[FORGED_HEAD].num[HEAD_VOTES] = VOTES_MASK + 2;
     forge_saved(dir, &images);
-    cr_assert_eq(open_engine(), 0, "%s", report.text);
+    cr_assert_eq(opened_start(), 0, "%s", report.text);
     cr_expect_eq(edge_vote(handle.edge, 1, 1, &vote), TALLY_RANGE);
     cr_expect_eq(edge_vote(handle.edge, 2, 1, &vote), 0);
     edge_flush(handle.edge);
     handle_settle(&handle);
-    close_engine();
-    cr_assert_eq(open_engine(), 0, "%s", report.text);
-    close_engine();
+    opened_stop();
+    cr_assert_eq(opened_start(), 0, "%s", report.text);
+    opened_stop();
 }
 
 /* A mistake in the state itself, as a bug would make it: the proof finds it when the snapshot is
@@ -458,133 +422,17 @@ Test(hostile_engine, a_snapshot_that_cannot_be_loaded_does_not_count)
     int err;
     forge_images(&images);
     forge_saved(dir, &images);
-    cr_assert_eq(open_engine(), 0, "%s", report.text);
+    cr_assert_eq(opened_start(), 0, "%s", report.text);
     FIELD_ADD(tally->state.votes, 1);
     handle_poll(&handle, "another");
     HANDLE_ASK(err, &handle, edge_snapshot(handle.edge, &ticket, &done));
     cr_expect_eq(err, TALLY_IO, "it counts: %d", err);
     snprintf(path, sizeof(path), "%s/snap-%016x.tally", dir, FORGE_LSN + 1);
     cr_expect_neq(access(path, F_OK), 0, "it has a name");
-    close_engine();
-    cr_assert_eq(open_engine(), 0, "the log has it all: %s", report.text);
+    opened_stop();
+    cr_assert_eq(opened_start(), 0, "the log has it all: %s", report.text);
     cr_expect_eq(report.snapshot_lsn, FORGE_LSN);
-    close_engine();
-}
-
-/* ---- logs ---- */
-
-static void expect_logged(const struct forge_records *records, const char *what, int expected)
-{
-    fresh_dir();
-    forge_logged(dir, records);
-    int err = open_engine();
-    cr_expect_eq(err, expected, "%s: %d, %s", what, err, report.text);
-    if (err == 0) {
-        close_engine();
-    }
-}
-
-static struct record *find(struct forge_records *records, enum record_type type)
-{
-    size_t i = 0;
-    while (records->at[i].type != type) {
-        i++;
-    }
-    return &records->at[i];
-}
-
-static const struct record_number_case {
-    const char *what;
-    enum record_type type;
-    unsigned num;
-    uint64_t value;
-} record_numbers[] = {
-    {"a period of 0", RECORD_POLL, POLL_RATE_MS, 0},
-    {"an opening near 2^64", RECORD_POLL, POLL_OPEN_MS, UINT64_MAX},
-    {"a closing near 2^64", RECORD_POLL, POLL_CLOSE_MS, UINT64_MAX},
-    {"a mode 3", RECORD_POLL, POLL_MODE, POLL_MODES},
-    {"no vote", RECORD_VOTE, VOTE_N, 0},
-    {"2^32 votes", RECORD_VOTE, VOTE_N, (uint64_t)1 << 32},
-    {"a priority of 10", RECORD_SUBMIT, SUBMIT_PRI, 10},
-    {"a delay near 2^64", RECORD_SUBMIT, SUBMIT_DELAY_MS, UINT64_MAX},
-    {"a lease of 2^32", RECORD_SUBMIT, SUBMIT_LEASE_MS, (uint64_t)1 << 32},
-    {"no try", RECORD_SUBMIT, SUBMIT_TRIES, 0},
-    {"2^16 tries", RECORD_SUBMIT, SUBMIT_TRIES, (1 << 16) + 3},
-    {"257 slots", RECORD_WORKER, WORKER_SLOTS, 257},
-    {"a lease of 2^32 at a claim", RECORD_CLAIM, CLAIM_LEASE_MS, (uint64_t)1 << 32},
-    {"a state of 5 bits", RECORD_CLAIM, STEP_AFTER, (uint64_t)1 << 32 | 0x30000002},
-    {"a delay near 2^64 at a fail", RECORD_FAIL, STEP_DELAY_MS, UINT64_MAX},
-    {"a delay near 2^64 at a done", RECORD_DONE, STEP_DELAY_MS, UINT64_MAX},
-    {"a poll that is not there", RECORD_POLL_WINDOW, POLL_WINDOW_POLL, 2},
-    {"a reset of no poll", RECORD_RESET, RESET_POLL, 2},
-    {"a reset near 2^64", RECORD_RESET, RESET_POLL, UINT64_MAX},
-    {"a mode 3 of a window", RECORD_POLL_WINDOW, POLL_WINDOW_MODE, POLL_MODES},
-    {"a worker that is not there", RECORD_OFFLINE, 0, 2},
-};
-
-static const struct record_text_case {
-    const char *what;
-    enum record_type type;
-    unsigned text;
-    struct span value;
-} record_texts[] = {
-    {"a poll's name with a line end", RECORD_POLL, POLL_NAME, TEXT("p\n")},
-    {"a label with a line end", RECORD_OPTION, OPTION_LABEL, TEXT("A\n1 2 VOTE")},
-    {"a label that is no UTF-8", RECORD_OPTION, OPTION_LABEL, TEXT("\xff")},
-    {"no folded label", RECORD_OPTION, OPTION_FOLD, {NULL, 0}},
-    {"a queue's name with a line end", RECORD_SUBMIT, SUBMIT_QUEUE, TEXT("q\r\n")},
-    {"a key of 65 bytes", RECORD_SUBMIT, SUBMIT_KEY,
-     TEXT("12345678901234567890123456789012345678901234567890123456789012345")},
-    {"a key of 65 bytes of a step", RECORD_VOTE, VOTE_KEY,
-     TEXT("12345678901234567890123456789012345678901234567890123456789012345")},
-    {"a key of 65 bytes, too", RECORD_OPTION, OPTION_KEY,
-     TEXT("12345678901234567890123456789012345678901234567890123456789012345")},
-    {"tags such as a;b", RECORD_SUBMIT, SUBMIT_NEED, TEXT("a;b")},
-    {"tags that do not rise", RECORD_SUBMIT, SUBMIT_NEED, TEXT("b,a")},
-    {"a worker's id with a line end", RECORD_WORKER, WORKER_ID, TEXT("w\n")},
-    {"a worker's tags such as a;b", RECORD_WORKER, WORKER_TAGS, TEXT("a;b")},
-};
-
-Test(hostile_engine, a_log_that_says_what_cannot_be_is_refused)
-{
-    struct forge_records records;
-    forge_records(&records);
-    expect_logged(&records, "as it should be", 0);
-    for (size_t i = 0; i < COUNT_OF(record_numbers); i++) {
-        forge_records(&records);
-        find(&records, record_numbers[i].type)->num[record_numbers[i].num] =
-            record_numbers[i].value;
-        expect_logged(&records, record_numbers[i].what, TALLY_DAMAGE);
-    }
-    for (size_t i = 0; i < COUNT_OF(record_texts); i++) {
-        forge_records(&records);
-        find(&records, record_texts[i].type)->text[record_texts[i].text] = record_texts[i].value;
-        expect_logged(&records, record_texts[i].what, TALLY_DAMAGE);
-    }
-    forge_records(&records);
-    records.at[records.count - 1].time_ms = UINT64_MAX - 5;
-    expect_logged(&records, "a time near 2^64", TALLY_DAMAGE);
-}
-
-/* 2^32 - 1 votes a record, chained as they should be: the last one reaches 2^40. */
-Test(hostile_engine, a_log_that_counts_beyond_2_to_the_40_is_refused)
-{
-    struct forge_records records;
-    forge_records(&records);
-    records.count = 3;
-    uint64_t before = 0;
-    for (unsigned i = 0; i < FORGE_RECORDS_MAX - 3; i++) {
-        records.at[records.count++] =
-            (struct record){.type = RECORD_VOTE, .num = {1, before, UINT32_MAX}};
-        before += UINT32_MAX;
-    }
-    expect_logged(&records, "2^32 votes a record", 0);
-    struct forge_images images;
-    forge_images(&images);
-    images.at[FORGED_OPTION].num[IOPTION_VOTES] = VOTES_MASK;
-    cr_expect_null(bounds_image_error(&images.at[FORGED_OPTION]));
-    images.at[FORGED_OPTION].num[IOPTION_VOTES] = VOTES_MASK + 1;
-    cr_expect_not_null(bounds_image_error(&images.at[FORGED_OPTION]));
+    opened_stop();
 }
 
 /* ---- a record that apply refuses is never appended ---- */
@@ -592,7 +440,7 @@ Test(hostile_engine, a_log_that_counts_beyond_2_to_the_40_is_refused)
 Test(hostile_engine, the_edge_refuses_what_apply_would)
 {
     static char payload[BUILD_TEXT_BYTES_MAX + 1];
-    cr_assert_eq(open_engine(), 0, "%s", report.text);
+    cr_assert_eq(opened_start(), 0, "%s", report.text);
     const struct edge_submit good = {
         .queue = {"q", 1}, .payload = {"make", 4}, .lease_ms = 1000, .tries = 3, .pri = 5};
     struct edge_submit bad = good;
@@ -620,5 +468,5 @@ Test(hostile_engine, the_edge_refuses_what_apply_would)
     cr_expect_eq(edge_worker(handle.edge, &worker), TALLY_INVAL, "a name of 300 bytes");
     cr_expect_eq(edge_tail(handle.edge), 0, "nothing was appended");
     cr_expect_eq(ledger_of(edge_ledger(handle.edge), LEDGER_IN_FLIGHT), 0, "nothing is counted");
-    close_engine();
+    opened_stop();
 }
