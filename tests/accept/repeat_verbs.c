@@ -1,5 +1,5 @@
-/* KEY: the same request sent again, at once or after a crash, is done once and always answered with
- * the first reply. */
+/* KEY on each verb that has it: the same request sent again, at once or after a crash, is done once
+ * and always answered with the first reply. For votes beside their log: repeat.c. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/count.h"
