@@ -25,6 +25,7 @@
 /* A start: it loads the snapshot, then replays the log behind it. */
 struct opening {
     struct state *state;
+    struct event_store *events;
     const struct tally_options *options;
     unsigned percent; /* of the progress that was reported last */
     struct snapshot_load load;
@@ -32,9 +33,24 @@ struct opening {
     struct replay replay;
 };
 
+static int load_recent(void *arg, uint64_t poll, struct span events)
+{
+    return event_store_load(arg, poll, events);
+}
+
+static void load_begin(struct opening *opening)
+{
+    snapshot_load_init(&opening->load, opening->state);
+    opening->load.recent = load_recent;
+    opening->load.arg = opening->events;
+}
+
 static int load_block(void *arg, const struct wal_block *block)
 {
     struct opening *opening = arg;
+    if (opening->events->position != block->segment) {
+        event_store_begin(opening->events, block->segment); /* the snapshot's lsn */
+    }
     if (block->count == 0) {
         opening->found.lsn = opening->load.proof.head.num[HEAD_LSN];
         opening->found.time_ms = opening->load.proof.head.num[HEAD_TIME_MS];
@@ -48,11 +64,13 @@ static int unload_snapshot(void *arg)
     struct opening *opening = arg;
     uint64_t ceiling = opening->state->ledger.ceiling;
     snapshot_load_fini(&opening->load);
+    event_store_fini(opening->events);
     state_fini(opening->state);
     int err = state_init(opening->state);
+    err = err != 0 ? err : event_store_init(opening->events, opening->state);
     opening->state->ledger.ceiling = ceiling;
     opening->found = (struct snapshot_found){.lsn = 0};
-    snapshot_load_init(&opening->load, opening->state);
+    load_begin(opening);
     return err;
 }
 
@@ -124,9 +142,11 @@ static uint64_t lane_bytes_all(const struct tally_options *options)
 
 static int open_log(struct tally *tally, struct tally_report *report, struct committer_log *log)
 {
-    struct opening opening = {.state = &tally->state, .options = &tally->options};
-    snapshot_load_init(&opening.load, &tally->state);
+    struct opening opening = {
+        .state = &tally->state, .events = &tally->events, .options = &tally->options};
+    load_begin(&opening);
     replay_init(&opening.replay, &tally->state, 0);
+    opening.replay.events = &tally->events;
     struct wal_report found = {0};
     uint64_t bytes = tally->options.segment_bytes;
     log->io = tally->io;
@@ -161,6 +181,8 @@ static int open_log(struct tally *tally, struct tally_report *report, struct com
 static int engine_start(struct tally *tally, const struct committer_log *log)
 {
     apply_replay_end(&tally->state);
+    event_store_replayed(&tally->events);
+    tally->shared.events = &tally->events;
     tally->state.retirer = rcu_retirer_new();
     if (tally->state.retirer == NULL) {
         return TALLY_NOMEM;
@@ -194,6 +216,7 @@ static void tally_free(struct tally *tally)
 {
     edges_fini(&tally->edges);
     reader_free(tally->shared.reader);
+    event_store_fini(&tally->events);
     state_fini(&tally->state);
     if (tally->io_is_ours) {
         tally->io->ops->destroy(tally->io);
@@ -278,6 +301,7 @@ int tally_open(struct tally **out, const struct tally_options *options, struct t
     int err = committer_init(&tally->committer, &tally->options, &tally->state, &tally->shared,
                              &tally->edges);
     err = err != 0 ? err : state_init(&tally->state);
+    err = err != 0 ? err : event_store_init(&tally->events, &tally->state);
     tally->state.ledger.ceiling = tally->options.memory_bytes;
     err = err != 0 ? err : open_io(tally, report);
     if (err == 0) {

@@ -6,6 +6,7 @@
 #include "engine/commit/committer.h"
 #include "engine/edge/edges.h"
 #include "engine/edge/shared.h"
+#include "engine/events/event_store.h"
 #include "engine/state/state.h"
 #include "engine/tally.h"
 #include "wal/wal.h"
@@ -27,6 +28,7 @@ struct tally {
     struct edges edges;
     struct shared shared;
     struct state state;
+    struct event_store events; /* what has happened */
     struct committer committer;
 };
 

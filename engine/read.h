@@ -4,11 +4,13 @@
 
 #include "engine/edge.h"
 #include "engine/base/ledger.h"
+#include "engine/log/event.h"
 #include "engine/log/status.h"
 
 #include <stddef.h>
 
 struct parcel; /* engine/base/parcel.h */
+struct reader; /* engine/edge/reader.h */
 struct state;
 
 /*
@@ -44,7 +46,8 @@ struct read_rows {
 struct read {
     /* written once */
     int (*run)(struct read *read, const struct state *state);
-    void (*end)(struct read *read);               /* hands the rows to the typed read */
+    int (*beside)(struct reader *reader, struct read *read); /* instead of a rank; or NULL */
+    void (*end)(struct read *read);                          /* hands the rows to the typed read */
     int (*compare)(const void *a, const void *b); /* rows; NULL: they are made in order */
     /* makes the rows of what a whole slice has copied, as run; NULL: the slice made them */
     int (*settle)(struct read *read);
@@ -257,6 +260,38 @@ struct read_held {
 };
 void read_held_init(struct read_held *r, const struct edge *edge, struct span worker);
 void read_held_fini(struct read_held *r);
+
+/* ---- EVENTS ---- */
+/* What an event is to be about. */
+struct event_match {
+    enum event_of {
+        EVENT_OF_ANY,
+        EVENT_OF_POLL,
+        EVENT_OF_QUEUE,
+        EVENT_OF_BUILD,
+        EVENT_OF_WORKER
+    } of;
+    struct span name; /* of a poll, a queue or a worker */
+    uint64_t id;      /* of a build; that of a poll is found by its name */
+};
+struct event_row {
+    struct event event;
+    struct span poll;  /* its name; at NULL: it is about none */
+    struct span label; /* of the option; at NULL: it is about none */
+};
+struct read_events {
+    struct read read;            /* RANGE: `from` is before `oldest` */
+    uint64_t from;               /* the events from this lsn on; 0: the newest */
+    bool each;                   /* combined votes one by one */
+    struct event_match *matches; /* borrowed, and filled in; none: all events */
+    size_t match_count;
+    uint64_t oldest;        /* every event from this lsn on is there to be read */
+    struct event_row *rows; /* oldest first */
+    size_t row_count;
+};
+/* Init zeroes the fields; the caller sets the wanted ones between init and edge_read. */
+void read_events_init(struct read_events *r, size_t count);
+void read_events_fini(struct read_events *r);
 
 /* ---- INFO ---- */
 struct engine_info {

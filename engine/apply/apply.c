@@ -82,6 +82,7 @@ static int apply_poll(struct state *state, const struct record *record, struct a
     FIELD_PUT(poll->open, open);
     poll_set_until(poll);
     apply_effect_add(v, EFFECT_ALTERED)->poll = poll;
+    apply_event_poll(state, record, poll, 0, 0);
     return 0;
 }
 
@@ -97,6 +98,7 @@ static int apply_poll_window(struct state *state, const struct record *record,
     FIELD_PUT(poll->open, record->num[POLL_WINDOW_OPEN] != 0);
     poll_set_until(poll);
     apply_effect_add(v, EFFECT_WINDOWED)->poll = poll;
+    apply_event_poll(state, record, poll, 0, record->num[POLL_WINDOW_OPEN] != 0);
     return 0;
 }
 
@@ -130,6 +132,7 @@ static int apply_reset(struct state *state, const struct record *record, struct 
     if (poll->feed != NULL) {
         FIELD_PUT(poll->feed->broken, true); /* the reader makes the rank anew */
     }
+    apply_event_poll(state, record, poll, 0, v->reply.value);
     return 0;
 }
 
@@ -219,6 +222,9 @@ static int apply_option(struct state *state, const struct record *record, struct
     }
     int err = option_new(state, poll, record);
     v->reply.value = FIELD_OWN(state->option_count);
+    if (err == 0) {
+        apply_event_poll(state, record, poll, v->reply.value, 0);
+    }
     return err;
 }
 

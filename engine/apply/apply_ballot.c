@@ -113,12 +113,14 @@ int apply_ballot_look(const struct state *state, const struct record *record)
 }
 
 /* Adds one vote to an option, or takes one from it, in a poll where no edge steps its word. */
-static int option_move(struct state *state, struct option *option, int by, uint64_t now_ms)
+static int option_move(struct state *state, const struct record *record, struct option *option,
+                       int by)
 {
+    bool is_ballot = record->type == RECORD_BALLOT;
     uint64_t votes = option_votes_now(option);
     DCHECK(by > 0 || votes > 0); /* a voter's vote was counted */
     snapshot_capture_option(state, option);
-    if (apply_touch(state, option, now_ms) != 0) {
+    if (apply_touch(state, option, record->time_ms) != 0) {
         return TALLY_NOMEM;
     }
     votes = by > 0 ? votes + 1 : votes - 1;
@@ -128,31 +130,37 @@ static int option_move(struct state *state, struct option *option, int by, uint6
     if (option->poll->feed != NULL) {
         feed_note(option->poll->feed, option, votes);
     }
+    const struct apply_votes told = {
+        .option = option,
+        .after = votes,
+        .n = 1,
+        .voter = record->text[is_ballot ? (int)BALLOT_VOTER : (int)UNVOTE_VOTER]};
+    apply_event_votes(state, record, by > 0 ? RECORD_VOTE : RECORD_UNVOTE, &told);
     return 0;
 }
 
 /* Gives a voter's vote to the options of `new` instead of those of `old`. An option that has it in
  * both is not touched. Errors: NOMEM. */
-static int vote_move(struct state *state, struct poll *poll, const struct vote *old,
-                     const struct vote *new, uint64_t now_ms)
+static int vote_move(struct state *state, const struct record *record, struct poll *poll,
+                     const struct vote *old, const struct vote *new)
 {
     uint64_t added = 0;
     uint64_t taken = 0;
     int err = 0;
     for (unsigned i = 0; i < old->count && err == 0; i++) {
         if (!has_place(new, old->places[i])) {
-            err = option_move(state, poll_option(poll, old->places[i]), -1, now_ms);
+            err = option_move(state, record, poll_option(poll, old->places[i]), -1);
             taken++;
         }
     }
     for (unsigned i = 0; i < new->count &&err == 0; i++) {
         if (!has_place(old, new->places[i])) {
-            err = option_move(state, poll_option(poll, new->places[i]), 1, now_ms);
+            err = option_move(state, record, poll_option(poll, new->places[i]), 1);
             added++;
         }
     }
     if (err == 0 && added + taken > 0) {
-        apply_poll_add(state, poll, now_ms / 1000, added, taken);
+        apply_poll_add(state, poll, record->time_ms / 1000, added, taken);
     }
     return err;
 }
@@ -174,7 +182,7 @@ static int ballot_count(struct state *state, const struct record *record,
     if (voters_put(&poll->voters, &entry) != 0) {
         return TALLY_NOMEM;
     }
-    return vote_move(state, poll, old, &new, record->time_ms);
+    return vote_move(state, record, poll, old, &new);
 }
 
 int apply_ballot(struct state *state, const struct record *record, struct apply_result *v)
@@ -237,7 +245,7 @@ int apply_unvote(struct state *state, const struct record *record, struct apply_
     }
     snapshot_capture_poll(state, poll);
     (void)voters_remove(&poll->voters, voter);
-    int err = vote_move(state, poll, &old, &none, record->time_ms);
+    int err = vote_move(state, record, poll, &old, &none);
     for (unsigned i = 0; i < old.count; i++) {
         v->numbers[i] = option_votes_now(poll_option(poll, old.places[i]));
     }

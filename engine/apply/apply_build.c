@@ -250,6 +250,7 @@ static int apply_submit(struct state *state, const struct record *record, struct
     DCHECK(status_token(build->accepted) <= BUILD_TOKEN_MAX / 2 + 1);
     err = apply_build_count(build, BUILD_NONE, to);
     offer_effect(v, build, to);
+    apply_event_build(state, record, build);
     v->reply.value = build->id;
     return err;
 }
@@ -485,6 +486,7 @@ static int apply_build_step(struct state *state, const struct record *record,
     }
     DCHECK(status_is_held(after) == (FIELD_OWN(build->worker) != NULL));
     offer_effect(v, build, to);
+    apply_event_build(state, record, build);
     if (status_is_ended(after)) {
         apply_build_end(state, build, record);
     }

@@ -101,6 +101,28 @@ static inline int apply_touch(struct state *state, struct option *option, uint64
 /* As apply_touch, for a change of the total of a poll alone. */
 int apply_touch_poll(struct state *state, struct poll *poll, uint64_t now_ms);
 
+/* What an event says of votes for one option. */
+struct apply_votes {
+    const struct option *option;
+    uint64_t after;
+    uint64_t n;
+    struct span voter; /* empty: none is known */
+};
+
+/*
+ * Tell that the record was accepted (state.events): of an option's votes, with the type of the
+ * event, since one record may give some options votes and take others'; of a poll, with an option
+ * that was added to it, or 0, and a value that fits its type; of a build, with the state that it
+ * has now; of a worker.
+ */
+void apply_event_votes(struct state *state, const struct record *record, enum record_type type,
+                       const struct apply_votes *votes);
+void apply_event_poll(struct state *state, const struct record *record, const struct poll *poll,
+                      uint64_t option, uint64_t value);
+void apply_event_build(struct state *state, const struct record *record, const struct build *build);
+void apply_event_worker(struct state *state, const struct record *record,
+                        const struct worker *worker, bool again);
+
 /* As apply, for a VOTE, a BALLOT, an UNVOTE, a SEED. */
 int apply_vote(struct state *state, const struct record *record);
 int apply_ballot(struct state *state, const struct record *record, struct apply_result *v);

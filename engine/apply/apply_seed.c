@@ -74,6 +74,8 @@ int apply_seed(struct state *state, const struct record *record, struct apply_re
     if (poll->feed != NULL) {
         feed_note(poll->feed, option, votes);
     }
+    const struct apply_votes told = {.option = option, .after = votes, .n = n};
+    apply_event_votes(state, record, RECORD_SEED, &told);
     v->reply.value = votes;
     return apply_key_of_seed(state, record);
 }

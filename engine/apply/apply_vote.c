@@ -132,13 +132,25 @@ static void option_take(struct option *option, const struct vote_step *step)
     option->changes++;
 }
 
+/* What a vote with a voter or a key does beside its votes. Not inlined: other votes pass by. */
+__attribute__((noinline)) static int vote_texts(struct state *state, const struct record *record,
+                                                const struct option *option)
+{
+    const struct apply_votes votes = {.option = option,
+                                      .after = option_votes_now(option),
+                                      .n = record->num[VOTE_N],
+                                      .voter = record->text[VOTE_VOTER]};
+    apply_event_votes(state, record, RECORD_VOTE, &votes);
+    return record->text[VOTE_KEY].len > 0 ? apply_key_of_vote(state, record) : 0;
+}
+
 int apply_vote(struct state *state, const struct record *record)
 {
     const struct vote_step step =
         apply_vote_step_of(record->num[VOTE_OPTION], record->num[VOTE_BEFORE], record->num[VOTE_N]);
     struct option *option = state_option(state, step.option);
-    bool has_key = record->text[VOTE_KEY].len > 0;
-    if (!option_fits(option, &step) || (has_key && bounds_record_error(record) != NULL)) {
+    bool has_texts = record->text[VOTE_VOTER].len + record->text[VOTE_KEY].len > 0;
+    if (!option_fits(option, &step) || (has_texts && bounds_record_error(record) != NULL)) {
         return TALLY_CORRUPT;
     }
     snapshot_capture_option(state, option);
@@ -150,7 +162,7 @@ int apply_vote(struct state *state, const struct record *record)
     if (option->poll->feed != NULL) {
         feed_note(option->poll->feed, option, step.before + step.n);
     }
-    return has_key ? apply_key_of_vote(state, record) : 0;
+    return has_texts ? vote_texts(state, record, option) : 0;
 }
 
 /* Up to this many options stay in the cache. */

@@ -110,6 +110,7 @@ int apply_worker(struct state *state, const struct record *record, struct apply_
     DCHECK(FIELD_OWN(worker->slots) > 0 && FIELD_OWN(worker->slots) <= WORKER_SLOTS_MAX);
     FIELD_PUT(worker->state, WORKER_ONLINE);
     ledger_add(&state->ledger, LEDGER_ENTITIES, worker_weight(worker) - weight);
+    apply_event_worker(state, record, worker, !is_new);
     v->reply.value = is_new ? 0 : 1;
     return err;
 }
@@ -137,6 +138,7 @@ int apply_bye(struct state *state, const struct record *record, struct apply_res
         }
     }
     apply_effect_add(v, EFFECT_GONE)->worker = worker;
+    apply_event_worker(state, record, worker, false);
     return 0;
 }
 
@@ -156,6 +158,7 @@ int apply_offline(struct state *state, const struct record *record)
     if (worker != NULL && FIELD_OWN(worker->state) == WORKER_ONLINE) {
         snapshot_capture_worker(state, worker);
         FIELD_PUT(worker->state, WORKER_OFFLINE);
+        apply_event_worker(state, record, worker, false);
     }
     return 0;
 }
@@ -170,6 +173,7 @@ int apply_seen(struct state *state, const struct record *record)
     if (worker != NULL && FIELD_OWN(worker->state) == WORKER_OFFLINE) {
         snapshot_capture_worker(state, worker);
         FIELD_PUT(worker->state, WORKER_ONLINE);
+        apply_event_worker(state, record, worker, false);
     }
     return 0;
 }

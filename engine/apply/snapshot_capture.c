@@ -193,6 +193,27 @@ static void capture_one(struct capture *capture, void *entity)
     }
 }
 
+/* Puts at most so many of the images that go behind the entities. Returns whether that was all, or
+ * the capture has failed. */
+static bool put_more(struct capture *capture, uint64_t images_max)
+{
+    for (uint64_t i = 0; capture->err == 0 && capture->more != NULL; i++) {
+        struct image image;
+        int got = i < images_max ? capture->more(capture->more_arg, &image) : TALLY_PARK;
+        if (got == TALLY_PARK) {
+            return false;
+        }
+        if (got == CAPTURE_NO_MORE) {
+            return true;
+        }
+        capture->err = got;
+        if (got == 0) {
+            put(capture, &image);
+        }
+    }
+    return true;
+}
+
 bool snapshot_capture_walk(struct capture *capture, uint64_t entities_max)
 {
     for (uint64_t i = 0; capture->err == 0 && capture->phase != DONE;) {
@@ -206,6 +227,9 @@ bool snapshot_capture_walk(struct capture *capture, uint64_t entities_max)
         } else {
             return false;
         }
+    }
+    if (!put_more(capture, entities_max)) {
+        return false;
     }
     if (capture->err == 0) {
         struct image end = {.kind = IMAGE_END, .num = {[END_IMAGES] = capture->images}};

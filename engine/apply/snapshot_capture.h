@@ -28,7 +28,7 @@
  * queue, its list of finished builds, the options of a poll, the builds that a worker holds, the
  * index of unique builds. So a change of those alone needs no capture.
  */
-enum { CAPTURE_CHUNK_BYTES = 256 * 1024 };
+enum { CAPTURE_CHUNK_BYTES = 256 * 1024, CAPTURE_NO_MORE = 1 };
 
 struct capture {
     struct state *state;
@@ -42,6 +42,10 @@ struct capture {
     unsigned phase;
     uint64_t id;
     const struct keyed_reply *key; /* the next one; NULL: all of S are captured */
+    /* Makes the next image that goes behind those of the entities: 0; CAPTURE_NO_MORE; PARK, not
+     * yet; or an error. NULL: there are none. */
+    int (*more)(void *arg, struct image *image);
+    void *more_arg;
     /* Takes the bytes over (and sets *buf to its empty state). 0 or an error. */
     int (*emit)(void *arg, struct image_buf *buf);
     void *arg;
@@ -51,8 +55,9 @@ struct capture {
 void snapshot_capture_begin(struct capture *capture, struct state *state,
                             int (*emit)(void *arg, struct image_buf *buf), void *arg);
 
-/* Walks over at most `entities_max` entities. Returns true when the capture is whole, END included,
- * or has failed (capture->err): then call snapshot_capture_end. */
+/* Walks over at most `entities_max` entities, and stops early where `more` says PARK. Returns true
+ * when the capture is whole, END included, or has failed (capture->err): then call
+ * snapshot_capture_end. */
 bool snapshot_capture_walk(struct capture *capture, uint64_t entities_max);
 
 /* Ends the capture, whole or not. */

@@ -93,11 +93,12 @@
     OWN(IKEY_NIL, bool, reply.nil)                                                                 \
     OWN(IKEY_VALUE, uint64_t, reply.value)
 
-#define END_FIELDS(OWN, SHARED, OTHER) OTHER(END_IMAGES)
+#define END_FIELDS(OWN, SHARED, OTHER)    OTHER(END_IMAGES)
+#define RECENT_FIELDS(OWN, SHARED, OTHER) OTHER(IRECENT_POLL)
 
 /* Each number of each kind has exactly one line: two lines of one number are two members of one
  * name. */
-#define HAS_LINE(index, ...)           char has_##index;
+#define HAS_LINE(index, ...)              char has_##index;
 #define X(kind, number)                                                                            \
     struct kind##_fields_are {                                                                     \
         kind##_FIELDS(HAS_LINE, HAS_LINE, HAS_LINE)                                                \

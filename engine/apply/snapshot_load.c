@@ -339,6 +339,10 @@ static int load_entity(struct snapshot_load *load, const struct image *image)
         return load_build(load, image);
     case IMAGE_KEY:
         return load_key(load, image);
+    case IMAGE_RECENT:
+        return load->recent == NULL
+                   ? 0
+                   : load->recent(load->arg, image->num[IRECENT_POLL], image->text[IRECENT_EVENTS]);
     case IMAGE_END:
         return 0;
     case IMAGE_NONE:

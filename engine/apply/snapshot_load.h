@@ -9,7 +9,10 @@
 struct snapshot_load {
     struct state *state;
     struct snapshot_proof proof; /* checks each image first; proof.why says what did not fit */
-    bool ended;                  /* snapshot_load_end was called; it is called once */
+    /* Takes the newest events of a poll: 0, or NOMEM. NULL: they are not wanted. */
+    int (*recent)(void *arg, uint64_t poll, struct span events);
+    void *arg;
+    bool ended; /* snapshot_load_end was called; it is called once */
 };
 
 void snapshot_load_init(struct snapshot_load *load, struct state *state);

@@ -2,6 +2,7 @@
 #include "engine/apply/snapshot_proof.h"
 
 #include "engine/log/bounds.h"
+#include "engine/log/event.h"
 #include "engine/state/state.h"
 #include "wal/base/check.h"
 #include "wal/base/err.h"
@@ -52,7 +53,8 @@ static uint64_t last_id(const struct snapshot_proof *proof, enum image_kind kind
     static const unsigned counts[IMAGE_KINDS] = {[IMAGE_POLL] = HEAD_POLLS,
                                                  [IMAGE_OPTION] = HEAD_OPTIONS,
                                                  [IMAGE_QUEUE] = HEAD_QUEUE_LAST,
-                                                 [IMAGE_WORKER] = HEAD_WORKER_LAST};
+                                                 [IMAGE_WORKER] = HEAD_WORKER_LAST,
+                                                 [IMAGE_RECENT] = HEAD_POLLS};
     return kind == IMAGE_BUILD ? proof->head.num[HEAD_BUILD_NEXT] - 1
                                : proof->head.num[counts[kind]];
 }
@@ -201,6 +203,17 @@ static int take_key(struct snapshot_proof *proof, const struct image *image)
     return 0;
 }
 
+static int take_recent(struct snapshot_proof *proof, const struct image *image)
+{
+    if (!is_there(proof, IMAGE_POLL, image->num[IRECENT_POLL])) {
+        return wrong(proof, "events without their poll");
+    }
+    if (event_last_lsn(image->text[IRECENT_EVENTS]) > proof->head.num[HEAD_LSN]) {
+        return wrong(proof, "events of a record that is not there yet");
+    }
+    return take_id(proof, IMAGE_RECENT, image->num[IRECENT_POLL], "the events of a poll twice");
+}
+
 static int take_end(struct snapshot_proof *proof, const struct image *image)
 {
     if (image->num[END_IMAGES] != proof->images) {
@@ -232,6 +245,8 @@ static int take(struct snapshot_proof *proof, const struct image *image)
         return take_build(proof, image);
     case IMAGE_KEY:
         return take_key(proof, image);
+    case IMAGE_RECENT:
+        return take_recent(proof, image);
     case IMAGE_END:
         return take_end(proof, image);
     case IMAGE_NONE:

@@ -33,7 +33,8 @@
     X(REPLIES, reply_bytes)          /* waiting for the disk or the client, and rows of reads */   \
     X(CONNECTIONS, connection_bytes) /* connections, and the input they have sent */               \
     X(SAVES, save_bytes)             /* of a snapshot, not written yet */                          \
-    X(RATES, rate_bytes)             /* times of votes in limited polls, by who voted */
+    X(RATES, rate_bytes)             /* times of votes in limited polls, by who voted */           \
+    X(EVENTS, event_bytes)           /* the newest events of all */                         
 
 enum ledger_kind {
 #define X(name, key) LEDGER_##name,

@@ -6,6 +6,7 @@
 #include "engine/base/rcu.h"
 #include "engine/edge/ordered_request.h"
 #include "engine/edge/reader.h"
+#include "engine/events/event_store.h"
 #include "engine/log/bounds.h"
 
 #include "wal/base/check.h"
@@ -193,6 +194,27 @@ static void apply_slot(struct committer *committer, struct lane_slot *slot, stru
     }
 }
 
+/* Hands what the block has changed to the reader, which remembers it. */
+static void tell_block(struct committer *committer, uint64_t first_lsn)
+{
+    const struct columns *columns = &committer->merge.columns;
+    struct event_store *store = committer->shared->events;
+    struct event_buf *events = &store->events;
+    const struct event_block block = {
+        .first_lsn = first_lsn,
+        .count = columns->count,
+        .votes = {(const char *)columns->block, columns->votes_len},
+        .events = {(const char *)events->at, events->len},
+    };
+    if (events->is_cut) {
+        event_pipe_lose(&store->pipe, first_lsn + columns->count - 1);
+        events->is_cut = false;
+    } else if (event_pipe_put(&store->pipe, &block)) {
+        reader_wake(committer->shared->reader);
+    }
+    events->len = 0;
+}
+
 static void apply_batch(struct committer *committer)
 {
     struct record record = {0};
@@ -207,6 +229,9 @@ static void apply_batch(struct committer *committer)
     seq_write_end(&committer->state->seq);
     /* the log counts the same number of records: merge_end */
     CHECK(FIELD_OWN(committer->state->lsn) == lsn + committer->merge.batch_count);
+    if (committer->merge.batch_count > 0) {
+        tell_block(committer, lsn + 1);
+    }
 }
 
 /* Publishes a lane's applied position, and gives its texts' bytes back. */
@@ -242,12 +267,12 @@ static void publish_commit(struct committer *committer)
     edges_wake(committer->edges, edges);
 }
 
-static void count_commit(struct committer *committer, uint64_t began_ns)
+static void count_commit(struct committer *committer, uint64_t began_ns, uint64_t ended_ns)
 {
     struct wal_stats stats;
     wal_stats(committer->wal, &stats);
-    committer->last_commit_ns = clock_mono_ns();
-    uint64_t us = (committer->last_commit_ns - began_ns) / 1000;
+    committer->last_commit_ns = ended_ns;
+    uint64_t us = (ended_ns - began_ns) / 1000;
     FIELD_PUT(committer->shared->commit_us_last, us);
     if (us > FIELD_OWN(committer->shared->commit_us_max)) {
         FIELD_PUT(committer->shared->commit_us_max, us);
@@ -299,9 +324,10 @@ static bool commit(struct committer *committer)
     if (committer->merge.batch_count > 0) {
         apply_batch(committer);
     }
-    space_judge(&committer->space);
+    uint64_t ended_ns = clock_mono_ns();
+    space_judge(&committer->space, ended_ns);
     publish_commit(committer);
-    count_commit(committer, began_ns);
+    count_commit(committer, began_ns, ended_ns);
     rcu_quiescent();
     return true;
 }
@@ -343,8 +369,9 @@ static uint64_t idle_ns(const struct committer *committer)
 static void idle(struct committer *committer)
 {
     uint64_t ns = idle_ns(committer);
-    uint64_t quiet_ns = clock_mono_ns() - committer->last_commit_ns;
-    space_judge(&committer->space);
+    uint64_t now_ns = clock_mono_ns();
+    uint64_t quiet_ns = now_ns - committer->last_commit_ns;
+    space_judge(&committer->space, now_ns);
     rcu_retire_flush(committer->state->retirer);
     rcu_offline();
     if (quiet_ns < CONFIRM_AFTER_NS) {

@@ -122,7 +122,7 @@ void merge_slot_record(const struct lane_slot *slot, struct record *record)
         record->num[VOTE_OPTION] = slot->vote.option->id;
         record->num[VOTE_BEFORE] = option_votes(slot->vote.before);
         record->num[VOTE_N] = slot->vote.n;
-        record->text[VOTE_VOTER].len = 0;
+        record->text[VOTE_VOTER].len = 0; /* the record before had others */
         record->text[VOTE_KEY].len = 0;
     } else if (record_is_build_step(slot->type)) {
         step_record(&slot->step, record);

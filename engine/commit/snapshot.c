@@ -2,6 +2,8 @@
 #include "engine/commit/snapshot.h"
 
 #include "engine/base/alarm.h"
+#include "engine/edge/reader.h"
+#include "engine/events/event_store.h"
 #include "wal/base/check.h"
 #include "wal/base/clock.h"
 
@@ -77,6 +79,7 @@ void snapshot_stop(struct snapshot *snapshot)
     if (snapshot->has_writer) {
         snapshot_writer_fini(&snapshot->writer);
     }
+    event_buf_fini(&snapshot->recent_events);
     if (snapshot->shared != NULL) {
         /* no edge is left that could read it */
         free((void *)(uintptr_t)FIELD_OWN(snapshot->shared->snapshot_made));
@@ -220,6 +223,30 @@ static bool snapshot_is_wanted(struct snapshot *snapshot, uint64_t now_ns)
     return is_asked || (is_useful && now_ns >= snapshot->retry_ns);
 }
 
+/* Makes the image of the next poll's newest events (CAPTURE_NO_MORE; PARK). Those behind the
+ * snapshot are left out: a start has them from the log. */
+static int next_recent(void *arg, struct image *image)
+{
+    struct snapshot *snapshot = arg;
+    struct event_buf *events = &snapshot->recent_events;
+    int err = 0;
+    for (events->len = 0; err == 0 && events->len == 0;) {
+        uint64_t poll = snapshot->recent_poll + 1;
+        err = event_store_recent(snapshot->shared->events, snapshot->capture.lsn, &poll, events);
+        snapshot->recent_poll = err == 0 ? poll : snapshot->recent_poll;
+    }
+    if (err == TALLY_PARK) {
+        snapshot->is_parked = true;
+        reader_wake(snapshot->shared->reader); /* it wakes the committer when it has come up */
+    }
+    *image = (struct image){
+        .kind = IMAGE_RECENT,
+        .num = {[IRECENT_POLL] = snapshot->recent_poll},
+        .text = {[IRECENT_EVENTS] = {(const char *)events->at, events->len}},
+    };
+    return events->is_cut ? TALLY_NOMEM : err == EVENTS_RECENT_NONE ? CAPTURE_NO_MORE : err;
+}
+
 static void snapshot_begin(struct snapshot *snapshot, uint64_t now_ns)
 {
     CHECK(!snapshot->running && !snapshot->walking); /* snapshot_run has looked */
@@ -236,6 +263,9 @@ static void snapshot_begin(struct snapshot *snapshot, uint64_t now_ns)
                           disk_is_full(snapshot));
     snapshot_capture_begin(&snapshot->capture, snapshot->state, snapshot_writer_put,
                            &snapshot->writer);
+    snapshot->recent_poll = 0;
+    snapshot->capture.more = next_recent;
+    snapshot->capture.more_arg = snapshot;
 }
 
 static void snapshot_end_walk(struct snapshot *snapshot, bool is_whole)
@@ -250,6 +280,7 @@ static bool snapshot_walk(struct snapshot *snapshot)
 {
     uint64_t slice = snapshot->options->snapshot_slice;
     uint64_t until_ns = slice > 0 ? 0 : clock_mono_ns() + SLICE_NS;
+    snapshot->is_parked = false;
     do {
         if (snapshot->capture.err == 0 && snapshot_writer_is_full(&snapshot->writer)) {
             return false;
@@ -258,8 +289,8 @@ static bool snapshot_walk(struct snapshot *snapshot)
             snapshot_end_walk(snapshot, snapshot->capture.err == 0);
             return false;
         }
-    } while (clock_mono_ns() < until_ns);
-    return true;
+    } while (!snapshot->is_parked && clock_mono_ns() < until_ns);
+    return !snapshot->is_parked;
 }
 
 bool snapshot_run(struct snapshot *snapshot)

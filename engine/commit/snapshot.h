@@ -37,6 +37,9 @@ struct snapshot {
     const struct tally_options *options;
     /* the rest */
     struct capture capture;
+    uint64_t recent_poll;           /* the last one whose newest events are in the capture */
+    struct event_buf recent_events; /* of that poll */
+    bool is_parked;                 /* the walk waits for the reader */
     bool walking;
     bool running;
     bool sweeping;      /* a sweep runs, and no snapshot */

@@ -22,9 +22,8 @@ static uint64_t snapshot_bytes_max(const struct space *space)
     return bytes + bytes / 16 + SNAPSHOT_REST_BYTES;
 }
 
-static void look_at_disk(struct space *space)
+static void look_at_disk(struct space *space, uint64_t now_ns)
 {
-    uint64_t now_ns = clock_mono_ns();
     uint64_t stored = FIELD_OWN(space->shared->stored_bytes);
     if (now_ns - space->looked_ns < LOOK_NS && stored - space->looked_stored < LOOK_BYTES) {
         return;
@@ -55,7 +54,7 @@ void space_start(struct space *space)
     /* engine.c has made the segments so large, whatever the options say */
     CHECK(space->log_bytes_min >= 4 * space->lane_bytes_all);
     space_look_soon(space);
-    space_judge(space);
+    space_judge(space, clock_mono_ns());
 }
 
 void space_look_soon(struct space *space)
@@ -88,9 +87,9 @@ static const char lost_text[] =
  * can be written. The reserve above that is for ends of claims. In addition the disk keeps space
  * for one more snapshot, because old log can be removed only after a snapshot.
  */
-void space_judge(struct space *space)
+void space_judge(struct space *space, uint64_t now_ns)
 {
-    look_at_disk(space);
+    look_at_disk(space, now_ns);
     uint64_t left_bytes = wal_room_bytes(space->wal);
     uint64_t floor = 2 * space->lane_bytes_all;
     bool full = wal_disk_full(space->wal);
@@ -113,9 +112,10 @@ void space_judge(struct space *space)
 
 bool space_is_lost(struct space *space)
 {
-    look_at_disk(space);
+    uint64_t now_ns = clock_mono_ns();
+    look_at_disk(space, now_ns);
     if (space->is_lost) {
-        space_judge(space);
+        space_judge(space, now_ns);
     }
     return space->is_lost;
 }

@@ -45,8 +45,8 @@ void space_start(struct space *space);
 /* Publishes which changes the edges may let in. Threads, of this and the rest: the committer. */
 void space_put(struct space *space, enum space_left left);
 
-/* Judges the space that is left, and publishes the result. */
-void space_judge(struct space *space);
+/* Judges the space that is left, and publishes the result. now_ns: the monotonic clock. */
+void space_judge(struct space *space, uint64_t now_ns);
 
 /* Whether the log is not in its directory any more; then changes are refused. Looks again when the
  * last look is too old. */

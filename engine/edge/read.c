@@ -135,6 +135,36 @@ void read_tally_fini(struct read_tally *r)
     slice_fini(&r->read);
 }
 
+/* ---- EVENTS ---- */
+
+static int run_events(struct read *read, const struct state *state)
+{
+    (void)read;
+    (void)state;
+    return READ_BESIDE; /* the reader has the events */
+}
+
+static void end_events(struct read *read)
+{
+    struct read_events *r = (struct read_events *)read;
+    r->rows = read->rows.at;
+    r->row_count = read->rows.count;
+}
+
+void read_events_init(struct read_events *r, size_t count)
+{
+    *r = (struct read_events){.read = {.run = run_events,
+                                       .beside = reader_events,
+                                       .end = end_events,
+                                       .wanted = count,
+                                       .rows.size = sizeof(struct event_row)}};
+}
+
+void read_events_fini(struct read_events *r)
+{
+    slice_fini(&r->read);
+}
+
 /* ---- FIND, similar labels ---- */
 
 _Static_assert(FOUND_MAX == (int)ALIKE_MAX, "the index finds as many as are told");

@@ -2,6 +2,7 @@
 #include "engine/edge/reader.h"
 
 #include "engine/edge/edge_internal.h"
+#include "engine/events/event_find.h"
 #include "engine/state/feed.h"
 #include "engine/base/rank.h"
 #include "engine/edge/slice.h"
@@ -114,6 +115,16 @@ static void make_ranked(struct reader *reader, struct read *read)
     }
 }
 
+/* Makes a read that the edge could not make. */
+static void make_beside(struct reader *reader, struct read *read)
+{
+    if (read->beside != NULL) {
+        read->err = read->beside(reader, read);
+    } else {
+        make_ranked(reader, read);
+    }
+}
+
 static bool has_room(const struct reader *reader)
 {
     /* rows that no client fetches do not use up the memory */
@@ -139,7 +150,7 @@ static void take_asked(struct reader *reader)
         read->asked_before = NULL;
         if (read->err == READ_BESIDE) {
             if (has_room(reader)) {
-                make_ranked(reader, read);
+                make_beside(reader, read);
             } else {
                 read->err = TALLY_BUSY;
             }
@@ -149,6 +160,15 @@ static void take_asked(struct reader *reader)
             *reader->waiting_end = read;
             reader->waiting_end = &read->asked_before;
         }
+    }
+}
+
+/* Takes the events of the blocks that were committed; a snapshot may wait for it. */
+static void take_events(struct reader *reader)
+{
+    event_store_take(reader->shared->events);
+    if (FIELD_GET(reader->shared->snapshot_running)) {
+        wake_up(&reader->shared->wake);
     }
 }
 
@@ -163,11 +183,12 @@ static void ranking_make(struct reader *reader, struct read *read)
             try_slice(reader, read);
         }
         slice_trim(read);
+        take_events(reader);
         take_asked(reader);
     }
     DCHECK(read->err != READ_MORE);
     if (read->err == READ_BESIDE) {
-        make_ranked(reader, read);
+        make_beside(reader, read);
     }
     slice_end(read);
 }
@@ -429,16 +450,60 @@ int reader_tally(struct reader *reader, struct read *read)
     return poll == NULL ? TALLY_NOTFOUND : TALLY_BUSY;
 }
 
+/* ---- EVENTS ---- */
+
+static int tell_event(void *arg, const struct event *event)
+{
+    struct read_events *r = arg;
+    const struct state *state = r->read.edge->state;
+    struct event_row *row = slice_row(&r->read);
+    if (row == NULL) {
+        return TALLY_NOMEM;
+    }
+    row->event = *event;
+    for (unsigned i = 0; i < EVENT_TEXTS; i++) {
+        row->event.text[i] = slice_text(&r->read, event->text[i]);
+        if (event->text[i].len > 0 && row->event.text[i].at == NULL) {
+            return TALLY_NOMEM;
+        }
+    }
+    if (event_is_of_poll(event)) {
+        const struct option *option = state_option(state, event->num[EVENT_OPTION]);
+        const struct poll *poll = table_get(&state->poll_ids, event->num[EVENT_POLL]);
+        row->label = option != NULL ? blob_span(option->label) : row->label;
+        row->poll = poll != NULL ? blob_span(poll->name) : row->poll;
+    }
+    return 0;
+}
+
+int reader_events(struct reader *reader, struct read *read)
+{
+    struct read_events *r = (struct read_events *)read;
+    struct event_store *store = reader->shared->events;
+    const struct event_ask ask = {.from = r->from,
+                                  .count = read->wanted,
+                                  .each = r->each,
+                                  .matches = r->matches,
+                                  .match_count = r->match_count,
+                                  .tell = tell_event,
+                                  .arg = r};
+    /* what the edge has seen applied was put into the pipe before */
+    event_store_take(store);
+    return event_find(store, &ask, &r->oldest);
+}
+
 /* ---- the thread ---- */
 
 static void *reader_run(void *arg)
 {
     struct reader *reader = arg;
     rcu_thread_register();
+    reader->shared->events->pause = rcu_quiescent;
     /* R10: acquire; pairs with R11 */
     while (!atomic_load_explicit(&reader->is_ending, memory_order_acquire)) {
         bool was_any = make_next(reader);
         look_after_ranks(reader);
+        take_events(reader);
         rcu_quiescent();
         /* the wake for a read or for the end may have come while the reader waited for a feed */
         /* R2: acquire; pairs with R1 */
@@ -474,6 +539,11 @@ int reader_new(struct reader **out, struct shared *shared)
         return TALLY_THREAD;
     }
     return 0;
+}
+
+void reader_wake(struct reader *reader)
+{
+    wake_up(&reader->wake);
 }
 
 void reader_stop(struct reader *reader)

@@ -44,4 +44,10 @@ void reader_serve(struct reader *reader);
 /* Makes a TALLY, or the beginning of a TREND, from a rank. Threads: the reader. */
 int reader_tally(struct reader *reader, struct read *read);
 
+/* Makes EVENTS from the store. Threads: the reader. */
+int reader_events(struct reader *reader, struct read *read);
+
+/* Wakes the reader, for there are events to take. Threads: the committer. */
+void reader_wake(struct reader *reader);
+
 #endif

@@ -58,12 +58,15 @@ struct snapshot_made {
     uint64_t took_ms;
 };
 
+struct event_store; /* engine/events/event_store.h */
+
 struct shared {
     /* written once, before there is an edge */
     struct state *state;
     struct wal *wal;        /* for the counters of INFO */
     const struct lane *own; /* the committer's lane: the edges call only lane_applied() on it */
     struct reader *reader;
+    struct event_store *events; /* the reader's; the committer's is its pipe */
     uint64_t retain_bytes;
     uint32_t payload_bytes_max;
     /* written by the committer with each commit */

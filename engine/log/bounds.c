@@ -1,6 +1,8 @@
 /* Checks records and images against their bounds: each field alone, then the fields together. */
 #include "engine/log/bounds.h"
 
+#include "engine/log/event.h"
+
 #include "engine/base/label.h"
 #include "engine/log/ballot.h"
 #include "wal/base/bytes.h"
@@ -367,6 +369,26 @@ static bool is_build_image(const struct image *image)
            is_forgotten_well(image, is_ended) && (!is_ended || image->text[IBUILD_UNIQ].len == 0);
 }
 
+/* Whether a text is events of this poll, in the order of their lsns, that may be told. */
+static bool are_events_of(struct span text, uint64_t poll)
+{
+    const unsigned char *at = (const unsigned char *)text.at;
+    const unsigned char *end = at + text.len;
+    uint64_t lsn = 0;
+    while (text.len > 0 && at != end) {
+        struct event event;
+        if (event_get(&at, end, &event) != 0 || event.lsn < lsn || !event_is_of_poll(&event) ||
+            event.num[EVENT_POLL] != poll || event.time_ms > TIME_MS_MAX ||
+            event.num[EVENT_VOTES] > VOTES_MASK || event.num[EVENT_N] > VOTES_MASK ||
+            (event.type == RECORD_VOTE && event.num[EVENT_N] > event.num[EVENT_VOTES]) ||
+            event.text[EVENT_VOTER].len > VOTER_LEN_MAX || event.text[1].len > 0) {
+            return false;
+        }
+        lsn = event.lsn;
+    }
+    return true;
+}
+
 /* Checks the fields of an image together. */
 static bool image_fits(const struct image *image)
 {
@@ -384,6 +406,8 @@ static bool image_fits(const struct image *image)
         return is_build_image(image);
     case IMAGE_KEY:
         return record_key_index((unsigned)num[IKEY_VERB]) >= 0 && image->text[IKEY_KEY].len > 0;
+    case IMAGE_RECENT:
+        return are_events_of(image->text[IRECENT_EVENTS], num[IRECENT_POLL]);
     case IMAGE_OPTION:
     case IMAGE_END:
         return true;
@@ -399,7 +423,7 @@ const char *bounds_image_error(const struct image *image)
         [IMAGE_HEAD] = "counts beyond the limits",   [IMAGE_POLL] = "a poll that cannot be",
         [IMAGE_OPTION] = "an option that cannot be", [IMAGE_QUEUE] = "a queue that cannot be",
         [IMAGE_WORKER] = "a worker that cannot be",  [IMAGE_BUILD] = "a build that cannot be",
-        [IMAGE_KEY] = "a key that cannot be",
+        [IMAGE_KEY] = "a key that cannot be",        [IMAGE_RECENT] = "events that cannot be",
     };
     bool fits = fields_fit(&images[image->kind], image->num, image->text) && image_fits(image);
     return fits ? NULL : whys[image->kind];

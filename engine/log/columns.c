@@ -137,6 +137,7 @@ int columns_end(struct columns *columns, const unsigned char **block, size_t *le
     struct column out = {columns->block, 0, columns->block_capacity};
     add_varint(&out, columns->time_ms);
     for (int i = 0; i < COLUMNS; i++) {
+        columns->votes_len = out.len; /* at last: where `rest` begins */
         add_varint(&out, columns->column[i].len);
         add_bytes(&out, columns->column[i].at, columns->column[i].len);
     }
@@ -228,23 +229,30 @@ static int take_run(struct decoder *d, uint32_t from, uint32_t count, struct vot
     return take_votes(d, run->option, run->before, run->n, run->count);
 }
 
-static int open_block(const void *block, size_t len, uint32_t count, uint64_t *time_ms,
-                      struct decoder *d)
+/* Finds the first columns of a block; *whole moves behind them. */
+static int open_columns(struct cursor *whole, int columns, uint64_t *time_ms, struct decoder *d)
 {
-    struct cursor whole = {block, (const unsigned char *)block + len};
-    if (row_cursor_num(&whole, time_ms) != 0) {
+    if (row_cursor_num(whole, time_ms) != 0) {
         return TALLY_CORRUPT;
     }
-    for (int i = 0; i < COLUMNS; i++) {
+    for (int i = 0; i < columns; i++) {
         struct span bytes;
-        if (row_cursor_bytes(&whole, &bytes) != 0) {
+        if (row_cursor_bytes(whole, &bytes) != 0) {
             return TALLY_CORRUPT;
         }
         const unsigned char *at = (const unsigned char *)bytes.at;
         d->column[i] = (struct cursor){at, at + bytes.len};
     }
+    return 0;
+}
+
+static int open_block(const void *block, size_t len, uint32_t count, uint64_t *time_ms,
+                      struct decoder *d)
+{
+    struct cursor whole = {block, (const unsigned char *)block + len};
+    int err = open_columns(&whole, COLUMNS, time_ms, d);
     const struct cursor *kinds = &d->column[KINDS];
-    bool fits = whole.at == whole.end && kinds->end - kinds->at == (ptrdiff_t)count;
+    bool fits = err == 0 && whole.at == whole.end && kinds->end - kinds->at == (ptrdiff_t)count;
     return fits ? 0 : TALLY_CORRUPT;
 }
 
@@ -297,4 +305,39 @@ int columns_decode(const void *block, size_t len, uint64_t first_lsn, uint32_t c
 {
     const struct columns_visitor visitor = {.record = fn, .arg = arg};
     return columns_visit(block, len, first_lsn, count, &visitor);
+}
+
+int columns_votes_len(const void *block, size_t len, size_t *votes_len)
+{
+    struct cursor whole = {block, (const unsigned char *)block + len};
+    struct decoder d;
+    uint64_t time_ms = 0;
+    int err = open_columns(&whole, REST, &time_ms, &d);
+    *votes_len = (size_t)(whole.at - (const unsigned char *)block);
+    return err;
+}
+
+int columns_visit_votes(const void *block, size_t votes_len, uint64_t first_lsn, uint32_t count,
+                        const struct columns_visitor *visitor)
+{
+    struct cursor whole = {block, (const unsigned char *)block + votes_len};
+    struct decoder d;
+    struct vote_run run;
+    int err = open_columns(&whole, REST, &run.time_ms, &d);
+    const struct cursor *kinds = &d.column[KINDS];
+    if (err != 0 || kinds->end - kinds->at != (ptrdiff_t)count) {
+        return TALLY_CORRUPT;
+    }
+    memset(d.guess, 0, sizeof d.guess);
+    for (uint32_t i = 0; i < count && err == 0;) {
+        if (kinds->at[i] != RECORD_VOTE) {
+            i++;
+            continue;
+        }
+        run.first_lsn = first_lsn + i;
+        err = take_run(&d, i, count, &run);
+        err = err != 0 ? err : visitor->votes(visitor->arg, &run);
+        i += run.count;
+    }
+    return err;
 }

@@ -48,6 +48,7 @@ struct columns {
     uint32_t count;
     unsigned char *block;
     size_t block_capacity;
+    size_t votes_len; /* of the block: columns_visit_votes */
 };
 
 void columns_fini(struct columns *columns);
@@ -85,5 +86,15 @@ int columns_visit(const void *block, size_t len, uint64_t first_lsn, uint32_t co
 /* As columns_visit, but votes come one by one as records, too. */
 int columns_decode(const void *block, size_t len, uint64_t first_lsn, uint32_t count,
                    int (*fn)(void *arg, const struct record *record), void *arg);
+
+/* Returns how many of a block's first bytes columns_visit_votes needs. Errors: CORRUPT. */
+int columns_votes_len(const void *block, size_t len, size_t *votes_len);
+
+/*
+ * Decodes the VOTEs without texts of a block from its first votes_len bytes, which are all of it
+ * but `rest`, and hands them over in order. Errors: as columns_visit.
+ */
+int columns_visit_votes(const void *block, size_t votes_len, uint64_t first_lsn, uint32_t count,
+                        const struct columns_visitor *visitor);
 
 #endif

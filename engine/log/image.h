@@ -29,7 +29,8 @@ enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 5 };
     X(WORKER, 5)                                                                                   \
     X(BUILD, 6)                                                                                    \
     X(END, 7)                                                                                      \
-    X(KEY, 8)
+    X(KEY, 8)                                                                                      \
+    X(RECENT, 9)
 
 /* has_keys is 1; an earlier tally, whose snapshots have no keys, wrote 0 */
 #define IMAGE_HEAD_NUMS(N)                                                                         \
@@ -145,6 +146,10 @@ enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 5 };
 #define IMAGE_END_NUMS(N) N(END_IMAGES, "images", BOUNDS_ANY)
 #define IMAGE_END_TEXTS(T)
 
+/* the newest events of a poll up to the lsn: engine/log/event.h */
+#define IMAGE_RECENT_NUMS(N)  N(IRECENT_POLL, "poll", BOUNDS_ANY)
+#define IMAGE_RECENT_TEXTS(T) T(IRECENT_EVENTS, "events", ANY)
+
 /* ---- made from the lists ---- */
 
 enum image_kind {
@@ -170,10 +175,10 @@ IMAGE_LIST(X)
 #undef X
 #undef FIELD_INDEX
 
-enum { IMAGE_ID }; /* of all but HEAD, KEY and END */
+enum { IMAGE_ID }; /* of all but HEAD, KEY and END; of RECENT that of its poll */
 _Static_assert((int)IPOLL_ID == (int)IMAGE_ID && (int)IOPTION_ID == (int)IMAGE_ID &&
                    (int)IQUEUE_ID == (int)IMAGE_ID && (int)IWORKER_ID_NUM == (int)IMAGE_ID &&
-                   (int)IBUILD_ID == (int)IMAGE_ID,
+                   (int)IBUILD_ID == (int)IMAGE_ID && (int)IRECENT_POLL == (int)IMAGE_ID,
                "the id is first");
 
 struct image {

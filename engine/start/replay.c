@@ -31,6 +31,9 @@ void replay_fini(struct replay *replay)
         free(replay->batches[i].steps.at);
         free(replay->batches[i].spans.at);
         free(replay->batches[i].builds.at);
+        free(replay->batches[i].votes.at);
+        free(replay->batches[i].blocks.at);
+        free(replay->batches[i].told.at);
         free(replay->batches[i].raw);
     }
     for (size_t i = 0; i <= REPLAY_SHARES_MAX; i++) {
@@ -53,6 +56,75 @@ static void *list_reserve(struct replay_list *list, size_t more, size_t size)
         list->room = room;
     }
     return (char *)list->at + list->count * size;
+}
+
+/* ---- what is told of it ---- */
+
+/* Notes which records the next steps are. */
+static int note_votes(struct replay_batch *batch, const struct vote_run *run)
+{
+    const struct event_votes *last = batch->votes.at;
+    if (batch->votes.count > 0) {
+        last += batch->votes.count - 1;
+        if (last->first_lsn + (batch->steps.count - last->begin) == run->first_lsn &&
+            last->time_ms == run->time_ms) {
+            return 0;
+        }
+    }
+    struct event_votes *votes = list_reserve(&batch->votes, 1, sizeof *votes);
+    if (votes == NULL) {
+        return TALLY_NOMEM;
+    }
+    *votes = (struct event_votes){run->first_lsn, run->time_ms, batch->steps.count};
+    batch->votes.count++;
+    return 0;
+}
+
+/* Keeps the votes of a block until its builds are applied. */
+static int note_block(struct replay_batch *batch, const struct wal_block *block)
+{
+    size_t len = 0;
+    int err = columns_votes_len(block->raw, block->raw_bytes, &len);
+    struct replay_told *told = list_reserve(&batch->blocks, 1, sizeof *told);
+    unsigned char *bytes = list_reserve(&batch->told, len, 1);
+    if (err != 0 || told == NULL || bytes == NULL) {
+        return err != 0 ? err : TALLY_NOMEM;
+    }
+    *told = (struct replay_told){block->first_lsn, block->count, len};
+    memcpy(bytes, block->raw, len);
+    batch->blocks.count++;
+    batch->told.count += len;
+    return 0;
+}
+
+/* Tells the blocks of a batch that is applied. */
+static void tell_batch(struct replay *replay, struct replay_batch *batch)
+{
+    const struct replay_told *blocks = batch->blocks.at;
+    const char *at = batch->told.at;
+    for (size_t i = 0; i < batch->blocks.count; i++) {
+        const struct event_block block = {.first_lsn = blocks[i].first_lsn,
+                                          .count = blocks[i].count,
+                                          .votes = {at, blocks[i].votes_len}};
+        event_store_block(replay->events, block, false);
+        at += blocks[i].votes_len;
+    }
+    batch->votes.count = 0;
+    batch->blocks.count = 0;
+    batch->told.count = 0;
+}
+
+/* Tells a block that was applied alone. */
+static int tell_alone(struct replay *replay, const struct wal_block *block)
+{
+    struct event_block of = {.first_lsn = block->first_lsn, .count = block->count};
+    size_t len = 0;
+    int err = columns_votes_len(block->raw, block->raw_bytes, &len);
+    of.votes = (struct span){block->raw, len};
+    if (err == 0) {
+        event_store_block(replay->events, of, true);
+    }
+    return err;
 }
 
 /* ---- decoding ---- */
@@ -82,6 +154,7 @@ static int take_votes(void *arg, const struct vote_run *run)
     DCHECK(run->count > 0 && run->count <= VOTE_RUN_MAX);
     struct replay_batch *batch = arg;
     int err = begin_span(batch, run->first_lsn, run->time_ms / 1000);
+    err = err == 0 && batch->notes_events ? note_votes(batch, run) : err;
     struct vote_step *steps = list_reserve(&batch->steps, run->count, sizeof *steps);
     if (err != 0 || steps == NULL) {
         return TALLY_NOMEM;
@@ -105,7 +178,14 @@ static int take_build(void *arg, const struct record *record)
     return 0;
 }
 
-/* ---- applying: one task a share ---- */
+static void put_votes(const struct replay *replay)
+{
+    const struct replay_batch *batch = replay->applied;
+    event_store_votes(replay->events, batch->steps.at, batch->steps.count, batch->votes.at,
+                      batch->votes.count);
+}
+
+/* ---- applying: one task a share, and one for what is told ---- */
 
 static void share_fail(struct replay_share *share, int err, uint64_t lsn, unsigned type)
 {
@@ -170,7 +250,11 @@ static void apply_share(void *arg, unsigned task)
 {
     struct replay *replay = arg;
     struct replay_share *share = &replay->shares[task];
-    DCHECK(task <= replay->share_count);
+    DCHECK(task <= replay->share_count + 1);
+    if (task > replay->share_count) {
+        put_votes(replay);
+        return;
+    }
     share->err = 0;
     share->sums.count = 0;
     if (task == 0) {
@@ -238,6 +322,9 @@ static int finish(struct replay *replay)
            batch->last_lsn > FIELD_OWN(replay->state->lsn));
     replay->state->time_ms = batch->last_ms;
     FIELD_PUT(replay->state->lsn, batch->last_lsn);
+    if (err == 0 && replay->events != NULL) {
+        tell_batch(replay, batch);
+    }
     batch->steps.count = 0;
     batch->spans.count = 0;
     batch->builds.count = 0;
@@ -265,11 +352,12 @@ static int hand_over(struct replay *replay)
     while (!is_alone && replay->share_count * 2 <= threads / 2) {
         replay->share_count *= 2;
     }
+    unsigned tasks = replay->share_count + 1 + (replay->events != NULL ? 1 : 0);
     if (!is_alone) {
-        parallel_start(&replay->parallel, replay->share_count + 1, apply_share, replay);
+        parallel_start(&replay->parallel, tasks, apply_share, replay);
         return 0;
     }
-    for (unsigned i = 0; i <= replay->share_count; i++) {
+    for (unsigned i = 0; i < tasks; i++) {
         apply_share(replay, i);
     }
     return finish(replay);
@@ -344,7 +432,10 @@ static int decode(struct replay_batch *batch, const struct wal_block *block, uin
     DCHECK(time_ms / 1000 - batch->first_second < POLL_SECONDS); /* a place for each second */
     batch->last_lsn = block->first_lsn + block->count - 1;
     batch->last_ms = time_ms;
-    return columns_visit(raw, block->raw_bytes, block->first_lsn, block->count, &visitor);
+    int err = batch->notes_events ? note_block(batch, block) : 0;
+    return err != 0
+               ? err
+               : columns_visit(raw, block->raw_bytes, block->first_lsn, block->count, &visitor);
 }
 
 static int apply_one(void *arg, const struct record *record)
@@ -370,6 +461,7 @@ static int apply_alone(struct replay *replay, const struct wal_block *block)
                    : columns_decode(block->raw, block->raw_bytes, block->first_lsn, block->count,
                                     apply_one, replay);
     DCHECK(replay->applied == NULL || err != 0); /* the blocks before it are applied */
+    err = err == 0 && replay->events != NULL ? tell_alone(replay, block) : err;
     uint64_t last_lsn = block->first_lsn + block->count - 1;
     if (err == 0 && last_lsn > FIELD_OWN(replay->state->lsn)) {
         FIELD_PUT(replay->state->lsn, last_lsn); /* the last record may have been skipped */
@@ -412,5 +504,6 @@ int replay_block(struct replay *replay, const struct wal_block *block)
         return apply_alone(replay, block);
     }
     err = is_room(replay->filled, block, time_ms) ? 0 : hand_over(replay);
+    replay->filled->notes_events = replay->events != NULL;
     return err != 0 ? err : decode(replay->filled, block, time_ms, is_votes);
 }

@@ -4,6 +4,7 @@
 
 #include "engine/apply/apply.h"
 #include "engine/base/parallel.h"
+#include "engine/events/event_store.h"
 #include "wal/wal.h"
 
 enum { REPLAY_SHARES_MAX = PARALLEL_THREADS_MAX / 2 };
@@ -28,11 +29,22 @@ struct replay_batch {
     struct replay_list steps;  /* struct vote_step */
     struct replay_list spans;  /* struct replay_span */
     struct replay_list builds; /* struct record; their texts are in raw */
+    struct replay_list votes;  /* struct event_votes: which steps are whose */
+    struct replay_list blocks; /* struct replay_told */
+    struct replay_list told;   /* bytes: the votes of these blocks, for the events */
     unsigned char *raw;        /* copies of the blocks with builds; NULL: none yet */
     size_t raw_bytes;
+    bool notes_events; /* votes, blocks and told are filled in */
     uint64_t first_second;
     uint64_t last_lsn; /* 0: the batch is empty */
     uint64_t last_ms;
+};
+
+/* A block of a batch, for the events. */
+struct replay_told {
+    uint64_t first_lsn;
+    uint32_t count;
+    size_t votes_len; /* in replay_batch.told */
 };
 
 /* The part of a batch that one task applies: the votes of the options whose ids have one remainder,
@@ -46,6 +58,7 @@ struct replay_share {
 
 struct replay {
     struct state *state;
+    struct event_store *events; /* set by the caller; NULL: nobody wants to know */
     struct parallel parallel;
     struct replay_batch batches[2];
     struct replay_batch *filled;  /* by the caller */

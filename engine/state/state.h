@@ -3,6 +3,7 @@
 #define TALLY_ENGINE_STATE_STATE_H
 
 #include "engine/base/index.h"
+#include "engine/log/event.h"
 #include "engine/base/ledger.h"
 #include "engine/state/keys.h"
 #include "engine/state/oldest.h"
@@ -371,6 +372,8 @@ struct state {
     struct capture *capture;     /* the committer alone: the snapshot that is being made, or NULL */
     uint32_t captures;           /* the committer alone: captures begun so far */
     struct rcu_retirer *retirer; /* NULL while there are no readers */
+    /* the committer alone, or a replay's builds: what apply tells; borrowed; NULL: not wanted */
+    struct event_buf *events;
 };
 
 /* Makes an empty state. Errors: NOMEM. */

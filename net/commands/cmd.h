@@ -41,6 +41,9 @@
     X(TREND, trend, 2, ANY, NEVER, COMMAND_READ | COMMAND_LARGE,                                   \
       "TREND poll 5m|1h|12h|24h [TOP n]",                                                          \
       "the counts of a poll at the end of each bucket: ms total id=votes ...")                     \
+    X(EVENTS, events, 0, ANY, NEVER, COMMAND_READ | COMMAND_LARGE,                                 \
+      "EVENTS [FROM lsn] [COUNT n] [MATCH pattern ...] [EACH]",                                    \
+      "what has happened, oldest first; patterns: poll/NAME queue/NAME build/ID worker/ID *")      \
     X(SUBMIT, submit, 1, ANY, LAST, 0,                                                             \
       "SUBMIT queue [PRI 0-9] [DELAY ms] [LEASE ms] [TRIES n] [NEED tag,...] [UNIQ u] [KEY k] "    \
       "payload",                                                                                   \

@@ -51,6 +51,7 @@ static const struct past_request requests[] = {
     {"SEED", "SEED {o} 5 OVER 1000", true},
     {"TALLY", "TALLY {p}", false},
     {"TREND", "TREND {p} 24h", false},
+    {"EVENTS", "EVENTS COUNT 4 MATCH poll/{p} EACH", false},
     {"SUBMIT", "SUBMIT {q} UNIQ u :more", true},
     {"SUBMIT", "SUBMIT {q}new PRI 0 :other", true},
     {"CLAIM", "CLAIM {w} {q}", true},
@@ -96,7 +97,8 @@ static void say_line(struct side *side, const char *line, size_t lease)
         for (size_t i = 0; i < COUNT_OF(masked); i++) {
             is_time = is_time || strncmp(word, masked[i], strlen(masked[i])) == 0;
         }
-        if (is_time || w == lease) {
+        bool is_of_event = line[0] == '>' && (w == 1 || w == 2); /* its lsn and time */
+        if (is_time || is_of_event || w == lease) {
             snprintf(word, sizeof(word), "~");
         }
         int len =

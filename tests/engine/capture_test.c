@@ -170,6 +170,9 @@ static void note_images(const struct handed_bufs *shelf)
 static void expect_each_seen(void)
 {
     for (unsigned kind = 1; kind < IMAGE_KINDS; kind++) {
+        if (kind == IMAGE_RECENT) {
+            continue; /* it is made of no entity: event_test.c */
+        }
         for (unsigned i = 0; i < image_num_count((enum image_kind)kind); i++) {
             cr_expect(num_seen[kind][i], "%s: number %u was always 0", image_kind_name(kind), i);
         }

@@ -17,8 +17,8 @@ static const char *const rooms[] = {
     "wal/recover/", "wal/background/", "wal/",
     /* the engine; its contract stands where what it names stands */
     "engine/limits.h", "engine/tally.h", "engine/base/", "engine/log/", "engine/edge.h",
-    "engine/read.h", "engine/state/", "engine/apply/", "engine/start/", "engine/edge/",
-    "engine/commit/", "engine/",
+    "engine/read.h", "engine/state/", "engine/apply/", "engine/events/", "engine/start/",
+    "engine/edge/", "engine/commit/", "engine/",
     /* the server */
     "net/protocol/", "net/listen/", "net/pipeline/", "net/commands/", "net/io/", "net/"};
 

@@ -34,6 +34,7 @@ static const struct c_string {
     {"net/commands/cmd_server.c", "span_of", "the table of commands"},
     {"net/commands/cmd_poll.c", "span_of", "names of modes"},
     {"net/commands/cmd_show.c", "span_of", "names of states"},
+    {"net/commands/cmd_events.c", "span_of", "names of states and types"},
     {"tools/tallyd/main.c", "", "the command line, the environment, the key's file"},
     {"tools/tally-wal/arguments.c", "", "the command line"},
     {"tools/tally-wal/moment.c", "", "a word of the command line"},

@@ -28,7 +28,8 @@
     X(SPLIT_EARLY, "a list of labels split before its entries are in the longer ones")             \
     X(KEY_UNDER_WAY, "a ballot that does not wait for another one with its key")                   \
     X(UNVOTE_UNNOTED, "a ballot refused for a vote that its batch has taken back")                 \
-    X(ACCOUNT_APART, "an account found and charged at two moments")
+    X(ACCOUNT_APART, "an account found and charged at two moments")                                \
+    X(EVENT_EARLY, "a block told to the reader before its bytes are there")
 
 enum mutant {
     MUTANT_NONE,
