@@ -154,6 +154,14 @@ static void expect_counts(struct client *client)
     EXPECT(scene_votes(client, "change", 6) == ROUNDS / 2, "change, kept");
 }
 
+/* A repetition is no event, though one that came at once with the first has a record. */
+static void expect_events(struct client *client)
+{
+    const struct reply *reply =
+        client_get(client, "EVENTS FROM 1 COUNT 1000 MATCH poll/lang queue/line");
+    EXPECT(reply->row_count == 1 + 2 * ROUNDS, "%zu events", reply->row_count);
+}
+
 static void crash(void)
 {
     server_crash(&server);
@@ -178,6 +186,7 @@ static void counted_once(void)
             ask_at_once(&verbs[i], round, 0);
     }
     expect_counts(&clients[0]);
+    expect_events(&clients[0]);
     /* from the log, and from a snapshot and the log behind it */
     EXPECT(reply_is_ok(client_get(&clients[0], "SNAPSHOT")), "no snapshot");
     crash();
