@@ -1,8 +1,10 @@
 /* The acts that stop a poll's votes: another mode, and RESET. */
+#include "engine/edge/slice.h"
 #include "tests/engine/one.h"
 #include "tests/lib/count.h"
 
 #include <criterion/criterion.h>
+#include <stdio.h>
 
 static uint64_t option;
 
@@ -354,4 +356,49 @@ Test(gate, a_reset_forgets_who_has_voted)
     cr_expect_eq(ballot(2, "ann", "k", &votes), 0, "the key is known");
     cr_expect_eq(votes, 4);
     expect_votes("p", 0, 0);
+}
+
+/* The votes of the leading option of a poll, and of all. */
+static void expect_leader(const char *name, uint64_t id, uint64_t votes, uint64_t total)
+{
+    struct read_tally r;
+    read_tally_init(&r, span_of(name), 2);
+    cr_assert_eq(handle_read(&handle, &r.read), 0);
+    cr_assert_eq(r.row_count, 2);
+    cr_expect_eq(r.rows[0].id, id, "option %lu leads", r.rows[0].id);
+    cr_expect_eq(r.rows[0].votes, votes, "with %lu votes", r.rows[0].votes);
+    cr_expect_eq(r.total, total, "of %lu", r.total);
+    read_tally_fini(&r);
+}
+
+/* A poll so large that the reader ranks it, and that its words are set in several rounds. */
+Test(gate, a_reset_of_a_large_poll_begins_a_new_rank)
+{
+    enum { LARGE = 9000 };
+    uint64_t first = 2;
+    handle_poll(&handle, "large");
+    _Static_assert((int)LARGE > (int)READ_SLICE, "the reader makes the TALLY");
+    for (int i = 0; i < LARGE; i++) {
+        char label[16];
+        snprintf(label, sizeof label, "option %d", i);
+        cr_assert_eq(edge_option(handle.edge, SPAN("large"), span_of(label), SPAN("")), 0);
+        if (i % 1000 == 0) {
+            handle_settle(&handle);
+        }
+    }
+    handle_settle(&handle);
+    for (unsigned round = 0; round < 3; round++) {
+        vote_times(first + LARGE - 1 - round, 3);
+        vote_times(first + round, 2);
+        expect_leader("large", first + LARGE - 1 - round, 3, 5);
+        cr_expect_eq(reset("large"), 5);
+        expect_leader("large", first, 0, 0);
+        vote_times(first + 1, 1);
+        expect_leader("large", first + 1, 1, 1);
+        if (round == 1) {
+            one_restart();
+            expect_leader("large", first + 1, 1, 1);
+        }
+        cr_expect_eq(reset("large"), 1);
+    }
 }

@@ -5,6 +5,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <pthread.h>
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -151,7 +152,7 @@ static struct tally *open_on(struct full_io *full, const char *dir)
     struct tally *tally = NULL;
     *full = (struct full_io){.io.ops = &full_ops};
     cr_assert_eq(wal_file_io_new(&full->real, dir, 0), 0);
-    struct tally_options options = {.io = &full->io, .edges = 1, .segment_bytes = 1 << 20};
+    struct tally_options options = {.io = &full->io, .edges = 2, .segment_bytes = 1 << 20};
     int err = tally_open(&tally, &options, &report);
     cr_assert_eq(err, 0, "%s", report.text);
     return tally;
@@ -232,6 +233,7 @@ static void check_full(struct handle *handle, uint64_t option, const struct edge
     struct edge_claimed got;
     struct edge_claim ask = {.worker = SPAN("w"), .queues = {SPAN("q")}, .queue_count = 1};
     vote(handle, option, TALLY_READONLY);
+    cr_assert_eq(edge_reset(handle->edge, SPAN("p"), SPAN("")), TALLY_READONLY);
     cr_assert_eq(votes_of(handle), 1);
     cr_assert_eq(edge_claim(handle->edge, &ask, &got), TALLY_READONLY);
     cr_assert_eq(edge_done(handle->edge, held->id, held->token, SPAN("ok")), 0);
@@ -306,6 +308,85 @@ Test(readonly, a_full_disk_refuses_and_space_heals)
     cr_assert_eq(votes_of(&handle), 2);
     handle_close(&handle);
     cr_assert_eq(tally_close(tally), 0);
+    full.real->ops->destroy(full.real);
+    files_remove_tree(dir);
+    free(payload);
+}
+
+/* A thread that is in a pass, for which the gate waits, from one meeting to the next. */
+struct long_pass {
+    struct tally *tally;
+    pthread_barrier_t meeting;
+    pthread_t thread;
+};
+
+static void *stay_in_pass(void *arg)
+{
+    struct long_pass *pass = arg;
+    struct handle handle;
+    handle_open(&handle, pass->tally);
+    pthread_barrier_wait(&pass->meeting);
+    pthread_barrier_wait(&pass->meeting);
+    handle_close(&handle);
+    return NULL;
+}
+
+/* A RESET that is on its way when the disk becomes full is made all the same, and nothing is lost.
+ */
+Test(readonly, a_reset_on_its_way_is_made)
+{
+    struct full_io full;
+    struct handle handle;
+    struct edge_result result;
+    struct long_pass pass;
+    char dir[256];
+    char *payload = malloc(PAYLOAD_BYTES);
+    cr_assert(payload != NULL);
+    seed_fill(3, (unsigned char *)payload, PAYLOAD_BYTES);
+    files_temp_dir(dir, sizeof(dir));
+    pass.tally = open_on(&full, dir);
+    handle_open(&handle, pass.tally);
+    handle_poll(&handle, "p");
+    uint64_t option = handle_option(&handle, "p", "A");
+    vote(&handle, option, 0);
+    pthread_barrier_init(&pass.meeting, NULL, 2);
+    cr_assert_eq(pthread_create(&pass.thread, NULL, stay_in_pass, &pass), 0);
+    pthread_barrier_wait(&pass.meeting);
+    cr_assert_eq(edge_reset(handle.edge, SPAN("p"), SPAN("")), 0);
+    uint64_t pos = edge_tail(handle.edge);
+
+    set_full(&full, true);
+    struct edge_submit ask = {
+        .queue = SPAN("q"), .payload = {payload, PAYLOAD_BYTES}, .lease_ms = 60000, .tries = 1};
+    int err;
+    while ((err = edge_submit(handle.edge, &ask)) == 0) { /* nothing is freed before the RESET's */
+        edge_publish(handle.edge);
+        while (edge_applied(handle.edge) < edge_tail(handle.edge)) {
+            handle_wait(&handle);
+        }
+    }
+    cr_assert_eq(err, TALLY_READONLY);
+    cr_assert_eq(edge_apply_result(handle.edge, pos, &result), TALLY_PARK);
+    cr_assert_eq(votes_of(&handle), 1);
+    pthread_barrier_wait(&pass.meeting);
+    while ((err = edge_apply_result(handle.edge, pos, &result)) == TALLY_PARK) {
+        handle_wait(&handle);
+    }
+    cr_assert_eq(err, 0);
+    cr_assert_eq(result.value, 1);
+    cr_assert_eq(votes_of(&handle), 0);
+    edge_free(handle.edge, edge_applied(handle.edge));
+    vote(&handle, option, TALLY_READONLY);
+    pthread_join(pass.thread, NULL);
+    handle_close(&handle);
+    cr_assert_eq(tally_close(pass.tally), 0);
+    full.real->ops->destroy(full.real);
+    pass.tally = open_on(&full, dir);
+    handle_open(&handle, pass.tally);
+    cr_assert_eq(votes_of(&handle), 0);
+    vote(&handle, option, 0);
+    handle_close(&handle);
+    cr_assert_eq(tally_close(pass.tally), 0);
     full.real->ops->destroy(full.real);
     files_remove_tree(dir);
     free(payload);
