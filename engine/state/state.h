@@ -21,7 +21,7 @@
 /*
  *     polls (by name) ── poll ── options by place ──┐
  *     labels (by poll and folded label) ────────────┤
- *     beginnings (by poll and first bytes of a word)┤
+ *     beginnings (by poll and beginning of a word) ─┤
  *     options (by id) ──────────────────────────────┴─ option { word | accepted, votes }
  *
  *     queues (by name) ── queue ── need sets ── ticket lists (engine/state/ticket.h)
