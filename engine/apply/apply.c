@@ -9,7 +9,6 @@
 #include "engine/log/bounds.h"
 #include "wal/base/check.h"
 #include "wal/base/err.h"
-#include "wal/base/random.h"
 
 #include <stdlib.h>
 
@@ -21,7 +20,6 @@ static int poll_new(struct state *state, const struct record *record, struct pol
     }
     poll->id = FIELD_OWN(state->poll_count) + 1;
     poll->captured = state->captures;
-    voters_init(&poll->voters, random_seed());
     STAILQ_INIT(&poll->resets);
     poll->name = blob_new(record->text[POLL_NAME]);
     if (poll->name == NULL || table_put(&state->poll_ids, poll->id, poll) != 0 ||
@@ -120,10 +118,10 @@ static int apply_reset(struct state *state, const struct record *record, struct 
     }
     snapshot_capture_poll(state, poll);
     if (apply_touch_poll(state, poll, record->time_ms) != 0 ||
-        trend_touch(state, poll_reset_trend(state, poll), generation, record->time_ms) != 0 ||
-        state_drop_voters(state, poll) != 0) {
+        trend_touch(state, poll_reset_trend(state, poll), generation, record->time_ms) != 0) {
         return TALLY_NOMEM;
     }
+    apply_voters_drop(state, poll);
     v->reply.value = FIELD_OWN(poll->total);
     DCHECK(FIELD_OWN(state->votes) >= v->reply.value); /* the sum over all polls */
     FIELD_PUT(state->votes, FIELD_OWN(state->votes) - v->reply.value);

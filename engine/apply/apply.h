@@ -76,6 +76,10 @@ bool apply_key_is_known(const struct state *state, const struct record *record, 
 bool apply_key_is_known_as(const struct state *state, const struct record *record,
                            uint64_t fingerprint, uint64_t time_ms, struct apply_result *result);
 
+/* Frees up to `pieces` pieces (engine/state/voters.h) of the voters that a RESET has dropped.
+ * Returns whether there are more. Threads: as apply. */
+bool apply_free_dropped(struct state *state, uint64_t pieces);
+
 /*
  * Whether a poll takes votes at a time, as committed; and what apply would answer to a BALLOT or an
  * UNVOTE if it were the next record: 0 or the refusal. The merge answers with it what the committed

@@ -6,7 +6,6 @@
 #include "engine/log/ballot.h"
 #include "engine/log/bounds.h"
 #include "engine/state/feed.h"
-#include "engine/state/voters.h"
 #include "wal/base/check.h"
 #include "wal/base/err.h"
 
@@ -61,7 +60,7 @@ static bool vote_find(const struct poll *poll, struct span voter, struct vote *v
 {
     struct voters_view view;
     vote->count = 0;
-    if (!voters_find(&poll->voters, voter, &view)) {
+    if (!poll_voter(poll, voter, &view)) {
         return false;
     }
     DCHECK(view.count > 0 && view.count <= BALLOT_OPTIONS_MAX);
@@ -93,8 +92,12 @@ static int ballot_judge(const struct record *record, const struct ballot *ballot
     if (!apply_poll_takes_votes(poll, record->time_ms)) {
         return TALLY_CLOSED;
     }
-    if (vote_find(poll, voter, old) && mode == POLL_ONCE) {
+    bool is_known = vote_find(poll, voter, old);
+    if (is_known && mode == POLL_ONCE) {
         return TALLY_VOTED;
+    }
+    if (!is_known && apply_voters_are_full(poll)) {
+        return TALLY_FULL;
     }
     for (unsigned i = 0; i < ballot->count; i++) {
         if (option_votes_now(ballot->options[i]) >= VOTES_RANGE) {
@@ -174,15 +177,8 @@ static int ballot_count(struct state *state, const struct record *record,
     for (unsigned i = 0; i < ballot->count; i++) {
         new.places[i] = ballot->options[i]->place;
     }
-    snapshot_capture_poll(state, poll);
-    const struct voters_entry entry = {.voter = record->text[BALLOT_VOTER],
-                                       .places = new.places,
-                                       .count = new.count,
-                                       .mark = state->captures};
-    if (voters_put(&poll->voters, &entry) != 0) {
-        return TALLY_NOMEM;
-    }
-    return vote_move(state, record, poll, old, &new);
+    int err = apply_voter_put(state, poll, record->text[BALLOT_VOTER], new.places, new.count);
+    return err != 0 ? err : vote_move(state, record, poll, old, &new);
 }
 
 int apply_ballot(struct state *state, const struct record *record, struct apply_result *v)
@@ -243,8 +239,7 @@ int apply_unvote(struct state *state, const struct record *record, struct apply_
         v->reply.nil = true;
         return 0;
     }
-    snapshot_capture_poll(state, poll);
-    (void)voters_remove(&poll->voters, voter);
+    apply_voter_remove(state, poll, voter);
     int err = vote_move(state, record, poll, &old, &none);
     for (unsigned i = 0; i < old.count; i++) {
         v->numbers[i] = option_votes_now(poll_option(poll, old.places[i]));

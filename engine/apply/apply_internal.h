@@ -123,6 +123,24 @@ void apply_event_build(struct state *state, const struct record *record, const s
 void apply_event_worker(struct state *state, const struct record *record,
                         const struct worker *worker, bool again);
 
+/*
+ * What a voter has voted for in a poll: the places of 1 to BALLOT_OPTIONS_MAX different options. A
+ * capture that needs the voter as it was gets it first. Put replaces what was there. Errors: NOMEM,
+ * and then nothing has changed. The votes themselves are the caller's.
+ */
+int apply_voter_put(struct state *state, struct poll *poll, struct span voter,
+                    const uint32_t *places, uint32_t count);
+
+/* REQUIRES: the voter has voted. */
+void apply_voter_remove(struct state *state, struct poll *poll, struct span voter);
+
+/* Whether a poll takes no new voters. Only what apply has put decides it. */
+bool apply_voters_are_full(const struct poll *poll);
+
+/* The poll has no voters any more. apply_free_dropped frees them; here it is done at once when
+ * no reader and no client waits. */
+void apply_voters_drop(struct state *state, struct poll *poll);
+
 /* As apply, for a VOTE, a BALLOT, an UNVOTE, a SEED. */
 int apply_vote(struct state *state, const struct record *record);
 int apply_ballot(struct state *state, const struct record *record, struct apply_result *v);

@@ -57,6 +57,23 @@ static uint64_t mix_image_but(uint64_t digest, struct image *image, unsigned tre
     return mix_image(digest, image);
 }
 
+/* A sum, since the order of the voters says nothing: another history may have left them in another
+ * one. */
+static uint64_t sum_of_voters(const struct poll *poll)
+{
+    struct voters_cursor cursor = {0, 0};
+    struct voters_view view;
+    uint64_t sum = 0;
+    while (poll->voter_set != NULL && voters_each(&poll->voter_set->voters, &cursor, &view)) {
+        uint64_t one = mix_text(view.count, view.voter);
+        for (uint32_t i = 0; i < view.count; i++) {
+            one = mix(one, view.places[i]);
+        }
+        sum += one;
+    }
+    return sum;
+}
+
 static uint64_t mix_poll(uint64_t digest, const struct state *state, const struct poll *poll)
 {
     struct snapshot_texts texts;
@@ -72,7 +89,7 @@ static uint64_t mix_poll(uint64_t digest, const struct state *state, const struc
                      state_option(state, option->id) == option,
                      index_get(&state->labels, blob_span(option->key)) == option);
     }
-    return digest;
+    return poll_voters(poll) > 0 ? mix(digest, sum_of_voters(poll)) : digest;
 }
 
 static uint64_t mix_queue(uint64_t digest, const struct state *state, const struct queue *queue)

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum phase { KEYS, POLLS, QUEUES, WORKERS, OPTIONS, BUILDS, DONE };
+enum phase { KEYS, POLLS, QUEUES, WORKERS, OPTIONS, BUILDS, VOTERS, DROPPED, DONE };
 
 static void hand_over(struct capture *capture)
 {
@@ -113,6 +113,17 @@ void snapshot_capture_take_key(struct capture *capture)
     put(capture, &image);
 }
 
+void snapshot_capture_take_voter(struct capture *capture, struct voter_set *set,
+                                 const struct voters_view *view)
+{
+    unsigned char more[SNAPSHOT_MORE_BYTES];
+    struct image image;
+    snapshot_image_voter(&image, set->poll_id, view, more);
+    DCHECK(view->mark != (capture->number & VOTERS_MARK_MASK)); /* as above */
+    voters_mark(&set->voters, view, capture->number);
+    put(capture, &image);
+}
+
 void snapshot_capture_begin(struct capture *capture, struct state *state,
                             int (*emit)(void *arg, struct image_buf *buf), void *arg)
 {
@@ -138,7 +149,8 @@ static uint64_t last_id(const struct capture *capture)
     static const unsigned counts[] = {[POLLS] = HEAD_POLLS,
                                       [QUEUES] = HEAD_QUEUE_LAST,
                                       [WORKERS] = HEAD_WORKER_LAST,
-                                      [OPTIONS] = HEAD_OPTIONS};
+                                      [OPTIONS] = HEAD_OPTIONS,
+                                      [VOTERS] = HEAD_POLLS};
     return capture->phase == BUILDS ? capture->head.num[HEAD_BUILD_NEXT] - 1
                                     : capture->head.num[counts[capture->phase]];
 }
@@ -146,33 +158,16 @@ static uint64_t last_id(const struct capture *capture)
 static const struct table *table_of(const struct capture *capture)
 {
     const struct state *state = capture->state;
-    const struct table *tables[] = {[POLLS] = &state->poll_ids,
-                                    [QUEUES] = &state->queue_ids,
-                                    [WORKERS] = &state->worker_ids,
-                                    [OPTIONS] = &state->options,
-                                    [BUILDS] = &state->builds};
+    const struct table *tables[] = {
+        [POLLS] = &state->poll_ids,  [QUEUES] = &state->queue_ids, [WORKERS] = &state->worker_ids,
+        [OPTIONS] = &state->options, [BUILDS] = &state->builds,    [VOTERS] = &state->poll_ids};
     return tables[capture->phase];
 }
 
-/* Finds the entity at which the walk stands; `entity` is NULL for a key. Returns false when the
- * phase has no more. */
-static bool walk_finds(struct capture *capture, void **entity)
-{
-    if (capture->phase == KEYS) {
-        *entity = NULL;
-        return capture->key != NULL;
-    }
-    *entity = table_next(table_of(capture), &capture->id);
-    return *entity != NULL && capture->id <= last_id(capture);
-}
-
-static void capture_one(struct capture *capture, void *entity)
+static void capture_one(const struct capture *capture, void *entity)
 {
     struct state *state = capture->state;
     switch ((enum phase)capture->phase) {
-    case KEYS:
-        snapshot_capture_take_key(capture);
-        break;
     case POLLS:
         snapshot_capture_poll(state, entity);
         break;
@@ -188,6 +183,9 @@ static void capture_one(struct capture *capture, void *entity)
     case BUILDS:
         snapshot_capture_build(state, entity);
         break;
+    case KEYS:
+    case VOTERS:
+    case DROPPED:
     case DONE:
         break;
     }
@@ -214,17 +212,96 @@ static bool put_more(struct capture *capture, uint64_t images_max)
     return true;
 }
 
+/* Goes on over the keys. Returns whether the phase is over. */
+static bool walk_keys(struct capture *capture, uint64_t *left)
+{
+    for (; capture->err == 0 && capture->key != NULL; --*left) {
+        if (*left == 0) {
+            return false;
+        }
+        snapshot_capture_take_key(capture);
+    }
+    return true;
+}
+
+/* Goes on over the voters of a set that the capture needs. Returns whether all are captured, or
+ * only marked when the capture has failed. */
+static bool walk_set(const struct capture *capture, struct voter_set *set, uint64_t *left)
+{
+    struct voters_view view;
+    if (set->begun != capture->number) {
+        set->begun = capture->number;
+        voters_walk(&set->voters);
+    }
+    while (voters_next(&set->voters, left, &view)) {
+        snapshot_capture_voter(capture->state, set, &view);
+    }
+    if (!voters_is_walked(&set->voters)) {
+        return false;
+    }
+    set->walked = capture->number;
+    return true;
+}
+
+static bool walk_voters(const struct capture *capture, const struct poll *poll, uint64_t *left)
+{
+    struct voter_set *set = poll->voter_set;
+    return set == NULL || set->walked == capture->number || walk_set(capture, set, left);
+}
+
+/* Goes on over the entities of a table. Returns whether the phase is over. */
+static bool walk_table(struct capture *capture, uint64_t *left)
+{
+    void *entity;
+    while ((entity = table_next(table_of(capture), &capture->id)) != NULL &&
+           capture->id <= last_id(capture)) {
+        if (capture->err != 0 && capture->phase != VOTERS) {
+            break;
+        }
+        if (*left == 0 || (capture->phase == VOTERS && !walk_voters(capture, entity, left))) {
+            return false;
+        }
+        *left -= *left > 0 ? 1 : 0;
+        capture_one(capture, entity);
+        capture->id++;
+    }
+    capture->id = 1;
+    return true;
+}
+
+/* Goes on over the sets that were dropped before their turn. */
+static bool walk_dropped(const struct capture *capture, uint64_t *left)
+{
+    struct state *state = capture->state;
+    struct voter_set *set;
+    while (capture->err == 0 && (set = TAILQ_FIRST(&state->dropped_early)) != NULL) {
+        if (*left == 0 || !walk_set(capture, set, left)) {
+            return false;
+        }
+        TAILQ_REMOVE(&state->dropped_early, set, dropped);
+        TAILQ_INSERT_TAIL(&state->dropped, set, dropped);
+        *left -= *left > 0 ? 1 : 0;
+    }
+    return true;
+}
+
+static bool walk_phase(struct capture *capture, uint64_t *left)
+{
+    switch ((enum phase)capture->phase) {
+    case KEYS:
+        return walk_keys(capture, left);
+    case DROPPED:
+        return walk_dropped(capture, left);
+    default:
+        return walk_table(capture, left);
+    }
+}
+
 bool snapshot_capture_walk(struct capture *capture, uint64_t entities_max)
 {
-    for (uint64_t i = 0; capture->err == 0 && capture->phase != DONE;) {
-        void *entity = NULL;
-        if (!walk_finds(capture, &entity)) {
-            capture->phase++;
-            capture->id = 1;
-        } else if (i++ < entities_max) {
-            capture_one(capture, entity);
-            capture->id++;
-        } else {
+    uint64_t left = entities_max;
+    for (; capture->phase != DONE; capture->phase++) {
+        if (!walk_phase(capture, &left)) {
             return false;
         }
     }
@@ -239,9 +316,17 @@ bool snapshot_capture_walk(struct capture *capture, uint64_t entities_max)
     return true;
 }
 
+void snapshot_capture_fail(struct capture *capture, int err)
+{
+    DCHECK(err != 0);
+    capture->err = capture->err != 0 ? capture->err : err;
+}
+
 void snapshot_capture_end(struct capture *capture)
 {
-    DCHECK(capture->state->capture == capture);
-    capture->state->capture = NULL;
+    struct state *state = capture->state;
+    DCHECK(state->capture == capture);
+    state->capture = NULL;
+    TAILQ_CONCAT(&state->dropped, &state->dropped_early, dropped);
     image_buf_fini(&capture->out);
 }

@@ -28,6 +28,16 @@
  * queue, its list of finished builds, the options of a poll, the builds that a worker holds, the
  * index of unique builds. So a change of those alone needs no capture.
  */
+/*
+ * Voters are entries of a set (engine/state/voters.h), of which the walk goes over one after the
+ * other. A RESET takes a whole set away from its poll: when the walk has not been there, the set
+ * waits in state.dropped_early for it.
+ *
+ * Marks. An entry has room for the low VOTERS_MARK_BITS bits of the number alone. That is enough,
+ * since the walk goes over the voters to the end even when the capture has failed before: it marks
+ * them, and captures nothing more. So when a capture begins each entry has the number of the
+ * capture before, by its walk or because it was put since that capture began; never its own number.
+ */
 enum { CAPTURE_CHUNK_BYTES = 256 * 1024, CAPTURE_NO_MORE = 1 };
 
 struct capture {
@@ -56,11 +66,14 @@ void snapshot_capture_begin(struct capture *capture, struct state *state,
                             int (*emit)(void *arg, struct image_buf *buf), void *arg);
 
 /* Walks over at most `entities_max` entities, and stops early where `more` says PARK. Returns true
- * when the capture is whole, END included, or has failed (capture->err): then call
- * snapshot_capture_end. */
+ * when the capture is whole, END included, or has failed (capture->err) and all voters are marked:
+ * then call snapshot_capture_end. */
 bool snapshot_capture_walk(struct capture *capture, uint64_t entities_max);
 
-/* Ends the capture, whole or not. */
+/* The capture fails: nothing more is handed over. Its walk goes on until the voters are marked. */
+void snapshot_capture_fail(struct capture *capture, int err);
+
+/* Ends the capture when its walk has returned true, or when the state ends, too. */
 void snapshot_capture_end(struct capture *capture);
 
 /* ---- for apply: to be called before an entity is changed or taken away ---- */
@@ -70,6 +83,8 @@ void snapshot_capture_take_option(struct capture *capture, struct option *option
 void snapshot_capture_take_queue(struct capture *capture, struct queue *queue);
 void snapshot_capture_take_worker(struct capture *capture, struct worker *worker);
 void snapshot_capture_take_build(struct capture *capture, struct build *build);
+void snapshot_capture_take_voter(struct capture *capture, struct voter_set *set,
+                                 const struct voters_view *view);
 
 #define CAPTURE_FIRST(name)                                                                        \
     static inline void snapshot_capture_##name(struct state *state, struct name *name)             \
@@ -93,6 +108,21 @@ static inline void snapshot_capture_oldest_key(const struct state *state)
         state->capture->key == keys_next(&state->keys, NULL)) {
         snapshot_capture_take_key(state->capture);
     }
+}
+
+/* An entry carries the low bits of the number: see "Marks" above. */
+static inline void snapshot_capture_voter(struct state *state, struct voter_set *set,
+                                          const struct voters_view *view)
+{
+    if (state->capture != NULL && view->mark != (state->captures & VOTERS_MARK_MASK)) {
+        snapshot_capture_take_voter(state->capture, set, view);
+    }
+}
+
+/* Whether the capture that runs, if any, has not walked over all voters of a set. */
+static inline bool snapshot_capture_needs(const struct state *state, const struct voter_set *set)
+{
+    return state->capture != NULL && set->walked != state->captures;
 }
 
 #endif

@@ -39,7 +39,8 @@
     SHARED(IPOLL_OPEN, bool, open)                                                                 \
     SHARED(IPOLL_MODE, uint32_t, mode)                                                             \
     OWN(IPOLL_MODE_WANTED, uint32_t, mode_wanted)                                                  \
-    SHARED(IPOLL_GENERATION, uint32_t, generation)
+    SHARED(IPOLL_GENERATION, uint32_t, generation)                                                 \
+    OTHER(IPOLL_VOTERS)
 
 #define OPTION_FIELDS(OWN, SHARED, OTHER)                                                          \
     OWN(IOPTION_ID, uint32_t, id)                                                                  \
@@ -93,6 +94,7 @@
     OWN(IKEY_NIL, bool, reply.nil)                                                                 \
     OWN(IKEY_VALUE, uint64_t, reply.value)
 
+#define VOTER_FIELDS(OWN, SHARED, OTHER)  OTHER(IVOTER_POLL) OTHER(IVOTER_PLACE)
 #define END_FIELDS(OWN, SHARED, OTHER)    OTHER(END_IMAGES)
 #define RECENT_FIELDS(OWN, SHARED, OTHER) OTHER(IRECENT_POLL)
 

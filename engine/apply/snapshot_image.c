@@ -41,6 +41,7 @@ void snapshot_image_poll(struct image *image, const struct poll *from, struct sn
     *image = (struct image){.kind = IMAGE_POLL,
                             .num = {[IPOLL_RATE_N] = rate_word_n(rate),
                                     [IPOLL_RATE_MS] = rate_word_ms(rate),
+                                    [IPOLL_VOTERS] = poll_voters(from),
                                     NUMS_OF(POLL)},
                             .text = {[IPOLL_NAME] = blob_span(from->name),
                                      [IPOLL_SECONDS] = seconds_of(from, into->seconds),
@@ -66,6 +67,21 @@ void snapshot_image_option(struct image *image, const struct option *from,
                             .text = {[IOPTION_LABEL] = blob_span(from->label),
                                      [IOPTION_FOLD] = fold_of(from),
                                      [IOPTION_TREND] = trend_text(&trend, into->trend)}};
+}
+
+void snapshot_image_voter(struct image *image, uint64_t poll_id, const struct voters_view *from,
+                          unsigned char more[SNAPSHOT_MORE_BYTES])
+{
+    size_t len = 0;
+    for (uint32_t i = 1; i < from->count; i++) {
+        len += put_varint(more + len, from->places[i]);
+    }
+    DCHECK(len <= SNAPSHOT_MORE_BYTES);
+    *image = (struct image){
+        .kind = IMAGE_VOTER,
+        .num = {[IVOTER_POLL] = poll_id, [IVOTER_PLACE] = from->places[0]},
+        .text = {
+            [IVOTER_VOTER] = from->voter, [IVOTER_MORE] = (struct span){(const char *)more, len}}};
 }
 
 void snapshot_image_queue(struct image *image, const struct queue *from)

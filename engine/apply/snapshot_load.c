@@ -6,7 +6,6 @@
 #include "wal/base/bytes.h"
 #include "wal/base/check.h"
 #include "wal/base/err.h"
-#include "wal/base/random.h"
 
 #include <stdlib.h>
 
@@ -72,7 +71,6 @@ static int load_poll(struct snapshot_load *load, const struct image *image)
         return TALLY_NOMEM;
     }
     MEMBERS_OF(POLL)
-    voters_init(&to->voters, random_seed());
     to->name = blob_new(image->text[IPOLL_NAME]);
     if (to->name == NULL || table_put(&state->poll_ids, to->id, to) != 0 ||
         index_put(&state->polls, to) != 0) {
@@ -114,6 +112,17 @@ static int load_option(struct snapshot_load *load, const struct image *image)
     err = err != 0 ? err : trend_load(state, option_trend(state, to), image->text[IOPTION_TREND]);
     bool is_past = FIELD_OWN(to->trend_until_ms) <= FIELD_OWN(poll->trend_until_ms);
     return err != 0 || is_past ? err : wrong(load, "votes that changed after those of their poll");
+}
+
+static int load_voter(struct snapshot_load *load, const struct image *image)
+{
+    uint32_t places[BALLOT_OPTIONS_MAX];
+    struct poll *poll = table_get(&load->state->poll_ids, image->num[IVOTER_POLL]);
+    DCHECK(poll != NULL); /* the proof refuses a voter before its poll */
+    uint64_t before = poll_voters(poll);
+    int err = apply_voter_put(load->state, poll, image->text[IVOTER_VOTER], places,
+                              image_voter_places(image, places));
+    return err == 0 && poll_voters(poll) == before ? wrong(load, "a voter twice") : err;
 }
 
 /* REQUIRES: bounds.c has checked the tags. */
@@ -343,6 +352,8 @@ static int load_entity(struct snapshot_load *load, const struct image *image)
         return load->recent == NULL
                    ? 0
                    : load->recent(load->arg, image->num[IRECENT_POLL], image->text[IRECENT_EVENTS]);
+    case IMAGE_VOTER:
+        return load_voter(load, image);
     case IMAGE_END:
         return 0;
     case IMAGE_NONE:
@@ -371,6 +382,44 @@ static int end_options(struct snapshot_load *load)
         }
         if (apply_poll_add_option(state, option->poll, option) != 0) {
             return TALLY_NOMEM;
+        }
+    }
+    return 0;
+}
+
+/* Whether each option of a poll has at least the votes that its voters have given it. Then each of
+ * them can be taken back. */
+static bool voters_fit(const struct poll *poll, uint64_t *given)
+{
+    struct voters_cursor cursor = {0, 0};
+    struct voters_view view;
+    uint64_t options = FIELD_OWN(poll->option_count);
+    while (voters_each(&poll->voter_set->voters, &cursor, &view)) {
+        for (uint32_t i = 0; i < view.count; i++) {
+            if (view.places[i] >= options ||
+                ++given[view.places[i]] > option_votes_now(poll_option(poll, view.places[i]))) {
+                return false;
+            }
+        }
+    }
+    return true;
+}
+
+static int end_voters(struct snapshot_load *load)
+{
+    const struct poll *poll;
+    for (uint64_t id = 1; (poll = table_next(&load->state->poll_ids, &id)) != NULL; id++) {
+        if (poll_voters(poll) == 0) {
+            continue;
+        }
+        uint64_t *given = calloc(FIELD_OWN(poll->option_count) + 1, sizeof *given);
+        if (given == NULL) {
+            return TALLY_NOMEM;
+        }
+        bool fit = voters_fit(poll, given);
+        free(given);
+        if (!fit) {
+            return wrong(load, "a voter's vote that its option does not have");
         }
     }
     return 0;
@@ -463,6 +512,7 @@ int snapshot_load_end(struct snapshot_load *load)
     load->ended = true;
     int err = snapshot_proof_end(&load->proof);
     err = err != 0 ? err : end_options(load);
+    err = err != 0 ? err : end_voters(load);
     err = err != 0 ? err : end_workers(load);
     return err != 0 ? err : end_builds(load);
 }

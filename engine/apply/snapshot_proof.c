@@ -32,9 +32,11 @@ void snapshot_proof_fini(struct snapshot_proof *proof)
     free(proof->totals);
     free(proof->claimed);
     free(proof->generations);
+    free(proof->voters);
     proof->totals = NULL;
     proof->claimed = NULL;
     proof->generations = NULL;
+    proof->voters = NULL;
 }
 
 static int wrong(struct snapshot_proof *proof, const char *why)
@@ -118,7 +120,9 @@ static int take_head(struct snapshot_proof *proof, const struct image *image)
     proof->totals = calloc(polls, sizeof *proof->totals);
     proof->claimed = calloc(polls, sizeof *proof->claimed);
     proof->generations = calloc(polls, sizeof *proof->generations);
-    bool has_all = proof->totals != NULL && proof->claimed != NULL && proof->generations != NULL;
+    proof->voters = calloc(polls, sizeof *proof->voters);
+    bool has_all = proof->totals != NULL && proof->claimed != NULL && proof->generations != NULL &&
+                   proof->voters != NULL;
     return has_all ? 0 : TALLY_NOMEM;
 }
 
@@ -138,6 +142,8 @@ static int take_poll(struct snapshot_proof *proof, const struct image *image)
         DCHECK(image->num[IMAGE_ID] <= proof->head.num[HEAD_POLLS]); /* take_id checks it */
         proof->claimed[image->num[IMAGE_ID]] = image->num[IPOLL_TOTAL];
         proof->generations[image->num[IMAGE_ID]] = (uint32_t)image->num[IPOLL_GENERATION];
+        proof->voters[image->num[IMAGE_ID]] = image->num[IPOLL_VOTERS];
+        proof->voters_missing += image->num[IPOLL_VOTERS];
     }
     return err;
 }
@@ -163,6 +169,17 @@ static int take_option(struct snapshot_proof *proof, const struct image *image)
     }
     return take_id(proof, IMAGE_OPTION, image->num[IMAGE_ID],
                    "an option twice, or beyond the last");
+}
+
+static int take_voter(struct snapshot_proof *proof, const struct image *image)
+{
+    uint64_t poll = image->num[IVOTER_POLL];
+    if (!is_there(proof, IMAGE_POLL, poll) || proof->voters[poll] == 0) {
+        return wrong(proof, "a voter without its poll, or one more than it has");
+    }
+    proof->voters[poll]--;
+    proof->voters_missing--;
+    return 0;
 }
 
 static int take_build(struct snapshot_proof *proof, const struct image *image)
@@ -247,6 +264,8 @@ static int take(struct snapshot_proof *proof, const struct image *image)
         return take_key(proof, image);
     case IMAGE_RECENT:
         return take_recent(proof, image);
+    case IMAGE_VOTER:
+        return take_voter(proof, image);
     case IMAGE_END:
         return take_end(proof, image);
     case IMAGE_NONE:
@@ -281,7 +300,7 @@ int snapshot_proof_end(struct snapshot_proof *proof)
         proof->counts[IMAGE_QUEUE] != num[HEAD_QUEUES] ||
         proof->counts[IMAGE_WORKER] != num[HEAD_WORKERS] ||
         proof->counts[IMAGE_BUILD] != num[HEAD_BUILDS] ||
-        proof->counts[IMAGE_KEY] != num[HEAD_KEYS] ||
+        proof->counts[IMAGE_KEY] != num[HEAD_KEYS] || proof->voters_missing != 0 ||
         proof->payload_bytes != num[HEAD_PAYLOAD_BYTES]) {
         return wrong(proof, "something is missing");
     }

@@ -16,7 +16,7 @@
  * two builds in one slot of a worker. A snapshot of a live state has none, since apply asks the
  * same indexes.
  *
- * The proof takes a bit for each id and 20 bytes for each poll. Unused ids take no memory: the bits
+ * The proof takes a bit for each id and 28 bytes for each poll. Unused ids take no memory: the bits
  * stand in pages of 4,096.
  */
 struct snapshot_proof {
@@ -32,6 +32,8 @@ struct snapshot_proof {
     uint64_t *totals;      /* owned; by poll id: the votes of its options */
     uint64_t *claimed;     /* owned; by poll id: the sum that its image states */
     uint32_t *generations; /* owned; by poll id */
+    uint64_t *voters;      /* owned; by poll id: its voters that have not come yet */
+    uint64_t voters_missing;
     uint64_t payload_bytes;
     uint64_t key_ms; /* time of the last key */
     bool ended;

@@ -205,8 +205,7 @@ static enum judged judge_unvote(struct judge *judge, struct ordered_request *req
         return refuse(judge, request, err);
     }
     /* with a KEY the NIL is remembered, so it has a record */
-    if (record->text[UNVOTE_KEY].len == 0 &&
-        !voters_find(&poll->voters, record->text[UNVOTE_VOTER], &view)) {
+    if (record->text[UNVOTE_KEY].len == 0 && !poll_voter(poll, record->text[UNVOTE_VOTER], &view)) {
         answer_one(judge, request, 0, &(struct edge_result){.nil = true});
         return JUDGED_TAKEN;
     }
@@ -230,30 +229,31 @@ static enum judged judge_probe(struct judge *judge, struct ordered_request *requ
     return JUDGED_TAKEN;
 }
 
-/* Returns the poll of a ballot, or NULL. */
-static const struct poll *ballot_poll(const struct judge *judge,
-                                      const struct ordered_request *request)
+/* Returns the voters of a ballot's poll, or NULL. */
+static const struct voters *ballot_voters(const struct judge *judge,
+                                          const struct ordered_request *request)
 {
     const struct option *option =
         request->record.type == RECORD_BALLOT
             ? state_option(judge->state, request->record.num[BALLOT_OPTION])
             : NULL;
-    return option != NULL ? option->poll : NULL;
+    bool has_voters = option != NULL && option->poll->voter_set != NULL;
+    return has_voters ? &option->poll->voter_set->voters : NULL;
 }
 
 void judge_prefetch(const struct judge *judge, const struct ordered_request *request)
 {
-    const struct poll *poll = ballot_poll(judge, request);
-    if (poll != NULL) {
-        voters_prefetch(&poll->voters, request->record.text[BALLOT_VOTER]);
+    const struct voters *voters = ballot_voters(judge, request);
+    if (voters != NULL) {
+        voters_prefetch(voters, request->record.text[BALLOT_VOTER]);
     }
 }
 
 void judge_prefetch_near(const struct judge *judge, const struct ordered_request *request)
 {
-    const struct poll *poll = ballot_poll(judge, request);
-    if (poll != NULL) {
-        voters_prefetch_entry(&poll->voters, request->record.text[BALLOT_VOTER]);
+    const struct voters *voters = ballot_voters(judge, request);
+    if (voters != NULL) {
+        voters_prefetch_entry(voters, request->record.text[BALLOT_VOTER]);
     }
 }
 

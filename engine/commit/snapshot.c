@@ -142,8 +142,7 @@ static void snapshot_end(struct snapshot *snapshot, const struct snapshot_result
     uint64_t now_ns = clock_mono_ns();
     CHECK(snapshot->running && !snapshot->sweeping); /* snapshot_run has looked */
     if (snapshot->walking) {
-        snapshot_capture_end(&snapshot->capture);
-        snapshot->walking = false;
+        snapshot_capture_fail(&snapshot->capture, result->err);
     }
     snapshot->running = false;
     const struct snapshot_made made = {.lsn = result->lsn,
@@ -268,13 +267,6 @@ static void snapshot_begin(struct snapshot *snapshot, uint64_t now_ns)
     snapshot->capture.more_arg = snapshot;
 }
 
-static void snapshot_end_walk(struct snapshot *snapshot, bool is_whole)
-{
-    snapshot_writer_close(&snapshot->writer, is_whole);
-    snapshot_capture_end(&snapshot->capture);
-    snapshot->walking = false;
-}
-
 /* Captures a slice. Returns true when the capture can go on at once. */
 static bool snapshot_walk(struct snapshot *snapshot)
 {
@@ -286,7 +278,9 @@ static bool snapshot_walk(struct snapshot *snapshot)
             return false;
         }
         if (snapshot_capture_walk(&snapshot->capture, slice > 0 ? slice : SLICE_ENTITIES)) {
-            snapshot_end_walk(snapshot, snapshot->capture.err == 0);
+            snapshot_writer_close(&snapshot->writer, snapshot->capture.err == 0);
+            snapshot_capture_end(&snapshot->capture);
+            snapshot->walking = false;
             return false;
         }
     } while (!snapshot->is_parked && clock_mono_ns() < until_ns);
@@ -311,11 +305,15 @@ bool snapshot_run(struct snapshot *snapshot)
         snapshot->sweeping = true;
         snapshot_writer_sweep(&snapshot->writer);
     }
-    if (!snapshot->running && snapshot_is_wanted(snapshot, now_ns)) {
+    if (!snapshot->running && !snapshot->walking && snapshot_is_wanted(snapshot, now_ns)) {
         snapshot_begin(snapshot, now_ns);
     }
     if (snapshot->walking && snapshot->space->is_lost) {
-        snapshot_end_walk(snapshot, false);
+        snapshot_capture_fail(&snapshot->capture, TALLY_NOSPC);
+    }
+    if (snapshot->walking && snapshot->capture.err != 0) {
+        /* the walk goes on for the marks of voters alone: engine/apply/snapshot_capture.h */
+        snapshot_writer_close(&snapshot->writer, false);
     }
     return snapshot->walking && snapshot_walk(snapshot);
 }

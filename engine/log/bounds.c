@@ -389,6 +389,12 @@ static bool are_events_of(struct span text, uint64_t poll)
     return true;
 }
 
+static bool is_voter_image(const struct image *image)
+{
+    uint32_t places[BALLOT_OPTIONS_MAX];
+    return image->text[IVOTER_VOTER].len > 0 && image_voter_places(image, places) > 0;
+}
+
 /* Checks the fields of an image together. */
 static bool image_fits(const struct image *image)
 {
@@ -408,6 +414,8 @@ static bool image_fits(const struct image *image)
         return record_key_index((unsigned)num[IKEY_VERB]) >= 0 && image->text[IKEY_KEY].len > 0;
     case IMAGE_RECENT:
         return are_events_of(image->text[IRECENT_EVENTS], num[IRECENT_POLL]);
+    case IMAGE_VOTER:
+        return is_voter_image(image);
     case IMAGE_OPTION:
     case IMAGE_END:
         return true;
@@ -424,6 +432,7 @@ const char *bounds_image_error(const struct image *image)
         [IMAGE_OPTION] = "an option that cannot be", [IMAGE_QUEUE] = "a queue that cannot be",
         [IMAGE_WORKER] = "a worker that cannot be",  [IMAGE_BUILD] = "a build that cannot be",
         [IMAGE_KEY] = "a key that cannot be",        [IMAGE_RECENT] = "events that cannot be",
+        [IMAGE_VOTER] = "a voter that cannot be",
     };
     bool fits = fields_fit(&images[image->kind], image->num, image->text) && image_fits(image);
     return fits ? NULL : whys[image->kind];

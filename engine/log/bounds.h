@@ -35,8 +35,8 @@ enum bounds_text {
     BOUNDS_TEXT_SECONDS,    /* of a poll: engine/log/image.h */
     BOUNDS_TEXT_TREND,      /* of a count: engine/state/trend.h */
     BOUNDS_TEXT_NUMBERS,    /* of a reply: engine/log/image.h */
-    BOUNDS_TEXT_VOTER,
-    BOUNDS_TEXT_OPTIONS, /* of a ballot: engine/log/ballot.h */
+    BOUNDS_TEXT_VOTER,      /* or none */
+    BOUNDS_TEXT_OPTIONS,    /* of a ballot: engine/log/ballot.h */
 };
 
 /* Returns what is wrong with a record or an image, in a few static words; NULL: it is within its

@@ -39,6 +39,31 @@ void image_buf_fini(struct image_buf *buf)
     *buf = (struct image_buf){.at = NULL};
 }
 
+uint32_t image_voter_places(const struct image *image, uint32_t places[BALLOT_OPTIONS_MAX])
+{
+    const unsigned char *at = (const unsigned char *)image->text[IVOTER_MORE].at;
+    const unsigned char *end = at + image->text[IVOTER_MORE].len;
+    uint32_t count = 0;
+    uint64_t place = image->num[IVOTER_PLACE];
+    for (;;) {
+        for (uint32_t i = 0; i < count; i++) {
+            if (places[i] == place) {
+                return 0;
+            }
+        }
+        if (place >= POLL_OPTIONS_MAX || count == BALLOT_OPTIONS_MAX) {
+            return 0;
+        }
+        places[count++] = (uint32_t)place;
+        if (at == end) {
+            return count;
+        }
+        if (get_varint(&at, end, &place) != 0) {
+            return 0;
+        }
+    }
+}
+
 int image_put(struct image_buf *buf, const struct image *image)
 {
     size_t need = 1 + row_bytes_max(IMAGE_NUMS, image->text, IMAGE_TEXTS);

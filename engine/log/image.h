@@ -2,6 +2,7 @@
 #ifndef TALLY_ENGINE_LOG_IMAGE_H
 #define TALLY_ENGINE_LOG_IMAGE_H
 
+#include "engine/limits.h"
 #include "wal/base/span.h"
 
 #include <stddef.h>
@@ -30,7 +31,8 @@ enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 5 };
     X(BUILD, 6)                                                                                    \
     X(END, 7)                                                                                      \
     X(KEY, 8)                                                                                      \
-    X(RECENT, 9)
+    X(RECENT, 9)                                                                                   \
+    X(VOTER, 10)
 
 /* has_keys is 1; an earlier tally, whose snapshots have no keys, wrote 0 */
 #define IMAGE_HEAD_NUMS(N)                                                                         \
@@ -62,7 +64,8 @@ enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 5 };
     N(IPOLL_OPEN, "open", 1)                                                                       \
     N(IPOLL_MODE, "mode", POLL_MODES - 1)                                                          \
     N(IPOLL_MODE_WANTED, "mode_wanted", POLL_MODES - 1)                                            \
-    N(IPOLL_GENERATION, "generation", UINT32_MAX)
+    N(IPOLL_GENERATION, "generation", UINT32_MAX)                                                  \
+    N(IPOLL_VOTERS, "voters", COUNT_MAX)
 #define IMAGE_POLL_TEXTS(T)                                                                        \
     T(IPOLL_NAME, "poll", NAME)                                                                    \
     T(IPOLL_SECONDS, "seconds", SECONDS)                                                           \
@@ -143,6 +146,14 @@ enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 5 };
     T(IKEY_VALUES, "values", NUMBERS)                                                              \
     T(IKEY_PREV, "prev", NUMBERS)
 
+/* place: of the first option of the ballot, in the poll; more: those of the others as varints */
+#define IMAGE_VOTER_NUMS(N)                                                                        \
+    N(IVOTER_POLL, "poll", BOUNDS_ANY)                                                             \
+    N(IVOTER_PLACE, "place", POLL_OPTIONS_MAX - 1)
+#define IMAGE_VOTER_TEXTS(T)                                                                       \
+    T(IVOTER_VOTER, "voter", VOTER)                                                                \
+    T(IVOTER_MORE, "more", ANY)
+
 #define IMAGE_END_NUMS(N) N(END_IMAGES, "images", BOUNDS_ANY)
 #define IMAGE_END_TEXTS(T)
 
@@ -175,7 +186,7 @@ IMAGE_LIST(X)
 #undef X
 #undef FIELD_INDEX
 
-enum { IMAGE_ID }; /* of all but HEAD, KEY and END; of RECENT that of its poll */
+enum { IMAGE_ID }; /* of all but HEAD, KEY and END; of RECENT, VOTER: of the poll */
 _Static_assert((int)IPOLL_ID == (int)IMAGE_ID && (int)IOPTION_ID == (int)IMAGE_ID &&
                    (int)IQUEUE_ID == (int)IMAGE_ID && (int)IWORKER_ID_NUM == (int)IMAGE_ID &&
                    (int)IBUILD_ID == (int)IMAGE_ID && (int)IRECENT_POLL == (int)IMAGE_ID,
@@ -193,6 +204,10 @@ const char *image_kind_name(unsigned kind);
 /* Return how many numbers and texts a kind has. */
 unsigned image_num_count(enum image_kind kind);
 unsigned image_text_count(enum image_kind kind);
+
+/* Reads the places of a VOTER's ballot. Returns how many there are; 0 when they are not 1 to
+ * BALLOT_OPTIONS_MAX different places of a poll. */
+uint32_t image_voter_places(const struct image *image, uint32_t places[BALLOT_OPTIONS_MAX]);
 
 /*
  *     images = image*

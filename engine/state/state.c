@@ -6,10 +6,9 @@
 #include "engine/base/machine.h"
 #include "wal/base/check.h"
 #include "wal/base/err.h"
+#include "wal/base/random.h"
 
 #include <stdlib.h>
-
-enum { FREED_PIECES = 16 }; /* of dropped voters, at once */
 
 struct blob *blob_new(struct span bytes)
 {
@@ -66,7 +65,9 @@ int state_init(struct state *state)
     TAILQ_INIT(&state->ended);
     TAILQ_INIT(&state->idle);
     TAILQ_INIT(&state->gone);
-    STAILQ_INIT(&state->dropped);
+    TAILQ_INIT(&state->dropped);
+    TAILQ_INIT(&state->dropped_early);
+    state->voters_seed = random_seed();
     state->ledger.ceiling = UINT64_MAX;
     return err;
 }
@@ -83,12 +84,13 @@ static void free_option(struct option *option)
 
 static void free_poll(void *arg, void *entity)
 {
-    (void)arg;
     struct poll *poll = entity;
+    if (poll->voter_set != NULL) {
+        (void)poll_voters_free_some(arg, poll->voter_set, UINT64_MAX);
+    }
     free(poll->name);
     free(FIELD_OWN(poll->samples));
     free(FIELD_OWN(poll->reset_samples));
-    voters_fini(&poll->voters);
     for (unsigned part = 0; part < POLL_PARTS; part++) {
         free((void *)FIELD_OWN(poll->options[part]));
     }
@@ -152,6 +154,15 @@ void build_free(void *entity)
     }
 }
 
+static void free_sets(struct state *state, struct voter_set_list *list)
+{
+    struct voter_set *set;
+    while ((set = TAILQ_FIRST(list)) != NULL) {
+        TAILQ_REMOVE(list, set, dropped);
+        (void)poll_voters_free_some(state, set, UINT64_MAX);
+    }
+}
+
 void state_fini(struct state *state)
 {
     DCHECK(state->capture == NULL);
@@ -165,9 +176,9 @@ void state_fini(struct state *state)
     for (uint64_t id = 1; (option = table_next(&state->options, &id)) != NULL; id++) {
         free_option(option);
     }
-    index_each(&state->polls, free_poll, NULL);
-    while (state_free_dropped(state)) {
-    }
+    index_each(&state->polls, free_poll, state);
+    free_sets(state, &state->dropped);
+    free_sets(state, &state->dropped_early);
     index_each(&state->queues, free_queue, NULL);
     index_each(&state->workers, free_worker, NULL);
     index_fini(&state->polls);
@@ -205,33 +216,6 @@ void option_set_word(struct option *option)
     word_set(&option->word, option->accepted);
 }
 
-int state_drop_voters(struct state *state, struct poll *poll)
-{
-    uint64_t seed = poll->voters.seed;
-    if (state->retirer == NULL || voters_bytes(&poll->voters) == 0) {
-        voters_fini(&poll->voters);
-    } else {
-        struct dropped_voters *dropped = malloc(sizeof *dropped);
-        if (dropped == NULL) {
-            return TALLY_NOMEM;
-        }
-        dropped->voters = poll->voters;
-        STAILQ_INSERT_TAIL(&state->dropped, dropped, next);
-    }
-    voters_init(&poll->voters, seed);
-    return 0;
-}
-
-bool state_free_dropped(struct state *state)
-{
-    struct dropped_voters *dropped = STAILQ_FIRST(&state->dropped);
-    if (dropped != NULL && voters_free_some(&dropped->voters, FREED_PIECES)) {
-        STAILQ_REMOVE_HEAD(&state->dropped, next);
-        free(dropped);
-    }
-    return !STAILQ_EMPTY(&state->dropped);
-}
-
 uint64_t blob_weight(const struct blob *blob)
 {
     return blob != NULL ? sizeof *blob + blob->len + 1 + WEIGHT_ALLOCATION : 0;
@@ -240,6 +224,24 @@ uint64_t blob_weight(const struct blob *blob)
 uint64_t poll_weight(const struct poll *poll)
 {
     return sizeof *poll + WEIGHT_PLACES + blob_weight(poll->name);
+}
+
+uint64_t poll_voters_weight(const struct voter_set *set)
+{
+    return sizeof *set + WEIGHT_ALLOCATION + voters_bytes(&set->voters);
+}
+
+bool poll_voters_free_some(struct state *state, struct voter_set *set, uint64_t pieces)
+{
+    uint64_t before = poll_voters_weight(set);
+    bool is_freed = voters_free_some(&set->voters, pieces);
+    uint64_t after = is_freed ? 0 : poll_voters_weight(set);
+    DCHECK(after < before);
+    ledger_sub(&state->ledger, LEDGER_ENTITIES, before - after);
+    if (is_freed) {
+        free(set);
+    }
+    return is_freed;
 }
 
 uint64_t option_weight(const struct option *option)

@@ -93,14 +93,6 @@ static inline struct span blob_span(const struct blob *blob)
     return blob != NULL ? (struct span){blob->at, blob->len} : (struct span){NULL, 0};
 }
 
-/* A set of voters that a RESET has dropped, until it is freed. */
-struct dropped_voters {
-    struct voters voters;
-    STAILQ_ENTRY(dropped_voters) next;
-};
-
-STAILQ_HEAD(dropped_list, dropped_voters);
-
 struct option {
     /* stepped by the edges; beside it what is read or changed seldom */
     _Alignas(64) _Atomic uint64_t word;
@@ -165,6 +157,17 @@ static inline bool window_is_open(uint64_t open_ms, uint64_t close_ms, uint64_t 
 struct ordered_request; /* engine/edge/ordered_request.h */
 STAILQ_HEAD(request_list, ordered_request);
 
+/* Who has voted by ballots in a poll since its last RESET. The committer alone. */
+struct voter_set {
+    struct voters voters;
+    uint64_t poll_id;
+    uint32_t begun;  /* the last capture that has begun to walk over it */
+    uint32_t walked; /* the last capture that has walked over it, or that ran when it was made */
+    TAILQ_ENTRY(voter_set) dropped; /* state.dropped or dropped_early, after the RESET */
+};
+
+TAILQ_HEAD(voter_set_list, voter_set);
+
 struct poll {
     /* read by the edges with each vote, written seldom */
     uint64_t id;
@@ -185,17 +188,17 @@ struct poll {
     uint64_t decided;
     struct timer timer;
     enum poll_window window;
-    bool gated;                 /* votes wait for what the gate does with it */
-    uint32_t mode_wanted;       /* as the last POLL says: state, not volatile */
-    uint32_t words_generation;  /* of which the words of its options are, unless it is gated */
-    uint32_t holds;             /* records of the gate in the committer's lane, and its round */
-    struct request_list resets; /* RESETs that wait for the gate */
-    uint32_t reset_count;       /* in `resets` */
-    uint32_t resets_due;        /* of these: in this round of the gate */
-    uint64_t swept;             /* options of which the words are set already */
-    uint32_t voted_batch;       /* the last of the merge's batches with a BALLOT for it, */
-    uint32_t unvoted_batch;     /* ... with an UNVOTE: engine/commit/judge.h */
-    struct voters voters;
+    bool gated;                  /* votes wait for what the gate does with it */
+    uint32_t mode_wanted;        /* as the last POLL says: state, not volatile */
+    uint32_t words_generation;   /* of which the words of its options are, unless it is gated */
+    uint32_t holds;              /* records of the gate in the committer's lane, and its round */
+    struct request_list resets;  /* RESETs that wait for the gate */
+    uint32_t reset_count;        /* in `resets` */
+    uint32_t resets_due;         /* of these: in this round of the gate */
+    uint64_t swept;              /* options of which the words are set already */
+    uint32_t voted_batch;        /* the last of the merge's batches with a BALLOT for it, */
+    uint32_t unvoted_batch;      /* ... with an UNVOTE: engine/commit/judge.h */
+    struct voter_set *voter_set; /* owned; NULL: no ballot yet */
     /* written with each vote: the parts of the options keep it off the line of the first group */
     uint32_t captured; /* the committer alone: engine/apply/snapshot_capture.h */
     struct feed *feed; /* the committer alone: set while the reader ranks the poll; or NULL */
@@ -365,10 +368,12 @@ struct state {
     struct build_list ended;
     struct build *ended_kept;
     uint64_t ended_count, ended_bytes;
-    struct queue_list idle;      /* ... queues without unfinished builds, the longest idle first */
-    struct worker_list gone;     /* the committer alone: workers in the order in which they left */
-    struct keys keys;            /* the committer alone: requests that may be repeated */
-    struct dropped_list dropped; /* the committer alone: sets of voters to be freed */
+    struct queue_list idle;  /* ... queues without unfinished builds, the longest idle first */
+    struct worker_list gone; /* the committer alone: workers in the order in which they left */
+    struct keys keys;        /* the committer alone: requests that may be repeated */
+    struct voter_set_list dropped;       /* the committer alone: sets to be freed, in slices */
+    struct voter_set_list dropped_early; /* ... sets that the capture has not walked over yet */
+    uint64_t voters_seed;                /* of their hashes; no record and no reply depends on it */
     struct capture *capture;     /* the committer alone: the snapshot that is being made, or NULL */
     uint32_t captures;           /* the committer alone: captures begun so far */
     struct rcu_retirer *retirer; /* NULL while there are no readers */
@@ -380,14 +385,6 @@ struct state {
 int state_init(struct state *state);
 void state_fini(struct state *state);
 
-/* Takes the voters of a poll away; they are freed later, or at once while the log is replayed.
- * Errors: NOMEM; then nothing has changed. Threads: the committer. */
-int state_drop_voters(struct state *state, struct poll *poll);
-
-/* Frees some of the voters that were dropped, for about 0.2 ms. Returns whether there are more.
- * Threads: the committer. */
-bool state_free_dropped(struct state *state);
-
 /* Frees p after a grace period, when no reader can have it any more. */
 void state_retire(struct state *state, void *p, void (*free_fn)(void *p));
 
@@ -398,6 +395,15 @@ struct worker *state_worker(const struct state *state, struct span name);
 static inline struct option *state_option(const struct state *state, uint64_t id)
 {
     return table_get(&state->options, id);
+}
+/* Returns whether a voter has voted in a poll, and then how. Threads: the committer. */
+static inline bool poll_voter(const struct poll *poll, struct span voter, struct voters_view *view)
+{
+    return poll->voter_set != NULL && voters_find(&poll->voter_set->voters, voter, view);
+}
+static inline uint64_t poll_voters(const struct poll *poll)
+{
+    return poll->voter_set != NULL ? poll->voter_set->voters.count : 0;
 }
 static inline struct build *state_build(const struct state *state, uint64_t id)
 {
@@ -432,6 +438,7 @@ static inline struct trend poll_reset_trend(struct state *state, struct poll *po
 enum { WEIGHT_PLACES = 64, WEIGHT_ALLOCATION = 16 };
 uint64_t blob_weight(const struct blob *blob);
 uint64_t poll_weight(const struct poll *poll);
+uint64_t poll_voters_weight(const struct voter_set *set);
 uint64_t option_weight(const struct option *option);
 uint64_t queue_weight(const struct queue *queue);
 uint64_t need_set_weight(const struct need_set *set);
@@ -444,6 +451,10 @@ uint64_t build_bytes(const struct build *build);
 /* "first/second": the key of an option (poll, folded label) or of a UNIQ (queue, uniq). By free().
  */
 struct blob *key_of_two(struct span first, struct span second);
+
+/* Frees up to `pieces` pieces (engine/state/voters.h) of a set that is in no list any more, and
+ * subtracts them from the ledger. Returns whether all is freed, the set itself included. */
+bool poll_voters_free_some(struct state *state, struct voter_set *set, uint64_t pieces);
 
 void build_free(void *build);
 void need_set_free(void *set);

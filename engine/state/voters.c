@@ -402,12 +402,17 @@ uint64_t voters_bytes(const struct voters *voters)
 
 void voters_walk(struct voters *voters)
 {
-    voters_arena_walk(&voters->arena);
+    voters->walk = (struct voters_cursor){0, 0};
+    voters->arena.walking = true;
 }
 
 bool voters_next(struct voters *voters, uint64_t *blocks, struct voters_view *view)
 {
-    uint32_t offset = voters_arena_next(&voters->arena, blocks);
+    uint32_t offset = 0;
+    if (voters->arena.walking && *blocks > 0) {
+        offset = voters_arena_next(&voters->arena, &voters->walk, blocks);
+        voters->arena.walking = offset != 0 || voters->walk.chunk < voters->arena.chunk_count;
+    }
     if (offset != 0) {
         *view = view_of(voters, offset);
     }
@@ -417,4 +422,15 @@ bool voters_next(struct voters *voters, uint64_t *blocks, struct voters_view *vi
 bool voters_is_walked(const struct voters *voters)
 {
     return !voters->arena.walking;
+}
+
+bool voters_each(const struct voters *voters, struct voters_cursor *cursor,
+                 struct voters_view *view)
+{
+    uint64_t blocks = UINT64_MAX;
+    uint32_t offset = voters_arena_next(&voters->arena, cursor, &blocks);
+    if (offset != 0) {
+        *view = view_of(voters, offset);
+    }
+    return offset != 0;
 }

@@ -36,6 +36,7 @@ struct voters {
     uint64_t buckets;
     uint64_t bytes; /* of the pages */
     struct voters_arena arena;
+    struct voters_cursor walk;
 };
 
 /* One voter. The pointers hold until the next call that changes the set. */
@@ -91,13 +92,18 @@ uint64_t voters_bytes(const struct voters *voters);
 
 /* Begins a walk over all voters; one at a time. Voters that are added meanwhile may be met or not,
  * the others are met once, unless they are removed before their turn. A voter that is replaced may
- * be met a second time, or not at all when it was not met before: who needs it as it was looks
- * before. Until the end of the walk no entry is moved. */
+ * be met a second time, or not at all: who needs it as it was looks before. Until the end of the
+ * walk no entry is moved. */
 void voters_walk(struct voters *voters);
 
 /* Goes on, over at most *blocks blocks of memory, which it counts down. Returns false when there is
  * no voter more, or *blocks is 0: voters_is_walked says which. */
 bool voters_next(struct voters *voters, uint64_t *blocks, struct voters_view *view);
 bool voters_is_walked(const struct voters *voters);
+
+/* Returns the next voter behind the cursor, or false at the end. REQUIRES: the set is not changed
+ * between the first call and the last one. */
+bool voters_each(const struct voters *voters, struct voters_cursor *cursor,
+                 struct voters_view *view);
 
 #endif

@@ -269,26 +269,19 @@ uint32_t voters_arena_move(struct voters_arena *arena, uint32_t offset)
 
 /* ---- walk and end ---- */
 
-void voters_arena_walk(struct voters_arena *arena)
+uint32_t voters_arena_next(const struct voters_arena *arena, struct voters_cursor *cursor,
+                           uint64_t *blocks)
 {
-    arena->walking = arena->chunk_count > 0;
-    arena->walk_chunk = 0;
-    arena->walk_at = 1;
-}
-
-uint32_t voters_arena_next(struct voters_arena *arena, uint64_t *blocks)
-{
-    for (; arena->walking && *blocks > 0; --*blocks) {
-        const struct voters_chunk *chunk = &arena->chunks[arena->walk_chunk];
-        if (chunk->at == NULL || arena->walk_at == chunk->used) {
-            arena->walk_chunk++;
-            arena->walk_at = 1;
-            arena->walking = arena->walk_chunk < arena->chunk_count;
+    for (; cursor->chunk<arena->chunk_count && * blocks> 0; --*blocks) {
+        const struct voters_chunk *chunk = &arena->chunks[cursor->chunk];
+        cursor->at += cursor->at == 0 ? 1 : 0;
+        if (chunk->at == NULL || cursor->at == chunk->used) {
+            *cursor = (struct voters_cursor){.chunk = cursor->chunk + 1};
             continue;
         }
-        uint32_t offset = arena->walk_chunk << VOTERS_CHUNK_BITS | arena->walk_at;
+        uint32_t offset = cursor->chunk << VOTERS_CHUNK_BITS | cursor->at;
         uint32_t head = *voters_arena_at(arena, offset);
-        arena->walk_at += block_units(head);
+        cursor->at += block_units(head);
         if (voters_head_kind(head) < VOTERS_DEAD) {
             --*blocks;
             return offset;

@@ -54,6 +54,12 @@ static inline uint32_t voters_entry_units(uint32_t count, uint32_t len)
     return 2 + count + (len + 3) / 4;
 }
 
+/* A place of a walk; all zero is its beginning. */
+struct voters_cursor {
+    uint32_t chunk;
+    uint32_t at;
+};
+
 struct voters_chunk {
     uint32_t *at;   /* owned; NULL: the number is not in use */
     uint32_t units; /* its size; of a number not in use: the next such number + 1 */
@@ -74,9 +80,7 @@ struct voters_arena {
     uint64_t live; /* units of entries */
     uint64_t used; /* units that new blocks cannot have at the end of a chunk */
     uint64_t bytes;
-    bool walking;
-    uint32_t walk_chunk;
-    uint32_t walk_at;
+    bool walking;                              /* the owner: then no entry is moved */
     uint32_t free[VOTERS_BLOCK_UNITS_MAX + 1]; /* by size: the first free block, or 0 */
 };
 
@@ -103,13 +107,10 @@ uint32_t voters_arena_step(struct voters_arena *arena);
  * no memory; then the step is made again another time. */
 uint32_t voters_arena_move(struct voters_arena *arena, uint32_t offset);
 
-/* Walks over all entries in the order of their places: entries that are added meanwhile may be met
- * or not, all others are met once. */
-void voters_arena_walk(struct voters_arena *arena);
-
-/* Returns the next entry; or 0 at the end of the walk (`walking` is false then), or when *blocks
- * blocks were passed. */
-uint32_t voters_arena_next(struct voters_arena *arena, uint64_t *blocks);
+/* Goes on over at most *blocks blocks, which it counts down, in the order of their places. Returns
+ * the next entry; 0 at the end of all chunks, or when *blocks is 0. */
+uint32_t voters_arena_next(const struct voters_arena *arena, struct voters_cursor *cursor,
+                           uint64_t *blocks);
 
 /* Frees up to *chunks chunks, and subtracts them. Returns whether all are freed; the arena is all
  * zero then. Until then nothing else may be done with it. */

@@ -263,35 +263,6 @@ static void two_polls_with_one_key(void)
     server_stop(&server);
 }
 
-static uint64_t log_end(struct client *client)
-{
-    return line_field_number(client_get(client, "TALLY free")->rows[0], "lsn");
-}
-
-/* What is answered from the state is not in the log. */
-static void no_record_for_a_repetition(void)
-{
-    struct client client;
-    char line[LINE_ROOM];
-    server_start(&server, NULL);
-    client_open(&client, &server);
-    set_up(&client);
-    for (size_t i = 0; i < COUNT_OF(verbs); i++) {
-        verbs[i].write(line, 0);
-        (void)client_get(&client, "%s", line);
-    }
-    uint64_t lsn = log_end(&client);
-    for (size_t i = 0; i < COUNT_OF(verbs); i++) {
-        verbs[i].write(line, 0);
-        for (size_t times = 0; times < 10; times++)
-            EXPECT(!reply_is_err(client_get(&client, "%s", line), "EXISTS"), "'%s'", line);
-    }
-    client_expect_err(&client, "EXISTS", "VOTE free/A N 4 KEY k-0");
-    EXPECT(log_end(&client) == lsn, "%" PRIu64 " more records", log_end(&client) - lsn);
-    client_close(&client);
-    server_stop(&server);
-}
-
 /* What a key is, and what it is not. */
 static void told_apart(void)
 {
@@ -349,7 +320,6 @@ static const struct check_test tests[] = {
      repeated_after_a_crash},
     {"of two ballots with one key one is done, whatever the modes of their polls are",
      two_polls_with_one_key},
-    {"a repetition has no record", no_record_for_a_repetition},
     {"a key belongs to one request of one verb; a refused request is tried anew", told_apart},
 };
 

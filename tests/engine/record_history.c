@@ -247,6 +247,39 @@ static void make_ordered(struct record_history *h, const struct state *state)
     }
 }
 
+/* A vote by one of few voters, for up to three options of a poll, or its taking back; now and then
+ * in a poll without ballots, or for options of two polls. */
+static bool make_ballot(struct record_history *h, const struct state *state)
+{
+    uint64_t count = FIELD_GET(state->option_count);
+    if (count == 0) {
+        return false;
+    }
+    const struct option *option = state_option(state, 1 + seed_below(&h->seed, count));
+    const struct poll *poll = option->poll;
+    uint64_t voter = seed_below(&h->seed, 40);
+    if (seed_below(&h->seed, 4) == 0) {
+        next_record(h, RECORD_UNVOTE);
+        text(h, UNVOTE_POLL, poll->name->at, 0);
+        h->records[h->count].text[UNVOTE_POLL].len = poll->name->len; /* without the number */
+        text(h, UNVOTE_VOTER, "voter", voter);
+        make_key(h, UNVOTE_KEY);
+        return true;
+    }
+    struct record *record = next_record(h, RECORD_BALLOT);
+    record->num[BALLOT_OPTION] = option->id;
+    record->num[BALLOT_N] = 1;
+    text(h, BALLOT_VOTER, "voter", voter);
+    make_key(h, BALLOT_KEY);
+    if (seed_below(&h->seed, 2) == 0) {
+        uint64_t place = seed_below(&h->seed, FIELD_GET(poll->option_count));
+        bool is_other = seed_below(&h->seed, 20) == 0;
+        text(h, BALLOT_MORE, "",
+             is_other ? 1 + seed_below(&h->seed, count) : poll_option(poll, place)->id);
+    }
+    return true;
+}
+
 void record_history_init(struct record_history *h, struct state *state, uint64_t start,
                          uint32_t records)
 {
@@ -260,7 +293,9 @@ void record_history_init(struct record_history *h, struct state *state, uint64_t
         struct apply_result result;
         bool is_calm = h->votes_from != 0 && h->count >= h->votes_from;
         uint64_t dice = is_calm ? 0 : seed_below(&h->seed, 10);
-        bool made = dice < 3 ? make_vote(h, state) : dice < 8 && make_step(h, state);
+        bool made = dice < 3    ? make_vote(h, state)
+                    : dice == 8 ? make_ballot(h, state)
+                                : dice < 8 && make_step(h, state);
         if (!made) {
             make_ordered(h, state);
         }

@@ -23,7 +23,7 @@ static void block_list_init(struct block_list *log, struct record_history *h, ui
 {
     struct columns columns = {.count = 0};
     struct seed seed = {start};
-    uint64_t time_ms = 1000;
+    uint64_t time_ms = 1000000; /* as in the history: the same polls are closed */
     *log = (struct block_list){.blocks = calloc(h->count, sizeof *log->blocks)};
     EXPECT(log->blocks != NULL, "no memory");
     for (uint32_t i = 0; i < h->count;) {

@@ -58,6 +58,7 @@ Test(hostile_engine, a_forged_poll_that_was_reset_is_served)
     images.at[FORGED_OPTION].num[IOPTION_GENERATION] = UINT32_MAX - 1;
     images.at[FORGED_OPTION].num[IOPTION_VOTES] = VOTES_MASK;
     images.at[FORGED_OPTION_2].num[IOPTION_GENERATION] = UINT32_MAX;
+    images.at[FORGED_VOTER].text[IVOTER_MORE] = SPAN(""); /* votes for the second one alone */
     forge_saved(dir, &images);
     cr_assert_eq(opened_start(), 0, "%s", report.text);
     edge_info(handle.edge, &info);
@@ -156,6 +157,10 @@ static const struct number_case {
     {"a key of verb 2^32", FORGED_KEY, IKEY_VERB, (uint64_t)1 << 32 | RECORD_SUBMIT},
     {"a key twice", FORGED_KEY_2, IKEY_VERB, RECORD_SUBMIT},
     {"a reply that is NIL twice", FORGED_KEY, IKEY_NIL, 2},
+    {"a voter missing", FORGED_POLL, IPOLL_VOTERS, 3},
+    {"2^64 voters", FORGED_POLL, IPOLL_VOTERS, UINT64_MAX},
+    {"a vote for no option", FORGED_VOTER, IVOTER_PLACE, 2},
+    {"a vote twice for one option", FORGED_VOTER, IVOTER_PLACE, 0},
 };
 
 Test(hostile_engine, a_snapshot_with_a_number_that_cannot_be_is_refused)
@@ -223,6 +228,7 @@ static const struct text_case {
     {"a UNIQ of nothing", FORGED_PENDING, IBUILD_UNIQ, TEXT("q/")},
     {"a UNIQ that has ended", FORGED_ENDED, IBUILD_UNIQ, TEXT("q/other")},
     {"a UNIQ twice", FORGED_DELAYED, IBUILD_UNIQ, TEXT("q/nightly")},
+    {"a voter twice", FORGED_VOTER_2, IVOTER_VOTER, TEXT("v")},
     {"an empty key", FORGED_KEY, IKEY_KEY, {NULL, 0}},
     {"a key of 65 bytes", FORGED_KEY, IKEY_KEY,
      TEXT("12345678901234567890123456789012345678901234567890123456789012345")},

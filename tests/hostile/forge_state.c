@@ -64,9 +64,10 @@ void forge_images(struct forge_images *images)
                                              [HEAD_QUEUE_LAST] = 1,
                                              [HEAD_KEYS] = 2,
                                              [HEAD_HAS_KEYS] = 1}};
-    at[FORGED_POLL] = (struct image){.kind = IMAGE_POLL,
-                                     .num = {[IMAGE_ID] = 1, [IPOLL_TOTAL] = 5, [IPOLL_OPEN] = 1},
-                                     .text = {TEXT("p")}};
+    at[FORGED_POLL] = (struct image){
+        .kind = IMAGE_POLL,
+        .num = {[IMAGE_ID] = 1, [IPOLL_TOTAL] = 5, [IPOLL_OPEN] = 1, [IPOLL_VOTERS] = 2},
+        .text = {TEXT("p")}};
     at[FORGED_OPTION] =
         (struct image){.kind = IMAGE_OPTION, .num = {1, 1, 3, 2}, .text = {TEXT("A"), TEXT("a")}};
     at[FORGED_OPTION_2] =
@@ -88,6 +89,10 @@ void forge_images(struct forge_images *images)
     at[FORGED_KEY_2] = (struct image){.kind = IMAGE_KEY,
                                       .num = {12, FORGE_MS, RECORD_OPTION, 78, 0, 2},
                                       .text = {TEXT("k"), TEXT("\2\3"), TEXT("\1")}};
+    at[FORGED_VOTER] =
+        (struct image){.kind = IMAGE_VOTER, .num = {1, 1}, .text = {TEXT("v"), TEXT("\0")}};
+    at[FORGED_VOTER_2] =
+        (struct image){.kind = IMAGE_VOTER, .num = {1, 1}, .text = {TEXT("another")}};
     at[FORGED_END] = (struct image){.kind = IMAGE_END, .num = {FORGED_END}};
 }
 

@@ -28,11 +28,13 @@ enum {
     FORGED_ENDED,
     FORGED_KEY,
     FORGED_KEY_2,
+    FORGED_VOTER,
+    FORGED_VOTER_2,
     FORGED_END
 };
 
 /* Makes the valid state: a poll with two options, a queue of two need sets, a worker that holds one
- * build, one more build of each kind, and two keys. */
+ * build, one more build of each kind, two keys, and two voters. */
 void forge_images(struct forge_images *images);
 
 /* Writes the snapshot of record FORGE_LSN, and an empty log behind it. The number in END is

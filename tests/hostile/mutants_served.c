@@ -40,7 +40,8 @@ static void vote_all(void)
             err = edge_vote(handle.edge, id, 1, &vote);
             edge_flush(handle.edge);
         } while (handle_again(&handle, err));
-        EXPECT(err == 0 || err == TALLY_NOTFOUND || err == TALLY_CLOSED || err == TALLY_RANGE,
+        EXPECT(err == 0 || err == TALLY_NOTFOUND || err == TALLY_CLOSED || err == TALLY_RANGE ||
+                   err == TALLY_INVAL,
                "a vote for %llu: %s", (unsigned long long)id, tally_err_name(err));
     }
     handle_settle(&handle);
@@ -78,10 +79,35 @@ static void work(const char *worker)
     }
 }
 
+/* Votes and takes votes back for voters of the snapshot and for another one. */
+static void vote_by_name(void)
+{
+    static const char *const voters[] = {"v", "another", "new"};
+    for (unsigned i = 0; i < 6; i++) {
+        struct span voter = span_of(voters[i % 3]);
+        const struct edge_ballot ballot = {
+            .options = {1 + i % 2, 2 - i % 2}, .option_count = 1 + i / 3, .n = 1, .voter = voter};
+        int err;
+        HANDLE_ASK(err, &handle, edge_ballot(handle.edge, &ballot));
+        err = handle_result(&handle, err, NULL);
+        EXPECT(err == 0 || err == TALLY_VOTED || err == TALLY_INVAL || err == TALLY_NOTFOUND ||
+                   err == TALLY_CLOSED || err == TALLY_RANGE,
+               "a ballot: %s", tally_err_name(err));
+        if (i % 2 == 0) {
+            continue;
+        }
+        HANDLE_ASK(err, &handle, edge_unvote(handle.edge, SPAN("p"), voter, SPAN("")));
+        err = handle_result(&handle, err, NULL);
+        EXPECT(err == 0 || err == EDGE_NIL || err == TALLY_INVAL || err == TALLY_NOTFOUND ||
+                   err == TALLY_CLOSED,
+               "a vote that is taken back: %s", tally_err_name(err));
+    }
+}
+
 static void change_all(void)
 {
     const struct edge_poll poll = {
-        .name = {"p", 1}, .open_ms = 0, .close_ms = 0, .rate_n = 5, .rate_ms = 1000};
+        .name = {"p", 1}, .mode = POLL_CHANGE, .rate_n = 5, .rate_ms = 1000};
     const struct edge_worker worker = {.id = {"w", 1}, .slots = 2};
     const struct edge_submit submit = {
         .queue = {"q", 1}, .payload = {"make", 4}, .lease_ms = 1000, .tries = 3};
@@ -108,7 +134,9 @@ static void serve(void)
 {
     handle_open(&handle, tally);
     vote_all();
+    vote_by_name();
     change_all();
+    vote_by_name();
     work("w");
     vote_all();
     snapshot();
