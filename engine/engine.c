@@ -133,7 +133,8 @@ static void on_trouble(void *arg, const char *what)
     alarm_trouble(&tally->options, what);
 }
 
-/* The bytes of the records that all lanes can hold, encoded; the committer's lane has no texts. */
+/* The bytes of the records that all lanes can hold, encoded. Texts in the committer's lane are of
+ * requests that count in the lanes of their edges. */
 static uint64_t lane_bytes_all(const struct tally_options *options)
 {
     uint64_t slots_bytes = (uint64_t)LANE_SLOTS * LANE_SLOT_BYTES;

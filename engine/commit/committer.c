@@ -105,6 +105,7 @@ static void leave_ordered(struct committer *committer, struct lane_slot *slot,
 {
     struct ordered_request *request = slot->ordered.request;
     slot->result.bytes = (uint32_t)request->bytes;
+    slot->result.is_alone = false;
     if (request->is_own) {
         ordered_request_free(&committer->state->ledger, request);
         return;
@@ -310,7 +311,7 @@ static bool commit(struct committer *committer)
 {
     uint64_t began_ns = clock_mono_ns();
     merge_begin(&committer->merge, record_ms(committer));
-    if (merge_take(&committer->merge) == 0) {
+    if (merge_take(&committer->merge) == 0 && committer->merge.alone_count == 0) {
         stuck_look(&committer->stuck, &committer->merge, committer->state->retirer,
                    FIELD_OWN(committer->shared->commits));
     }

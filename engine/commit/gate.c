@@ -225,17 +225,25 @@ static void gate_note_tails(struct gate *gate)
         gate->tails[i] = lane_tail(edges_lane(gate->edges, i));
     }
     gate->tail_count = edges;
+    gate->has_waits = false;
     gate_enter(gate, GATE_TAILS);
 }
 
-static bool gate_tails_applied(const struct gate *gate)
+/* Whether the votes that were begun before are applied, or in the own lane, where they stand before
+ * what the gate appends. */
+static bool gate_tails_applied(struct gate *gate)
 {
     for (uint32_t i = 0; i < gate->tail_count; i++) {
         if (lane_applied(edges_lane(gate->edges, i)) < gate->tails[i]) {
             return false;
         }
     }
-    return true;
+    /* a ballot may have left its lane and wait for its step; the list is in their order */
+    if (!gate->has_waits) {
+        gate->has_waits = true;
+        gate->waits = gate->own->waits_begun;
+    }
+    return gate->own->waits_ended >= gate->waits;
 }
 
 static void say_reset(struct gate *gate, struct poll *poll)

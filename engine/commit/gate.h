@@ -64,6 +64,8 @@ struct gate {
     struct grace grace;
     uint32_t tail_count;
     uint64_t tails[EDGES_MAX];
+    bool has_waits; /* the tails are applied, and these waits of the own lane are to end, too */
+    uint64_t waits;
 };
 
 /* Starts the gate: after the replay, once log time goes on. The fields written once are set. */

@@ -123,18 +123,65 @@ static enum judged refuse(const struct judge *judge, struct ordered_request *req
 
 /* ---- ballots ---- */
 
-/* The committer's step for n votes of a request, in a free poll. REQUIRES: the poll takes them. */
-static enum judged step_votes(struct judge *judge, struct ordered_request *request,
-                              struct option *option, uint64_t n)
+/* What may become of a step: now, later, or never. */
+enum step_now { STEP_NOW, STEP_LATER, STEP_RANGE };
+
+static enum step_now step_look(const struct judge *judge, const struct option *option, uint64_t n)
 {
     if (option_votes(word_get(&option->word)) + n > VOTES_RANGE) {
-        bool sure = option_votes_now(option) + n > VOTES_RANGE;
-        return sure ? refuse(judge, request, TALLY_RANGE) : JUDGED_LATER;
+        /* votes on their way to the log count in the word: then only the log can tell */
+        return option_votes_now(option) + n > VOTES_RANGE ? STEP_RANGE : STEP_LATER;
     }
-    if (!own_lane_has_room(judge->own)) {
-        return JUDGED_LATER;
+    return own_lane_has_room(judge->own) ? STEP_NOW : STEP_LATER;
+}
+
+static struct option *step_option(const struct judge *judge, const struct record *record,
+                                  uint64_t *n)
+{
+    bool is_seed = record->type == RECORD_SEED;
+    *n = record->num[is_seed ? SEED_N : BALLOT_N];
+    return state_option(judge->state, record->num[is_seed ? SEED_OPTION : BALLOT_OPTION]);
+}
+
+uint32_t judge_go_on(struct judge *judge)
+{
+    uint32_t refused = 0;
+    struct ordered_request *request;
+    while ((request = STAILQ_FIRST(&judge->own->waiting)) != NULL) {
+        uint64_t n;
+        struct option *option = step_option(judge, &request->record, &n);
+        enum step_now now = step_look(judge, option, n);
+        if (now == STEP_LATER) {
+            break;
+        }
+        own_lane_wait_ends(judge->own);
+        if (now == STEP_NOW) {
+            own_lane_vote(judge->own, option, request, n);
+        } else {
+            judge_answer(judge, request, TALLY_RANGE, &(struct edge_result){.value = 0});
+            refused++;
+        }
     }
-    if (is_first_under_way(judge, request)) {
+    own_lane_publish(judge->own);
+    return refused;
+}
+
+/* The committer's step for the votes of a request, in a free poll.
+ * REQUIRES: the poll takes them. */
+static enum judged step_votes(struct judge *judge, struct ordered_request *request)
+{
+    uint64_t n;
+    struct option *option = step_option(judge, &request->record, &n);
+    enum step_now now = step_look(judge, option, n);
+    if (now == STEP_RANGE) {
+        return refuse(judge, request, TALLY_RANGE);
+    }
+    if (!is_first_under_way(judge, request)) {
+        return JUDGED_TAKEN;
+    }
+    if (now == STEP_LATER || !STAILQ_EMPTY(&judge->own->waiting)) {
+        own_lane_wait(judge->own, request);
+    } else {
         own_lane_vote(judge->own, option, request, n);
         own_lane_publish(judge->own);
     }
@@ -155,7 +202,7 @@ static enum judged judge_ballot(struct judge *judge, struct ordered_request *req
         bool is_open = apply_poll_takes_votes(poll, record->time_ms);
         return !is_one    ? refuse(judge, request, TALLY_INVAL)
                : !is_open ? refuse(judge, request, TALLY_CLOSED)
-                          : step_votes(judge, request, option, record->num[BALLOT_N]);
+                          : step_votes(judge, request);
     }
     int err = apply_ballot_look(judge->state, record);
     if (err != 0 && poll->unvoted_batch != judge->batch && !judge->has_poll_moved) {
@@ -183,8 +230,7 @@ static enum judged judge_seed(struct judge *judge, struct ordered_request *reque
     if (!apply_poll_takes_votes(option->poll, judge->time_ms)) {
         return refuse(judge, request, TALLY_CLOSED);
     }
-    return ++judge->seeds > SEEDS_MAX ? JUDGED_LATER
-                                      : step_votes(judge, request, option, record->num[SEED_N]);
+    return ++judge->seeds > SEEDS_MAX ? JUDGED_LATER : step_votes(judge, request);
 }
 
 static enum judged judge_unvote(struct judge *judge, struct ordered_request *request)

@@ -28,6 +28,11 @@
  *    gate (gate.h), ballots that came before are stepped here, and their records stand in the own
  *    lane before the gate's.
  *
+ *    A ballot that cannot be stepped now, because the own lane is full or only the log can tell
+ *    whether the count keeps its range, leaves its lane all the same, and waits in a list. Behind
+ *    it in its lane there may be plain votes whose steps are made already: what it waits for, the
+ *    head of the own lane or the count, may be waiting for one of these.
+ *
  *    A SEED is made in the same way: its own record is the step. It is longer work for apply than
  *    other records, so a batch has a few of them.
  *
@@ -74,6 +79,10 @@ void judge_begin(struct judge *judge, uint64_t time_ms);
 
 /* Judges the request at the head of a lane. JUDGED_TAKEN: it was answered, or will be. */
 enum judged judge_request(struct judge *judge, struct ordered_request *request);
+
+/* Makes the steps of ballots that wait, as far as they can be made now. Returns how many were
+ * refused instead. */
+uint32_t judge_go_on(struct judge *judge);
 
 /* Bring near what judge_request will read of a request that comes soon: the nearer of two steps
  * reads what the other one has brought. */

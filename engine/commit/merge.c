@@ -162,13 +162,14 @@ static bool take_ballot_vote(struct merge *merge, const struct lane_slot *slot)
 static enum taken take_ordered(struct merge *merge, struct lane_slot *slot)
 {
     struct ordered_request *request = slot->ordered.request;
-    uint32_t bytes = (uint32_t)request->bytes;
     switch (judge_request(merge->judge, request)) {
     case JUDGED_LOG:
         must_fit(merge, columns_add(&merge->columns, &request->record));
         return TAKEN_RECORD;
     case JUDGED_TAKEN:
-        slot->result.bytes = bytes;
+        /* its texts may yet be logged, from the own lane */
+        slot->result.bytes = 0;
+        slot->result.is_alone = true;
         return TAKEN_ALONE;
     case JUDGED_LATER:
         break;
@@ -261,7 +262,7 @@ uint32_t merge_take(struct merge *merge)
     uint32_t edges = edges_count(merge->edges);
     bool moved = true;
     merge->batch_count = 0;
-    merge->alone_count = 0;
+    merge->alone_count = judge_go_on(merge->judge);
     while (moved) {
         moved = take_lane(merge, merge->own);
         for (uint32_t i = 0; i < edges; i++) {

@@ -10,6 +10,7 @@
 int own_lane_init(struct own_lane *own, struct ledger *ledger, const struct tally_options *options)
 {
     *own = (struct own_lane){.lane = lane_new(), .ledger = ledger, .options = options};
+    STAILQ_INIT(&own->waiting);
     return own->lane != NULL ? 0 : TALLY_NOMEM;
 }
 
@@ -46,6 +47,20 @@ void own_lane_vote(struct own_lane *own, struct option *option, struct ordered_r
                                                       .before = before,
                                                       .option = option,
                                                       .request = request};
+}
+
+void own_lane_wait(struct own_lane *own, struct ordered_request *request)
+{
+    DCHECK(!request->is_own);
+    STAILQ_INSERT_TAIL(&own->waiting, request, waiting);
+    own->waits_begun++;
+}
+
+void own_lane_wait_ends(struct own_lane *own)
+{
+    CHECK(own->waits_ended < own->waits_begun); /* the judge has looked at the first one */
+    STAILQ_REMOVE_HEAD(&own->waiting, waiting);
+    own->waits_ended++;
 }
 
 void own_lane_append(struct own_lane *own, enum record_type type, const uint64_t num[OWN_LANE_NUMS])

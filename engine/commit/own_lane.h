@@ -9,6 +9,7 @@
 
 /*
  *     timers, gate, forget, snapshot ── step, append ──▶ own lane ──▶ merge, like every other lane
+ *     judge ── wait ──▶ waiting ── step ────────────────────▲
  *
  * Synchronization: the committer is both the edge and the committer of this lane. Other threads
  * call only lane_applied() on it, for the reply to a BYE (engine/edge/shared.h).
@@ -24,6 +25,9 @@ struct own_lane {
     struct lane *lane;
     struct ledger *ledger;
     const struct tally_options *options;
+    struct request_list waiting; /* ballots and SEEDs whose steps cannot be made yet: judge.h */
+    uint64_t waits_begun;
+    uint64_t waits_ended;
 };
 
 /* Makes the lane. Errors: NOMEM. */
@@ -51,6 +55,10 @@ bool own_lane_step(struct own_lane *own, struct build *build, uint64_t seen, enu
  * ballot or a SEED. REQUIRES: own_lane_has_slot. */
 void own_lane_vote(struct own_lane *own, struct option *option, struct ordered_request *request,
                    uint64_t n);
+
+/* Puts a request behind those that wait; takes the first one of them away. */
+void own_lane_wait(struct own_lane *own, struct ordered_request *request);
+void own_lane_wait_ends(struct own_lane *own);
 
 /* Appends an ordered record with these numbers. REQUIRES: own_lane_has_slot. */
 void own_lane_append(struct own_lane *own, enum record_type type,

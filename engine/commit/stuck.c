@@ -33,7 +33,7 @@ void stuck_look(struct stuck *stuck, struct merge *merge, struct rcu_retirer *re
     /* after a grace period the record before that head is published; if the merge still takes
      * nothing, there is no such record */
     if (grace_has_passed(&stuck->grace) && lane != NULL && stuck->commits == commits &&
-        merge_take(merge) == 0) {
+        merge_take(merge) == 0 && merge->alone_count == 0) {
         stuck_for_good(merge, lane);
     }
 }

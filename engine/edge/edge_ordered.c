@@ -439,6 +439,7 @@ void edge_free_requests(struct edge *edge, uint64_t pos)
         struct ordered_request *request = slot->result.request;
         CHECK(ordered_request_is_done(request)); /* else its result was PARK, and it is in flight */
         edge->seeds -= request->record.type == RECORD_SEED;
+        edge->lane->bytes_in -= slot->result.is_alone ? request->bytes : 0;
         ordered_request_free(&edge->state->ledger, request);
         edge->requests--;
     }

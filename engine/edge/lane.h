@@ -81,8 +81,9 @@ struct lane_ordered {
 
 /* What the committer leaves when it has taken the record. */
 struct lane_result {
-    uint8_t type;                    /* as it was */
-    uint32_t bytes;                  /* of its texts, which have left the lane */
+    uint8_t type;   /* as it was */
+    bool is_alone;  /* an ordered request without a record: its edge gives its bytes back */
+    uint32_t bytes; /* of its texts, which have left the lane */
     struct ordered_request *request; /* of an ordered record, with its result; else unset */
 };
 
@@ -106,7 +107,7 @@ struct lane {
     _Alignas(64) _Atomic uint64_t tail;
     uint64_t next;
     uint64_t freed;
-    uint64_t bytes_in; /* bytes of texts ever appended */
+    uint64_t bytes_in; /* bytes of texts ever appended, but for those given back */
     /* written by the committer */
     _Alignas(64) _Atomic uint64_t applied;
     _Atomic uint64_t bytes_out; /* bytes of texts ever applied */

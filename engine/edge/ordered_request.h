@@ -43,7 +43,7 @@ struct ordered_request {
     _Atomic bool is_done;
     bool is_own;                           /* the committer's: nobody reads the result */
     bool is_next;                          /* RESET: it has passed the gate */
-    STAILQ_ENTRY(ordered_request) waiting; /* RESET: in poll->resets */
+    STAILQ_ENTRY(ordered_request) waiting; /* RESET: in poll->resets; in own_lane's list */
     int err;
     struct edge_result reply;
     uint64_t few[ORDERED_REQUEST_NUMBERS];
