@@ -54,9 +54,15 @@ static struct label_match_place *place_of(const struct label_match *match, uint3
     return (struct label_match_place *)place;
 }
 
-void label_match_init(struct label_match *match, struct span text)
+static struct span first_bytes(struct span fold)
 {
-    *match = (struct label_match){.text = text};
+    return (struct span){fold.at, fold.len < LABEL_BYTES_MAX ? fold.len : LABEL_BYTES_MAX};
+}
+
+void label_match_init(struct label_match *match, struct span whole)
+{
+    struct span text = first_bytes(whole);
+    *match = (struct label_match){.whole = whole, .text = text};
     match->word_count = label_match_words(text, match->words);
     for (size_t at = 0; at < text.len; match->char_count++) {
         uint32_t c = 0;
@@ -205,12 +211,12 @@ static uint64_t make_score(enum label_match_way way, size_t better, struct span 
            (0xFFFF - (label.len & 0xFFFF));
 }
 
-/* The ways that look at the whole text. */
+/* The ways without errors, but for the same label. */
 static enum label_match_way way_of(const struct label_match *match, struct span label,
                                    const struct span *words, size_t count)
 {
     if (begins_with(label, match->text)) {
-        return label.len == match->text.len ? LABEL_MATCH_SAME : LABEL_MATCH_BEGINNING;
+        return LABEL_MATCH_BEGINNING;
     }
     for (size_t i = 0; i < count; i++) {
         if (begins_with(from_word(label, words[i]), match->text)) {
@@ -224,10 +230,14 @@ static enum label_match_way way_of(const struct label_match *match, struct span 
                                                                    : LABEL_MATCH_NONE;
 }
 
-uint64_t label_match_score(const struct label_match *match, struct span label,
+uint64_t label_match_score(const struct label_match *match, struct span whole,
                            enum label_match_way least)
 {
     struct span words[LABEL_MATCH_WORDS_MAX];
+    struct span label = first_bytes(whole);
+    if (span_equal(whole, match->whole)) {
+        return make_score(LABEL_MATCH_SAME, 0, label);
+    }
     size_t count = label_match_words(label, words);
     enum label_match_way way = way_of(match, label, words, count);
     if (way != LABEL_MATCH_NONE) {

@@ -9,7 +9,9 @@
 /*
  * Text and label are folded (label_fold). A word is a run of letters, marks and digits; any other
  * character that is no blank is a word by itself. A label fits in one of these ways, the best last;
- * of two labels that fit in the same way the shorter one fits better.
+ * of two labels that fit in the same way the shorter one fits better. A label folds to more bytes
+ * than it has only if its characters stand for several (U+3316): beyond LABEL_BYTES_MAX it is only
+ * told whether two are the same.
  */
 enum label_match_way {
     LABEL_MATCH_NONE,
@@ -32,7 +34,8 @@ size_t label_match_words(struct span fold, struct span words[LABEL_MATCH_WORDS_M
 /* A text that labels are compared with; borrows it. */
 enum { LABEL_MATCH_PLACES = 64 };
 struct label_match {
-    struct span text;
+    struct span whole;
+    struct span text; /* its first LABEL_BYTES_MAX bytes; so are the words and characters */
     struct span words[LABEL_MATCH_WORDS_MAX];
     size_t word_count;
     /* for LABEL_MATCH_CLOSE: where each character stands in the text, by its hash */
@@ -44,11 +47,11 @@ struct label_match {
     int errors_max; /* 0: none is looked for */
 };
 
-void label_match_init(struct label_match *match, struct span text);
+void label_match_init(struct label_match *match, struct span whole);
 
 /* Returns a number that is the larger the better the label fits, whose way is label_match_way_of;
  * 0 when that way would be below `least`. Takes about 1 us at most. */
-uint64_t label_match_score(const struct label_match *match, struct span label,
+uint64_t label_match_score(const struct label_match *match, struct span whole,
                            enum label_match_way least);
 
 static inline enum label_match_way label_match_way_of(uint64_t score)

@@ -68,6 +68,30 @@ Test(label_match, the_shorter_label_fits_better)
     cr_expect_lt(shorter, label_match_score(&match, SPAN("ja"), LABEL_MATCH_ALIKE));
 }
 
+/* Labels may fold to thousands of bytes, of which the first are looked at; one alone is the same. */
+Test(label_match, long_labels_that_begin_alike_are_not_the_same)
+{
+    char text[1000];
+    char label[1000];
+    struct label_match match;
+    memset(text, 'x', sizeof text);
+    memset(label, 'x', sizeof label);
+    label_match_init(&match, (struct span){text, sizeof text});
+    for (size_t at = 198; at < sizeof label; at += 401) {
+        uint64_t same =
+            label_match_score(&match, (struct span){label, sizeof label}, LABEL_MATCH_SAME);
+        cr_expect_eq(label_match_way_of(same), LABEL_MATCH_SAME);
+        label[at] = 'y';
+        uint64_t other =
+            label_match_score(&match, (struct span){label, sizeof label}, LABEL_MATCH_ALIKE);
+        cr_expect_gt(other, 0);
+        cr_expect_lt(label_match_way_of(other), LABEL_MATCH_SAME);
+        label[at] = 'x';
+    }
+    uint64_t shorter = label_match_score(&match, (struct span){label, 999}, LABEL_MATCH_ALIKE);
+    cr_expect_lt(label_match_way_of(shorter), LABEL_MATCH_SAME);
+}
+
 /* ---- errors ---- */
 
 enum { LEN_MAX = 30 };
