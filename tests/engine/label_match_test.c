@@ -68,7 +68,7 @@ Test(label_match, the_shorter_label_fits_better)
     cr_expect_lt(shorter, label_match_score(&match, SPAN("ja"), LABEL_MATCH_ALIKE));
 }
 
-/* Labels may fold to thousands of bytes, of which the first are looked at; one alone is the same. */
+/* Labels may fold to thousands of bytes, of which the first are compared; only one is the same. */
 Test(label_match, long_labels_that_begin_alike_are_not_the_same)
 {
     char text[1000];
