@@ -21,9 +21,10 @@ start() {
     port=$(sed -n 's/^tallyd ready on .*://p' "$dir/ready")
 }
 
-# What may differ from run to run: ages, what is left of a lease, and how many votes were combined.
+# What may differ from run to run: ages, times, what is left of a lease, and how many votes were
+# combined, and so the lsns.
 mask() {
-    tr -d '\r' | sed 's/lsn=[0-9]*/lsn=*/; s/rate_per_min=[0-9]*/rate_per_min=*/; s/ [1-5]\{0,1\}[0-9]\{1,4\} again/ 60000 again/; s/oldest_ms=[0-9]*/oldest_ms=*/'
+    tr -d '\r' | sed 's/lsn=[0-9]*/lsn=*/; s/rate_per_min=[0-9]*/rate_per_min=*/; s/ [1-5]\{0,1\}[0-9]\{1,4\} again/ 60000 again/; s/oldest_ms=[0-9]*/oldest_ms=*/; s/^> [0-9]* [0-9]*/> * */'
 }
 
 # The console blocks, with a mark where the README says to kill the server.
