@@ -101,8 +101,8 @@ int apply_touch_now(struct state *state, struct option *option, uint64_t now_ms)
     return err != 0 ? err : apply_touch_poll(state, option->poll, now_ms);
 }
 
-void apply_poll_add(struct state *state, struct poll *poll, uint64_t second, uint64_t votes,
-                    uint64_t taken)
+static inline void poll_add(struct state *state, struct poll *poll, uint64_t second, uint64_t votes,
+                            uint64_t taken)
 {
     unsigned place = (unsigned)(second % POLL_SECONDS);
     DCHECK(FIELD_OWN(poll->second[place]) % POLL_SECONDS == place ||
@@ -119,7 +119,13 @@ void apply_poll_add(struct state *state, struct poll *poll, uint64_t second, uin
     FIELD_PUT(state->votes, FIELD_OWN(state->votes) + votes - taken);
 }
 
-static bool option_fits(const struct option *option, const struct vote_step *step)
+void apply_poll_add(struct state *state, struct poll *poll, uint64_t second, uint64_t votes,
+                    uint64_t taken)
+{
+    poll_add(state, poll, second, votes, taken);
+}
+
+static inline bool option_fits(const struct option *option, const struct vote_step *step)
 {
     return option != NULL && step->n != 0 && option_votes_now(option) == step->before &&
            step->before + step->n <= VOTES_MASK;
@@ -158,7 +164,7 @@ int apply_vote(struct state *state, const struct record *record)
         return TALLY_NOMEM;
     }
     option_take(option, &step);
-    apply_poll_add(state, option->poll, record->time_ms / 1000, step.n, 0);
+    poll_add(state, option->poll, record->time_ms / 1000, step.n, 0);
     if (option->poll->feed != NULL) {
         feed_note(option->poll->feed, option, step.before + step.n);
     }
@@ -256,6 +262,6 @@ int apply_vote_sum(struct state *state, const struct vote_sum *sum)
     if (apply_touch_poll(state, sum->poll, sum->second * 1000) != 0) {
         return TALLY_NOMEM;
     }
-    apply_poll_add(state, sum->poll, sum->second, sum->votes, 0);
+    poll_add(state, sum->poll, sum->second, sum->votes, 0);
     return 0;
 }
