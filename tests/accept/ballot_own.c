@@ -135,6 +135,9 @@ static void own_voters(void)
         ask_all(&seed);
         hear_all();
         expect_model();
+        if (round == 1) {
+            EXPECT(reply_is_ok(client_get(&clients[0], "SNAPSHOT")), "no snapshot");
+        }
         server_crash(&server);
         client_close_all(clients, CLIENTS);
         client_open_all(clients, CLIENTS, &server);

@@ -73,8 +73,7 @@ static void expect_one_vote(const char *poll)
     struct fold fold;
     EXPECT(scene_total(&crowd[0], poll) == 1, "%s has not one vote", poll);
     fold_begin(&fold, &server);
-    while (fold_next(&fold)) {
-    }
+    fold_all(&fold);
     const struct fold_poll *folded = fold_poll(&fold, poll);
     EXPECT(folded->total == 1 && folded->voters == 1,
            "by the log %s has %" PRIu64 " votes of %" PRIu64 " voters", poll, folded->total,
@@ -226,6 +225,9 @@ static void moving_voters(void)
     }
     for (size_t i = 0; i < MOVE_CRASHES; i++) {
         move_all(&seed, i * MOVERS * MOVES);
+        if (i == 1) {
+            EXPECT(reply_is_ok(client_get(&crowd[0], "SNAPSHOT")), "no snapshot");
+        }
         server_crash(&server);
         client_close_all(crowd, MOVERS);
         client_open_all(crowd, MOVERS, &server);

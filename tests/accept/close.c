@@ -103,8 +103,7 @@ static void expect_closed(const uint64_t counted[KINDS])
     /* the fold finds each vote in a closed poll */
     struct fold fold;
     fold_begin(&fold, &server);
-    while (fold_next(&fold)) {
-    }
+    fold_all(&fold);
     for (size_t kind = 0; kind < KINDS; kind++) {
         fold_expect_votes(&fold, ids[kind], counted[kind]);
     }

@@ -111,6 +111,35 @@ static void vote_again(const struct vote_race *race, size_t run)
     }
 }
 
+/* What is heard of the poll: each option's votes are told as 1, 2, 3, ... and a voter's with the
+ * count that the voter was told (A6). */
+static void expect_heard(struct client *client, const struct vote_race *race, size_t run)
+{
+    uint64_t heard[VOTE_RACE_OPTIONS_MAX] = {0};
+    char voter[64], name[64];
+    const struct reply *reply =
+        client_get(client, "EVENTS COUNT 1000 MATCH poll/poll-%zu EACH", run);
+    for (size_t r = 0; r < reply->row_count; r++) {
+        const char *row = reply->rows[r];
+        uint64_t option = line_field_number(row, "option") - option_ids[run][0];
+        uint64_t votes = line_field_number(row, "votes");
+        if (votes == UINT64_MAX) {
+            continue;
+        }
+        EXPECT(option < race->options && votes == ++heard[option], "run %zu heard '%s'", run, row);
+        for (size_t i = 0; line_field(row, "voter", voter, sizeof(voter)) && i < race->voters;
+             i++) {
+            name_voter(name, run, i);
+            EXPECT(strcmp(voter, name) != 0 || votes == told[run][i],
+                   "voter %zu was told %" PRIu64 ", heard is '%s'", i, told[run][i], row);
+        }
+    }
+    for (size_t i = 0; i < race->options; i++) {
+        EXPECT(heard[i] == race->before + race->voters / race->options,
+               "run %zu: %" PRIu64 " votes of option %zu are heard", run, heard[i], i);
+    }
+}
+
 static void expect_tally(struct client *client, const struct vote_race *race, size_t run)
 {
     char poll[32];
@@ -161,10 +190,12 @@ void vote_race_run(const struct vote_race *race)
     for (size_t run = 0; run < race->runs; run++) {
         set_up_poll(&voters[0], race, run);
         vote_at_once(race, run);
+        expect_heard(&voters[0], race, run);
         server_crash(&server);
         client_close_all(voters, race->voters);
         client_open_all(voters, race->voters, &server);
         vote_again(race, run);
+        expect_heard(&voters[0], race, run);
         expect_tally(&voters[0], race, run);
     }
     expect_events(race);

@@ -18,9 +18,9 @@ struct vote_race {
     bool has_key;
 };
 
-/* Runs it as a test of its own. Every votes_after is told once and stands in the log, with the
- * voter or key that was told it. After each crash the counts are the same, and a voter who votes
- * again is VOTED, a request with its key gets the first reply. */
+/* Runs it as a test of its own. Every votes_after is told once, and stands in the events and in the
+ * log, with the voter or key that was told it. After each crash the counts are the same, and who
+ * votes again is VOTED, or with a key gets the first reply. */
 void vote_race_run(const struct vote_race *race);
 
 /* Bad ids, each with the words behind them (" VOTER v" or ""): an error, and nothing is counted. */

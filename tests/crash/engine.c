@@ -1,7 +1,8 @@
-/* The whole engine on the simulated disk: votes and builds by two threads, images of every moment.
- */
+/* The whole engine on the simulated disk: votes, ballots and builds by three threads, images of
+ * every moment. */
 #include "tests/crash/disk.h"
 #include "tests/engine/handle.h"
+#include "tests/lib/count.h"
 #include "tests/lib/seed.h"
 
 #include "engine/tally.h"
@@ -21,15 +22,19 @@
 
 enum { OPTIONS = 3, BUILDS_MAX = 512, OPS = 150, PAYLOAD_BYTES = 3000 };
 enum { DEEP_ONE_OF = 24 };
+/* A ballot is for all options of a group, or is taken back. */
+enum { GROUPS = 2, GROUP_OPTIONS = 2, VOTERS = 12 };
 
 /* Numbers of images by depth: of a run, of a recovery, of a recovery inside a recovery. */
 static const size_t images_max[] = {24, 2, 1, 0};
 
 /* The oracle: the answers that were given, and the requests in flight. */
 struct oracle {
-    uint64_t votes[OPTIONS]; /* acknowledged */
-    uint64_t asked[OPTIONS]; /* handed in */
-    uint64_t builds;         /* acknowledged */
+    uint64_t votes[OPTIONS];        /* acknowledged */
+    uint64_t asked[OPTIONS];        /* handed in */
+    uint64_t ballots[GROUPS];       /* acknowledged: votes of each option of a group */
+    uint64_t ballots_asked[GROUPS]; /* with the one that is handed in */
+    uint64_t builds;                /* acknowledged */
     uint64_t builds_asked;
     unsigned allowed[BUILDS_MAX]; /* by build id: 1 << enum build_state */
     bool is_claiming;             /* any pending build may be assigned */
@@ -59,6 +64,7 @@ struct life {
     unsigned one_of;
     unsigned depth;
     uint64_t options[OPTIONS];
+    uint64_t groups[GROUPS][GROUP_OPTIONS];
     uint64_t votes_seed;
 };
 
@@ -113,7 +119,7 @@ static void life_init(struct life *life, uint64_t seed)
 static int life_open(struct life *life, struct tally_report *report)
 {
     struct tally_options options = {
-        .io = &life->disk.io, .edges = 2, .segment_bytes = WAL_SEGMENT_BYTES_MIN};
+        .io = &life->disk.io, .edges = 3, .segment_bytes = WAL_SEGMENT_BYTES_MIN};
     if (life->saves) { /* snapshots one after the other, old segments removed as soon as possible */
         options.snapshot_bytes = 16 << 10;
         options.retain_bytes = 1;
@@ -133,7 +139,7 @@ static void life_fini(struct life *life)
     pthread_mutex_destroy(&life->lock);
 }
 
-/* ---- the two threads ---- */
+/* ---- the three threads ---- */
 
 static void *vote(void *arg)
 {
@@ -156,6 +162,54 @@ static void *vote(void *arg)
         pthread_mutex_unlock(&life->lock);
     }
     tally_session_destroy(s);
+    return NULL;
+}
+
+/* Asks for the ballot of a voter, who moves to a group, or from `GROUPS` on has no vote. */
+static void ballot(struct life *life, struct handle *handle, const char *voter, size_t group)
+{
+    struct edge_ballot ask = {.option_count = GROUP_OPTIONS, .n = 1, .voter = span_of(voter)};
+    int err = 0;
+    if (group < GROUPS) {
+        memcpy(ask.options, life->groups[group], sizeof(life->groups[group]));
+        HANDLE_ASK(err, handle, edge_ballot(handle->edge, &ask));
+    } else {
+        HANDLE_ASK(err, handle, edge_unvote(handle->edge, SPAN("v"), ask.voter, SPAN("")));
+    }
+    err = handle_result(handle, err, NULL);
+    EXPECT(err == 0, "a ballot of %s: %s", voter, tally_err_name(err));
+}
+
+static void *cast(void *arg)
+{
+    struct life *life = arg;
+    struct handle handle;
+    struct seed seed = {life->votes_seed + 2};
+    size_t group_of[VOTERS];
+    for (size_t i = 0; i < VOTERS; i++) {
+        group_of[i] = GROUPS;
+    }
+    handle_open(&handle, life->tally);
+    for (int i = 0; i < OPS; i++) {
+        size_t who = seed_below(&seed, VOTERS);
+        size_t group = seed_below(&seed, GROUPS + 1);
+        char voter[] = {'v', (char)('a' + who), '\0'};
+        pthread_mutex_lock(&life->lock);
+        if (group_of[who] < GROUPS) {
+            life->oracle.ballots_asked[group_of[who]]--;
+        }
+        if (group < GROUPS) {
+            life->oracle.ballots_asked[group]++;
+        }
+        pthread_mutex_unlock(&life->lock);
+        ballot(life, &handle, voter, group);
+        group_of[who] = group;
+        pthread_mutex_lock(&life->lock);
+        memcpy(life->oracle.ballots, life->oracle.ballots_asked, sizeof(life->oracle.ballots));
+        pthread_mutex_unlock(&life->lock);
+    }
+    handle_settle(&handle);
+    handle_close(&handle);
     return NULL;
 }
 
@@ -235,23 +289,37 @@ static void *build(void *arg)
     return NULL;
 }
 
-static void live(struct life *life)
+static void make_polls(struct life *life)
 {
-    struct tally_report report;
-    struct session *s = NULL;
-    pthread_t threads[2];
-    EXPECT(life_open(life, &report) == 0, "a new log: %s", report.text);
-    CHECK(tally_session_new(&s, life->tally) == 0);
-    CHECK(tally_poll(s, "p") == 0);
+    struct handle handle;
+    struct edge_poll voters = {SPAN("v"), EDGE_KEEP, EDGE_KEEP, EDGE_KEEP, EDGE_KEEP, POLL_CHANGE};
+    handle_open(&handle, life->tally);
+    handle_poll(&handle, "p");
     for (size_t i = 0; i < OPTIONS; i++) {
         char label[] = {(char)('a' + i), '\0'};
-        CHECK(tally_option(s, "p", label, &life->options[i]) == 0);
+        life->options[i] = handle_option(&handle, "p", label);
     }
-    tally_session_destroy(s);
-    CHECK(pthread_create(&threads[0], NULL, vote, life) == 0);
-    CHECK(pthread_create(&threads[1], NULL, build, life) == 0);
-    pthread_join(threads[0], NULL);
-    pthread_join(threads[1], NULL);
+    CHECK(handle_result(&handle, edge_poll(handle.edge, &voters), NULL) == 0);
+    for (size_t i = 0; i < (size_t)GROUPS * GROUP_OPTIONS; i++) {
+        char label[] = {(char)('a' + i), '\0'};
+        life->groups[i / GROUP_OPTIONS][i % GROUP_OPTIONS] = handle_option(&handle, "v", label);
+    }
+    handle_close(&handle);
+}
+
+static void live(struct life *life)
+{
+    static void *(*const bodies[])(void *) = {vote, cast, build};
+    struct tally_report report;
+    pthread_t threads[COUNT_OF(bodies)];
+    EXPECT(life_open(life, &report) == 0, "a new log: %s", report.text);
+    make_polls(life);
+    for (size_t i = 0; i < COUNT_OF(bodies); i++) {
+        CHECK(pthread_create(&threads[i], NULL, bodies[i], life) == 0);
+    }
+    for (size_t i = 0; i < COUNT_OF(bodies); i++) {
+        pthread_join(threads[i], NULL);
+    }
     CHECK(tally_close(life->tally) == 0);
 }
 
@@ -259,25 +327,35 @@ static void live(struct life *life)
 
 struct contents {
     uint64_t votes[OPTIONS + 1]; /* by option id */
+    uint64_t ballots[GROUPS][GROUP_OPTIONS];
     uint64_t builds;
     enum build_state states[BUILDS_MAX];
 };
 
+/* Reads the votes of a poll, the first of whose options has that id, if it is there. */
+static void look_at_poll(struct handle *handle, struct span poll, uint64_t first, uint64_t *votes,
+                         size_t count)
+{
+    struct read_tally read;
+    read_tally_init(&read, poll, SIZE_MAX);
+    if (handle_read(handle, &read.read) == 0) {
+        for (size_t i = 0; i < read.row_count; i++) {
+            CHECK(read.rows[i].id >= first && read.rows[i].id < first + count);
+            votes[read.rows[i].id - first] = read.rows[i].votes;
+        }
+    }
+    read_tally_fini(&read);
+}
+
 static void look(struct tally *tally, struct contents *found)
 {
     struct handle handle;
-    struct read_tally votes;
     struct read_builds builds;
     memset(found, 0, sizeof(*found));
     handle_open(&handle, tally);
-    read_tally_init(&votes, SPAN("p"), SIZE_MAX);
-    if (handle_read(&handle, &votes.read) == 0) {
-        for (size_t i = 0; i < votes.row_count; i++) {
-            CHECK(votes.rows[i].id <= OPTIONS);
-            found->votes[votes.rows[i].id] = votes.rows[i].votes;
-        }
-    }
-    read_tally_fini(&votes);
+    look_at_poll(&handle, SPAN("p"), 1, &found->votes[1], OPTIONS);
+    look_at_poll(&handle, SPAN("v"), OPTIONS + 1, found->ballots[0],
+                 (size_t)GROUPS * GROUP_OPTIONS);
     read_builds_init(&builds);
     builds.count = BUILDS_MAX;
     CHECK(handle_read(&handle, &builds.read) == 0);
@@ -309,6 +387,25 @@ static void judge_builds(const struct oracle *oracle, const struct contents *fou
     EXPECT(claimed <= 1, "%u builds are claimed by one request", claimed);
 }
 
+/* A ballot counts for all options of its group or for none, and moves as a whole. */
+static void judge_ballots(const struct oracle *oracle, const struct contents *found)
+{
+    uint64_t is[GROUPS];
+    for (size_t g = 0; g < GROUPS; g++) {
+        is[g] = found->ballots[g][0];
+        for (size_t i = 1; i < GROUP_OPTIONS; i++) {
+            EXPECT(found->ballots[g][i] == is[g], "half a ballot: %" PRIu64 " and %" PRIu64, is[g],
+                   found->ballots[g][i]);
+        }
+    }
+    EXPECT(memcmp(is, oracle->ballots, sizeof(is)) == 0 ||
+               memcmp(is, oracle->ballots_asked, sizeof(is)) == 0,
+           "the groups have %" PRIu64 " and %" PRIu64 " votes: %" PRIu64 " and %" PRIu64
+           " acknowledged, %" PRIu64 " and %" PRIu64 " with the ballot that was asked for",
+           is[0], is[1], oracle->ballots[0], oracle->ballots[1], oracle->ballots_asked[0],
+           oracle->ballots_asked[1]);
+}
+
 static void judge(const struct oracle *oracle, const struct contents *found)
 {
     for (size_t i = 0; i < OPTIONS; i++) {
@@ -317,6 +414,7 @@ static void judge(const struct oracle *oracle, const struct contents *found)
                "option %zu has %" PRIu64 " votes: %" PRIu64 " acknowledged, %" PRIu64 " asked for",
                i + 1, is, oracle->votes[i], oracle->asked[i]);
     }
+    judge_ballots(oracle, found);
     judge_builds(oracle, found);
 }
 

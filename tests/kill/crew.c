@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { BURST_MAX = 16, SUBMITS_MAX = 4 };
+enum { BURST_MAX = 16, SUBMITS_MAX = 4, SAFE_MAX = 6 };
 
 /* LOST: the connection is gone or the server drains; what was asked and not answered may have
  * happened. */
@@ -82,6 +82,34 @@ static enum answer vote_burst(struct crew *crew)
         }
     }
     return lost || !arena_acked(crew->arena, sent) ? LOST : ANSWERED;
+}
+
+/* Sends the safe requests from the first without a reply up to `end`; those before `repeated` have
+ * been sent before. */
+static enum answer send_safe(struct crew *crew, uint64_t repeated, uint64_t end)
+{
+    char line[SAFE_LINE_MAX];
+    struct safe *safe = &crew->safe;
+    for (uint64_t number = safe->acked; number < end; number++) {
+        safe->sent = number >= safe->sent ? number + 1 : safe->sent;
+        safe_request(line, crew->safe_options, crew->index, number);
+        if (!client_send(&crew->client, "%s", line)) {
+            return LOST;
+        }
+    }
+    uint64_t asked = end - safe->acked;
+    while (safe->acked < end) {
+        bool drained = false;
+        const struct reply *reply = next(crew, &drained);
+        if (reply == NULL || drained) {
+            return LOST;
+        }
+        if (!safe_answered(safe, reply, safe->acked < repeated)) {
+            unexpected(crew, "a vote that is safe to repeat", reply);
+            return LOST;
+        }
+    }
+    return arena_acked(crew->arena, asked) ? ANSWERED : LOST;
 }
 
 static enum answer submit_some(struct crew *crew)
@@ -307,14 +335,21 @@ static enum answer settle(struct crew *crew)
     if (crew->last_build != 0 && send_end(crew, true) == LOST) {
         return LOST;
     }
+    if (send_safe(crew, crew->safe.sent, crew->safe.sent) == LOST) {
+        return LOST;
+    }
     return crew->held != NULL ? claim_one(crew) : ANSWERED;
 }
 
 static enum answer step(struct crew *crew)
 {
     uint64_t dice = seed_below(&crew->seed, 100);
-    if (dice < 35) {
+    if (dice < 25) {
         return vote_burst(crew);
+    }
+    if (dice < 35) {
+        uint64_t more = 1 + seed_below(&crew->seed, SAFE_MAX);
+        return send_safe(crew, crew->safe.sent, crew->safe.sent + more);
     }
     if (dice < 50) {
         return submit_some(crew);

@@ -4,6 +4,7 @@
 
 #include "tests/kill/arena.h"
 #include "tests/kill/history.h"
+#include "tests/kill/safe.h"
 #include "tests/lib/seed.h"
 
 enum { CREW = 8, CREW_PAYLOAD_MAX = 64 };
@@ -11,10 +12,12 @@ enum { CREW = 8, CREW_PAYLOAD_MAX = 64 };
 struct crew {
     struct arena *arena;
     const uint64_t *options; /* the ids of the OPTIONS options of poll `race` */
+    const struct safe_options *safe_options;
     size_t index;
     struct seed seed;
     struct client client;
     struct history history;
+    struct safe safe;
     struct hold *held;                 /* the hold that is open, or NULL */
     uint64_t last_token;               /* of the build below, its end not yet acknowledged */
     uint64_t last_build;               /* 0: none */

@@ -21,6 +21,7 @@ static struct arena arena;
 static struct crew crew[CREW];
 static pthread_t threads[CREW];
 static uint64_t option_ids[OPTIONS];
+static struct safe_options safe_options;
 static bool crew_is_running;
 static uint64_t first_seed, kill_count;
 static const char *program;
@@ -47,6 +48,7 @@ static void end_of_test(bool failed)
     join_crew();
     for (size_t i = 0; i < CREW; i++) {
         history_fini(&crew[i].history);
+        safe_fini(&crew[i].safe);
     }
     if (failed) {
         printf("  with %s --seed %" PRIu64 " --kills %" PRIu64 "\n", program, first_seed,
@@ -67,12 +69,14 @@ static void set_up(const char *const *args)
         snprintf(label, sizeof(label), "Option-%zu", i);
         option_ids[i] = scene_option(&client, "race", label);
     }
+    safe_set_up(&safe_options, &client);
     client_close(&client);
     arena_init(&arena);
     for (size_t i = 0; i < CREW; i++) {
         memset(&crew[i], 0, sizeof(crew[i]));
         crew[i].arena = &arena;
         crew[i].options = option_ids;
+        crew[i].safe_options = &safe_options;
         crew[i].index = i;
         crew[i].seed.state = first_seed * 1000 + i;
         crew[i].client.fd = -1;
@@ -111,12 +115,15 @@ static void restart(struct seed *seed)
 /* Every vote is looked at only where the log has kept its beginning. */
 static void give_verdict(bool is_whole)
 {
+    const struct safe *safe[CREW];
     uint64_t losses = 0;
     for (size_t i = 0; i < CREW; i++) {
+        safe[i] = &crew[i].safe;
         losses += crew[i].history.losses;
     }
     printf("  %" PRIu64 " replies, %" PRIu64 " connections lost\n", arena.acked, losses);
     verdict_votes(crew, &server, is_whole);
+    safe_verdict(safe, CREW, &safe_options, &server, is_whole);
     verdict_builds(crew, &server);
     verdict_holds(crew);
     server_term(&server);
