@@ -45,6 +45,9 @@ static struct image build_image(uint64_t id, enum build_state state, uint32_t to
     };
 }
 
+/* A trend that was changed 10 buckets before the last record, and has two samples. */
+#define TREND "\xf6\x99\x9d\xa8\x01\x00\x04\x9c\x99\x9d\xa8\x01\x01\x32\x02"
+
 void forge_images(struct forge_images *images)
 {
     *images = (struct forge_images){.count = FORGED_END + 1};
@@ -67,9 +70,9 @@ void forge_images(struct forge_images *images)
     at[FORGED_POLL] = (struct image){
         .kind = IMAGE_POLL,
         .num = {[IMAGE_ID] = 1, [IPOLL_TOTAL] = 5, [IPOLL_OPEN] = 1, [IPOLL_VOTERS] = 2},
-        .text = {TEXT("p")}};
-    at[FORGED_OPTION] =
-        (struct image){.kind = IMAGE_OPTION, .num = {1, 1, 3, 2}, .text = {TEXT("A"), TEXT("a")}};
+        .text = {[IPOLL_NAME] = TEXT("p"), [IPOLL_TREND] = TEXT(TREND)}};
+    at[FORGED_OPTION] = (struct image){
+        .kind = IMAGE_OPTION, .num = {1, 1, 3, 2}, .text = {TEXT("A"), TEXT("a"), TEXT(TREND)}};
     at[FORGED_OPTION_2] =
         (struct image){.kind = IMAGE_OPTION, .num = {2, 1, 2, 2}, .text = {TEXT("B"), TEXT("b")}};
     at[FORGED_QUEUE] =

@@ -47,6 +47,27 @@ static void vote_all(void)
     handle_settle(&handle);
 }
 
+/* Dates votes back, and reads all trends. */
+static void see_trends(void)
+{
+    static struct read_trend trend;
+    for (uint64_t id = 1; id <= 3; id++) {
+        const struct edge_seed seed = {.option = id, .n = 100, .over_ms = SEED_OVER_MS_MAX};
+        int err;
+        HANDLE_ASK(err, &handle, edge_seed(handle.edge, &seed));
+        err = err == 0 ? handle_result(&handle, err, NULL) : err;
+        EXPECT(err == 0 || err == TALLY_NOTFOUND || err == TALLY_CLOSED || err == TALLY_RANGE ||
+                   err == TALLY_DENIED,
+               "a seed of %llu: %s", (unsigned long long)id, tally_err_name(err));
+    }
+    for (unsigned window = 0; window < TREND_WINDOWS; window++) {
+        read_trend_init(&trend, SPAN("p"), window, TREND_TOP_MAX);
+        int err = handle_read(&handle, &trend.top.read);
+        EXPECT(err == 0 || err == TALLY_NOTFOUND, "a trend: %s", tally_err_name(err));
+        read_trend_fini(&trend);
+    }
+}
+
 static int claim(const char *worker, struct edge_claimed *got)
 {
     const struct edge_claim ask = {
@@ -134,6 +155,7 @@ static void serve(void)
 {
     handle_open(&handle, tally);
     vote_all();
+    see_trends();
     vote_by_name();
     change_all();
     vote_by_name();
