@@ -1,5 +1,7 @@
 /* Events: their bytes, what the store keeps and finds, and that a replay tells what apply told. */
+#include "engine/apply/snapshot_proof.h"
 #include "engine/events/event_find.h"
+#include "engine/log/bounds.h"
 #include "engine/log/columns.h"
 #include "engine/start/replay.h"
 #include "tests/engine/record_history.h"
@@ -268,6 +270,83 @@ Test(event_store, recents_go_through_a_snapshot_as_they_were_at_its_lsn)
     cr_assert_eq(find(0, 9, false, "p"), 0);
     EXPECT_LSNS(1, 2, 6, 7);
     event_buf_fini(&buf);
+}
+
+/* ---- events of a snapshot that somebody else has made ---- */
+
+static const struct event good = {
+    .lsn = 5,
+    .time_ms = 1000,
+    .type = RECORD_VOTE,
+    .num = {[EVENT_OPTION] = 1, [EVENT_VOTES] = 7, [EVENT_N] = 7, [EVENT_POLL] = 1},
+    .text = {SPAN("ann")}};
+
+/* Whether the bounds take a RECENT of poll 1 with two events. */
+static bool takes(const struct event *first, const struct event *second)
+{
+    struct event_buf buf = {0};
+    event_put(&buf, first);
+    event_put(&buf, second);
+    const struct image image = {.kind = IMAGE_RECENT,
+                                .num = {[IRECENT_POLL] = 1},
+                                .text = {[IRECENT_EVENTS] = {(const char *)buf.at, buf.len}}};
+    bool takes_it = bounds_image_error(&image) == NULL;
+    event_buf_fini(&buf);
+    return takes_it;
+}
+
+#define EXPECT_BAD(change)                                                                         \
+    do {                                                                                           \
+        struct event bad = good;                                                                   \
+        bad.change;                                                                                \
+        cr_expect(!takes(&good, &bad), "%s", #change);                                             \
+    } while (0)
+
+Test(event, a_snapshot_has_only_events_that_may_be_told)
+{
+    static const char voter[VOTER_LEN_MAX + 1];
+    struct event longest = good;
+    longest.text[EVENT_VOTER] = (struct span){voter, VOTER_LEN_MAX};
+    cr_expect(takes(&good, &good) && takes(&good, &longest));
+    EXPECT_BAD(lsn = 4);
+    EXPECT_BAD(time_ms = TIME_MS_MAX + 1);
+    EXPECT_BAD(type = RECORD_CLAIM);
+    EXPECT_BAD(num[EVENT_POLL] = 2);
+    EXPECT_BAD(num[EVENT_N] = 8);
+    EXPECT_BAD(num[EVENT_VOTES] = VOTES_MASK + 1);
+    EXPECT_BAD(text[EVENT_VOTER] = ((struct span){voter, VOTER_LEN_MAX + 1}));
+    EXPECT_BAD(text[1] = SPAN("w"));
+    struct image image = {.kind = IMAGE_RECENT,
+                          .num = {[IRECENT_POLL] = 1},
+                          .text = {[IRECENT_EVENTS] = SPAN("no events")}};
+    cr_expect(bounds_image_error(&image) != NULL);
+}
+
+Test(event, a_snapshot_has_no_events_of_other_polls_nor_of_later_records)
+{
+    static const struct image head = {
+        .kind = IMAGE_HEAD,
+        .num = {[HEAD_LSN] = 5, [HEAD_TIME_MS] = 1000, [HEAD_POLLS] = 1, [HEAD_BUILD_NEXT] = 1}};
+    static const struct image poll = {
+        .kind = IMAGE_POLL, .num = {[IPOLL_ID] = 1, [IPOLL_OPEN] = 1}, .text = {SPAN("p")}};
+    for (uint64_t lsn = 5; lsn <= 6; lsn++) {
+        struct snapshot_proof proof;
+        struct event_buf buf = {0};
+        struct event event = good;
+        event.lsn = lsn;
+        event_put(&buf, &event);
+        const struct image recent = {.kind = IMAGE_RECENT,
+                                     .num = {[IRECENT_POLL] = 1},
+                                     .text = {[IRECENT_EVENTS] = {(const char *)buf.at, buf.len}}};
+        snapshot_proof_init(&proof, 5);
+        cr_assert_eq(snapshot_proof_image(&proof, &head), 0, "%s", proof.why);
+        cr_expect_eq(snapshot_proof_image(&proof, &recent), TALLY_CORRUPT, "without its poll");
+        cr_expect_eq(snapshot_proof_image(&proof, &poll), 0, "%s", proof.why);
+        cr_expect_eq(snapshot_proof_image(&proof, &recent), lsn == 5 ? 0 : TALLY_CORRUPT);
+        cr_expect_eq(snapshot_proof_image(&proof, &recent), TALLY_CORRUPT, "twice, or too late");
+        snapshot_proof_fini(&proof);
+        event_buf_fini(&buf);
+    }
 }
 
 /* ---- a replay ---- */
