@@ -117,6 +117,7 @@ struct vote_sum {
     uint64_t second;
     uint64_t lsn; /* of the first of them */
     uint64_t votes;
+    uint64_t steps; /* that cast them */
 };
 
 enum { VOTE_STEPS_MAX = 128 };

@@ -244,10 +244,12 @@ size_t apply_vote_steps(struct state *state, struct vote_share *share,
         if (options[i]->poll != sum.poll && sum.poll != NULL) {
             sums[used++] = sum;
             sum.votes = 0;
+            sum.steps = 0;
         }
         sum.lsn = sum.votes == 0 ? share->first_lsn + picks[i] : sum.lsn;
         sum.poll = options[i]->poll;
         sum.votes += step->n;
+        sum.steps++;
     }
     if (sum.poll != NULL) {
         sums[used++] = sum;

@@ -354,41 +354,75 @@ void event_store_block(struct event_store *store, struct event_block block, bool
     }
 }
 
-/* The recents of the poll of a step. */
-static struct event_recent *recent_of_step(struct event_store *store, const struct vote_step *step)
+void event_store_expect(struct event_store *store, uint64_t poll, uint64_t steps)
+{
+    struct event_recent *recent = recent_of(store, poll);
+    if (recent == NULL) {
+        recents_drop(store); /* rather none than some: event_store_votes will not find all */
+        store->due++;
+        return;
+    }
+    uint32_t due = recent->due + (uint32_t)(steps < EVENTS_RECENT ? steps : EVENTS_RECENT);
+    due = due < EVENTS_RECENT ? due : EVENTS_RECENT;
+    store->due += due - recent->due;
+    recent->due = due;
+}
+
+/* Finds the steps that are due, the last one first, in *found. Returns how many. */
+static size_t find_due(struct event_store *store, const struct vote_step *steps, size_t count,
+                       uint32_t *found)
+{
+    const struct poll *poll = NULL;
+    struct event_recent *recent = NULL;
+    size_t n = 0;
+    for (size_t i = count; i > 0 && n < store->due; i--) {
+        const struct option *option = state_option(store->state, steps[i - 1].option);
+        if (option->poll != poll) {
+            poll = option->poll;
+            recent = table_get(&store->recents, poll->id);
+        }
+        if (recent != NULL && recent->found < recent->due) {
+            recent->found++;
+            found[n++] = (uint32_t)(i - 1);
+        }
+    }
+    return n;
+}
+
+/* Puts a step that was found, of these votes, into the recents. Returns false without memory. */
+static bool put_found(struct event_store *store, const struct vote_step *step, size_t i,
+                      const struct event_votes *of)
 {
     const struct option *option = state_option(store->state, step->option);
-    return option != NULL ? recent_of(store, option->poll->id) : NULL;
+    struct event_recent *recent = table_get(&store->recents, option->poll->id);
+    const struct kept_event kept = {.lsn = of->first_lsn + (i - of->begin),
+                                    .time_ms = of->time_ms,
+                                    .votes = step->before + step->n,
+                                    .option = step->option,
+                                    .n = step->n};
+    recent->due = recent->found = 0;
+    return recent_put(store, recent, &kept);
 }
 
 void event_store_votes(struct event_store *store, const struct vote_step *steps, size_t count,
                        const struct event_votes *votes, size_t votes_count)
 {
-    /* how many of these votes each poll has, so that only its last ones are put */
-    for (size_t i = 0; i < count; i++) {
-        struct event_recent *recent = recent_of_step(store, &steps[i]);
-        if (recent != NULL) {
-            recent->due++;
+    uint32_t *found = malloc((store->due + 1) * sizeof *found);
+    size_t n = found != NULL ? find_due(store, steps, count, found) : 0;
+    bool is_whole = found != NULL && n == store->due;
+    size_t v = 0;
+    for (; n > 0 && is_whole; n--) {
+        size_t i = found[n - 1];
+        while (v + 1 < votes_count && votes[v + 1].begin <= i) {
+            v++;
         }
+        is_whole = put_found(store, &steps[i], i, &votes[v]);
     }
-    for (size_t v = 0; v < votes_count; v++) {
-        size_t end = v + 1 < votes_count ? votes[v + 1].begin : count;
-        for (size_t i = votes[v].begin; i < end; i++) {
-            struct event_recent *recent = recent_of_step(store, &steps[i]);
-            if (recent == NULL || recent->due-- > EVENTS_RECENT) {
-                continue;
-            }
-            const struct kept_event kept = {.lsn = votes[v].first_lsn + (i - votes[v].begin),
-                                            .time_ms = votes[v].time_ms,
-                                            .votes = steps[i].before + steps[i].n,
-                                            .option = steps[i].option,
-                                            .n = steps[i].n};
-            if (!recent_put(store, recent, &kept)) {
-                recents_drop(store); /* rather none than some */
-                return;
-            }
-        }
+    if (!is_whole) {
+        recents_drop(store); /* rather none than some */
     }
+    store->due = 0;
+    free(found);
 }
 
 void event_store_replayed(struct event_store *store)

@@ -32,7 +32,7 @@ enum {
     EVENTS_RECENT = 16,
     EVENTS_PAUSE = 1024,               /* events between two calls of `pause` */
     EVENTS_MORE_BYTES_MAX = 8 << 20,   /* of events that are more than a vote, in the ring */
-    EVENTS_REPLAY_BYTES_MAX = 4 << 20, /* of blocks that a replay keeps for the ring */
+    EVENTS_REPLAY_BYTES_MAX = 2 << 20, /* of blocks that a replay keeps for the ring */
 };
 
 /* An event in memory: a vote without texts, or the bytes of any event. */
@@ -52,7 +52,8 @@ struct event_recent {
     uint32_t capacity;
     uint32_t begin;
     uint32_t count;
-    uint32_t due; /* while votes of a batch are put */
+    uint32_t due; /* steps of the batch that are to be put, and those that were found */
+    uint32_t found;
 };
 
 struct event_store {
@@ -63,6 +64,7 @@ struct event_store {
     struct event_buf events; /* what apply tells: the committer's, or a replay's */
     size_t told;             /* a replay: so many bytes of them are taken */
     uint64_t dropped;        /* ... and blocks up to this lsn are not kept for the ring */
+    uint64_t due;            /* ... and so many steps of a batch are to be put into the recents */
     struct kept_event *ring;
     uint64_t first, end; /* places in the ring, mod EVENTS_KEPT */
     uint64_t oldest;     /* every event from this lsn on is in the ring */
@@ -91,7 +93,11 @@ struct event_votes {
     size_t begin; /* index of the first of their steps */
 };
 
-/* Puts votes of a batch into the recents. Threads: one, while nobody else uses the store. */
+/*
+ * Puts the last votes of each poll in a batch into the recents: event_store_votes, after
+ * event_store_expect has been told of all polls in it, and how many steps each has.
+ */
+void event_store_expect(struct event_store *store, uint64_t poll, uint64_t steps);
 void event_store_votes(struct event_store *store, const struct vote_step *steps, size_t count,
                        const struct event_votes *votes, size_t votes_count);
 

@@ -178,14 +178,7 @@ static int take_build(void *arg, const struct record *record)
     return 0;
 }
 
-static void put_votes(const struct replay *replay)
-{
-    const struct replay_batch *batch = replay->applied;
-    event_store_votes(replay->events, batch->steps.at, batch->steps.count, batch->votes.at,
-                      batch->votes.count);
-}
-
-/* ---- applying: one task a share, and one for what is told ---- */
+/* ---- applying: one task a share ---- */
 
 static void share_fail(struct replay_share *share, int err, uint64_t lsn, unsigned type)
 {
@@ -250,11 +243,7 @@ static void apply_share(void *arg, unsigned task)
 {
     struct replay *replay = arg;
     struct replay_share *share = &replay->shares[task];
-    DCHECK(task <= replay->share_count + 1);
-    if (task > replay->share_count) {
-        put_votes(replay);
-        return;
-    }
+    DCHECK(task <= replay->share_count);
     share->err = 0;
     share->sums.count = 0;
     if (task == 0) {
@@ -301,9 +290,13 @@ static int add_sums(const struct replay *replay)
             return 0;
         }
         const struct vote_sum *sums = replay->shares[first].sums.at;
-        int err = apply_vote_sum(replay->state, &sums[next[first]++]);
+        const struct vote_sum *sum = &sums[next[first]++];
+        int err = apply_vote_sum(replay->state, sum);
         if (err != 0) {
             return err;
+        }
+        if (replay->events != NULL) {
+            event_store_expect(replay->events, sum->poll->id, sum->steps);
         }
     }
 }
@@ -323,6 +316,8 @@ static int finish(struct replay *replay)
     replay->state->time_ms = batch->last_ms;
     FIELD_PUT(replay->state->lsn, batch->last_lsn);
     if (err == 0 && replay->events != NULL) {
+        event_store_votes(replay->events, batch->steps.at, batch->steps.count, batch->votes.at,
+                          batch->votes.count);
         tell_batch(replay, batch);
     }
     batch->steps.count = 0;
@@ -352,12 +347,11 @@ static int hand_over(struct replay *replay)
     while (!is_alone && replay->share_count * 2 <= threads / 2) {
         replay->share_count *= 2;
     }
-    unsigned tasks = replay->share_count + 1 + (replay->events != NULL ? 1 : 0);
     if (!is_alone) {
-        parallel_start(&replay->parallel, tasks, apply_share, replay);
+        parallel_start(&replay->parallel, replay->share_count + 1, apply_share, replay);
         return 0;
     }
-    for (unsigned i = 0; i < tasks; i++) {
+    for (unsigned i = 0; i <= replay->share_count; i++) {
         apply_share(replay, i);
     }
     return finish(replay);
