@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { OPTIONS = 6, STEPS = 40, RECORDS_MAX = 4096, LINES_MAX = 145, LARGE = 600 };
+enum { OPTIONS = 6, STEPS = 40, RECORDS_MAX = 4096, LARGE = 600, SLICE = 512 };
 
 /* As in tests/limits/clock.c; the monotonic clock is right, so time jumps with each start. */
 static char faketime_word[64];
@@ -271,24 +271,36 @@ static const char *last_line(const char *words)
     return reply->rows[reply->row_count - 1];
 }
 
+static void add_options(unsigned from, unsigned until)
+{
+    for (unsigned i = from; i < until; i++) {
+        EXPECT(client_send(&client, "OPTION big o%u", i), "OPTION");
+    }
+    for (unsigned i = from; i < until; i++) {
+        EXPECT(reply_is_ok(client_next(&client)), "OPTION");
+    }
+}
+
+/* A poll of more options than a slice has a rank. */
 static void the_leading_options_of_a_large_poll(void)
 {
     begin();
     scene_poll(&client, "big");
-    for (unsigned i = 0; i < LARGE; i++) {
-        EXPECT(client_send(&client, "OPTION big o%u", i), "OPTION");
-    }
-    for (unsigned i = 0; i < LARGE; i++) {
-        EXPECT(reply_is_ok(client_next(&client)), "OPTION");
-    }
+    add_options(0, SLICE);
+    client_expect(&client, "OK 2", "VOTE big/o511 N 2");
+    EXPECT(strstr(last_line("big 5m TOP 1"), " 2 512=2") != NULL, "the last of a slice");
+    add_options(SLICE, SLICE + 1);
+    client_expect(&client, "OK 3", "VOTE big/o512 N 3");
+    EXPECT(strstr(last_line("big 5m TOP 2"), " 5 513=3 512=2") != NULL, "the first of a rank");
+    add_options(SLICE + 1, LARGE);
     client_expect(&client, "OK 7", "VOTE big/o599 N 7");
     client_expect(&client, "OK 9", "VOTE big/o20 N 9");
     client_expect(&client, "OK 1", "VOTE big/o30");
     const char *line = last_line("big 24h TOP 3");
-    EXPECT(strstr(line, " 17 21=9 600=7 31=1") != NULL, "'%s'", line);
+    EXPECT(strstr(line, " 22 21=9 600=7 513=3") != NULL, "'%s'", line);
     client_expect(&client, "OK 10", "SEED big/o599 3");
     line = last_line("big 5m TOP 2");
-    EXPECT(strstr(line, " 20 600=10 21=9") != NULL, "'%s'", line);
+    EXPECT(strstr(line, " 25 600=10 21=9") != NULL, "'%s'", line);
     end();
 }
 

@@ -1,5 +1,6 @@
 /* Trends as apply keeps them: in step with votes and polls, and with room for those of today. */
 #include "engine/apply/apply.h"
+#include "engine/apply/snapshot_load.h"
 #include "engine/state/trend.h"
 #include "wal/base/err.h"
 
@@ -177,6 +178,56 @@ Test(trend_apply, a_seed_is_not_dated_before_a_reset)
     take((struct record){.type = RECORD_SEED, .num = {1, 0, 10, 1000}});
     cr_expect_eq(option_at(1, first + 10), 1000);
     cr_expect_eq(option_at(1, first + 11), 10);
+}
+
+/* ---- a snapshot of an earlier tally ---- */
+
+static void load(struct snapshot_load *by, struct image image)
+{
+    cr_assert_eq(snapshot_load_image(by, &image), 0, "%s", by->proof.why);
+}
+
+Test(trend_apply, votes_of_a_snapshot_without_trends_are_there_in_all_windows)
+{
+    struct snapshot_load by;
+    teardown();
+    cr_assert_eq(state_init(&state), 0);
+    snapshot_load_init(&by, &state);
+    load(&by, (struct image){.kind = IMAGE_HEAD,
+                             .num = {[HEAD_LSN] = 3,
+                                     [HEAD_TIME_MS] = now_ms,
+                                     [HEAD_VOTES] = 5,
+                                     [HEAD_POLLS] = 1,
+                                     [HEAD_OPTIONS] = 1,
+                                     [HEAD_BUILD_NEXT] = 1}});
+    load(&by, (struct image){.kind = IMAGE_POLL,
+                             .num = {[IPOLL_ID] = 1, [IPOLL_TOTAL] = 5, [IPOLL_OPEN] = 1},
+                             .text = {{"p", 1}}});
+    load(&by,
+         (struct image){
+             .kind = IMAGE_OPTION,
+             .num =
+                 {[IOPTION_ID] = 1, [IOPTION_POLL] = 1, [IOPTION_VOTES] = 5, [IOPTION_CHANGES] = 1},
+             .text = {{"A", 1}, {"a", 1}}});
+    load(&by, (struct image){.kind = IMAGE_END, .num = {[END_IMAGES] = 3}});
+    cr_assert_eq(snapshot_load_end(&by), 0, "%s", by.proof.why);
+    snapshot_load_fini(&by);
+    const struct poll *poll = table_get(&state.poll_ids, 1);
+    uint64_t first = bucket_now();
+    now_ms += 3 * TREND_BUCKET_MS;
+    for (int has_voted = 0; has_voted < 2; has_voted++) {
+        const struct trend_view view =
+            trend_view(&poll->samples, &poll->trend_until_ms, FIELD_GET(poll->total));
+        cr_expect_eq(trend_exact_from(&view), first + 1);
+        cr_expect_eq(option_at(1, first - 17000), 5);
+        cr_expect_eq(poll_at(1, first - 17000), 5);
+        cr_expect_eq(poll_at(1, first + 2), 5);
+        cr_expect_eq(poll_at(1, first + 3), has_voted ? 7 : 5);
+        cr_expect_eq(option_at(1, first + 3), has_voted ? 7 : 5);
+        if (!has_voted) {
+            vote(1, 2);
+        }
+    }
 }
 
 /* Fills the arrays of all options and of the first poll, then lets them rest. */
