@@ -30,9 +30,8 @@ static void put(struct capture *capture, const struct image *image)
 
 void snapshot_capture_take_poll(struct capture *capture, struct poll *poll)
 {
-    struct snapshot_texts texts;
     struct image image;
-    snapshot_image_poll(&image, poll, &texts);
+    snapshot_image_poll(&image, poll, &capture->texts);
     DCHECK(poll->captured != capture->number); /* an entity is in a snapshot once */
     poll->captured = capture->number;
     put(capture, &image);
@@ -40,10 +39,9 @@ void snapshot_capture_take_poll(struct capture *capture, struct poll *poll)
 
 void snapshot_capture_take_option(struct capture *capture, struct option *option)
 {
-    struct snapshot_texts texts;
     struct image image;
-    snapshot_image_option(&image, option, &texts);
     snapshot_capture_poll(capture->state, option->poll);
+    snapshot_image_option(&image, option, &capture->texts); /* behind the poll, which has used it */
     DCHECK(option->captured != capture->number); /* an entity is in a snapshot once */
     option->captured = capture->number;
     put(capture, &image);
@@ -102,10 +100,9 @@ void snapshot_capture_take_build(struct capture *capture, struct build *build)
 
 void snapshot_capture_take_key(struct capture *capture)
 {
-    struct snapshot_texts texts;
     struct image image;
     DCHECK(capture->key != NULL && capture->key->lsn <= capture->lsn);
-    snapshot_image_key(&image, capture->key, &texts);
+    snapshot_image_key(&image, capture->key, &capture->texts);
     capture->key = keys_next(&capture->state->keys, capture->key);
     if (capture->key != NULL && capture->key->lsn > capture->lsn) {
         capture->key = NULL;

@@ -2,6 +2,7 @@
 #ifndef TALLY_ENGINE_APPLY_SNAPSHOT_CAPTURE_H
 #define TALLY_ENGINE_APPLY_SNAPSHOT_CAPTURE_H
 
+#include "engine/apply/snapshot_image.h"
 #include "engine/log/image.h"
 #include "engine/state/state.h"
 
@@ -47,7 +48,8 @@ struct capture {
     uint64_t lsn;
     struct image_buf out; /* not handed over yet */
     uint64_t images;
-    struct image head; /* the counts at S, at which the walk ends */
+    struct image head;           /* the counts at S, at which the walk ends */
+    struct snapshot_texts texts; /* of the image being made: too large to be cleared each time */
     /* the position of the walk */
     unsigned phase;
     uint64_t id;
