@@ -5,6 +5,7 @@
 #include "tests/inspect/made.h"
 #include "tests/lib/proc.h"
 #include "wal/base/glyph.h"
+#include "wal/format/snapshot.h"
 
 #include <criterion/criterion.h>
 #include <stdio.h>
@@ -69,6 +70,14 @@ static void forge_witness(uint64_t lsn)
     forge_snapshot_end(&forge, true, 1);
 }
 
+/* Whether the text has a number between two words. */
+static bool tells(const char *before, uint64_t number, const char *after)
+{
+    char what[128];
+    snprintf(what, sizeof(what), "%s%lu%s", before, (unsigned long)number, after);
+    return strstr(text, what) != NULL;
+}
+
 Test(hostile_inspect, garbage_behind_a_snapshot_is_no_torn_tail)
 {
     uint64_t last = forge_open_log();
@@ -79,9 +88,10 @@ Test(hostile_inspect, garbage_behind_a_snapshot_is_no_torn_tail)
     forge_witness(last);
     unsigned char *before = log_dir_load(&disk, log_dir_segment(1), &len);
     cr_expect_eq(run("repair", NULL), CODE_DAMAGE, "%s", text);
-    cr_expect_not_null(strstr(text, "record 22 cannot be read, and was acknowledged: there is a "
-                                    "snapshot of it; nothing was changed"),
-                       "%s", text);
+    cr_expect(tells("record ", last,
+                    " cannot be read, and was acknowledged: there is a snapshot of it; nothing was "
+                    "changed"),
+              "%s", text);
     unsigned char *after = log_dir_load(&disk, log_dir_segment(1), &len);
     cr_expect_arr_eq(before, after, len);
     free(before);
@@ -94,7 +104,7 @@ Test(hostile_inspect, garbage_behind_a_snapshot_is_no_torn_tail)
     cr_expect_eq(run("repair", NULL), CODE_DAMAGE, "zeros: %s", text);
     log_dir_unlink(&disk, log_dir_segment(1));
     cr_expect_eq(run("verify", NULL), CODE_DAMAGE, "no segment: %s", text);
-    cr_expect_not_null(strstr(text, "there is a snapshot at record 22, and no log"), "%s", text);
+    cr_expect(tells("there is a snapshot at record ", last, ", and no log"), "%s", text);
     cr_expect_eq(run("repair", NULL), CODE_DAMAGE, "no segment: %s", text);
 }
 
@@ -114,7 +124,9 @@ Test(hostile_inspect, verify_finds_a_snapshot_that_is_damaged_or_says_something_
     uint64_t last = forge_open_log();
     forge_witness(last);
     cr_expect_eq(run("verify", NULL), CODE_DAMAGE, "%s", text);
-    cr_expect_not_null(strstr(text, "snap-0000000000000016.tally: "), "%s", text);
+    char name[WAL_NAME_BYTES];
+    wal_snapshot_name(name, last);
+    cr_expect_not_null(strstr(text, name), "%s", text);
     cr_expect_eq(run("verify", "--json"), CODE_DAMAGE, "%s", text);
     cr_expect_not_null(strstr(text, "\"result\":\"damage\""), "%s", text);
     struct forge_images images;
@@ -157,8 +169,9 @@ static bool is_harmless(const char *line)
     return true;
 }
 
-/* Forges texts that the server takes from any client: a title, an error, a UNIQ; and a voter. */
-static void forge_evil_log(void)
+/* Forges texts that the server takes from any client: a title, an error, a UNIQ; and a voter.
+ * Returns the number of records. */
+static uint64_t forge_evil_log(void)
 {
     struct forge_records records;
     forge_records(&records);
@@ -177,18 +190,19 @@ static void forge_evil_log(void)
         }
     }
     forge_logged(disk.path, &records);
+    return records.count;
 }
 
 Test(hostile_inspect, dump_forges_no_line_and_turns_no_terminal)
 {
-    forge_evil_log();
+    uint64_t last = forge_evil_log();
     cr_expect_eq(run("dump", NULL), CODE_WHOLE, "%s", text);
     cr_expect(is_harmless(text), "%s", text);
     size_t lines = 0;
     for (const char *at = text; (at = strchr(at, '\n')) != NULL; at++) {
         lines++;
     }
-    cr_expect_eq(lines, 22 + 1, "a line for each record, and how the log ends: %zu", lines);
+    cr_expect_eq(lines, last + 1, "a line for each record, and how the log ends: %zu", lines);
     cr_expect_not_null(strstr(text, "name=\"a\\r\\n7 0 VOTE option=1 \\x1B[2J \\xC2\\x9B31m \\x7F "
                                     "\\xE2\\x80\\xAE \\xFF\\\"\\\\\""),
                        "%s", text);
@@ -205,7 +219,7 @@ Test(hostile_inspect, json_has_no_control_characters_either)
     cr_expect_not_null(strstr(text, "\"name\":\"C1 \\u009b DEL \\u007f turn \\u202e\""), "%s",
                        text);
     log_dir_unlink(&disk, log_dir_segment(1));
-    forge_evil_log();
+    (void)forge_evil_log();
     cr_expect_eq(run("dump", "--json"), CODE_WHOLE, "%s", text);
     cr_expect(is_harmless(text), "%s", text);
 }
