@@ -373,6 +373,10 @@ int edge_apply_result(struct edge *edge, uint64_t pos, struct edge_result *resul
 bool edge_vote_rate(struct edge *edge, uint64_t option, uint64_t *n, uint64_t *per_ms,
                     uint64_t *poll);
 
+/* Returns 0 while the poll of an option takes plain votes, or ballots; else what edge_vote and
+ * edge_ballot would say of one: CLOSED, INVAL, PARK, NOTFOUND. */
+int edge_vote_window(const struct edge *edge, uint64_t option, bool is_ballot);
+
 /* Returns a number that moves when a build is offered in some queue, or some worker has other tags
  * or has left: waiting claims then ask again. Order: acquire. */
 uint64_t edge_offers(const struct edge *edge);

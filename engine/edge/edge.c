@@ -190,6 +190,12 @@ static inline uint32_t vote_find(struct edge *edge, struct option *option)
     return vote_open(edge, option, place);
 }
 
+/* What is told of a vote after `until`, a poll's vote_until or ballot_until. */
+static int until_refusal(uint64_t until)
+{
+    return until == VOTES_WAIT ? TALLY_PARK : until == VOTES_BALLOTS ? TALLY_INVAL : TALLY_CLOSED;
+}
+
 int edge_vote(struct edge *edge, uint64_t id, uint64_t n, struct edge_vote *vote)
 {
     struct option *option = state_option(edge->state, id);
@@ -205,9 +211,7 @@ int edge_vote(struct edge *edge, uint64_t id, uint64_t n, struct edge_vote *vote
     }
     uint64_t until = FIELD_GET(option->poll->vote_until);
     if (edge->now_ms >= until) {
-        return until == VOTES_WAIT      ? TALLY_PARK
-               : until == VOTES_BALLOTS ? TALLY_INVAL
-                                        : TALLY_CLOSED;
+        return until_refusal(until);
     }
     uint32_t at = vote_find(edge, option);
     if (at == VOTE_SLOTS) {
@@ -277,6 +281,17 @@ int edge_option_find(struct edge *edge, struct span poll, struct span label, uin
     free(key);
     *id = option != NULL ? option->id : 0;
     return option != NULL ? 0 : TALLY_NOTFOUND;
+}
+
+int edge_vote_window(const struct edge *edge, uint64_t id, bool is_ballot)
+{
+    const struct option *option = state_option(edge->state, id);
+    if (option == NULL) {
+        return TALLY_NOTFOUND;
+    }
+    const struct poll *poll = option->poll;
+    uint64_t until = is_ballot ? FIELD_GET(poll->ballot_until) : FIELD_GET(poll->vote_until);
+    return edge->now_ms < until ? 0 : until_refusal(until);
 }
 
 bool edge_vote_rate(struct edge *edge, uint64_t id, uint64_t *n, uint64_t *per_ms, uint64_t *poll)

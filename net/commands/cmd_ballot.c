@@ -62,11 +62,7 @@ static int limit_ballot(struct ask *ask, struct edge_ballot *ballot, const struc
 {
     rate->votes = ballot->n;
     int err = votes_limit(ask->conn, ballot->options[0], from, rate, retry_ms);
-    if (err == 0) {
-        return 0;
-    }
-    rate->votes = 0;
-    if (ballot->key.len == 0 || err == TALLY_RANGE) {
+    if (err == 0 || ballot->key.len == 0 || err == TALLY_RANGE || err == TALLY_PARK) {
         return err;
     }
     ballot->unless_known = err;
@@ -86,9 +82,12 @@ enum outcome ballot_cast(struct ask *ask, struct edge_ballot *ballot, const stru
     if (err == TALLY_RANGE) {
         return ask_error(ask, err, "more votes at once than the poll's RATE allows");
     }
-    if (err != 0) {
+    if (err != 0 && retry_ms > 0) {
         refusal_put_retry(&ask->reply, err, retry_ms);
         return ASK_ANSWERED;
+    }
+    if (err != 0) {
+        return ask_refused(ask, err, "option");
     }
     err = edge_ballot(ask->edge, ballot);
     if (rate.votes > 0 && err != 0) {

@@ -285,7 +285,7 @@ static enum outcome cast_plain(struct ask *ask, uint64_t option, uint64_t n,
 enum outcome cmd_vote(struct ask *ask)
 {
     struct edge_ballot ballot = {.n = 1};
-    struct vote_from counted = {RATE_BY_ADDRESS, {0}};
+    struct vote_from counted = {RATE_BY_ADDRESS, {0}, false};
     struct span by = {0};
     const struct keyword keywords[] = {
         {"N", KEYWORD_NUMBER, 1, VOTE_N_MAX, &ballot.n},
@@ -306,11 +306,12 @@ enum outcome cmd_vote(struct ask *ask)
         return ask_error(ask, TALLY_INVAL, "BY is 1 to 64 bytes");
     }
     if (ballot.voter.at != NULL) {
-        counted = (struct vote_from){RATE_BY_VOTER, ballot.voter};
+        counted = (struct vote_from){RATE_BY_VOTER, ballot.voter, false};
     } else if (by.at != NULL) {
-        counted = (struct vote_from){RATE_BY_WORD, by};
+        counted = (struct vote_from){RATE_BY_WORD, by, false};
     }
     bool is_plain = ballot.option_count == 1 && ballot.voter.at == NULL && ballot.key.at == NULL;
+    counted.is_ballot = !is_plain;
     return is_plain ? cast_plain(ask, ballot.options[0], ballot.n, &counted)
                     : ballot_cast(ask, &ballot, &counted);
 }

@@ -10,7 +10,7 @@
 /* Nineteen digits always fit 64 bits; the strict reader reads longer numbers. */
 enum { FAST_DIGITS_MAX = 19, REPLY_BYTES_MAX = NUMBER_DIGITS_MAX + 5 };
 
-static const struct vote_from from_address = {RATE_BY_ADDRESS, {NULL, 0}};
+static const struct vote_from from_address = {RATE_BY_ADDRESS, {NULL, 0}, false};
 
 static struct vote_unrated *unrated_place(struct pipeline *pipeline, uint64_t option)
 {
@@ -32,6 +32,11 @@ int votes_limit(struct conn *conn, uint64_t option, const struct vote_from *from
         ask->votes = 0;
         return 0;
     }
+    int err = edge_vote_window(pipeline->edge, option, from->is_ballot);
+    if (err != 0) {
+        ask->votes = 0;
+        return err;
+    }
     ask->from = conn->address;
     ask->kind = from->kind;
     ask->name = from->name;
@@ -41,7 +46,9 @@ int votes_limit(struct conn *conn, uint64_t option, const struct vote_from *from
         pipeline->sweep_at_ns = pipeline->now_ns + RATE_SWEEP_NS;
         pipeline_due(pipeline, pipeline->sweep_at_ns);
     }
-    return rate_take(pipeline->service->rate, ask, retry_ms);
+    err = rate_take(pipeline->service->rate, ask, retry_ms);
+    ask->votes = err == 0 ? ask->votes : 0;
+    return err;
 }
 
 /* Returns the connection's run, a new one if the last run is another connection's. NULL: there is

@@ -5,6 +5,7 @@
 #include "engine/edge.h"
 #include "net/pipeline/rate.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -40,12 +41,14 @@ size_t votes_read(struct conn *conn, const char *at, size_t len);
 struct vote_from {
     enum rate_kind kind;
     struct span name;
+    bool is_ballot;
 };
 
 /*
  * Asks the limiter for ask->votes, and fills in the rest of the ask, whose name is that of `from`.
- * ask->votes is 0 afterwards when the poll has no limit: then there is nothing to give back.
- * Errors: RATE and BUSY with *retry_ms; RANGE: more votes than the limit ever allows.
+ * ask->votes is 0 afterwards when there is nothing to give back: after an error, or where the poll
+ * has no limit. Errors: RATE and BUSY with *retry_ms; RANGE: more votes than the limit ever allows;
+ * and before these, in a poll with a limit, those of edge_vote_window.
  */
 int votes_limit(struct conn *conn, uint64_t option, const struct vote_from *from,
                 struct rate_ask *ask, uint64_t *retry_ms);

@@ -183,6 +183,29 @@ static void refused_votes_are_given_back(void)
     end();
 }
 
+/* Who votes in a closed poll hears of that, not of a limit. */
+static void closed_comes_first(void)
+{
+    begin(NULL, "1/3600000");
+    client_expect(&client, "OK 1", "VOTE p/a");
+    client_expect(&client, "OK 2", "VOTE p/a BY desk");
+    client_expect(&client, "OK 3", "VOTE p/a VOTER anna KEY k");
+    for (int round = 0; round < 2; round++) {
+        const char *code = round == 0 ? "RATE" : "CLOSED";
+        client_expect_err(&client, code, "VOTE p/a");
+        client_expect_err(&client, code, "VOTE p/a BY desk");
+        client_expect_err(&client, code, "VOTE p/a VOTER anna");
+        client_expect_err(&client, code, "VOTE p/a VOTER anna KEY another");
+        client_expect(&client, "OK 3 dup=1", "VOTE p/a VOTER anna KEY k");
+        client_expect(&client, "OK", "POLL p CLOSE 1");
+    }
+    client_expect(&client, "OK", "POLL p CLOSE 0 MODE once");
+    client_expect_err(&client, "INVAL", "VOTE p/a");
+    client_expect_err(&client, "RATE", "VOTE p/a VOTER anna");
+    client_expect(&client, "OK 4", "VOTE p/a VOTER bert");
+    end();
+}
+
 /* A lost reply is asked for by the same KEY; the limit does not hide it. */
 static void repetitions(void)
 {
@@ -358,6 +381,7 @@ static const struct check_test tests[] = {
     {"Each VOTER has votes of its own, whatever else the vote has", voters},
     {"In mode change each vote of a VOTER counts as one", each_vote_of_change},
     {"Votes that are refused do not count", refused_votes_are_given_back},
+    {"A closed poll tells that it is closed, whatever the limit says", closed_comes_first},
     {"A repetition by KEY gets its first reply, and is no vote", repetitions},
     {"So do repetitions that are sent at once", repetitions_at_once},
     {"The window of each VOTER and BY word slides exactly", exact_sliding},
