@@ -348,8 +348,11 @@ static bool keep_time(struct committer *committer)
         forget_run(&committer->forget);
     }
     gate_run(&committer->gate);
-    bool goes_on = gate_sweep(&committer->gate);
-    goes_on = apply_free_dropped(committer->state, DROPPED_PIECES) || goes_on;
+    /* most rounds have none of both, and a vote may have a round of its own */
+    bool goes_on = gate_is_sweeping(&committer->gate) && gate_sweep(&committer->gate);
+    if (!TAILQ_EMPTY(&committer->state->dropped)) {
+        goes_on = apply_free_dropped(committer->state, DROPPED_PIECES) || goes_on;
+    }
     own_lane_publish(&committer->own);
     return goes_on;
 }

@@ -318,7 +318,7 @@ bool gate_sweep(struct gate *gate)
             timer_ring_add(&gate->sweeping, &poll->timer); /* behind the others */
         }
     }
-    return !timer_ring_is_empty(&gate->sweeping);
+    return gate_is_sweeping(gate);
 }
 
 bool gate_is_busy(const struct gate *gate)

@@ -76,8 +76,12 @@ void gate_start(struct gate *gate);
 void gate_run_windows(struct gate *gate);
 /* Closes polls that wait to be closed, changes modes, and resets. */
 void gate_run(struct gate *gate);
-/* Sets the words of options of polls that were reset, a slice of them. Returns whether there are
- * more. */
+/* Whether options of polls that were reset still need their words. */
+static inline bool gate_is_sweeping(const struct gate *gate)
+{
+    return !timer_ring_is_empty(&gate->sweeping);
+}
+/* Sets the words of such options, a slice of them. Returns whether there are more. */
 bool gate_sweep(struct gate *gate);
 /* Whether a poll is in the gate; whether a poll has a time to come. */
 bool gate_is_busy(const struct gate *gate);

@@ -262,7 +262,7 @@ uint32_t merge_take(struct merge *merge)
     uint32_t edges = edges_count(merge->edges);
     bool moved = true;
     merge->batch_count = 0;
-    merge->alone_count = judge_go_on(merge->judge);
+    merge->alone_count = STAILQ_EMPTY(&merge->judge->own->waiting) ? 0 : judge_go_on(merge->judge);
     while (moved) {
         moved = take_lane(merge, merge->own);
         for (uint32_t i = 0; i < edges; i++) {
