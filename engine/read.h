@@ -46,14 +46,15 @@ struct read_rows {
 struct read {
     /* written once */
     int (*run)(struct read *read, const struct state *state);
-    int (*beside)(struct reader *reader, struct read *read); /* instead of a rank; or NULL */
-    void (*end)(struct read *read);                          /* hands the rows to the typed read */
+    int (*beside)(struct reader *reader,
+                  struct read *read);             /* a slice, not of the state; or NULL */
+    void (*end)(struct read *read);               /* hands the rows to the typed read */
     int (*compare)(const void *a, const void *b); /* rows; NULL: they are made in order */
     /* makes the rows of what a whole slice has copied, as run; NULL: the slice made them */
     int (*settle)(struct read *read);
     /* goes on with the rows of a ranked poll, as run; NULL: they are the read */
     int (*ranked)(struct read *read);
-    size_t wanted;                                /* rows, at most */
+    size_t wanted; /* rows, at most */
     /* the outcome */
     int err;         /* what the last run returned */
     uint64_t lsn;    /* the state's, when it ran */
@@ -274,6 +275,12 @@ struct event_match {
     struct span name; /* of a poll, a queue or a worker */
     uint64_t id;      /* of a build; that of a poll is found by its name */
 };
+/* Where a search for events is. All zero: it has not begun. */
+struct event_place {
+    bool has_begun;
+    uint64_t at;  /* in the ring: the next one is here, or before it */
+    uint64_t lsn; /* of the last one that was looked at; 0: none yet */
+};
 struct event_row {
     struct event event;
     struct span poll;  /* its name; at NULL: it is about none */
@@ -285,6 +292,7 @@ struct read_events {
     bool each;                   /* combined votes one by one */
     struct event_match *matches; /* borrowed, and filled in; none: all events */
     size_t match_count;
+    struct event_place place;
     uint64_t oldest;        /* every event from this lsn on is there to be read */
     struct event_row *rows; /* oldest first */
     size_t row_count;

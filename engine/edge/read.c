@@ -149,6 +149,11 @@ static void end_events(struct read *read)
     struct read_events *r = (struct read_events *)read;
     r->rows = read->rows.at;
     r->row_count = read->rows.count;
+    for (size_t i = 0; r->from == 0 && i < r->row_count / 2; i++) {
+        struct event_row newer = r->rows[i]; /* the newest were found first */
+        r->rows[i] = r->rows[r->row_count - 1 - i];
+        r->rows[r->row_count - 1 - i] = newer;
+    }
 }
 
 void read_events_init(struct read_events *r, size_t count)

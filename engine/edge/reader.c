@@ -115,11 +115,12 @@ static void make_ranked(struct reader *reader, struct read *read)
     }
 }
 
-/* Makes a read that the edge could not make. */
+/* Makes a read that the edge could not make, or a slice of one that is not of the state. */
 static void make_beside(struct reader *reader, struct read *read)
 {
     if (read->beside != NULL) {
         read->err = read->beside(reader, read);
+        rcu_quiescent();
     } else {
         make_ranked(reader, read);
     }
@@ -131,8 +132,8 @@ static bool has_room(const struct reader *reader)
     return ledger_has_buffers(&reader->shared->state->ledger, LEDGER_REPLIES_SHARE);
 }
 
-/* Takes the reads that were asked for, oldest first. A read of a ranked poll is made at once: it is
- * short, and lists are long. */
+/* Takes the reads that were asked for, oldest first. A read of a ranked poll, and the first slice
+ * of a search for events, is made at once: it is short, and lists are long. */
 static void take_asked(struct reader *reader)
 {
     /* R2: acquire; pairs with R1 */
@@ -154,11 +155,13 @@ static void take_asked(struct reader *reader)
             } else {
                 read->err = TALLY_BUSY;
             }
-            slice_end(read);
-            reader_answer(read);
-        } else {
+        }
+        if (read->err == READ_MORE) {
             *reader->waiting_end = read;
             reader->waiting_end = &read->asked_before;
+        } else {
+            slice_end(read);
+            reader_answer(read);
         }
     }
 }
@@ -179,6 +182,8 @@ static void ranking_make(struct reader *reader, struct read *read)
         /* R9: relaxed: only a hint */
         if (atomic_load_explicit(&read->unwanted, memory_order_relaxed)) {
             read->err = TALLY_NOTFOUND;
+        } else if (read->beside != NULL) {
+            make_beside(reader, read);
         } else {
             try_slice(reader, read);
         }
@@ -473,7 +478,7 @@ static int tell_event(void *arg, const struct event *event)
         row->label = option != NULL ? blob_span(option->label) : row->label;
         row->poll = poll != NULL ? blob_span(poll->name) : row->poll;
     }
-    return 0;
+    return r->read.rows.count < r->read.wanted ? 0 : EVENT_FIND_ENOUGH;
 }
 
 int reader_events(struct reader *reader, struct read *read)
@@ -487,9 +492,12 @@ int reader_events(struct reader *reader, struct read *read)
                                   .match_count = r->match_count,
                                   .tell = tell_event,
                                   .arg = r};
-    /* what the edge has seen applied was put into the pipe before */
-    event_store_take(store);
-    return event_find(store, &ask, &r->oldest);
+    if (!r->place.has_begun) {
+        /* what the edge has seen applied was put into the pipe before */
+        take_events(reader);
+    }
+    int err = event_find(store, &ask, &r->place, &r->oldest);
+    return err == EVENT_FIND_MORE ? READ_MORE : err;
 }
 
 /* ---- the thread ---- */

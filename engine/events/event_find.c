@@ -4,21 +4,6 @@
 #include "wal/base/check.h"
 #include "wal/base/err.h"
 
-/* Kept events in the order of their lsns: the ring, or the recents of a poll. */
-struct view {
-    const struct event_store *store;
-    const struct event_recent *recent; /* NULL: the ring */
-    uint64_t count;
-};
-
-static const struct kept_event *view_at(const struct view *view, uint64_t i)
-{
-    const struct event_recent *recent = view->recent;
-    DCHECK(i < view->count);
-    return recent != NULL ? event_store_recent_at(recent, i)
-                          : event_store_at(view->store, view->store->first + i);
-}
-
 static bool is_about(const struct event *event, const struct event_match *match)
 {
     bool is_of_poll = event_is_of_poll(event);
@@ -37,11 +22,8 @@ static bool is_about(const struct event *event, const struct event_match *match)
     return false;
 }
 
-/* Opens the event at a place. Returns whether it is asked for. */
-static bool view_open(const struct view *view, uint64_t i, const struct event_ask *ask,
-                      struct event *event)
+static bool is_wanted(const struct event_ask *ask, const struct event *event)
 {
-    event_store_open(view->store, view_at(view, i), event);
     for (size_t m = 0; m < ask->match_count; m++) {
         if (is_about(event, &ask->matches[m])) {
             return true;
@@ -50,83 +32,112 @@ static bool view_open(const struct view *view, uint64_t i, const struct event_as
     return ask->match_count == 0;
 }
 
-/* Goes through the events from `from` on, or back before it, until there are as many as asked for.
- * Returns the place where it stops, and how many lines there are in *lines. */
-static uint64_t look(const struct view *view, const struct event_ask *ask, uint64_t from,
-                     uint64_t *lines)
+/* Tells an event, if it is asked for; of combined votes each one, in the order of the search. */
+static int look_at(const struct event_store *store, const struct event_ask *ask,
+                   const struct kept_event *kept)
 {
-    uint64_t i = from;
-    *lines = 0;
-    while (*lines < ask->count && (ask->from != 0 ? i < view->count : i > 0)) {
-        struct event event;
-        i = ask->from != 0 ? i + 1 : i - 1;
-        if (view_open(view, ask->from != 0 ? i - 1 : i, ask, &event)) {
-            *lines += ask->each && event.type == RECORD_VOTE ? event.num[EVENT_N] : 1;
-        }
-        if (i % EVENTS_PAUSE == 0 && view->store->pause != NULL) {
-            view->store->pause();
-        }
+    struct event event;
+    event_store_open(store, kept, &event);
+    if (!is_wanted(ask, &event)) {
+        return 0;
     }
-    return i;
-}
-
-/* Tells an event, but for its first `skip` lines, and no more than *left lines. */
-static int tell(const struct event_ask *ask, const struct event *event, uint64_t skip,
-                uint64_t *left)
-{
-    bool is_each = ask->each && event->type == RECORD_VOTE;
-    uint64_t n = is_each ? event->num[EVENT_N] : 1;
+    if (!ask->each || event.type != RECORD_VOTE) {
+        return ask->tell(ask->arg, &event);
+    }
+    uint64_t n = event.num[EVENT_N];
+    uint64_t last = event.num[EVENT_VOTES];
     int err = 0;
-    for (uint64_t i = skip; i<n && * left> 0 && err == 0; i++, --*left) {
-        struct event one = *event;
-        if (is_each) {
-            one.num[EVENT_VOTES] = event->num[EVENT_VOTES] - n + i + 1;
-            one.num[EVENT_N] = 1;
-        }
-        err = ask->tell(ask->arg, &one);
+    DCHECK(n <= last);
+    event.num[EVENT_N] = 1;
+    for (uint64_t i = 0; i < n && err == 0; i++) {
+        event.num[EVENT_VOTES] = ask->from != 0 ? last - n + 1 + i : last - i;
+        err = ask->tell(ask->arg, &event);
     }
     return err;
 }
 
-static int view_tell(const struct view *view, const struct event_ask *ask)
+/* The recents that a search may use: those of the one poll whose newest events are asked for. */
+static const struct event_recent *recents_of(const struct event_store *store,
+                                             const struct event_ask *ask)
 {
-    uint64_t begin = ask->from != 0 ? 0 : view->count;
-    uint64_t end = view->count;
-    uint64_t lines = 0;
-    for (uint64_t less = 0, more = view->count; ask->from != 0 && less < more;) {
+    bool is_of_one = ask->from == 0 && ask->match_count == 1 && ask->matches[0].of == EVENT_OF_POLL;
+    return is_of_one ? table_get(&store->recents, ask->matches[0].id) : NULL;
+}
+
+/* Looks at the recents of a poll that are before an lsn, newest first. */
+static int look_at_recents(const struct event_store *store, const struct event_ask *ask,
+                           const struct event_recent *recent, uint64_t before)
+{
+    int err = 0;
+    for (uint32_t i = recent->count; i > 0 && err == 0; i--) {
+        const struct kept_event *kept = event_store_recent_at(recent, i - 1);
+        err = kept->lsn < before ? look_at(store, ask, kept) : 0;
+    }
+    return err;
+}
+
+/* Returns the place of the first event of this lsn or behind it. */
+static uint64_t place_of(const struct event_store *store, uint64_t lsn)
+{
+    uint64_t less = store->first;
+    uint64_t more = store->end;
+    while (less < more) {
         uint64_t half = less + (more - less) / 2;
-        bool is_before = view_at(view, half)->lsn < ask->from;
+        bool is_before = event_store_at(store, half)->lsn < lsn;
         less = is_before ? half + 1 : less;
         more = is_before ? more : half;
-        begin = less;
     }
-    uint64_t stop = look(view, ask, begin, &lines);
-    begin = ask->from != 0 ? begin : stop;
-    end = ask->from != 0 ? stop : end;
-    /* the first event may have more lines than are asked for, or the last one */
-    uint64_t skip = ask->from == 0 && lines > ask->count ? lines - ask->count : 0;
-    uint64_t left = ask->count;
+    return less;
+}
+
+/* Looks at the next events of the ring. Returns 0 at its end. */
+static int look_at_ring(const struct event_store *store, const struct event_ask *ask,
+                        struct event_place *place)
+{
+    bool is_forward = ask->from != 0;
     int err = 0;
-    for (uint64_t i = begin; i < end && err == 0; i++) {
-        struct event event;
-        if (view_open(view, i, ask, &event)) {
-            err = tell(ask, &event, skip, &left);
-            skip = 0;
+    for (unsigned i = 0; err == 0; i++) {
+        bool is_over = place->at < store->first ||
+                       (is_forward ? place->at >= store->end : place->at == store->first);
+        if (is_over) {
+            return 0;
+        }
+        if (i == EVENT_FIND_SLICE) {
+            return EVENT_FIND_MORE;
+        }
+        const struct kept_event *kept =
+            event_store_at(store, is_forward ? place->at : place->at - 1);
+        place->at = is_forward ? place->at + 1 : place->at - 1;
+        if (kept->lsn >= store->oldest) {
+            err = look_at(store, ask, kept);
+            place->lsn = kept->lsn;
         }
     }
     return err;
 }
 
-/* Whether the recents of a poll answer: the ring has no more of it, or more than enough is here. */
-static bool is_enough(const struct event_recent *recent, const struct event_ask *ask)
+/* Goes on in the ring, and behind its end in the recents. */
+static int look(const struct event_store *store, const struct event_ask *ask,
+                struct event_place *place)
 {
-    return recent->count < EVENTS_RECENT || recent->count >= ask->count;
+    const struct event_recent *recent = recents_of(store, ask);
+    if (place->lsn == 0 && recent != NULL &&
+        (recent->count < EVENTS_RECENT || recent->count >= ask->count)) {
+        return look_at_recents(store, ask, recent, UINT64_MAX); /* the ring has no more to add */
+    }
+    int err = look_at_ring(store, ask, place);
+    if (err != 0 || recent == NULL) {
+        return err;
+    }
+    return look_at_recents(store, ask, recent,
+                           place->at < store->first ? place->lsn : store->oldest);
 }
 
-int event_find(struct event_store *store, const struct event_ask *ask, uint64_t *oldest)
+static void begin(const struct event_store *store, const struct event_ask *ask,
+                  struct event_place *place)
 {
-    struct view view = {.store = store, .count = store->end - store->first};
-    DCHECK(ask->count > 0);
+    place->has_begun = true;
+    place->at = ask->from != 0 ? place_of(store, ask->from) : store->end;
     for (size_t i = 0; i < ask->match_count; i++) {
         struct event_match *match = &ask->matches[i];
         if (match->of == EVENT_OF_POLL) {
@@ -134,18 +145,20 @@ int event_find(struct event_store *store, const struct event_ask *ask, uint64_t 
             match->id = poll != NULL ? poll->id : 0;
         }
     }
+}
+
+int event_find(struct event_store *store, const struct event_ask *ask, struct event_place *place,
+               uint64_t *oldest)
+{
+    int err = 0;
+    DCHECK(ask->count > 0);
     pthread_mutex_lock(&store->lock);
     *oldest = store->oldest;
-    int err = ask->from != 0 && ask->from < store->oldest ? TALLY_RANGE : 0;
-    if (err == 0 && ask->from == 0 && ask->match_count == 1 &&
-        ask->matches[0].of == EVENT_OF_POLL) {
-        const struct event_recent *recent = table_get(&store->recents, ask->matches[0].id);
-        if (recent != NULL && is_enough(recent, ask)) {
-            view.recent = recent;
-            view.count = recent->count;
-        }
+    if (!place->has_begun) {
+        begin(store, ask, place);
+        err = ask->from != 0 && ask->from < store->oldest ? TALLY_RANGE : 0;
     }
-    err = err != 0 ? err : view_tell(&view, ask);
+    err = err != 0 ? err : look(store, ask, place);
     pthread_mutex_unlock(&store->lock);
-    return err;
+    return err == EVENT_FIND_ENOUGH ? 0 : err;
 }

@@ -119,15 +119,15 @@ TestSuite(event_store, .init = begin, .fini = end);
 struct heard {
     struct event events[1000];
     size_t count;
+    size_t wanted;
     uint64_t oldest;
 };
 
 static int hear(void *arg, const struct event *event)
 {
     struct heard *heard = arg;
-    cr_assert_lt(heard->count, COUNT_OF(heard->events));
     heard->events[heard->count++] = *event;
-    return 0;
+    return heard->count < heard->wanted ? 0 : EVENT_FIND_ENOUGH;
 }
 
 static struct heard heard;
@@ -144,9 +144,21 @@ static int find(uint64_t from, size_t count, bool each, const char *poll)
                             .match_count = poll != NULL ? 1 : 0,
                             .tell = hear,
                             .arg = &heard};
+    struct event_place place = {.has_begun = false};
+    int err = EVENT_FIND_MORE;
+    cr_assert_leq(count, COUNT_OF(heard.events));
     heard.count = 0;
+    heard.wanted = count;
     event_store_take(&store);
-    return event_find(&store, &ask, &heard.oldest);
+    while (err == EVENT_FIND_MORE) {
+        err = event_find(&store, &ask, &place, &heard.oldest);
+    }
+    for (size_t i = 0; from == 0 && i < heard.count / 2; i++) {
+        struct event newer = heard.events[i];
+        heard.events[i] = heard.events[heard.count - 1 - i];
+        heard.events[heard.count - 1 - i] = newer;
+    }
+    return err;
 }
 
 static void expect_lsns(const uint64_t *lsns, size_t count)
@@ -232,6 +244,46 @@ Test(event_store, a_quiet_poll_keeps_its_newest_while_another_fills_the_ring)
     EXPECT_LSNS(oldest);
     cr_assert_eq(find(oldest + 1, 1, false, NULL), 0);
     EXPECT_LSNS(oldest + 1);
+    cr_assert_eq(find(0, 9, false, "none"), 0, "it goes through the whole ring, in slices");
+    cr_expect_eq(heard.count, 0);
+    cr_assert_eq(find(0, EVENTS_RECENT + 1, false, "p"), 0);
+    cr_expect_eq(heard.count, EVENTS_RECENT, "more than there are: the ring has none, the rest do");
+    vote(1, 1);
+    cr_assert_eq(find(0, EVENTS_RECENT + 1, false, "p"), 0);
+    cr_expect_eq(heard.count, EVENTS_RECENT);
+    for (size_t i = 1; i < heard.count; i++) {
+        cr_expect_gt(heard.events[i].lsn, heard.events[i - 1].lsn, "each once, and in order");
+    }
+    cr_expect_eq(heard.events[heard.count - 1].lsn, next_lsn - 1);
+}
+
+/* Events that are dropped while a search goes on leave no hole in what is told. */
+Test(event_store, a_search_that_is_overtaken_ends)
+{
+    struct event_match match = {.of = EVENT_OF_POLL, .name = SPAN("p")};
+    const struct event_ask ask = {
+        .from = 6, .count = 9, .matches = &match, .match_count = 1, .tell = hear, .arg = &heard};
+    struct event_place place = {.has_begun = false};
+    uint64_t oldest = 0;
+    heard.count = 0;
+    heard.wanted = 9;
+    vote(1, 1); /* 6 */
+    for (unsigned i = 0; i < EVENT_FIND_SLICE + 10; i++) {
+        vote(2, 1);
+    }
+    vote(1, 1);
+    event_store_take(&store);
+    cr_assert_eq(event_find(&store, &ask, &place, &oldest), EVENT_FIND_MORE);
+    cr_expect(heard.count == 1 && heard.events[0].lsn == 6);
+    for (unsigned i = 0; i < EVENTS_KEPT; i++) {
+        vote(2, 1);
+        if (i % 1000 == 0) {
+            event_store_take(&store);
+        }
+    }
+    event_store_take(&store);
+    cr_assert_eq(event_find(&store, &ask, &place, &oldest), 0);
+    cr_expect(heard.count == 1 && oldest > 6);
 }
 
 Test(event_store, a_block_that_was_not_put_moves_the_oldest)
