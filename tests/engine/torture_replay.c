@@ -11,7 +11,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { RECORDS = 120000, SETTLED = 20000, CALM = 80000, BLOCK_RECORDS_MAX = 4000, MISTAKES = 5 };
+enum {
+    RECORDS = 120000,
+    SETTLED = 20000,
+    CALM = 80000,
+    BLOCK_RECORDS_MAX = 4000,
+    MISTAKES = 5,
+    IDLE_MS = 26 * 3600 * 1000
+};
 
 struct block_list {
     struct wal_block *blocks;
@@ -32,6 +39,9 @@ static void block_list_init(struct block_list *log, struct record_history *h, ui
         uint64_t records = 1 + seed_below(&seed, most);
         const unsigned char *raw;
         time_ms += seed_below(&seed, seed_below(&seed, 40) == 0 ? 100000 : 300);
+        if (i >= CALM && seed_below(&seed, 8) == 0) {
+            time_ms += IDLE_MS; /* no window shows the trends of before */
+        }
         columns_begin(&columns, time_ms);
         *block = (struct wal_block){.first_lsn = i + 1};
         for (; i < h->count && columns.count < records; i++) {
@@ -62,10 +72,21 @@ struct replayed {
     uint64_t digest; /* if there is no error */
 };
 
+/* Leaves little room for trends, so that some are dropped and others are coarse. */
+static int state_begin(struct state *state)
+{
+    int err = state_init(state);
+    for (unsigned i = 0; i < TREND_POOLS; i++) {
+        uint64_t max = i == TREND_POOL_OF_POLLS ? TREND_POOL_POLLS_MAX : TREND_POOL_MAX;
+        state->trend_pools[i] = max - TREND_SAMPLES_MAX;
+    }
+    return err;
+}
+
 static struct replayed replay_in_order(const struct record_history *h)
 {
     static struct state state;
-    struct replayed outcome = {.err = state_init(&state)};
+    struct replayed outcome = {.err = state_begin(&state)};
     for (uint32_t i = 0; i < h->count && outcome.err == 0; i++) {
         struct apply_result result;
         outcome.err = apply(&state, &h->records[i], &result);
@@ -81,7 +102,7 @@ static struct replayed replay_by_threads(const struct block_list *log, unsigned 
 {
     static struct state state;
     static struct replay replay;
-    struct replayed outcome = {.err = state_init(&state)};
+    struct replayed outcome = {.err = state_begin(&state)};
     replay_init(&replay, &state, threads);
     for (uint32_t i = 0; i < log->count && outcome.err == 0; i++) {
         outcome.err = replay_block(&replay, &log->blocks[i]);
