@@ -1,4 +1,4 @@
-/* Snapshots one after the other under votes, resets and builds: each snapshot with the records
+/* Snapshots one after the other under votes, ballots, resets and builds: each snapshot with the records
  * behind it makes the same state as the whole log. */
 #include "engine/apply/digest.h"
 #include "engine/apply/snapshot_load.h"
@@ -17,7 +17,11 @@ enum {
     BUILDS = 400,
     SNAPSHOTS_MIN = 3,
     SLICE = 8,
-    RESET_EACH = 30
+    RESET_EACH = 30,
+    BALLOT_OPTIONS = 3,
+    BALLOTS = 4000,
+    BALLOT_VOTERS = 700,
+    BALLOT_RESET_EACH = 1500
 };
 
 static atomic_bool over;
@@ -67,6 +71,58 @@ static void *build_main(void *arg)
     return NULL;
 }
 
+/* One ballot, or its taking back; now and then all are taken away. */
+static void vote_by_name(struct handle *handle, uint64_t number)
+{
+    char name[40];
+    int len = snprintf(name, sizeof(name), "%0*u", 5 + (int)(number % 30),
+                       (unsigned)(number * 31 % BALLOT_VOTERS));
+    struct span voter = {name, (size_t)len};
+    struct edge_ballot ballot = {.option_count = 1 + number % 2, .n = 1, .voter = voter};
+    ballot.options[0] = OPTIONS + 1 + number % BALLOT_OPTIONS;
+    ballot.options[1] = OPTIONS + 1 + (number + 1) % BALLOT_OPTIONS;
+    int err;
+    if (number % BALLOT_RESET_EACH == BALLOT_RESET_EACH - 1) {
+        HANDLE_ASK(err, handle, edge_reset(handle->edge, SPAN("ballots"), SPAN("")));
+        err = handle_result(handle, err, NULL); /* it may be answered later than it is applied */
+    } else if (number % 5 == 0) {
+        HANDLE_ASK(err, handle, edge_unvote(handle->edge, SPAN("ballots"), voter, SPAN("")));
+    } else {
+        HANDLE_ASK(err, handle, edge_ballot(handle->edge, &ballot));
+    }
+    EXPECT(err == 0, "a ballot: %s", tally_err_name(err));
+}
+
+static void *ballot_main(void *arg)
+{
+    struct job *job = arg;
+    struct handle handle;
+    handle_open(&handle, job->tally);
+    pthread_barrier_wait(job->start);
+    for (uint64_t i = 0; i < BALLOTS; i++) {
+        vote_by_name(&handle, i);
+        if (i % 20 == 0) {
+            handle_settle(&handle);
+        }
+    }
+    handle_settle(&handle);
+    handle_close(&handle);
+    return NULL;
+}
+
+static void make_polls(struct handle *handle)
+{
+    const struct edge_poll ballots = {.name = SPAN("ballots"), .mode = POLL_CHANGE};
+    handle_poll(handle, "poll");
+    int err = handle_result(handle, edge_poll(handle->edge, &ballots), NULL);
+    EXPECT(err == 0, "a poll: %s", tally_err_name(err));
+    for (int i = 0; i < OPTIONS + BALLOT_OPTIONS; i++) {
+        char label[16];
+        snprintf(label, sizeof(label), "option %d", i);
+        handle_option(handle, i < OPTIONS ? "poll" : "ballots", label);
+    }
+}
+
 static uint64_t one_snapshot(struct handle *handle)
 {
     struct edge_snapshot done;
@@ -100,23 +156,18 @@ static void *snapshot_main(void *arg)
 
 static void run(struct tally *tally)
 {
-    enum { JOBS = VOTERS + 2 };
+    enum { JOBS = VOTERS + 3 };
     struct job jobs[JOBS];
     pthread_barrier_t start;
     struct handle handle;
     handle_open(&handle, tally);
-    handle_poll(&handle, "poll");
-    for (int i = 0; i < OPTIONS; i++) {
-        char label[16];
-        snprintf(label, sizeof(label), "option %d", i);
-        handle_option(&handle, "poll", label);
-    }
+    make_polls(&handle);
     handle_close(&handle);
     pthread_barrier_init(&start, NULL, JOBS);
     for (int i = 0; i < JOBS; i++) {
-        void *(*mains[])(void *) = {snapshot_main, build_main, vote_main};
+        void *(*mains[])(void *) = {snapshot_main, build_main, ballot_main, vote_main};
         jobs[i] = (struct job){.tally = tally, .start = &start};
-        EXPECT(pthread_create(&jobs[i].thread, NULL, mains[i < 2 ? i : 2], &jobs[i]) == 0,
+        EXPECT(pthread_create(&jobs[i].thread, NULL, mains[i < 3 ? i : 3], &jobs[i]) == 0,
                "thread");
     }
     for (int i = 1; i < JOBS; i++) {
@@ -223,7 +274,7 @@ int main(void)
     char dir[128];
     files_temp_dir(dir, sizeof(dir));
     struct tally_options options = {
-        .dir = dir, .create = true, .edges = VOTERS + 3, .snapshot_slice = SLICE};
+        .dir = dir, .create = true, .edges = VOTERS + 4, .snapshot_slice = SLICE};
     struct tally_report report;
     struct tally *tally = NULL;
     EXPECT(tally_open(&tally, &options, &report) == 0, "open: %s", report.text);
