@@ -1,5 +1,5 @@
-/* Snapshots one after the other under votes, ballots, resets and builds: each snapshot with the records
- * behind it makes the same state as the whole log. */
+/* Snapshots one after the other under votes, ballots, resets and builds: each snapshot with the
+ * records behind it makes the same state as the whole log. */
 #include "engine/apply/digest.h"
 #include "engine/apply/snapshot_load.h"
 #include "engine/apply/apply.h"
