@@ -1,4 +1,4 @@
-/* The bounds of votes with voters: names, options, counts, modes; what is refused changes nothing. */
+/* The bounds of votes with voters: names, options, modes; what is refused changes nothing. */
 #include "tests/lib/check.h"
 #include "tests/lib/client.h"
 #include "tests/lib/scene.h"
