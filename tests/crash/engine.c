@@ -22,6 +22,7 @@
 
 enum { OPTIONS = 3, BUILDS_MAX = 512, OPS = 150, PAYLOAD_BYTES = 3000 };
 enum { DEEP_ONE_OF = 24 };
+enum { ACT_ONE_OF = 12 }; /* so many votes or ballots have one RESET or change of mode */
 /* A ballot is for all options of a group, or is taken back. */
 enum { GROUPS = 2, GROUP_OPTIONS = 2, VOTERS = 12 };
 
@@ -141,6 +142,24 @@ static void life_fini(struct life *life)
 
 /* ---- the three threads ---- */
 
+/* A RESET takes the votes of all options, or of none. */
+static void reset_votes(struct life *life, struct session *s)
+{
+    uint64_t sum = 0;
+    uint64_t told = 0;
+    pthread_mutex_lock(&life->lock);
+    for (size_t i = 0; i < OPTIONS; i++) {
+        sum += life->oracle.votes[i];
+    }
+    memset(life->oracle.asked, 0, sizeof(life->oracle.asked));
+    pthread_mutex_unlock(&life->lock);
+    CHECK(tally_reset(s, "p", &told) == 0);
+    EXPECT(told == sum, "a RESET was told %" PRIu64 " instead of %" PRIu64, told, sum);
+    pthread_mutex_lock(&life->lock);
+    memset(life->oracle.votes, 0, sizeof(life->oracle.votes));
+    pthread_mutex_unlock(&life->lock);
+}
+
 static void *vote(void *arg)
 {
     struct life *life = arg;
@@ -151,6 +170,9 @@ static void *vote(void *arg)
         size_t at = seed_below(&seed, OPTIONS);
         uint64_t n = 1 + seed_below(&seed, 3);
         uint64_t after = 0;
+        if (seed_below(&seed, ACT_ONE_OF) == 0) {
+            reset_votes(life, s);
+        }
         pthread_mutex_lock(&life->lock);
         life->oracle.asked[at] += n;
         pthread_mutex_unlock(&life->lock);
@@ -180,6 +202,29 @@ static void ballot(struct life *life, struct handle *handle, const char *voter, 
     EXPECT(err == 0, "a ballot of %s: %s", voter, tally_err_name(err));
 }
 
+/* Gives the voters' poll another mode and its own again, or resets it. */
+static void act(struct life *life, struct handle *handle, bool is_reset, size_t group_of[VOTERS])
+{
+    int err = 0;
+    for (int64_t mode = POLL_ONCE; mode <= POLL_CHANGE && !is_reset && err == 0; mode++) {
+        const struct edge_poll ask = {SPAN("v"), EDGE_KEEP, EDGE_KEEP, EDGE_KEEP, EDGE_KEEP, mode};
+        err = handle_result(handle, edge_poll(handle->edge, &ask), NULL);
+    }
+    if (is_reset) {
+        pthread_mutex_lock(&life->lock);
+        memset(life->oracle.ballots_asked, 0, sizeof(life->oracle.ballots_asked));
+        pthread_mutex_unlock(&life->lock);
+        err = handle_result(handle, edge_reset(handle->edge, SPAN("v"), SPAN("")), NULL);
+        pthread_mutex_lock(&life->lock);
+        memset(life->oracle.ballots, 0, sizeof(life->oracle.ballots));
+        pthread_mutex_unlock(&life->lock);
+        for (size_t i = 0; i < VOTERS; i++) {
+            group_of[i] = GROUPS;
+        }
+    }
+    EXPECT(err == 0, "an act on a poll: %s", tally_err_name(err));
+}
+
 static void *cast(void *arg)
 {
     struct life *life = arg;
@@ -194,6 +239,9 @@ static void *cast(void *arg)
         size_t who = seed_below(&seed, VOTERS);
         size_t group = seed_below(&seed, GROUPS + 1);
         char voter[] = {'v', (char)('a' + who), '\0'};
+        if (seed_below(&seed, ACT_ONE_OF) == 0) {
+            act(life, &handle, seed_below(&seed, 2) == 0, group_of);
+        }
         pthread_mutex_lock(&life->lock);
         if (group_of[who] < GROUPS) {
             life->oracle.ballots_asked[group_of[who]]--;
@@ -408,12 +456,12 @@ static void judge_ballots(const struct oracle *oracle, const struct contents *fo
 
 static void judge(const struct oracle *oracle, const struct contents *found)
 {
-    for (size_t i = 0; i < OPTIONS; i++) {
-        uint64_t is = found->votes[i + 1];
-        EXPECT(is == oracle->votes[i] || is == oracle->asked[i],
-               "option %zu has %" PRIu64 " votes: %" PRIu64 " acknowledged, %" PRIu64 " asked for",
-               i + 1, is, oracle->votes[i], oracle->asked[i]);
-    }
+    const uint64_t *is = &found->votes[1];
+    EXPECT(memcmp(is, oracle->votes, sizeof(oracle->votes)) == 0 ||
+               memcmp(is, oracle->asked, sizeof(oracle->asked)) == 0,
+           "the options have %" PRIu64 " %" PRIu64 " %" PRIu64 " votes: %" PRIu64 " %" PRIu64
+           " %" PRIu64 " acknowledged",
+           is[0], is[1], is[2], oracle->votes[0], oracle->votes[1], oracle->votes[2]);
     judge_ballots(oracle, found);
     judge_builds(oracle, found);
 }
@@ -430,6 +478,10 @@ struct chain {
 static int check_record(void *arg, const struct record *record)
 {
     struct chain *chain = arg;
+    if (record->type == RECORD_RESET && record->num[RESET_POLL] == 1) {
+        memset(&chain->last[1], 0, OPTIONS * sizeof(chain->last[1]));
+        memset(&chain->is_known[1], true, OPTIONS);
+    }
     if (record->type != RECORD_VOTE) {
         return 0;
     }
