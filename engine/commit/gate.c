@@ -10,7 +10,7 @@
 
 enum {
     GATE_SLICE = 1024, /* polls marked, or records appended, in one round */
-    GATE_SWEEP = 4096, /* options of which the words are set in one round: about 0.1 ms */
+    GATE_SWEEP = 8192, /* options of which the words are set in one round: about 0.2 ms */
     GATE_MAX = 1 << 16,
 };
 
