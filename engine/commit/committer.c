@@ -219,14 +219,13 @@ static void tell_block(struct committer *committer, uint64_t first_lsn)
 
 static void apply_batch(struct committer *committer)
 {
-    struct record record = {0};
     uint64_t lsn = FIELD_OWN(committer->state->lsn);
     seq_write_begin(&committer->state->seq);
     for (uint32_t i = 0; i < committer->merge.batch_count; i++) {
         if (committer->merge.batch[i]->type == RECORD_BALLOT) {
             merge_look_ahead(&committer->merge, i);
         }
-        apply_slot(committer, committer->merge.batch[i], &record, &committer->result);
+        apply_slot(committer, committer->merge.batch[i], &committer->record, &committer->result);
     }
     seq_write_end(&committer->state->seq);
     /* the log counts the same number of records: merge_end */

@@ -55,6 +55,7 @@ struct committer {
     struct forget forget;
     struct space space;
     struct snapshot snapshot;
+    struct record record;       /* the one that is applied: here, since it is too large to clear */
     struct apply_result result; /* of the record that is applied */
 };
 

@@ -57,11 +57,11 @@ void event_pipe_lose(struct event_pipe *pipe, uint64_t lsn)
     atomic_store_explicit(&pipe->lost, lsn, memory_order_release);
 }
 
-bool event_pipe_begin_chunk(struct event_pipe *pipe, const struct event_block *block, size_t bytes)
+bool event_pipe_begin_chunk(struct event_pipe *pipe, uint64_t last_lsn, size_t bytes)
 {
     struct event_chunk *chunk = chunk_new(pipe, bytes);
     if (chunk == NULL) {
-        event_pipe_lose(pipe, block->first_lsn + block->count - 1);
+        event_pipe_lose(pipe, last_lsn);
         return false;
     }
     /* P3: release; pairs with P4: from here on the writer does not touch the chunk before */

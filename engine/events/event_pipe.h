@@ -75,8 +75,8 @@ int event_pipe_init(struct event_pipe *pipe, struct ledger *ledger);
 void event_pipe_fini(struct event_pipe *pipe);
 
 /* Goes on in a new chunk that takes so many bytes. Returns false without memory, or when the pipe
- * is too long: then the block is lost. Threads: the writer. */
-bool event_pipe_begin_chunk(struct event_pipe *pipe, const struct event_block *block, size_t bytes);
+ * is too long: then the block, up to this lsn, is lost. Threads: the writer. */
+bool event_pipe_begin_chunk(struct event_pipe *pipe, uint64_t last_lsn, size_t bytes);
 
 /* Puts a block; its bytes are copied. Returns whether the reader should be woken, which is once a
  * chunk. Threads: the writer. */
@@ -88,7 +88,7 @@ static inline bool event_pipe_put(struct event_pipe *pipe, const struct event_bl
     size_t used = atomic_load_explicit(&pipe->tail->used, memory_order_relaxed);
     bool is_new = pipe->tail->capacity - used < bytes;
     DCHECK(block->count > 0 && block->first_lsn > 0);
-    if (is_new && !event_pipe_begin_chunk(pipe, block, bytes)) {
+    if (is_new && !event_pipe_begin_chunk(pipe, block->first_lsn + block->count - 1, bytes)) {
         return true;
     }
     used = is_new ? 0 : used;
