@@ -1,5 +1,6 @@
-/* Polls are reset under votes, a large one among them: the votes that the RESETs tell and those
- * that are left are the acknowledged ones, and each vote has the number that the log gives it. */
+/* Polls are reset under votes of all kinds, a large poll among them: the votes that the RESETs tell
+ * and those that are left are the acknowledged ones, and each vote has the number that the log gives
+ * it. */
 #include "engine/log/columns.h"
 #include "tests/engine/handle.h"
 #include "tests/lib/seed.h"
@@ -58,19 +59,47 @@ static void dawdle(const struct edge *edge)
     }
 }
 
+/* Counts votes that were told: n up to this number. */
+static void count_told(uint64_t option, uint64_t number, uint64_t n)
+{
+    EXPECT(number >= n && number < NUMBERS, "the vote is number %lu", (unsigned long)number);
+    /* T2: relaxed, both: counts, read after the join */
+    atomic_fetch_add_explicit(&acknowledged[poll_of(option)], n, memory_order_relaxed);
+    for (uint64_t i = number - n + 1; i <= number; i++) {
+        atomic_fetch_add_explicit(&replied[poll_of(option)][i], 1, memory_order_relaxed);
+    }
+}
+
+/* A ballot or a SEED, which are steps of the committer. */
+static void vote_ordered(struct handle *handle, struct seed *seed)
+{
+    uint64_t option = 1 + seed_below(seed, (POLLS - 1) * SMALL);
+    uint64_t number = 0;
+    bool is_seed = seed_below(seed, 2) == 0;
+    const struct edge_seed seeds = {.option = option, .n = 2, .over_ms = 1000};
+    const struct edge_ballot ballot = {
+        .options = {option}, .option_count = 1, .n = 1, .voter = SPAN("somebody")};
+    int err;
+    HANDLE_ASK(err, handle,
+               is_seed ? edge_seed(handle->edge, &seeds) : edge_ballot(handle->edge, &ballot));
+    err = handle_result(handle, err, &number);
+    EXPECT(err == 0, "a ballot or a SEED: %s", tally_err_name(err));
+    count_told(option, number, is_seed ? 2 : 1);
+}
+
 /* Makes a pass with some votes. A parked vote is not cast; a later pass asks again. */
 static void vote(struct handle *handle, struct seed *seed)
 {
     enum { VOTES = 8 };
     struct edge_vote cast[VOTES];
-    uint64_t polls[VOTES];
+    uint64_t options[VOTES];
     int count = 0;
     for (int i = 0; i < VOTES; i++) {
         uint64_t below = seed_below(seed, 3) == 0 ? OPTIONS : (POLLS - 1) * SMALL;
         uint64_t option = 1 + seed_below(seed, below);
         int err = edge_vote(handle->edge, option, 1, &cast[count]);
         EXPECT(err == 0 || err == TALLY_PARK, "vote: %s", tally_err_name(err));
-        polls[count] = poll_of(option);
+        options[count] = option;
         count += err == 0;
     }
     if (seed_below(seed, 4) == 0) {
@@ -78,11 +107,7 @@ static void vote(struct handle *handle, struct seed *seed)
     }
     edge_flush(handle->edge);
     for (int i = 0; i < count; i++) {
-        uint64_t number = edge_votes_after(handle->edge, cast[i]);
-        EXPECT(number > 0 && number < NUMBERS, "the vote is number %lu", (unsigned long)number);
-        /* T2: relaxed, both: counts, read after the join */
-        atomic_fetch_add_explicit(&acknowledged[polls[i]], 1, memory_order_relaxed);
-        atomic_fetch_add_explicit(&replied[polls[i]][number], 1, memory_order_relaxed);
+        count_told(options[i], edge_votes_after(handle->edge, cast[i]), 1);
     }
     edge_publish(handle->edge);
     edge_pass_end(handle->edge);
@@ -99,6 +124,9 @@ static void *vote_main(void *arg)
     pthread_barrier_wait(&start);
     while (goes_on()) {
         vote(&handle, &seed);
+        if (seed_below(&seed, 3) == 0) {
+            vote_ordered(&handle, &seed);
+        }
     }
     handle_close(&handle);
     return NULL;
@@ -143,6 +171,18 @@ static void *reset_main(void *arg)
 static uint64_t votes_of[OPTIONS + 1];
 static uint64_t total_of[POLLS];
 
+/* A VOTE or a SEED. */
+static void check_votes(uint64_t option, uint64_t before, uint64_t n)
+{
+    uint64_t poll = poll_of(option);
+    EXPECT(before == votes_of[option], "option %lu: %lu votes, not %lu", (unsigned long)option,
+           (unsigned long)before, (unsigned long)votes_of[option]);
+    for (uint64_t i = 0; i < n; i++) {
+        logged[poll][++votes_of[option]]++;
+    }
+    total_of[poll] += n;
+}
+
 static int check_record(void *arg, const struct record *record)
 {
     uint64_t *resets = arg;
@@ -154,15 +194,9 @@ static int check_record(void *arg, const struct record *record)
         }
         ++*resets;
     } else if (record->type == RECORD_VOTE) {
-        uint64_t option = record->num[VOTE_OPTION];
-        uint64_t poll = poll_of(option);
-        EXPECT(record->num[VOTE_BEFORE] == votes_of[option], "option %lu: %lu votes, not %lu",
-               (unsigned long)option, (unsigned long)record->num[VOTE_BEFORE],
-               (unsigned long)votes_of[option]);
-        for (uint64_t i = 0; i < record->num[VOTE_N]; i++) {
-            logged[poll][++votes_of[option]]++;
-        }
-        total_of[poll] += record->num[VOTE_N];
+        check_votes(record->num[VOTE_OPTION], record->num[VOTE_BEFORE], record->num[VOTE_N]);
+    } else if (record->type == RECORD_SEED) {
+        check_votes(record->num[SEED_OPTION], record->num[SEED_BEFORE], record->num[SEED_N]);
     }
     return 0;
 }
