@@ -1,5 +1,5 @@
-/* The gate: it opens and closes polls at their times and changes their modes, and waits for votes
- * before it closes one or changes its mode. */
+/* The gate: it opens and closes polls at their times, changes their modes and resets them, and
+ * waits for votes before it does anything but open one. */
 #ifndef TALLY_ENGINE_COMMIT_GATE_H
 #define TALLY_ENGINE_COMMIT_GATE_H
 
@@ -15,9 +15,10 @@
  *     WINDOW_NONE ── look ─────┤ as it shall be     ── WINDOW_TIMED ┘ in the wheel till the next
  *          ▲                   │                                      of its times; or nowhere
  *          │                   ├ only to be opened  ── WINDOW_MOVING ── POLL_WINDOW open=1 ───┐
- *          │                   └ to be closed, or   ── WINDOW_WAITING ── gate ── WINDOW_MOVING │
- *          │                     to get another mode                        POLL_WINDOW ───────┤
- *          └──────────────────────────── applied ──────────────────────────────────────────────┘
+ *          │                   └ to be closed or    ── WINDOW_WAITING ── gate ── WINDOW_MOVING │
+ *          │                     reset, or to get                        RESET ..., POLL_WINDOW│
+ *          │                     another mode                                                  │
+ *          └──────────── applied, and behind a RESET the words are set ────────────────────────┘
  *
  * A POLL_WINDOW has what the times and the last POLL say when it is appended: a poll that shall be
  * open again by then is opened. A POLL is answered OK when its poll is as it shall be, or a
@@ -26,9 +27,12 @@
  * is done, for which the result waits. So the wait ends even if other clients alter the poll.
  *
  *     GATE_IDLE ──▶ GATE_GRACE ──▶ GATE_TAILS ──▶ GATE_SAYS ──▶ GATE_IDLE
- *     polls are     each edge      the lanes are  POLL_WINDOW
- *     marked        ends its pass  applied up to  for each
- *                                  these tails
+ *     polls are     each edge      the lanes are  RESETs and
+ *     marked        ends its pass  applied up to  POLL_WINDOW
+ *                                  these tails    for each
+ *
+ * The words of the options of polls that were reset are set beside these phases (gate_sweep), so a
+ * large poll does not hold up the others.
  *
  * Synchronization table
  *   poll->vote_until,  written by apply and by the gate, both the committer (FIELD_PUT), read by
@@ -36,14 +40,15 @@
  *   poll->settled      written here (FIELD_PUT), read by the edge whose POLL waits (FIELD_GET)
  *   grace              engine/commit/grace.h
  *   lanes              tails and applied positions: engine/edge/lane.h
- *   the rest           the committer alone, also window, altered, decided and gated of a poll
+ *   the rest           the committer alone, also window, altered, decided, gated, holds, swept and
+ *                      the waiting RESETs of a poll
  * Reclamation: a timer is part of its poll, and polls live as long as the state.
  */
 enum gate_phase {
     GATE_IDLE,  /* polls that wait for the gate are marked */
     GATE_GRACE, /* the passes with earlier votes end */
     GATE_TAILS, /* these votes are applied */
-    GATE_SAYS,  /* a POLL_WINDOW record is appended for each poll */
+    GATE_SAYS,  /* the records of each poll are appended */
 };
 
 struct ordered_request;

@@ -1,6 +1,5 @@
 /* Polls are reset under votes of all kinds, a large poll among them: the votes that the RESETs tell
- * and those that are left are the acknowledged ones, and each vote has the number that the log gives
- * it. */
+ * and those left are the acknowledged ones, and each vote has the number that the log gives it. */
 #include "engine/log/columns.h"
 #include "tests/engine/handle.h"
 #include "tests/lib/seed.h"
