@@ -73,6 +73,7 @@ struct conn {
     uint32_t ordered;   /* of them, those with PENDING_ORDERED */
     uint32_t ballots;   /* of them, those with PENDING_BALLOT */
     uint32_t votes;     /* cast, and not yet flushed */
+    uint64_t late_look; /* the last look at which the result of an applied entry was not there */
     enum stop stop;
     uint64_t stop_seen;      /* the value, when it stopped, of the count that has to move */
     struct reading *reading; /* owned; of the request it stopped at, for STOP_READING */

@@ -35,12 +35,16 @@ enum {
  *                 |                                        |
  *     head -> [pos conn ...] [pos conn ...] [pos conn ...] | [pos conn ...] <- tail
  *
- * pos never falls from head to tail, so only the head has to be checked. Each connection's entries
- * are in the order of its requests.
+ * pos never falls from head to tail, so no entry behind the first one that is not applied has to be
+ * looked at. Each connection's entries are in the order of its requests.
+ *
+ * The result of an ordered request may come later than its position is applied: a POLL and a RESET
+ * wait for the gate. Such an entry holds up its own connection alone: those of others behind it are
+ * answered, and stay, as answered ones, until it is.
  */
 struct pending_entry {
-    uint64_t pos; /* the reply may leave when the lane is applied up to here */
-    struct conn *conn;
+    uint64_t pos;      /* the reply may leave when the lane is applied up to here */
+    struct conn *conn; /* NULL: it is answered */
     size_t held_bytes; /* length of the reply in the held buffer, for PENDING_HELD */
     void (*on_result)(struct reply *reply, int err, const struct edge_result *result);
     struct reading *reading; /* owned; the reply when the result is EXISTS */
@@ -69,10 +73,19 @@ static inline struct pending_entry *pending_head(const struct pending *pending)
     return pending->head == pending->tail ? NULL : &pending->entries[pending->head % PENDING_MAX];
 }
 
+/* Returns the i-th entry from the head on; NULL: there are not so many. */
+static inline struct pending_entry *pending_at(const struct pending *pending, uint32_t i)
+{
+    bool is_there = i < pending->tail - pending->head;
+    return is_there ? &pending->entries[(pending->head + i) % PENDING_MAX] : NULL;
+}
+
+/* Removes the answered entries at the head. */
 static inline void pending_pop(struct pending *pending)
 {
-    DCHECK(pending->head != pending->tail);
-    pending->head++;
+    while (pending->head != pending->tail && pending_head(pending)->conn == NULL) {
+        pending->head++;
+    }
 }
 
 /* Appends an entry. Returns false when it was merged into the last one instead, which has the same

@@ -83,7 +83,7 @@ static bool answer_result(struct pipeline *pipeline, struct pending_entry *entry
     return true;
 }
 
-/* Answers the head. Returns false when its result is not there yet. */
+/* Answers an entry. Returns false when its result is not there yet. */
 static bool answer_entry(struct pipeline *pipeline, struct pending_entry *entry)
 {
     struct conn *conn = entry->conn;
@@ -98,7 +98,7 @@ static bool answer_entry(struct pipeline *pipeline, struct pending_entry *entry)
         return false;
     }
     conn_answered(conn, entry);
-    pending_pop(&pipeline->pending);
+    entry->conn = NULL;
     return true;
 }
 
@@ -106,12 +106,19 @@ void pipeline_release(struct pipeline *pipeline)
 {
     uint64_t applied = edge_applied(pipeline->edge);
     uint64_t free_to = applied;
-    struct pending_entry *head;
-    while ((head = pending_head(&pipeline->pending)) != NULL && head->pos <= applied) {
-        if (!answer_entry(pipeline, head)) {
+    struct pending_entry *entry;
+    pipeline->looks++;
+    for (uint32_t i = 0; (entry = pending_at(&pipeline->pending, i)) != NULL; i++) {
+        struct conn *conn = entry->conn;
+        if (entry->pos > applied) {
             break;
         }
+        if (conn != NULL && conn->late_look != pipeline->looks && !answer_entry(pipeline, entry)) {
+            conn->late_look = pipeline->looks; /* its later replies wait for this one */
+        }
     }
+    pending_pop(&pipeline->pending);
+    const struct pending_entry *head = pending_head(&pipeline->pending);
     if (head != NULL && head->pos <= applied && head->pos > 0) {
         free_to = head->pos - 1;
     }

@@ -35,6 +35,7 @@ struct pipeline {
     uint64_t now_ns;
     uint64_t commits;
     uint64_t freed;
+    uint64_t looks; /* at the replies in flight */
     uint64_t offers;
     uint64_t turns; /* number of turns begun: see net/io/loop.h */
 
