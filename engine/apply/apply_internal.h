@@ -131,6 +131,10 @@ void apply_event_worker(struct state *state, const struct record *record,
 int apply_voter_put(struct state *state, struct poll *poll, struct span voter,
                     const uint32_t *places, uint32_t count);
 
+/* Makes room for so many voters at once, for a load. REQUIRES: the poll has no voters yet. Errors:
+ * NOMEM. */
+int apply_voters_reserve(struct state *state, struct poll *poll, uint64_t count);
+
 /* REQUIRES: the voter has voted. */
 void apply_voter_remove(struct state *state, struct poll *poll, struct span voter);
 

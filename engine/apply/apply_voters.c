@@ -31,6 +31,19 @@ static void weigh(struct state *state, uint64_t before, uint64_t after)
     }
 }
 
+int apply_voters_reserve(struct state *state, struct poll *poll, uint64_t count)
+{
+    DCHECK(poll->voter_set == NULL);
+    poll->voter_set = voter_set_new(state, poll->id);
+    if (poll->voter_set == NULL) {
+        return TALLY_NOMEM;
+    }
+    struct voters *voters = &poll->voter_set->voters;
+    voters_reserve(voters, count);
+    weigh(state, 0, voters_bytes(voters));
+    return 0;
+}
+
 int apply_voter_put(struct state *state, struct poll *poll, struct span voter,
                     const uint32_t *places, uint32_t count)
 {

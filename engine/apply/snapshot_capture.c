@@ -42,7 +42,7 @@ void snapshot_capture_take_option(struct capture *capture, struct option *option
     struct image image;
     snapshot_capture_poll(capture->state, option->poll);
     snapshot_image_option(&image, option, &capture->texts); /* behind the poll, which has used it */
-    DCHECK(option->captured != capture->number); /* an entity is in a snapshot once */
+    DCHECK(option->captured != capture->number);            /* an entity is in a snapshot once */
     option->captured = capture->number;
     put(capture, &image);
 }

@@ -114,14 +114,31 @@ static int load_option(struct snapshot_load *load, const struct image *image)
     return err != 0 || is_past ? err : wrong(load, "votes that changed after those of their poll");
 }
 
+/* As LABELS_RESERVED_MAX, for the voters of all polls together. */
+enum { VOTERS_RESERVED_MAX = 1 << 20 };
+
+/* Reserves memory at the first voter of a poll. */
+static int reserve_voters(struct snapshot_load *load, struct poll *poll)
+{
+    uint64_t to_come = load->proof.voters[poll->id] + 1;
+    uint64_t left = VOTERS_RESERVED_MAX - load->voters_reserved;
+    uint64_t count = to_come < left ? to_come : left;
+    load->voters_reserved += count;
+    return apply_voters_reserve(load->state, poll, count);
+}
+
 static int load_voter(struct snapshot_load *load, const struct image *image)
 {
     uint32_t places[BALLOT_OPTIONS_MAX];
     struct poll *poll = table_get(&load->state->poll_ids, image->num[IVOTER_POLL]);
     DCHECK(poll != NULL); /* the proof refuses a voter before its poll */
     uint64_t before = poll_voters(poll);
-    int err = apply_voter_put(load->state, poll, image->text[IVOTER_VOTER], places,
-                              image_voter_places(image, places));
+    int err = poll->voter_set == NULL ? reserve_voters(load, poll) : 0;
+    if (err != 0) {
+        return err;
+    }
+    err = apply_voter_put(load->state, poll, image->text[IVOTER_VOTER], places,
+                          image_voter_places(image, places));
     return err == 0 && poll_voters(poll) == before ? wrong(load, "a voter twice") : err;
 }
 

@@ -12,6 +12,7 @@ struct snapshot_load {
     /* Takes the newest events of a poll: 0, or NOMEM. NULL: they are not wanted. */
     int (*recent)(void *arg, uint64_t poll, struct span events);
     void *arg;
+    uint64_t voters_reserved;
     bool ended; /* snapshot_load_end was called; it is called once */
 };
 
