@@ -20,15 +20,14 @@
  * no part of the committed state: an event never changes, so what has it once may tell it for ever.
  *
  * Synchronization: `lock`. The thread that takes blocks (a replay, then the reader) and the one
- * that reads are the same; it holds the lock for a block, or for one read. The committer only tries
- * it, for a snapshot, and comes again when it fails: it never waits. The pipe has its own table.
+ * that searches are the same; it holds the lock for a block, or for a slice of a search. The
+ * committer only tries it, for a snapshot, and comes again when it fails: it never waits. `events`
+ * is apply's and the committer's alone; the pipe has its own table.
  * Reclamation: what the ring and the recents drop is freed at once, under the lock; events that are
- * handed out are copied by the caller before it returns.
+ * handed out are copied by the caller before it gives the lock back.
  */
-#ifndef EVENTS_KEPT           /* a test builds it with a small ring */
-#define EVENTS_KEPT (1 << 18) /* a power of two */
-#endif
 enum {
+    EVENTS_KEPT = 1 << 18, /* a power of two */
     EVENTS_RECENT = 16,
     EVENTS_PAUSE = 1024,               /* events between two calls of `pause` */
     EVENTS_MORE_BYTES_MAX = 8 << 20,   /* of events that are more than a vote, in the ring */
