@@ -295,6 +295,40 @@ Test(capture_voters, dropped_sets_are_freed_in_slices)
     state_fini(&state);
 }
 
+/* ---- a poll whose voters take all the memory that one poll may have ---- */
+
+static int vote(const char *voter, uint64_t option)
+{
+    struct apply_result result;
+    struct record record = {.type = RECORD_BALLOT,
+                            .lsn = FIELD_OWN(state.lsn) + 1,
+                            .time_ms = 1000,
+                            .num = {[BALLOT_OPTION] = option, [BALLOT_N] = 1}};
+    record.text[BALLOT_VOTER] = span_of(voter);
+    cr_assert_eq(apply(&state, &record, &result), 0);
+    return result.err;
+}
+
+Test(capture_voters, a_full_poll_takes_no_new_voter_and_the_others_may_change_their_votes)
+{
+    static const uint64_t most = (uint64_t)1 << 31;
+    make_polls();
+    apply_one(RECORD_POLL_WINDOW, "", "", (const uint64_t[3]){1, 1, POLL_CHANGE});
+    cr_assert_eq(vote("first", 1), 0);
+    uint64_t *units = &poll_at(0)->voter_set->voters.arena.live;
+    uint64_t kept = *units;
+    *units = most + 1;
+    cr_assert_eq(vote("second", 1), TALLY_FULL);
+    cr_assert_eq(vote("first", 2), 0);
+    cr_assert_eq(apply_voters_are_full(poll_at(0)), true);
+    *units = most;
+    cr_assert_eq(apply_voters_are_full(poll_at(0)), false);
+    *units = kept;
+    cr_assert_eq(vote("second", 1), 0);
+    cr_assert_eq(poll_voters(poll_at(0)), 2);
+    state_fini(&state);
+}
+
 /* ---- snapshots that somebody else has made ---- */
 
 /* Captures, and lets `spoil` change one image of a voter, or add one. */
