@@ -216,7 +216,7 @@ int edge_reset(struct edge *edge, struct span name, struct span key)
     }
     const struct poll *poll = state_poll(edge->state, name);
     if (poll == NULL) {
-        return nothing_in_flight(edge) ? TALLY_NOTFOUND : TALLY_PARK;
+        return TALLY_NOTFOUND; /* behind a POLL of its connection net asks again */
     }
     const struct span texts[] = {[RESET_KEY] = key};
     struct ordered_ask what = {RECORD_RESET, texts, RESET_TEXT_COUNT, keys_growth(key, 0)};
