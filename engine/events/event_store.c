@@ -368,14 +368,28 @@ void event_store_expect(struct event_store *store, uint64_t poll, uint64_t steps
     recent->due = due;
 }
 
-/* Finds the steps that are due, the last one first, in *found. Returns how many. */
+/* A step that is to be put into the recents of its poll. */
+struct due_step {
+    struct event_recent *recent;
+    size_t at; /* index of the step */
+};
+
+/* Steps looked at later are prefetched: with many polls most of the time is waiting for memory. */
+enum { PREFETCH_STEPS = 16 };
+
+/* Finds the steps that are due, the last one first. Returns how many. */
 static size_t find_due(struct event_store *store, const struct vote_step *steps, size_t count,
-                       uint32_t *found)
+                       struct due_step *found)
 {
     const struct poll *poll = NULL;
     struct event_recent *recent = NULL;
     size_t n = 0;
     for (size_t i = count; i > 0 && n < store->due; i--) {
+        if (i > PREFETCH_STEPS) {
+            const struct option *later =
+                state_option(store->state, steps[i - 1 - PREFETCH_STEPS].option);
+            __builtin_prefetch(&later->poll);
+        }
         const struct option *option = state_option(store->state, steps[i - 1].option);
         if (option->poll != poll) {
             poll = option->poll;
@@ -383,40 +397,35 @@ static size_t find_due(struct event_store *store, const struct vote_step *steps,
         }
         if (recent != NULL && recent->found < recent->due) {
             recent->found++;
-            found[n++] = (uint32_t)(i - 1);
+            found[n++] = (struct due_step){recent, i - 1};
         }
     }
     return n;
 }
 
-/* Puts a step that was found, of these votes, into the recents. Returns false without memory. */
-static bool put_found(struct event_store *store, const struct vote_step *step, size_t i,
-                      const struct event_votes *of)
-{
-    const struct option *option = state_option(store->state, step->option);
-    struct event_recent *recent = table_get(&store->recents, option->poll->id);
-    const struct kept_event kept = {.lsn = of->first_lsn + (i - of->begin),
-                                    .time_ms = of->time_ms,
-                                    .votes = step->before + step->n,
-                                    .option = step->option,
-                                    .n = step->n};
-    recent->due = recent->found = 0;
-    return recent_put(store, recent, &kept);
-}
-
 void event_store_votes(struct event_store *store, const struct vote_step *steps, size_t count,
                        const struct event_votes *votes, size_t votes_count)
 {
-    uint32_t *found = malloc((store->due + 1) * sizeof *found);
+    struct due_step *found = malloc((store->due + 1) * sizeof *found);
     size_t n = found != NULL ? find_due(store, steps, count, found) : 0;
     bool is_whole = found != NULL && n == store->due;
     size_t v = 0;
     for (; n > 0 && is_whole; n--) {
-        size_t i = found[n - 1];
-        while (v + 1 < votes_count && votes[v + 1].begin <= i) {
+        size_t at = found[n - 1].at;
+        struct event_recent *recent = found[n - 1].recent;
+        while (v + 1 < votes_count && votes[v + 1].begin <= at) {
             v++;
         }
-        is_whole = put_found(store, &steps[i], i, &votes[v]);
+        if (n > PREFETCH_STEPS) {
+            __builtin_prefetch(found[n - 1 - PREFETCH_STEPS].recent->at, 1);
+        }
+        const struct kept_event kept = {.lsn = votes[v].first_lsn + (at - votes[v].begin),
+                                        .time_ms = votes[v].time_ms,
+                                        .votes = steps[at].before + steps[at].n,
+                                        .option = steps[at].option,
+                                        .n = steps[at].n};
+        recent->due = recent->found = 0;
+        is_whole = recent_put(store, recent, &kept);
     }
     if (!is_whole) {
         recents_drop(store); /* rather none than some */
