@@ -264,10 +264,10 @@ static void take_ballot(struct fold *fold, const char *line)
     struct fold_record *record = &fold->record;
     read_options(fold, line);
     struct fold_poll *poll = &fold->polls[record->poll];
-    EXPECT(poll->mode != MODE_FREE && record->voter[0] != '\0',
-           "'%s' is in poll %s of mode %" PRIu64, line, poll->name, poll->mode);
     struct fold_voter *voter = voter_of(fold, record->poll);
-    bool may_vote = poll->mode != MODE_ONCE || voter->option_count == 0;
+    bool is_ballot =
+        poll->mode != MODE_FREE && record->voter[0] != '\0' && line_field_number(line, "n") == 1;
+    bool may_vote = is_ballot && (poll->mode != MODE_ONCE || voter->option_count == 0);
     record->has_counted = is_open_now(fold, poll) && may_vote && key_is_new(fold, "VOTE");
     EXPECT(record->has_counted == (!is_refused(line) && !is_dup(line)), "'%s' should %s", line,
            record->has_counted ? "count" : "do nothing");
@@ -290,9 +290,10 @@ static void take_unvote(struct fold *fold, const char *line)
     char name[FOLD_WORD_MAX];
     word_of(line, "poll", name);
     record->poll = find_poll(fold, name);
-    EXPECT(record->poll != 0 && fold->polls[record->poll].mode != MODE_FREE, "'%s'", line);
+    EXPECT(record->poll != 0, "'%s' is of no poll", line);
     struct fold_voter *voter = voter_of(fold, record->poll);
-    bool is_good = is_open_now(fold, &fold->polls[record->poll]) && key_is_new(fold, "UNVOTE");
+    const struct fold_poll *poll = &fold->polls[record->poll];
+    bool is_good = poll->mode != MODE_FREE && is_open_now(fold, poll) && key_is_new(fold, "UNVOTE");
     EXPECT(is_good == (!is_refused(line) && !is_dup(line)), "'%s' should %s", line,
            is_good ? "be done" : "do nothing");
     record->has_counted = is_good && voter->option_count > 0;

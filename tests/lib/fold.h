@@ -12,10 +12,10 @@
  * The rules, written anew and from the protocol, so that they agree with the server's only if both
  * are right:
  *   VOTE     option += n; its `votes` is what the option has then; the poll is open, and free
- *   BALLOT   the poll is not free. It counts when the poll is open at the record's time, its key is
- *            new, and, with mode once, its voter has not voted: the voter's options lose a vote
- *            each, the named ones get one
- *   UNVOTE   the voter's options lose a vote each, when the poll is open
+ *   BALLOT   counts when the poll is not free and open at the record's time, it has a voter, its
+ *            key is new, and, with mode once, its voter has not voted: the voter's options lose a
+ *            vote each, the named ones get one
+ *   UNVOTE   the voter's options lose a vote each, when the poll is not free and open
  *   SEED     as VOTE
  *   RESET    the poll's options and voters have nothing
  * What tally-wal says of a record (`refused=`) has to be what these rules say.
