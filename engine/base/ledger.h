@@ -34,7 +34,7 @@
     X(CONNECTIONS, connection_bytes) /* connections, and the input they have sent */               \
     X(SAVES, save_bytes)             /* of a snapshot, not written yet */                          \
     X(RATES, rate_bytes)             /* times of votes in limited polls, by who voted */           \
-    X(EVENTS, event_bytes)           /* the newest events of all */                         
+    X(EVENTS, event_bytes)           /* the newest events of all */
 
 enum ledger_kind {
 #define X(name, key) LEDGER_##name,
@@ -94,6 +94,13 @@ static inline bool ledger_takes(const struct ledger *ledger, uint64_t bytes, boo
 {
     uint64_t kept = is_end ? 0 : ledger->ceiling / LEDGER_RESERVE_SHARE;
     return ledger_sum(ledger) + bytes <= ledger->ceiling - kept;
+}
+
+/* The least of `most` and a share of the ceiling. */
+static inline uint64_t ledger_share(const struct ledger *ledger, unsigned share, uint64_t most)
+{
+    DCHECK(share > 0);
+    return most < ledger->ceiling / share ? most : ledger->ceiling / share;
 }
 
 /*

@@ -122,7 +122,7 @@ static int look(const struct event_store *store, const struct event_ask *ask,
 {
     const struct event_recent *recent = recents_of(store, ask);
     if (place->lsn == 0 && recent != NULL &&
-        (recent->count < EVENTS_RECENT || recent->count >= ask->count)) {
+        ((recent->count < EVENTS_RECENT && !recent->is_short) || recent->count >= ask->count)) {
         return look_at_recents(store, ask, recent, UINT64_MAX); /* the ring has no more to add */
     }
     int err = look_at_ring(store, ask, place);

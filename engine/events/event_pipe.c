@@ -10,7 +10,8 @@
 static struct event_chunk *chunk_new(struct event_pipe *pipe, size_t bytes)
 {
     size_t capacity = bytes > EVENT_PIPE_CHUNK_BYTES ? bytes : EVENT_PIPE_CHUNK_BYTES;
-    if (event_pipe_bytes(pipe) + capacity > EVENT_PIPE_BYTES_MAX) {
+    if (event_pipe_bytes(pipe) + capacity >
+        ledger_share(pipe->ledger, EVENT_PIPE_SHARE, EVENT_PIPE_BYTES_MAX)) {
         return NULL;
     }
     struct event_chunk *chunk = malloc(sizeof *chunk + capacity);

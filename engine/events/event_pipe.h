@@ -29,11 +29,16 @@
  *   lost    the last lsn of the last block that was not put (P5 release, P6 acquire)
  *   bytes   of all chunks: both, relaxed: a count publishes nothing (P7)
  * One writer, one reader. Progress: wait-free on both sides but for malloc and free. The writer
- * never waits for the reader: a block that would make the pipe longer than EVENT_PIPE_BYTES_MAX is
- * not put, and the reader finds the gap by the lsns, which are dense, or by `lost`.
+ * never waits for the reader: a block that would make the pipe longer than EVENT_PIPE_BYTES_MAX,
+ * or its share of the ledger's ceiling, is not put, and the reader finds the gap by the lsns, which
+ * are dense, or by `lost`.
  * Reclamation: the writer makes chunks, the reader frees them; event_pipe_fini frees the rest.
  */
-enum { EVENT_PIPE_BYTES_MAX = 16 << 20, EVENT_PIPE_CHUNK_BYTES = 64 << 10 };
+enum {
+    EVENT_PIPE_BYTES_MAX = 16 << 20,
+    EVENT_PIPE_SHARE = 4,
+    EVENT_PIPE_CHUNK_BYTES = 64 << 10,
+};
 
 struct event_block {
     uint64_t first_lsn;

@@ -10,14 +10,10 @@
 
 enum { RECENT_FIRST = 2 };
 
-static uint64_t recent_bytes(const struct event_recent *recent)
+/* Drops the events that a poll has. */
+static void recent_clear(struct event_store *store, struct event_recent *recent)
 {
-    return sizeof *recent + recent->capacity * sizeof recent->at[0];
-}
-
-static void recent_free(struct event_store *store, struct event_recent *recent)
-{
-    uint64_t bytes = recent_bytes(recent);
+    uint64_t bytes = recent->capacity * sizeof recent->at[0];
     for (uint32_t i = 0; i < recent->count; i++) {
         struct kept_event *kept = event_store_recent_at(recent, i);
         bytes += kept->more_len;
@@ -25,6 +21,14 @@ static void recent_free(struct event_store *store, struct event_recent *recent)
     }
     ledger_sub(store->pipe.ledger, LEDGER_ENTITIES, bytes);
     free(recent->at);
+    recent->at = NULL;
+    recent->capacity = recent->begin = recent->count = 0;
+}
+
+static void recent_free(struct event_store *store, struct event_recent *recent)
+{
+    recent_clear(store, recent);
+    ledger_sub(store->pipe.ledger, LEDGER_ENTITIES, sizeof *recent);
     free(recent);
 }
 
@@ -157,11 +161,31 @@ static struct event_recent *recent_of(struct event_store *store, uint64_t poll)
     return recent;
 }
 
+/* Whether the ledger lets the recents of a poll grow by one more event. Votes ask it for nothing,
+ * and there may be very many polls. */
+static bool recent_may_take(const struct event_store *store, const struct event_recent *recent,
+                            const struct kept_event *event)
+{
+    uint64_t more = event->more_len;
+    uint64_t less = 0;
+    if (recent->count == EVENTS_RECENT) {
+        less = event_store_recent_at(recent, 0)->more_len;
+    } else if (recent->count == recent->capacity) {
+        more += (uint64_t)(recent->capacity + RECENT_FIRST) * sizeof recent->at[0];
+    }
+    return more <= less || ledger_takes(store->pipe.ledger, more - less, false);
+}
+
 /* Puts an event, which is copied, into the recents of its poll. */
 static bool recent_put(struct event_store *store, struct event_recent *recent,
                        const struct kept_event *event)
 {
     struct kept_event kept = *event;
+    if (recent != NULL && !recent_may_take(store, recent, event)) {
+        recent_clear(store, recent); /* rather none than some */
+        recent->is_short = true;
+        return true;
+    }
     if (recent == NULL || !kept_copy(store, &kept, LEDGER_ENTITIES)) {
         return false;
     }
@@ -199,8 +223,9 @@ static bool ring_put(struct event_store *store, const struct kept_event *event)
         return false;
     }
     store->more_bytes += kept.more_len;
+    uint64_t more_max = ledger_share(store->pipe.ledger, EVENTS_MORE_SHARE, EVENTS_MORE_BYTES_MAX);
     while (store->end - store->first == EVENTS_KEPT ||
-           (store->more_bytes > EVENTS_MORE_BYTES_MAX && store->first != store->end)) {
+           (store->more_bytes > more_max && store->first != store->end)) {
         ring_drop(store);
     }
     *event_store_at(store, store->end) = kept;

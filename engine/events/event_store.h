@@ -31,6 +31,7 @@ enum {
     EVENTS_RECENT = 16,
     EVENTS_PAUSE = 1024,               /* events between two calls of `pause` */
     EVENTS_MORE_BYTES_MAX = 8 << 20,   /* of events that are more than a vote, in the ring */
+    EVENTS_MORE_SHARE = 16,            /* ... or this share of the ledger's ceiling */
     EVENTS_REPLAY_BYTES_MAX = 2 << 20, /* of blocks that a replay keeps for the ring */
 };
 
@@ -51,7 +52,8 @@ struct event_recent {
     uint32_t capacity;
     uint32_t begin;
     uint32_t count;
-    uint32_t due; /* steps of the batch that are to be put, and those that were found */
+    bool is_short; /* some of the newest are missing: there was no memory for them */
+    uint32_t due;  /* steps of the batch that are to be put, and those that were found */
     uint32_t found;
 };
 

@@ -173,6 +173,42 @@ static void expect_lsns(const uint64_t *lsns, size_t count)
 #define EXPECT_LSNS(...)                                                                           \
     expect_lsns((const uint64_t[]){__VA_ARGS__}, COUNT_OF(((const uint64_t[]){__VA_ARGS__})))
 
+/* Votes with voters, of which each event takes about 100 bytes. */
+static void vote_named(uint64_t option, uint32_t votes)
+{
+    static const char voter[VOTER_LEN_MAX] = {'v'};
+    for (uint32_t i = 0; i < votes; i++) {
+        const struct record record = {
+            .type = RECORD_VOTE,
+            .num = {[VOTE_OPTION] = option,
+                    [VOTE_BEFORE] = FIELD_GET(state_option(&state, option)->votes),
+                    [VOTE_N] = 1},
+            .text = {[VOTE_VOTER] = {voter, sizeof voter}}};
+        commit(&record, 1);
+    }
+}
+
+Test(event_store, the_newest_of_a_poll_take_no_memory_that_is_not_there)
+{
+    enum { LEFT = 400 };
+    event_store_take(&store);
+    uint64_t entity_bytes = ledger_of(&state.ledger, LEDGER_ENTITIES);
+    uint64_t may_be = (ledger_sum(&state.ledger) + LEFT) * LEDGER_RESERVE_SHARE;
+    state.ledger.ceiling = may_be / (LEDGER_RESERVE_SHARE - 1);
+    vote_named(1, 40); /* 6 to 45 */
+    cr_assert_eq(find(0, 3, false, "p"), 0);
+    EXPECT_LSNS(43, 44, 45);
+    cr_expect_leq(ledger_of(&state.ledger, LEDGER_ENTITIES), entity_bytes + LEFT);
+    cr_expect_leq(ledger_of(&state.ledger, LEDGER_EVENTS),
+                  state.ledger.ceiling / EVENTS_MORE_SHARE + EVENT_PIPE_CHUNK_BYTES);
+    state.ledger.ceiling = UINT64_MAX;
+    vote_named(1, 16); /* 46 to 61 */
+    cr_assert_eq(find(0, 2, false, "p"), 0);
+    EXPECT_LSNS(60, 61);
+    cr_expect_gt(ledger_of(&state.ledger, LEDGER_ENTITIES),
+                 entity_bytes + 16 * sizeof(struct kept_event));
+}
+
 Test(event_store, what_apply_refused_is_no_event)
 {
     cr_assert_eq(find(0, 100, false, NULL), 0);
