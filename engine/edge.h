@@ -290,6 +290,11 @@ int edge_option(struct edge *edge, struct span poll, struct span label, struct s
  */
 int edge_reset(struct edge *edge, struct span poll, struct span key);
 
+/* Deletes a poll, its options and its voters, as one act. Result: nothing, or NOTFOUND, another
+ * request has deleted it. Errors: NOTFOUND; PARK, this and what else names the poll, while another
+ * POLLDEL of it is on its way. */
+int edge_polldel(struct edge *edge, struct span poll);
+
 struct edge_worker {
     struct span id;
     struct span name; /* for people; at NULL: as it was */

@@ -84,6 +84,9 @@ enum {
 enum {
     POLLS_MAX = 1 << 20,
     OPTIONS_MAX = 1 << 30,
+    POLL_ID_MAX = (1U << 31) - 1, /* ids are given out once */
+    OPTION_ID_MAX = (1U << 31) - 1,
+    PURGE_OPTIONS_MAX = 256, /* of a record: it is applied in less than 1 ms */
     QUEUES_MAX = 1 << 16,
     WORKERS_MAX = 1 << 17,
     QUEUE_OPEN_MAX = 1 << 24, /* unfinished builds of a queue */

@@ -21,9 +21,10 @@ struct state;
  *
  * Errors, in read.err: NOTFOUND, nothing has this name or id; NOMEM; BUSY, the memory for replies
  * is used up, or the poll changes faster than it is copied: ask again.
- * Owns: the rows, and all spans in them, live until the fini, or until the engine ends if that is
- * sooner; the spans of the question are borrowed until the read is done. The fini frees the rows;
- * it is called once, after the read is done.
+ * Owns: the rows, and all spans in them, live until the fini, also when what they tell of is
+ * deleted meanwhile, or until the engine ends if that is sooner; the spans of the question are
+ * borrowed until the read is done. The fini frees the rows; it is called once, after the read is
+ * done.
  * Threads: the edge's, which does not block.
  */
 
@@ -144,7 +145,7 @@ struct found_label {
  * then by how well they fit (engine/base/label_match.h). edge_similar has labels that are only
  * similar at its end. The text is as label_clean makes it.
  * Returns how many. Errors: NOTFOUND, no such poll; NOMEM, INVAL.
- * Owns: the labels live as long as the engine. Threads: any, in a pass; takes less than 1 ms.
+ * Owns: the labels live until the pass ends. Threads: any, in a pass; takes less than 1 ms.
  */
 int edge_find(struct edge *edge, struct span poll, struct span text,
               struct found_label rows[FOUND_MAX]);
@@ -158,6 +159,7 @@ struct poll_row {
     uint64_t votes;
     uint32_t mode; /* enum poll_mode */
     bool open;
+    char text[NAME_LEN_MAX]; /* of the name */
 };
 struct read_polls {
     struct read read;

@@ -183,6 +183,13 @@ int tally_vote(struct session *s, uint64_t option, uint64_t n, uint64_t *votes_a
  */
 int tally_reset(struct session *s, const char *poll, uint64_t *votes_before);
 
+/*
+ * Deletes a poll, its options and its voters, as one act: its name is free for a new poll, its ids
+ * are never given out again.
+ * Errors: NOTFOUND, no such poll; INVAL, it is no name.
+ */
+int tally_polldel(struct session *s, const char *poll);
+
 struct tally_count {
     uint64_t option;
     uint64_t votes;

@@ -18,16 +18,17 @@ static int poll_new(struct state *state, const struct record *record, struct pol
     if (poll == NULL) {
         return TALLY_NOMEM;
     }
-    poll->id = FIELD_OWN(state->poll_count) + 1;
+    poll->id = FIELD_OWN(state->poll_last) + 1;
     poll->captured = state->captures;
-    STAILQ_INIT(&poll->resets);
+    STAILQ_INIT(&poll->acts);
     poll->name = blob_new(record->text[POLL_NAME]);
     if (poll->name == NULL || table_put(&state->poll_ids, poll->id, poll) != 0 ||
         index_put(&state->polls, poll) != 0) {
         return TALLY_NOMEM;
     }
     DCHECK(table_get(&state->poll_ids, poll->id) == poll);
-    FIELD_PUT(state->poll_count, poll->id);
+    FIELD_PUT(state->poll_last, poll->id);
+    FIELD_ADD(state->poll_count, 1);
     ledger_add(&state->ledger, LEDGER_ENTITIES, poll_weight(poll));
     *out = poll;
     return 0;
@@ -47,7 +48,9 @@ static int apply_poll(struct state *state, const struct record *record, struct a
     struct poll *poll = state_poll(state, record->text[POLL_NAME]);
     bool is_new = poll == NULL;
     if (is_new) {
-        if (FIELD_OWN(state->poll_count) >= POLLS_MAX) {
+        if (FIELD_OWN(state->poll_count) >= POLLS_MAX ||
+            FIELD_OWN(state->poll_last) >= POLL_ID_MAX ||
+            !table_takes(&state->poll_ids, FIELD_OWN(state->poll_last) + 1)) {
             v->err = TALLY_FULL;
             return 0;
         }
@@ -91,11 +94,14 @@ static int apply_poll_window(struct state *state, const struct record *record,
     if (poll == NULL || bounds_record_error(record) != NULL) {
         return TALLY_CORRUPT;
     }
+    apply_effect_add(v, EFFECT_WINDOWED)->poll = poll;
+    if (FIELD_OWN(poll->is_deleted)) {
+        return 0; /* by a record of the same round of the gate */
+    }
     snapshot_capture_poll(state, poll);
     FIELD_PUT(poll->mode, (uint32_t)record->num[POLL_WINDOW_MODE]);
     FIELD_PUT(poll->open, record->num[POLL_WINDOW_OPEN] != 0);
     poll_set_until(poll);
-    apply_effect_add(v, EFFECT_WINDOWED)->poll = poll;
     apply_event_poll(state, record, poll, 0, record->num[POLL_WINDOW_OPEN] != 0);
     return 0;
 }
@@ -110,6 +116,10 @@ static int apply_reset(struct state *state, const struct record *record, struct 
     struct poll *poll = table_get(&state->poll_ids, record->num[RESET_POLL]);
     if (poll == NULL || bounds_record_error(record) != NULL) {
         return TALLY_CORRUPT;
+    }
+    if (FIELD_OWN(poll->is_deleted)) {
+        v->err = TALLY_NOTFOUND;
+        return 0;
     }
     uint32_t generation = FIELD_OWN(poll->generation);
     if (generation == UINT32_MAX) {
@@ -140,7 +150,7 @@ static int poll_place(struct poll *poll, uint64_t place, struct option *option)
     DCHECK(place < POLL_OPTIONS_MAX);
     uint64_t at = 0;
     unsigned part = poll_part(place, &at);
-    if (at == 0) {
+    if (at == 0 && FIELD_OWN(poll->options[part]) == NULL) {
         struct option *_Atomic *options = calloc((size_t)POLL_FIRST << part, sizeof *options);
         if (options == NULL) {
             return TALLY_NOMEM;
@@ -153,10 +163,13 @@ static int poll_place(struct poll *poll, uint64_t place, struct option *option)
 
 int apply_poll_add_option(struct state *state, struct poll *poll, struct option *option)
 {
-    DCHECK(option->poll == poll && option->key->len > poll->name->len); /* `poll/fold` */
+    DCHECK(option->poll == poll);
     uint64_t count = FIELD_OWN(poll->option_count);
-    if (poll_place(poll, count, option) != 0 || index_put(&state->labels, option) != 0 ||
-        label_index_add(state, option) != 0) {
+    if (poll_place(poll, count, option) != 0 || index_put(&state->labels, option) != 0) {
+        return TALLY_NOMEM;
+    }
+    /* a load brings options of deleted polls, too, which nobody looks for */
+    if (!FIELD_OWN(poll->is_deleted) && label_index_add(state, option) != 0) {
         return TALLY_NOMEM;
     }
     ledger_add(&state->ledger, LEDGER_ENTITIES, option_weight(option));
@@ -175,12 +188,12 @@ static int option_new(struct state *state, struct poll *poll, const struct recor
         return TALLY_NOMEM;
     }
     *option = (struct option){
-        .id = (uint32_t)FIELD_OWN(state->option_count) + 1,
+        .id = (uint32_t)FIELD_OWN(state->option_last) + 1,
         .captured = state->captures,
         .poll = poll,
         .generation = FIELD_OWN(poll->generation),
         .label = blob_new(record->text[OPTION_LABEL]),
-        .key = key_of_two(record->text[OPTION_POLL], record->text[OPTION_FOLD]),
+        .key = option_key_new(poll, record->text[OPTION_FOLD]),
     };
     if (option->label == NULL || option->key == NULL ||
         table_put(&state->options, option->id, option) != 0 ||
@@ -188,7 +201,8 @@ static int option_new(struct state *state, struct poll *poll, const struct recor
         return TALLY_NOMEM;
     }
     DCHECK(poll_option(poll, option->place) == option); /* a place is of one option */
-    FIELD_PUT(state->option_count, option->id);
+    FIELD_PUT(state->option_last, option->id);
+    FIELD_ADD(state->option_count, 1);
     return 0;
 }
 
@@ -202,7 +216,7 @@ static int apply_option(struct state *state, const struct record *record, struct
         v->err = TALLY_NOTFOUND;
         return 0;
     }
-    struct blob *key = key_of_two(record->text[OPTION_POLL], record->text[OPTION_FOLD]);
+    struct blob *key = option_key_new(poll, record->text[OPTION_FOLD]);
     if (key == NULL) {
         return TALLY_NOMEM;
     }
@@ -214,12 +228,14 @@ static int apply_option(struct state *state, const struct record *record, struct
         return 0;
     }
     if (FIELD_OWN(poll->option_count) >= POLL_OPTIONS_MAX ||
-        FIELD_OWN(state->option_count) >= OPTIONS_MAX) {
+        FIELD_OWN(state->option_count) >= OPTIONS_MAX ||
+        FIELD_OWN(state->option_last) >= OPTION_ID_MAX ||
+        !table_takes(&state->options, FIELD_OWN(state->option_last) + 1)) {
         v->err = TALLY_FULL;
         return 0;
     }
     int err = option_new(state, poll, record);
-    v->reply.value = FIELD_OWN(state->option_count);
+    v->reply.value = FIELD_OWN(state->option_last);
     if (err == 0) {
         apply_event_poll(state, record, poll, v->reply.value, 0);
     }
@@ -245,6 +261,10 @@ static int apply_by_type(struct state *state, const struct record *record, struc
         return apply_poll_window(state, record, v);
     case RECORD_RESET:
         return apply_keyed(state, record, v, apply_reset);
+    case RECORD_POLLDEL:
+        return apply_polldel(state, record, v);
+    case RECORD_PURGE:
+        return apply_purge(state, record, v);
     case RECORD_SUBMIT:
     case RECORD_WORKER:
     case RECORD_BYE:

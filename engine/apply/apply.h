@@ -25,7 +25,8 @@ enum effect_kind {
     EFFECT_GONE,     /* the worker said BYE: the builds that it holds go back */
     EFFECT_RETAGGED, /* the worker has got other tags */
     EFFECT_ALTERED,  /* the poll was made, or its times or its mode wanted may have changed */
-    EFFECT_WINDOWED  /* the poll was opened or closed, or has got its mode */
+    EFFECT_WINDOWED, /* the poll was opened or closed, or has got its mode */
+    EFFECT_PURGED    /* options of a deleted poll are gone, and it has more */
 };
 
 struct effect {

@@ -523,6 +523,8 @@ int apply_of_builds(struct state *state, const struct record *record, struct app
     case RECORD_UNVOTE:
     case RECORD_SEED:
     case RECORD_RESET:
+    case RECORD_POLLDEL:
+    case RECORD_PURGE:
         break;
     }
     return TALLY_CORRUPT;

@@ -38,6 +38,18 @@ void apply_event_poll(struct state *state, const struct record *record, const st
     event_put(state->events, &event);
 }
 
+void apply_event_polldel(struct state *state, const struct record *record, const struct poll *poll)
+{
+    if (state->events == NULL) {
+        return;
+    }
+    struct event event = event_of(record);
+    event.num[EVENT_POLL] = poll->id;
+    event.num[EVENT_VALUE] = FIELD_OWN(poll->total);
+    event.text[EVENT_POLL_NAME] = blob_span(poll->name);
+    event_put(state->events, &event);
+}
+
 void apply_event_build(struct state *state, const struct record *record, const struct build *build)
 {
     if (state->events == NULL) {

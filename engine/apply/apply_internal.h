@@ -119,6 +119,8 @@ void apply_event_votes(struct state *state, const struct record *record, enum re
                        const struct apply_votes *votes);
 void apply_event_poll(struct state *state, const struct record *record, const struct poll *poll,
                       uint64_t option, uint64_t value);
+/* ... that a poll is deleted: with its name, which nobody can look up any more. */
+void apply_event_polldel(struct state *state, const struct record *record, const struct poll *poll);
 void apply_event_build(struct state *state, const struct record *record, const struct build *build);
 void apply_event_worker(struct state *state, const struct record *record,
                         const struct worker *worker, bool again);
@@ -150,6 +152,10 @@ int apply_vote(struct state *state, const struct record *record);
 int apply_ballot(struct state *state, const struct record *record, struct apply_result *v);
 int apply_unvote(struct state *state, const struct record *record, struct apply_result *v);
 int apply_seed(struct state *state, const struct record *record, struct apply_result *v);
+
+/* As apply, for a POLLDEL, a PURGE: engine/apply/apply_delete.c. */
+int apply_polldel(struct state *state, const struct record *record, struct apply_result *v);
+int apply_purge(struct state *state, const struct record *record, struct apply_result *v);
 
 /* Adds votes to the sums of a poll and of the state, and takes others from them. */
 void apply_poll_add(struct state *state, struct poll *poll, uint64_t second, uint64_t votes,

@@ -19,9 +19,13 @@ static void sweep_polls(struct state *state, const struct poll *of, uint64_t now
 {
     uint64_t from = sweep_from(of->id, now_ms);
     for (uint64_t i = 0; i < SWEPT; i++) {
-        uint64_t id = 1 + (from + i) % FIELD_OWN(state->poll_count);
+        uint64_t id = 1 + (from + i) % FIELD_OWN(state->poll_last);
         struct poll *poll = table_get(&state->poll_ids, id);
-        struct trend trend = poll_trend(state, poll);
+        struct trend trend;
+        if (poll == NULL) {
+            continue; /* it is deleted */
+        }
+        trend = poll_trend(state, poll);
         if (trend_is_idle(&trend, now_ms)) {
             snapshot_capture_poll(state, poll);
             trend_drop(state, &trend);
@@ -33,11 +37,11 @@ static void sweep_polls(struct state *state, const struct poll *of, uint64_t now
 static void sweep_options(struct state *state, const struct option *of, uint64_t now_ms)
 {
     uint64_t pool = of->id % TREND_OPTION_POOLS;
-    uint64_t places = FIELD_OWN(state->option_count) / TREND_OPTION_POOLS + 1;
+    uint64_t places = FIELD_OWN(state->option_last) / TREND_OPTION_POOLS + 1;
     uint64_t from = sweep_from(of->id / TREND_OPTION_POOLS, now_ms);
     for (uint64_t i = 0; i < SWEPT; i++) {
         uint64_t id = (from + i) % places * TREND_OPTION_POOLS + pool;
-        struct option *option = state_option(state, id);
+        struct option *option = state_option_any(state, id);
         struct trend trend;
         if (option == NULL) {
             continue;
@@ -128,7 +132,7 @@ void apply_poll_add(struct state *state, struct poll *poll, uint64_t second, uin
 static inline bool option_fits(const struct option *option, const struct vote_step *step)
 {
     return option != NULL && step->n != 0 && option_votes_now(option) == step->before &&
-           step->before + step->n <= VOTES_MASK;
+           step->before + step->n <= VOTES_MASK && !FIELD_OWN(option->poll->is_deleted);
 }
 
 /* Applies a step that fits to its option, but not to the sums of its poll and of the state. */
@@ -154,7 +158,7 @@ int apply_vote(struct state *state, const struct record *record)
 {
     const struct vote_step step =
         apply_vote_step_of(record->num[VOTE_OPTION], record->num[VOTE_BEFORE], record->num[VOTE_N]);
-    struct option *option = state_option(state, step.option);
+    struct option *option = state_option_any(state, step.option);
     bool has_texts = record->text[VOTE_VOTER].len + record->text[VOTE_KEY].len > 0;
     if (!option_fits(option, &step) || (has_texts && bounds_record_error(record) != NULL)) {
         return TALLY_CORRUPT;
@@ -198,7 +202,7 @@ static void options_fetch(const struct state *state, const struct vote_step *ste
         }
     }
     for (size_t i = 0; i < picked; i++) {
-        options[i] = state_option(state, steps[picks[i]].option);
+        options[i] = state_option_any(state, steps[picks[i]].option);
         if (options[i] != NULL) {
             __builtin_prefetch(&options[i]->votes, 1);
         }

@@ -86,7 +86,7 @@ static uint64_t mix_poll(uint64_t digest, const struct state *state, const struc
         DCHECK(option->place == i && option->poll == poll);
         snapshot_image_option(&image, option, &texts);
         digest = MIX(mix_image_but(digest, &image, IOPTION_TREND, IOPTION_TREND),
-                     state_option(state, option->id) == option,
+                     state_option_any(state, option->id) == option,
                      index_get(&state->labels, blob_span(option->key)) == option);
     }
     return poll_voters(poll) > 0 ? mix(digest, sum_of_voters(poll)) : digest;

@@ -143,13 +143,12 @@ void snapshot_capture_begin(struct capture *capture, struct state *state,
 static uint64_t last_id(const struct capture *capture)
 {
     DCHECK(capture->phase > KEYS && capture->phase < DONE);
-    static const unsigned counts[] = {[POLLS] = HEAD_POLLS,
-                                      [QUEUES] = HEAD_QUEUE_LAST,
-                                      [WORKERS] = HEAD_WORKER_LAST,
-                                      [OPTIONS] = HEAD_OPTIONS,
-                                      [VOTERS] = HEAD_POLLS};
-    return capture->phase == BUILDS ? capture->head.num[HEAD_BUILD_NEXT] - 1
-                                    : capture->head.num[counts[capture->phase]];
+    const uint64_t *num = capture->head.num;
+    return capture->phase == BUILDS    ? num[HEAD_BUILD_NEXT] - 1
+           : capture->phase == OPTIONS ? image_last_option(num)
+           : capture->phase == QUEUES  ? num[HEAD_QUEUE_LAST]
+           : capture->phase == WORKERS ? num[HEAD_WORKER_LAST]
+                                       : image_last_poll(num);
 }
 
 static const struct table *table_of(const struct capture *capture)

@@ -27,7 +27,11 @@
     SHARED(HEAD_WORKER_LAST, uint64_t, worker_last)                                                \
     SHARED(HEAD_QUEUE_LAST, uint64_t, queue_last)                                                  \
     OTHER(HEAD_KEYS)                                                                               \
-    OTHER(HEAD_HAS_KEYS)
+    OTHER(HEAD_HAS_KEYS)                                                                           \
+    OWN(HEAD_DELETED_POLLS, uint64_t, deleted_polls)                                               \
+    OWN(HEAD_DELETED_OPTIONS, uint64_t, deleted_options)                                           \
+    OTHER(HEAD_PAST_POLLS)                                                                         \
+    OTHER(HEAD_PAST_OPTIONS)
 
 #define POLL_FIELDS(OWN, SHARED, OTHER)                                                            \
     OWN(IPOLL_ID, uint64_t, id)                                                                    \
@@ -40,7 +44,8 @@
     SHARED(IPOLL_MODE, uint32_t, mode)                                                             \
     OWN(IPOLL_MODE_WANTED, uint32_t, mode_wanted)                                                  \
     SHARED(IPOLL_GENERATION, uint32_t, generation)                                                 \
-    OTHER(IPOLL_VOTERS)
+    OTHER(IPOLL_VOTERS)                                                                            \
+    SHARED(IPOLL_DELETED, bool, is_deleted)
 
 #define OPTION_FIELDS(OWN, SHARED, OTHER)                                                          \
     OWN(IOPTION_ID, uint32_t, id)                                                                  \

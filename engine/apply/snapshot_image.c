@@ -8,13 +8,18 @@
 
 void snapshot_image_head(struct image *image, const struct state *from)
 {
-    *image = (struct image){.kind = IMAGE_HEAD,
-                            .num = {[HEAD_WORKERS] = from->workers.count,
-                                    [HEAD_BUILDS] = FIELD_OWN(from->builds_in_memory),
-                                    [HEAD_PAYLOAD_BYTES] = FIELD_OWN(from->payload_bytes),
-                                    [HEAD_KEYS] = from->keys.count,
-                                    [HEAD_HAS_KEYS] = 1,
-                                    NUMS_OF(HEAD)}};
+    *image = (struct image){
+        .kind = IMAGE_HEAD,
+        .num = {[HEAD_WORKERS] = from->workers.count,
+                [HEAD_BUILDS] = FIELD_OWN(from->builds_in_memory),
+                [HEAD_PAYLOAD_BYTES] = FIELD_OWN(from->payload_bytes),
+                [HEAD_KEYS] = from->keys.count,
+                [HEAD_HAS_KEYS] = 1,
+                [HEAD_PAST_POLLS] =
+                    FIELD_OWN(from->poll_last) - FIELD_OWN(from->poll_count) - from->deleted_polls,
+                [HEAD_PAST_OPTIONS] = FIELD_OWN(from->option_last) - FIELD_OWN(from->option_count) -
+                                      from->deleted_options,
+                NUMS_OF(HEAD)}};
 }
 
 static struct span seconds_of(const struct poll *poll, unsigned char *into)
@@ -49,14 +54,6 @@ void snapshot_image_poll(struct image *image, const struct poll *from, struct sn
                                      [IPOLL_RESETS] = trend_text(&resets, into->resets)}};
 }
 
-/* The folded label: the part of the option's key behind the poll's name. */
-static struct span fold_of(const struct option *option)
-{
-    size_t skip = option->poll->name->len + 1;
-    DCHECK(option->key->len >= skip);
-    return (struct span){option->key->at + skip, option->key->len - skip};
-}
-
 void snapshot_image_option(struct image *image, const struct option *from,
                            struct snapshot_texts *into)
 {
@@ -65,7 +62,7 @@ void snapshot_image_option(struct image *image, const struct option *from,
     *image = (struct image){.kind = IMAGE_OPTION,
                             .num = {[IOPTION_POLL] = from->poll->id, NUMS_OF(OPTION)},
                             .text = {[IOPTION_LABEL] = blob_span(from->label),
-                                     [IOPTION_FOLD] = fold_of(from),
+                                     [IOPTION_FOLD] = option_fold(from),
                                      [IOPTION_TREND] = trend_text(&trend, into->trend)}};
 }
 

@@ -38,6 +38,8 @@ static int load_head(struct snapshot_load *load, const struct image *image)
     struct state *to = load->state;
     const uint64_t *num = image->num;
     MEMBERS_OF(HEAD)
+    FIELD_PUT(to->poll_last, image_last_poll(num));
+    FIELD_PUT(to->option_last, image_last_option(num));
     uint64_t options = num[HEAD_OPTIONS];
     return index_reserve(&to->labels,
                          options < LABELS_RESERVED_MAX ? options : LABELS_RESERVED_MAX);
@@ -63,7 +65,8 @@ static int load_poll(struct snapshot_load *load, const struct image *image)
 {
     struct state *state = load->state;
     const uint64_t *num = image->num;
-    if (state_poll(state, image->text[IPOLL_NAME]) != NULL) {
+    bool is_deleted = num[IPOLL_DELETED] != 0;
+    if (!is_deleted && state_poll(state, image->text[IPOLL_NAME]) != NULL) {
         return wrong(load, "a poll's name twice");
     }
     struct poll *to = calloc(1, sizeof *to);
@@ -73,11 +76,11 @@ static int load_poll(struct snapshot_load *load, const struct image *image)
     MEMBERS_OF(POLL)
     to->name = blob_new(image->text[IPOLL_NAME]);
     if (to->name == NULL || table_put(&state->poll_ids, to->id, to) != 0 ||
-        index_put(&state->polls, to) != 0) {
+        (!is_deleted && index_put(&state->polls, to) != 0)) {
         return TALLY_NOMEM;
     }
     FIELD_PUT(to->rate, rate_word(num[IPOLL_RATE_N], num[IPOLL_RATE_MS]));
-    STAILQ_INIT(&to->resets);
+    STAILQ_INIT(&to->acts);
     poll_set_until(to);
     ledger_add(&state->ledger, LEDGER_ENTITIES, poll_weight(to));
     load_seconds(to, image->text[IPOLL_SECONDS]);
@@ -104,7 +107,7 @@ static int load_option(struct snapshot_load *load, const struct image *image)
     *to = (struct option){
         .poll = poll,
         .label = blob_new(image->text[IOPTION_LABEL]),
-        .key = key_of_two(blob_span(poll->name), image->text[IOPTION_FOLD]),
+        .key = option_key_new(poll, image->text[IOPTION_FOLD]),
     };
     MEMBERS_OF(OPTION)
     bool is_whole = to->label != NULL && to->key != NULL;
@@ -120,7 +123,8 @@ enum { VOTERS_RESERVED_MAX = 1 << 20 };
 /* Reserves memory at the first voter of a poll. */
 static int reserve_voters(struct snapshot_load *load, struct poll *poll)
 {
-    uint64_t to_come = load->proof.voters[poll->id] + 1;
+    const struct proof_poll *proof = table_get(&load->proof.polls, poll->id);
+    uint64_t to_come = proof->voters + 1;
     uint64_t left = VOTERS_RESERVED_MAX - load->voters_reserved;
     uint64_t count = to_come < left ? to_come : left;
     load->voters_reserved += count;
@@ -396,6 +400,9 @@ static int end_options(struct snapshot_load *load)
     for (uint64_t id = 1; (option = table_next(&state->options, &id)) != NULL; id++) {
         if (index_get(&state->labels, blob_span(option->key)) != NULL) {
             return wrong(load, "a label twice");
+        }
+        if (FIELD_OWN(option->poll->option_count) >= POLL_OPTIONS_MAX) {
+            return wrong(load, "a poll with more options than there can be");
         }
         if (apply_poll_add_option(state, option->poll, option) != 0) {
             return TALLY_NOMEM;

@@ -29,14 +29,7 @@ void snapshot_proof_fini(struct snapshot_proof *proof)
         free_ids(&proof->ids[kind]);
     }
     free_ids(&proof->used);
-    free(proof->totals);
-    free(proof->claimed);
-    free(proof->generations);
-    free(proof->voters);
-    proof->totals = NULL;
-    proof->claimed = NULL;
-    proof->generations = NULL;
-    proof->voters = NULL;
+    free_ids(&proof->polls);
 }
 
 static int wrong(struct snapshot_proof *proof, const char *why)
@@ -52,13 +45,12 @@ enum { PAGE_IDS = 4096 };
 /* Returns the highest id that the head allows. */
 static uint64_t last_id(const struct snapshot_proof *proof, enum image_kind kind)
 {
-    static const unsigned counts[IMAGE_KINDS] = {[IMAGE_POLL] = HEAD_POLLS,
-                                                 [IMAGE_OPTION] = HEAD_OPTIONS,
-                                                 [IMAGE_QUEUE] = HEAD_QUEUE_LAST,
-                                                 [IMAGE_WORKER] = HEAD_WORKER_LAST,
-                                                 [IMAGE_RECENT] = HEAD_POLLS};
-    return kind == IMAGE_BUILD ? proof->head.num[HEAD_BUILD_NEXT] - 1
-                               : proof->head.num[counts[kind]];
+    const uint64_t *num = proof->head.num;
+    return kind == IMAGE_BUILD    ? num[HEAD_BUILD_NEXT] - 1
+           : kind == IMAGE_OPTION ? image_last_option(num)
+           : kind == IMAGE_QUEUE  ? num[HEAD_QUEUE_LAST]
+           : kind == IMAGE_WORKER ? num[HEAD_WORKER_LAST]
+                                  : image_last_poll(num);
 }
 
 static bool is_there(const struct snapshot_proof *proof, enum image_kind kind, uint64_t id)
@@ -116,14 +108,7 @@ static int take_head(struct snapshot_proof *proof, const struct image *image)
         return wrong(proof, "it is of another record");
     }
     proof->head = *image;
-    size_t polls = (size_t)image->num[HEAD_POLLS] + 1;
-    proof->totals = calloc(polls, sizeof *proof->totals);
-    proof->claimed = calloc(polls, sizeof *proof->claimed);
-    proof->generations = calloc(polls, sizeof *proof->generations);
-    proof->voters = calloc(polls, sizeof *proof->voters);
-    bool has_all = proof->totals != NULL && proof->claimed != NULL && proof->generations != NULL &&
-                   proof->voters != NULL;
-    return has_all ? 0 : TALLY_NOMEM;
+    return 0;
 }
 
 /* Whether the last change of a trend is no later than the state. */
@@ -137,34 +122,43 @@ static int take_poll(struct snapshot_proof *proof, const struct image *image)
     if (!is_past(proof, image->text[IPOLL_TREND]) || !is_past(proof, image->text[IPOLL_RESETS])) {
         return wrong(proof, "a trend that goes on behind the last record");
     }
-    int err = take_id(proof, IMAGE_POLL, image->num[IMAGE_ID], "a poll twice, or beyond the last");
-    if (err == 0) {
-        DCHECK(image->num[IMAGE_ID] <= proof->head.num[HEAD_POLLS]); /* take_id checks it */
-        proof->claimed[image->num[IMAGE_ID]] = image->num[IPOLL_TOTAL];
-        proof->generations[image->num[IMAGE_ID]] = (uint32_t)image->num[IPOLL_GENERATION];
-        proof->voters[image->num[IMAGE_ID]] = image->num[IPOLL_VOTERS];
-        proof->voters_missing += image->num[IPOLL_VOTERS];
+    const uint64_t *num = image->num;
+    int err = take_id(proof, IMAGE_POLL, num[IMAGE_ID], "a poll twice, or beyond the last");
+    if (err != 0) {
+        return err;
     }
-    return err;
+    struct proof_poll *poll = calloc(1, sizeof *poll);
+    if (poll == NULL || table_put(&proof->polls, num[IMAGE_ID], poll) != 0) {
+        free(poll);
+        return TALLY_NOMEM;
+    }
+    poll->claimed = num[IPOLL_TOTAL];
+    poll->generation = (uint32_t)num[IPOLL_GENERATION];
+    poll->voters = num[IPOLL_VOTERS];
+    poll->is_deleted = num[IPOLL_DELETED] != 0;
+    proof->voters_missing += num[IPOLL_VOTERS];
+    proof->deleted_polls += poll->is_deleted;
+    return 0;
 }
 
 static int take_option(struct snapshot_proof *proof, const struct image *image)
 {
-    uint64_t poll = image->num[IOPTION_POLL];
+    struct proof_poll *poll = table_get(&proof->polls, image->num[IOPTION_POLL]);
     if (!is_past(proof, image->text[IOPTION_TREND])) {
         return wrong(proof, "a trend that goes on behind the last record");
     }
-    if (!is_there(proof, IMAGE_POLL, poll)) {
+    if (poll == NULL) {
         return wrong(proof, "an option without its poll");
     }
-    DCHECK(poll <= proof->head.num[HEAD_POLLS]);
     if (image->num[IOPTION_CHANGES] > proof->head.num[HEAD_LSN] ||
-        image->num[IOPTION_GENERATION] > proof->generations[poll]) {
+        image->num[IOPTION_GENERATION] > poll->generation) {
         return wrong(proof, "an option with changes that are still to come");
     }
-    bool counts = image->num[IOPTION_GENERATION] == proof->generations[poll];
-    proof->totals[poll] += counts ? image->num[IOPTION_VOTES] : 0; /* else they were reset */
-    if (proof->totals[poll] > COUNT_MAX) {
+    proof->deleted_options += poll->is_deleted;
+    /* else they were reset, or are gone with their poll */
+    bool counts = image->num[IOPTION_GENERATION] == poll->generation && !poll->is_deleted;
+    poll->total += counts ? image->num[IOPTION_VOTES] : 0;
+    if (poll->total > COUNT_MAX) {
         return wrong(proof, "more votes than there can be");
     }
     return take_id(proof, IMAGE_OPTION, image->num[IMAGE_ID],
@@ -173,11 +167,11 @@ static int take_option(struct snapshot_proof *proof, const struct image *image)
 
 static int take_voter(struct snapshot_proof *proof, const struct image *image)
 {
-    uint64_t poll = image->num[IVOTER_POLL];
-    if (!is_there(proof, IMAGE_POLL, poll) || proof->voters[poll] == 0) {
+    struct proof_poll *poll = table_get(&proof->polls, image->num[IVOTER_POLL]);
+    if (poll == NULL || poll->voters == 0) {
         return wrong(proof, "a voter without its poll, or one more than it has");
     }
-    proof->voters[poll]--;
+    poll->voters--;
     proof->voters_missing--;
     return 0;
 }
@@ -295,8 +289,10 @@ int snapshot_proof_end(struct snapshot_proof *proof)
 {
     const uint64_t *num = proof->head.num;
     uint64_t votes = 0;
-    if (!proof->ended || proof->counts[IMAGE_POLL] != num[HEAD_POLLS] ||
-        proof->counts[IMAGE_OPTION] != num[HEAD_OPTIONS] ||
+    if (!proof->ended || proof->deleted_polls != num[HEAD_DELETED_POLLS] ||
+        proof->deleted_options != num[HEAD_DELETED_OPTIONS] ||
+        proof->counts[IMAGE_POLL] != num[HEAD_POLLS] + num[HEAD_DELETED_POLLS] ||
+        proof->counts[IMAGE_OPTION] != num[HEAD_OPTIONS] + num[HEAD_DELETED_OPTIONS] ||
         proof->counts[IMAGE_QUEUE] != num[HEAD_QUEUES] ||
         proof->counts[IMAGE_WORKER] != num[HEAD_WORKERS] ||
         proof->counts[IMAGE_BUILD] != num[HEAD_BUILDS] ||
@@ -307,9 +303,10 @@ int snapshot_proof_end(struct snapshot_proof *proof)
     if (proof->used_count != num[HEAD_QUEUES]) {
         return wrong(proof, "a queue without a build");
     }
-    for (uint64_t id = 1; id <= num[HEAD_POLLS]; id++) {
-        votes += proof->totals[id];
-        if (proof->totals[id] != proof->claimed[id] || votes > COUNT_MAX) {
+    const struct proof_poll *poll;
+    for (uint64_t id = 1; (poll = table_next(&proof->polls, &id)) != NULL; id++) {
+        votes += poll->total;
+        if (poll->total != poll->claimed || votes > COUNT_MAX) {
             return wrong(proof, "the votes of a poll are not those of its options");
         }
     }

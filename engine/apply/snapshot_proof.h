@@ -16,9 +16,17 @@
  * two builds in one slot of a worker. A snapshot of a live state has none, since apply asks the
  * same indexes.
  *
- * The proof takes a bit for each id and 28 bytes for each poll. Unused ids take no memory: the bits
- * stand in pages of 4,096.
+ * The proof takes a bit for each id and about 60 bytes for each poll. Unused ids take no memory:
+ * the bits stand in pages of 4,096.
  */
+struct proof_poll {
+    uint64_t total;   /* the votes of its options */
+    uint64_t claimed; /* the sum that its image states */
+    uint64_t voters;  /* that have not come yet */
+    uint32_t generation;
+    bool is_deleted;
+};
+
 struct snapshot_proof {
     uint64_t lsn; /* the lsn that the head must have; 0: any */
     struct image head;
@@ -29,11 +37,10 @@ struct snapshot_proof {
     uint64_t last[IMAGE_KINDS];
     struct table used; /* pages of bits, like ids: the queues that have a build */
     uint64_t used_count;
-    uint64_t *totals;      /* owned; by poll id: the votes of its options */
-    uint64_t *claimed;     /* owned; by poll id: the sum that its image states */
-    uint32_t *generations; /* owned; by poll id */
-    uint64_t *voters;      /* owned; by poll id: its voters that have not come yet */
+    struct table polls; /* owned: struct proof_poll */
     uint64_t voters_missing;
+    uint64_t deleted_polls;
+    uint64_t deleted_options;
     uint64_t payload_bytes;
     uint64_t key_ms; /* time of the last key */
     bool ended;

@@ -116,7 +116,7 @@ static void leave_ordered(struct committer *committer, struct lane_slot *slot,
         const struct effect *altered = &result->effects[0];
         CHECK(result->effect_count == 1 && altered->kind == EFFECT_ALTERED); /* apply_poll */
         request->until = altered->poll->altered;
-        request->poll = altered->poll;
+        request->poll_id = altered->poll->id;
     }
     judge_answer(&committer->judge, request, result->err, &result->reply);
 }
@@ -152,6 +152,9 @@ static void work_off(struct committer *committer, struct apply_result *result)
         case EFFECT_WINDOWED:
             gate_poll_windowed(&committer->gate, effect->poll);
             break;
+        case EFFECT_PURGED:
+            gate_poll_purged(&committer->gate, effect->poll);
+            break;
         }
     }
 }
@@ -185,8 +188,9 @@ static void apply_slot(struct committer *committer, struct lane_slot *slot, stru
         FIELD_PUT(worker->seen_ms, time_run_ms(&committer->shared->time));
         FIELD_ADD(worker->left, 1); /* the worker may have more slots now */
     }
-    if (slot->type == RECORD_RESET) { /* told also when it was refused, or was a repetition */
-        gate_poll_reset(&committer->gate,
+    if (slot->type == RECORD_RESET || slot->type == RECORD_POLLDEL) {
+        /* told also when it was refused, or was a repetition */
+        gate_poll_acted(&committer->gate,
                         table_get(&committer->state->poll_ids, record->num[RESET_POLL]));
     }
     if (record_is_build_step(slot->type)) {
@@ -339,16 +343,18 @@ static bool commit(struct committer *committer)
  * at once. */
 static bool keep_time(struct committer *committer)
 {
+    bool goes_on = false;
     timers_run_leases(&committer->timers);
     if (FIELD_OWN(committer->shared->space) == SPACE_PLENTY) {
         timers_run_delays(&committer->timers);
         gate_run_windows(&committer->gate);
         timers_run_silence(&committer->timers);
         forget_run(&committer->forget);
+        goes_on = gate_is_purging(&committer->gate) && gate_purge(&committer->gate);
     }
     gate_run(&committer->gate);
-    /* most rounds have none of both, and a vote may have a round of its own */
-    bool goes_on = gate_is_sweeping(&committer->gate) && gate_sweep(&committer->gate);
+    /* most rounds have none of them, and a vote may have a round of its own */
+    goes_on = (gate_is_sweeping(&committer->gate) && gate_sweep(&committer->gate)) || goes_on;
     if (!TAILQ_EMPTY(&committer->state->dropped)) {
         goes_on = apply_free_dropped(committer->state, DROPPED_PIECES) || goes_on;
     }

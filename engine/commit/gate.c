@@ -3,6 +3,8 @@
 #include "engine/commit/gate.h"
 
 #include "engine/edge/ordered_request.h"
+#include "engine/edge/reader.h"
+#include "engine/state/label_index.h"
 #include "wal/base/check.h"
 #include "wal/base/mutant.h"
 
@@ -12,6 +14,8 @@ enum {
     GATE_SLICE = 1024, /* polls marked, or records appended, in one round */
     GATE_SWEEP = 8192, /* options of which the words are set in one round: about 0.2 ms */
     GATE_MAX = 1 << 16,
+    GATE_PURGES = 64,       /* PURGE records on their way */
+    GATE_BEGINNINGS = 1024, /* lists of words taken out in one round: about 0.3 ms */
 };
 
 static struct poll *poll_of(struct timer *timer)
@@ -28,7 +32,7 @@ static void poll_settle(struct poll *poll, uint64_t altered)
 
 static void poll_leave(struct gate *gate, struct poll *poll)
 {
-    if (poll->window == WINDOW_WAITING) {
+    if (poll->window == WINDOW_WAITING || poll->window == WINDOW_DELETED) {
         timer_ring_remove(&poll->timer);
     } else {
         wheel_remove(&gate->windows, &poll->timer);
@@ -68,19 +72,32 @@ static void say_window(struct gate *gate, struct poll *poll)
     poll->holds++;
 }
 
+/* A poll that is deleted is let go by the gate before its memory is. */
+static void look_at_deleted(struct gate *gate, struct poll *poll)
+{
+    bool has_acts = poll->act_count > 0; /* they came before the POLLDEL was applied */
+    poll_settle(poll, poll->altered);
+    timer_ring_add(has_acts ? &gate->waiting : &gate->deleted, &poll->timer);
+    poll->window = has_acts ? WINDOW_WAITING : WINDOW_DELETED;
+}
+
 static void look_at_poll(struct gate *gate, struct poll *poll)
 {
     if (poll->window == WINDOW_MOVING) {
         return; /* its POLL_WINDOW is in the lane; the poll is looked at when that is applied */
     }
     poll_leave(gate, poll);
+    if (FIELD_OWN(poll->is_deleted)) {
+        look_at_deleted(gate, poll);
+        return;
+    }
     uint64_t log_ms = gate->shared->time.log_ms;
     bool has_mode = poll->mode_wanted == FIELD_OWN(poll->mode);
     bool is_good = is_as_wanted(gate, poll);
     if (is_good) {
         poll_settle(poll, poll->altered);
     }
-    if (poll->reset_count > 0 || !has_mode || (!is_good && FIELD_OWN(poll->open))) {
+    if (poll->act_count > 0 || !has_mode || (!is_good && FIELD_OWN(poll->open))) {
         timer_ring_add(&gate->waiting, &poll->timer);
         poll->window = WINDOW_WAITING;
     } else if (is_good) {
@@ -125,7 +142,7 @@ static void poll_release(struct gate *gate, struct poll *poll)
     if (--poll->holds > 0) {
         return;
     }
-    if (poll->words_generation != FIELD_OWN(poll->generation)) {
+    if (poll->words_generation != FIELD_OWN(poll->generation) && !FIELD_OWN(poll->is_deleted)) {
         poll->swept = 0;
         timer_ring_add(&gate->sweeping, &poll->timer);
     } else {
@@ -139,19 +156,22 @@ void gate_poll_windowed(struct gate *gate, struct poll *poll)
     poll_release(gate, poll);
 }
 
-void gate_poll_reset(struct gate *gate, struct poll *poll)
+void gate_poll_acted(struct gate *gate, struct poll *poll)
 {
     poll_release(gate, poll);
 }
 
-void gate_take_reset(struct gate *gate, struct ordered_request *request)
+bool gate_take_act(struct gate *gate, struct ordered_request *request)
 {
     struct poll *poll = table_get(&gate->state->poll_ids, request->record.num[RESET_POLL]);
-    CHECK(poll != NULL); /* edge_reset has found it, and no poll goes */
+    if (poll == NULL || FIELD_OWN(poll->is_deleted)) {
+        return false;
+    }
     request->is_next = true;
-    STAILQ_INSERT_TAIL(&poll->resets, request, waiting);
-    poll->reset_count++;
+    STAILQ_INSERT_TAIL(&poll->acts, request, waiting);
+    poll->act_count++;
     look_at_poll(gate, poll);
+    return true;
 }
 
 void gate_start(struct gate *gate)
@@ -159,6 +179,7 @@ void gate_start(struct gate *gate)
     timer_ring_init(&gate->waiting);
     timer_ring_init(&gate->closing);
     timer_ring_init(&gate->sweeping);
+    timer_ring_init(&gate->deleted);
     wheel_init(&gate->windows, gate->shared->time.log_ms / WHEEL_TICK_MS);
     struct poll *poll;
     for (uint64_t id = 1; (poll = table_next(&gate->state->poll_ids, &id)) != NULL; id++) {
@@ -207,7 +228,7 @@ static void gate_fill(struct gate *gate)
         timer_ring_add(&gate->closing, &poll->timer);
         poll->window = WINDOW_MOVING;
         poll->holds = 1; /* by this round */
-        poll->resets_due = poll->reset_count;
+        poll->acts_due = poll->act_count;
         poll->gated = true;
         poll_set_until(poll);
         gate->count++;
@@ -246,13 +267,13 @@ static bool gate_tails_applied(struct gate *gate)
     return gate->own->waits_ended >= gate->waits;
 }
 
-static void say_reset(struct gate *gate, struct poll *poll)
+static void say_act(struct gate *gate, struct poll *poll)
 {
-    struct ordered_request *request = STAILQ_FIRST(&poll->resets);
-    CHECK(request != NULL && poll->reset_count >= poll->resets_due); /* each is in the list */
-    STAILQ_REMOVE_HEAD(&poll->resets, waiting);
-    poll->reset_count--;
-    poll->resets_due--;
+    struct ordered_request *request = STAILQ_FIRST(&poll->acts);
+    CHECK(request != NULL && poll->act_count >= poll->acts_due); /* each is in the list */
+    STAILQ_REMOVE_HEAD(&poll->acts, waiting);
+    poll->act_count--;
+    poll->acts_due--;
     own_lane_append_request(gate->own, request);
     poll->holds++;
 }
@@ -263,8 +284,8 @@ static void gate_say(struct gate *gate)
     for (int i = 0; i < GATE_SLICE && gate->count > 0 && own_lane_has_room(gate->own); i++) {
         struct poll *poll = poll_of(gate->closing.next);
         CHECK(poll->window == WINDOW_MOVING && poll->gated); /* gate_fill has marked it */
-        if (poll->resets_due > 0) {
-            say_reset(gate, poll);
+        if (poll->acts_due > 0) {
+            say_act(gate, poll);
             continue;
         }
         timer_ring_remove(&poll->timer);
@@ -319,6 +340,52 @@ bool gate_sweep(struct gate *gate)
         }
     }
     return gate_is_sweeping(gate);
+}
+
+/* ---- polls that are deleted ---- */
+
+/* Appends the PURGE of the next options of a poll, `most` at most, if nobody can have them any
+ * more. Returns how many there are, or `most` when there is something to wait for. */
+static uint64_t purge_poll(struct gate *gate, struct poll *poll, uint64_t most)
+{
+    timer_ring_remove(&poll->timer);
+    if (poll->feed != NULL || !label_index_drop(gate->state, poll, GATE_BEGINNINGS)) {
+        timer_ring_add(&gate->deleted, &poll->timer); /* behind the others */
+        if (poll->feed != NULL) {
+            reader_wake(gate->shared->reader); /* to drop the rank; it wakes the committer then */
+        }
+        gate->has_more = poll->feed == NULL;
+        return most;
+    }
+    uint64_t count = FIELD_OWN(poll->option_count);
+    count = count < most ? count : most;
+    poll->window = WINDOW_MOVING;
+    own_lane_append(
+        gate->own, RECORD_PURGE,
+        (const uint64_t[OWN_LANE_NUMS]){[PURGE_POLL] = poll->id, [PURGE_OPTIONS] = count});
+    gate->purged_at = own_lane_tail(gate->own);
+    return count;
+}
+
+bool gate_purge(struct gate *gate)
+{
+    uint64_t left = PURGE_OPTIONS_MAX;
+    gate->has_more = false;
+    if (lane_applied(gate->own->lane) < gate->purged_at) {
+        return false; /* so the commits are short */
+    }
+    for (int i = 0; i < GATE_PURGES && left > 0 && own_lane_has_room(gate->own) &&
+                    !timer_ring_is_empty(&gate->deleted);
+         i++) {
+        left -= purge_poll(gate, poll_of(gate->deleted.next), left);
+    }
+    return gate->has_more;
+}
+
+void gate_poll_purged(struct gate *gate, struct poll *poll)
+{
+    poll->window = WINDOW_NONE;
+    look_at_poll(gate, poll);
 }
 
 bool gate_is_busy(const struct gate *gate)

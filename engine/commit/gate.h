@@ -1,5 +1,5 @@
-/* The gate: it opens and closes polls at their times, changes their modes and resets them, and
- * waits for votes before it does anything but open one. */
+/* The gate: it opens and closes polls at their times, changes their modes, resets and deletes them,
+ * and waits for votes before it does anything but open one. */
 #ifndef TALLY_ENGINE_COMMIT_GATE_H
 #define TALLY_ENGINE_COMMIT_GATE_H
 
@@ -26,6 +26,11 @@
  * `decided` is that count when the last POLL_WINDOW was appended, and `settled` is the count that
  * is done, for which the result waits. So the wait ends even if other clients alter the poll.
  *
+ * A poll that is deleted is WINDOW_DELETED once the gate has let it go. Nobody finds it any more;
+ * the grace period and the lanes have taken care of all steps on its options. What may still have
+ * them is the reader, with a rank: it drops that when it finds the feed broken or the poll deleted,
+ * and attaches no feed to such a poll. Then PURGE records take its options away, 256 in a commit.
+ *
  *     GATE_IDLE ──▶ GATE_GRACE ──▶ GATE_TAILS ──▶ GATE_SAYS ──▶ GATE_IDLE
  *     polls are     each edge      the lanes are  RESETs and
  *     marked        ends its pass  applied up to  POLL_WINDOW
@@ -41,8 +46,8 @@
  *   grace              engine/commit/grace.h
  *   lanes              tails and applied positions: engine/edge/lane.h
  *   the rest           the committer alone, also window, altered, decided, gated, holds, swept and
- *                      the waiting RESETs of a poll
- * Reclamation: a timer is part of its poll, and polls live as long as the state.
+ *                      the waiting RESETs and POLLDELs of a poll
+ * Reclamation: a timer is part of its poll, and in no ring when the last PURGE is on its way.
  */
 enum gate_phase {
     GATE_IDLE,  /* polls that wait for the gate are marked */
@@ -66,6 +71,9 @@ struct gate {
     struct timer closing;  /* polls of this round */
     uint32_t count;        /* in `closing` */
     struct timer sweeping; /* polls that were reset: the words of their options are being set */
+    struct timer deleted;  /* polls that are deleted, whose memory is to be given back */
+    bool has_more;         /* ... and this can go on at once */
+    uint64_t purged_at;    /* behind the last PURGE in the own lane */
     struct grace grace;
     uint32_t tail_count;
     uint64_t tails[EDGES_MAX];
@@ -92,13 +100,25 @@ bool gate_sweep(struct gate *gate);
 bool gate_is_busy(const struct gate *gate);
 bool gate_has_times(const struct gate *gate);
 
-/* Takes a RESET from the lane of its edge: its record follows behind the gate, in the own lane, and
- * the request is answered when that is applied. */
-void gate_take_reset(struct gate *gate, struct ordered_request *request);
+/* Whether there are deleted polls in memory that no PURGE is on its way for. */
+static inline bool gate_is_purging(const struct gate *gate)
+{
+    return !timer_ring_is_empty(&gate->deleted);
+}
+/* Gives the memory of such polls back, a slice of it. Returns whether there is more to do at
+ * once. */
+bool gate_purge(struct gate *gate);
 
-/* The effects of records: a POLL was applied; a POLL_WINDOW, a RESET of the gate was applied. */
+/* Takes a RESET or a POLLDEL from the lane of its edge: its record follows behind the gate, in the
+ * own lane, and the request is answered when that is applied. Returns false when there is no such
+ * poll. */
+bool gate_take_act(struct gate *gate, struct ordered_request *request);
+
+/* The effects of records: a POLL was applied; a POLL_WINDOW, a RESET or POLLDEL of the gate, or a
+ * PURGE was applied. */
 void gate_poll_altered(struct gate *gate, struct poll *poll);
 void gate_poll_windowed(struct gate *gate, struct poll *poll);
-void gate_poll_reset(struct gate *gate, struct poll *poll);
+void gate_poll_acted(struct gate *gate, struct poll *poll);
+void gate_poll_purged(struct gate *gate, struct poll *poll);
 
 #endif

@@ -308,7 +308,7 @@ enum judged judge_request(struct judge *judge, struct ordered_request *request)
     if (request->unless_known != 0) {
         return judge_probe(judge, request);
     }
-    if (request->record.type == RECORD_RESET && request->is_next) {
+    if (request->is_next) {
         judge->has_poll_moved = true;
         return JUDGED_LOG; /* even if its key is known by now: the gate waits for the record */
     }
@@ -324,8 +324,9 @@ enum judged judge_request(struct judge *judge, struct ordered_request *request)
     case RECORD_SEED:
         return judge_seed(judge, request);
     case RECORD_RESET:
-        gate_take_reset(judge->gate, request);
-        return JUDGED_TAKEN;
+    case RECORD_POLLDEL:
+        return gate_take_act(judge->gate, request) ? JUDGED_TAKEN
+                                                   : refuse(judge, request, TALLY_NOTFOUND);
     case RECORD_POLL:
     case RECORD_POLL_WINDOW:
         judge->has_poll_moved = true;

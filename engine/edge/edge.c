@@ -190,15 +190,18 @@ static inline uint32_t vote_find(struct edge *edge, struct option *option)
     return vote_open(edge, option, place);
 }
 
-/* What is told of a vote after `until`, a poll's vote_until or ballot_until. */
-static int until_refusal(uint64_t until)
+/* What is told of a vote after `until`, the poll's vote_until or ballot_until. */
+static int until_refusal(const struct poll *poll, uint64_t until)
 {
-    return until == VOTES_WAIT ? TALLY_PARK : until == VOTES_BALLOTS ? TALLY_INVAL : TALLY_CLOSED;
+    return until == VOTES_WAIT           ? TALLY_PARK
+           : FIELD_GET(poll->is_deleted) ? TALLY_NOTFOUND
+           : until == VOTES_BALLOTS      ? TALLY_INVAL
+                                         : TALLY_CLOSED;
 }
 
 int edge_vote(struct edge *edge, uint64_t id, uint64_t n, struct edge_vote *vote)
 {
-    struct option *option = state_option(edge->state, id);
+    struct option *option = state_option_any(edge->state, id);
     if (option == NULL) {
         return TALLY_NOTFOUND;
     }
@@ -211,7 +214,7 @@ int edge_vote(struct edge *edge, uint64_t id, uint64_t n, struct edge_vote *vote
     }
     uint64_t until = FIELD_GET(option->poll->vote_until);
     if (edge->now_ms >= until) {
-        return until_refusal(until);
+        return until_refusal(option->poll, until);
     }
     uint32_t at = vote_find(edge, option);
     if (at == VOTE_SLOTS) {
@@ -260,19 +263,20 @@ uint64_t edge_votes_after(const struct edge *edge, struct edge_vote vote)
     return edge->votes[vote.slot].base + vote.ordinal;
 }
 
-int edge_option_find(struct edge *edge, struct span poll, struct span label, uint64_t *id)
+int edge_option_find(struct edge *edge, struct span name, struct span label, uint64_t *id)
 {
+    const struct poll *poll = state_poll(edge->state, name);
     char *fold = NULL;
     size_t len = 0;
     struct label clean;
-    int err = label_clean(label, &clean);
+    int err = poll != NULL ? label_clean(label, &clean) : TALLY_NOTFOUND;
     if (err == 0) {
         err = label_fold(label_span(&clean), &fold, &len);
     }
     if (err != 0) {
         return err == TALLY_NOMEM ? err : TALLY_NOTFOUND;
     }
-    struct blob *key = key_of_two(poll, (struct span){fold, len});
+    struct blob *key = option_key_new(poll, (struct span){fold, len});
     free(fold);
     if (key == NULL) {
         return TALLY_NOMEM;
@@ -291,12 +295,12 @@ int edge_vote_window(const struct edge *edge, uint64_t id, bool is_ballot)
     }
     const struct poll *poll = option->poll;
     uint64_t until = is_ballot ? FIELD_GET(poll->ballot_until) : FIELD_GET(poll->vote_until);
-    return edge->now_ms < until ? 0 : until_refusal(until);
+    return edge->now_ms < until ? 0 : until_refusal(poll, until);
 }
 
 bool edge_vote_rate(struct edge *edge, uint64_t id, uint64_t *n, uint64_t *per_ms, uint64_t *poll)
 {
-    const struct option *option = state_option(edge->state, id);
+    const struct option *option = state_option_any(edge->state, id);
     uint64_t rate = option != NULL ? FIELD_GET(option->poll->rate) : 0;
     if (rate_word_n(rate) == 0) {
         return false;

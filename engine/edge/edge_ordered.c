@@ -74,6 +74,20 @@ static int ordered_begin(struct edge *edge, const struct ordered_ask *what,
     return 0;
 }
 
+/* Whether a POLLDEL of the poll is on its way, so that what names it has to wait. */
+static bool is_leaving(const struct poll *poll)
+{
+    return poll != NULL && FIELD_GET(poll->is_leaving);
+}
+
+/* The request is refused unless its KEY is known: what it names is there no more. */
+static void refuse_unless_known(struct ordered_request *request, int err)
+{
+    if (request->unless_known == 0) {
+        request->unless_known = err;
+    }
+}
+
 /* Replaces a request that is refused unless its KEY is known by one that has no more than this
  * takes, since memory may be short. Returns NULL without memory; the old one is freed. */
 static struct ordered_request *ordered_probe(struct edge *edge, struct ordered_request *request)
@@ -163,7 +177,11 @@ int edge_poll(struct edge *edge, const struct edge_poll *ask)
                               [POLL_RATE_MS] = ask->rate_ms,
                               [POLL_MODE] = ask->mode};
     static const struct poll poll;
-    bool is_new = state_poll(edge->state, ask->name) == NULL;
+    const struct poll *same = state_poll(edge->state, ask->name);
+    bool is_new = same == NULL;
+    if (is_leaving(same)) {
+        return TALLY_PARK;
+    }
     struct ordered_ask what = {RECORD_POLL, &ask->name, 1, is_new ? poll_weight(&poll) : 0};
     struct ordered_request *request = NULL;
     int err = ordered_begin(edge, &what, &request);
@@ -187,7 +205,12 @@ int edge_option(struct edge *edge, struct span poll, struct span text, struct sp
     size_t fold_len = 0;
     bool is_good = name_is_valid(poll) && key.len <= KEY_LEN_MAX;
     int err = is_good ? label_clean(text, &clean) : TALLY_INVAL;
-    if (err == 0 && state_poll(edge->state, poll) == NULL && nothing_in_flight(edge)) {
+    const struct poll *to = state_poll(edge->state, poll);
+    bool is_gone = to == NULL && nothing_in_flight(edge);
+    if (err == 0 && is_leaving(to)) {
+        return TALLY_PARK;
+    }
+    if (err == 0 && is_gone && key.len == 0) {
         return TALLY_NOTFOUND;
     }
     if (err == 0) {
@@ -206,6 +229,9 @@ int edge_option(struct edge *edge, struct span poll, struct span text, struct sp
     struct ordered_request *request = NULL;
     err = ordered_begin(edge, &what, &request);
     free(fold);
+    if (err == 0 && is_gone) {
+        refuse_unless_known(request, TALLY_NOTFOUND);
+    }
     return err != 0 ? err : ordered_append(edge, request);
 }
 
@@ -218,6 +244,9 @@ int edge_reset(struct edge *edge, struct span name, struct span key)
     if (poll == NULL) {
         return TALLY_NOTFOUND; /* behind a POLL of its connection net asks again */
     }
+    if (is_leaving(poll)) {
+        return TALLY_PARK;
+    }
     const struct span texts[] = {[RESET_KEY] = key};
     struct ordered_ask what = {RECORD_RESET, texts, RESET_TEXT_COUNT, keys_growth(key, 0)};
     struct ordered_request *request = NULL;
@@ -227,6 +256,32 @@ int edge_reset(struct edge *edge, struct span name, struct span key)
     }
     request->record.num[RESET_POLL] = poll->id;
     return ordered_append(edge, request);
+}
+
+int edge_polldel(struct edge *edge, struct span name)
+{
+    if (!name_is_valid(name)) {
+        return TALLY_INVAL;
+    }
+    struct poll *poll = state_poll(edge->state, name);
+    if (poll == NULL) {
+        return TALLY_NOTFOUND; /* as edge_reset */
+    }
+    if (is_leaving(poll)) {
+        return TALLY_PARK;
+    }
+    const struct ordered_ask what = {.type = RECORD_POLLDEL};
+    struct ordered_request *request = NULL;
+    int err = ordered_begin(edge, &what, &request);
+    if (err != 0) {
+        return err;
+    }
+    request->record.num[POLLDEL_POLL] = poll->id;
+    err = ordered_append(edge, request);
+    if (err == 0) {
+        FIELD_PUT(poll->is_leaving, true);
+    }
+    return err;
 }
 
 int edge_worker(struct edge *edge, const struct edge_worker *ask)
@@ -322,23 +377,27 @@ int edge_ballot(struct edge *edge, const struct edge_ballot *ask)
     struct poll *poll = NULL;
     char more[BALLOT_MORE_BYTES_MAX];
     int err = ballot_poll(edge, ask, &poll);
+    /* a ballot that was counted before is told so even if an option was deleted since */
+    bool is_gone = err == TALLY_NOTFOUND && ask->key.len > 0;
+    err = is_gone ? 0 : err;
     if (err == 0 && (ask->n == 0 || ask->n > VOTE_N_MAX)) {
         err = TALLY_RANGE;
     }
-    err = err != 0 ? err : ballots_may_come(edge, poll);
-    /* a ballot that was counted before is told so after the close, too */
+    err = err != 0 || is_gone ? err : ballots_may_come(edge, poll);
+    /* ... and after the close, too */
     if (err != 0 && (err != TALLY_CLOSED || ask->key.len == 0)) {
         return err;
     }
     /* ... and after another MODE */
-    if (!ballot_fits_mode(ask, poll) && ask->key.len == 0) {
+    if (!is_gone && !ballot_fits_mode(ask, poll) && ask->key.len == 0) {
         return TALLY_INVAL;
     }
     size_t more_len = ballot_more_put(more, ask->options, ask->option_count);
     struct span texts[] = {
         [BALLOT_VOTER] = ask->voter, [BALLOT_KEY] = ask->key, [BALLOT_MORE] = {more, more_len}};
-    uint64_t growth = keys_growth(ask->key, 2 * ask->option_count) +
-                      (FIELD_GET(poll->mode) != POLL_FREE ? BALLOT_GROWTH : 0);
+    bool may_add_voter = !is_gone && FIELD_GET(poll->mode) != POLL_FREE;
+    uint64_t growth =
+        keys_growth(ask->key, 2 * ask->option_count) + (may_add_voter ? BALLOT_GROWTH : 0);
     struct ordered_ask what = {RECORD_BALLOT, texts, BALLOT_TEXT_COUNT, growth};
     struct ordered_request *request = NULL;
     err = ordered_begin(edge, &what, &request);
@@ -349,6 +408,9 @@ int edge_ballot(struct edge *edge, const struct edge_ballot *ask)
         request->unless_known = ask->unless_known;
         request->unless_value = ask->unless_value;
     }
+    if (is_gone) {
+        refuse_unless_known(request, TALLY_NOTFOUND);
+    }
     request->record.num[BALLOT_OPTION] = ask->options[0];
     request->record.num[BALLOT_N] = ask->n;
     return ordered_append(edge, request);
@@ -357,7 +419,8 @@ int edge_ballot(struct edge *edge, const struct edge_ballot *ask)
 int edge_unvote(struct edge *edge, struct span name, struct span voter, struct span key)
 {
     const struct poll *poll = state_poll(edge->state, name);
-    if (poll == NULL && nothing_in_flight(edge)) {
+    bool is_gone = poll == NULL && nothing_in_flight(edge);
+    if (is_gone && key.len == 0) {
         return TALLY_NOTFOUND;
     }
     if (poll != NULL && FIELD_GET(poll->ballot_until) == VOTES_WAIT) {
@@ -367,6 +430,9 @@ int edge_unvote(struct edge *edge, struct span name, struct span voter, struct s
     struct ordered_ask what = {RECORD_UNVOTE, texts, UNVOTE_TEXT_COUNT, keys_growth(key, 1)};
     struct ordered_request *request = NULL;
     int err = ordered_begin(edge, &what, &request);
+    if (err == 0 && is_gone) {
+        refuse_unless_known(request, TALLY_NOTFOUND);
+    }
     return err != 0 ? err : ordered_append(edge, request);
 }
 
@@ -376,14 +442,14 @@ enum { EDGE_SEEDS_MAX = 2 };
 int edge_seed(struct edge *edge, const struct edge_seed *ask)
 {
     const struct option *option = state_option(edge->state, ask->option);
-    if (option == NULL) {
+    if (option == NULL && ask->key.len == 0) {
         return TALLY_NOTFOUND;
     }
     if (ask->n == 0 || ask->n > VOTE_N_MAX || ask->over_ms > SEED_OVER_MS_MAX) {
         return TALLY_RANGE;
     }
-    int err = ballots_may_come(edge, option->poll);
-    if (err == 0 && FIELD_GET(option->poll->mode) != POLL_FREE) {
+    int err = option != NULL ? ballots_may_come(edge, option->poll) : 0;
+    if (err == 0 && option != NULL && FIELD_GET(option->poll->mode) != POLL_FREE) {
         err = TALLY_DENIED;
     }
     /* one that was counted before is told so afterwards, too */
@@ -398,6 +464,9 @@ int edge_seed(struct edge *edge, const struct edge_seed *ask)
     err = ordered_begin(edge, &what, &request);
     if (err != 0) {
         return err;
+    }
+    if (option == NULL) {
+        refuse_unless_known(request, TALLY_NOTFOUND);
     }
     request->record.num[SEED_OPTION] = ask->option;
     request->record.num[SEED_N] = ask->n;
@@ -422,9 +491,12 @@ int edge_apply_result(struct edge *edge, uint64_t pos, struct edge_result *resul
     if (request->record.type == RECORD_BYE && request->err == 0) {
         return lane_applied(edge->shared->own) >= request->until ? 0 : TALLY_PARK;
     }
-    if (request->poll != NULL) {
+    if (request->poll_id != 0) {
         /* a vote that comes after the OK is judged by the new times: engine/commit/gate.h */
-        return FIELD_GET(request->poll->settled) >= request->until ? 0 : TALLY_PARK;
+        const struct poll *poll = table_get(&edge->state->poll_ids, request->poll_id);
+        bool is_settled = poll == NULL || FIELD_GET(poll->is_deleted) ||
+                          FIELD_GET(poll->settled) >= request->until;
+        return is_settled ? 0 : TALLY_PARK;
     }
     return request->err;
 }

@@ -17,8 +17,6 @@ enum { ORDERED_REQUEST_NUMS_BYTES = 64 };
 /* Numbers of a reply that need no allocation. */
 enum { ORDERED_REQUEST_NUMBERS = 4 };
 
-struct poll;
-
 /*
  * The record and its texts in one allocation.
  *
@@ -42,16 +40,16 @@ struct ordered_request {
     /* the result */
     _Atomic bool is_done;
     bool is_own;                           /* the committer's: nobody reads the result */
-    bool is_next;                          /* RESET: it has passed the gate */
-    STAILQ_ENTRY(ordered_request) waiting; /* RESET: in poll->resets; in own_lane's list */
+    bool is_next;                          /* RESET, POLLDEL: it has passed the gate */
+    STAILQ_ENTRY(ordered_request) waiting; /* these: in poll->acts; in own_lane's list */
     int err;
     struct edge_result reply;
     uint64_t few[ORDERED_REQUEST_NUMBERS];
     uint64_t *many;                  /* owned; the numbers of the reply, when they are more */
     bool is_under_way;               /* the judge has it among those with a KEY */
     struct ordered_request *repeats; /* those with the same KEY that wait for its answer, a list */
-    uint64_t until; /* BYE: the reply waits until the committer's lane is applied up to here */
-    const struct poll *poll; /* POLL: until this poll has settled `until`; else NULL */
+    uint64_t until;   /* BYE: the reply waits until the committer's lane is applied up to here */
+    uint64_t poll_id; /* POLL: until this poll has settled `until`; else 0 */
     char texts[];
 };
 

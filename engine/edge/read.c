@@ -106,7 +106,11 @@ static int run_tally(struct read *read, const struct state *state)
             return TALLY_NOMEM;
         }
         const struct option *option = poll_option(poll, i);
-        *row = (struct tally_row){option->id, option_votes_now(option), blob_span(option->label)};
+        *row = (struct tally_row){option->id, option_votes_now(option),
+                                  slice_text(read, blob_span(option->label))};
+        if (row->label.at == NULL) {
+            return TALLY_NOMEM;
+        }
     }
     r->total = FIELD_GET(poll->total);
     r->rate_per_min = slice_poll_last_minute(poll, read->log_ms);
@@ -212,7 +216,8 @@ static int add_poll(struct read *read, void *entity)
     const struct read_polls *r = (const struct read_polls *)read;
     const struct poll *poll = entity;
     struct span name = blob_span(poll->name);
-    if (r->after.at != NULL && compare_spans(name, r->after) <= 0) {
+    bool is_before = r->after.at != NULL && compare_spans(name, r->after) <= 0;
+    if (is_before || FIELD_GET(poll->is_deleted)) {
         return 0;
     }
     DCHECK(FIELD_GET(poll->option_count) <= POLL_OPTIONS_MAX);
@@ -220,19 +225,25 @@ static int add_poll(struct read *read, void *entity)
     if (row == NULL) {
         return TALLY_NOMEM;
     }
-    *row = (struct poll_row){name, FIELD_GET(poll->option_count), FIELD_GET(poll->total),
-                             FIELD_GET(poll->mode), FIELD_GET(poll->open)};
+    *row = (struct poll_row){.name = {NULL, name.len},
+                             .options = FIELD_GET(poll->option_count),
+                             .votes = FIELD_GET(poll->total),
+                             .mode = FIELD_GET(poll->mode),
+                             .open = FIELD_GET(poll->open)};
+    memcpy(row->text, name.at, name.len);
     return 0;
 }
 
 static int compare_polls(const void *a, const void *b)
 {
-    return compare_spans(((const struct poll_row *)a)->name, ((const struct poll_row *)b)->name);
+    const struct poll_row *x = a;
+    const struct poll_row *y = b;
+    return compare_spans((struct span){x->text, x->name.len}, (struct span){y->text, y->name.len});
 }
 
 static int run_polls(struct read *read, const struct state *state)
 {
-    return read_walk(read, &state->poll_ids, FIELD_GET(state->poll_count), add_poll);
+    return read_walk(read, &state->poll_ids, FIELD_GET(state->poll_last), add_poll);
 }
 
 static void end_polls(struct read *read)
@@ -240,6 +251,9 @@ static void end_polls(struct read *read)
     struct read_polls *r = (struct read_polls *)read;
     r->rows = read->rows.at;
     r->row_count = read->rows.count;
+    for (size_t i = 0; i < r->row_count; i++) {
+        r->rows[i].name.at = r->rows[i].text; /* the rows stay where they are from now on */
+    }
 }
 
 void read_polls_init(struct read_polls *r, struct span after, size_t count)

@@ -24,8 +24,11 @@ struct trend_copy {
 /* The first copies are the poll's: its total, and the trend of its generation. */
 enum { COPY_TOTAL, COPY_RESETS, COPY_OPTIONS };
 
-static int copy_option(struct read *read, const struct option *option)
+static int copy_option(struct read *read, const struct poll *poll, const struct option *option)
 {
+    if (option == NULL || option->poll != poll) {
+        return TALLY_BUSY; /* the rank was of a poll of this name that is deleted */
+    }
     struct trend_copy *copy = slice_row(read);
     if (copy == NULL) {
         return TALLY_NOMEM;
@@ -69,10 +72,10 @@ static int run_trend(struct read *read, const struct state *state)
     DCHECK(read->rows.count == 0); /* a TREND is one slice */
     int err = copy_poll(read, poll);
     for (size_t i = 0; i < r->picked_count && err == 0; i++) {
-        err = copy_option(read, state_option(state, r->picked[i]));
+        err = copy_option(read, poll, state_option(state, r->picked[i]));
     }
     for (uint64_t i = 0; i < count && r->picked_count == 0 && err == 0; i++) {
-        err = copy_option(read, poll_option(poll, i));
+        err = copy_option(read, poll, poll_option(poll, i));
     }
     return err;
 }

@@ -2,7 +2,7 @@
 #include "engine/edge/reader.h"
 
 #include "engine/edge/edge_internal.h"
-#include "engine/events/event_find.h"
+#include "engine/events/event_store.h"
 #include "engine/state/feed.h"
 #include "engine/base/rank.h"
 #include "engine/edge/slice.h"
@@ -233,12 +233,22 @@ static void have_done(struct reader *reader, _Atomic(struct feed *) *place, stru
     rcu_online();
 }
 
-static void serve(_Atomic(struct feed *) *place, bool is_attached, struct wake *wake)
+static void serve(struct state *state, _Atomic(struct feed *) *place, bool is_attached,
+                  struct wake *wake)
 {
     /* R6: acquire; pairs with R5 */
     struct feed *feed = atomic_load_explicit(place, memory_order_acquire);
     if (feed != NULL) {
-        feed->poll->feed = is_attached ? feed : NULL;
+        struct poll *poll = table_get(&state->poll_ids, feed->poll_id);
+        bool is_there = poll != NULL && !FIELD_OWN(poll->is_deleted);
+        if (is_attached && !is_there) {
+            FIELD_PUT(feed->broken, true); /* the poll was deleted meanwhile */
+        } else if (is_attached) {
+            feed->poll = poll;
+            poll->feed = feed;
+        } else if (feed->poll != NULL) {
+            feed->poll->feed = NULL; /* it is there as long as the feed is attached */
+        }
         /* R6: release; pairs with R5 */
         atomic_store_explicit(place, NULL, memory_order_release);
         wake_up(wake);
@@ -247,8 +257,9 @@ static void serve(_Atomic(struct feed *) *place, bool is_attached, struct wake *
 
 void reader_serve(struct reader *reader)
 {
-    serve(&reader->attach, true, &reader->wake);
-    serve(&reader->detach, false, &reader->wake);
+    struct state *state = reader->shared->state;
+    serve(state, &reader->attach, true, &reader->wake);
+    serve(state, &reader->detach, false, &reader->wake);
 }
 
 /* Counts the bytes of a rank in the ledger. */
@@ -311,6 +322,7 @@ static uint64_t *copy_votes(const struct poll *poll, uint32_t *count)
     return votes;
 }
 
+/* Makes the rank of a poll. NOTFOUND: the poll is being deleted. */
 static int rank_make(struct reader *reader, struct ranked *ranked, struct poll *poll)
 {
     DCHECK(ranked->poll == NULL);
@@ -324,7 +336,8 @@ static int rank_make(struct reader *reader, struct ranked *ranked, struct poll *
         return TALLY_NOMEM;
     }
     feed->entries = entries;
-    feed->poll = poll;
+    feed->poll = NULL;
+    feed->poll_id = poll->id;
     feed->wake = &reader->wake;
     atomic_init(&feed->tail, 0);
     atomic_init(&feed->head, 0);
@@ -332,6 +345,12 @@ static int rank_make(struct reader *reader, struct ranked *ranked, struct poll *
     *ranked = (struct ranked){.poll = poll, .feed = feed};
     uint64_t *votes = MUTANT(MUTANT_RANK_COPY_EARLY) ? copy_votes(poll, &count) : NULL;
     have_done(reader, &reader->attach, feed);
+    if (feed->poll == NULL) {
+        free(votes);
+        rank_drop(reader, ranked);
+        return TALLY_NOTFOUND;
+    }
+    /* attached: the poll and its options stay until the feed is detached */
     votes = votes == NULL ? copy_votes(poll, &count) : votes;
     int err = votes != NULL ? 0 : TALLY_NOMEM;
     rcu_offline();
@@ -373,6 +392,7 @@ static void look_after_ranks(struct reader *reader)
         }
         /* F2: acquire, as S4; pairs with F1 */
         int err = feed_drain(ranked, FIELD_GET(ranked->feed->tail));
+        err = FIELD_GET(ranked->poll->is_deleted) ? TALLY_NOTFOUND : err;
         if (err != 0 || now_ns - ranked->asked_ns > rank_keep_ns) {
             rank_drop(reader, ranked);
         } else {
@@ -422,7 +442,11 @@ static int fill_rows(const struct ranked *ranked, struct read_tally *r)
             rcu_quiescent();
         }
         const struct option *option = poll_option(ranked->poll, place);
-        *row = (struct tally_row){option->id, votes, blob_span(option->label)};
+        *row =
+            (struct tally_row){option->id, votes, slice_text(&r->read, blob_span(option->label))};
+        if (row->label.at == NULL) {
+            return TALLY_NOMEM;
+        }
     }
     r->total = ranked->rank.total;
     return 0;
@@ -432,11 +456,18 @@ int reader_tally(struct reader *reader, struct read *read)
 {
     struct read_tally *r = (struct read_tally *)read;
     const struct state *state = reader->shared->state;
-    struct poll *poll = state_poll(state, r->poll);
-    for (int tries = 0; poll != NULL && tries < RANK_TRIES; tries++) {
-        struct ranked *ranked = rank_of(reader, poll);
+    for (int tries = 0; tries < RANK_TRIES; tries++) {
+        struct poll *poll = state_poll(state, r->poll);
+        struct ranked *ranked = poll != NULL ? rank_of(reader, poll) : NULL;
+        /* while a rank was dropped, the poll may have been deleted and made anew */
+        if (ranked == NULL || (ranked->poll == NULL && state_poll(state, r->poll) != poll)) {
+            continue;
+        }
         uint64_t tail = 0;
         int err = ranked->poll == NULL ? rank_make(reader, ranked, poll) : 0;
+        if (err == TALLY_NOTFOUND) {
+            continue;
+        }
         if (err != 0) {
             return err;
         }
@@ -452,52 +483,16 @@ int reader_tally(struct reader *reader, struct read *read)
         }
         return err;
     }
-    return poll == NULL ? TALLY_NOTFOUND : TALLY_BUSY;
-}
-
-/* ---- EVENTS ---- */
-
-static int tell_event(void *arg, const struct event *event)
-{
-    struct read_events *r = arg;
-    const struct state *state = r->read.edge->state;
-    struct event_row *row = slice_row(&r->read);
-    if (row == NULL) {
-        return TALLY_NOMEM;
-    }
-    row->event = *event;
-    for (unsigned i = 0; i < EVENT_TEXTS; i++) {
-        row->event.text[i] = slice_text(&r->read, event->text[i]);
-        if (event->text[i].len > 0 && row->event.text[i].at == NULL) {
-            return TALLY_NOMEM;
-        }
-    }
-    if (event_is_of_poll(event)) {
-        const struct option *option = state_option(state, event->num[EVENT_OPTION]);
-        const struct poll *poll = table_get(&state->poll_ids, event->num[EVENT_POLL]);
-        row->label = option != NULL ? blob_span(option->label) : row->label;
-        row->poll = poll != NULL ? blob_span(poll->name) : row->poll;
-    }
-    return r->read.rows.count < r->read.wanted ? 0 : EVENT_FIND_ENOUGH;
+    return state_poll(state, r->poll) == NULL ? TALLY_NOTFOUND : TALLY_BUSY;
 }
 
 int reader_events(struct reader *reader, struct read *read)
 {
-    struct read_events *r = (struct read_events *)read;
-    struct event_store *store = reader->shared->events;
-    const struct event_ask ask = {.from = r->from,
-                                  .count = read->wanted,
-                                  .each = r->each,
-                                  .matches = r->matches,
-                                  .match_count = r->match_count,
-                                  .tell = tell_event,
-                                  .arg = r};
-    if (!r->place.has_begun) {
+    if (!((const struct read_events *)read)->place.has_begun) {
         /* what the edge has seen applied was put into the pipe before */
         take_events(reader);
     }
-    int err = event_find(store, &ask, &r->place, &r->oldest);
-    return err == EVENT_FIND_MORE ? READ_MORE : err;
+    return reader_find_events(reader->shared, read);
 }
 
 /* ---- the thread ---- */

@@ -47,6 +47,9 @@ int reader_tally(struct reader *reader, struct read *read);
 /* Makes EVENTS from the store. Threads: the reader. */
 int reader_events(struct reader *reader, struct read *read);
 
+/* ... from what was taken of the events so far: the part of the above beside the thread. */
+int reader_find_events(const struct shared *shared, struct read *read);
+
 /* Wakes the reader, for there are events to take. Threads: the committer. */
 void reader_wake(struct reader *reader);
 

@@ -144,6 +144,13 @@ int tally_reset(struct session *s, const char *poll, uint64_t *votes_before)
     return session_result(s->edge, edge_reset(s->edge, span_of(poll), SPAN("")), votes_before);
 }
 
+int tally_polldel(struct session *s, const char *poll)
+{
+    uint64_t value = 0;
+    session_begin(s);
+    return session_result(s->edge, edge_polldel(s->edge, span_of(poll)), &value);
+}
+
 int tally_tally(struct session *s, const char *poll, struct tally_count *rows, size_t *count)
 {
     struct read_tally r;

@@ -7,7 +7,7 @@
 
 #include <stdlib.h>
 
-enum { TEXT_BYTES = 16 * 1024 };
+enum { TEXT_BYTES_FIRST = 1024, TEXT_BYTES = 16 * 1024 }; /* of one allocation */
 
 struct read_text {
     struct read_text *before;
@@ -106,7 +106,8 @@ void slice_end(struct read *read)
 
 void slice_empty(struct read *read, size_t size)
 {
-    DCHECK(read->rows.text == NULL && read->rows.parcel_count == 0);
+    DCHECK(read->rows.parcel_count == 0);
+    texts_back(&read->rows, NULL, 0);
     free(read->rows.at);
     read->rows.at = NULL;
     read->rows.count = 0;
@@ -163,7 +164,8 @@ struct span slice_text(struct read *read, struct span text)
 {
     struct read_text *at = read->rows.text;
     if (at == NULL || at->capacity - at->used < text.len) {
-        size_t capacity = text.len > TEXT_BYTES ? text.len : TEXT_BYTES;
+        size_t capacity = at == NULL ? TEXT_BYTES_FIRST : TEXT_BYTES;
+        capacity = text.len > capacity ? text.len : capacity;
         struct read_text *more = malloc(sizeof *more + capacity);
         if (more == NULL) {
             return (struct span){NULL, 0};

@@ -27,7 +27,8 @@ void slice_trim(struct read *read);
 /* Ends the read: sorts its rows and keeps no more than are wanted. */
 void slice_end(struct read *read);
 
-/* Drops all rows; those that follow have another size. REQUIRES: no row has a text or a parcel. */
+/* Drops all rows and their texts; those that follow have another size. REQUIRES: no row has a
+ * parcel. */
 void slice_empty(struct read *read, size_t size);
 
 /* Frees the rows, and the texts with them. */

@@ -208,14 +208,6 @@ static bool recent_put(struct event_store *store, struct event_recent *recent,
     return true;
 }
 
-/* The poll that an event is about; 0: it is about none. */
-static uint64_t poll_of(const struct event_store *store, const struct kept_event *kept)
-{
-    struct event event;
-    event_store_open(store, kept, &event);
-    return event_is_of_poll(&event) ? event.num[EVENT_POLL] : 0;
-}
-
 static bool ring_put(struct event_store *store, const struct kept_event *event)
 {
     struct kept_event kept = *event;
@@ -245,15 +237,32 @@ struct taking {
     unsigned since_pause;
 };
 
+/* Puts an event into the recents of its poll, or drops these with the poll. Returns false without
+ * memory. */
+static bool take_recent(struct event_store *store, const struct kept_event *kept)
+{
+    struct event event;
+    event_store_open(store, kept, &event);
+    uint64_t poll = event_is_of_poll(&event) ? event.num[EVENT_POLL] : 0;
+    if (event.type == RECORD_POLLDEL) {
+        struct event_recent *recent = table_get(&store->recents, poll);
+        if (recent != NULL) {
+            table_remove(&store->recents, poll);
+            recent_free(store, recent);
+        }
+        return true;
+    }
+    return poll == 0 || recent_put(store, recent_of(store, poll), kept);
+}
+
 static void take(struct taking *taking, const struct kept_event *kept)
 {
     struct event_store *store = taking->store;
     if (kept->lsn < store->oldest) {
         return; /* it is from a snapshot, or an event behind it is missing */
     }
-    uint64_t poll = taking->is_recent ? poll_of(store, kept) : 0;
     if ((taking->is_ring && !ring_put(store, kept)) ||
-        (poll != 0 && !recent_put(store, recent_of(store, poll), kept))) {
+        (taking->is_recent && !take_recent(store, kept))) {
         cut(store, kept->lsn);
     }
     if (++taking->since_pause % EVENTS_PAUSE == 0 && store->pause != NULL) {
@@ -485,6 +494,7 @@ int event_store_recent(struct event_store *store, uint64_t lsn, uint64_t *poll,
         struct event event;
         event_store_open(store, event_store_recent_at(recent, i), &event);
         if (event.lsn <= lsn) {
+            event.num[EVENT_POLL] = *poll; /* a vote's option may be gone since */
             event_put(buf, &event);
         }
     }

@@ -59,7 +59,7 @@ struct event_recent {
 
 struct event_store {
     pthread_mutex_t lock;
-    const struct state *state; /* options and polls live as long as it does */
+    const struct state *state; /* asked for the poll of an option; it may be gone */
     void (*pause)(void);       /* between two parts of a long work; NULL: nothing */
     struct event_pipe pipe;
     struct event_buf events; /* what apply tells: the committer's, or a replay's */

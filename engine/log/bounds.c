@@ -262,6 +262,8 @@ static bool record_fits(const struct record *record)
     case RECORD_SEEN:
     case RECORD_POLL_WINDOW:
     case RECORD_RESET:
+    case RECORD_POLLDEL:
+    case RECORD_PURGE:
     case RECORD_FORGET:
         return true;
     case RECORD_NONE:
@@ -295,7 +297,8 @@ static const struct bounds images[IMAGE_KINDS] = {
 
 static bool is_head_image(const uint64_t *num)
 {
-    return num[HEAD_QUEUES] <= num[HEAD_QUEUE_LAST] && num[HEAD_WORKERS] <= num[HEAD_WORKER_LAST] &&
+    return image_last_poll(num) <= POLL_ID_MAX && image_last_option(num) <= OPTION_ID_MAX &&
+           num[HEAD_QUEUES] <= num[HEAD_QUEUE_LAST] && num[HEAD_WORKERS] <= num[HEAD_WORKER_LAST] &&
            num[HEAD_BUILD_NEXT] > 0 && num[HEAD_BUILDS] < num[HEAD_BUILD_NEXT];
 }
 
@@ -403,7 +406,9 @@ static bool image_fits(const struct image *image)
     case IMAGE_HEAD:
         return is_head_image(num);
     case IMAGE_POLL:
-        return bounds_rate_is_valid(num[IPOLL_RATE_N], num[IPOLL_RATE_MS]);
+        return bounds_rate_is_valid(num[IPOLL_RATE_N], num[IPOLL_RATE_MS]) &&
+               (num[IPOLL_DELETED] == 0 ||
+                (num[IPOLL_TOTAL] == 0 && num[IPOLL_VOTERS] == 0 && num[IPOLL_OPEN] == 0));
     case IMAGE_QUEUE:
         return are_sets(image->text[IQUEUE_TAGS], num[IQUEUE_SETS]);
     case IMAGE_WORKER:

@@ -23,9 +23,9 @@ enum {
     EVENT_VOTES,  /* of the option, after */
     EVENT_N,      /* so many of them by this event */
     EVENT_POLL,   /* id */
-    EVENT_VALUE,  /* POLL_WINDOW: open; RESET: the votes before */
+    EVENT_VALUE,  /* POLL_WINDOW: open; RESET, POLLDEL: the votes before */
 };
-enum { EVENT_VOTER };
+enum { EVENT_VOTER, EVENT_POLL_NAME }; /* the name in POLLDEL alone */
 
 /* of the domains BUILD and WORKER */
 enum {

@@ -34,7 +34,9 @@ enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 5 };
     X(RECENT, 9)                                                                                   \
     X(VOTER, 10)
 
-/* has_keys is 1; an earlier tally, whose snapshots have no keys, wrote 0 */
+/* has_keys is 1; an earlier tally, whose snapshots have no keys, wrote 0. Polls
+ * that are deleted but still in memory, and their options, are counted apart (deleted_), and so are
+ * the ids of those that were (past_); the sum of the three is the last id that was given out. */
 #define IMAGE_HEAD_NUMS(N)                                                                         \
     N(HEAD_LSN, "lsn", WAL_LSN_MAX)                                                                \
     N(HEAD_TIME_MS, "time_ms", TIME_MS_MAX)                                                        \
@@ -49,7 +51,11 @@ enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 5 };
     N(HEAD_WORKER_LAST, "worker_last", COUNT_MAX)                                                  \
     N(HEAD_QUEUE_LAST, "queue_last", COUNT_MAX)                                                    \
     N(HEAD_KEYS, "keys", KEYS_MAX)                                                                 \
-    N(HEAD_HAS_KEYS, "has_keys", 1)
+    N(HEAD_HAS_KEYS, "has_keys", 1)                                                                \
+    N(HEAD_DELETED_POLLS, "deleted_polls", POLL_ID_MAX)                                            \
+    N(HEAD_DELETED_OPTIONS, "deleted_options", OPTION_ID_MAX)                                      \
+    N(HEAD_PAST_POLLS, "past_polls", POLL_ID_MAX)                                                  \
+    N(HEAD_PAST_OPTIONS, "past_options", OPTION_ID_MAX)
 #define IMAGE_HEAD_TEXTS(T)
 
 /* seconds: three varints for each place that holds votes: place, second, votes; trend: of the
@@ -65,7 +71,8 @@ enum { IMAGE_NUMS = 21, IMAGE_TEXTS = 5 };
     N(IPOLL_MODE, "mode", POLL_MODES - 1)                                                          \
     N(IPOLL_MODE_WANTED, "mode_wanted", POLL_MODES - 1)                                            \
     N(IPOLL_GENERATION, "generation", UINT32_MAX)                                                  \
-    N(IPOLL_VOTERS, "voters", COUNT_MAX)
+    N(IPOLL_VOTERS, "voters", COUNT_MAX)                                                           \
+    N(IPOLL_DELETED, "deleted", 1)
 #define IMAGE_POLL_TEXTS(T)                                                                        \
     T(IPOLL_NAME, "poll", NAME)                                                                    \
     T(IPOLL_SECONDS, "seconds", SECONDS)                                                           \
@@ -200,6 +207,16 @@ struct image {
 
 /* Returns "POLL" ...; NULL for a number that is no kind. Static storage. */
 const char *image_kind_name(unsigned kind);
+
+/* Return the last ids that were given out, from the numbers of a HEAD within its bounds. */
+static inline uint64_t image_last_poll(const uint64_t *num)
+{
+    return num[HEAD_POLLS] + num[HEAD_DELETED_POLLS] + num[HEAD_PAST_POLLS];
+}
+static inline uint64_t image_last_option(const uint64_t *num)
+{
+    return num[HEAD_OPTIONS] + num[HEAD_DELETED_OPTIONS] + num[HEAD_PAST_OPTIONS];
+}
 
 /* Return how many numbers and texts a kind has. */
 unsigned image_num_count(enum image_kind kind);

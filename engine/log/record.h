@@ -45,7 +45,9 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
     X(BALLOT, 11, ORDERED, POLL, NOTHING)                                                          \
     X(UNVOTE, 12, ORDERED, POLL, NOTHING)                                                          \
     X(SEED, 13, ORDERED, POLL, NOTHING)                                                            \
-    X(RESET, 14, ORDERED, POLL, NOTHING)
+    X(RESET, 14, ORDERED, POLL, NOTHING)                                                           \
+    X(POLLDEL, 15, ORDERED, POLL, NOTHING)                                                         \
+    X(PURGE, 24, ORDERED, POLL, NOTHING)
 
 #define RECORD_LIST(X)                                                                             \
     X(VOTE, 1, STEP, VOTE, NOTHING)                                                                \
@@ -148,8 +150,18 @@ enum { RECORD_NUMS = 8, RECORD_TEXTS = 5 };
 #define SEEN_NUMS(N) N(SEEN_WORKER, "worker", PLAIN, BOUNDS_ANY)
 #define SEEN_TEXTS(T)
 
-#define RESET_NUMS(N)  N(RESET_POLL, "poll", PLAIN, BOUNDS_ANY)
-#define RESET_TEXTS(T) T(RESET_KEY, "key", QUOTED, KEY)
+#define RESET_NUMS(N)   N(RESET_POLL, "poll", PLAIN, BOUNDS_ANY)
+#define RESET_TEXTS(T)  T(RESET_KEY, "key", QUOTED, KEY)
+
+#define POLLDEL_NUMS(N) N(POLLDEL_POLL, "poll", PLAIN, BOUNDS_ANY)
+#define POLLDEL_TEXTS(T)
+
+/* the last options of a poll that is deleted, so many of them, leave the memory; and the poll with
+ * the last one */
+#define PURGE_NUMS(N)                                                                              \
+    N(PURGE_POLL, "poll", PLAIN, BOUNDS_ANY)                                                       \
+    N(PURGE_OPTIONS, "options", PLAIN, PURGE_OPTIONS_MAX)
+#define PURGE_TEXTS(T)
 
 /* the fields with which all build steps begin */
 #define STEP_NUMS(N, type)                                                                         \
@@ -218,6 +230,7 @@ RECORD_LIST(X)
 _Static_assert((int)SEED_OPTION == (int)VOTE_OPTION && (int)SEED_BEFORE == (int)VOTE_BEFORE &&
                    (int)SEED_N == (int)VOTE_N,
                "SEED and VOTE are told alike");
+_Static_assert((int)POLLDEL_POLL == (int)RESET_POLL, "the gate takes both: gate.h");
 
 /* The indexes of any build step; a step without a delay or a text has 0 or an empty text there. */
 enum {

@@ -39,7 +39,8 @@ struct feed_entry {
 
 struct feed {
     /* written once */
-    struct poll *poll;
+    uint64_t poll_id;
+    struct poll *poll; /* set by the committer when it attaches the feed, which keeps the poll */
     struct wake *wake; /* of the reader, which is woken when the ring is half full */
     uint64_t entries;  /* a power of two */
     /* written by apply */

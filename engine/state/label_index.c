@@ -22,7 +22,8 @@ struct label_entry {
 };
 
 struct beginning {
-    struct blob *key; /* poll and beginning */
+    struct blob *key;       /* the poll's id and the beginning */
+    struct beginning *next; /* of the poll: apply alone */
     _Atomic(struct label_entry *) first;
     _Atomic bool is_split;
     uint32_t count;                     /* this and the next: apply alone */
@@ -31,8 +32,7 @@ struct beginning {
 
 /* A poll and a beginning as one key. */
 struct beginning_key {
-    size_t poll_len;
-    char at[NAME_LEN_MAX + 1 + BEGINNING_BYTES_MAX];
+    char at[sizeof(uint64_t) + BEGINNING_BYTES_MAX];
 };
 
 static struct span beginning_span(const void *entity)
@@ -60,18 +60,15 @@ static bool is_split(const struct beginning *beginning)
 
 static void key_begin(struct beginning_key *key, const struct poll *poll)
 {
-    key->poll_len = poll->name->len;
-    CHECK(key->poll_len <= NAME_LEN_MAX); /* bounds.c lets no longer name in */
-    memcpy(key->at, poll->name->at, key->poll_len);
-    key->at[key->poll_len++] = '/';
+    memcpy(key->at, &poll->id, sizeof poll->id);
 }
 
 /* Completes the key of the first `len` bytes of a text. */
 static struct span key_of(struct beginning_key *key, struct span text, size_t len)
 {
     DCHECK(len <= text.len && len <= BEGINNING_BYTES_MAX);
-    memcpy(key->at + key->poll_len, text.at, len);
-    return (struct span){key->at, key->poll_len + len};
+    memcpy(key->at + sizeof(uint64_t), text.at, len);
+    return (struct span){key->at, sizeof(uint64_t) + len};
 }
 
 /* Returns the length of the next longer beginning of a text; 0 when there is none. */
@@ -86,25 +83,22 @@ static size_t longer(struct span text, size_t len)
     return len <= BEGINNING_BYTES_MAX ? len : 0;
 }
 
-/* An option's key is `poll/fold`. */
-static struct span fold_of(const struct option *option)
-{
-    size_t before = option->poll->name->len + 1;
-    DCHECK(option->key->len >= before);
-    return (struct span){option->key->at + before, option->key->len - before};
-}
-
 /* The label from the word of an entry on. */
 static struct span text_of(const struct label_entry *entry)
 {
-    struct span fold = fold_of(entry->option);
+    struct span fold = option_fold(entry->option);
     DCHECK(entry->word < fold.len);
     return (struct span){fold.at + entry->word, fold.len - entry->word};
 }
 
 /* ---- adding ---- */
 
-static struct beginning *beginning_get(struct state *state, struct span key)
+static uint64_t beginning_weight(const struct beginning *beginning)
+{
+    return sizeof *beginning + WEIGHT_PLACES + blob_weight(beginning->key);
+}
+
+static struct beginning *beginning_get(struct state *state, struct poll *poll, struct span key)
 {
     struct beginning *beginning = index_get(&state->beginnings, key);
     if (beginning != NULL) {
@@ -116,9 +110,13 @@ static struct beginning *beginning_get(struct state *state, struct span key)
         return NULL;
     }
     beginning->end = &beginning->first;
-    ledger_add(&state->ledger, LEDGER_ENTITIES,
-               sizeof *beginning + WEIGHT_PLACES + blob_weight(beginning->key));
-    return index_put(&state->beginnings, beginning) == 0 ? beginning : NULL;
+    ledger_add(&state->ledger, LEDGER_ENTITIES, beginning_weight(beginning));
+    if (index_put(&state->beginnings, beginning) != 0) {
+        return NULL;
+    }
+    beginning->next = poll->beginnings;
+    poll->beginnings = beginning;
+    return beginning;
 }
 
 static int entry_add(struct state *state, struct beginning *beginning, struct option *option,
@@ -158,7 +156,7 @@ static int split(struct state *state, struct beginning_key *key, struct beginnin
         if (more == 0) {
             continue; /* the label ends here */
         }
-        struct beginning *to = beginning_get(state, key_of(key, text, more));
+        struct beginning *to = beginning_get(state, entry->option->poll, key_of(key, text, more));
         if (to == NULL || entry_add(state, to, entry->option, entry->word) != 0) {
             return TALLY_NOMEM;
         }
@@ -171,13 +169,13 @@ static int split(struct state *state, struct beginning_key *key, struct beginnin
 /* Adds the entry of one word: to the list of its shortest beginning that is not split. */
 static int add_word(struct state *state, struct option *option, struct span word, bool *may_split)
 {
-    struct span fold = fold_of(option);
+    struct span fold = option_fold(option);
     struct span text = {word.at, (size_t)(fold.at + fold.len - word.at)};
     struct beginning_key key;
     key_begin(&key, option->poll);
     size_t more = 0;
     for (size_t len = longer(text, 0);; len = more) {
-        struct beginning *beginning = beginning_get(state, key_of(&key, text, len));
+        struct beginning *beginning = beginning_get(state, option->poll, key_of(&key, text, len));
         if (beginning == NULL) {
             return TALLY_NOMEM;
         }
@@ -197,7 +195,7 @@ static int add_word(struct state *state, struct option *option, struct span word
 int label_index_add(struct state *state, struct option *option)
 {
     struct span words[LABEL_MATCH_WORDS_MAX];
-    size_t count = label_match_words(fold_of(option), words);
+    size_t count = label_match_words(option_fold(option), words);
     bool may_split = true;
     int err = 0;
     for (size_t i = 0; err == 0 && i < count; i++) {
@@ -206,9 +204,8 @@ int label_index_add(struct state *state, struct option *option)
     return err;
 }
 
-static void beginning_free(void *arg, void *entity)
+static void beginning_free(void *entity)
 {
-    (void)arg;
     struct beginning *beginning = entity;
     for (struct label_entry *entry = linked(&beginning->first); entry != NULL;) {
         struct label_entry *next = linked(&entry->next);
@@ -219,9 +216,31 @@ static void beginning_free(void *arg, void *entity)
     free(beginning);
 }
 
+/* ---- a poll that is deleted ---- */
+
+bool label_index_drop(struct state *state, struct poll *poll, uint64_t beginnings_max)
+{
+    for (uint64_t i = 0; i < beginnings_max && poll->beginnings != NULL; i++) {
+        struct beginning *beginning = poll->beginnings;
+        poll->beginnings = beginning->next;
+        ledger_sub(&state->ledger, LEDGER_ENTITIES,
+                   beginning_weight(beginning) +
+                       beginning->count * (sizeof(struct label_entry) + WEIGHT_ALLOCATION));
+        index_remove(&state->beginnings, beginning);
+        state_retire(state, beginning, beginning_free);
+    }
+    return poll->beginnings == NULL;
+}
+
+static void free_one(void *arg, void *entity)
+{
+    (void)arg;
+    beginning_free(entity);
+}
+
 void label_index_fini(struct state *state)
 {
-    index_each(&state->beginnings, beginning_free, NULL);
+    index_each(&state->beginnings, free_one, NULL);
     index_fini(&state->beginnings);
 }
 
@@ -247,7 +266,7 @@ static bool is_chosen(const struct label_choice *choice, const struct option *op
 /* Puts an option among the found ones by its score; of equal scores the older option is before. */
 static void choose(struct label_choice *choice, const struct option *option)
 {
-    uint64_t score = label_match_score(&choice->match, fold_of(option), choice->least);
+    uint64_t score = label_match_score(&choice->match, option_fold(option), choice->least);
     int at = choice->count;
     if (score == 0 || is_chosen(choice, option)) {
         return;
@@ -342,7 +361,7 @@ static int look_at_some(const struct state *state, const struct poll *poll,
 {
     struct span words[LABEL_MATCH_WORDS_MAX];
     size_t count = single_words(&choice->match, words);
-    struct blob *key = key_of_two(blob_span(poll->name), choice->match.text);
+    struct blob *key = option_key_new(poll, choice->match.text);
     if (key == NULL) {
         return TALLY_NOMEM;
     }

@@ -6,10 +6,10 @@
 #include "engine/state/state.h"
 
 /*
- *     state.beginnings (by poll and beginning) ── beginning ── entry ── entry ── ...   oldest first
- *        "lang/e"  is split: it has its first       │           └ option, place of the word
- *        "lang/el" entries only                     `─ is_split
- *        "lang/ela" ...
+ *     state.beginnings (poll id and beginning) ── beginning ── entry ── entry ── ...  oldest first
+ *        "1/e"  is split: it has its first       │           └ option, place of the word
+ *        "1/el" entries only                     `─ is_split
+ *        "1/ela" ...
  *
  * For each of the first 8 words of a folded label there is an entry: the label from that word on.
  * It is in the list of its beginning of one character. When that list is full, it is split: each of
@@ -26,7 +26,8 @@
  * Synchronization: added to by apply alone; read by any thread inside a read section. An entry is
  * whole before it is linked (A1 pairs with A2), and only its own link changes, once. A list is
  * split after its entries are in the longer lists (A3 pairs with A4), and stays split. Reclamation:
- * with the state.
+ * the lists of a poll that is deleted, which nobody can find any more, are taken out a few at a
+ * time and retired, each with its entries; then its options may go.
  */
 
 enum { ALIKE_MAX = 5 }; /* label_index_find finds no more */
@@ -46,6 +47,10 @@ int label_index_add(struct state *state, struct option *option);
  */
 int label_index_find(const struct state *state, const struct poll *poll, struct span fold,
                      enum label_match_way least, const struct option *found[ALIKE_MAX]);
+
+/* Takes lists of a deleted poll out, at most so many. Returns whether none is left. Threads: the
+ * committer. */
+bool label_index_drop(struct state *state, struct poll *poll, uint64_t beginnings_max);
 
 void label_index_fini(struct state *state);
 

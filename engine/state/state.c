@@ -72,8 +72,9 @@ int state_init(struct state *state)
     return err;
 }
 
-static void free_option(struct option *option)
+void option_free(void *entity)
 {
+    struct option *option = entity;
     if (option != NULL) {
         free(option->label);
         free(option->key);
@@ -82,12 +83,10 @@ static void free_option(struct option *option)
     }
 }
 
-static void free_poll(void *arg, void *entity)
+void poll_free(void *entity)
 {
     struct poll *poll = entity;
-    if (poll->voter_set != NULL) {
-        (void)poll_voters_free_some(arg, poll->voter_set, UINT64_MAX);
-    }
+    DCHECK(poll->voter_set == NULL);
     free(poll->name);
     free(FIELD_OWN(poll->samples));
     free(FIELD_OWN(poll->reset_samples));
@@ -174,9 +173,16 @@ void state_fini(struct state *state)
     keys_fini(&state->keys);
     struct option *option;
     for (uint64_t id = 1; (option = table_next(&state->options, &id)) != NULL; id++) {
-        free_option(option);
+        option_free(option);
     }
-    index_each(&state->polls, free_poll, state);
+    struct poll *poll;
+    for (uint64_t id = 1; (poll = table_next(&state->poll_ids, &id)) != NULL; id++) {
+        if (poll->voter_set != NULL) {
+            (void)poll_voters_free_some(state, poll->voter_set, UINT64_MAX);
+            poll->voter_set = NULL;
+        }
+        poll_free(poll);
+    }
     free_sets(state, &state->dropped);
     free_sets(state, &state->dropped_early);
     index_each(&state->queues, free_queue, NULL);
@@ -195,7 +201,7 @@ void state_fini(struct state *state)
 
 void poll_set_until(struct poll *poll)
 {
-    bool is_open = FIELD_OWN(poll->open);
+    bool is_open = FIELD_OWN(poll->open) && !FIELD_OWN(poll->is_deleted);
     uint64_t close_ms = FIELD_OWN(poll->close_ms);
     uint64_t until = !is_open ? VOTES_CLOSED : close_ms != 0 ? close_ms : VOTES_EVER;
     DCHECK(until != VOTES_CLOSED || !is_open);
@@ -311,6 +317,13 @@ struct queue *state_queue(const struct state *state, struct span name)
 struct worker *state_worker(const struct state *state, struct span name)
 {
     return index_get(&state->workers, name);
+}
+
+struct blob *option_key_new(const struct poll *poll, struct span fold)
+{
+    struct span id = {(const char *)&poll->id, sizeof poll->id};
+    _Static_assert(sizeof poll->id + 1 == OPTION_KEY_POLL, "id, '/', folded label");
+    return key_of_two(id, fold);
 }
 
 struct blob *key_of_two(struct span first, struct span second)

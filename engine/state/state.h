@@ -66,6 +66,8 @@
  *   pending counts of lists           seq_read_begin / seq_read_is_valid in edge_claim
  *   lease and attempts of a claim     written before `applied` says its token; a heartbeat's step
  *                                     succeeds only while that token stands
+ *   a POLLDEL on its way              poll.is_leaving: set by the edge that appends it, and never
+ *                                     cleared: what comes behind it waits until the poll is deleted
  *   a claim's end, and its token      build.ending: ending_word()
  *   what BEAT says, and its token     build.progress
  *   told again or taken back, and     build.told: engine/edge/told.h
@@ -74,7 +76,12 @@
  *   lsn, bytes, time of a snapshot    shared.snapshot_made, an immutable object
  *   log time; running time            one word each beside the monotonic clock: engine/base/time.h
  *
- * Reclamation: polls and options live as long as the state. A finished build beyond QUEUE_KEEP of
+ * Reclamation: a poll that is deleted (POLLDEL) is taken out of the index of names at once, and so
+ * is out of reach for all but ids, which state_option answers with NULL. PURGE records take its
+ * options out of table and index and retire them, a slice each, and the poll with the last one; the
+ * gate begins with that when no lane has a step on an option of it, nor the reader a rank
+ * (engine/commit/gate.h). Its beginnings of words go in slices, too (engine/state/label_index.h).
+ * A finished build beyond QUEUE_KEEP of
  * its queue, or named by a FORGET record, is taken out of the table and retired. So are the bytes
  * that a FORGET frees, old arrays of those that grow, and a need set that is replaced (all its
  * tickets are dead). A queue is retired with the last of its builds. A worker that has left is
@@ -96,7 +103,7 @@ static inline struct span blob_span(const struct blob *blob)
 struct option {
     /* stepped by the edges; beside it what is read or changed seldom */
     _Alignas(64) _Atomic uint64_t word;
-    struct blob *key;                        /* poll id and folded label: the key of state.labels */
+    struct blob *key;                        /* poll id and folded label: option_key_new */
     _Atomic(struct trend_samples *) samples; /* of its trend */
     /* written by the committer */
     _Alignas(64) uint64_t accepted;
@@ -146,7 +153,7 @@ enum { VOTES_CLOSED = 0, VOTES_WAIT = 1, VOTES_BALLOTS = 2 };
 #define VOTES_EVER UINT64_MAX /* no end is set */
 
 /* The state of a poll in the gate, which opens and closes it: engine/commit/gate.h. */
-enum poll_window { WINDOW_NONE, WINDOW_TIMED, WINDOW_WAITING, WINDOW_MOVING };
+enum poll_window { WINDOW_NONE, WINDOW_TIMED, WINDOW_WAITING, WINDOW_MOVING, WINDOW_DELETED };
 
 /* Whether a poll with these times takes votes. */
 static inline bool window_is_open(uint64_t open_ms, uint64_t close_ms, uint64_t log_ms)
@@ -178,6 +185,8 @@ struct poll {
     _Atomic uint64_t open_ms;
     _Atomic uint64_t close_ms;
     _Atomic bool open;           /* as the last applied record says */
+    _Atomic bool is_deleted;     /* by a POLLDEL: it and its options are for nobody any more */
+    _Atomic bool is_leaving;     /* volatile: a POLLDEL is on its way */
     _Atomic uint32_t mode;       /* enum poll_mode, as the last applied record says */
     _Atomic uint32_t generation; /* how often it was reset */
     _Atomic uint64_t option_count;
@@ -188,17 +197,18 @@ struct poll {
     uint64_t decided;
     struct timer timer;
     enum poll_window window;
-    bool gated;                  /* votes wait for what the gate does with it */
-    uint32_t mode_wanted;        /* as the last POLL says: state, not volatile */
-    uint32_t words_generation;   /* of which the words of its options are, unless it is gated */
-    uint32_t holds;              /* records of the gate in the committer's lane, and its round */
-    struct request_list resets;  /* RESETs that wait for the gate */
-    uint32_t reset_count;        /* in `resets` */
-    uint32_t resets_due;         /* of these: in this round of the gate */
-    uint64_t swept;              /* options of which the words are set already */
-    uint32_t voted_batch;        /* the last of the merge's batches with a BALLOT for it, */
-    uint32_t unvoted_batch;      /* ... with an UNVOTE: engine/commit/judge.h */
-    struct voter_set *voter_set; /* owned; NULL: no ballot yet */
+    bool gated;                   /* votes wait for what the gate does with it */
+    uint32_t mode_wanted;         /* as the last POLL says: state, not volatile */
+    uint32_t words_generation;    /* of which the words of its options are, unless it is gated */
+    uint32_t holds;               /* records of the gate in the committer's lane, and its round */
+    struct request_list acts;     /* RESETs and POLLDELs that wait for the gate */
+    uint32_t act_count;           /* in `acts` */
+    uint32_t acts_due;            /* of these: in this round of the gate */
+    uint64_t swept;               /* options of which the words are set already */
+    uint32_t voted_batch;         /* the last of the merge's batches with a BALLOT for it, */
+    uint32_t unvoted_batch;       /* ... with an UNVOTE: engine/commit/judge.h */
+    struct voter_set *voter_set;  /* owned; NULL: no ballot yet */
+    struct beginning *beginnings; /* of its labels' words: engine/state/label_index.h */
     /* written with each vote: the parts of the options keep it off the line of the first group */
     uint32_t captured; /* the committer alone: engine/apply/snapshot_capture.h */
     struct feed *feed; /* the committer alone: set while the reader ranks the poll; or NULL */
@@ -244,10 +254,11 @@ static inline unsigned poll_part(uint64_t place, uint64_t *in_part)
     return part;
 }
 
-/* Returns the option at a place. REQUIRES: the place is below option_count. */
+/* Returns the option at a place. REQUIRES: the place is below option_count, or was below it when
+ * the read section began, before PURGEs. */
 static inline struct option *poll_option(const struct poll *poll, uint64_t place)
 {
-    DCHECK(place < FIELD_GET(poll->option_count));
+    DCHECK(place < FIELD_GET(poll->option_count) || FIELD_GET(poll->is_deleted));
     uint64_t at = 0;
     unsigned part = poll_part(place, &at);
     return FIELD_GET(FIELD_GET(poll->options[part])[at]);
@@ -355,7 +366,10 @@ struct state {
     struct index beginnings; /* of the words of labels: engine/state/label_index.h */
     struct table options, builds, poll_ids, queue_ids, worker_ids;
     _Atomic uint64_t option_count, build_next, poll_count, queue_count;
-    _Atomic uint64_t queue_last;   /* the last id that was given out */
+    /* the last ids that were given out */
+    _Atomic uint64_t option_last, poll_last, queue_last;
+    /* the committer alone: polls that are deleted, and their options; not in the counts above */
+    uint64_t deleted_polls, deleted_options;
     _Atomic uint64_t worker_count; /* workers that have not left */
     _Atomic uint64_t worker_last;  /* as queue_last */
     _Atomic uint64_t builds_in_memory, payload_bytes;
@@ -388,13 +402,19 @@ void state_fini(struct state *state);
 /* Frees p after a grace period, when no reader can have it any more. */
 void state_retire(struct state *state, void *p, void (*free_fn)(void *p));
 
-/* Finds the poll, queue or worker of a name, the build or option of an id; or returns NULL. */
+/* Finds the poll, queue or worker of a name, the build or option of an id; or returns NULL.
+ * An option whose poll is deleted is found by state_option_any alone. */
 struct poll *state_poll(const struct state *state, struct span name);
 struct queue *state_queue(const struct state *state, struct span name);
 struct worker *state_worker(const struct state *state, struct span name);
-static inline struct option *state_option(const struct state *state, uint64_t id)
+static inline struct option *state_option_any(const struct state *state, uint64_t id)
 {
     return table_get(&state->options, id);
+}
+static inline struct option *state_option(const struct state *state, uint64_t id)
+{
+    struct option *option = state_option_any(state, id);
+    return option != NULL && !FIELD_GET(option->poll->is_deleted) ? option : NULL;
 }
 /* Returns whether a voter has voted in a poll, and then how. Threads: the committer. */
 static inline bool poll_voter(const struct poll *poll, struct span voter, struct voters_view *view)
@@ -448,14 +468,25 @@ uint64_t build_weight(const struct build *build);
 /* The bytes of a build's payload, result and error; 0 when a FORGET has freed them. */
 uint64_t build_bytes(const struct build *build);
 
-/* "first/second": the key of an option (poll, folded label) or of a UNIQ (queue, uniq). By free().
- */
+/* "first/second": the key of a UNIQ (queue, uniq). By free(). */
 struct blob *key_of_two(struct span first, struct span second);
+
+/* The key of an option: the bytes of its poll's id, which no other poll ever gets, and the folded
+ * label. By free(). */
+enum { OPTION_KEY_POLL = sizeof(uint64_t) + 1 }; /* where the folded label begins */
+struct blob *option_key_new(const struct poll *poll, struct span fold);
+static inline struct span option_fold(const struct option *option)
+{
+    DCHECK(option->key->len >= OPTION_KEY_POLL);
+    return (struct span){option->key->at + OPTION_KEY_POLL, option->key->len - OPTION_KEY_POLL};
+}
 
 /* Frees up to `pieces` pieces (engine/state/voters.h) of a set that is in no list any more, and
  * subtracts them from the ledger. Returns whether all is freed, the set itself included. */
 bool poll_voters_free_some(struct state *state, struct voter_set *set, uint64_t pieces);
 
+void option_free(void *option);
+void poll_free(void *poll); /* REQUIRES: it has no voters */
 void build_free(void *build);
 void need_set_free(void *set);
 void queue_free(void *queue);

@@ -25,6 +25,8 @@
       "lists polls by name")                                                                       \
     X(RESET, reset, 1, ANY, NEVER, 0, "RESET poll [KEY k]",                                        \
       "takes all votes of a poll away, answers how many there were")                               \
+    X(POLLDEL, polldel, 1, 1, NEVER, 0, "POLLDEL poll",                                            \
+      "deletes a poll with its options and votes")                                                 \
     X(OPTION, option, 2, ANY, NEVER, 0, "OPTION poll label [KEY k]",                               \
       "adds an option to a poll, answers its id")                                                  \
     X(FIND, find, 2, 2, NEVER, COMMAND_READ, "FIND poll text",                                     \

@@ -27,9 +27,13 @@ static void put_of_poll(struct reply *reply, const struct event_row *row)
     const struct event *event = &row->event;
     if (event->num[EVENT_OPTION] != 0) {
         reply_number(reply, "option", event->num[EVENT_OPTION]);
-        reply_text(reply, "label", row->label);
+        if (row->label.at != NULL) { /* else it is deleted */
+            reply_text(reply, "label", row->label);
+        }
     }
-    reply_name(reply, "poll", row->poll);
+    if (row->poll.at != NULL) {
+        reply_name(reply, "poll", row->poll);
+    }
     if (event->type == RECORD_VOTE || event->type == RECORD_UNVOTE || event->type == RECORD_SEED) {
         reply_number(reply, "votes", event->num[EVENT_VOTES]);
         reply_number(reply, "n", event->num[EVENT_N]);
@@ -37,7 +41,7 @@ static void put_of_poll(struct reply *reply, const struct event_row *row)
     if (event->type == RECORD_POLL_WINDOW) {
         reply_number(reply, "open", event->num[EVENT_VALUE]);
     }
-    if (event->type == RECORD_RESET) {
+    if (event->type == RECORD_RESET || event->type == RECORD_POLLDEL) {
         reply_number(reply, "total", event->num[EVENT_VALUE]);
     }
     if (event->text[EVENT_VOTER].len > 0) {

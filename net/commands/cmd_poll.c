@@ -1,4 +1,4 @@
-/* Commands about polls: POLL POLLS RESET OPTION VOTE TALLY. */
+/* Commands about polls: POLL POLLS RESET POLLDEL OPTION VOTE TALLY. */
 #include "net/commands/cmd.h"
 
 #include "engine/base/label.h"
@@ -180,6 +180,19 @@ enum outcome cmd_reset(struct ask *ask)
     }
     int err = edge_reset(ask->edge, poll, key);
     ask->on_result = answer_reset;
+    return err == 0 ? ASK_ORDERED : ask_refused(ask, err, "poll");
+}
+
+/* ---- POLLDEL ---- */
+
+enum outcome cmd_polldel(struct ask *ask)
+{
+    struct span poll = ask->request->words[0];
+    if (!ask_name(ask, poll, "poll's name")) {
+        return ASK_ANSWERED;
+    }
+    int err = edge_polldel(ask->edge, poll);
+    ask->on_result = answer_ok;
     return err == 0 ? ASK_ORDERED : ask_refused(ask, err, "poll");
 }
 

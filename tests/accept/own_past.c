@@ -48,6 +48,7 @@ static const struct past_request requests[] = {
     {"VOTE", "VOTE {o} {p}/new VOTER v", true},
     {"UNVOTE", "UNVOTE {p} VOTER v", true},
     {"RESET", "RESET {p}", true},
+    {"POLLDEL", "POLLDEL {p}", true},
     {"SEED", "SEED {o} 5 OVER 1000", true},
     {"TALLY", "TALLY {p}", false},
     {"TREND", "TREND {p} 24h", false},

@@ -103,8 +103,8 @@ static uint64_t save_at(const struct record_history *h, uint32_t at, uint64_t sl
 static uint64_t weight_of_voters(const struct state *state)
 {
     uint64_t weight = 0;
-    for (uint64_t id = 1; id <= FIELD_OWN(state->poll_count); id++) {
-        const struct poll *poll = table_get(&state->poll_ids, id);
+    const struct poll *poll;
+    for (uint64_t id = 1; (poll = table_next(&state->poll_ids, &id)) != NULL; id++) {
         weight += poll->voter_set != NULL ? poll_voters_weight(poll->voter_set) : 0;
     }
     return weight;
@@ -115,11 +115,13 @@ static void expect_counted(const struct state *state, const struct state *whole)
 {
     uint64_t entities = 0;
     uint64_t parcels = 0;
-    for (uint64_t id = 1; id <= FIELD_OWN(state->poll_count); id++) {
-        entities += poll_weight(table_get(&state->poll_ids, id));
+    const struct poll *poll;
+    for (uint64_t id = 1; (poll = table_next(&state->poll_ids, &id)) != NULL; id++) {
+        entities += poll_weight(poll);
     }
-    for (uint64_t id = 1; id <= FIELD_OWN(state->option_count); id++) {
-        entities += option_weight(state_option(state, id));
+    const struct option *option;
+    for (uint64_t id = 1; (option = table_next(&state->options, &id)) != NULL; id++) {
+        entities += option_weight(option);
     }
     const struct worker *worker;
     for (uint64_t id = 1; (worker = table_next(&state->worker_ids, &id)) != NULL; id++) {

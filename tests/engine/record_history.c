@@ -101,13 +101,19 @@ static bool make_step(struct record_history *h, const struct state *state)
     return true;
 }
 
+/* Some option whose poll is not deleted, or NULL. */
+static const struct option *some_option(struct record_history *h, const struct state *state)
+{
+    uint64_t id = 1 + seed_below(&h->seed, FIELD_GET(state->option_last) + 1);
+    return table_next(&state->options, &id) != NULL ? state_option(state, id) : NULL;
+}
+
 static bool make_vote(struct record_history *h, const struct state *state)
 {
-    uint64_t count = FIELD_GET(state->option_count);
-    if (count == 0) {
+    const struct option *option = some_option(h, state);
+    if (option == NULL) {
         return false;
     }
-    const struct option *option = state_option(state, 1 + seed_below(&h->seed, count));
     bool is_seed = (h->votes_from == 0 || h->count < h->votes_from) &&
                    FIELD_GET(option->poll->mode) == POLL_FREE && seed_below(&h->seed, 10) == 0;
     struct record *record = next_record(h, is_seed ? RECORD_SEED : RECORD_VOTE);
@@ -169,18 +175,27 @@ static void make_submit(struct record_history *h)
     make_key(h, SUBMIT_KEY);
 }
 
-/* A POLL_WINDOW or a RESET. */
-static void make_act_of_gate(struct record_history *h, uint64_t polls, bool resets)
+/* A POLL_WINDOW, a RESET or a POLLDEL; or a PURGE of a poll that is deleted. */
+static void make_act_of_gate(struct record_history *h, const struct state *state, bool resets)
 {
-    if (polls == 0) {
+    uint64_t id = 1 + seed_below(&h->seed, FIELD_GET(state->poll_last) + 1);
+    const struct poll *poll = table_next(&state->poll_ids, &id);
+    if (poll == NULL) {
         next_record(h, RECORD_BYE);
         text(h, BYE_WORKER, "w", seed_below(&h->seed, 12));
+    } else if (FIELD_GET(poll->is_deleted) && seed_below(&h->seed, 3) > 0) {
+        uint64_t options = FIELD_GET(poll->option_count);
+        struct record *record = next_record(h, RECORD_PURGE);
+        record->num[PURGE_POLL] = id;
+        record->num[PURGE_OPTIONS] = seed_below(&h->seed, (options < 8 ? options : 8) + 1);
+    } else if (!resets && seed_below(&h->seed, 4) == 0) {
+        next_record(h, RECORD_POLLDEL)->num[POLLDEL_POLL] = id;
     } else if (resets || seed_below(&h->seed, 3) == 0) {
-        next_record(h, RECORD_RESET)->num[RESET_POLL] = 1 + seed_below(&h->seed, polls);
+        next_record(h, RECORD_RESET)->num[RESET_POLL] = id;
         make_key(h, RESET_KEY);
     } else {
         struct record *record = next_record(h, RECORD_POLL_WINDOW);
-        record->num[POLL_WINDOW_POLL] = 1 + seed_below(&h->seed, polls);
+        record->num[POLL_WINDOW_POLL] = id;
         record->num[POLL_WINDOW_OPEN] = seed_below(&h->seed, 2);
         record->num[POLL_WINDOW_MODE] = seed_below(&h->seed, POLL_MODES);
     }
@@ -226,7 +241,7 @@ static void make_ordered(struct record_history *h, const struct state *state)
         text(h, BYE_WORKER, "w", seed_below(&h->seed, 12));
         break;
     case 4:
-        make_act_of_gate(h, FIELD_GET(state->poll_count), is_settled);
+        make_act_of_gate(h, state, is_settled);
         break;
     case 5:
         if (seed_below(&h->seed, 3) == 0) {
@@ -251,11 +266,10 @@ static void make_ordered(struct record_history *h, const struct state *state)
  * in a poll without ballots, or for options of two polls. */
 static bool make_ballot(struct record_history *h, const struct state *state)
 {
-    uint64_t count = FIELD_GET(state->option_count);
-    if (count == 0) {
+    const struct option *option = some_option(h, state);
+    if (option == NULL) {
         return false;
     }
-    const struct option *option = state_option(state, 1 + seed_below(&h->seed, count));
     const struct poll *poll = option->poll;
     uint64_t voter = seed_below(&h->seed, 40);
     if (seed_below(&h->seed, 4) == 0) {
@@ -275,7 +289,8 @@ static bool make_ballot(struct record_history *h, const struct state *state)
         uint64_t place = seed_below(&h->seed, FIELD_GET(poll->option_count));
         bool is_other = seed_below(&h->seed, 20) == 0;
         text(h, BALLOT_MORE, "",
-             is_other ? 1 + seed_below(&h->seed, count) : poll_option(poll, place)->id);
+             is_other ? 1 + seed_below(&h->seed, FIELD_GET(state->option_last))
+                      : poll_option(poll, place)->id);
     }
     return true;
 }

@@ -72,6 +72,42 @@ Test(hostile_engine, a_forged_poll_that_was_reset_is_served)
     opened_stop();
 }
 
+/* A snapshot from the middle of a deletion, with ids near the last one that there is. */
+Test(hostile_engine, a_forged_poll_that_is_deleted_goes)
+{
+    struct forge_images images;
+    struct engine_info info;
+    uint64_t id = 0;
+    forge_images(&images);
+    struct image *head = &images.at[FORGED_HEAD];
+    head->num[HEAD_VOTES] = 0;
+    head->num[HEAD_POLLS] = 0;
+    head->num[HEAD_OPTIONS] = 0;
+    head->num[HEAD_DELETED_POLLS] = 1;
+    head->num[HEAD_DELETED_OPTIONS] = 2;
+    head->num[HEAD_PAST_POLLS] = 5;
+    head->num[HEAD_PAST_OPTIONS] = OPTION_ID_MAX - 3;
+    struct image *poll = &images.at[FORGED_POLL];
+    poll->num[IPOLL_DELETED] = 1;
+    poll->num[IPOLL_TOTAL] = poll->num[IPOLL_OPEN] = poll->num[IPOLL_VOTERS] = 0;
+    images.at[FORGED_VOTER] = images.at[FORGED_END];
+    images.count = FORGED_VOTER + 1;
+    forge_saved(dir, &images);
+    cr_assert_eq(opened_start(), 0, "%s", report.text);
+    do { /* the PURGE comes by itself; the polls make commits */
+        handle_poll(&handle, "q");
+    } while (table_get(&handle.edge->state->poll_ids, 1) != NULL);
+    edge_info(handle.edge, &info);
+    cr_expect(info.polls == 1 && info.options == 0 && info.votes == 0);
+    cr_expect_eq(handle_option(&handle, "q", "last"), OPTION_ID_MAX);
+    int err = edge_option(handle.edge, SPAN("q"), SPAN("one more"), SPAN(""));
+    cr_expect_eq(handle_result(&handle, err, &id), TALLY_FULL, "no id is given out again");
+    opened_stop();
+    cr_assert_eq(opened_start(), 0, "%s", report.text);
+    cr_expect_eq(edge_polldel(handle.edge, SPAN("p")), TALLY_NOTFOUND);
+    opened_stop();
+}
+
 static const struct number_case {
     const char *what;
     unsigned image;
@@ -87,6 +123,13 @@ static const struct number_case {
     {"an option missing", FORGED_HEAD, HEAD_OPTIONS, 3},
     {"2^30 options", FORGED_HEAD, HEAD_OPTIONS, (1 << 30) - 1},
     {"2^62 options", FORGED_HEAD, HEAD_OPTIONS, (uint64_t)1 << 62},
+    {"a deleted poll missing", FORGED_HEAD, HEAD_DELETED_POLLS, 1},
+    {"a deleted option missing", FORGED_HEAD, HEAD_DELETED_OPTIONS, 1},
+    {"2^31 - 1 polls that are past, and one", FORGED_HEAD, HEAD_PAST_POLLS, POLL_ID_MAX},
+    {"2^31 - 1 options that are past, and two", FORGED_HEAD, HEAD_PAST_OPTIONS, OPTION_ID_MAX},
+    {"polls that are past near 2^64", FORGED_HEAD, HEAD_PAST_POLLS, UINT64_MAX},
+    {"a deleted poll with votes", FORGED_POLL, IPOLL_DELETED, 1},
+    {"deleted is 2", FORGED_POLL, IPOLL_DELETED, 2},
     {"a queue missing", FORGED_HEAD, HEAD_QUEUES, 2},
     {"a worker missing", FORGED_HEAD, HEAD_WORKERS, 2},
     {"no next build", FORGED_HEAD, HEAD_BUILD_NEXT, 0},

@@ -161,6 +161,10 @@ void forge_records(struct forge_records *records)
         {.type = RECORD_BYE, .text = {TEXT("w")}},
         {.type = RECORD_RESET, .num = {1}, .text = {TEXT("k")}},
         {.type = RECORD_VOTE, .num = {1, 0, 4}},
+        {.type = RECORD_POLL, .text = {TEXT("gone")}},
+        {.type = RECORD_OPTION, .text = {TEXT("gone"), TEXT("A"), TEXT("a")}},
+        {.type = RECORD_POLLDEL, .num = {2}},
+        {.type = RECORD_PURGE, .num = {2, 1}},
     };
     _Static_assert(COUNT_OF(all) <= FORGE_RECORDS_MAX, "room for all");
     records->count = COUNT_OF(all);

@@ -59,6 +59,14 @@ static const struct record_number_case {
     {"a poll that is not there", RECORD_POLL_WINDOW, POLL_WINDOW_POLL, 2},
     {"a reset of no poll", RECORD_RESET, RESET_POLL, 2},
     {"a reset near 2^64", RECORD_RESET, RESET_POLL, UINT64_MAX},
+    {"the deletion of no poll", RECORD_POLLDEL, POLLDEL_POLL, 3},
+    {"the deletion of poll 0", RECORD_POLLDEL, POLLDEL_POLL, 0},
+    {"the deletion of a poll near 2^64", RECORD_POLLDEL, POLLDEL_POLL, UINT64_MAX},
+    {"a purge of no poll", RECORD_PURGE, PURGE_POLL, 3},
+    {"a purge of a poll that is not deleted", RECORD_PURGE, PURGE_POLL, 1},
+    {"a purge of more options than there are", RECORD_PURGE, PURGE_OPTIONS, 2},
+    {"a purge of 257 options", RECORD_PURGE, PURGE_OPTIONS, PURGE_OPTIONS_MAX + 1},
+    {"a purge near 2^64", RECORD_PURGE, PURGE_OPTIONS, UINT64_MAX},
     {"a mode 3 of a window", RECORD_POLL_WINDOW, POLL_WINDOW_MODE, POLL_MODES},
     {"a worker that is not there", RECORD_OFFLINE, 0, 2},
 };
@@ -126,4 +134,44 @@ Test(hostile_log, a_log_that_counts_beyond_2_to_the_40_is_refused)
     cr_expect_null(bounds_image_error(&images.at[FORGED_OPTION]));
     images.at[FORGED_OPTION].num[IOPTION_VOTES] = VOTES_MASK + 1;
     cr_expect_not_null(bounds_image_error(&images.at[FORGED_OPTION]));
+}
+
+/* Of a poll that is deleted, steps are refused; what apply decides in log order is only told so. */
+Test(hostile_log, a_step_on_what_is_deleted_is_refused)
+{
+    static const struct {
+        const char *what;
+        struct record record;
+        int expected;
+    } cases[] = {
+        {"a vote", {.type = RECORD_VOTE, .num = {1, 0, 1}}, TALLY_DAMAGE},
+        {"a vote with a key",
+         {.type = RECORD_VOTE, .num = {1, 0, 1}, .text = {[VOTE_KEY] = TEXT("n")}},
+         TALLY_DAMAGE},
+        {"a SEED", {.type = RECORD_SEED, .num = {1, 0, 1}}, TALLY_DAMAGE},
+        {"a ballot",
+         {.type = RECORD_BALLOT, .num = {1, 1}, .text = {[BALLOT_VOTER] = TEXT("v")}},
+         0},
+        {"an UNVOTE", {.type = RECORD_UNVOTE, .text = {TEXT("p"), TEXT("v")}}, 0},
+        {"a RESET", {.type = RECORD_RESET, .num = {1}}, 0},
+        {"a second POLLDEL", {.type = RECORD_POLLDEL, .num = {1}}, 0},
+        {"a POLL_WINDOW", {.type = RECORD_POLL_WINDOW, .num = {1, 1}}, 0},
+        {"a poll of the same name", {.type = RECORD_POLL, .text = {TEXT("p")}}, 0},
+        {"a purge", {.type = RECORD_PURGE, .num = {1, 2}}, 0},
+    };
+    for (size_t i = 0; i < COUNT_OF(cases); i++) {
+        struct forge_records records;
+        forge_records(&records);
+        records.count = 3; /* a poll and two options */
+        records.at[records.count++] = (struct record){.type = RECORD_POLLDEL, .num = {1}};
+        records.at[records.count++] = cases[i].record;
+        expect_logged(&records, cases[i].what, cases[i].expected);
+        records.at[3 + 2] = records.at[3 + 1];
+        records.at[3 + 1] = (struct record){.type = RECORD_PURGE, .num = {1, 2}};
+        records.count++;
+        bool is_lasting =
+            cases[i].record.type == RECORD_BALLOT || cases[i].record.type == RECORD_UNVOTE ||
+            cases[i].record.type == RECORD_POLLDEL || cases[i].record.type == RECORD_POLL;
+        expect_logged(&records, cases[i].what, is_lasting ? 0 : TALLY_DAMAGE);
+    }
 }

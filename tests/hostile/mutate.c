@@ -145,8 +145,8 @@ static void put_right(struct forge_images *images)
     if (head != NULL) {
         head->num[HEAD_VOTES] = votes;
         head->num[HEAD_PAYLOAD_BYTES] = bytes;
-        head->num[HEAD_POLLS] = counts[IMAGE_POLL];
-        head->num[HEAD_OPTIONS] = counts[IMAGE_OPTION];
+        head->num[HEAD_POLLS] = counts[IMAGE_POLL] - head->num[HEAD_DELETED_POLLS];
+        head->num[HEAD_OPTIONS] = counts[IMAGE_OPTION] - head->num[HEAD_DELETED_OPTIONS];
         head->num[HEAD_QUEUES] = counts[IMAGE_QUEUE];
         head->num[HEAD_WORKERS] = counts[IMAGE_WORKER];
         head->num[HEAD_WORKER_LAST] = counts[IMAGE_WORKER];

@@ -315,6 +315,7 @@ static void forget_voter(const void *node, VISIT visit, int depth)
     }
 }
 
+/* Takes all votes of a poll away, and finds its number. */
 static void take_reset(struct fold *fold, const char *line)
 {
     char name[FOLD_WORD_MAX];
@@ -330,6 +331,20 @@ static void take_reset(struct fold *fold, const char *line)
     twalk(fold->voters, forget_voter);
     fold->polls[reset_poll].total = 0;
     fold->polls[reset_poll].voters = 0;
+}
+
+static void take_polldel(struct fold *fold, const char *line)
+{
+    if (is_refused(line)) {
+        return;
+    }
+    take_reset(fold, line);
+    fold->polls[reset_poll].name[0] = '\0'; /* the name is free */
+    for (size_t i = 1; i <= fold->option_count; i++) {
+        if (fold->options[i].poll == reset_poll) {
+            fold->options[i].poll = 0;
+        }
+    }
 }
 
 /* ---- the log ---- */
@@ -372,8 +387,10 @@ static void take_line(struct fold *fold, const char *line)
         take_ballot(fold, line);
     } else if (strcmp(record->type, "UNVOTE") == 0) {
         take_unvote(fold, line);
-    } else if (strcmp(record->type, "RESET") == 0) {
+    } else if (strcmp(record->type, "RESET") == 0 && !is_refused(line)) {
         take_reset(fold, line);
+    } else if (strcmp(record->type, "POLLDEL") == 0) {
+        take_polldel(fold, line);
     }
 }
 

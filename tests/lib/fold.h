@@ -18,6 +18,7 @@
  *   UNVOTE   the voter's options lose a vote each, when the poll is not free and open
  *   SEED     as VOTE
  *   RESET    the poll's options and voters have nothing
+ *   POLLDEL  the poll and its options are there no more; another one may get the name
  * What tally-wal says of a record (`refused=`) has to be what these rules say.
  */
 enum { FOLD_OPTIONS_MAX = 64, FOLD_WORD_MAX = 160, FOLD_TYPE_MAX = 24 };

@@ -95,13 +95,22 @@ static uint64_t build_of(const struct record *record, const struct apply_result 
     return id_of(record, result, RECORD_NUM_BUILD, RECORD_MAKES_BUILD);
 }
 
+/* Whether an option is that of a key `poll/fold`. */
+static bool is_named(const struct option *option, struct span key)
+{
+    struct span poll = blob_span(option->poll->name);
+    struct span fold = option_fold(option);
+    return key.len == poll.len + 1 + fold.len && memcmp(key.at, poll.at, poll.len) == 0 &&
+           memcmp(key.at + key.len - fold.len, fold.at, fold.len) == 0;
+}
+
 static bool is_about(const struct filter *filter, const struct state *state,
                      const struct record *record, const struct apply_result *result)
 {
     uint64_t id = option_of(record, result);
     if (filter->option_key != NULL && id != 0) {
         const struct option *option = state_option(state, id);
-        if (option != NULL && span_equal(blob_span(option->key), blob_span(filter->option_key))) {
+        if (option != NULL && is_named(option, blob_span(filter->option_key))) {
             return true;
         }
     }
