@@ -234,6 +234,7 @@ static void check_full(struct handle *handle, uint64_t option, const struct edge
     struct edge_claim ask = {.worker = SPAN("w"), .queues = {SPAN("q")}, .queue_count = 1};
     vote(handle, option, TALLY_READONLY);
     cr_assert_eq(edge_reset(handle->edge, SPAN("p"), SPAN("")), TALLY_READONLY);
+    cr_assert_eq(edge_polldel(handle->edge, SPAN("p")), TALLY_READONLY);
     cr_assert_eq(votes_of(handle), 1);
     cr_assert_eq(edge_claim(handle->edge, &ask, &got), TALLY_READONLY);
     cr_assert_eq(edge_done(handle->edge, held->id, held->token, SPAN("ok")), 0);
@@ -383,6 +384,59 @@ Test(readonly, a_reset_on_its_way_is_made)
     handle_open(&handle, pass.tally);
     cr_assert_eq(votes_of(&handle), 0);
     vote(&handle, option, 0);
+    handle_close(&handle);
+    cr_assert_eq(tally_close(pass.tally), 0);
+    full.real->ops->destroy(full.real);
+    files_remove_tree(dir);
+    free(payload);
+}
+
+/* So is a POLLDEL; the memory of the poll is given back when there is space again. */
+Test(readonly, a_polldel_on_its_way_is_made)
+{
+    struct full_io full;
+    struct handle handle;
+    struct edge_result result;
+    struct long_pass pass;
+    char dir[256];
+    char *payload = malloc(PAYLOAD_BYTES);
+    cr_assert(payload != NULL);
+    seed_fill(3, (unsigned char *)payload, PAYLOAD_BYTES);
+    files_temp_dir(dir, sizeof(dir));
+    pass.tally = open_on(&full, dir);
+    handle_open(&handle, pass.tally);
+    handle_poll(&handle, "p");
+    uint64_t option = handle_option(&handle, "p", "A");
+    pthread_barrier_init(&pass.meeting, NULL, 2);
+    cr_assert_eq(pthread_create(&pass.thread, NULL, stay_in_pass, &pass), 0);
+    pthread_barrier_wait(&pass.meeting);
+    cr_assert_eq(edge_polldel(handle.edge, SPAN("p")), 0);
+    uint64_t pos = edge_tail(handle.edge);
+    set_full(&full, true);
+    struct edge_submit ask = {
+        .queue = SPAN("q"), .payload = {payload, PAYLOAD_BYTES}, .lease_ms = 60000, .tries = 1};
+    while (edge_submit(handle.edge, &ask) == 0) {
+        edge_publish(handle.edge);
+        while (edge_applied(handle.edge) < edge_tail(handle.edge)) {
+            handle_wait(&handle);
+        }
+    }
+    pthread_barrier_wait(&pass.meeting);
+    int err;
+    while ((err = edge_apply_result(handle.edge, pos, &result)) == TALLY_PARK) {
+        handle_wait(&handle);
+    }
+    cr_assert_eq(err, 0);
+    edge_free(handle.edge, edge_applied(handle.edge));
+    pthread_join(pass.thread, NULL);
+    vote(&handle, option, TALLY_READONLY);
+    const struct table *polls = &handle.edge->state->poll_ids;
+    cr_expect_not_null(table_get(polls, 1), "nothing that can wait takes space");
+    set_full(&full, false);
+    while (table_get(polls, 1) != NULL) {
+        next_pass(&handle);
+    }
+    vote(&handle, option, TALLY_NOTFOUND);
     handle_close(&handle);
     cr_assert_eq(tally_close(pass.tally), 0);
     full.real->ops->destroy(full.real);
