@@ -37,6 +37,28 @@ static uint64_t ordered_bytes(const struct ordered_ask *what)
     return bytes;
 }
 
+/*
+ * What a request takes of the bytes of its lane: those of its record, and more where apply has long
+ * work for a short one. So what is in a lane, and what a vote behind it there waits for, is work
+ * for about 10 ms at most.
+ */
+static uint64_t lane_bytes(const struct ordered_ask *what)
+{
+    uint64_t bytes = ordered_bytes(what);
+    switch (what->type) {
+    case RECORD_BALLOT:
+        return bytes + 8 * what->texts[BALLOT_MORE].len;
+    case RECORD_UNVOTE:
+        return bytes + 2048; /* it may take votes from as many options as a ballot has */
+    case RECORD_OPTION:
+        return bytes + 1024;
+    case RECORD_POLL:
+        return bytes + 512;
+    default:
+        return bytes + 64;
+    }
+}
+
 /* Whether new work is refused now, and why. */
 static int ordered_refusal(const struct edge *edge, const struct ordered_ask *what)
 {
@@ -62,7 +84,7 @@ static int ordered_begin(struct edge *edge, const struct ordered_ask *what,
     if (refusal != 0 && !may_be_known(edge, what)) {
         return refusal;
     }
-    if (edge_room(edge) == 0 || !lane_takes_bytes(edge->lane, ordered_bytes(what))) {
+    if (edge_room(edge) == 0 || !lane_takes_bytes(edge->lane, lane_bytes(what))) {
         return TALLY_ROOM;
     }
     *out = ordered_request_new(&edge->state->ledger, what->type, what->texts, what->count,
@@ -71,6 +93,7 @@ static int ordered_begin(struct edge *edge, const struct ordered_ask *what,
         return TALLY_NOMEM;
     }
     (*out)->unless_known = refusal;
+    (*out)->bytes = lane_bytes(what);
     return 0;
 }
 

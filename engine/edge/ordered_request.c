@@ -35,7 +35,7 @@ struct ordered_request *ordered_request_new(struct ledger *ledger, enum record_t
 
 void ordered_request_free(struct ledger *ledger, struct ordered_request *request)
 {
-    DCHECK(request->weight >= request->bytes);
+    DCHECK(request->weight >= sizeof *request);
     ledger_sub(ledger, LEDGER_IN_FLIGHT, request->weight);
     free(request->many);
     free(request);

@@ -31,7 +31,7 @@ enum { ORDERED_REQUEST_NUMBERS = 4 };
  */
 struct ordered_request {
     struct record record;
-    size_t bytes;
+    size_t bytes;     /* of its lane: edge_ordered.c */
     uint64_t weight;  /* in the ledger: its own bytes, and those that apply will add to the state */
     int unless_known; /* what it is told unless its KEY is known; then it has no other text, and
                              no record. 0: it may have one */
