@@ -111,14 +111,23 @@ int tally_poll(struct session *s, const char *name)
     struct edge_poll ask = {span_of(name), EDGE_KEEP, EDGE_KEEP, EDGE_KEEP, EDGE_KEEP, EDGE_KEEP};
     uint64_t value = 0;
     session_begin(s);
-    return session_result(s->edge, edge_poll(s->edge, &ask), &value);
+    int err = edge_poll(s->edge, &ask);
+    while (must_wait(err)) { /* another session is deleting the poll */
+        next_commit(s->edge);
+        err = edge_poll(s->edge, &ask);
+    }
+    return session_result(s->edge, err, &value);
 }
 
 int tally_option(struct session *s, const char *poll, const char *label, uint64_t *option)
 {
     session_begin(s);
-    return session_result(s->edge, edge_option(s->edge, span_of(poll), span_of(label), SPAN("")),
-                          option);
+    int err = edge_option(s->edge, span_of(poll), span_of(label), SPAN(""));
+    while (must_wait(err)) {
+        next_commit(s->edge);
+        err = edge_option(s->edge, span_of(poll), span_of(label), SPAN(""));
+    }
+    return session_result(s->edge, err, option);
 }
 
 int tally_vote(struct session *s, uint64_t option, uint64_t n, uint64_t *votes_after)
@@ -141,14 +150,24 @@ int tally_vote(struct session *s, uint64_t option, uint64_t n, uint64_t *votes_a
 int tally_reset(struct session *s, const char *poll, uint64_t *votes_before)
 {
     session_begin(s);
-    return session_result(s->edge, edge_reset(s->edge, span_of(poll), SPAN("")), votes_before);
+    int err = edge_reset(s->edge, span_of(poll), SPAN(""));
+    while (must_wait(err)) {
+        next_commit(s->edge);
+        err = edge_reset(s->edge, span_of(poll), SPAN(""));
+    }
+    return session_result(s->edge, err, votes_before);
 }
 
 int tally_polldel(struct session *s, const char *poll)
 {
     uint64_t value = 0;
     session_begin(s);
-    return session_result(s->edge, edge_polldel(s->edge, span_of(poll)), &value);
+    int err = edge_polldel(s->edge, span_of(poll));
+    while (must_wait(err)) {
+        next_commit(s->edge);
+        err = edge_polldel(s->edge, span_of(poll));
+    }
+    return session_result(s->edge, err, &value);
 }
 
 int tally_tally(struct session *s, const char *poll, struct tally_count *rows, size_t *count)

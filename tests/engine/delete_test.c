@@ -1,11 +1,12 @@
 /* POLLDEL: a poll is gone for every request at once, and its memory follows. */
 #include "engine/base/ledger.h"
-#include "engine/engine.h"
+#include "engine/tally.h"
 #include "tests/engine/one.h"
 #include "tests/lib/count.h"
 #include "tests/lib/wait.h"
 
 #include <criterion/criterion.h>
+#include <pthread.h>
 #include <stdio.h>
 
 TestSuite(delete, .init = one_begin, .fini = one_end, .timeout = 0);
@@ -274,4 +275,57 @@ Test(delete, keys_outlive_the_poll)
     cr_expect_eq(handle_result(&handle, edge_poll(handle.edge, &once), NULL), 0);
     cr_expect_eq(ballot(handle_option(&handle, "p", "yes"), "v", "", &result), 0,
                  "the voters went with the poll");
+}
+
+/* ---- by the library ---- */
+
+static _Atomic bool over;
+static unsigned met[2]; /* calls that found the poll; that did not */
+
+static void expect_call(int err)
+{
+    cr_assert(err == 0 || err == TALLY_NOTFOUND || err == TALLY_EXISTS, "%s", tally_err_name(err));
+    met[err == TALLY_NOTFOUND]++;
+}
+
+static void *call_main(void *arg)
+{
+    struct session *session;
+    uint64_t option = 1;
+    uint64_t number = 0;
+    (void)arg;
+    cr_assert_eq(tally_session_new(&session, tally), 0);
+    /* T1: relaxed: the end may be seen late */
+    while (!atomic_load_explicit(&over, memory_order_relaxed)) {
+        expect_call(tally_option(session, "p", "yes", &option));
+        expect_call(tally_vote(session, option, 1, &number));
+        expect_call(tally_reset(session, "p", &number));
+        expect_call(tally_polldel(session, "p"));
+        cr_assert_eq(tally_poll(session, "p"), 0);
+    }
+    tally_session_destroy(session);
+    return NULL;
+}
+
+/* A blocking call waits while another thread deletes the poll that it names. */
+Test(delete, calls_of_two_threads_wait_for_each_other)
+{
+    enum { ROUNDS = 150 };
+    pthread_t thread;
+    handle_poll(&handle, "p");
+    cr_assert_eq(pthread_create(&thread, NULL, call_main, NULL), 0);
+    for (int i = 0; i < ROUNDS; i++) {
+        int err;
+        HANDLE_ASK(err, &handle, edge_polldel(handle.edge, SPAN("p")));
+        err = handle_result(&handle, err, NULL);
+        cr_assert(err == 0 || err == TALLY_NOTFOUND, "%s", tally_err_name(err));
+        struct edge_poll ask = {SPAN("p"), EDGE_KEEP, EDGE_KEEP, EDGE_KEEP, EDGE_KEEP, EDGE_KEEP};
+        HANDLE_ASK(err, &handle, edge_poll(handle.edge, &ask));
+        cr_assert_eq(handle_result(&handle, err, NULL), 0);
+        handle_settle(&handle);
+    }
+    /* T1: relaxed: the end may be seen late */
+    atomic_store_explicit(&over, true, memory_order_relaxed);
+    pthread_join(thread, NULL);
+    cr_expect(met[0] > 0, "no call found the poll");
 }
