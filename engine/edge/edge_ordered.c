@@ -480,7 +480,7 @@ int edge_seed(struct edge *edge, const struct edge_seed *ask)
         return err;
     }
     if (edge->seeds >= EDGE_SEEDS_MAX) {
-        return TALLY_PARK;
+        return TALLY_ROOM; /* edge_free takes them off, which no commit does */
     }
     struct ordered_ask what = {RECORD_SEED, &ask->key, 1, keys_growth(ask->key, 0)};
     struct ordered_request *request = NULL;

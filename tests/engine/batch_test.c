@@ -59,6 +59,26 @@ Test(batch, options_that_come_at_once_are_of_several_commits)
     cr_expect_leq(largest_block(), A_BATCH);
 }
 
+/* What ends the wait is that the edge frees their slots: a caller that waited for a commit could
+ * wait for ever. */
+Test(batch, a_third_seed_waits_for_room)
+{
+    const struct edge_seed ask = {.option = handle_option(&handle, "p", "one"), .n = 1};
+    cr_assert_eq(edge_seed(handle.edge, &ask), 0);
+    cr_assert_eq(edge_seed(handle.edge, &ask), 0);
+    cr_expect_eq(edge_seed(handle.edge, &ask), TALLY_ROOM);
+    edge_publish(handle.edge);
+    while (edge_applied(handle.edge) < edge_tail(handle.edge)) {
+        handle_wait(&handle);
+    }
+    cr_expect_eq(edge_seed(handle.edge, &ask), TALLY_ROOM);
+    handle_settle(&handle);
+    cr_expect_eq(edge_seed(handle.edge, &ask), 0);
+    handle_settle(&handle);
+    handle_close(&handle);
+    cr_assert_eq(tally_close(tally), 0);
+}
+
 Test(batch, votes_for_many_options_that_come_at_once_are_of_several_commits)
 {
     enum { BALLOTS = 5000, A_BATCH = 2000 };
