@@ -171,8 +171,8 @@ static void expect_workers(struct handle *handle)
     EXPECT(r.row_count == WORKERS, "%zu workers", r.row_count);
     for (size_t i = 0; i < r.row_count; i++) {
         EXPECT(span_equal(r.rows[i].name, SPAN("a name")), "a worker's name");
-        EXPECT(i == 0 || memcmp(r.rows[i - 1].id.at, r.rows[i].id.at, r.rows[i].id.len) <= 0 ||
-                   r.rows[i - 1].id.len != r.rows[i].id.len,
+        EXPECT(i == 0 || r.rows[i - 1].id.len != r.rows[i].id.len ||
+                   memcmp(r.rows[i - 1].id.at, r.rows[i].id.at, r.rows[i].id.len) <= 0,
                "workers out of order");
     }
     read_workers_fini(&r);
