@@ -17,7 +17,7 @@ enum {
     DAWDLE_NS = 2 * 1000 * 1000
 };
 /* small, so finished builds and queues are soon forgotten; the newest events take an eighth */
-enum { MEMORY_BYTES = 1200 * 1024 };
+enum { MEMORY_BYTES = 3 << 19 };
 
 static const uint64_t run_ns = 1500 * 1000 * 1000;
 
